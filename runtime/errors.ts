@@ -1,0 +1,76 @@
+// Every error that fewmask throws on purpose. Each names what went wrong, where, the offending value, and what to do about it.
+
+/** Base of all errors thrown on purpose. `code` is stable and machine-readable; `hint` says what to do. */
+export class FewmaskError extends Error {
+  readonly code: string;
+  readonly hint: string | undefined;
+  constructor(code: string, message: string, hint?: string) {
+    super(hint ? `${message} — ${hint}` : message);
+    this.name = new.target.name;
+    this.code = code;
+    this.hint = hint;
+  }
+}
+
+/** Shapes, dtypes or attributes that an operation cannot take. Thrown before the GPU is touched. */
+export class ShapeError extends FewmaskError {
+  constructor(op: string, message: string, hint?: string) {
+    super('shape', `${op}: ${message}`, hint);
+  }
+}
+
+/** Wrong use of a command or an API (exit code 2 on the command line). */
+export class UsageError extends FewmaskError {
+  constructor(message: string, hint?: string) {
+    super('usage', message, hint);
+  }
+}
+
+/** A file, folder or list of the user's data that cannot be used. */
+export class DataError extends FewmaskError {
+  constructor(message: string, hint?: string) {
+    super('data', message, hint);
+  }
+}
+
+/** A checkpoint that is corrupt, truncated, foreign, or does not fit the network. */
+export class CheckpointError extends FewmaskError {
+  constructor(message: string, hint?: string) {
+    super('checkpoint', message, hint);
+  }
+}
+
+/** No usable adapter or device, or a device that lacks a limit or feature. */
+export class DeviceError extends FewmaskError {
+  constructor(message: string, hint?: string) {
+    super('device', message, hint);
+  }
+}
+
+/** The device was lost while in use. */
+export class DeviceLostError extends FewmaskError {
+  constructor(message: string, hint?: string) {
+    super('device-lost', message, hint);
+  }
+}
+
+/** The memory budget would be exceeded. */
+export class OutOfMemoryError extends FewmaskError {
+  constructor(message: string, hint?: string) {
+    super('out-of-memory', message, hint);
+  }
+}
+
+/** A loss or a parameter became NaN or infinite. */
+export class NonFiniteError extends FewmaskError {
+  constructor(message: string, hint?: string) {
+    super('non-finite', message, hint);
+  }
+}
+
+/** A tensor was used after it was disposed. */
+export class DisposedError extends FewmaskError {
+  constructor(message: string, hint?: string) {
+    super('disposed', message, hint);
+  }
+}

@@ -1,0 +1,9 @@
+// The shapes in which images and labels travel from files to the GPU.
+
+/** One decoded image. `rgb`: height*width*3 bytes, row-major. `labels`: height*width class ids (255 ignored) or null when unlabelled (never opened). */
+export interface Sample { id: string; width: number; height: number; rgb: Uint8Array; labels: Uint8Array | null }
+export interface Dataset { name: string; numClasses: number; classNames: string[]; palette: Uint8Array /* 256*3 */;
+  ids(split: 'labelled'|'unlabelled'|'val'|'test'|'train'): string[];
+  load(id: string, opts: { labels: boolean }): Promise<Sample>; close(): Promise<void> }
+/** What the GPU receives: one u32 texel per pixel, r | g<<8 | b<<16 | label<<24 (255 = ignored / unlabelled), images padded right/bottom to the same size. */
+export interface SourceBatch { n: number; height: number; width: number; texels: Uint32Array; sizes: Int32Array /* n*2: h,w of each image */; ids: string[] }
