@@ -1,0 +1,246 @@
+// A plan: a function of tensors recorded once and replayed. Recording resolves autograd, pipelines, bind groups and a static memory layout
+// with reuse by lifetime; replaying writes the inputs and encodes the dispatches, with no allocation.
+
+import { bindingEntry, collectTensors, type Device, type Launch, type Recorder } from '../device/device.ts';
+import { mib, sizeClass } from '../device/pool.ts';
+import { FewmaskError, OutOfMemoryError, ShapeError } from '../errors.ts';
+import { fillParams } from '../kernel/kernel.ts';
+import { BYTES, sizeOf, Storage, Tensor, type DType, type Shape, type TensorData } from '../tensor.ts';
+
+type Command =
+  | { kind: 'launch'; launch: Launch }
+  | { kind: 'clear'; storage: Storage }
+  | { kind: 'copy'; from: Storage; to: Storage; bytes: number };
+
+type Encoded =
+  | { kind: 'dispatch'; pipeline: GPUComputePipeline; group: GPUBindGroup; x: number; y: number; z: number; key: string }
+  | { kind: 'clear'; buffer: GPUBuffer; bytes: number }
+  | { kind: 'copy'; from: GPUBuffer; to: GPUBuffer; bytes: number };
+
+/** Shapes and dtypes of a plan's inputs, by name. */
+export type InputSpec = Record<string, { shape: Shape; dtype?: DType }>;
+export type PlanOutputs = Record<string, Tensor>;
+
+export interface PlanMemory {
+  /** Bytes of the plan's own buffers: inputs, outputs and everything between, after reuse. */
+  bytes: number;
+  buffers: number;
+  /** What the same tensors would take without reuse. */
+  withoutReuse: number;
+}
+
+class PlanRecorder implements Recorder {
+  readonly commands: Command[] = [];
+  readonly storages: Storage[] = [];
+  private readonly device: Device;
+
+  constructor(device: Device) {
+    this.device = device;
+  }
+
+  allocate(bytes: number, label: string): Storage {
+    const s = new Storage(this.device, bytes, null, true, label);
+    this.storages.push(s);
+    return s;
+  }
+
+  launch(launch: Launch): void {
+    this.commands.push({ kind: 'launch', launch });
+  }
+
+  clear(storage: Storage): void {
+    this.commands.push({ kind: 'clear', storage });
+  }
+
+  copy(from: Storage, to: Storage, bytes: number): void {
+    this.commands.push({ kind: 'copy', from, to, bytes });
+  }
+}
+
+function storagesOf(c: Command): readonly Storage[] {
+  return c.kind === 'launch' ? c.launch.bindings : c.kind === 'clear' ? [c.storage] : [c.from, c.to];
+}
+
+/** First and last command that touches each storage of the plan; pinned ones live throughout. */
+function lifetimes(commands: readonly Command[], storages: readonly Storage[], pinned: ReadonlySet<Storage>): Map<Storage, [number, number]> {
+  const own = new Set(storages);
+  const life = new Map<Storage, [number, number]>();
+  for (const s of pinned) if (own.has(s)) life.set(s, [-1, commands.length]);
+  commands.forEach((c, i) => {
+    for (const s of storagesOf(c)) {
+      if (!own.has(s)) continue;
+      const l = life.get(s);
+      if (!l) life.set(s, [i, i]);
+      else if (l[1] < i) l[1] = i;
+    }
+  });
+  return life;
+}
+
+interface Slot {
+  bytes: number;
+  taken: [number, number][];
+}
+
+/** Greedy by size (largest first): each storage goes into the smallest slot that is free throughout its life, or into a new one. */
+function assign(life: ReadonlyMap<Storage, [number, number]>): { slots: Slot[]; slotOf: Map<Storage, Slot> } {
+  const slots: Slot[] = [];
+  const slotOf = new Map<Storage, Slot>();
+  const bySize = [...life].sort((a, b) => b[0].bytes - a[0].bytes || a[1][0] - b[1][0]);
+  for (const [s, span] of bySize) {
+    const bytes = sizeClass(s.bytes);
+    let best: Slot | null = null;
+    for (const slot of slots) {
+      if (slot.bytes < bytes || (best && best.bytes <= slot.bytes)) continue;
+      if (slot.taken.every(([a, b]) => b < span[0] || a > span[1])) best = slot;
+    }
+    if (!best) {
+      best = { bytes, taken: [] };
+      slots.push(best);
+    }
+    best.taken.push(span);
+    slotOf.set(s, best);
+  }
+  return { slots, slotOf };
+}
+
+/**
+ * A recorded step. `run` replays it; `outputs` hold the results of the last replay.
+ * @example
+ * const step = plan(device, { x: { shape: [8, 64, 64, 3] } }, ({ x }) => ({ loss: mean(square(x)) }));
+ * step.run({ x: pixels });
+ * console.log(await step.outputs.loss.item());
+ */
+export class Plan<O extends PlanOutputs> {
+  readonly device: Device;
+  readonly inputs: Record<string, Tensor>;
+  readonly outputs: O;
+  readonly memory: PlanMemory;
+  private readonly commands: Encoded[];
+  private readonly buffers: GPUBuffer[];
+  private readonly uniforms: GPUBuffer | null;
+  private disposed = false;
+
+  constructor(device: Device, inputs: InputSpec, body: (inputs: Record<string, Tensor>) => O, options: { budget?: number } = {}) {
+    this.device = device;
+    if (device.recorder) throw new FewmaskError('plan', 'a plan cannot be recorded inside another one');
+    device.check();
+    const recorder = new PlanRecorder(device);
+    device.recorder = recorder;
+    try {
+      this.inputs = {};
+      for (const [name, spec] of Object.entries(inputs)) this.inputs[name] = device.empty(spec.shape, spec.dtype ?? 'f32', `input ${name}`);
+      this.outputs = body(this.inputs);
+    } finally {
+      device.recorder = null;
+    }
+    const pinned = new Set<Storage>(Object.values(this.inputs).map((t) => t.storage));
+    const kept = new Set<Tensor>();
+    collectTensors(this.outputs, kept);
+    for (const t of kept) {
+      pinned.add(t.storage);
+      t.node = null;
+    }
+    const life = lifetimes(recorder.commands, recorder.storages, pinned);
+    const { slots, slotOf } = assign(life);
+    const bytes = slots.reduce((n, s) => n + s.bytes, 0);
+    this.memory = { bytes, buffers: slots.length, withoutReuse: [...life.keys()].reduce((n, s) => n + sizeClass(s.bytes), 0) };
+    const budget = options.budget ?? device.pool.budget;
+    if (device.pool.stats.inUse + bytes > budget) {
+      throw new OutOfMemoryError(`the step needs ${mib(bytes)} beside ${mib(device.pool.stats.inUse)} in use; the budget is ${mib(budget)}`, 'use a smaller batch, crop or width, or raise the memory budget');
+    }
+    const bufferOf = new Map(slots.map((s) => [s, device.pool.acquire(s.bytes)]));
+    this.buffers = [...bufferOf.values()];
+    for (const [s, slot] of slotOf) s.buffer = bufferOf.get(slot)!;
+    this.uniforms = this.writeUniforms(recorder.commands);
+    this.commands = this.encode(recorder.commands);
+    // Only the plan's results may be looked at from outside: the rest of the memory changes hands during a replay.
+    for (const s of recorder.storages) if (!pinned.has(s)) s.buffer = null;
+  }
+
+  private paramsSize(l: Launch): number {
+    return l.kernel.params ? Math.ceil(l.kernel.params.size / 256) * 256 : 0;
+  }
+
+  /** All params of all dispatches in one buffer, written once. */
+  private writeUniforms(commands: readonly Command[]): GPUBuffer | null {
+    const total = commands.reduce((n, c) => n + (c.kind === 'launch' ? this.paramsSize(c.launch) : 0), 0);
+    if (total === 0) return null;
+    const bytes = new ArrayBuffer(total);
+    const view = new DataView(bytes);
+    let at = 0;
+    for (const c of commands) {
+      if (c.kind !== 'launch' || !c.launch.kernel.params) continue;
+      fillParams(c.launch.shader, c.launch.kernel.params, view, at, c.launch.params);
+      at += this.paramsSize(c.launch);
+    }
+    const buffer = this.device.gpu.createBuffer({ size: total, usage: 64 | 8, label: 'plan params' });
+    this.device.gpu.queue.writeBuffer(buffer, 0, bytes);
+    return buffer;
+  }
+
+  private encode(commands: readonly Command[]): Encoded[] {
+    let at = 0;
+    return commands.map((c): Encoded => {
+      if (c.kind === 'clear') return { kind: 'clear', buffer: c.storage.buffer!, bytes: Math.ceil(c.storage.bytes / 4) * 4 };
+      if (c.kind === 'copy') return { kind: 'copy', from: c.from.buffer!, to: c.to.buffer!, bytes: Math.ceil(c.bytes / 4) * 4 };
+      const l = c.launch;
+      let i = 0;
+      const entries = l.kernel.bindings.map((b): GPUBindGroupEntry => {
+        if (b.kind === 'uniform') return { binding: b.binding, resource: { buffer: this.uniforms!, offset: at, size: l.kernel.params!.size } };
+        return bindingEntry(b.binding, l.bindings[i++]);
+      });
+      at += this.paramsSize(l);
+      const group = this.device.gpu.createBindGroup({ layout: l.kernel.layout, entries });
+      return { kind: 'dispatch', pipeline: l.kernel.pipeline, group, x: l.groups[0], y: l.groups[1], z: l.groups[2], key: l.kernel.key };
+    });
+  }
+
+  /** The kernels of one replay, in order (for profiles and tests). */
+  get kernels(): string[] {
+    return this.commands.map((c) => (c.kind === 'dispatch' ? c.key : c.kind));
+  }
+
+  /** Writes the given inputs (the others keep their content) and replays the step. Does not wait for the GPU. */
+  run(inputs: Record<string, TensorData> = {}): O {
+    if (this.disposed) throw new FewmaskError('plan', 'the plan has been disposed');
+    for (const [name, data] of Object.entries(inputs)) {
+      const t = this.inputs[name];
+      if (!t) throw new ShapeError('plan', `it has no input ${name}`, `its inputs are ${Object.keys(this.inputs).join(', ')}`);
+      if (data.length !== sizeOf(t.shape) || data.BYTES_PER_ELEMENT !== BYTES[t.dtype]) throw new ShapeError('plan', `input ${name} is [${t.shape}] ${t.dtype}, not ${data.length} elements of ${data.BYTES_PER_ELEMENT} bytes`);
+      this.device.write(t, data);
+    }
+    this.device.submit((encoder) => {
+      let pass: GPUComputePassEncoder | null = null;
+      for (const c of this.commands) {
+        if (c.kind === 'dispatch') {
+          pass ??= encoder.beginComputePass();
+          pass.setPipeline(c.pipeline);
+          pass.setBindGroup(0, c.group);
+          pass.dispatchWorkgroups(c.x, c.y, c.z);
+          continue;
+        }
+        pass?.end();
+        pass = null;
+        if (c.kind === 'clear') encoder.clearBuffer(c.buffer, 0, c.bytes);
+        else encoder.copyBufferToBuffer(c.from, 0, c.to, 0, c.bytes);
+      }
+      pass?.end();
+    });
+    return this.outputs;
+  }
+
+  /** Gives the plan's memory back. */
+  dispose(): void {
+    if (this.disposed) return;
+    this.disposed = true;
+    this.device.flush();
+    for (const b of this.buffers) this.device.pool.release(b);
+    this.uniforms?.destroy();
+  }
+}
+
+/** Records `body` as a plan. See {@link Plan}. */
+export function plan<O extends PlanOutputs>(device: Device, inputs: InputSpec, body: (inputs: Record<string, Tensor>) => O, options: { budget?: number } = {}): Plan<O> {
+  return new Plan(device, inputs, body, options);
+}

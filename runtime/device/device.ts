@@ -1,0 +1,355 @@
+// A device: memory, kernels, and the queue. Dispatches run at once (eager) or go into the plan that is being recorded.
+
+import { DeviceError, DeviceLostError, FewmaskError, ShapeError } from '../errors.ts';
+import { fillParams, KernelCache, type Constants, type Kernel, type ParamValue } from '../kernel/kernel.ts';
+import { BYTES, sizeOf, Storage, Tensor, type DType, type Shape, type TensorData } from '../tensor.ts';
+import { BufferPool, mib } from './pool.ts';
+
+/** What an adapter says of itself. */
+export interface AdapterInfo {
+  description: string;
+  vendor: string;
+  architecture: string;
+  device: string;
+  kind: string;
+  how: string;
+}
+
+/** One launch of a kernel. Bindings and params go by the names in the WGSL. */
+export interface Dispatch {
+  shader: string;
+  entry: string;
+  constants?: Constants;
+  bindings: Record<string, Tensor>;
+  params?: Record<string, ParamValue>;
+  /** Invocations of a one-dimensional kernel, which numbers them `id.x + id.y * workgroups.x * WG`. */
+  threads?: number;
+  /** Or workgroups in each dimension. */
+  groups?: readonly [number, number, number];
+}
+
+/** A dispatch with its kernel and grid. */
+export interface Launch {
+  kernel: Kernel;
+  bindings: readonly Storage[];
+  params: Record<string, ParamValue>;
+  shader: string;
+  groups: readonly [number, number, number];
+}
+
+/** What takes the dispatches while a plan is being recorded. */
+export interface Recorder {
+  allocate(bytes: number, label: string): Storage;
+  launch(launch: Launch): void;
+  clear(storage: Storage): void;
+  copy(from: Storage, to: Storage, bytes: number): void;
+}
+
+const PAGE = 1 << 18;
+const ALIGN = 256;
+
+/** A GPUDevice with all that the engine keeps for it. Made by `openNode` or `openBrowser`, or from a caller's own GPUDevice. */
+export class Device {
+  readonly gpu: GPUDevice;
+  readonly info: AdapterInfo;
+  readonly kernels: KernelCache;
+  readonly pool: BufferPool;
+  recorder: Recorder | null = null;
+  /** Dispatches sent since the device was opened. */
+  dispatches = 0;
+  private readonly scopes: Set<Tensor>[] = [];
+  private encoder: GPUCommandEncoder | null = null;
+  private pass: GPUComputePassEncoder | null = null;
+  private readonly page: GPUBuffer;
+  private readonly pageBytes = new ArrayBuffer(PAGE);
+  private readonly pageView = new DataView(this.pageBytes);
+  private pageUsed = 0;
+  private failure: FewmaskError | null = null;
+  private closed = false;
+
+  /**
+   * @param gpu an open device; `close()` destroys it
+   * @param options.budget most bytes of GPU memory that may be in use (default 4 GiB)
+   */
+  constructor(gpu: GPUDevice, info: AdapterInfo, options: { budget?: number } = {}) {
+    this.gpu = gpu;
+    this.info = info;
+    this.kernels = new KernelCache(gpu);
+    this.pool = new BufferPool(gpu, options.budget ?? 4 * 2 ** 30);
+    this.page = gpu.createBuffer({ size: PAGE, usage: 64 | 8, label: 'params' }); // UNIFORM | COPY_DST
+    gpu.onuncapturederror = (event) => {
+      this.failure ??= new DeviceError(`the GPU refused a command: ${event.error.message}`, 'this is a fault in a kernel or a limit of the adapter');
+    };
+    void gpu.lost.then((lost) => {
+      if (!this.closed) this.failure = new DeviceLostError(`the GPU device was lost: ${lost.message || lost.reason}`, 'resume from the last checkpoint');
+    });
+  }
+
+  get f16(): boolean {
+    return this.gpu.features.has('shader-f16');
+  }
+
+  /** Throws what went wrong on the GPU since the last look. */
+  check(): void {
+    if (this.closed) throw new DeviceError('the device has been closed');
+    if (this.failure) throw this.failure;
+  }
+
+  // --- memory -------------------------------------------------------------------------------------------------------
+
+  /** A new tensor with unspecified content. */
+  empty(shape: Shape, dtype: DType = 'f32', label = 'empty'): Tensor {
+    for (const d of shape) if (!Number.isInteger(d) || d < 0) throw new ShapeError(label, `[${shape}] is not a shape`);
+    return new Tensor(this.allocate(sizeOf(shape) * BYTES[dtype], label), shape, dtype);
+  }
+
+  private allocate(bytes: number, label: string): Storage {
+    const limit = this.gpu.limits.maxStorageBufferBindingSize;
+    if (bytes > limit) {
+      throw new ShapeError(label, `a tensor of ${mib(bytes)} is larger than the adapter can bind (${mib(limit)})`, 'use a smaller batch, crop or width');
+    }
+    if (this.recorder) return this.recorder.allocate(bytes, label);
+    return new Storage(this, bytes, this.pool.acquire(bytes), false, label);
+  }
+
+  /** A tensor with the given elements; always made at once, also while a plan is being recorded. */
+  tensor(data: TensorData | readonly number[], shape: Shape, dtype?: DType): Tensor {
+    const type = dtype ?? (data instanceof Int32Array ? 'i32' : data instanceof Uint32Array ? 'u32' : 'f32');
+    const values = Array.isArray(data) ? (type === 'i32' ? Int32Array.from(data) : type === 'u32' ? Uint32Array.from(data) : Float32Array.from(data)) : (data as TensorData);
+    if (values.length !== sizeOf(shape)) throw new ShapeError('tensor', `${values.length} elements do not make [${shape}]`);
+    const bytes = sizeOf(shape) * BYTES[type];
+    const t = new Tensor(new Storage(this, bytes, this.pool.acquire(bytes), false, 'tensor'), shape, type);
+    this.write(t, values);
+    return t;
+  }
+
+  /** Overwrites the elements of a tensor. */
+  write(t: Tensor, data: TensorData): void {
+    if (data.length !== t.size) throw new ShapeError('write', `${data.length} elements for a tensor [${t.shape}]`);
+    if (data.length === 0) return;
+    this.flush();
+    this.gpu.queue.writeBuffer(t.buffer, 0, data.buffer as ArrayBuffer, data.byteOffset, data.byteLength);
+  }
+
+  recycle(storage: Storage): void {
+    if (!this.closed && storage.buffer) this.pool.release(storage.buffer);
+  }
+
+  // --- scopes -------------------------------------------------------------------------------------------------------
+
+  track(t: Tensor): void {
+    this.scopes.at(-1)?.add(t);
+  }
+
+  untrack(t: Tensor): void {
+    for (const s of this.scopes) s.delete(t);
+  }
+
+  /** Takes a tensor out of all scopes: it lives until it is disposed. */
+  keep<T extends Tensor>(t: T): T {
+    this.untrack(t);
+    return t;
+  }
+
+  /** Runs `body` and frees every tensor made in it, but those it returns (also inside arrays and plain objects). Frees all of them when it throws. */
+  scope<R>(body: () => R): R {
+    const mine = new Set<Tensor>();
+    this.scopes.push(mine);
+    let result: R | undefined;
+    try {
+      result = body();
+      if (result instanceof Promise) throw new FewmaskError('scope', 'the body of a scope must not be asynchronous', 'await outside, or dispose by hand');
+      return result;
+    } finally {
+      this.scopes.splice(this.scopes.indexOf(mine), 1);
+      const kept = new Set<Tensor>();
+      collectTensors(result, kept);
+      for (const t of mine) {
+        if (kept.has(t)) this.track(t);
+        else t.dispose();
+      }
+    }
+  }
+
+  // --- work ---------------------------------------------------------------------------------------------------------
+
+  /** Launches a kernel, or records it into the plan in hand. */
+  run(d: Dispatch): void {
+    const kernel = this.kernels.get(d.shader, d.entry, d.constants);
+    const bindings: Storage[] = [];
+    let given = Object.keys(d.bindings).length;
+    for (const b of kernel.bindings) {
+      if (b.kind === 'uniform') continue;
+      const t = d.bindings[b.name];
+      if (!t) throw new FewmaskError('kernel', `${kernel.key}: binding ${b.name} is missing`);
+      if (t.device !== this) throw new FewmaskError('kernel', `${kernel.key}: ${b.name} lives on another device`);
+      if (t.isDisposed) void t.buffer;
+      bindings.push(t.storage);
+      given--;
+    }
+    if (given !== 0) throw new FewmaskError('kernel', `${kernel.key}: it binds ${kernel.bindings.map((b) => b.name)}, not ${Object.keys(d.bindings)}`);
+    const groups = d.groups ?? this.fold(Math.ceil((d.threads ?? 0) / kernel.workgroup[0]), kernel.key);
+    if (groups[0] === 0 || groups[1] === 0 || groups[2] === 0) return;
+    const most = this.gpu.limits.maxComputeWorkgroupsPerDimension;
+    if (Math.max(...groups) > most) throw new ShapeError(d.shader, `${groups} workgroups are more than the adapter's ${most} in a dimension`);
+    const launch: Launch = { kernel, bindings, params: d.params ?? {}, shader: d.shader, groups };
+    if (this.recorder) this.recorder.launch(launch);
+    else this.launch(launch);
+  }
+
+  /** Workgroups of a one-dimensional kernel, folded into two dimensions. */
+  private fold(count: number, key: string): [number, number, number] {
+    const most = this.gpu.limits.maxComputeWorkgroupsPerDimension;
+    if (count <= most) return [count, 1, 1];
+    const y = Math.ceil(count / most);
+    if (y > most) throw new ShapeError(key, `${count} workgroups are too many`);
+    return [Math.ceil(count / y), y, 1];
+  }
+
+  private launch(l: Launch): void {
+    if (this.failure) throw this.failure;
+    const entries: GPUBindGroupEntry[] = [];
+    let i = 0;
+    let page = false;
+    for (const b of l.kernel.bindings) {
+      if (b.kind === 'uniform') page = true;
+      else entries.push(bindingEntry(b.binding, l.bindings[i++]));
+    }
+    if (page && l.kernel.params) {
+      const size = Math.ceil(l.kernel.params.size / ALIGN) * ALIGN;
+      if (this.pageUsed + size > PAGE) this.flush();
+      fillParams(l.shader, l.kernel.params, this.pageView, this.pageUsed, l.params);
+      const binding = l.kernel.bindings.find((b) => b.kind === 'uniform')!.binding;
+      entries.push({ binding, resource: { buffer: this.page, offset: this.pageUsed, size: l.kernel.params.size } });
+      this.pageUsed += size;
+    }
+    const group = this.gpu.createBindGroup({ layout: l.kernel.layout, entries });
+    const pass = this.computePass();
+    pass.setPipeline(l.kernel.pipeline);
+    pass.setBindGroup(0, group);
+    pass.dispatchWorkgroups(...l.groups);
+    this.dispatches++;
+  }
+
+  private computePass(): GPUComputePassEncoder {
+    this.encoder ??= this.gpu.createCommandEncoder();
+    this.pass ??= this.encoder.beginComputePass();
+    return this.pass;
+  }
+
+  private outsidePass(): GPUCommandEncoder {
+    this.pass?.end();
+    this.pass = null;
+    this.encoder ??= this.gpu.createCommandEncoder();
+    return this.encoder;
+  }
+
+  /** Fills a tensor with zero bytes. */
+  clear(t: Tensor): void {
+    if (t.size === 0) return;
+    if (this.recorder) this.recorder.clear(t.storage);
+    else this.outsidePass().clearBuffer(t.buffer, 0, Math.ceil(t.storage.bytes / 4) * 4);
+  }
+
+  /** Copies the bytes of one tensor over another's. */
+  copy(from: Tensor, to: Tensor): void {
+    if (from.size !== to.size || BYTES[from.dtype] !== BYTES[to.dtype]) throw new ShapeError('copy', `[${from.shape}] ${from.dtype} cannot be copied into [${to.shape}] ${to.dtype}`);
+    if (from.size === 0) return;
+    if (this.recorder) this.recorder.copy(from.storage, to.storage, from.storage.bytes);
+    else this.outsidePass().copyBufferToBuffer(from.buffer, 0, to.buffer, 0, Math.ceil(from.storage.bytes / 4) * 4);
+  }
+
+  /** Sends what has been encoded to the GPU. */
+  flush(): void {
+    if (!this.encoder) return;
+    this.pass?.end();
+    this.pass = null;
+    if (this.pageUsed > 0) this.gpu.queue.writeBuffer(this.page, 0, this.pageBytes, 0, this.pageUsed);
+    this.pageUsed = 0;
+    this.gpu.queue.submit([this.encoder.finish()]);
+    this.encoder = null;
+  }
+
+  /** Encodes with the caller's own commands (plans do); flushes what came before. */
+  submit(encode: (encoder: GPUCommandEncoder) => void): void {
+    this.check();
+    this.flush();
+    const encoder = this.gpu.createCommandEncoder();
+    encode(encoder);
+    this.gpu.queue.submit([encoder.finish()]);
+  }
+
+  /** Waits for the GPU to finish all that was sent. */
+  async sync(): Promise<void> {
+    this.flush();
+    await this.gpu.queue.onSubmittedWorkDone();
+    this.check();
+  }
+
+  /** Reads several tensors with one copy and one map. */
+  async read(tensors: readonly Tensor[]): Promise<(Float32Array | Int32Array | Uint32Array)[]> {
+    if (this.recorder) throw new FewmaskError('plan', 'a tensor cannot be read while a plan is being recorded', 'return it from the plan and read it after run()');
+    this.check();
+    const offsets: number[] = [];
+    let total = 0;
+    for (const t of tensors) {
+      offsets.push(total);
+      total += Math.ceil((t.size * BYTES[t.dtype]) / 8) * 8;
+    }
+    if (total === 0) return tensors.map((t) => typed(t.dtype, new ArrayBuffer(0)));
+    const staging = this.gpu.createBuffer({ size: total, usage: 1 | 8 }); // MAP_READ | COPY_DST
+    try {
+      const encoder = this.outsidePass();
+      tensors.forEach((t, i) => {
+        if (t.size > 0) encoder.copyBufferToBuffer(t.buffer, 0, staging, offsets[i], Math.ceil((t.size * BYTES[t.dtype]) / 4) * 4);
+      });
+      this.flush();
+      await staging.mapAsync(1); // GPUMapMode.READ
+      this.check();
+      const all = staging.getMappedRange();
+      return tensors.map((t, i) => typed(t.dtype, all.slice(offsets[i], offsets[i] + t.size * BYTES[t.dtype])));
+    } catch (error) {
+      this.check();
+      throw error;
+    } finally {
+      staging.destroy();
+    }
+  }
+
+  /** Destroys the device and all its memory. */
+  close(): void {
+    if (this.closed) return;
+    this.closed = true;
+    this.gpu.destroy();
+  }
+}
+
+/** A bind group entry over the used part of a storage. */
+export function bindingEntry(binding: number, storage: Storage): GPUBindGroupEntry {
+  const size = Math.max(4, Math.ceil(storage.bytes / 4) * 4);
+  return { binding, resource: { buffer: storage.buffer!, offset: 0, size: Math.min(storage.buffer!.size, Math.ceil(size / 16) * 16) } };
+}
+
+function typed(dtype: DType, bytes: ArrayBuffer): Float32Array | Int32Array | Uint32Array {
+  if (dtype === 'f32') return new Float32Array(bytes);
+  if (dtype === 'i32') return new Int32Array(bytes);
+  if (dtype === 'u32') return new Uint32Array(bytes);
+  return halfToFloat(new Uint16Array(bytes));
+}
+
+function halfToFloat(half: Uint16Array): Float32Array {
+  return Float32Array.from(half, (h) => {
+    const sign = h & 0x8000 ? -1 : 1, exponent = (h >> 10) & 31, fraction = h & 1023;
+    if (exponent === 0) return sign * fraction * 2 ** -24;
+    if (exponent === 31) return fraction ? NaN : sign * Infinity;
+    return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
+  });
+}
+
+/** Collects the tensors in a value: itself, or inside arrays, maps and plain objects. */
+export function collectTensors(value: unknown, into: Set<Tensor>): void {
+  if (value instanceof Tensor) into.add(value);
+  else if (Array.isArray(value)) for (const v of value) collectTensors(v, into);
+  else if (value instanceof Map) for (const v of value.values()) collectTensors(v, into);
+  else if (value && typeof value === 'object' && Object.getPrototypeOf(value) === Object.prototype) for (const v of Object.values(value)) collectTensors(v, into);
+}

@@ -1,0 +1,87 @@
+// Buffers by size class. Freed buffers are handed out again, since V8 does not see GPU memory and would never collect them.
+
+import { OutOfMemoryError } from '../errors.ts';
+
+const STORAGE = 128 | 4 | 8; // GPUBufferUsage.STORAGE | COPY_SRC | COPY_DST
+
+/** Rounds up to the next of eight steps per power of two, so that at most an eighth is wasted; 256 bytes at least. */
+export function sizeClass(bytes: number): number {
+  if (bytes <= 256) return 256;
+  const step = Math.max(256, 2 ** (Math.floor(Math.log2(bytes)) - 3));
+  return Math.ceil(bytes / step) * step;
+}
+
+/** Counts of the pool, in bytes and buffers. */
+export interface PoolStats {
+  /** Bytes in buffers that exist, in use or free. */
+  allocated: number;
+  /** Bytes in use. */
+  inUse: number;
+  /** The most bytes that ever existed at once. */
+  peak: number;
+  /** Buffers that exist. */
+  buffers: number;
+  /** Buffers ever created. */
+  created: number;
+}
+
+export class BufferPool {
+  private readonly gpu: GPUDevice;
+  private readonly free = new Map<number, GPUBuffer[]>();
+  readonly stats: PoolStats = { allocated: 0, inUse: 0, peak: 0, buffers: 0, created: 0 };
+  /** Most bytes that may exist at once; software adapters report no out-of-memory of their own. */
+  budget: number;
+  private readonly largest: number;
+
+  constructor(gpu: GPUDevice, budget: number) {
+    this.gpu = gpu;
+    this.budget = budget;
+    this.largest = gpu.limits.maxBufferSize;
+  }
+
+  acquire(bytes: number): GPUBuffer {
+    const size = sizeClass(bytes);
+    const found = this.free.get(size)?.pop();
+    this.stats.inUse += size;
+    if (found) return found;
+    if (size > this.largest || this.stats.allocated + size > this.budget) {
+      this.trim();
+      if (size > this.largest || this.stats.allocated + size > this.budget) {
+        this.stats.inUse -= size;
+        throw new OutOfMemoryError(
+          `a buffer of ${mib(size)} does not fit: ${mib(this.stats.allocated)} of ${mib(this.budget)} are in use, and one buffer holds at most ${mib(this.largest)}`,
+          'use a smaller batch, crop or width, or raise the memory budget',
+        );
+      }
+    }
+    const buffer = this.gpu.createBuffer({ size, usage: STORAGE });
+    this.stats.allocated += size;
+    this.stats.buffers++;
+    this.stats.created++;
+    this.stats.peak = Math.max(this.stats.peak, this.stats.allocated);
+    return buffer;
+  }
+
+  release(buffer: GPUBuffer): void {
+    this.stats.inUse -= buffer.size;
+    const list = this.free.get(buffer.size);
+    if (list) list.push(buffer);
+    else this.free.set(buffer.size, [buffer]);
+  }
+
+  /** Destroys every free buffer. */
+  trim(): void {
+    for (const list of this.free.values()) {
+      for (const b of list) {
+        this.stats.allocated -= b.size;
+        this.stats.buffers--;
+        b.destroy();
+      }
+    }
+    this.free.clear();
+  }
+}
+
+export function mib(bytes: number): string {
+  return `${(bytes / 1048576).toFixed(bytes < 10485760 ? 1 : 0)} MiB`;
+}

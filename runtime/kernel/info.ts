@@ -1,0 +1,28 @@
+// What the build step knows about each shader.
+
+export interface BindingInfo {
+  name: string;
+  binding: number;
+  kind: 'read' | 'read_write' | 'uniform';
+}
+
+export interface FieldInfo {
+  name: string;
+  offset: number;
+  type: 'f32' | 'i32' | 'u32';
+  count: number;
+}
+
+export interface EntryInfo {
+  bindings: BindingInfo[];
+  /** Up to three sizes; a name refers to a module-scope constant. */
+  workgroup: string[];
+}
+
+export interface ShaderInfo {
+  code: string;
+  /** Module-scope declarations by name, and where in the code their value stands. */
+  constants: Record<string, { kind: 'const' | 'override' | 'alias'; value: string; start: number; end: number }>;
+  entries: Record<string, EntryInfo>;
+  params: { size: number; fields: FieldInfo[] } | null;
+}

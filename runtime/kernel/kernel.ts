@@ -1,0 +1,124 @@
+// From a shader's name to a pipeline: specialising by constant, one pipeline for each (shader, entry, constants), uniforms filled by field name.
+
+import { SHADERS } from './generated.ts';
+import type { BindingInfo, ShaderInfo } from './info.ts';
+import { FewmaskError } from '../errors.ts';
+
+export type Constants = Record<string, number | boolean | string>;
+export type ParamValue = number | readonly number[];
+
+/** A compute pipeline and what is needed to bind to it. */
+export interface Kernel {
+  readonly key: string;
+  readonly entry: string;
+  readonly bindings: readonly BindingInfo[];
+  readonly workgroup: readonly [number, number, number];
+  readonly pipeline: GPUComputePipeline;
+  readonly layout: GPUBindGroupLayout;
+  readonly params: ShaderInfo['params'];
+}
+
+function kernelError(message: string): never {
+  throw new FewmaskError('kernel', message);
+}
+
+const INTEGER = /^(\d+)u?$/;
+
+/** WGSL text of a value for a declaration whose current value is `current` (keeps the literal's suffix). */
+function literal(value: number | boolean | string, current: string): string {
+  if (typeof value !== 'number') return String(value);
+  if (/^\d+u$/.test(current)) return `${value}u`;
+  if (INTEGER.test(current) || Number.isInteger(value) === false) return String(value);
+  return /[.e]/.test(current) ? `${value}.0` : String(value);
+}
+
+/** The shader's code with the values of the named constants and aliases replaced. Unknown names are an error. */
+export function specialise(shader: ShaderInfo, name: string, constants: Constants): string {
+  const edits = Object.entries(constants).map(([key, value]) => {
+    const declared = shader.constants[key];
+    if (!declared) kernelError(`shader ${name} declares no constant ${key}; it has ${Object.keys(shader.constants).join(', ') || 'none'}`);
+    return { ...declared, text: literal(value, declared.value) };
+  });
+  edits.sort((a, b) => b.start - a.start);
+  let code = shader.code;
+  for (const e of edits) code = code.slice(0, e.start) + e.text + code.slice(e.end);
+  return code;
+}
+
+function workgroupSize(shader: ShaderInfo, sizes: readonly string[], constants: Constants): [number, number, number] {
+  const value = (s: string): number => {
+    const literalSize = INTEGER.exec(s);
+    if (literalSize) return Number(literalSize[1]);
+    const replaced = constants[s];
+    if (typeof replaced === 'number') return replaced;
+    return value(shader.constants[s]?.value ?? kernelError(`workgroup size ${s} is not a constant`));
+  };
+  return [value(sizes[0]), sizes[1] ? value(sizes[1]) : 1, sizes[2] ? value(sizes[2]) : 1];
+}
+
+/** Fills `view` (from byte `base` on) with the shader's Params, by field name. Every field must be given, and nothing else. */
+export function fillParams(shader: string, info: NonNullable<ShaderInfo['params']>, view: DataView, base: number, values: Record<string, ParamValue>): void {
+  for (const f of info.fields) {
+    const v = values[f.name];
+    if (v === undefined) kernelError(`shader ${shader}: param ${f.name} is missing`);
+    for (let i = 0; i < f.count; i++) {
+      const x = typeof v === 'number' ? v : v[i];
+      const at = base + f.offset + 4 * i;
+      if (f.type === 'f32') view.setFloat32(at, x, true);
+      else if (f.type === 'i32') view.setInt32(at, x, true);
+      else view.setUint32(at, x, true);
+    }
+  }
+  if (Object.keys(values).length !== info.fields.length) {
+    const known = new Set(info.fields.map((f) => f.name));
+    kernelError(`shader ${shader}: unknown params ${Object.keys(values).filter((k) => !known.has(k)).join(', ')}`);
+  }
+}
+
+/** The pipelines of one device. */
+export class KernelCache {
+  private readonly kernels = new Map<string, Kernel>();
+  private readonly modules = new Map<string, GPUShaderModule>();
+  private readonly gpu: GPUDevice;
+
+  constructor(gpu: GPUDevice) {
+    this.gpu = gpu;
+  }
+
+  /** How many pipelines have been made: a new image size must not raise it. */
+  get size(): number {
+    return this.kernels.size;
+  }
+
+  get(shader: string, entry: string, constants: Constants = {}): Kernel {
+    const special = Object.keys(constants).sort().map((k) => `${k}=${constants[k]}`).join(',');
+    const key = `${shader}.${entry}(${special})`;
+    const found = this.kernels.get(key);
+    if (found) return found;
+    const info = SHADERS[shader] ?? kernelError(`there is no shader ${shader}`);
+    const entryInfo = info.entries[entry] ?? kernelError(`shader ${shader} has no entry point ${entry}`);
+    const moduleKey = `${shader}(${special})`;
+    let module = this.modules.get(moduleKey);
+    if (!module) {
+      module = this.gpu.createShaderModule({ label: moduleKey, code: specialise(info, shader, constants) });
+      this.modules.set(moduleKey, module);
+    }
+    const layout = this.gpu.createBindGroupLayout({
+      label: key,
+      entries: entryInfo.bindings.map((b) => ({
+        binding: b.binding,
+        visibility: 4, // GPUShaderStage.COMPUTE
+        buffer: { type: b.kind === 'uniform' ? 'uniform' : b.kind === 'read' ? 'read-only-storage' : 'storage' },
+      })),
+    });
+    const pipeline = this.gpu.createComputePipeline({
+      label: key,
+      layout: this.gpu.createPipelineLayout({ bindGroupLayouts: [layout] }),
+      compute: { module, entryPoint: entry },
+    });
+    const usesParams = entryInfo.bindings.some((b) => b.kind === 'uniform');
+    const kernel: Kernel = { key, entry, bindings: entryInfo.bindings, workgroup: workgroupSize(info, entryInfo.workgroup, constants), pipeline, layout, params: usesParams ? info.params : null };
+    this.kernels.set(key, kernel);
+    return kernel;
+  }
+}

@@ -1,0 +1,20 @@
+// Fills a tensor with one value.
+
+alias T = f32;
+const WG: u32 = 64u;
+
+struct Params {
+  n: u32,
+  value: f32,
+}
+
+@group(0) @binding(0) var<storage, read_write> y: array<T>;
+@group(0) @binding(1) var<uniform> params: Params;
+
+@compute @workgroup_size(WG)
+fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
+  let i = id.x + id.y * grid.x * WG;
+  if (i < params.n) {
+    y[i] = T(params.value);
+  }
+}
