@@ -27,7 +27,12 @@ function field(member: { name: string; offset: number; type: { name: string; cou
 
 /** Reflects one shader. Throws when it does not parse or breaks a convention. */
 export function reflectShader(file: string, code: string): ShaderInfo {
-  const module = new WgslReflect(code);
+  let module;
+  try {
+    module = new WgslReflect(code);
+  } catch (error) {
+    throw new Error(`${file}: ${(error as Error).message}`);
+  }
   const constants: ShaderInfo['constants'] = {};
   for (const m of code.matchAll(DECLARATION)) {
     const end = m.index + m[0].length - 1;

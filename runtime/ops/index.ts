@@ -1,5 +1,8 @@
 // Every operation, one export line each.
 
+export * from './batchNorm.ts';
 export * from './binary.ts';
+export * from './conv2d.ts';
 export * from './fill.ts';
+export * from './sumToLast.ts';
 export * from './unary.ts';

@@ -1,0 +1,195 @@
+// Two-dimensional convolution and transposed convolution: the forward pass of one is the input gradient of the other.
+
+import { defineOp } from '../autograd/tape.ts';
+import type { Device, Dispatch } from '../device/device.ts';
+import { ShapeError } from '../errors.ts';
+import type { Shape, Tensor } from '../tensor.ts';
+import { sumToLast } from './sumToLast.ts';
+
+/** One number for both directions, or [vertical, horizontal]. */
+export type Pair = number | readonly [number, number];
+
+export interface Conv2dOptions {
+  stride?: Pair;
+  /** One number, [vertical, horizontal], or [top, bottom, left, right]; zeros are added there (default 0). */
+  padding?: Pair | readonly [number, number, number, number];
+  dilation?: Pair;
+  groups?: number;
+}
+
+export interface ConvTranspose2dOptions extends Conv2dOptions {
+  outputPadding?: Pair;
+}
+
+/** The geometry of a convolution from x [n,h,w,c] to y [n,h,w,c]. */
+interface Geometry {
+  x: Shape;
+  y: Shape;
+  kernel: readonly [number, number];
+  cig: number;
+  cog: number;
+  stride: readonly [number, number];
+  pad: readonly [number, number];
+  dilation: readonly [number, number];
+  groups: number;
+}
+
+const pair = (v: Pair): readonly [number, number] => (typeof v === 'number' ? [v, v] : v);
+const sides = (p: NonNullable<Conv2dOptions['padding']>): readonly [number, number, number, number] =>
+  typeof p === 'number' ? [p, p, p, p] : p.length === 2 ? [p[0], p[0], p[1], p[1]] : p;
+
+const vectorised = (g: Geometry): boolean => g.cig % 4 === 0 && g.cog % 4 === 0;
+
+function params(g: Geometry, chunk = 0, chunks = 0): NonNullable<Dispatch['params']> {
+  return { x_size: g.x, y_size: g.y, kernel: [...g.kernel, g.cig, g.cog], stride: g.stride, pad: g.pad, dilation: g.dilation, chunk, chunks };
+}
+
+/** Workgroups for `pixels` taken `each` at a time, folded at 32768 as the shader expects. */
+function grid(pixels: number, each: number, blocks: number): readonly [number, number, number] {
+  const n = Math.ceil(pixels / each);
+  return n <= 32768 ? [n, blocks, 1] : [32768, blocks, Math.ceil(n / 32768)];
+}
+
+const WG = 64;
+const pixelsOf = (s: Shape): number => s[0] * s[1] * s[2];
+
+function runForward(device: Device, g: Geometry, x: Tensor, w: Tensor, b: Tensor | undefined): Tensor {
+  const y = device.empty(g.y, 'f32', 'conv2d');
+  const fast = vectorised(g);
+  const blocks = fast ? g.y[3] / 4 : g.groups * Math.ceil(g.cog / 4);
+  device.run({
+    shader: fast ? 'conv2d' : 'conv2dAny',
+    entry: 'forward',
+    constants: b ? { BIAS: true } : {},
+    bindings: { x, w, b: b ?? w, y },
+    params: params(g),
+    groups: grid(pixelsOf(g.y), WG * (fast ? 4 : 2), blocks),
+  });
+  return y;
+}
+
+function runInputGrad(device: Device, g: Geometry, dy: Tensor, w: Tensor, b: Tensor | undefined): Tensor {
+  const dx = device.empty(g.x, 'f32', 'conv2d input gradient');
+  const fast = vectorised(g);
+  const blocks = fast ? g.x[3] / 4 : g.groups * Math.ceil(g.cig / 4);
+  device.run({
+    shader: fast ? 'conv2d' : 'conv2dAny',
+    entry: 'inputGrad',
+    constants: b ? { BIAS: true } : {},
+    bindings: { dy, w, b: b ?? w, dx },
+    params: params(g),
+    groups: grid(pixelsOf(g.x), WG * (fast ? 4 : 1), blocks),
+  });
+  return dx;
+}
+
+function runWeightGrad(device: Device, g: Geometry, x: Tensor, dy: Tensor): Tensor {
+  const fast = vectorised(g);
+  const n = g.kernel[0] * g.kernel[1] * g.cig * g.y[3];
+  const pixels = pixelsOf(g.y);
+  if (pixels === 0) {
+    const none = device.empty([...g.kernel, g.cig, g.y[3]], 'f32', 'conv2d weight gradient');
+    device.clear(none);
+    return none;
+  }
+  // Enough chunks to keep the adapter busy and sums short, few enough that the partial sums stay small beside the activations.
+  const threads = fast ? n / 16 : n;
+  const wanted = Math.min(Math.ceil(pixels / 64), Math.max(Math.ceil(pixels / 2048), Math.ceil(16384 / threads)));
+  const chunk = Math.ceil(pixels / Math.max(1, Math.min(wanted, Math.ceil((32 << 20) / (4 * n)), 32768)));
+  const chunks = Math.ceil(pixels / chunk);
+  const parts = device.empty([chunks, n], 'f32', 'conv2d weight gradient parts');
+  const dw = device.empty([...g.kernel, g.cig, g.y[3]], 'f32', 'conv2d weight gradient');
+  const p = params(g, chunk, chunks);
+  device.run({ shader: fast ? 'conv2d' : 'conv2dAny', entry: 'weightGrad', bindings: { x, dy, parts }, params: p, groups: [Math.ceil(threads / WG), chunks, 1] });
+  device.run({ shader: 'conv2d', entry: 'weightReduce', bindings: { partials: parts, dw }, params: p, threads: n });
+  parts.dispose();
+  return dw;
+}
+
+type Op = (inputs: Record<string, Tensor | undefined>, attrs: Geometry) => Record<string, Tensor>;
+
+// The three are linear in each of their inputs, and each one's gradients are the others: second derivatives come for free.
+const forwardOp: Op = defineOp<Geometry>({
+  name: 'conv2d',
+  inputs: ['x', 'w', 'b'],
+  outputs: ['y'],
+  forward: ({ x, w, b }, g) => runForward(x.device, g, x, w, b),
+  backward: {
+    x: ({ dy, inputs: { w }, attrs }) => inputGradOp({ dy, w }, attrs).dx,
+    w: ({ dy, inputs: { x }, attrs }) => weightGradOp({ x, dy }, attrs).dw,
+    b: ({ dy }) => sumToLast(dy),
+  },
+});
+
+const inputGradOp: Op = defineOp<Geometry>({
+  name: 'conv2dInputGrad',
+  inputs: ['dy', 'w', 'b'],
+  outputs: ['dx'],
+  forward: ({ dy, w, b }, g) => runInputGrad(dy.device, g, dy, w, b),
+  backward: {
+    dy: ({ dy: d, inputs: { w }, attrs }) => forwardOp({ x: d, w }, attrs).y,
+    w: ({ dy: d, inputs: { dy }, attrs }) => weightGradOp({ x: d, dy }, attrs).dw,
+    b: ({ dy: d }) => sumToLast(d),
+  },
+});
+
+const weightGradOp: Op = defineOp<Geometry>({
+  name: 'conv2dWeightGrad',
+  inputs: ['x', 'dy'],
+  outputs: ['dw'],
+  forward: ({ x, dy }, g) => runWeightGrad(x.device, g, x, dy),
+  backward: {
+    x: ({ dy: d, inputs: { dy }, attrs }) => inputGradOp({ dy, w: d }, attrs).dx,
+    dy: ({ dy: d, inputs: { x }, attrs }) => forwardOp({ x, w: d }, attrs).y,
+  },
+});
+
+function check(op: string, x: Tensor, w: Tensor, b: Tensor | undefined, cx: number, cb: number): void {
+  if (x.rank !== 4 || w.rank !== 4) throw new ShapeError(op, `x is [${x.shape}] and w [${w.shape}]`, 'x must be [n, h, w, channels] and w [kh, kw, channels in, channels out]');
+  if (x.shape[3] !== cx) throw new ShapeError(op, `x has ${x.shape[3]} channels, the weights [${w.shape}] want ${cx}`);
+  if (b && (b.rank !== 1 || b.size !== cb)) throw new ShapeError(op, `the bias is [${b.shape}], not [${cb}]`);
+  for (const t of [x, w, ...(b ? [b] : [])]) if (t.dtype !== 'f32') throw new ShapeError(op, `dtype ${t.dtype} is not f32`);
+}
+
+/**
+ * 2-D convolution (cross-correlation, as in PyTorch).
+ * @param x [n, h, w, cin]
+ * @param w [kh, kw, cin / groups, cout]
+ * @param b [cout], optional
+ * @returns [n, floor((h + top + bottom - dilation (kh - 1) - 1) / stride) + 1, …, cout]
+ * @throws ShapeError when channels, groups or sizes do not fit
+ * @example const y = conv2d(x, w, b, { stride: 2, padding: 1 });
+ */
+export function conv2d(x: Tensor, w: Tensor, b?: Tensor, options: Conv2dOptions = {}): Tensor {
+  const groups = options.groups ?? 1;
+  const [kh, kw, cig, cout] = w.shape;
+  check('conv2d', x, w, b, cig * groups, cout);
+  if (cout % groups !== 0) throw new ShapeError('conv2d', `${cout} output channels do not divide into ${groups} groups`);
+  const stride = pair(options.stride ?? 1), dilation = pair(options.dilation ?? 1), p = sides(options.padding ?? 0);
+  const [n, h, width] = x.shape;
+  const oh = Math.floor((h + p[0] + p[1] - dilation[0] * (kh - 1) - 1) / stride[0]) + 1;
+  const ow = Math.floor((width + p[2] + p[3] - dilation[1] * (kw - 1) - 1) / stride[1]) + 1;
+  if (oh < 1 || ow < 1) throw new ShapeError('conv2d', `a kernel of ${kh}x${kw} with dilation ${dilation} does not fit into ${h}x${width} with padding ${p}`, 'use a larger image or more padding');
+  return forwardOp({ x, w, b }, { x: x.shape, y: [n, oh, ow, cout], kernel: [kh, kw], cig, cog: cout / groups, stride, pad: [p[0], p[2]], dilation, groups }).y;
+}
+
+/**
+ * Transposed 2-D convolution: the input gradient of {@link conv2d}.
+ * @param x [n, h, w, cin]
+ * @param w [kh, kw, cout / groups, cin]: the weights of the convolution that it transposes (PyTorch's IOHW permuted to HWOI)
+ * @param b [cout], optional
+ * @returns [n, (h - 1) stride - top - bottom + dilation (kh - 1) + outputPadding + 1, …, cout]
+ */
+export function convTranspose2d(x: Tensor, w: Tensor, b?: Tensor, options: ConvTranspose2dOptions = {}): Tensor {
+  const groups = options.groups ?? 1;
+  const [kh, kw, cog, cin] = w.shape;
+  const cout = cog * groups;
+  check('convTranspose2d', x, w, b, cin, cout);
+  if (cin % groups !== 0) throw new ShapeError('convTranspose2d', `${cin} input channels do not divide into ${groups} groups`);
+  const stride = pair(options.stride ?? 1), dilation = pair(options.dilation ?? 1), p = sides(options.padding ?? 0), extra = pair(options.outputPadding ?? 0);
+  const [n, h, width] = x.shape;
+  const oh = (h - 1) * stride[0] - p[0] - p[1] + dilation[0] * (kh - 1) + extra[0] + 1;
+  const ow = (width - 1) * stride[1] - p[2] - p[3] + dilation[1] * (kw - 1) + extra[1] + 1;
+  if (oh < 1 || ow < 1) throw new ShapeError('convTranspose2d', `the output would be ${oh}x${ow}`, 'use less padding');
+  return inputGradOp({ dy: x, w, b }, { x: [n, oh, ow, cout], y: x.shape, kernel: [kh, kw], cig: cog, cog: cin / groups, stride, pad: [p[0], p[2]], dilation, groups }).dx;
+}

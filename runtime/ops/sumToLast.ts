@@ -1,0 +1,41 @@
+// Sum over all axes but the last: the gradient of a bias.
+
+import { defineOp } from '../autograd/tape.ts';
+import { ShapeError } from '../errors.ts';
+import type { Tensor } from '../tensor.ts';
+import { add } from './binary.ts';
+import { zeros } from './fill.ts';
+
+function pass(x: Tensor, rows: number, c: number, chunk: number): Tensor {
+  const chunks = Math.ceil(rows / chunk);
+  const y = x.device.empty([chunks, c], 'f32', 'sumToLast');
+  x.device.run({ shader: 'sumToLast', entry: 'forward', bindings: { x, y }, params: { rows, c, chunk }, groups: [Math.ceil(c / 64), chunks, 1] });
+  return y;
+}
+
+const op = defineOp<null>({
+  name: 'sumToLast',
+  inputs: ['x'],
+  outputs: ['y'],
+  forward({ x }) {
+    const c = x.shape[x.rank - 1];
+    let t = x;
+    let rows = x.size / Math.max(1, c);
+    do {
+      const next = pass(t, rows, c, Math.max(64, Math.ceil(rows / 4096)));
+      rows = next.shape[0];
+      if (t !== x) t.dispose();
+      t = next;
+    } while (rows > 1);
+    const y = t.view([c]);
+    t.dispose();
+    return y;
+  },
+  backward: { x: ({ dy, inputs: { x } }) => add(zeros(x.device, x.shape), dy) },
+});
+
+/** Sums [.., c] over all axes but the last: [c]. */
+export function sumToLast(x: Tensor): Tensor {
+  if (x.rank < 1) throw new ShapeError('sumToLast', 'a scalar has no last axis');
+  return op({ x }, null).y;
+}

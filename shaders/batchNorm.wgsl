@@ -1,0 +1,169 @@
+// Batch normalisation over all axes but the last, with an optional ReLU: xh = (x - mean) / sqrt(variance + eps), y = act(xh gamma + beta).
+//
+// Statistics: each thread takes one channel of a chunk of rows and makes two passes over it (mean, then squared deviations), so that a
+// large common offset costs no digits; the chunks are joined in order by Chan's formula. Gradients: the same two steps with plain sums.
+
+const WG: u32 = 64u;
+const RELU: bool = false;
+/// The statistics came from this batch, so the gradient flows through them.
+const TRAIN: bool = true;
+
+struct Params {
+  rows: u32,
+  c: u32,
+  chunk: u32,
+  chunks: u32,
+  eps: f32,
+  momentum: f32,
+}
+
+@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read> gamma: array<f32>;
+@group(0) @binding(2) var<storage, read> beta: array<f32>;
+@group(0) @binding(3) var<storage, read> mean: array<f32>;
+@group(0) @binding(4) var<storage, read> variance: array<f32>;
+@group(0) @binding(5) var<storage, read_write> y: array<f32>;
+@group(0) @binding(6) var<storage, read> dy: array<f32>;
+@group(0) @binding(7) var<storage, read_write> parts: array<vec2<f32>>;
+@group(0) @binding(8) var<storage, read> partials: array<vec2<f32>>;
+@group(0) @binding(9) var<storage, read_write> new_mean: array<f32>;
+@group(0) @binding(10) var<storage, read_write> new_variance: array<f32>;
+@group(0) @binding(11) var<storage, read_write> running_mean: array<f32>;
+@group(0) @binding(12) var<storage, read_write> running_variance: array<f32>;
+@group(0) @binding(13) var<storage, read> dgamma: array<f32>;
+@group(0) @binding(14) var<storage, read> dbeta: array<f32>;
+@group(0) @binding(15) var<storage, read_write> dx: array<f32>;
+@group(0) @binding(16) var<uniform> params: Params;
+
+/// Rows of the chunk of thread i (chunk-major, channel-minor).
+fn rowsOf(i: u32) -> vec2<u32> {
+  let first = (i / params.c) * params.chunk;
+  return vec2<u32>(first, min(first + params.chunk, params.rows));
+}
+
+@compute @workgroup_size(WG)
+fn stats(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
+  let i = id.x + id.y * grid.x * WG;
+  if (i < params.chunks * params.c) {
+    let c = i % params.c;
+    let rows = rowsOf(i);
+    var sum = 0.0;
+    for (var r = rows.x; r < rows.y; r++) {
+      sum += x[r * params.c + c];
+    }
+    let m = sum / f32(rows.y - rows.x);
+    var squares = 0.0;
+    for (var r = rows.x; r < rows.y; r++) {
+      let d = x[r * params.c + c] - m;
+      squares += d * d;
+    }
+    parts[i] = vec2<f32>(m, squares);
+  }
+}
+
+/// Mean and summed squared deviations of channel c over all chunks.
+fn joined(c: u32) -> vec2<f32> {
+  var n = 0.0;
+  var m = 0.0;
+  var squares = 0.0;
+  for (var k = 0u; k < params.chunks; k++) {
+    let part = partials[k * params.c + c];
+    let rows = rowsOf(k * params.c + c);
+    let count = f32(rows.y - rows.x);
+    let d = part.x - m;
+    let total = n + count;
+    m += d * (count / total);
+    squares += part.y + d * d * (n * count / total);
+    n = total;
+  }
+  return vec2<f32>(m, squares);
+}
+
+@compute @workgroup_size(WG)
+fn combine(@builtin(global_invocation_id) id: vec3<u32>) {
+  let c = id.x;
+  if (c < params.c) {
+    let s = joined(c);
+    new_mean[c] = s.x;
+    new_variance[c] = s.y / f32(params.rows);
+  }
+}
+
+/// The same, and the running statistics move (the unbiased variance, as PyTorch has it).
+@compute @workgroup_size(WG)
+fn combineAndUpdate(@builtin(global_invocation_id) id: vec3<u32>) {
+  let c = id.x;
+  if (c < params.c) {
+    let s = joined(c);
+    new_mean[c] = s.x;
+    new_variance[c] = s.y / f32(params.rows);
+    running_mean[c] += params.momentum * (s.x - running_mean[c]);
+    running_variance[c] += params.momentum * (s.y / max(f32(params.rows) - 1.0, 1.0) - running_variance[c]);
+  }
+}
+
+@compute @workgroup_size(WG)
+fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
+  let i = id.x + id.y * grid.x * WG;
+  if (i < params.rows * params.c) {
+    let c = i % params.c;
+    let v = (x[i] - mean[c]) * (gamma[c] / sqrt(variance[c] + params.eps)) + beta[c];
+    y[i] = select(v, max(v, 0.0), RELU);
+  }
+}
+
+/// The gradient that reaches the normalised value: dy, masked by the ReLU.
+fn masked(i: u32, c: u32, xh: f32) -> f32 {
+  let d = dy[i];
+  if (RELU) {
+    return select(0.0, d, xh * gamma[c] + beta[c] > 0.0);
+  }
+  return d;
+}
+
+@compute @workgroup_size(WG)
+fn gradStats(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
+  let i = id.x + id.y * grid.x * WG;
+  if (i < params.chunks * params.c) {
+    let c = i % params.c;
+    let rows = rowsOf(i);
+    let m = mean[c];
+    let scale = 1.0 / sqrt(variance[c] + params.eps);
+    var sums = vec2<f32>(0.0);
+    for (var r = rows.x; r < rows.y; r++) {
+      let at = r * params.c + c;
+      let xh = (x[at] - m) * scale;
+      let d = masked(at, c, xh);
+      sums += vec2<f32>(d * xh, d);
+    }
+    parts[i] = sums;
+  }
+}
+
+@compute @workgroup_size(WG)
+fn gradCombine(@builtin(global_invocation_id) id: vec3<u32>) {
+  let c = id.x;
+  if (c < params.c) {
+    var sums = vec2<f32>(0.0);
+    for (var k = 0u; k < params.chunks; k++) {
+      sums += partials[k * params.c + c];
+    }
+    new_mean[c] = sums.x;
+    new_variance[c] = sums.y;
+  }
+}
+
+@compute @workgroup_size(WG)
+fn inputGrad(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
+  let i = id.x + id.y * grid.x * WG;
+  if (i < params.rows * params.c) {
+    let c = i % params.c;
+    let scale = 1.0 / sqrt(variance[c] + params.eps);
+    let xh = (x[i] - mean[c]) * scale;
+    var d = masked(i, c, xh);
+    if (TRAIN) {
+      d -= (dbeta[c] + xh * dgamma[c]) / f32(params.rows);
+    }
+    dx[i] = d * gamma[c] * scale;
+  }
+}

@@ -1,0 +1,25 @@
+// Sums over all axes but the last: y[c] = sum of x[r, c] over rows r. Two passes: chunks of rows, then the chunks in order.
+
+const WG: u32 = 64u;
+
+struct Params {
+  rows: u32,
+  c: u32,
+  chunk: u32,
+}
+
+@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read_write> y: array<f32>;
+@group(0) @binding(2) var<uniform> params: Params;
+
+@compute @workgroup_size(WG)
+fn forward(@builtin(global_invocation_id) id: vec3<u32>) {
+  if (id.x < params.c) {
+    let end = min((id.y + 1u) * params.chunk, params.rows);
+    var sum = 0.0;
+    for (var r = id.y * params.chunk; r < end; r++) {
+      sum += x[r * params.c + id.x];
+    }
+    y[id.y * params.c + id.x] = sum;
+  }
+}

@@ -1,0 +1,130 @@
+// Convolution and transposed convolution against plain loops in float64, gradients by finite differences.
+
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { grad } from '../../runtime/autograd/tape.ts';
+import { conv2d, convTranspose2d, type Conv2dOptions } from '../../runtime/ops/conv2d.ts';
+import { Rng } from '../../runtime/random.ts';
+import type { Shape } from '../../runtime/tensor.ts';
+import { testDevice } from '../support/device.ts';
+import { checkCase, close, f64, type F64, type OpCase } from '../support/op.ts';
+
+interface Geometry {
+  stride: [number, number];
+  pad: [number, number, number, number];
+  dilation: [number, number];
+  groups: number;
+}
+
+/** Calls `visit` for every product of the convolution: index into x, w and y. */
+function products(x: Shape, w: Shape, y: Shape, g: Geometry, visit: (xi: number, wi: number, yi: number) => void): void {
+  const cog = y[3] / g.groups;
+  for (let n = 0; n < y[0]; n++)
+    for (let oy = 0; oy < y[1]; oy++)
+      for (let ox = 0; ox < y[2]; ox++)
+        for (let ky = 0; ky < w[0]; ky++)
+          for (let kx = 0; kx < w[1]; kx++) {
+            const iy = oy * g.stride[0] + ky * g.dilation[0] - g.pad[0], ix = ox * g.stride[1] + kx * g.dilation[1] - g.pad[2];
+            if (iy < 0 || ix < 0 || iy >= x[1] || ix >= x[2]) continue;
+            for (let c = 0; c < w[2]; c++)
+              for (let o = 0; o < y[3]; o++) {
+                const xi = ((n * x[1] + iy) * x[2] + ix) * x[3] + Math.floor(o / cog) * w[2] + c;
+                visit(xi, ((ky * w[1] + kx) * w[2] + c) * y[3] + o, ((n * y[1] + oy) * y[2] + ox) * y[3] + o);
+              }
+          }
+}
+
+function outShape(x: Shape, w: Shape, g: Geometry): Shape {
+  const out = (size: number, k: number, a: number, b: number, s: number, d: number) => Math.floor((size + a + b - d * (k - 1) - 1) / s) + 1;
+  return [x[0], out(x[1], w[0], g.pad[0], g.pad[1], g.stride[0], g.dilation[0]), out(x[2], w[1], g.pad[2], g.pad[3], g.stride[1], g.dilation[1]), w[3]];
+}
+
+function reference(x: F64, w: F64, b: F64 | undefined, g: Geometry): F64 {
+  const y = f64(outShape(x.shape, w.shape, g));
+  if (b) y.data.forEach((_, i) => (y.data[i] = b.data[i % b.data.length]));
+  products(x.shape, w.shape, y.shape, g, (xi, wi, yi) => (y.data[yi] += x.data[xi] * w.data[wi]));
+  return y;
+}
+
+const geometry = (g: Partial<Geometry>): Geometry => ({ stride: [1, 1], pad: [0, 0, 0, 0], dilation: [1, 1], groups: 1, ...g });
+const options = (g: Geometry): Conv2dOptions => ({ stride: g.stride, padding: g.pad, dilation: g.dilation, groups: g.groups });
+
+const CASES: { x: Shape; w: Shape; g: Partial<Geometry>; bias?: boolean }[] = [
+  { x: [2, 6, 7, 3], w: [3, 3, 3, 8], g: { pad: [1, 1, 1, 1] }, bias: true },
+  { x: [2, 9, 8, 8], w: [3, 3, 8, 4], g: { pad: [1, 1, 1, 1] }, bias: true },
+  { x: [1, 11, 9, 4], w: [3, 3, 4, 8], g: { pad: [1, 1, 1, 1], stride: [2, 2] } },
+  { x: [1, 15, 13, 4], w: [3, 3, 4, 4], g: { pad: [6, 6, 6, 6], dilation: [6, 6] } },
+  { x: [2, 5, 6, 16], w: [1, 1, 16, 11], g: {}, bias: true },
+  { x: [1, 7, 7, 8], w: [3, 3, 4, 8], g: { groups: 2, pad: [1, 1, 1, 1] }, bias: true },
+  { x: [1, 7, 6, 6], w: [3, 3, 1, 6], g: { groups: 6, pad: [1, 1, 1, 1] } },
+  { x: [1, 8, 9, 5], w: [2, 4, 5, 7], g: { pad: [0, 1, 2, 0], stride: [1, 2], dilation: [2, 1] }, bias: true },
+  { x: [1, 12, 11, 3], w: [7, 7, 3, 8], g: { pad: [3, 3, 3, 3], stride: [2, 2] } },
+  { x: [1, 1, 1, 20], w: [1, 1, 20, 12], g: {} },
+];
+
+for (const { x, w, g: partial, bias } of CASES) {
+  const g = geometry(partial);
+  const c: OpCase = {
+    name: `conv2d x [${x}] w [${w}] ${JSON.stringify(partial)}${bias ? ' bias' : ''}`,
+    inputs: { x: { shape: x }, w: { shape: w }, ...(bias ? { b: { shape: [w[3]] } } : {}) },
+    run: (t) => conv2d(t.x, t.w, t.b, options(g)),
+    reference: (t) => reference(t.x, t.w, t.b, g),
+  };
+  test(c.name, async () => checkCase(await testDevice(), c));
+}
+
+const TRANSPOSED: { x: Shape; w: Shape; g: Partial<Geometry>; extra?: number; bias?: boolean }[] = [
+  { x: [2, 4, 5, 8], w: [2, 2, 4, 8], g: { stride: [2, 2] }, bias: true },
+  { x: [1, 5, 4, 3], w: [3, 3, 5, 3], g: { stride: [2, 2], pad: [1, 1, 1, 1] }, extra: 1, bias: true },
+  { x: [1, 4, 4, 8], w: [3, 3, 2, 8], g: { groups: 2, dilation: [2, 2] } },
+];
+
+for (const { x, w, g: partial, extra = 0, bias } of TRANSPOSED) {
+  const g = geometry(partial);
+  const size = (n: number, axis: 0 | 1) => (n - 1) * g.stride[axis] - g.pad[2 * axis] - g.pad[2 * axis + 1] + g.dilation[axis] * (w[axis] - 1) + extra + 1;
+  const y: Shape = [x[0], size(x[1], 0), size(x[2], 1), w[2] * g.groups];
+  const c: OpCase = {
+    name: `convTranspose2d x [${x}] w [${w}] ${JSON.stringify(partial)} output padding ${extra}`,
+    inputs: { x: { shape: x }, w: { shape: w }, ...(bias ? { b: { shape: [y[3]] } } : {}) },
+    run: (t) => convTranspose2d(t.x, t.w, t.b, { ...options(g), outputPadding: extra }),
+    reference: (t) => {
+      const out = f64(y);
+      if (t.b) out.data.forEach((_, i) => (out.data[i] = t.b.data[i % y[3]]));
+      products(y, w, x, g, (yi, wi, xi) => (out.data[yi] += t.x.data[xi] * t.w.data[wi]));
+      return out;
+    },
+  };
+  test(c.name, async () => checkCase(await testDevice(), c));
+}
+
+// The sizes at which 32-bit index overflow and lazy reductions show: every weight gradient is compared with a float64 sum.
+for (const [n, side, ci, co] of [[8, 128, 4, 4], [1, 256, 4, 4], [1, 256, 3, 5]]) {
+  test(`weight gradient at ${n}x${side}x${side}, ${ci} to ${co} channels`, async () => {
+    const device = await testDevice();
+    const rng = new Rng(3, side);
+    const xs: Shape = [n, side, side, ci], ws: Shape = [3, 3, ci, co], ys: Shape = [n, side, side, co];
+    const x = Float32Array.from({ length: n * side * side * ci }, () => rng.uniform(-1, 1));
+    const dy = Float32Array.from({ length: n * side * side * co }, () => rng.uniform(-1, 1));
+    const want = new Float64Array(9 * ci * co);
+    products(xs, ws, ys, geometry({ pad: [1, 1, 1, 1] }), (xi, wi, yi) => (want[wi] += x[xi] * dy[yi]));
+    const got = device.scope(() => {
+      const w = device.tensor(new Float32Array(9 * ci * co), ws);
+      w.requiresGrad = true;
+      const y = conv2d(device.tensor(x, xs), w, undefined, { padding: 1 });
+      return grad(y, [w], { dy: device.tensor(dy, ys) })[0];
+    });
+    close(await got.read(), want, 1e-5, 'dw');
+    got.dispose();
+  });
+}
+
+test('conv2d refuses shapes that do not fit', async () => {
+  const device = await testDevice();
+  const x = device.tensor(new Float32Array(2 * 4 * 4 * 3), [2, 4, 4, 3]);
+  const w = device.tensor(new Float32Array(3 * 3 * 5 * 8), [3, 3, 5, 8]);
+  assert.throws(() => conv2d(x, w), /x has 3 channels.*want 5/);
+  const big = device.tensor(new Float32Array(7 * 7 * 3 * 8), [7, 7, 3, 8]);
+  assert.throws(() => conv2d(x, big), /does not fit/);
+});
+
+test.run();
