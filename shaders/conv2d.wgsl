@@ -1,12 +1,14 @@
 // Two-dimensional convolution, NHWC x HWIO, as implicit GEMM: y = x * w + b, dx = dy * w^T, dw = x^T * dy.
 //
-// forward and inputGrad: one thread makes 4 pixels x 4 channels in registers. Neighbouring threads take neighbouring pixels; the
+// forward and inputGrad: one thread makes PX pixels x 4 channels in registers. Neighbouring threads take neighbouring pixels; the
 // channel block is the workgroup's, so every load of w is uniform over the workgroup and is a scalar load or a broadcast.
 // weightGrad: one thread makes 4 x 4 channels of one tap over a chunk of pixels that its whole workgroup shares (split-K);
 // weightReduce adds the chunks in a fixed order. The ...Any entries are for channel counts that 4 does not divide.
 
 const WG: u32 = 64u;
 const BIAS: bool = false;
+/// Pixels that a thread makes, four channels of each.
+const PX: u32 = 4u;
 
 struct Params {
   x_size: vec4<u32>,    // n, h, w, c
@@ -36,7 +38,7 @@ fn pixelOf(p: u32, size: vec4<u32>) -> vec3<u32> {
   return vec3<u32>(row / size.y, row % size.y, p - row * size.z);
 }
 
-/// Index of the first of four channels of x under output pixel `o` and tap `k`, in vec4s; -1 in the padding.
+/// Index of the pixel of x under output pixel `o` and tap `k`; -1 in the padding.
 fn under(o: vec3<u32>, k: vec2<u32>) -> i32 {
   let at = vec2<i32>(o.yz * params.stride + k * params.dilation) - vec2<i32>(params.pad);
   let inside = all(at >= vec2<i32>(0)) && all(at < vec2<i32>(params.x_size.yz));
@@ -54,42 +56,28 @@ fn over(i: vec3<u32>, k: vec2<u32>) -> i32 {
   return select(-1, p, inside);
 }
 
-fn loadX(pixel: i32, c: u32) -> vec4<f32> {
-  let i = u32(max(pixel, 0)) * (params.x_size.w / 4u) + c;
-  return select(vec4<f32>(0.0), x[i], pixel >= 0);
-}
-
-fn loadDy(pixel: i32, c: u32) -> vec4<f32> {
-  let i = u32(max(pixel, 0)) * (params.y_size.w / 4u) + c;
-  return select(vec4<f32>(0.0), dy[i], pixel >= 0);
-}
-
 @compute @workgroup_size(WG)
 fn forward(@builtin(local_invocation_id) lane: vec3<u32>, @builtin(workgroup_id) group: vec3<u32>) {
   let size = params.y_size;
   let pixels = size.x * size.y * size.z;
-  let first = (group.x + group.z * 32768u) * (WG * 4u) + lane.x;
-  let o0 = pixelOf(min(first, pixels - 1u), size);
-  let o1 = pixelOf(min(first + WG, pixels - 1u), size);
-  let o2 = pixelOf(min(first + 2u * WG, pixels - 1u), size);
-  let o3 = pixelOf(min(first + 3u * WG, pixels - 1u), size);
+  let first = (group.x + group.z * 32768u) * (WG * PX) + lane.x;
   let co4 = size.w / 4u;
   let cig = params.kernel.z;
   let c0 = (group.y * 4u / params.kernel.w) * (cig / 4u);
-  var a0 = vec4<f32>(0.0);
-  if (BIAS) {
-    a0 = vec4<f32>(b[group.y * 4u], b[group.y * 4u + 1u], b[group.y * 4u + 2u], b[group.y * 4u + 3u]);
+  var o: array<vec3<u32>, PX>;
+  var acc: array<vec4<f32>, PX>;
+  for (var i = 0u; i < PX; i++) {
+    o[i] = pixelOf(min(first + i * WG, pixels - 1u), size);
   }
-  var a1 = a0;
-  var a2 = a0;
-  var a3 = a0;
   for (var ky = 0u; ky < params.kernel.x; ky++) {
     for (var kx = 0u; kx < params.kernel.y; kx++) {
-      let k = vec2<u32>(ky, kx);
-      let p0 = under(o0, k);
-      let p1 = under(o1, k);
-      let p2 = under(o2, k);
-      let p3 = under(o3, k);
+      var p: array<u32, PX>;
+      var m: array<f32, PX>;
+      for (var i = 0u; i < PX; i++) {
+        let u = under(o[i], vec2<u32>(ky, kx));
+        p[i] = u32(max(u, 0)) * (params.x_size.w / 4u) + c0;
+        m[i] = select(0.0, 1.0, u >= 0);
+      }
       var wi = (ky * params.kernel.y + kx) * cig * co4 + group.y;
       for (var c = 0u; c < cig / 4u; c++) {
         let w0 = w[wi];
@@ -97,74 +85,71 @@ fn forward(@builtin(local_invocation_id) lane: vec3<u32>, @builtin(workgroup_id)
         let w2 = w[wi + 2u * co4];
         let w3 = w[wi + 3u * co4];
         wi += 4u * co4;
-        let x0 = loadX(p0, c0 + c);
-        a0 += x0.x * w0 + x0.y * w1 + x0.z * w2 + x0.w * w3;
-        let x1 = loadX(p1, c0 + c);
-        a1 += x1.x * w0 + x1.y * w1 + x1.z * w2 + x1.w * w3;
-        let x2 = loadX(p2, c0 + c);
-        a2 += x2.x * w0 + x2.y * w1 + x2.z * w2 + x2.w * w3;
-        let x3 = loadX(p3, c0 + c);
-        a3 += x3.x * w0 + x3.y * w1 + x3.z * w2 + x3.w * w3;
+        for (var i = 0u; i < PX; i++) {
+          let v = m[i] * x[p[i] + c];
+          acc[i] += v.x * w0 + v.y * w1 + v.z * w2 + v.w * w3;
+        }
       }
     }
   }
-  if (first < pixels) { y[first * co4 + group.y] = a0; }
-  if (first + WG < pixels) { y[(first + WG) * co4 + group.y] = a1; }
-  if (first + 2u * WG < pixels) { y[(first + 2u * WG) * co4 + group.y] = a2; }
-  if (first + 3u * WG < pixels) { y[(first + 3u * WG) * co4 + group.y] = a3; }
-}
-
-/// The products of four channels of dy with the four rows of w^T.
-fn back(d: vec4<f32>, w0: vec4<f32>, w1: vec4<f32>, w2: vec4<f32>, w3: vec4<f32>) -> vec4<f32> {
-  return vec4<f32>(dot(d, w0), dot(d, w1), dot(d, w2), dot(d, w3));
+  for (var i = 0u; i < PX; i++) {
+    if (first + i * WG < pixels) {
+      var bias = vec4<f32>(0.0);
+      if (BIAS) {
+        let k = group.y * 4u;
+        bias = vec4<f32>(b[k], b[k + 1u], b[k + 2u], b[k + 3u]);
+      }
+      y[(first + i * WG) * co4 + group.y] = acc[i] + bias;
+    }
+  }
 }
 
 @compute @workgroup_size(WG)
 fn inputGrad(@builtin(local_invocation_id) lane: vec3<u32>, @builtin(workgroup_id) group: vec3<u32>) {
   let size = params.x_size;
   let pixels = size.x * size.y * size.z;
-  let first = (group.x + group.z * 32768u) * (WG * 4u) + lane.x;
-  let i0 = pixelOf(min(first, pixels - 1u), size);
-  let i1 = pixelOf(min(first + WG, pixels - 1u), size);
-  let i2 = pixelOf(min(first + 2u * WG, pixels - 1u), size);
-  let i3 = pixelOf(min(first + 3u * WG, pixels - 1u), size);
-  let ci4 = size.w / 4u;
+  let first = (group.x + group.z * 32768u) * (WG * PX) + lane.x;
   let co4 = params.y_size.w / 4u;
   let cig = params.kernel.z;
   let g = group.y * 4u / cig;
-  let inGroup = group.y * 4u - g * cig;
   let c0 = g * (params.kernel.w / 4u);
-  var a0 = vec4<f32>(0.0);
-  if (BIAS) {
-    a0 = vec4<f32>(b[group.y * 4u], b[group.y * 4u + 1u], b[group.y * 4u + 2u], b[group.y * 4u + 3u]);
+  var at: array<vec3<u32>, PX>;
+  var acc: array<vec4<f32>, PX>;
+  for (var i = 0u; i < PX; i++) {
+    at[i] = pixelOf(min(first + i * WG, pixels - 1u), size);
   }
-  var a1 = a0;
-  var a2 = a0;
-  var a3 = a0;
   for (var ky = 0u; ky < params.kernel.x; ky++) {
     for (var kx = 0u; kx < params.kernel.y; kx++) {
-      let k = vec2<u32>(ky, kx);
-      let p0 = over(i0, k);
-      let p1 = over(i1, k);
-      let p2 = over(i2, k);
-      let p3 = over(i3, k);
-      let row = ((ky * params.kernel.y + kx) * cig + inGroup) * co4 + c0;
+      var p: array<u32, PX>;
+      var m: array<f32, PX>;
+      for (var i = 0u; i < PX; i++) {
+        let o = over(at[i], vec2<u32>(ky, kx));
+        p[i] = u32(max(o, 0)) * co4 + c0;
+        m[i] = select(0.0, 1.0, o >= 0);
+      }
+      let row = ((ky * params.kernel.y + kx) * cig + group.y * 4u - g * cig) * co4 + c0;
       for (var c = 0u; c < params.kernel.w / 4u; c++) {
         let w0 = w[row + c];
         let w1 = w[row + co4 + c];
         let w2 = w[row + 2u * co4 + c];
         let w3 = w[row + 3u * co4 + c];
-        a0 += back(loadDy(p0, c0 + c), w0, w1, w2, w3);
-        a1 += back(loadDy(p1, c0 + c), w0, w1, w2, w3);
-        a2 += back(loadDy(p2, c0 + c), w0, w1, w2, w3);
-        a3 += back(loadDy(p3, c0 + c), w0, w1, w2, w3);
+        for (var i = 0u; i < PX; i++) {
+          let d = m[i] * dy[p[i] + c];
+          acc[i] += vec4<f32>(dot(d, w0), dot(d, w1), dot(d, w2), dot(d, w3));
+        }
       }
     }
   }
-  if (first < pixels) { dx[first * ci4 + group.y] = a0; }
-  if (first + WG < pixels) { dx[(first + WG) * ci4 + group.y] = a1; }
-  if (first + 2u * WG < pixels) { dx[(first + 2u * WG) * ci4 + group.y] = a2; }
-  if (first + 3u * WG < pixels) { dx[(first + 3u * WG) * ci4 + group.y] = a3; }
+  for (var i = 0u; i < PX; i++) {
+    if (first + i * WG < pixels) {
+      var bias = vec4<f32>(0.0);
+      if (BIAS) {
+        let k = group.y * 4u;
+        bias = vec4<f32>(b[k], b[k + 1u], b[k + 2u], b[k + 3u]);
+      }
+      dx[(first + i * WG) * (size.w / 4u) + group.y] = acc[i] + bias;
+    }
+  }
 }
 
 @compute @workgroup_size(WG)
@@ -187,7 +172,8 @@ fn weightGrad(@builtin(local_invocation_id) lane: vec3<u32>, @builtin(workgroup_
   var a2 = vec4<f32>(0.0);
   var a3 = vec4<f32>(0.0);
   for (var p = group.y * params.chunk; p < end; p++) {
-    let v = loadX(under(at, k), cx);
+    let u = under(at, k);
+    let v = select(0.0, 1.0, u >= 0) * x[u32(max(u, 0)) * (params.x_size.w / 4u) + cx];
     let d = dy[p * co4 + o];
     a0 += v.x * d;
     a1 += v.y * d;
