@@ -1,5 +1,7 @@
 // Every operation, one export line each.
 
 export * from './binary.ts';
+export * from './crossEntropy.ts';
 export * from './fill.ts';
+export * from './lossReduce.ts';
 export * from './unary.ts';
