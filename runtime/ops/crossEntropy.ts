@@ -1,0 +1,111 @@
+// Cross-entropy with integer labels.
+
+import { defineOp } from '../autograd/tape.ts';
+import { ShapeError } from '../errors.ts';
+import { sizeOf, type Tensor } from '../tensor.ts';
+import { chunks, counting, lossReduce, type Denominator } from './lossReduce.ts';
+
+export interface CrossEntropyMapOptions {
+  /** Pixels with this label count nowhere (default 255). */
+  ignoreIndex?: number;
+  /** [C] f32: a factor for each class. */
+  classWeights?: Tensor;
+  /** Share of the target that is spread evenly over all classes (default 0). */
+  labelSmoothing?: number;
+  /** f32, shape of the labels: a factor (a gate) for each pixel. No gradient flows into it. */
+  pixelWeight?: Tensor;
+}
+
+export interface CrossEntropyOptions extends CrossEntropyMapOptions {
+  /** See {@link Denominator} (default `valid`). */
+  denominator?: Denominator;
+}
+
+interface Attrs {
+  ignore: number;
+  smoothing: number;
+  count: number;
+  fixed: number;
+  map: boolean;
+}
+
+const op = defineOp<Attrs>({
+  name: 'crossEntropy',
+  inputs: ['logits', 'labels', 'classWeights', 'pixelWeight'],
+  outputs: ['y', 'inverse'],
+  forward(inputs, attrs) {
+    const { logits, labels } = inputs;
+    const { device } = logits;
+    if (attrs.map) {
+      const y = device.empty(labels.shape, 'f32', 'crossEntropy');
+      device.run({ shader: 'crossEntropy', entry: 'forwardMap', ...common(inputs, attrs), bindings: { ...reads(inputs), y }, threads: labels.size });
+      return { y };
+    }
+    const { groups, items } = chunks(labels.size);
+    const partials = device.empty([groups, 2], 'f32', 'crossEntropy partial sums');
+    device.run({ shader: 'crossEntropy', entry: 'forward', ...common(inputs, attrs, items), bindings: { ...reads(inputs), partials }, groups: [groups, 1, 1] });
+    return lossReduce(partials, attrs.fixed);
+  },
+  backward: {
+    logits: ({ dy, inputs, outputs, attrs }) => {
+      const { logits, labels } = inputs;
+      const dlogits = logits.device.empty(logits.shape, 'f32', 'crossEntropy gradient');
+      logits.device.run({
+        shader: 'crossEntropy', entry: 'backward', ...common(inputs, attrs),
+        bindings: { ...reads(inputs), dy, inverse: outputs.inverse ?? dy, dlogits }, threads: labels.size,
+      });
+      return dlogits;
+    },
+    labels: null,
+    classWeights: null,
+    pixelWeight: null,
+  },
+});
+
+/** The tensors that every entry reads; an absent weight is bound to the logits and never looked at. */
+function reads({ logits, labels, classWeights, pixelWeight }: Record<string, Tensor>): Record<string, Tensor> {
+  return { logits, labels, classWeights: classWeights ?? logits, pixelWeight: pixelWeight ?? logits };
+}
+
+function common({ logits, labels, classWeights, pixelWeight }: Record<string, Tensor>, a: Attrs, items = 1) {
+  return {
+    constants: { CLASS_WEIGHT: !!classWeights, PIXEL_WEIGHT: !!pixelWeight, MAP: a.map },
+    params: { n: labels.size, c: logits.shape.at(-1)!, ignore: a.ignore, smoothing: a.smoothing, items, count: a.count },
+  };
+}
+
+function check(logits: Tensor, labels: Tensor, o: CrossEntropyMapOptions): void {
+  const pixels = logits.shape.slice(0, -1);
+  const c = logits.shape.at(-1) ?? 0;
+  if (logits.rank < 1 || c < 1 || logits.dtype !== 'f32') throw new ShapeError('crossEntropy', `logits [${logits.shape}] ${logits.dtype} are not [..., classes] f32`);
+  if (labels.dtype !== 'i32' || String(labels.shape) !== String(pixels)) {
+    throw new ShapeError('crossEntropy', `labels [${labels.shape}] ${labels.dtype} for logits [${logits.shape}]`, `give i32 labels of shape [${pixels}]`);
+  }
+  if (o.classWeights && (o.classWeights.dtype !== 'f32' || o.classWeights.size !== c)) throw new ShapeError('crossEntropy', `class weights [${o.classWeights.shape}] ${o.classWeights.dtype} for ${c} classes`);
+  if (o.pixelWeight && (o.pixelWeight.dtype !== 'f32' || o.pixelWeight.size !== sizeOf(pixels))) {
+    throw new ShapeError('crossEntropy', `pixel weights [${o.pixelWeight.shape}] ${o.pixelWeight.dtype} for labels [${labels.shape}]`, `give f32 weights of shape [${pixels}]`);
+  }
+  const s = o.labelSmoothing ?? 0;
+  if (!(s >= 0 && s <= 1)) throw new ShapeError('crossEntropy', `label smoothing ${s} is not between 0 and 1`);
+}
+
+function apply(logits: Tensor, labels: Tensor, o: CrossEntropyMapOptions, counts: { count: number; fixed: number }, map: boolean): Tensor {
+  check(logits, labels, o);
+  const attrs = { ignore: o.ignoreIndex ?? 255, smoothing: o.labelSmoothing ?? 0, ...counts, map };
+  return op({ logits, labels, classWeights: o.classWeights, pixelWeight: o.pixelWeight }, attrs).y;
+}
+
+/**
+ * Cross-entropy of `logits` [..., C] f32 with class ids `labels` [...] i32, summed and divided by a denominator. Pixels whose label is
+ * `ignoreIndex`, negative or not below C are left out. Gradient for the logits only. Where nothing is counted, 0.
+ * @returns a scalar
+ * @example const loss = crossEntropy(logits, labels, { pixelWeight: gate, denominator: 'valid' });
+ */
+export function crossEntropy(logits: Tensor, labels: Tensor, options: CrossEntropyOptions = {}): Tensor {
+  return apply(logits, labels, options, counting('crossEntropy', options.denominator ?? 'valid', labels.size), false);
+}
+
+/** The cross-entropy of each pixel, shape of the labels; 0 at ignored pixels. See {@link crossEntropy}. */
+export function crossEntropyMap(logits: Tensor, labels: Tensor, options: CrossEntropyMapOptions = {}): Tensor {
+  return apply(logits, labels, options, { count: 0, fixed: 1 }, true);
+}

@@ -1,0 +1,53 @@
+// What the losses share: their denominators, the grid of the first pass, and the last pass.
+
+import { ShapeError } from '../errors.ts';
+import type { Tensor } from '../tensor.ts';
+
+/**
+ * What a summed loss is divided by.
+ * - `valid`: the number of valid pixels (label not ignored, or weight of the soft target not 0)
+ * - `all`: the number of pixels, ignored ones included
+ * - `weight`: the sum of the class weights of the valid pixels (PyTorch's mean)
+ * - `kept`: the sum of the pixel weights of the valid pixels
+ * - `none-sum`: 1
+ * - a number
+ *
+ * Where nothing is counted the loss is 0 and so is its gradient (PyTorch: NaN).
+ */
+export type Denominator = 'valid' | 'all' | 'weight' | 'kept' | 'none-sum' | number;
+
+/** How a first pass counts, in the numbering of the kernels, and the denominator that is known beforehand (0: none). */
+export function counting(op: string, denominator: Denominator, pixels: number): { count: number; fixed: number } {
+  if (typeof denominator === 'number') {
+    if (!(denominator > 0 && Number.isFinite(denominator))) throw new ShapeError(op, `the denominator is ${denominator}`, 'give a positive number');
+    return { count: 0, fixed: denominator };
+  }
+  if (denominator === 'all') return { count: 0, fixed: Math.max(1, pixels) };
+  if (denominator === 'none-sum') return { count: 0, fixed: 1 };
+  const count = { valid: 1, weight: 2, kept: 3 }[denominator];
+  if (!count) throw new ShapeError(op, `there is no denominator ${String(denominator)}`, "use 'valid', 'all', 'weight', 'kept', 'none-sum' or a number");
+  return { count, fixed: 0 };
+}
+
+const LANES = 64;
+const MOST_GROUPS = 1024;
+
+/** Workgroups of a first pass over n elements, and elements for each of their threads. Depends on n alone, so that sums repeat bit by bit. */
+export function chunks(n: number): { groups: number; items: number } {
+  const items = Math.max(1, Math.ceil(n / (LANES * MOST_GROUPS)));
+  return { groups: Math.max(1, Math.ceil(n / (LANES * items))), items };
+}
+
+/**
+ * Adds up the partial sums of a first pass.
+ * @param partials [groups, 2]: sums of losses, shares of the denominator
+ * @param fixed the denominator, or 0 to take the added-up shares
+ * @returns `y` [] the loss, and `inverse` [] one over the denominator, for the backward pass
+ */
+export function lossReduce(partials: Tensor, fixed: number): { y: Tensor; inverse: Tensor } {
+  if (partials.rank !== 2 || partials.shape[1] !== 2) throw new ShapeError('lossReduce', `partial sums have shape [groups, 2], not [${partials.shape}]`);
+  const y = partials.device.empty([], 'f32', 'loss');
+  const inverse = partials.device.empty([], 'f32', 'inverse denominator');
+  partials.device.run({ shader: 'lossReduce', entry: 'forward', bindings: { partials, y, inverse }, params: { n: partials.shape[0], fixed }, groups: [1, 1, 1] });
+  return { y, inverse };
+}

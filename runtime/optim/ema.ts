@@ -1,0 +1,57 @@
+// Exponential moving average of a network: the teacher.
+
+import { ShapeError } from '../errors.ts';
+import type { Tensor } from '../tensor.ts';
+
+/** Parameters and buffers (running statistics) of a network, by name. */
+export interface NetworkTensors {
+  params: ReadonlyMap<string, Tensor>;
+  buffers: ReadonlyMap<string, Tensor>;
+}
+
+export interface EmaOptions {
+  /** Buffers of the target: averaged like the parameters, copied, or left to the target's own forward passes. The published methods differ, so it has to be said. */
+  buffers: 'ema' | 'copy' | 'own';
+}
+
+/**
+ * target <- a target + (1-a) source, with `a` from the hyper-parameters (`emaDecay`). Buffers that are not f32 are copied where others are averaged.
+ * @example
+ * const ema = new Ema(teacher, student, { buffers: 'ema' });
+ * ema.copy();          // at the start
+ * ema.update(hyper);   // in each step, after the optimiser
+ */
+export class Ema {
+  private readonly averaged: [Tensor, Tensor][] = [];
+  private readonly copied: [Tensor, Tensor][] = [];
+  private readonly all: [Tensor, Tensor][] = [];
+
+  /** @throws ShapeError if the two networks differ */
+  constructor(target: NetworkTensors, source: NetworkTensors, options: EmaOptions) {
+    for (const kind of ['params', 'buffers'] as const) {
+      if (target[kind].size !== source[kind].size) throw new ShapeError('ema', `the target has ${target[kind].size} ${kind}, the source ${source[kind].size}`);
+      for (const [name, t] of target[kind]) {
+        const s = source[kind].get(name);
+        if (!s || s.size !== t.size || s.dtype !== t.dtype) throw new ShapeError('ema', `${name} is [${t.shape}] ${t.dtype} in the target, ${s ? `[${s.shape}] ${s.dtype}` : 'absent'} in the source`);
+        this.all.push([t, s]);
+        if (kind === 'buffers' && options.buffers === 'own') continue;
+        const average = t.dtype === 'f32' && (kind === 'params' || options.buffers === 'ema');
+        (average ? this.averaged : this.copied).push([t, s]);
+      }
+    }
+  }
+
+  /** Makes the target equal to the source: parameters and buffers. */
+  copy(): void {
+    for (const [t, s] of this.all) t.device.copy(s, t);
+  }
+
+  /** One update. @param hyper see `hyperValues` */
+  update(hyper: Tensor): void {
+    for (const [average, source] of this.averaged) {
+      const n = Math.ceil(average.size / 4);
+      average.device.run({ shader: 'ema', entry: 'forward', bindings: { source, hyper, average }, params: { n }, threads: n });
+    }
+    for (const [t, s] of this.copied) t.device.copy(s, t);
+  }
+}

@@ -1,0 +1,35 @@
+// The hyper-parameters that change from step to step live in one small tensor, so that a recorded step replays with new values.
+
+import type { Device } from '../device/device.ts';
+import type { Tensor } from '../tensor.ts';
+
+/** Elements of the hyper-parameter tensor. */
+export const HYPER_SIZE = 8;
+
+export interface HyperValues {
+  /** Learning rate before each group's factor. */
+  lr: number;
+  /** Number of this update, from 1. */
+  step: number;
+  /** Adam's betas (default 0.9, 0.999): their bias corrections depend on the step. */
+  betas?: readonly [number, number];
+  /** A factor for all gradients: one over the loss scale, one over the number of accumulated batches (default 1). */
+  gradScale?: number;
+  /** The EMA's a in a target + (1-a) source (default 0: copy). */
+  emaDecay?: number;
+}
+
+/** The elements of the tensor: lr, step, 1 - beta1^step, 1 - beta2^step, gradient scale, a, 1 - a, 0. */
+export function hyperValues(h: HyperValues): Float32Array<ArrayBuffer> {
+  const [b1, b2] = h.betas ?? [0.9, 0.999];
+  const a = h.emaDecay ?? 0;
+  return Float32Array.of(h.lr, h.step, 1 - b1 ** h.step, 1 - b2 ** h.step, h.gradScale ?? 1, a, 1 - a, 0);
+}
+
+/**
+ * A hyper-parameter tensor for eager use; a plan takes the values as an input `{ shape: [HYPER_SIZE] }` instead.
+ * @example sgd.step(grads, hyperTensor(device, { lr: 0.01, step: 1 }));
+ */
+export function hyperTensor(device: Device, values: HyperValues): Tensor {
+  return device.tensor(hyperValues(values), [HYPER_SIZE]);
+}

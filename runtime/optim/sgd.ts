@@ -1,0 +1,45 @@
+// Stochastic gradient descent with momentum.
+
+import { UsageError } from '../errors.ts';
+import type { Tensor } from '../tensor.ts';
+import { Optimizer, type OptimizerOptions, type Slot } from './optimizer.ts';
+
+export interface SgdOptions extends OptimizerOptions {
+  /** Default 0. */
+  momentum?: number;
+  /** Default 0; like PyTorch's, it does not touch the first step. */
+  dampening?: number;
+  nesterov?: boolean;
+}
+
+/**
+ * SGD in PyTorch's order, with coupled (L2) weight decay.
+ * @example
+ * const sgd = new Sgd(params, { momentum: 0.9, weightDecay: 1e-4, groups: [noDecayForVectors] });
+ * sgd.step(grads, hyper);
+ */
+export class Sgd extends Optimizer {
+  private readonly momentum: number;
+  private readonly dampening: number;
+  private readonly nesterov: boolean;
+
+  constructor(params: ReadonlyMap<string, Tensor>, options: SgdOptions = {}) {
+    super(params, options, options.momentum ? ['momentum'] : []);
+    this.momentum = options.momentum ?? 0;
+    this.dampening = options.dampening ?? 0;
+    this.nesterov = options.nesterov ?? false;
+    if (this.nesterov && (this.momentum === 0 || this.dampening !== 0)) throw new UsageError('Nesterov needs a momentum, and no dampening');
+  }
+
+  protected update({ param: w, weightDecay, lrScale, state }: Slot, dw: Tensor, hyper: Tensor, clip: Tensor | undefined): void {
+    const n = Math.ceil(w.size / 4);
+    w.device.run({
+      shader: 'sgd',
+      entry: this.momentum ? 'momentum' : 'plain',
+      constants: { NESTEROV: this.nesterov, CLIP: !!clip },
+      bindings: { dw, hyper, clip: clip ?? hyper, w, ...(this.momentum && { v: state.momentum }) },
+      params: { n, momentum: this.momentum, dampening: this.dampening, decay: weightDecay, lrScale },
+      threads: n,
+    });
+  }
+}

@@ -1,0 +1,168 @@
+// Cross-entropy of logits z [n, c] with integer labels [n]. With softmax p, class weights k, pixel weights w, smoothing s and K = sum_c k_c:
+//   l = w ((1-s) k_y (L - z_y) + s/C sum_c k_c (L - z_c)),   L = log sum_c exp z_c
+//   dz_c = dl w (((1-s) k_y + s/C K) p_c - (1-s) k_y [c = y] - s/C k_c)
+// A pixel whose label is `ignore` or no class has l = 0 and dz = 0. One thread a pixel, neighbouring threads on neighbouring pixels.
+// The forward pass leaves one pair (sum of losses, share of the denominator) for each workgroup; lossReduce adds them up.
+
+const WG: u32 = 64u;
+const CLASS_WEIGHT: bool = false;
+const PIXEL_WEIGHT: bool = false;
+/// The losses of the pixels are wanted, not their sum: dy has an element for each pixel.
+const MAP: bool = false;
+
+struct Params {
+  n: u32,
+  c: u32,
+  ignore: i32,
+  smoothing: f32,
+  /// Pixels for each thread of the forward pass.
+  items: u32,
+  /// What a pixel adds to the denominator: 0 nothing, 1 one if valid, 2 its class weight, 3 its pixel weight.
+  count: u32,
+}
+
+@group(0) @binding(0) var<storage, read> logits: array<f32>;
+@group(0) @binding(1) var<storage, read> labels: array<i32>;
+@group(0) @binding(2) var<storage, read> classWeights: array<f32>;
+@group(0) @binding(3) var<storage, read> pixelWeight: array<f32>;
+@group(0) @binding(4) var<storage, read_write> partials: array<vec2f>;
+@group(0) @binding(5) var<storage, read_write> y: array<f32>;
+@group(0) @binding(6) var<storage, read> dy: array<f32>;
+@group(0) @binding(7) var<storage, read> inverse: array<f32>;
+@group(0) @binding(8) var<storage, read_write> dlogits: array<f32>;
+@group(0) @binding(9) var<uniform> params: Params;
+
+fn weightOf(p: u32) -> f32 {
+  if (PIXEL_WEIGHT) {
+    return pixelWeight[p];
+  }
+  return 1.0;
+}
+
+fn classWeight(c: u32) -> f32 {
+  if (CLASS_WEIGHT) {
+    return classWeights[c];
+  }
+  return 1.0;
+}
+
+fn valid(label: i32) -> bool {
+  return label != params.ignore && label >= 0 && label < i32(params.c);
+}
+
+/// Largest logit of a pixel, and log sum_c exp(z_c - largest).
+fn logSum(at: u32) -> vec2f {
+  var top = logits[at];
+  for (var c = 1u; c < params.c; c++) {
+    top = max(top, logits[at + c]);
+  }
+  var sum = 0.0;
+  for (var c = 0u; c < params.c; c++) {
+    sum += exp(logits[at + c] - top);
+  }
+  return vec2f(top, log(sum));
+}
+
+/// Loss of one pixel with a valid label, before its pixel weight.
+fn lossOf(p: u32, label: u32) -> f32 {
+  let at = p * params.c;
+  let l = logSum(at);
+  let hard = classWeight(label) * (l.y - (logits[at + label] - l.x));
+  if (params.smoothing == 0.0) {
+    return hard;
+  }
+  var soft = 0.0;
+  for (var c = 0u; c < params.c; c++) {
+    soft += classWeight(c) * (l.y - (logits[at + c] - l.x));
+  }
+  return (1.0 - params.smoothing) * hard + params.smoothing / f32(params.c) * soft;
+}
+
+var<workgroup> sums: array<vec2f, WG>;
+
+@compute @workgroup_size(WG)
+fn forward(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group: vec3<u32>) {
+  var sum = vec2f();
+  for (var k = 0u; k < params.items; k++) {
+    let p = (group.x * params.items + k) * WG + lane;
+    if (p >= params.n) {
+      break;
+    }
+    let label = labels[p];
+    if (!valid(label)) {
+      continue;
+    }
+    let w = weightOf(p);
+    if (w != 0.0) {
+      sum.x += w * lossOf(p, u32(label));
+    }
+    switch params.count {
+      case 1u: { sum.y += 1.0; }
+      case 2u: { sum.y += classWeight(u32(label)); }
+      case 3u: { sum.y += w; }
+      default: {}
+    }
+  }
+  sums[lane] = sum;
+  for (var half = WG / 2u; half > 0u; half /= 2u) {
+    workgroupBarrier();
+    if (lane < half) {
+      sums[lane] += sums[lane + half];
+    }
+  }
+  if (lane == 0u) {
+    partials[group.x] = sums[0];
+  }
+}
+
+@compute @workgroup_size(WG)
+fn forwardMap(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
+  let p = id.x + id.y * grid.x * WG;
+  if (p >= params.n) {
+    return;
+  }
+  let label = labels[p];
+  var loss = 0.0;
+  if (valid(label)) {
+    loss = weightOf(p) * lossOf(p, u32(label));
+  }
+  y[p] = loss;
+}
+
+@compute @workgroup_size(WG)
+fn backward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
+  let p = id.x + id.y * grid.x * WG;
+  if (p >= params.n) {
+    return;
+  }
+  let at = p * params.c;
+  let label = labels[p];
+  var scale = 0.0;
+  if (valid(label)) {
+    if (MAP) {
+      scale = weightOf(p) * dy[p];
+    } else {
+      scale = weightOf(p) * dy[0] * inverse[0];
+    }
+  }
+  if (scale == 0.0) {
+    for (var c = 0u; c < params.c; c++) {
+      dlogits[at + c] = 0.0;
+    }
+    return;
+  }
+  let l = logSum(at);
+  let shift = l.x + l.y;
+  let hard = scale * (1.0 - params.smoothing) * classWeight(u32(label));
+  let soft = scale * params.smoothing / f32(params.c);
+  var total = hard;
+  if (soft != 0.0) {
+    for (var c = 0u; c < params.c; c++) {
+      total += soft * classWeight(c);
+    }
+  }
+  for (var c = 0u; c < params.c; c++) {
+    let target_c = select(0.0, hard, c == u32(label)) + soft * classWeight(c);
+    dlogits[at + c] = total * exp(logits[at + c] - shift) - target_c;
+  }
+}

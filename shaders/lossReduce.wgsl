@@ -1,0 +1,41 @@
+// Last pass of a loss: adds the pairs (sum of losses, share of the denominator) that the workgroups of the first pass left, in a fixed order.
+//   y = sum / d, inverse = 1 / d, where d is the added-up denominator or a given one; both are 0 when nothing was counted.
+
+const WG: u32 = 256u;
+
+struct Params {
+  n: u32,
+  /// The denominator if it is known beforehand, else 0.
+  fixed: f32,
+}
+
+@group(0) @binding(0) var<storage, read> partials: array<vec2f>;
+@group(0) @binding(1) var<storage, read_write> y: array<f32>;
+@group(0) @binding(2) var<storage, read_write> inverse: array<f32>;
+@group(0) @binding(3) var<uniform> params: Params;
+
+var<workgroup> sums: array<vec2f, WG>;
+
+@compute @workgroup_size(WG)
+fn forward(@builtin(local_invocation_index) lane: u32) {
+  var sum = vec2f();
+  for (var i = lane; i < params.n; i += WG) {
+    sum += partials[i];
+  }
+  sums[lane] = sum;
+  for (var half = WG / 2u; half > 0u; half /= 2u) {
+    workgroupBarrier();
+    if (lane < half) {
+      sums[lane] += sums[lane + half];
+    }
+  }
+  if (lane == 0u) {
+    let d = select(sums[0].y, params.fixed, params.fixed != 0.0);
+    var r = 0.0;
+    if (d != 0.0) {
+      r = 1.0 / d;
+    }
+    inverse[0] = r;
+    y[0] = select(0.0, sums[0].x / select(1.0, d, d != 0.0), d != 0.0);
+  }
+}

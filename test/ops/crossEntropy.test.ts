@@ -1,0 +1,115 @@
+// Cross-entropy: every option and denominator against float64, pixels that must not count, and the case without valid pixels.
+
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { grad } from '../../runtime/autograd/tape.ts';
+import { crossEntropy, crossEntropyMap, type CrossEntropyOptions } from '../../runtime/ops/index.ts';
+import type { Shape, Tensor } from '../../runtime/tensor.ts';
+import { testDevice } from '../support/device.ts';
+import { checkCase, f64, type CaseInput, type F64, type OpCase } from '../support/op.ts';
+
+type Plain = Omit<CrossEntropyOptions, 'classWeights' | 'pixelWeight'>;
+
+/** The losses of the pixels and their shares of the denominator. */
+function reference(t: Record<string, F64>, o: Plain, map: boolean): F64 {
+  const c = t.logits.shape.at(-1)!, n = t.labels.data.length, s = o.labelSmoothing ?? 0;
+  const losses = new Float64Array(n);
+  let valid = 0, weight = 0, kept = 0;
+  for (let p = 0; p < n; p++) {
+    const label = t.labels.data[p];
+    if (label === (o.ignoreIndex ?? 255) || label < 0 || label >= c) continue;
+    const z = t.logits.data.subarray(p * c, p * c + c);
+    const top = Math.max(...z);
+    const l = top + Math.log(z.reduce((a, v) => a + Math.exp(v - top), 0));
+    const k = (i: number): number => t.classWeights?.data[i] ?? 1;
+    const w = t.pixelWeight?.data[p] ?? 1;
+    losses[p] = w * ((1 - s) * k(label) * (l - z[label]) + (s / c) * z.reduce((a, v, i) => a + k(i) * (l - v), 0));
+    valid++;
+    weight += k(label);
+    kept += w;
+  }
+  if (map) return { shape: t.labels.shape, data: losses };
+  const d = o.denominator ?? 'valid';
+  const by = typeof d === 'number' ? d : { valid, weight, kept, all: n, 'none-sum': 1 }[d];
+  return f64([], [by === 0 ? 0 : losses.reduce((a, v) => a + v, 0) / by]);
+}
+
+const labelsFor = (c: number, ignore: number) => (rng: { uniform(): number; int(n: number): number }): number => (rng.uniform() < 0.2 ? ignore : rng.int(c));
+
+function makeCase(shape: Shape, o: Plain, weights: { k?: boolean; w?: boolean } = {}, map = false): OpCase {
+  const c = shape.at(-1)!, pixels = shape.slice(0, -1);
+  const inputs: Record<string, CaseInput> = { logits: { shape, draw: (r) => 3 * r.normal() }, labels: { shape: pixels, dtype: 'i32', draw: labelsFor(c, o.ignoreIndex ?? 255) } };
+  if (weights.k) inputs.classWeights = { shape: [c], grad: false, draw: (r) => 0.2 + r.uniform() };
+  if (weights.w) inputs.pixelWeight = { shape: pixels, grad: false, draw: (r) => (r.uniform() < 0.4 ? 0 : r.uniform()) };
+  const given = ({ classWeights, pixelWeight }: Record<string, Tensor>): CrossEntropyOptions => ({ ...o, classWeights, pixelWeight });
+  return {
+    name: `crossEntropy${map ? 'Map' : ''} [${shape}] ${JSON.stringify(o)} ${Object.keys(weights)}`,
+    inputs,
+    run: (t) => (map ? crossEntropyMap(t.logits, t.labels, given(t)) : crossEntropy(t.logits, t.labels, given(t))),
+    reference: (t) => reference(t, o, map),
+  };
+}
+
+const cases: OpCase[] = [
+  makeCase([7, 1], {}),
+  makeCase([5, 3], { denominator: 'all' }),
+  makeCase([2, 3, 5, 5], { denominator: 'weight' }, { k: true }),
+  makeCase([2, 9, 8, 11], { ignoreIndex: -1, labelSmoothing: 0.1, denominator: 'weight' }, { k: true }),
+  makeCase([2, 9, 8, 4], { ignoreIndex: 0, labelSmoothing: 0.2 }),
+  makeCase([2, 9, 8, 21], { denominator: 'kept' }, { w: true }),
+  makeCase([3, 17, 3], { denominator: 'none-sum' }, { k: true, w: true }),
+  makeCase([3, 17, 256], { denominator: 37.5 }, { w: true }),
+  makeCase([2, 48, 64, 16], { denominator: 'valid' }, { w: true }),
+  makeCase([2, 9, 8, 5], { labelSmoothing: 0.1 }, { k: true, w: true }, true),
+  makeCase([70, 3], {}, {}, true),
+];
+
+for (const c of cases) test(c.name, async () => checkCase(await testDevice(), c));
+
+test('more pixels than one pass of the grid holds', async () => {
+  const device = await testDevice();
+  const n = 64 * 1024 + 4321;
+  const logits = device.tensor(Float32Array.from({ length: 2 * n }, (_, i) => Math.sin(i)), [n, 2]);
+  const labels = device.tensor(Int32Array.from({ length: n }, (_, i) => [0, 1, 255][i % 3]), [n]);
+  const want = reference({ logits: f64([n, 2], await logits.read()), labels: f64([n], await labels.read()) }, {}, false).data[0];
+  assert.ok(Math.abs((await crossEntropy(logits, labels).item()) - want) < 1e-5);
+});
+
+test('no valid pixel: loss and gradient are 0', async () => {
+  const device = await testDevice();
+  const logits = device.tensor([1, 2, 3, 4], [2, 2]);
+  const labels = device.tensor(Int32Array.of(255, 255), [2]);
+  logits.requiresGrad = true;
+  for (const denominator of ['valid', 'kept', 'weight', 'all'] as const) {
+    const y = crossEntropy(logits, labels, { denominator });
+    assert.is(await y.item(), 0);
+    assert.equal([...(await grad(y, [logits])[0].read())], [0, 0, 0, 0]);
+  }
+});
+
+test('the logits of ignored and of gated pixels do not matter', async () => {
+  const device = await testDevice();
+  const labels = device.tensor(Int32Array.of(0, 255, 1), [3]);
+  const pixelWeight = device.tensor([1, 1, 0], [3]);
+  const at = async (v: number): Promise<number> => crossEntropy(device.tensor([1, 2, v, -v, 3 * v, 0], [3, 2]), labels, { pixelWeight }).item();
+  assert.is(await at(1), await at(-1e30));
+});
+
+test('huge logits', async () => {
+  const device = await testDevice();
+  const logits = device.tensor([1e30, 0, -1e30, 3e38, -3e38, 0], [2, 3]);
+  assert.ok(Math.abs((await crossEntropy(logits, device.tensor(Int32Array.of(0, 0), [2])).item())) < 1e-6);
+});
+
+test('shapes that do not fit', async () => {
+  const device = await testDevice();
+  const logits = device.empty([2, 3, 4]);
+  assert.throws(() => crossEntropy(logits, device.empty([2, 4], 'i32')), /labels \[2,4\].*\[2,3\]/);
+  assert.throws(() => crossEntropy(logits, device.empty([2, 3])), /f32/);
+  assert.throws(() => crossEntropy(logits, device.empty([2, 3], 'i32'), { classWeights: device.empty([3]) }), /4 classes/);
+  assert.throws(() => crossEntropy(logits, device.empty([2, 3], 'i32'), { pixelWeight: device.empty([3]) }), /pixel weights/);
+  assert.throws(() => crossEntropy(logits, device.empty([2, 3], 'i32'), { denominator: 0 }), /positive/);
+  assert.throws(() => crossEntropy(logits, device.empty([2, 3], 'i32'), { labelSmoothing: 2 }), /smoothing/);
+});
+
+test.run();
