@@ -4,4 +4,5 @@ export * from './binary.ts';
 export * from './crossEntropy.ts';
 export * from './fill.ts';
 export * from './lossReduce.ts';
+export * from './softCrossEntropy.ts';
 export * from './unary.ts';
