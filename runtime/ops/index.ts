@@ -3,6 +3,7 @@
 export * from './batchNorm.ts';
 export * from './binary.ts';
 export * from './conv2d.ts';
+export * from './confusion.ts';
 export * from './crossEntropy.ts';
 export * from './fill.ts';
 export * from './globalAvgPool.ts';
@@ -10,5 +11,8 @@ export * from './lossReduce.ts';
 export * from './maxPool2d.ts';
 export * from './resizeBilinear.ts';
 export * from './sumToLast.ts';
+export * from './pairLoss.ts';
+export * from './pseudoLabel.ts';
+export * from './softCrossEntropy.ts';
 export * from './unary.ts';
 export * from './window.ts';
