@@ -5,6 +5,7 @@ export * from './confusion.ts';
 export * from './crossEntropy.ts';
 export * from './fill.ts';
 export * from './lossReduce.ts';
+export * from './orderStatistic.ts';
 export * from './pairLoss.ts';
 export * from './pseudoLabel.ts';
 export * from './softCrossEntropy.ts';
