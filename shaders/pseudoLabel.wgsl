@@ -6,7 +6,7 @@ const WG: u32 = 64u;
 const PROBABILITIES: bool = false;
 const VALID: bool = false;
 const TRUTH: bool = false;
-/// tau comes in a tensor, not in the params.
+/// tau comes in a tensor; the one in the params is the most it may be.
 const TAU: bool = false;
 /// Classes that a workgroup counts by itself.
 const LOCAL: u32 = 256u;
@@ -83,7 +83,7 @@ fn threshold(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgrou
   }
   var tau = params.tau;
   if (TAU) {
-    tau = taus[0];
+    tau = min(tau, taus[0]);
   }
   gate[p] = select(0.0, 1.0, scores[p] >= tau && isValid(p));
 }

@@ -9,6 +9,7 @@ export * from './fill.ts';
 export * from './globalAvgPool.ts';
 export * from './lossReduce.ts';
 export * from './maxPool2d.ts';
+export * from './orderStatistic.ts';
 export * from './pairLoss.ts';
 export * from './pseudoLabel.ts';
 export * from './resizeBilinear.ts';

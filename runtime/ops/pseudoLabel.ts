@@ -13,6 +13,8 @@ export interface PseudoLabelOptions {
 }
 
 const IGNORE = 255;
+/** The largest finite f32: kernels know no infinity. */
+const LARGEST = 3.4028234e38;
 
 function checkMask(op: string, name: string, mask: Tensor | undefined, shape: Shape): void {
   if (mask && (mask.dtype !== 'f32' || mask.size !== sizeOf(shape))) throw new ShapeError(op, `${name} is [${mask.shape}] ${mask.dtype} for pixels [${shape}]`, 'give f32 of the same shape');
@@ -42,9 +44,10 @@ export function pseudoLabel(logits: Tensor, options: PseudoLabelOptions = {}): {
  * 1 where confidence >= tau (and the pixel is valid), else 0.
  * @param tau a number, or a scalar tensor, which a replayed plan can be given anew
  * @param valid f32 mask of the same shape
+ * @param options.atMost where tau is larger than this number, the number stands in
  * @returns f32, shape of the confidence: a `pixelWeight` for the losses
  */
-export function gate(confidence: Tensor, tau: number | Tensor, valid?: Tensor): Tensor {
+export function gate(confidence: Tensor, tau: number | Tensor, valid?: Tensor, options: { atMost?: number } = {}): Tensor {
   const { device } = confidence;
   if (confidence.dtype !== 'f32') throw new ShapeError('gate', `the confidence is ${confidence.dtype}`, 'give f32');
   checkMask('gate', 'valid', valid, confidence.shape);
@@ -54,7 +57,7 @@ export function gate(confidence: Tensor, tau: number | Tensor, valid?: Tensor): 
   device.run({
     shader: 'pseudoLabel', entry: 'threshold', constants: { VALID: !!valid, TAU: taus !== null },
     bindings: { scores: confidence, valid: valid ?? confidence, taus: taus ?? confidence, gate: y },
-    params: { n: y.size, c: 1, ignore: IGNORE, items: 1, tau: taus ? 0 : (tau as number) }, threads: y.size,
+    params: { n: y.size, c: 1, ignore: IGNORE, items: 1, tau: Math.min(typeof tau === 'number' ? tau : LARGEST, options.atMost ?? LARGEST, LARGEST) }, threads: y.size,
   });
   return y;
 }
