@@ -1,0 +1,86 @@
+// What Node and browsers share in opening a device: what kind of adapter it is, what a request means, which features and limits to ask for.
+
+import { DeviceError } from '../errors.ts';
+import type { AdapterInfo } from './device.ts';
+
+/** `hardware`: a GPU. `lavapipe`, `swiftshader`: software. `other`: software of another make. */
+export type AdapterKind = 'hardware' | 'lavapipe' | 'swiftshader' | 'other';
+
+export interface OpenOptions {
+  /** Part of the adapter's description (in any case), or one of `hardware`, `lavapipe`, `swiftshader`. */
+  adapter?: string;
+  /** Which GPU of several; training wants the fast one, which is the default. */
+  powerPreference?: GPUPowerPreference;
+  /** Writes each step of the search to stderr (Node) or the console. */
+  verbose?: boolean;
+}
+
+/** A device as it was opened, with what must stay alive as long as it. */
+export interface OpenedDevice {
+  device: GPUDevice;
+  adapter: GPUAdapter;
+  /** The `GPU` object that the adapter came from. */
+  instance: object;
+  info: AdapterInfo & { kind: AdapterKind };
+}
+
+/** What a user asked for: a kind, a part of a description, or nothing. */
+export type Wish = { kind: AdapterKind; name?: undefined } | { kind?: undefined; name: string } | null;
+
+/** Reads `--adapter`, FEWMASK_ADAPTER or `OpenOptions.adapter`. An empty text is no wish; `llvmpipe` and `gpu` are other words for lavapipe and hardware. */
+export function parseWish(text: string | undefined): Wish {
+  const word = (text ?? '').trim().toLowerCase();
+  if (word === '' || word === 'auto') return null;
+  if (word === 'lavapipe' || word === 'llvmpipe') return { kind: 'lavapipe' };
+  if (word === 'swiftshader') return { kind: 'swiftshader' };
+  if (word === 'hardware' || word === 'gpu') return { kind: 'hardware' };
+  return { name: word };
+}
+
+/** The kind of an adapter by its description and names. */
+export function kindOf(info: { description: string; device: string; vendor: string; architecture: string }, fallback: boolean): AdapterKind {
+  const text = `${info.vendor} ${info.architecture} ${info.device} ${info.description}`.toLowerCase();
+  if (/llvmpipe|lavapipe/.test(text)) return 'lavapipe';
+  if (text.includes('swiftshader')) return 'swiftshader';
+  return fallback || /\b(software|null-backend|basic render)\b/.test(text) ? 'other' : 'hardware';
+}
+
+/** Does the adapter fulfil the wish? */
+export function fulfils(info: AdapterInfo, wish: Wish): boolean {
+  if (!wish) return true;
+  if (wish.kind) return info.kind === wish.kind;
+  return `${info.description} ${info.device} ${info.vendor}`.toLowerCase().includes(wish.name);
+}
+
+const FEATURES = ['shader-f16', 'subgroups', 'timestamp-query'] as const;
+
+const LIMITS = [
+  'maxBufferSize',
+  'maxStorageBufferBindingSize',
+  'maxUniformBufferBindingSize',
+  'maxStorageBuffersPerShaderStage',
+  'maxComputeInvocationsPerWorkgroup',
+  'maxComputeWorkgroupSizeX',
+  'maxComputeWorkgroupSizeY',
+  'maxComputeWorkgroupSizeZ',
+  'maxComputeWorkgroupStorageSize',
+  'maxComputeWorkgroupsPerDimension',
+] as const;
+
+export function describe(adapter: GPUAdapter): OpenedDevice['info'] {
+  const { description, vendor, architecture, device } = adapter.info;
+  const kind = kindOf(adapter.info, adapter.info.isFallbackAdapter ?? false);
+  return { description: description || [vendor, architecture, device].filter(Boolean).join(' ') || 'an adapter without a name', vendor, architecture, device, kind, how: '' };
+}
+
+/** Opens a device with every feature and the highest limits that the engine can use. */
+export async function requestDevice(adapter: GPUAdapter, description: string): Promise<GPUDevice> {
+  try {
+    return await adapter.requestDevice({
+      requiredFeatures: FEATURES.filter((f) => adapter.features.has(f)),
+      requiredLimits: Object.fromEntries(LIMITS.map((l) => [l, adapter.limits[l]])),
+    });
+  } catch (error) {
+    throw new DeviceError(`the adapter ${description} gave no device: ${(error as Error).message}`, 'close other programs that use the GPU, or choose another adapter');
+  }
+}
