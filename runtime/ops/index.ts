@@ -16,4 +16,5 @@ export * from './resizeBilinear.ts';
 export * from './softCrossEntropy.ts';
 export * from './sumToLast.ts';
 export * from './unary.ts';
+export * from './weightedSum.ts';
 export * from './window.ts';
