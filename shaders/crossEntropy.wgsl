@@ -152,7 +152,6 @@ fn backward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroup
     return;
   }
   let l = logSum(at);
-  let shift = l.x + l.y;
   let hard = scale * (1.0 - params.smoothing) * classWeight(u32(label));
   let soft = scale * params.smoothing / f32(params.c);
   var total = hard;
@@ -163,6 +162,6 @@ fn backward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroup
   }
   for (var c = 0u; c < params.c; c++) {
     let target_c = select(0.0, hard, c == u32(label)) + soft * classWeight(c);
-    dlogits[at + c] = total * exp(logits[at + c] - shift) - target_c;
+    dlogits[at + c] = total * exp((logits[at + c] - l.x) - l.y) - target_c;
   }
 }

@@ -141,13 +141,12 @@ fn backward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroup
     return;
   }
   let l = logSum(at);
-  let shift = l.x + l.y;
   var total = 0.0;
   for (var c = 0u; c < params.c; c++) {
     total += targetOf(at, c);
   }
   for (var c = 0u; c < params.c; c++) {
-    dlogits[at + c] = scale * (total * exp(logits[at + c] - shift) - targetOf(at, c));
+    dlogits[at + c] = scale * (total * exp((logits[at + c] - l.x) - l.y) - targetOf(at, c));
   }
 }
 

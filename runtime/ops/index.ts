@@ -14,6 +14,8 @@ export * from './pairLoss.ts';
 export * from './pseudoLabel.ts';
 export * from './resizeBilinear.ts';
 export * from './softCrossEntropy.ts';
+export * from './softmaxMse.ts';
 export * from './sumToLast.ts';
 export * from './unary.ts';
+export * from './weightedSum.ts';
 export * from './window.ts';

@@ -1,0 +1,83 @@
+// Squared error of softmax probabilities: the consistency loss of Mean Teacher, the Pi-model and CutMix-Seg.
+
+import { defineOp, type BackwardContext } from '../autograd/tape.ts';
+import { ShapeError } from '../errors.ts';
+import { sizeOf, type Tensor } from '../tensor.ts';
+import { chunks, lossReduce } from './lossReduce.ts';
+import type { PairLossOptions } from './pairLoss.ts';
+
+export interface SoftmaxMseOptions extends Omit<PairLossOptions, 'reduction'> {
+  /** `meanC` (default): mean over classes and pixels. `sumC`: sum over classes, mean over pixels, C times as large. `none-sum`: 1. Or a number. */
+  reduction?: 'meanC' | 'sumC' | 'none-sum' | number;
+  /** The target holds logits, whose softmax is meant (default: probabilities). */
+  targetLogits?: boolean;
+  /** Should a gradient flow into the target logits too (the Pi-model)? Default no: the teacher is a constant. */
+  targetGradient?: boolean;
+}
+
+interface Attrs {
+  share: number;
+  fixed: number;
+  targetLogits: boolean;
+}
+
+type Tensors = Record<string, Tensor>;
+
+function common({ logits, targets, pixelWeight, scalar }: Tensors, { share, targetLogits }: Attrs, items = 1) {
+  const c = logits.shape.at(-1)!;
+  return {
+    shader: 'softmaxMse',
+    constants: { LOGITS: targetLogits, PIXEL_WEIGHT: !!pixelWeight, SCALAR: !!scalar },
+    bindings: { logits, targets, pixelWeight: pixelWeight ?? logits, scalar: scalar ?? logits } as Tensors,
+    params: { n: logits.size / c, c, items, share },
+  };
+}
+
+function backward(exchanged: boolean) {
+  return ({ dy, inputs, outputs, attrs }: BackwardContext<Attrs>): Tensor => {
+    const { logits, targets } = inputs;
+    const dlogits = logits.device.empty(logits.shape, 'f32', 'softmaxMse gradient');
+    const launch = common(exchanged ? { ...inputs, logits: targets, targets: logits } : inputs, attrs);
+    logits.device.run({ ...launch, entry: 'backward', bindings: { ...launch.bindings, dy, inverse: outputs.inverse, dlogits }, threads: launch.params.n });
+    return dlogits;
+  };
+}
+
+const op = defineOp<Attrs>({
+  name: 'softmaxMse',
+  inputs: ['logits', 'targets', 'pixelWeight', 'scalar'],
+  outputs: ['y', 'inverse'],
+  forward(inputs, attrs) {
+    const { device, size, shape } = inputs.logits;
+    const { groups, items } = chunks(size / shape.at(-1)!);
+    const partials = device.empty([groups, 2], 'f32', 'softmaxMse partial sums');
+    const launch = common(inputs, attrs, items);
+    device.run({ ...launch, entry: 'forward', bindings: { ...launch.bindings, partials }, groups: [groups, 1, 1] });
+    return lossReduce(partials, attrs.fixed);
+  },
+  backward: { logits: backward(false), targets: backward(true), pixelWeight: null, scalar: null },
+});
+
+/**
+ * sum_c (softmax(z)_c - q_c)^2, summed over the pixels and divided by a denominator. The gradient flows into the logits; into target logits on request.
+ * @param logits z [..., C] f32
+ * @param targets q [..., C] f32: probabilities, or with `targetLogits` logits
+ * @returns a scalar
+ * @example const loss = softmaxMse(student, teacher, { targetLogits: true });
+ */
+export function softmaxMse(logits: Tensor, targets: Tensor, options: SoftmaxMseOptions = {}): Tensor {
+  const { pixelWeight, scalar, reduction = 'meanC', targetLogits = false, targetGradient = false } = options;
+  const c = logits.shape.at(-1) ?? 0, pixels = sizeOf(logits.shape.slice(0, -1));
+  if (logits.rank < 1 || c < 1 || logits.dtype !== 'f32' || targets.dtype !== 'f32' || String(logits.shape) !== String(targets.shape)) {
+    throw new ShapeError('softmaxMse', `logits [${logits.shape}] ${logits.dtype}, targets [${targets.shape}] ${targets.dtype}`, 'give two f32 tensors [..., classes] of one shape');
+  }
+  if (pixelWeight && (pixelWeight.dtype !== 'f32' || pixelWeight.size !== pixels)) throw new ShapeError('softmaxMse', `pixel weights [${pixelWeight.shape}] ${pixelWeight.dtype} for logits [${logits.shape}]`);
+  if (scalar && (scalar.dtype !== 'f32' || scalar.size !== 1)) throw new ShapeError('softmaxMse', `the scalar is [${scalar.shape}] ${scalar.dtype}`);
+  if (targetGradient && !targetLogits) throw new ShapeError('softmaxMse', 'target probabilities have no gradient here', 'use targetLogits, or mse of two softmaxes');
+  if (typeof reduction === 'number' && !(reduction > 0 && Number.isFinite(reduction))) throw new ShapeError('softmaxMse', `the denominator is ${reduction}`, 'give a positive number');
+  const share = reduction === 'meanC' ? c : 1;
+  const counted = reduction === 'meanC' || reduction === 'sumC';
+  const fixed = typeof reduction === 'number' ? reduction : !counted ? 1 : options.over === 'kept' ? 0 : Math.max(1, share * pixels);
+  // A view has no history: through it no gradient reaches the targets.
+  return op({ logits, targets: targetGradient ? targets : targets.view(targets.shape), pixelWeight, scalar }, { share, fixed, targetLogits }).y;
+}

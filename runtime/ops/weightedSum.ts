@@ -1,0 +1,59 @@
+// Weighted sums: of the terms of a loss, of two predictions.
+
+import { defineOp } from '../autograd/tape.ts';
+import { ShapeError } from '../errors.ts';
+import type { Tensor } from '../tensor.ts';
+
+interface Attrs {
+  u: number;
+  v: number;
+}
+
+/** u a + v b; a weight is a number times a scalar tensor, if there is one. */
+function combine(a: Tensor, u: number, scalarA: Tensor | undefined, b?: Tensor, v = 0, scalarB?: Tensor): Tensor {
+  const y = a.device.empty(a.shape, 'f32', 'weightedSum');
+  a.device.run({
+    shader: 'weightedSum', entry: 'forward', constants: { SCALAR_A: !!scalarA, SCALAR_B: !!scalarB, SECOND: !!b },
+    bindings: { a, b: b ?? a, scalarA: scalarA ?? a, scalarB: scalarB ?? a, y }, params: { n: y.size, u, v }, threads: y.size,
+  });
+  return y;
+}
+
+const op = defineOp<Attrs>({
+  name: 'weightedSum',
+  inputs: ['a', 'b', 'scalarA', 'scalarB'],
+  outputs: ['y'],
+  forward: ({ a, b, scalarA, scalarB }, { u, v }) => combine(a, u, scalarA, b, v, scalarB),
+  backward: {
+    a: ({ dy, inputs, attrs }) => weightedSum([[dy, attrs.u, inputs.scalarA]]),
+    b: ({ dy, inputs, attrs }) => weightedSum([[dy, attrs.v, inputs.scalarB]]),
+    scalarA: null,
+    scalarB: null,
+  },
+});
+
+/** A term and its weight: a number, a scalar tensor (a ramp that changes between replays), or both. No gradient flows into weights. */
+export type WeightedTerm = readonly [x: Tensor, weight?: number | Tensor, factor?: Tensor];
+
+/**
+ * Sum of w x over the terms, all of one shape; a weight that is left out is 1.
+ * @example const loss = weightedSum([[supervised], [consistency, ramp], [strong, 0.25]]);
+ */
+export function weightedSum(terms: readonly WeightedTerm[]): Tensor {
+  if (terms.length === 0) throw new ShapeError('weightedSum', 'there are no terms');
+  const shape = String(terms[0][0].shape);
+  const split = terms.map(([x, weight = 1, factor]) => {
+    if (x.dtype !== 'f32' || String(x.shape) !== shape) throw new ShapeError('weightedSum', `a term is [${x.shape}] ${x.dtype}, the first [${shape}]`, 'give f32 terms of one shape');
+    const scalar = typeof weight === 'number' ? factor : weight;
+    if (scalar && (scalar.size !== 1 || scalar.dtype !== 'f32')) throw new ShapeError('weightedSum', `a weight is [${scalar.shape}] ${scalar.dtype}`, 'give a number or a scalar f32 tensor');
+    return { x, w: typeof weight === 'number' ? weight : 1, scalar };
+  });
+  let [{ x: sum, w, scalar }] = split;
+  if (split.length === 1) return op({ a: sum, scalarA: scalar }, { u: w, v: 0 }).y;
+  for (const next of split.slice(1)) {
+    sum = op({ a: sum, b: next.x, scalarA: scalar, scalarB: next.scalar }, { u: w, v: next.w }).y;
+    w = 1;
+    scalar = undefined;
+  }
+  return sum;
+}
