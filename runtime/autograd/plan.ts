@@ -19,6 +19,8 @@ type Encoded =
 
 /** Shapes and dtypes of a plan's inputs, by name. */
 export type InputSpec = Record<string, { shape: Shape; dtype?: DType }>;
+/** Makes a further input while the body is being recorded. */
+export type DeclareInput = (name: string, spec: { shape: Shape; dtype?: DType }) => Tensor;
 export type PlanOutputs = Record<string, Tensor>;
 
 export interface PlanMemory {
@@ -121,7 +123,7 @@ export class Plan<O extends PlanOutputs> {
   private readonly uniforms: GPUBuffer | null;
   private disposed = false;
 
-  constructor(device: Device, inputs: InputSpec, body: (inputs: Record<string, Tensor>) => O, options: { budget?: number } = {}) {
+  constructor(device: Device, inputs: InputSpec, body: (inputs: Record<string, Tensor>, declare: DeclareInput) => O, options: { budget?: number } = {}) {
     this.device = device;
     if (device.recorder) throw new FewmaskError('plan', 'a plan cannot be recorded inside another one');
     device.check();
@@ -129,8 +131,12 @@ export class Plan<O extends PlanOutputs> {
     device.recorder = recorder;
     try {
       this.inputs = {};
-      for (const [name, spec] of Object.entries(inputs)) this.inputs[name] = device.empty(spec.shape, spec.dtype ?? 'f32', `input ${name}`);
-      this.outputs = body(this.inputs);
+      const declare: DeclareInput = (name, spec) => {
+        if (this.inputs[name]) throw new ShapeError('plan', `there are two inputs called ${name}`);
+        return (this.inputs[name] = device.empty(spec.shape, spec.dtype ?? 'f32', `input ${name}`));
+      };
+      for (const [name, spec] of Object.entries(inputs)) declare(name, spec);
+      this.outputs = body(this.inputs, declare);
     } finally {
       device.recorder = null;
     }
@@ -241,6 +247,6 @@ export class Plan<O extends PlanOutputs> {
 }
 
 /** Records `body` as a plan. See {@link Plan}. */
-export function plan<O extends PlanOutputs>(device: Device, inputs: InputSpec, body: (inputs: Record<string, Tensor>) => O, options: { budget?: number } = {}): Plan<O> {
+export function plan<O extends PlanOutputs>(device: Device, inputs: InputSpec, body: (inputs: Record<string, Tensor>, declare: DeclareInput) => O, options: { budget?: number } = {}): Plan<O> {
   return new Plan(device, inputs, body, options);
 }

@@ -259,6 +259,13 @@ export class Device {
     else this.outsidePass().copyBufferToBuffer(from.buffer, 0, to.buffer, 0, Math.ceil(from.storage.bytes / 4) * 4);
   }
 
+  /** Copies a tensor into part of another, from element `offset` on: how losses are gathered before they are read together. */
+  copyInto(from: Tensor, to: Tensor, offset: number): void {
+    if (from.dtype !== to.dtype || BYTES[from.dtype] !== 4 || offset < 0 || offset + from.size > to.size) throw new ShapeError('copyInto', `[${from.shape}] ${from.dtype} at ${offset} does not fit into [${to.shape}] ${to.dtype}`);
+    if (this.recorder) throw new FewmaskError('plan', 'copyInto is not recorded', 'use concat inside a plan');
+    this.outsidePass().copyBufferToBuffer(from.buffer, 0, to.buffer, 4 * offset, 4 * from.size);
+  }
+
   /** Sends what has been encoded to the GPU. */
   flush(): void {
     if (!this.encoder) return;

@@ -7,6 +7,7 @@ import { AdamW, type AdamWOptions } from '../../runtime/optim/adamw.ts';
 import { Ema } from '../../runtime/optim/ema.ts';
 import { HYPER_SIZE, hyperTensor, hyperValues } from '../../runtime/optim/hyper.ts';
 import { noDecayForVectors, type Optimizer } from '../../runtime/optim/optimizer.ts';
+import { Adagrad, Rmsprop } from '../../runtime/optim/rmsprop.ts';
 import { Sgd, type SgdOptions } from '../../runtime/optim/sgd.ts';
 import { Rng } from '../../runtime/random.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
@@ -15,6 +16,8 @@ import { close } from '../support/op.ts';
 
 const STEPS = 5;
 const draw = (rng: Rng, n: number): Float32Array => Float32Array.from({ length: n }, () => rng.normal());
+
+const groups = [{ ...noDecayForVectors, lrScale: 10 }];
 
 interface Rule {
   name: string;
@@ -29,7 +32,7 @@ function sgdRule(o: SgdOptions): Rule {
   return {
     name: `sgd ${JSON.stringify(o)}`,
     decay: o.weightDecay ?? 0,
-    make: (p) => new Sgd(p, { ...o, groups: [{ ...noDecayForVectors, lrScale: 10 }] }),
+    make: (p) => new Sgd(p, { ...o, groups }),
     update(w, g0, s, lr, t, decay) {
       const g = g0 + decay * w;
       const m = o.momentum ?? 0;
@@ -45,13 +48,26 @@ function adamRule(o: AdamWOptions): Rule {
     name: `adamw ${JSON.stringify(o)}`,
     decay: o.weightDecay ?? 0,
     betas: [b1, b2],
-    make: (p) => new AdamW(p, { ...o, groups: [{ ...noDecayForVectors, lrScale: 10 }] }),
+    make: (p) => new AdamW(p, { ...o, groups }),
     update(w0, g0, s, lr, t, decay) {
       const w = o.decoupled === false ? w0 : w0 * (1 - lr * decay);
       const g = o.decoupled === false ? g0 + decay * w0 : g0;
       s.m = b1 * s.m + (1 - b1) * g;
       s.v = b2 * s.v + (1 - b2) * g * g;
       return w - ((lr / (1 - b1 ** t)) * s.m) / (Math.sqrt(s.v / (1 - b2 ** t)) + (o.eps ?? 1e-8));
+    },
+  };
+}
+
+function squareRule(name: string, keep: number, gain: number, make: Rule['make'], eps: number): Rule {
+  return {
+    name,
+    make,
+    decay: 0.1,
+    update(w, g0, s, lr, _, decay) {
+      const g = g0 + decay * w;
+      s.v = keep * s.v + gain * g * g;
+      return w - (lr * g) / (Math.sqrt(s.v) + eps);
     },
   };
 }
@@ -64,6 +80,8 @@ const rules: Rule[] = [
   adamRule({ weightDecay: 0.1 }),
   adamRule({ weightDecay: 0.1, decoupled: false }),
   adamRule({ weightDecay: 0.1, betas: [0.8, 0.95], eps: 1e-6 }),
+  squareRule('rmsprop', 0.95, 0.05, (p) => new Rmsprop(p, { alpha: 0.95, weightDecay: 0.1, groups }), 1e-8),
+  squareRule('adagrad', 1, 1, (p) => new Adagrad(p, { weightDecay: 0.1, groups }), 1e-10),
 ];
 
 for (const rule of rules) {

@@ -1,0 +1,28 @@
+// Confusion counts.
+
+import { ShapeError } from '../errors.ts';
+import type { Device } from '../device/device.ts';
+import type { Tensor } from '../tensor.ts';
+import { chunks } from './lossReduce.ts';
+
+/** A zeroed confusion matrix [C, C] u32; it outlives scopes and plans. */
+export function confusionCounts(device: Device, classes: number): Tensor {
+  return device.keep(device.tensor(new Uint32Array(classes * classes), [classes, classes]));
+}
+
+/**
+ * Adds a batch to the confusion counts, in place. Rows are the truth. Pixels whose truth is `ignoreIndex` or no class are dropped, and so are
+ * those without a predicted class.
+ * @param counts [C, C] u32, from {@link confusionCounts}
+ * @param truth i32
+ * @param prediction i32, same shape
+ */
+export function addConfusion(counts: Tensor, truth: Tensor, prediction: Tensor, ignoreIndex = 255): void {
+  const c = counts.shape[0];
+  if (counts.rank !== 2 || counts.shape[1] !== c || counts.dtype !== 'u32') throw new ShapeError('addConfusion', `counts [${counts.shape}] ${counts.dtype} are not [C, C] u32`);
+  if (truth.dtype !== 'i32' || prediction.dtype !== 'i32' || truth.size !== prediction.size) {
+    throw new ShapeError('addConfusion', `truth [${truth.shape}] ${truth.dtype}, prediction [${prediction.shape}] ${prediction.dtype}`, 'give two i32 tensors of one shape');
+  }
+  const { groups, items } = chunks(truth.size);
+  counts.device.run({ shader: 'confusion', entry: 'forward', bindings: { truth, prediction, counts }, params: { n: truth.size, c, ignore: ignoreIndex, items }, groups: [groups, 1, 1] });
+}

@@ -1,0 +1,63 @@
+// Max-pooling.
+
+import { defineOp } from '../autograd/tape.ts';
+import { ShapeError } from '../errors.ts';
+import type { Shape, Tensor } from '../tensor.ts';
+import type { Pair } from './conv2d.ts';
+
+export interface MaxPool2dOptions {
+  kernel: Pair;
+  /** Default: the kernel. */
+  stride?: Pair;
+  /** Pixels outside of the image never win (default 0). */
+  padding?: Pair;
+  dilation?: Pair;
+  /** Round the output size up (a window must still start inside the image or its left padding). */
+  ceilMode?: boolean;
+}
+
+interface Attrs {
+  y: Shape;
+  kernel: readonly [number, number];
+  stride: readonly [number, number];
+  pad: readonly [number, number];
+  dilation: readonly [number, number];
+}
+
+const pair = (v: Pair): readonly [number, number] => (typeof v === 'number' ? [v, v] : v);
+
+const op = defineOp<Attrs>({
+  name: 'maxPool2d',
+  inputs: ['x'],
+  outputs: ['y'],
+  forward({ x }, a) {
+    const y = x.device.empty(a.y, 'f32', 'maxPool2d');
+    x.device.run({ shader: 'maxPool2d', entry: 'forward', bindings: { x, y }, params: { x_size: x.shape, y_size: a.y, kernel: a.kernel, stride: a.stride, pad: a.pad, dilation: a.dilation }, threads: y.size });
+    return y;
+  },
+  backward: {
+    x: ({ dy, inputs: { x }, attrs: a }) => {
+      const dx = x.device.empty(x.shape, 'f32', 'maxPool2d gradient');
+      x.device.run({ shader: 'maxPool2d', entry: 'backward', bindings: { x, dy, dx }, params: { x_size: x.shape, y_size: a.y, kernel: a.kernel, stride: a.stride, pad: a.pad, dilation: a.dilation }, threads: x.size });
+      return dx;
+    },
+  },
+});
+
+/**
+ * Maximum over windows of [n, h, w, c]; the gradient goes to the first maximum of a window, as in PyTorch.
+ * @example const y = maxPool2d(x, { kernel: 3, stride: 2, padding: 1 });
+ */
+export function maxPool2d(x: Tensor, options: MaxPool2dOptions): Tensor {
+  if (x.rank !== 4) throw new ShapeError('maxPool2d', `x is [${x.shape}], not [n, h, w, c]`);
+  const kernel = pair(options.kernel), stride = pair(options.stride ?? options.kernel), pad = pair(options.padding ?? 0), dilation = pair(options.dilation ?? 1);
+  if (2 * pad[0] > kernel[0] || 2 * pad[1] > kernel[1]) throw new ShapeError('maxPool2d', `padding ${pad} is more than half of the kernel ${kernel}`);
+  const out = [1, 2].map((axis, i) => {
+    const span = x.shape[axis] + 2 * pad[i] - dilation[i] * (kernel[i] - 1) - 1;
+    let n = (options.ceilMode ? Math.ceil(span / stride[i]) : Math.floor(span / stride[i])) + 1;
+    if (options.ceilMode && (n - 1) * stride[i] >= x.shape[axis] + pad[i]) n--;
+    return n;
+  });
+  if (out[0] < 1 || out[1] < 1) throw new ShapeError('maxPool2d', `a window of ${kernel} does not fit into [${x.shape}]`, 'use a larger image');
+  return op({ x }, { y: [x.shape[0], out[0], out[1], x.shape[3]], kernel, stride, pad, dilation }).y;
+}

@@ -1,0 +1,44 @@
+// Order statistics over all elements: the k-th largest, percentiles. Without gradient.
+
+import { ShapeError } from '../errors.ts';
+import type { Tensor } from '../tensor.ts';
+import { chunks } from './lossReduce.ts';
+
+function select(op: string, x: Tensor, rank: number, share: boolean, valid: Tensor | undefined): Tensor {
+  if (x.dtype !== 'f32' || x.size === 0) throw new ShapeError(op, `[${x.shape}] ${x.dtype} has no order`, 'give f32 with at least one element');
+  if (valid && (valid.dtype !== 'f32' || valid.size !== x.size)) throw new ShapeError(op, `valid is [${valid.shape}] ${valid.dtype} for [${x.shape}]`, 'give f32 of the same shape');
+  const { device } = x;
+  const { groups, items } = chunks(x.size);
+  const bins = device.empty([256], 'u32', 'order statistic bins'), state = device.empty([6], 'u32', 'order statistic state'), y = device.empty([], 'f32', op);
+  device.clear(bins);
+  device.clear(state);
+  const given = { shader: 'orderStatistic', constants: { VALID: !!valid } };
+  const params = { n: x.size, items, shift: 0, rank, share: share ? 1 : 0 };
+  for (const shift of [24, 16, 8, 0]) {
+    device.run({ ...given, entry: 'histogram', bindings: { x, valid: valid ?? x, bins, state }, params: { ...params, shift }, groups: [groups, 1, 1] });
+    device.run({ ...given, entry: 'walk', bindings: { bins, state }, params: { ...params, shift }, groups: [1, 1, 1] });
+  }
+  device.run({ ...given, entry: 'above', bindings: { x, valid: valid ?? x, bins, state }, params, threads: x.size });
+  device.run({ ...given, entry: 'finish', bindings: { bins, state, y }, groups: [1, 1, 1] });
+  return y;
+}
+
+/**
+ * The k-th largest element of x (k from 1; equal elements count as often as they occur).
+ * @returns a scalar
+ */
+export function kthLargest(x: Tensor, k: number): Tensor {
+  if (!Number.isInteger(k) || k < 1 || k > x.size) throw new ShapeError('kthLargest', `k = ${k} for ${x.size} elements`, `give 1 to ${x.size}`);
+  return select('kthLargest', x, x.size - k, false, undefined);
+}
+
+/**
+ * The q-th percentile of the elements of x (linear between neighbours, as in NumPy); 0 if no element is valid.
+ * @param q 0 to 100
+ * @param valid f32, the shape of x: elements where it is 0 are left out
+ * @returns a scalar
+ */
+export function percentile(x: Tensor, q: number, valid?: Tensor): Tensor {
+  if (!(q >= 0 && q <= 100)) throw new ShapeError('percentile', `q = ${q} is not between 0 and 100`);
+  return select('percentile', x, q / 100, true, valid);
+}

@@ -1,0 +1,104 @@
+// Pseudo-labels: hard labels with their confidence, the confidence gate, and counts of what passed it. Nothing here has a gradient.
+
+import { ShapeError } from '../errors.ts';
+import type { Device } from '../device/device.ts';
+import { sizeOf, type Shape, type Tensor } from '../tensor.ts';
+import { chunks } from './lossReduce.ts';
+
+export interface PseudoLabelOptions {
+  /** f32, one element a pixel: where it is 0 the label is 255 and the confidence 0. */
+  valid?: Tensor;
+  /** The input holds probabilities: the confidence is the largest of them as it stands. */
+  probabilities?: boolean;
+}
+
+const IGNORE = 255;
+/** The largest finite f32: kernels know no infinity. */
+const LARGEST = 3.4028234e38;
+
+function checkMask(op: string, name: string, mask: Tensor | undefined, shape: Shape): void {
+  if (mask && (mask.dtype !== 'f32' || mask.size !== sizeOf(shape))) throw new ShapeError(op, `${name} is [${mask.shape}] ${mask.dtype} for pixels [${shape}]`, 'give f32 of the same shape');
+}
+
+/**
+ * The most likely class of each pixel (the first of equals) and its softmax probability.
+ * @param logits [..., C] f32
+ * @returns `label` [...] i32, `confidence` [...] f32
+ * @example const { label, confidence } = pseudoLabel(weakLogits, { valid });
+ */
+export function pseudoLabel(logits: Tensor, options: PseudoLabelOptions = {}): { label: Tensor; confidence: Tensor } {
+  const c = logits.shape.at(-1) ?? 0;
+  const pixels = logits.shape.slice(0, -1);
+  if (logits.rank < 1 || c < 1 || logits.dtype !== 'f32') throw new ShapeError('pseudoLabel', `logits [${logits.shape}] ${logits.dtype} are not [..., classes] f32`);
+  checkMask('pseudoLabel', 'valid', options.valid, pixels);
+  const { device } = logits;
+  const label = device.empty(pixels, 'i32', 'pseudoLabel'), confidence = device.empty(pixels, 'f32', 'confidence');
+  device.run({
+    shader: 'pseudoLabel', entry: 'forward', constants: { PROBABILITIES: options.probabilities ?? false, VALID: !!options.valid },
+    bindings: { logits, valid: options.valid ?? logits, label, confidence }, params: { n: label.size, c, ignore: IGNORE, items: 1, tau: 0 }, threads: label.size,
+  });
+  return { label, confidence };
+}
+
+/**
+ * 1 where confidence >= tau (and the pixel is valid), else 0.
+ * @param tau a number, or a scalar tensor, which a replayed plan can be given anew
+ * @param valid f32 mask of the same shape
+ * @param options.atMost where tau is larger than this number, the number stands in
+ * @returns f32, shape of the confidence: a `pixelWeight` for the losses
+ */
+export function gate(confidence: Tensor, tau: number | Tensor, valid?: Tensor, options: { atMost?: number } = {}): Tensor {
+  const { device } = confidence;
+  if (confidence.dtype !== 'f32') throw new ShapeError('gate', `the confidence is ${confidence.dtype}`, 'give f32');
+  checkMask('gate', 'valid', valid, confidence.shape);
+  const taus = typeof tau === 'number' ? null : tau;
+  if (taus && (taus.size !== 1 || taus.dtype !== 'f32')) throw new ShapeError('gate', `tau is [${taus.shape}] ${taus.dtype}`, 'give a number or a scalar f32 tensor');
+  const y = device.empty(confidence.shape, 'f32', 'gate');
+  device.run({
+    shader: 'pseudoLabel', entry: 'threshold', constants: { VALID: !!valid, TAU: taus !== null },
+    bindings: { scores: confidence, valid: valid ?? confidence, taus: taus ?? confidence, gate: y },
+    params: { n: y.size, c: 1, ignore: IGNORE, items: 1, tau: Math.min(typeof tau === 'number' ? tau : LARGEST, options.atMost ?? LARGEST, LARGEST) }, threads: y.size,
+  });
+  return y;
+}
+
+/** Zeroed counts for {@link countPseudoLabels}; they outlive scopes and plans. */
+export function pseudoLabelCounts(device: Device, classes: number): Tensor {
+  return device.keep(device.tensor(new Uint32Array(4 + classes), [4 + classes]));
+}
+
+/**
+ * Adds a batch to the counts, in place: pixels that have a pseudo-label, those accepted, those accepted whose truth is known, those of them that
+ * are right, and the accepted ones of each class.
+ * @param counts from {@link pseudoLabelCounts}
+ * @param label i32, 255 where there is none
+ * @param accepted f32, shape of the labels, from {@link gate}
+ * @param truth i32, shape of the labels: labels for judging only, never for training
+ */
+export function countPseudoLabels(counts: Tensor, label: Tensor, accepted: Tensor, truth?: Tensor): void {
+  const c = counts.size - 4;
+  if (counts.dtype !== 'u32' || c < 1 || c > 256) throw new ShapeError('countPseudoLabels', `counts [${counts.shape}] ${counts.dtype}`, 'make them with pseudoLabelCounts for at most 256 classes');
+  if (label.dtype !== 'i32') throw new ShapeError('countPseudoLabels', `labels are ${label.dtype}`, 'give i32');
+  if (truth && (truth.dtype !== 'i32' || truth.size !== label.size)) throw new ShapeError('countPseudoLabels', `truth [${truth.shape}] ${truth.dtype} for labels [${label.shape}]`);
+  checkMask('countPseudoLabels', 'accepted', accepted, label.shape);
+  const { groups, items } = chunks(label.size);
+  counts.device.run({
+    shader: 'pseudoLabel', entry: 'stats', constants: { TRUTH: !!truth },
+    bindings: { labels: label, gates: accepted, truth: truth ?? label, counts }, params: { n: label.size, c, ignore: IGNORE, items, tau: 0 }, groups: [groups, 1, 1],
+  });
+}
+
+export interface PseudoLabelStats {
+  /** Accepted pixels over pixels with a pseudo-label (0 if there are none). */
+  accepted: number;
+  /** Share of right labels among the accepted ones whose truth is known; undefined if there are none. */
+  accuracy: number | undefined;
+  /** Accepted pixels of each class. */
+  histogram: number[];
+}
+
+/** The counts, read. */
+export function pseudoLabelStats(counts: Uint32Array): PseudoLabelStats {
+  const [valid, accepted, judged, right] = counts;
+  return { accepted: valid ? accepted / valid : 0, accuracy: judged ? right / judged : undefined, histogram: [...counts.subarray(4)] };
+}

@@ -1,0 +1,49 @@
+// Bilinear resize in the two conventions of the segmentation literature.
+
+import { defineOp } from '../autograd/tape.ts';
+import { ShapeError } from '../errors.ts';
+import type { Shape, Tensor } from '../tensor.ts';
+
+export interface ResizeOptions {
+  /** true: corner pixels' centres coincide; false (default): pixel areas do (PyTorch's `align_corners=False`). */
+  alignCorners?: boolean;
+}
+
+interface Attrs {
+  y: Shape;
+  scale: readonly [number, number];
+  shift: readonly [number, number];
+}
+
+const op = defineOp<Attrs>({
+  name: 'resizeBilinear',
+  inputs: ['x'],
+  outputs: ['y'],
+  forward({ x }, { y: shape, scale, shift }) {
+    const y = x.device.empty(shape, 'f32', 'resizeBilinear');
+    x.device.run({ shader: 'resizeBilinear', entry: 'forward', bindings: { x, y }, params: { x_size: x.shape, y_size: shape, scale, shift }, threads: y.size });
+    return y;
+  },
+  backward: {
+    x: ({ dy, inputs: { x }, attrs: { y, scale, shift } }) => {
+      const dx = x.device.empty(x.shape, 'f32', 'resizeBilinear gradient');
+      x.device.run({ shader: 'resizeBilinear', entry: 'backward', bindings: { dy, dx }, params: { x_size: x.shape, y_size: y, scale, shift }, threads: x.size });
+      return dx;
+    },
+  },
+});
+
+/**
+ * Resizes [n, h, w, c] to [n, size[0], size[1], c]. Enlarging interpolates; shrinking does not filter (as PyTorch without antialias).
+ * @example const y = resizeBilinear(x, [2 * h, 2 * w], { alignCorners: true });
+ */
+export function resizeBilinear(x: Tensor, size: readonly [number, number], options: ResizeOptions = {}): Tensor {
+  if (x.rank !== 4) throw new ShapeError('resizeBilinear', `x is [${x.shape}], not [n, h, w, c]`);
+  if (size[0] < 1 || size[1] < 1 || x.shape[1] < 1 || x.shape[2] < 1) throw new ShapeError('resizeBilinear', `cannot resize [${x.shape}] to ${size}`);
+  const along = (from: number, to: number): [number, number] => {
+    if (options.alignCorners) return [to > 1 ? (from - 1) / (to - 1) : 0, 0];
+    return [from / to, (0.5 * from) / to - 0.5];
+  };
+  const [sy, hy] = along(x.shape[1], size[0]), [sx, hx] = along(x.shape[2], size[1]);
+  return op({ x }, { y: [x.shape[0], size[0], size[1], x.shape[3]], scale: [sy, sx], shift: [hy, hx] }).y;
+}

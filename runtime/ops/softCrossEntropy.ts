@@ -1,0 +1,107 @@
+// Cross-entropy with target distributions.
+
+import { defineOp, type BackwardContext } from '../autograd/tape.ts';
+import { ShapeError } from '../errors.ts';
+import { sizeOf, type Tensor } from '../tensor.ts';
+import { chunks, counting, lossReduce, type Denominator } from './lossReduce.ts';
+
+export interface SoftCrossEntropyMapOptions {
+  /** [C] f32: a factor for each class. */
+  classWeights?: Tensor;
+  /** Share of the target that is spread evenly over all classes (default 0). */
+  labelSmoothing?: number;
+  /** f32, one element a pixel: the validity (0 or 1) or a factor. No gradient flows into it. */
+  pixelWeight?: Tensor;
+  /** Should a gradient flow into the targets? Default no: a pseudo-label is a constant. */
+  targetGradient?: boolean;
+}
+
+export interface SoftCrossEntropyOptions extends SoftCrossEntropyMapOptions {
+  /** `valid` (default): pixels whose weight is not 0; `kept`: the sum of the weights; see {@link Denominator}. */
+  denominator?: Exclude<Denominator, 'weight'>;
+}
+
+interface Attrs {
+  smoothing: number;
+  count: number;
+  fixed: number;
+  map: boolean;
+}
+
+type Tensors = Record<string, Tensor>;
+
+/** The tensors that every entry reads; an absent weight is bound to the logits and never looked at. */
+function reads({ logits, targets, classWeights, pixelWeight }: Tensors, classes = true): Tensors {
+  return { logits, ...(classes && { targets }), classWeights: classWeights ?? logits, pixelWeight: pixelWeight ?? logits };
+}
+
+function common({ logits, classWeights, pixelWeight }: Tensors, a: Attrs, items = 1) {
+  const c = logits.shape.at(-1)!;
+  return {
+    constants: { CLASS_WEIGHT: !!classWeights, PIXEL_WEIGHT: !!pixelWeight, MAP: a.map },
+    params: { n: logits.size / c, c, smoothing: a.smoothing, items, count: a.count },
+  };
+}
+
+function backward(name: 'logits' | 'targets') {
+  return ({ dy, inputs, outputs, attrs }: BackwardContext<Attrs>): Tensor => {
+    const { logits } = inputs;
+    const dx = logits.device.empty(logits.shape, 'f32', 'softCrossEntropy gradient');
+    logits.device.run({
+      shader: 'softCrossEntropy', entry: name === 'logits' ? 'backward' : 'backwardTargets', ...common(inputs, attrs),
+      bindings: { ...reads(inputs, name === 'logits'), dy, inverse: outputs.inverse ?? dy, [`d${name}`]: dx }, threads: logits.size / logits.shape.at(-1)!,
+    });
+    return dx;
+  };
+}
+
+const op = defineOp<Attrs>({
+  name: 'softCrossEntropy',
+  inputs: ['logits', 'targets', 'classWeights', 'pixelWeight'],
+  outputs: ['y', 'inverse'],
+  forward(inputs, attrs) {
+    const { logits } = inputs;
+    const { device } = logits;
+    const pixels = logits.shape.slice(0, -1);
+    if (attrs.map) {
+      const y = device.empty(pixels, 'f32', 'softCrossEntropy');
+      device.run({ shader: 'softCrossEntropy', entry: 'forwardMap', ...common(inputs, attrs), bindings: { ...reads(inputs), y }, threads: y.size });
+      return { y };
+    }
+    const { groups, items } = chunks(sizeOf(pixels));
+    const partials = device.empty([groups, 2], 'f32', 'softCrossEntropy partial sums');
+    device.run({ shader: 'softCrossEntropy', entry: 'forward', ...common(inputs, attrs, items), bindings: { ...reads(inputs), partials }, groups: [groups, 1, 1] });
+    return lossReduce(partials, attrs.fixed);
+  },
+  backward: { logits: backward('logits'), targets: backward('targets'), classWeights: null, pixelWeight: null },
+});
+
+function apply(logits: Tensor, targets: Tensor, o: SoftCrossEntropyMapOptions, counts: { count: number; fixed: number }, map: boolean): Tensor {
+  const c = logits.shape.at(-1) ?? 0;
+  if (logits.rank < 1 || c < 1 || logits.dtype !== 'f32') throw new ShapeError('softCrossEntropy', `logits [${logits.shape}] ${logits.dtype} are not [..., classes] f32`);
+  if (targets.dtype !== 'f32' || String(targets.shape) !== String(logits.shape)) throw new ShapeError('softCrossEntropy', `targets [${targets.shape}] ${targets.dtype} for logits [${logits.shape}]`, 'give f32 targets of the same shape');
+  const { classWeights, pixelWeight, labelSmoothing: smoothing = 0 } = o;
+  if (classWeights && (classWeights.dtype !== 'f32' || classWeights.size !== c)) throw new ShapeError('softCrossEntropy', `class weights [${classWeights.shape}] ${classWeights.dtype} for ${c} classes`);
+  if (pixelWeight && (pixelWeight.dtype !== 'f32' || pixelWeight.size !== logits.size / c)) throw new ShapeError('softCrossEntropy', `pixel weights [${pixelWeight.shape}] ${pixelWeight.dtype} for logits [${logits.shape}]`);
+  if (!(smoothing >= 0 && smoothing <= 1)) throw new ShapeError('softCrossEntropy', `label smoothing ${smoothing} is not between 0 and 1`);
+  // A view has no history: through it no gradient reaches the targets.
+  const q = o.targetGradient ? targets : targets.view(targets.shape);
+  return op({ logits, targets: q, classWeights, pixelWeight }, { smoothing, ...counts, map }).y;
+}
+
+/**
+ * - sum_c q_c log softmax(z)_c of `logits` z [..., C] f32 with `targets` q [..., C] f32, summed over the pixels and divided by a denominator.
+ * The gradient flows into the logits, into the targets only on request. Where nothing is counted, 0.
+ * @returns a scalar
+ * @example const loss = softCrossEntropy(strong, q, { pixelWeight: valid });
+ */
+export function softCrossEntropy(logits: Tensor, targets: Tensor, options: SoftCrossEntropyOptions = {}): Tensor {
+  const denominator = options.denominator ?? 'valid';
+  if ((denominator as Denominator) === 'weight') throw new ShapeError('softCrossEntropy', 'soft targets have no class whose weight could be summed', "use 'valid', 'kept', 'all', 'none-sum' or a number");
+  return apply(logits, targets, options, counting('softCrossEntropy', denominator, logits.size / (logits.shape.at(-1) ?? 1)), false);
+}
+
+/** The soft cross-entropy of each pixel, shape [...]. See {@link softCrossEntropy}. */
+export function softCrossEntropyMap(logits: Tensor, targets: Tensor, options: SoftCrossEntropyMapOptions = {}): Tensor {
+  return apply(logits, targets, options, { count: 0, fixed: 1 }, true);
+}

@@ -1,0 +1,37 @@
+// Gradient clipping by the global norm. The norm and the coefficient stay on the GPU.
+
+import { ShapeError, UsageError } from '../errors.ts';
+import type { Tensor } from '../tensor.ts';
+
+const LANES = 64;
+const MOST_GROUPS = 256;
+
+/**
+ * The norm of all gradients taken together (after the gradient scale of `hyper`) and PyTorch's clip coefficient
+ * min(1, maxNorm / (norm + 1e-6)), to be given to an optimiser's `step`. Deterministic.
+ * @returns two scalars
+ * @example
+ * const { coefficient } = clipCoefficient(grads, 1, hyper);
+ * sgd.step(grads, hyper, coefficient);
+ */
+export function clipCoefficient(grads: readonly Tensor[] | ReadonlyMap<string, Tensor>, maxNorm: number, hyper: Tensor): { norm: Tensor; coefficient: Tensor } {
+  const list = [...grads.values()];
+  if (list.length === 0) throw new ShapeError('clipCoefficient', 'there are no gradients');
+  if (!(maxNorm > 0)) throw new UsageError(`the largest gradient norm is ${maxNorm}; give a positive number`);
+  const { device } = list[0];
+  const parts = list.map((dw) => {
+    if (dw.dtype !== 'f32') throw new ShapeError('clipCoefficient', `a gradient [${dw.shape}] is ${dw.dtype}`, 'gradients are f32');
+    const items = Math.max(1, Math.ceil(dw.size / (LANES * MOST_GROUPS)));
+    return { dw, items, groups: Math.ceil(dw.size / (LANES * items)) };
+  });
+  const n = parts.reduce((sum, p) => sum + p.groups, 0);
+  const partials = device.empty([n], 'f32', 'gradient norm partial sums');
+  let first = 0;
+  for (const { dw, items, groups } of parts) {
+    device.run({ shader: 'gradNorm', entry: 'squares', bindings: { dw, partials }, params: { n: dw.size, items, first, most: maxNorm }, groups: [groups, 1, 1] });
+    first += groups;
+  }
+  const norm = device.empty([], 'f32', 'gradient norm'), coefficient = device.empty([], 'f32', 'clip coefficient');
+  device.run({ shader: 'gradNorm', entry: 'finish', bindings: { hyper, partials, norm, coefficient }, params: { n, items: 0, first: 0, most: maxNorm }, groups: [1, 1, 1] });
+  return { norm, coefficient };
+}

@@ -1,0 +1,50 @@
+// RMSprop and Adagrad.
+
+import { UsageError } from '../errors.ts';
+import type { Tensor } from '../tensor.ts';
+import { Optimizer, type OptimizerOptions, type Slot } from './optimizer.ts';
+
+/** What RMSprop and Adagrad share: a sum of squared gradients, kept to a part, scales the step. */
+abstract class SquareScaled extends Optimizer {
+  private readonly rule: { keep: number; gain: number; eps: number };
+
+  constructor(params: ReadonlyMap<string, Tensor>, options: OptimizerOptions, rule: { keep: number; gain: number; eps: number }) {
+    super(params, options, ['square']);
+    this.rule = rule;
+  }
+
+  protected update({ param: w, weightDecay, lrScale, state }: Slot, dw: Tensor, hyper: Tensor, clip: Tensor | undefined): void {
+    const n = Math.ceil(w.size / 4);
+    w.device.run({
+      shader: 'rmsprop',
+      entry: 'forward',
+      constants: { CLIP: !!clip },
+      bindings: { dw, hyper, clip: clip ?? hyper, w, v: state.square },
+      params: { n, ...this.rule, decay: weightDecay, lrScale },
+      threads: n,
+    });
+  }
+}
+
+export interface RmspropOptions extends OptimizerOptions {
+  /** Share of the old average of squares that is kept (default 0.99). */
+  alpha?: number;
+  /** Default 1e-8. */
+  eps?: number;
+}
+
+/** RMSprop (PyTorch's, without momentum), with coupled weight decay. */
+export class Rmsprop extends SquareScaled {
+  constructor(params: ReadonlyMap<string, Tensor>, options: RmspropOptions = {}) {
+    const alpha = options.alpha ?? 0.99;
+    if (!(alpha >= 0 && alpha < 1)) throw new UsageError(`alpha ${alpha} is not between 0 and 1`);
+    super(params, options, { keep: alpha, gain: 1 - alpha, eps: options.eps ?? 1e-8 });
+  }
+}
+
+/** Adagrad (PyTorch's, without learning-rate decay of its own), with coupled weight decay. */
+export class Adagrad extends SquareScaled {
+  constructor(params: ReadonlyMap<string, Tensor>, options: OptimizerOptions & { eps?: number } = {}) {
+    super(params, options, { keep: 1, gain: 1, eps: options.eps ?? 1e-10 });
+  }
+}

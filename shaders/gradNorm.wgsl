@@ -1,0 +1,64 @@
+// The global norm of a list of gradients and the coefficient that clips it: norm = s sqrt(sum of squares), coefficient = min(1, most/(norm + 1e-6)),
+// where s is the gradient scale of the hyper-parameters. Each tensor leaves the sums of its workgroups in its own part of `partials`; one
+// workgroup adds them up. All in a fixed order.
+
+const WG: u32 = 64u;
+
+struct Params {
+  /// Elements of the tensor, or of `partials`.
+  n: u32,
+  /// Elements for each thread of the first pass.
+  items: u32,
+  /// Where in `partials` the tensor's part begins.
+  first: u32,
+  most: f32,
+}
+
+@group(0) @binding(0) var<storage, read> dw: array<f32>;
+@group(0) @binding(1) var<storage, read> hyper: array<f32>;
+@group(0) @binding(2) var<storage, read_write> partials: array<f32>;
+@group(0) @binding(3) var<storage, read_write> norm: array<f32>;
+@group(0) @binding(4) var<storage, read_write> coefficient: array<f32>;
+@group(0) @binding(5) var<uniform> params: Params;
+
+var<workgroup> sums: array<f32, WG>;
+
+/// Adds up the threads' sums; the result is in sums[0] for thread 0.
+fn tree(lane: u32, sum: f32) {
+  sums[lane] = sum;
+  for (var half = WG / 2u; half > 0u; half /= 2u) {
+    workgroupBarrier();
+    if (lane < half) {
+      sums[lane] += sums[lane + half];
+    }
+  }
+}
+
+@compute @workgroup_size(WG)
+fn squares(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group: vec3<u32>) {
+  var sum = 0.0;
+  for (var k = 0u; k < params.items; k++) {
+    let i = (group.x * params.items + k) * WG + lane;
+    if (i < params.n) {
+      sum += dw[i] * dw[i];
+    }
+  }
+  tree(lane, sum);
+  if (lane == 0u) {
+    partials[params.first + group.x] = sums[0];
+  }
+}
+
+@compute @workgroup_size(WG)
+fn finish(@builtin(local_invocation_index) lane: u32) {
+  var sum = 0.0;
+  for (var i = lane; i < params.n; i += WG) {
+    sum += partials[i];
+  }
+  tree(lane, sum);
+  if (lane == 0u) {
+    let total = hyper[4] * sqrt(sums[0]);
+    norm[0] = total;
+    coefficient[0] = min(1.0, params.most / (total + 1e-6));
+  }
+}

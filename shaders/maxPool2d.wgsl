@@ -1,0 +1,82 @@
+// Max-pooling, NHWC. The backward pass finds the first maximum of each window again and gathers, so that nothing is saved and nothing collides.
+
+const WG: u32 = 64u;
+const LOWEST: f32 = -3.4028234e38;
+
+struct Params {
+  x_size: vec4<u32>,   // n, h, w, c
+  y_size: vec4<u32>,   // n, h, w, c
+  kernel: vec2<u32>,
+  stride: vec2<u32>,
+  pad: vec2<u32>,
+  dilation: vec2<u32>,
+}
+
+@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read> dy: array<f32>;
+@group(0) @binding(2) var<storage, read_write> y: array<f32>;
+@group(0) @binding(3) var<storage, read_write> dx: array<f32>;
+@group(0) @binding(4) var<uniform> params: Params;
+
+struct Best {
+  value: f32,
+  at: vec2<i32>,
+}
+
+/// The first maximum of the window of output pixel o, in image n, channel c.
+fn best(n: u32, o: vec2<u32>, c: u32) -> Best {
+  let size = vec2<i32>(params.x_size.yz);
+  let corner = vec2<i32>(o * params.stride) - vec2<i32>(params.pad);
+  var found = Best(LOWEST, vec2<i32>(-1));
+  for (var ky = 0u; ky < params.kernel.x; ky++) {
+    let row = corner.x + i32(ky * params.dilation.x);
+    if (row < 0 || row >= size.x) { continue; }
+    for (var kx = 0u; kx < params.kernel.y; kx++) {
+      let column = corner.y + i32(kx * params.dilation.y);
+      if (column < 0 || column >= size.y) { continue; }
+      let v = x[((n * params.x_size.y + u32(row)) * params.x_size.z + u32(column)) * params.x_size.w + c];
+      if (v > found.value || found.at.x < 0) {
+        found = Best(v, vec2<i32>(row, column));
+      }
+    }
+  }
+  return found;
+}
+
+@compute @workgroup_size(WG)
+fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
+  let i = id.x + id.y * grid.x * WG;
+  let size = params.y_size;
+  if (i < size.x * size.y * size.z * size.w) {
+    let p = i / size.w;
+    let row = p / size.z;
+    y[i] = best(row / size.y, vec2<u32>(row % size.y, p % size.z), i % size.w).value;
+  }
+}
+
+@compute @workgroup_size(WG)
+fn backward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
+  let i = id.x + id.y * grid.x * WG;
+  let size = params.x_size;
+  if (i < size.x * size.y * size.z * size.w) {
+    let c = i % size.w;
+    let p = i / size.w;
+    let n = p / size.z / size.y;
+    let at = vec2<u32>(p / size.z % size.y, p % size.z);
+    // Windows that can hold this pixel: stride * o - pad <= at <= stride * o - pad + dilation * (kernel - 1).
+    let reach = vec2<i32>(params.dilation * (params.kernel - vec2<u32>(1u)));
+    let padded = vec2<i32>(at + params.pad);
+    let stride = vec2<i32>(params.stride);
+    let first = vec2<u32>(max(padded - reach + stride - vec2<i32>(1), vec2<i32>(0)) / stride);
+    let last = min(vec2<u32>(padded / stride) + vec2<u32>(1u), params.y_size.yz);
+    var sum = 0.0;
+    for (var oy = first.x; oy < last.x; oy++) {
+      for (var ox = first.y; ox < last.y; ox++) {
+        if (all(best(n, vec2<u32>(oy, ox), c).at == vec2<i32>(at))) {
+          sum += dy[((n * params.y_size.y + oy) * params.y_size.z + ox) * params.y_size.w + c];
+        }
+      }
+    }
+    dx[i] = sum;
+  }
+}

@@ -1,0 +1,164 @@
+// Losses of two tensors element by element: l = s w f(a, b), summed. KIND picks f; w is a weight for each pixel (row of c elements), s a scalar.
+// The forward pass leaves one pair (sum of losses, share of the denominator) for each workgroup; lossReduce adds them up.
+
+const WG: u32 = 64u;
+/// 0 squared error, 1 absolute error, 2 smooth L1, 3 binary cross-entropy (a: logits, b: targets), 4 KL divergence (a: log p, b: q).
+const KIND: u32 = 0u;
+const PIXEL_WEIGHT: bool = false;
+const SCALAR: bool = false;
+const CLASS_WEIGHT: bool = false;
+/// The losses of the elements are wanted, not their sum: dy has an element for each of them.
+const MAP: bool = false;
+
+struct Params {
+  n: u32,
+  c: u32,
+  /// Elements for each thread of the forward pass.
+  items: u32,
+  /// What an element of weight 1 adds to the denominator.
+  share: f32,
+  /// Where smooth L1 turns from quadratic to linear.
+  beta: f32,
+}
+
+@group(0) @binding(0) var<storage, read> a: array<f32>;
+@group(0) @binding(1) var<storage, read> b: array<f32>;
+@group(0) @binding(2) var<storage, read> pixelWeight: array<f32>;
+@group(0) @binding(3) var<storage, read> scalar: array<f32>;
+/// Binary cross-entropy: weights of the positive targets, [c].
+@group(0) @binding(4) var<storage, read> classWeights: array<f32>;
+@group(0) @binding(5) var<storage, read_write> partials: array<vec2f>;
+@group(0) @binding(6) var<storage, read_write> y: array<f32>;
+@group(0) @binding(7) var<storage, read> dy: array<f32>;
+@group(0) @binding(8) var<storage, read> inverse: array<f32>;
+@group(0) @binding(9) var<storage, read_write> dx: array<f32>;
+@group(0) @binding(10) var<uniform> params: Params;
+
+fn weightOf(i: u32) -> f32 {
+  if (PIXEL_WEIGHT) {
+    return pixelWeight[i / params.c];
+  }
+  return 1.0;
+}
+
+fn scalarOf() -> f32 {
+  if (SCALAR) {
+    return scalar[0];
+  }
+  return 1.0;
+}
+
+/// Weight of positive targets less one.
+fn positive(i: u32) -> f32 {
+  if (CLASS_WEIGHT) {
+    return classWeights[i % params.c] - 1.0;
+  }
+  return 0.0;
+}
+
+/// log(1 + exp(v)).
+fn softplus(v: f32) -> f32 {
+  return max(v, 0.0) + log(1.0 + exp(-abs(v)));
+}
+
+/// 1 / (1 + exp(-v)).
+fn logistic(v: f32) -> f32 {
+  let e = exp(-abs(v));
+  return select(e, 1.0, v >= 0.0) / (1.0 + e);
+}
+
+fn f(i: u32) -> f32 {
+  let u = a[i];
+  let v = b[i];
+  let d = u - v;
+  switch KIND {
+    case 0u: { return d * d; }
+    case 1u: { return abs(d); }
+    case 2u: {
+      return select(abs(d) - 0.5 * params.beta, 0.5 * d * d / params.beta, abs(d) < params.beta);
+    }
+    case 3u: { return (1.0 - v) * u + (1.0 + positive(i) * v) * softplus(-u); }
+    default: { return select(0.0, v * log(max(v, 1e-38)), v > 0.0) - v * u; }
+  }
+}
+
+fn dfa(i: u32) -> f32 {
+  let u = a[i];
+  let v = b[i];
+  let d = u - v;
+  switch KIND {
+    case 0u: { return 2.0 * d; }
+    case 1u: { return sign(d); }
+    case 2u: { return clamp(d / params.beta, -1.0, 1.0); }
+    case 3u: { return (1.0 - v) - (1.0 + positive(i) * v) * logistic(-u); }
+    default: { return -v; }
+  }
+}
+
+fn dfb(i: u32) -> f32 {
+  switch KIND {
+    case 3u: { return positive(i) * softplus(-a[i]) - a[i]; }
+    case 4u: { return select(0.0, log(max(b[i], 1e-38)) + 1.0, b[i] > 0.0) - a[i]; }
+    default: { return -dfa(i); }
+  }
+}
+
+var<workgroup> sums: array<vec2f, WG>;
+
+@compute @workgroup_size(WG)
+fn forward(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group: vec3<u32>) {
+  var sum = vec2f();
+  for (var k = 0u; k < params.items; k++) {
+    let i = (group.x * params.items + k) * WG + lane;
+    if (i < params.n) {
+      let w = weightOf(i);
+      if (w != 0.0) {
+        sum += w * vec2f(f(i), params.share);
+      }
+    }
+  }
+  sums[lane] = sum;
+  for (var half = WG / 2u; half > 0u; half /= 2u) {
+    workgroupBarrier();
+    if (lane < half) {
+      sums[lane] += sums[lane + half];
+    }
+  }
+  if (lane == 0u) {
+    partials[group.x] = sums[0] * vec2f(scalarOf(), 1.0);
+  }
+}
+
+@compute @workgroup_size(WG)
+fn forwardMap(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
+  let i = id.x + id.y * grid.x * WG;
+  if (i < params.n) {
+    y[i] = scalarOf() * weightOf(i) * f(i);
+  }
+}
+
+/// dl s w of an element.
+fn scaleOf(i: u32) -> f32 {
+  if (MAP) {
+    return scalarOf() * weightOf(i) * dy[i];
+  }
+  return scalarOf() * weightOf(i) * dy[0] * inverse[0];
+}
+
+@compute @workgroup_size(WG)
+fn backwardA(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
+  let i = id.x + id.y * grid.x * WG;
+  if (i < params.n) {
+    let s = scaleOf(i);
+    dx[i] = select(0.0, s * dfa(i), s != 0.0);
+  }
+}
+
+@compute @workgroup_size(WG)
+fn backwardB(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
+  let i = id.x + id.y * grid.x * WG;
+  if (i < params.n) {
+    let s = scaleOf(i);
+    dx[i] = select(0.0, s * dfb(i), s != 0.0);
+  }
+}

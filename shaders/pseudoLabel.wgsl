@@ -1,0 +1,127 @@
+// Pseudo-labels from logits z [n, c]: label = the first class of the largest logit, confidence = its softmax probability. One thread a pixel.
+// Then the gate, confidence >= tau, and counts of what was accepted.
+
+const WG: u32 = 64u;
+/// The input holds probabilities, not logits.
+const PROBABILITIES: bool = false;
+const VALID: bool = false;
+const TRUTH: bool = false;
+/// tau comes in a tensor; the one in the params is the most it may be.
+const TAU: bool = false;
+/// Classes that a workgroup counts by itself.
+const LOCAL: u32 = 256u;
+
+struct Params {
+  n: u32,
+  c: u32,
+  /// Label of pixels that are not valid.
+  ignore: i32,
+  /// Pixels for each thread of `stats`.
+  items: u32,
+  tau: f32,
+}
+
+@group(0) @binding(0) var<storage, read> logits: array<f32>;
+@group(0) @binding(1) var<storage, read> valid: array<f32>;
+@group(0) @binding(2) var<storage, read_write> label: array<i32>;
+@group(0) @binding(3) var<storage, read_write> confidence: array<f32>;
+@group(0) @binding(4) var<storage, read> scores: array<f32>;
+@group(0) @binding(5) var<storage, read> taus: array<f32>;
+@group(0) @binding(6) var<storage, read_write> gate: array<f32>;
+@group(0) @binding(7) var<storage, read> labels: array<i32>;
+@group(0) @binding(8) var<storage, read> gates: array<f32>;
+@group(0) @binding(9) var<storage, read> truth: array<i32>;
+/// Valid, accepted, accepted with a known truth, of these correct; then the accepted of each class.
+@group(0) @binding(10) var<storage, read_write> counts: array<atomic<u32>>;
+@group(0) @binding(11) var<uniform> params: Params;
+
+fn isValid(p: u32) -> bool {
+  if (VALID) {
+    return valid[p] != 0.0;
+  }
+  return true;
+}
+
+@compute @workgroup_size(WG)
+fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
+  let p = id.x + id.y * grid.x * WG;
+  if (p >= params.n) {
+    return;
+  }
+  if (!isValid(p)) {
+    label[p] = params.ignore;
+    confidence[p] = 0.0;
+    return;
+  }
+  let at = p * params.c;
+  var top = logits[at];
+  var best = 0u;
+  for (var c = 1u; c < params.c; c++) {
+    let z = logits[at + c];
+    if (z > top) {
+      top = z;
+      best = c;
+    }
+  }
+  label[p] = i32(best);
+  if (PROBABILITIES) {
+    confidence[p] = top;
+    return;
+  }
+  var sum = 0.0;
+  for (var c = 0u; c < params.c; c++) {
+    sum += exp(logits[at + c] - top);
+  }
+  confidence[p] = 1.0 / sum;
+}
+
+@compute @workgroup_size(WG)
+fn threshold(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
+  let p = id.x + id.y * grid.x * WG;
+  if (p >= params.n) {
+    return;
+  }
+  var tau = params.tau;
+  if (TAU) {
+    tau = min(tau, taus[0]);
+  }
+  gate[p] = select(0.0, 1.0, scores[p] >= tau && isValid(p));
+}
+
+var<workgroup> local: array<atomic<u32>, LOCAL + 4u>;
+
+@compute @workgroup_size(WG)
+fn stats(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group: vec3<u32>) {
+  for (var k = 0u; k < params.items; k++) {
+    let p = (group.x * params.items + k) * WG + lane;
+    if (p >= params.n) {
+      break;
+    }
+    let y = labels[p];
+    if (y == params.ignore || y < 0 || y >= i32(params.c)) {
+      continue;
+    }
+    atomicAdd(&local[0], 1u);
+    if (gates[p] == 0.0) {
+      continue;
+    }
+    atomicAdd(&local[1], 1u);
+    atomicAdd(&local[4u + u32(y)], 1u);
+    if (TRUTH) {
+      let t = truth[p];
+      if (t >= 0 && t < i32(params.c) && t != params.ignore) {
+        atomicAdd(&local[2], 1u);
+        if (t == y) {
+          atomicAdd(&local[3], 1u);
+        }
+      }
+    }
+  }
+  workgroupBarrier();
+  for (var i = lane; i < params.c + 4u; i += WG) {
+    let sum = atomicLoad(&local[i]);
+    if (sum != 0u) {
+      atomicAdd(&counts[i], sum);
+    }
+  }
+}

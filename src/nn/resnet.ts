@@ -1,0 +1,122 @@
+// ResNet encoders (He et al. 2016) with torchvision's parameter names, dilated for segmentation.
+
+import { add, maxPool2d, relu } from '../../runtime/ops/index.ts';
+import type { Tensor } from '../../runtime/tensor.ts';
+import { BatchNorm, Conv, ConvBn, type NormOptions } from './layers.ts';
+import type { ForwardMode, Network } from './module.ts';
+
+export interface ResNetOptions {
+  depth: 18 | 34 | 50 | 101;
+  /** 'plain': one 7x7; 'deep': three 3x3 (ResNet-v1c). Stride 2 in all. */
+  stem?: 'plain' | 'deep';
+  /** Size of the image over the size of the last stage: 8, 16, or 32 (no dilation). */
+  outputStride?: 8 | 16 | 32;
+  /** Channels of the four stages before expansion (default 64, 128, 256, 512). */
+  widths?: readonly [number, number, number, number];
+  channels?: number;
+  /** In a dilated stage, is the first block dilated as much as the others (true), or as the stage before (torchvision, false)? */
+  dilateFirst?: boolean;
+  norm?: NormOptions;
+}
+
+const BLOCKS = { 18: [2, 2, 2, 2], 34: [3, 4, 6, 3], 50: [3, 4, 6, 3], 101: [3, 4, 23, 3] } as const;
+
+interface BlockSpec {
+  cin: number;
+  width: number;
+  stride: number;
+  /** Dilation of the block's first and further 3x3 convolutions. */
+  dilation: readonly [number, number];
+}
+
+const options = (stride: number, dilation: number) => ({ stride, padding: dilation, dilation, init: 'kaiming-out' as const });
+
+/** Two 3x3 convolutions, or 1x1, 3x3, 1x1 with four times the channels, added to the input. */
+class Block {
+  private readonly name: string;
+  private readonly parts: { conv: Conv; bn: BatchNorm; relu: boolean }[];
+  private readonly down: { conv: Conv; bn: BatchNorm } | null;
+
+  constructor(net: Network, name: string, { cin, width, stride, dilation }: BlockSpec, bottleneck: boolean, norm: NormOptions | undefined) {
+    this.name = name;
+    const part = (i: number, a: number, b: number, k: number, s: number, d: number, relu: boolean) => ({
+      conv: new Conv(net, `${name}.conv${i}`, a, b, k, k === 1 ? { stride: s, init: 'kaiming-out' } : options(s, d)),
+      bn: new BatchNorm(net, `${name}.bn${i}`, b, norm),
+      relu,
+    });
+    const cout = bottleneck ? 4 * width : width;
+    this.parts = bottleneck
+      ? [part(1, cin, width, 1, 1, 1, true), part(2, width, width, 3, stride, dilation[0], true), part(3, width, cout, 1, 1, 1, false)]
+      : [part(1, cin, width, 3, stride, dilation[0], true), part(2, width, width, 3, 1, dilation[1], false)];
+    this.down =
+      stride !== 1 || cin !== cout
+        ? { conv: new Conv(net, `${name}.downsample.0`, cin, cout, 1, { stride, init: 'kaiming-out' }), bn: new BatchNorm(net, `${name}.downsample.1`, cout, norm) }
+        : null;
+  }
+
+  forward(x: Tensor, mode: ForwardMode): Tensor {
+    let h = x;
+    for (const { conv, bn, relu } of this.parts) h = bn.forward(conv.forward(h), mode, relu);
+    const y = relu(add(h, this.down ? this.down.bn.forward(this.down.conv.forward(x), mode) : x));
+    mode.tap?.set(this.name, y);
+    return y;
+  }
+}
+
+/** The encoder: a stem and four stages. */
+export class ResNet {
+  /** Channels of the four stages. */
+  readonly channels: readonly number[];
+  private readonly stem: ((x: Tensor, mode: ForwardMode) => Tensor)[];
+  private readonly stages: Block[][];
+  private readonly prefix: string;
+
+  constructor(net: Network, prefix: string, o: ResNetOptions) {
+    const bottleneck = o.depth >= 50;
+    const widths = o.widths ?? [64, 128, 256, 512];
+    this.prefix = prefix;
+    if (o.stem === 'deep') {
+      // torchvision has no deep stem; the names follow the ResNet-v1c of the segmentation toolboxes.
+      const c = widths[0];
+      const convs = [
+        new ConvBn(net, `${prefix}conv1.0`, o.channels ?? 3, c, 3, { stride: 2, padding: 1, init: 'kaiming-out', norm: o.norm }),
+        new ConvBn(net, `${prefix}conv1.1`, c, c, 3, { padding: 1, init: 'kaiming-out', norm: o.norm }),
+        new ConvBn(net, `${prefix}conv1.2`, c, 2 * c, 3, { padding: 1, init: 'kaiming-out', norm: o.norm }),
+      ];
+      this.stem = convs.map((layer) => (x, mode) => layer.forward(x, mode));
+    } else {
+      const conv = new Conv(net, `${prefix}conv1`, o.channels ?? 3, widths[0], 7, { stride: 2, padding: 3, init: 'kaiming-out' });
+      const bn = new BatchNorm(net, `${prefix}bn1`, widths[0], o.norm);
+      this.stem = [(x, mode) => bn.forward(conv.forward(x), mode, true)];
+    }
+    let cin = o.stem === 'deep' ? 2 * widths[0] : widths[0];
+    let reached = 4, dilation = 1;
+    this.stages = BLOCKS[o.depth].map((count, s) => {
+      const before = dilation;
+      let stride = s === 0 ? 1 : 2;
+      if (stride === 2 && reached >= (o.outputStride ?? 16)) {
+        dilation *= 2;
+        stride = 1;
+      } else if (stride === 2) reached *= 2;
+      return Array.from({ length: count }, (_, b) => {
+        const first = b === 0 && !o.dilateFirst ? before : dilation;
+        const block = new Block(net, `${prefix}layer${s + 1}.${b}`, { cin, width: widths[s], stride: b === 0 ? stride : 1, dilation: [first, dilation] }, bottleneck, o.norm);
+        cin = bottleneck ? 4 * widths[s] : widths[s];
+        return block;
+      });
+    });
+    this.channels = widths.map((w) => (bottleneck ? 4 * w : w));
+  }
+
+  /** The activations of the four stages. */
+  forward(x: Tensor, mode: ForwardMode): Tensor[] {
+    let h = x;
+    for (const layer of this.stem) h = layer(h, mode);
+    h = maxPool2d(h, { kernel: 3, stride: 2, padding: 1 });
+    mode.tap?.set(`${this.prefix}maxpool`, h);
+    return this.stages.map((stage) => {
+      for (const block of stage) h = block.forward(h, mode);
+      return h;
+    });
+  }
+}

@@ -1,0 +1,85 @@
+// U-Net (Ronneberger et al. 2015): two 3x3 conv + BN + ReLU a level, 2x2 max-pool, enlargement, concatenation with the skip, 1x1 head.
+
+import { concat, maxPool2d, pad2d, resizeBilinear, slice } from '../../runtime/ops/index.ts';
+import type { Device } from '../../runtime/device/device.ts';
+import type { Tensor } from '../../runtime/tensor.ts';
+import { Conv, ConvBn, ConvTranspose } from './layers.ts';
+import { Network, type Features, type ForwardMode } from './module.ts';
+
+export interface UNetOptions {
+  numClasses: number;
+  /** Channels of the first level; each further level has twice as many (default 16). */
+  width?: number;
+  /** Levels, the deepest included (default 4). */
+  depth?: number;
+  /** Or the channels of every level. */
+  widths?: readonly number[];
+  /** 'bilinear' (half-pixel, any image size) or 'transpose' (2x2 stride 2; the image is padded inside to a multiple of 2^(depth-1)). */
+  up?: 'bilinear' | 'transpose';
+  channels?: number;
+  seed?: number;
+}
+
+/**
+ * U-Net. Takes any image size.
+ * @example const net = new UNet(device, { numClasses: 11, width: 16 });
+ */
+export class UNet extends Network {
+  readonly encoderChannels: readonly number[];
+  private readonly encoders: [ConvBn, ConvBn][];
+  private readonly decoders: [ConvBn, ConvBn][];
+  private readonly ups: (ConvTranspose | null)[];
+  private readonly head: Conv;
+  private readonly multiple: number;
+
+  constructor(device: Device, options: UNetOptions) {
+    super(device, options.numClasses, options.seed ?? 0);
+    const widths = options.widths ?? Array.from({ length: options.depth ?? 4 }, (_, i) => (options.width ?? 16) * 2 ** i);
+    const transpose = options.up === 'transpose';
+    this.encoderChannels = widths;
+    this.multiple = transpose ? 2 ** (widths.length - 1) : 1;
+    this.encoders = widths.map((c, i) => [
+      new ConvBn(this, `enc${i}.0`, i ? widths[i - 1] : options.channels ?? 3, c, 3, { padding: 1 }),
+      new ConvBn(this, `enc${i}.1`, c, c, 3, { padding: 1 }),
+    ]);
+    this.ups = [];
+    this.decoders = [];
+    for (let i = widths.length - 2; i >= 0; i--) {
+      const c = widths[i], deeper = widths[i + 1];
+      this.ups.push(transpose ? new ConvTranspose(this, `up${i}`, deeper, c, 2, 2) : null);
+      this.decoders.push([
+        new ConvBn(this, `dec${i}.0`, c + (transpose ? c : deeper), c, 3, { padding: 1 }),
+        new ConvBn(this, `dec${i}.1`, c, c, 3, { padding: 1 }),
+      ]);
+    }
+    this.head = new Conv(this, 'head', widths[0], options.numClasses, 1, { bias: true });
+    this.markHead('head.');
+  }
+
+  encode(x: Tensor, mode: ForwardMode): Features {
+    const [, height, width] = x.shape;
+    const down = (n: number): number => Math.ceil(n / this.multiple) * this.multiple - n;
+    let h = down(height) || down(width) ? pad2d(x, [0, down(height), 0, down(width)]) : x;
+    const stages: Tensor[] = [];
+    this.encoders.forEach(([a, b], i) => {
+      if (i) h = maxPool2d(h, { kernel: 2, stride: 2 });
+      h = b.forward(a.forward(h, mode), mode);
+      stages.push(h);
+    });
+    return { stages, height, width };
+  }
+
+  decode({ stages, height, width }: Features, mode: ForwardMode): Tensor {
+    let h = stages[stages.length - 1];
+    this.decoders.forEach(([a, b], i) => {
+      const skip = stages[stages.length - 2 - i];
+      const up = this.ups[i];
+      const enlarged = up ? up.forward(h) : resizeBilinear(h, [skip.shape[1], skip.shape[2]], { alignCorners: false });
+      h = b.forward(a.forward(concat([skip, enlarged], 3), mode), mode);
+    });
+    const logits = this.head.forward(h);
+    mode.tap?.set('head', logits);
+    const [n, oh, ow, c] = logits.shape;
+    return oh === height && ow === width ? logits : slice(logits, [0, 0, 0, 0], [n, height, width, c]);
+  }
+}

@@ -1,0 +1,93 @@
+// What a step is recorded with: batches, draws and schedules become inputs of the plan, each with the function that fills it for a step.
+
+import type { DeclareInput } from '../../runtime/autograd/plan.ts';
+import type { Device } from '../../runtime/device/device.ts';
+import { hyperValues, HYPER_SIZE } from '../../runtime/optim/hyper.ts';
+import { Rng } from '../../runtime/random.ts';
+import type { DType, Shape, Tensor, TensorData } from '../../runtime/tensor.ts';
+import { streamOf } from '../nn/module.ts';
+
+/** The moment for which inputs are drawn. */
+export interface Moment {
+  /** Step within the stage, from 0. */
+  step: number;
+  /** step / steps of the stage. */
+  progress: number;
+}
+
+/** A batch that the trainer loads for each step. */
+export interface StreamSpec {
+  name: string;
+  kind: 'labelled' | 'unlabelled' | 'mixed';
+  n: number;
+}
+
+export interface SourceTensors {
+  /** u32 [n, h, w]. */
+  texels: Tensor;
+  /** i32 [n, 2]. */
+  sizes: Tensor;
+}
+
+/** Fills an input for a step. `sizes`: true height and width of each image of each stream. */
+export type Draw = (at: Moment, sizes: ReadonlyMap<string, Int32Array>) => TensorData;
+
+export class StepContext {
+  readonly device: Device;
+  /** Batches that the step consumes, by stream name. */
+  readonly streams: StreamSpec[] = [];
+  /** Inputs that are drawn on the host. */
+  readonly draws = new Map<string, Draw>();
+  readonly sourceSize: readonly [number, number];
+  private readonly declare: DeclareInput;
+  private readonly seed: number;
+  private readonly lr: (at: Moment) => number;
+
+  /**
+   * @param sourceSize height and width to which the images of a batch are padded
+   * @param lr the learning rate at a moment
+   */
+  constructor(device: Device, declare: DeclareInput, options: { seed: number; sourceSize: readonly [number, number]; lr: (at: Moment) => number }) {
+    this.device = device;
+    this.declare = declare;
+    this.seed = options.seed;
+    this.sourceSize = options.sourceSize;
+    this.lr = options.lr;
+  }
+
+  /** An input that `draw` fills before each step. */
+  input(name: string, shape: Shape, dtype: DType, draw: Draw): Tensor {
+    this.draws.set(name, draw);
+    return this.declare(name, { shape, dtype });
+  }
+
+  /** A random stream of its own for what is called `name`, at a moment. */
+  rng(name: string, at: Moment): Rng {
+    return new Rng(this.seed, streamOf(name), at.step);
+  }
+
+  /** The decoded images of a stream. */
+  source(spec: StreamSpec): SourceTensors {
+    this.streams.push(spec);
+    const [h, w] = this.sourceSize;
+    return {
+      texels: this.declare(`${spec.name}.texels`, { shape: [spec.n, h, w], dtype: 'u32' }),
+      sizes: this.declare(`${spec.name}.sizes`, { shape: [spec.n, 2], dtype: 'i32' }),
+    };
+  }
+
+  /** A scalar that changes from step to step: a ramp, a threshold. */
+  scalar(name: string, value: (at: Moment) => number): Tensor {
+    return this.input(name, [], 'f32', (at) => Float32Array.of(value(at)));
+  }
+
+  /** A seed for random numbers on the GPU. */
+  randomSeed(name: string): Tensor {
+    return this.input(name, [4], 'u32', ({ step }) => Uint32Array.of(this.seed, streamOf(name), step, 0));
+  }
+
+  /** Learning rate, step and EMA decay for the optimisers. */
+  hyper(options: { name?: string; emaDecay?: (at: Moment) => number } = {}): Tensor {
+    return this.input(options.name ?? 'hyper', [HYPER_SIZE], 'f32', (at) => hyperValues({ lr: this.lr(at), step: at.step + 1, emaDecay: options.emaDecay?.(at) }));
+  }
+}

@@ -1,0 +1,244 @@
+// Runs a scheme: records its stages as plans, keeps batches ahead of the GPU, reads losses in bundles, evaluates, and saves.
+
+import { Plan } from '../../runtime/autograd/plan.ts';
+import type { Device } from '../../runtime/device/device.ts';
+import { FewmaskError, NonFiniteError } from '../../runtime/errors.ts';
+import { concat, pseudoLabelStats } from '../../runtime/ops/index.ts';
+import type { Tensor, TensorData } from '../../runtime/tensor.ts';
+import type { SourceBatch } from '../data/types.ts';
+import type { EvalPoint, StepPoint } from '../report/types.ts';
+import type { Scheme, StageServices } from '../schemes/scheme.ts';
+import { StepContext, type Moment, type StreamSpec } from '../schemes/step.ts';
+
+/** Batches by step: the same step always gives the same batch. */
+export interface BatchSource {
+  batch(step: number): Promise<SourceBatch>;
+}
+
+export interface TrainerOptions {
+  seed: number;
+  /** Height and width to which the images of a batch are padded. */
+  sourceSize: readonly [number, number];
+  /** Opens the batches of a stream; asked again for each stage. */
+  open(stream: StreamSpec, stage: number): BatchSource;
+  /** Learning rate from the moment within a stage. */
+  lr(at: Moment): number;
+  services: StageServices;
+  /** Evaluates the scheme's network. */
+  evaluate(step: number): Promise<EvalPoint[]>;
+  /** Steps between evaluations (the last step is always evaluated). */
+  evalEvery: number;
+  /** Steps between read-backs of the losses (default 10). */
+  readEvery?: number;
+  /** Called after each read-back. */
+  onSteps?(points: readonly StepPoint[], progress: Progress): void;
+  onEval?(points: readonly EvalPoint[], progress: Progress): void | Promise<void>;
+  /** Called when the state is consistent; save here. `due` is true where the run ends or the signal was given. */
+  checkpoint?(position: Position, due: boolean): Promise<void>;
+  signal?: AbortSignal;
+  /** Memory that one step may take beside what is in use. */
+  budget?: number;
+  onMemory?(stage: string, bytes: number): void;
+}
+
+/** Where a run stands: the next step to do. */
+export interface Position {
+  stage: number;
+  step: number;
+}
+
+export interface Progress extends Position {
+  /** Steps done and to do over all stages. */
+  done: number;
+  total: number;
+  stageName: string;
+  /** Steps a second, lately. */
+  rate: number;
+}
+
+export interface TrainResult {
+  steps: StepPoint[];
+  evals: EvalPoint[];
+  secondsPerStep: number;
+  imagesPerSecond: number;
+  /** True when the signal ended the run before its last step. */
+  interrupted: boolean;
+}
+
+/** Names of the scalars of a step, in the order in which they are logged. */
+interface Recorded {
+  plan: Plan<Record<string, Tensor>>;
+  context: StepContext;
+  names: string[];
+  counts: Tensor | undefined;
+}
+
+function record(device: Device, scheme: Scheme, stage: number, options: TrainerOptions): Recorded {
+  let context!: StepContext;
+  let names: string[] = [];
+  let counts: Tensor | undefined;
+  const recorded = new Plan<Record<string, Tensor>>(
+    device,
+    {},
+    (_, declare) => {
+      context = new StepContext(device, declare, { seed: options.seed + 1000003 * stage, sourceSize: options.sourceSize, lr: options.lr });
+      const out = scheme.stages[stage].record(context);
+      counts = out.counts;
+      const terms = Object.entries(out.terms ?? {});
+      names = ['loss', ...terms.map(([name]) => name)];
+      return { log: concat([out.loss.view([1]), ...terms.map(([, t]) => t.view([1]))], 0) };
+    },
+    { budget: options.budget },
+  );
+  return { plan: recorded, context, names, counts };
+}
+
+/** Runs the scheme from `start` to its end, or until the signal. */
+export async function train(device: Device, scheme: Scheme, options: TrainerOptions, start: Position = { stage: 0, step: 0 }): Promise<TrainResult> {
+  const result: TrainResult = { steps: [], evals: [], secondsPerStep: 0, imagesPerSecond: 0, interrupted: false };
+  const total = scheme.stages.reduce((n, s) => n + s.steps, 0);
+  let done = scheme.stages.slice(0, start.stage).reduce((n, s) => n + s.steps, 0) + start.step;
+  let seconds = 0, timedSteps = 0, images = 0;
+  for (let stage = start.stage; stage < scheme.stages.length && !result.interrupted; stage++) {
+    const { name, steps, prepare } = scheme.stages[stage];
+    const first = stage === start.stage ? start.step : 0;
+    if (first === 0) {
+      await prepare?.call(scheme.stages[stage], options.services);
+      await options.checkpoint?.({ stage, step: 0 }, false);
+    }
+    if (steps === 0) continue;
+    const { plan, context, names, counts } = record(device, scheme, stage, options);
+    options.onMemory?.(name, plan.memory.bytes);
+    const loop = new StageLoop(device, plan, context, names, counts, options, { stage, steps });
+    try {
+      for (let step = first; step < steps; step++) {
+        const began = performance.now();
+        await loop.step(step);
+        done++;
+        const last = step === steps - 1;
+        const stopping = options.signal?.aborted === true;
+        const evaluating = (step + 1) % options.evalEvery === 0 || last;
+        if (loop.full || last || stopping || evaluating) {
+          const points = await loop.read(done);
+          result.steps.push(...points);
+          options.onSteps?.(points, { stage, step: step + 1, done, total, stageName: name, rate: loop.rate });
+        }
+        seconds += (performance.now() - began) / 1000;
+        timedSteps++;
+        images += context.streams.reduce((n, s) => n + s.n, 0);
+        if (evaluating && !stopping) {
+          const evals = await options.evaluate(done);
+          result.evals.push(...evals);
+          await options.onEval?.(evals, { stage, step: step + 1, done, total, stageName: name, rate: loop.rate });
+        }
+        if (loop.settled) await options.checkpoint?.({ stage, step: step + 1 }, last || stopping);
+        if (stopping) {
+          result.interrupted = !(last && stage === scheme.stages.length - 1);
+          break;
+        }
+      }
+    } finally {
+      await loop.close();
+      plan.dispose();
+    }
+  }
+  result.secondsPerStep = timedSteps ? seconds / timedSteps : 0;
+  result.imagesPerSecond = seconds ? images / seconds : 0;
+  return result;
+}
+
+/** The inner loop of one stage. */
+class StageLoop {
+  rate = 0;
+  private readonly ring: Tensor;
+  private readonly sources: { spec: StreamSpec; source: BatchSource }[];
+  private readonly capacity: number;
+  private pendingSteps: { step: number; lr: number }[] = [];
+  private next: { step: number; batches: Promise<SourceBatch[]> } | null = null;
+  private lastRead = performance.now();
+
+  private readonly device: Device;
+  private readonly plan: Plan<Record<string, Tensor>>;
+  private readonly context: StepContext;
+  private readonly names: readonly string[];
+  private readonly counts: Tensor | undefined;
+  private readonly options: TrainerOptions;
+  private readonly stage: { stage: number; steps: number };
+
+  constructor(device: Device, plan: Plan<Record<string, Tensor>>, context: StepContext, names: readonly string[], counts: Tensor | undefined, options: TrainerOptions, stage: { stage: number; steps: number }) {
+    this.device = device;
+    this.plan = plan;
+    this.context = context;
+    this.names = names;
+    this.counts = counts;
+    this.options = options;
+    this.stage = stage;
+    this.capacity = options.readEvery ?? 10;
+    this.ring = device.keep(device.tensor(new Float32Array(this.capacity * names.length), [this.capacity, names.length]));
+    this.sources = context.streams.map((spec) => ({ spec, source: options.open(spec, stage.stage) }));
+  }
+
+  get full(): boolean {
+    return this.pendingSteps.length === this.capacity;
+  }
+
+  /** Have all losses been read, so that the state is known to be sound? */
+  get settled(): boolean {
+    return this.pendingSteps.length === 0;
+  }
+
+  private load(step: number): Promise<SourceBatch[]> {
+    const batches = Promise.all(this.sources.map(({ source }) => source.batch(step)));
+    batches.catch(() => undefined); // reported where it is awaited
+    return batches;
+  }
+
+  async step(step: number): Promise<void> {
+    const batches = await (this.next?.step === step ? this.next.batches : this.load(step));
+    this.next = step + 1 < this.stage.steps ? { step: step + 1, batches: this.load(step + 1) } : null;
+    const at: Moment = { step, progress: step / this.stage.steps };
+    const inputs: Record<string, TensorData> = {};
+    const sizes = new Map<string, Int32Array>();
+    this.sources.forEach(({ spec }, i) => {
+      inputs[`${spec.name}.texels`] = batches[i].texels;
+      inputs[`${spec.name}.sizes`] = batches[i].sizes;
+      sizes.set(spec.name, batches[i].sizes);
+    });
+    for (const [name, draw] of this.context.draws) inputs[name] = draw(at, sizes);
+    this.plan.run(inputs);
+    this.device.copyInto(this.plan.outputs.log, this.ring, this.pendingSteps.length * this.names.length);
+    this.pendingSteps.push({ step, lr: this.options.lr(at) });
+  }
+
+  /** The points of the steps since the last read. @param done steps over all stages, the last one included */
+  async read(done: number): Promise<StepPoint[]> {
+    const [log, counts] = await this.device.read(this.counts ? [this.ring, this.counts] : [this.ring]);
+    const k = this.names.length, n = this.pendingSteps.length;
+    const stats = counts ? pseudoLabelStats(counts as Uint32Array) : undefined;
+    if (this.counts) this.device.clear(this.counts);
+    const points = this.pendingSteps.map(({ lr }, i): StepPoint => {
+      const value = (j: number): number => log[i * k + j];
+      const terms = Object.fromEntries(this.names.slice(1).map((name, j) => [name, value(j + 1)]));
+      const point: StepPoint = { step: done - n + i + 1, loss: value(0), terms, lr };
+      if (stats && i === n - 1) Object.assign(point, { accepted: stats.accepted, pseudoAccuracy: stats.accuracy, pseudoHistogram: stats.histogram });
+      return point;
+    });
+    this.pendingSteps = [];
+    const bad = points.find((p) => !Number.isFinite(p.loss));
+    if (bad) throw new NonFiniteError(`the loss became ${bad.loss} at step ${bad.step} (learning rate ${bad.lr.toPrecision(3)})`, 'lower the learning rate, clip gradients (--clip 1), or check the images; the last good checkpoint is kept');
+    const now = performance.now();
+    this.rate = n / ((now - this.lastRead) / 1000);
+    this.lastRead = now;
+    return points;
+  }
+
+  async close(): Promise<void> {
+    await this.next?.batches.catch(() => undefined);
+    this.ring.dispose();
+  }
+}
+
+/** Throws unless the numbers of a run make sense. */
+export function checkSteps(steps: number): void {
+  if (!Number.isInteger(steps) || steps < 1) throw new FewmaskError('usage', `${steps} steps`, 'give at least one step (--steps)');
+}

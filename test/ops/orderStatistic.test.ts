@@ -1,0 +1,41 @@
+// Order statistics against sorting: negative numbers, ties, masks, interpolation.
+
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { kthLargest, percentile } from '../../runtime/ops/index.ts';
+import { Rng } from '../../runtime/random.ts';
+import { testDevice } from '../support/device.ts';
+
+function wanted(sorted: Float32Array, q: number): number {
+  const at = (q / 100) * (sorted.length - 1), low = Math.floor(at);
+  return sorted[low] + (at - low) * ((sorted[low + 1] ?? sorted[low]) - sorted[low]);
+}
+
+for (const n of [1, 2, 63, 1000, 70000]) {
+  test(`order statistics of ${n} numbers`, async () => {
+    const device = await testDevice();
+    const rng = new Rng(n, 1);
+    const values = Float32Array.from({ length: n }, () => (rng.uniform() < 0.2 ? Math.round(rng.normal()) : rng.normal() * 10 ** rng.int(4)));
+    const mask = Float32Array.from({ length: n }, (_, i) => (i === 0 || rng.uniform() < 0.7 ? 1 : 0));
+    const x = device.tensor(values, [n]), valid = device.tensor(mask, [n]);
+    const sorted = values.slice().sort(), masked = values.filter((_, i) => mask[i] !== 0).sort();
+    for (const k of [1, Math.ceil(n / 3), n]) assert.is(await kthLargest(x, k).item(), sorted[n - k]);
+    for (const q of [0, 20, 50, 80, 97.5, 100]) {
+      for (const [t, s] of [[undefined, sorted], [valid, masked]] as const) {
+        const got = await percentile(x, q, t).item(), want = wanted(s, q);
+        assert.ok(Math.abs(got - want) <= 1e-5 * Math.max(1, Math.abs(want)), `${q}: ${got}, expected ${want}`);
+      }
+    }
+  });
+}
+
+test('nothing valid, and what cannot be asked for', async () => {
+  const device = await testDevice();
+  const x = device.tensor([3, 4], [2]);
+  assert.is(await percentile(x, 50, device.tensor([0, 0], [2])).item(), 0);
+  assert.throws(() => kthLargest(x, 3), /1 to 2/);
+  assert.throws(() => percentile(x, 101), /between 0 and 100/);
+  assert.throws(() => percentile(x, 50, device.empty([3])), /valid is \[3\]/);
+});
+
+test.run();

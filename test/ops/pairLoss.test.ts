@@ -1,0 +1,85 @@
+// Losses of two tensors: every kind and reduction against float64.
+
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { bceWithLogits, klDiv, l1, mse, smoothL1, type PairLossOptions } from '../../runtime/ops/index.ts';
+import type { Shape, Tensor } from '../../runtime/tensor.ts';
+import { testDevice } from '../support/device.ts';
+import { checkCase, f64, type CaseInput, type OpCase } from '../support/op.ts';
+
+type Loss = (a: Tensor, b: Tensor, o: PairLossOptions & { posWeight?: Tensor; beta?: number }) => Tensor;
+interface Kind {
+  run: Loss;
+  f(a: number, b: number, pw: number): number;
+  /** Draws b: a target between 0 and 1. */
+  unit?: boolean;
+  extra?: { beta?: number };
+}
+
+const kinds: Record<string, Kind> = {
+  mse: { run: mse, f: (a, b) => (a - b) ** 2 },
+  l1: { run: l1, f: (a, b) => Math.abs(a - b) },
+  smoothL1: { run: smoothL1, f: (a, b) => (Math.abs(a - b) < 0.7 ? (a - b) ** 2 / 1.4 : Math.abs(a - b) - 0.35), extra: { beta: 0.7 } },
+  bceWithLogits: { run: bceWithLogits as Loss, f: (a, b, pw) => (1 - b) * a + (1 + (pw - 1) * b) * (Math.log1p(Math.exp(-Math.abs(a))) + Math.max(-a, 0)), unit: true },
+  klDiv: { run: klDiv, f: (a, b) => b * (Math.log(b) - a), unit: true },
+};
+
+function makeCase(kind: string, shape: Shape, o: PairLossOptions, tensors: { w?: boolean; s?: boolean; pw?: boolean } = {}): OpCase {
+  const k = kinds[kind], c = shape.at(-1)!, pixels = shape.slice(0, -1);
+  const inputs: Record<string, CaseInput> = { a: { shape }, b: { shape, draw: k.unit ? (r) => 0.05 + 0.9 * r.uniform() : undefined } };
+  if (tensors.w) inputs.pixelWeight = { shape: pixels, grad: false, draw: (r) => (r.uniform() < 0.4 ? 0 : r.uniform()) };
+  if (tensors.s) inputs.scalar = { shape: [], grad: false };
+  if (tensors.pw) inputs.posWeight = { shape: [c], grad: false, draw: (r) => 0.5 + r.uniform() };
+  return {
+    name: `${kind} [${shape}] ${JSON.stringify(o)} ${Object.keys(tensors)}`,
+    inputs,
+    run: ({ a, b, pixelWeight, scalar, posWeight }) => k.run(a, b, { ...o, ...k.extra, pixelWeight, scalar, posWeight }),
+    reference: ({ a, b, pixelWeight, scalar, posWeight }) => {
+      const w = (i: number): number => pixelWeight?.data[Math.floor(i / c)] ?? 1;
+      const each = a.data.map((v, i) => (scalar?.data[0] ?? 1) * w(i) * k.f(v, b.data[i], posWeight?.data[i % c] ?? 1));
+      if (o.reduction === 'none') return { shape, data: each };
+      const sum = each.reduce((s, v) => s + v, 0), r = o.reduction ?? 'meanC';
+      const count = o.over === 'kept' ? each.reduce((s, _, i) => s + w(i), 0) : each.length;
+      return f64([], [sum / (typeof r === 'number' ? r : { meanC: count, sumC: count / c, 'none-sum': 1 }[r])]);
+    },
+  };
+}
+
+const cases: OpCase[] = Object.keys(kinds).flatMap((kind) => [
+  makeCase(kind, [7, 1], {}),
+  makeCase(kind, [2, 5, 6, 5], { reduction: 'sumC' }, { w: true, s: true }),
+  makeCase(kind, [2, 5, 6, 3], { reduction: 'none' }, { w: true, s: true }),
+]);
+cases.push(
+  makeCase('mse', [2, 9, 8, 11], { reduction: 'meanC', over: 'kept' }, { w: true }),
+  makeCase('mse', [2, 9, 8, 11], { reduction: 'sumC', over: 'kept' }, { w: true, s: true }),
+  makeCase('mse', [2, 48, 64, 16], { reduction: 'sumC' }),
+  makeCase('l1', [11, 3], { reduction: 12.5 }),
+  makeCase('bceWithLogits', [8, 20], { reduction: 'none-sum' }, { pw: true }),
+);
+
+for (const c of cases) test(c.name, async () => checkCase(await testDevice(), c));
+
+test('binary cross-entropy of huge logits', async () => {
+  const device = await testDevice();
+  const y = await bceWithLogits(device.tensor([1e30, -1e30, 200, -200], [4]), device.tensor([1, 0, 0, 1], [4]), { reduction: 'none' }).read();
+  assert.equal([...y], [0, 0, 200, 200]);
+});
+
+test('the worked example of the method specification', async () => {
+  const device = await testDevice();
+  const y = await bceWithLogits(device.tensor([2, -1, 0], [3]), device.tensor([1, 0, 1], [3])).item();
+  assert.ok(Math.abs(y - 0.37777896) < 1e-6);
+});
+
+test('shapes that do not fit', async () => {
+  const device = await testDevice();
+  const a = device.empty([2, 3]);
+  assert.throws(() => mse(a, device.empty([3, 2])), /one shape/);
+  assert.throws(() => mse(a, a, { pixelWeight: device.empty([3]) }), /pixel weights/);
+  assert.throws(() => mse(a, a, { reduction: -1 }), /positive/);
+  assert.throws(() => smoothL1(a, a, { beta: 0 }), /beta is 0/);
+  assert.throws(() => bceWithLogits(a, a, { posWeight: device.empty([2]) }), /3 classes/);
+});
+
+test.run();

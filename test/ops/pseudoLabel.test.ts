@@ -1,0 +1,111 @@
+// Pseudo-labels, the gate, and the counts, against plain loops.
+
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { plan } from '../../runtime/autograd/plan.ts';
+import { countPseudoLabels, gate, pseudoLabel, pseudoLabelCounts, pseudoLabelStats } from '../../runtime/ops/index.ts';
+import { Rng } from '../../runtime/random.ts';
+import { testDevice } from '../support/device.ts';
+import { close } from '../support/op.ts';
+
+function expected(z: Float32Array, c: number, probabilities = false): { label: number[]; confidence: number[] } {
+  const label: number[] = [], confidence: number[] = [];
+  for (let p = 0; p < z.length / c; p++) {
+    const row = Array.from(z.subarray(p * c, p * c + c));
+    const best = row.indexOf(Math.max(...row));
+    label.push(best);
+    confidence.push(probabilities ? row[best] : 1 / row.reduce((s, v) => s + Math.exp(v - row[best]), 0));
+  }
+  return { label, confidence };
+}
+
+for (const shape of [[5, 1], [7, 3], [2, 9, 8, 5], [2, 9, 8, 11], [2, 48, 64, 16], [3, 256]]) {
+  test(`pseudoLabel [${shape}]`, async () => {
+    const device = await testDevice();
+    const rng = new Rng(2, 9), c = shape.at(-1)!;
+    const z = Float32Array.from({ length: shape.reduce((a, b) => a * b) }, () => 2 * rng.normal());
+    const logits = device.tensor(z, shape);
+    for (const probabilities of [false, true]) {
+      const got = pseudoLabel(logits, { probabilities }), want = expected(z, c, probabilities);
+      assert.equal([...got.label.shape], shape.slice(0, -1));
+      assert.equal([...(await got.label.read())], want.label);
+      close(await got.confidence.read(), want.confidence, 1e-6, 'confidence');
+    }
+  });
+}
+
+test('the first of equal classes wins; huge logits are fine', async () => {
+  const device = await testDevice();
+  const { label, confidence } = pseudoLabel(device.tensor([1, 3, 3, 0, 0, 0, -3e38, 3e38, 3e38], [3, 3]));
+  assert.equal([...(await label.read())], [1, 0, 1]);
+  close(await confidence.read(), [1 / (2 + Math.exp(-2)), 1 / 3, 0.5], 1e-6, 'confidence');
+});
+
+test('invalid pixels', async () => {
+  const device = await testDevice();
+  const valid = device.tensor([1, 0, 1], [3]);
+  const { label, confidence } = pseudoLabel(device.tensor([2, 0, 3, 0, 0, 9], [3, 2]), { valid });
+  assert.equal([...(await label.read())], [0, 255, 1]);
+  assert.is((await confidence.read())[1], 0);
+  assert.equal([...(await gate(confidence, 0).read())], [1, 1, 1]);
+  assert.equal([...(await gate(confidence, 0, valid).read())], [1, 0, 1]);
+});
+
+test('the gate is >=, with tau as a number or from a tensor that changes between replays', async () => {
+  const device = await testDevice();
+  const confidence = device.tensor([0.25, 0.5, 0.75, 0.4999], [4]);
+  assert.equal([...(await gate(confidence, 0.5).read())], [0, 1, 1, 0]);
+  const step = plan(device, { tau: { shape: [] } }, ({ tau }) => ({ y: gate(confidence, tau) }));
+  step.run({ tau: Float32Array.of(0.75) });
+  assert.equal([...(await step.outputs.y.read())], [0, 0, 1, 0]);
+  step.run({ tau: Float32Array.of(0) });
+  assert.equal([...(await step.outputs.y.read())], [1, 1, 1, 1]);
+  step.dispose();
+  assert.throws(() => gate(confidence, device.empty([2])), /tau is \[2\]/);
+});
+
+for (const [n, c] of [[10, 3], [70000, 21], [5000, 256]]) {
+  test(`counts of ${n} pixels, ${c} classes, over two batches`, async () => {
+    const device = await testDevice();
+    const counts = pseudoLabelCounts(device, c);
+    const want = new Uint32Array(4 + c);
+    for (const seed of [1, 2]) {
+      const rng = new Rng(seed, 4);
+      const label = Int32Array.from({ length: n }, () => (rng.uniform() < 0.1 ? 255 : rng.int(Math.min(c, 255))));
+      const truth = label.map((l) => (rng.uniform() < 0.5 ? l : rng.uniform() < 0.3 ? 255 : rng.int(Math.min(c, 255))));
+      const accepted = Float32Array.from(label, () => (rng.uniform() < 0.6 ? 1 : 0));
+      label.forEach((l, i) => {
+        if (l === 255) return;
+        want[0]++;
+        if (!accepted[i]) return;
+        want[1]++;
+        want[4 + l]++;
+        if (truth[i] !== 255) want[2]++;
+        if (truth[i] === l) want[3]++;
+      });
+      countPseudoLabels(counts, device.tensor(label, [n]), device.tensor(accepted, [n]), device.tensor(truth, [n]));
+    }
+    assert.equal([...(await counts.read())], [...want]);
+    const stats = pseudoLabelStats((await counts.read()) as Uint32Array);
+    assert.is(stats.accepted, want[1] / want[0]);
+    assert.is(stats.accuracy, want[3] / want[2]);
+    assert.is(stats.histogram.length, c);
+  });
+}
+
+test('without truth there is no accuracy', async () => {
+  const device = await testDevice();
+  const counts = pseudoLabelCounts(device, 2);
+  assert.equal(pseudoLabelStats((await counts.read()) as Uint32Array), { accepted: 0, accuracy: undefined, histogram: [0, 0] });
+  countPseudoLabels(counts, device.tensor(Int32Array.of(1, 0), [2]), device.tensor([1, 0], [2]));
+  assert.equal(pseudoLabelStats((await counts.read()) as Uint32Array), { accepted: 0.5, accuracy: undefined, histogram: [0, 1] });
+  assert.throws(() => countPseudoLabels(device.empty([3]), device.empty([2], 'i32'), device.empty([2])), /pseudoLabelCounts/);
+});
+
+test('shapes that do not fit', async () => {
+  const device = await testDevice();
+  assert.throws(() => pseudoLabel(device.empty([2, 3], 'i32')), /f32/);
+  assert.throws(() => pseudoLabel(device.empty([2, 3]), { valid: device.empty([3]) }), /valid is \[3\]/);
+});
+
+test.run();
