@@ -8,6 +8,10 @@ const VALID: bool = false;
 const TRUTH: bool = false;
 /// tau comes in a tensor; the one in the params is the most it may be.
 const TAU: bool = false;
+/// The gate opens below tau, not from it on.
+const BELOW: bool = false;
+/// `share` gives (1, gate) in place of (gate, 1).
+const INVERSE: bool = false;
 /// Classes that a workgroup counts by itself.
 const LOCAL: u32 = 256u;
 
@@ -16,7 +20,7 @@ struct Params {
   c: u32,
   /// Label of pixels that are not valid.
   ignore: i32,
-  /// Pixels for each thread of `stats`.
+  /// Pixels for each thread of `stats` and `share`.
   items: u32,
   tau: f32,
 }
@@ -33,7 +37,8 @@ struct Params {
 @group(0) @binding(9) var<storage, read> truth: array<i32>;
 /// Valid, accepted, accepted with a known truth, of these correct; then the accepted of each class.
 @group(0) @binding(10) var<storage, read_write> counts: array<atomic<u32>>;
-@group(0) @binding(11) var<uniform> params: Params;
+@group(0) @binding(11) var<storage, read_write> partials: array<vec2f>;
+@group(0) @binding(12) var<uniform> params: Params;
 
 fn isValid(p: u32) -> bool {
   if (VALID) {
@@ -75,6 +80,30 @@ fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups
   confidence[p] = 1.0 / sum;
 }
 
+/// Entropy of the softmax, - sum_c p_c log p_c = log S - sum_c p_c (z_c - largest).
+@compute @workgroup_size(WG)
+fn entropy(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
+  let p = id.x + id.y * grid.x * WG;
+  if (p >= params.n) {
+    return;
+  }
+  let at = p * params.c;
+  var top = logits[at];
+  for (var c = 1u; c < params.c; c++) {
+    top = max(top, logits[at + c]);
+  }
+  var sum = 0.0;
+  var weighted = 0.0;
+  for (var c = 0u; c < params.c; c++) {
+    // Below -100 the probability is nothing, and its product with the logit no number.
+    let d = max(logits[at + c] - top, -100.0);
+    let e = exp(d);
+    sum += e;
+    weighted += e * d;
+  }
+  confidence[p] = log(sum) - weighted / sum;
+}
+
 @compute @workgroup_size(WG)
 fn threshold(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
   let p = id.x + id.y * grid.x * WG;
@@ -85,7 +114,7 @@ fn threshold(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgrou
   if (TAU) {
     tau = min(tau, taus[0]);
   }
-  gate[p] = select(0.0, 1.0, scores[p] >= tau && isValid(p));
+  gate[p] = select(0.0, 1.0, (scores[p] >= tau) != BELOW && isValid(p));
 }
 
 var<workgroup> local: array<atomic<u32>, LOCAL + 4u>;
@@ -123,5 +152,29 @@ fn stats(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) grou
     if (sum != 0u) {
       atomicAdd(&counts[i], sum);
     }
+  }
+}
+
+var<workgroup> sums: array<vec2f, WG>;
+
+/// Sums of (gate, 1) over the valid pixels, a pair for each workgroup.
+@compute @workgroup_size(WG)
+fn share(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group: vec3<u32>) {
+  var sum = vec2f();
+  for (var k = 0u; k < params.items; k++) {
+    let p = (group.x * params.items + k) * WG + lane;
+    if (p < params.n) {
+      sum += select(vec2f(), vec2f(gates[p], 1.0), isValid(p));
+    }
+  }
+  sums[lane] = sum;
+  for (var half = WG / 2u; half > 0u; half /= 2u) {
+    workgroupBarrier();
+    if (lane < half) {
+      sums[lane] += sums[lane + half];
+    }
+  }
+  if (lane == 0u) {
+    partials[group.x] = select(sums[0], sums[0].yx, INVERSE);
   }
 }

@@ -6,6 +6,7 @@ export * from './confusion.ts';
 export * from './conv2d.ts';
 export * from './crossEntropy.ts';
 export * from './fill.ts';
+export * from './fuse.ts';
 export * from './globalAvgPool.ts';
 export * from './lossReduce.ts';
 export * from './maxPool2d.ts';

@@ -3,7 +3,7 @@
 import { ShapeError } from '../errors.ts';
 import type { Device } from '../device/device.ts';
 import { sizeOf, type Shape, type Tensor } from '../tensor.ts';
-import { chunks } from './lossReduce.ts';
+import { chunks, lossReduce } from './lossReduce.ts';
 
 export interface PseudoLabelOptions {
   /** f32, one element a pixel: where it is 0 the label is 255 and the confidence 0. */
@@ -41,13 +41,27 @@ export function pseudoLabel(logits: Tensor, options: PseudoLabelOptions = {}): {
 }
 
 /**
+ * Entropy of the softmax of each pixel, - sum_c p_c log p_c, in nats. Without gradient.
+ * @param logits [..., C] f32
+ * @returns f32 [...]
+ */
+export function predictionEntropy(logits: Tensor): Tensor {
+  const c = logits.shape.at(-1) ?? 0;
+  if (logits.rank < 1 || c < 1 || logits.dtype !== 'f32') throw new ShapeError('predictionEntropy', `logits [${logits.shape}] ${logits.dtype} are not [..., classes] f32`);
+  const y = logits.device.empty(logits.shape.slice(0, -1), 'f32', 'entropy');
+  logits.device.run({ shader: 'pseudoLabel', entry: 'entropy', bindings: { logits, confidence: y }, params: { n: y.size, c, ignore: IGNORE, items: 1, tau: 0 }, threads: y.size });
+  return y;
+}
+
+/**
  * 1 where confidence >= tau (and the pixel is valid), else 0.
  * @param tau a number, or a scalar tensor, which a replayed plan can be given anew
  * @param valid f32 mask of the same shape
  * @param options.atMost where tau is larger than this number, the number stands in
+ * @param options.below the gate opens where the value is < tau instead
  * @returns f32, shape of the confidence: a `pixelWeight` for the losses
  */
-export function gate(confidence: Tensor, tau: number | Tensor, valid?: Tensor, options: { atMost?: number } = {}): Tensor {
+export function gate(confidence: Tensor, tau: number | Tensor, valid?: Tensor, options: { atMost?: number; below?: boolean } = {}): Tensor {
   const { device } = confidence;
   if (confidence.dtype !== 'f32') throw new ShapeError('gate', `the confidence is ${confidence.dtype}`, 'give f32');
   checkMask('gate', 'valid', valid, confidence.shape);
@@ -55,11 +69,31 @@ export function gate(confidence: Tensor, tau: number | Tensor, valid?: Tensor, o
   if (taus && (taus.size !== 1 || taus.dtype !== 'f32')) throw new ShapeError('gate', `tau is [${taus.shape}] ${taus.dtype}`, 'give a number or a scalar f32 tensor');
   const y = device.empty(confidence.shape, 'f32', 'gate');
   device.run({
-    shader: 'pseudoLabel', entry: 'threshold', constants: { VALID: !!valid, TAU: taus !== null },
+    shader: 'pseudoLabel', entry: 'threshold', constants: { VALID: !!valid, TAU: taus !== null, BELOW: options.below ?? false },
     bindings: { scores: confidence, valid: valid ?? confidence, taus: taus ?? confidence, gate: y },
     params: { n: y.size, c: 1, ignore: IGNORE, items: 1, tau: Math.min(typeof tau === 'number' ? tau : LARGEST, options.atMost ?? LARGEST, LARGEST) }, threads: y.size,
   });
   return y;
+}
+
+/**
+ * The share of accepted pixels among the valid ones (all, without a mask); 0 if there are none.
+ * @param accepted f32, from {@link gate}
+ * @param valid f32 mask of the same shape
+ * @param options.inverse one over the share; also 0 if there are none
+ * @returns a scalar
+ */
+export function acceptedShare(accepted: Tensor, valid?: Tensor, options: { inverse?: boolean } = {}): Tensor {
+  const { device, size } = accepted;
+  if (accepted.dtype !== 'f32') throw new ShapeError('acceptedShare', `the gate is ${accepted.dtype}`, 'give f32');
+  checkMask('acceptedShare', 'valid', valid, accepted.shape);
+  const { groups, items } = chunks(size);
+  const partials = device.empty([groups, 2], 'f32', 'acceptedShare partial sums');
+  device.run({
+    shader: 'pseudoLabel', entry: 'share', constants: { VALID: !!valid, INVERSE: options.inverse ?? false },
+    bindings: { gates: accepted, valid: valid ?? accepted, partials }, params: { n: size, c: 1, ignore: IGNORE, items, tau: 0 }, groups: [groups, 1, 1],
+  });
+  return lossReduce(partials, 0).y;
 }
 
 /** Zeroed counts for {@link countPseudoLabels}; they outlive scopes and plans. */

@@ -3,7 +3,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { plan } from '../../runtime/autograd/plan.ts';
-import { countPseudoLabels, gate, pseudoLabel, pseudoLabelCounts, pseudoLabelStats } from '../../runtime/ops/index.ts';
+import { acceptedShare, countPseudoLabels, gate, predictionEntropy, pseudoLabel, pseudoLabelCounts, pseudoLabelStats } from '../../runtime/ops/index.ts';
 import { Rng } from '../../runtime/random.ts';
 import { testDevice } from '../support/device.ts';
 import { close } from '../support/op.ts';
@@ -62,6 +62,37 @@ test('the gate is >=, with tau as a number or from a tensor that changes between
   assert.equal([...(await step.outputs.y.read())], [1, 1, 1, 1]);
   step.dispose();
   assert.throws(() => gate(confidence, device.empty([2])), /tau is \[2\]/);
+});
+
+test('share of accepted pixels', async () => {
+  const device = await testDevice();
+  const n = 70000;
+  const accepted = device.tensor(Float32Array.from({ length: n }, (_, i) => (i % 4 === 0 ? 1 : 0)), [n]);
+  assert.is(await acceptedShare(accepted).item(), 0.25);
+  assert.is(await acceptedShare(accepted, device.tensor(Float32Array.from({ length: n }, (_, i) => (i % 2 === 0 ? 1 : 0)), [n])).item(), 0.5);
+  assert.is(await acceptedShare(accepted, device.tensor(new Float32Array(n), [n])).item(), 0);
+  assert.is(await acceptedShare(accepted, undefined, { inverse: true }).item(), 4);
+  assert.is(await acceptedShare(device.tensor(new Float32Array(n), [n]), undefined, { inverse: true }).item(), 0);
+});
+
+test('entropy', async () => {
+  const device = await testDevice();
+  const rng = new Rng(1, 2);
+  const z = Float32Array.from({ length: 70 * 5 }, () => 3 * rng.normal());
+  const want = Array.from({ length: 70 }, (_, p) => {
+    const e = Array.from(z.subarray(p * 5, p * 5 + 5), Math.exp), sum = e.reduce((a, v) => a + v, 0);
+    return -e.reduce((a, v) => a + (v / sum) * Math.log(v / sum), 0);
+  });
+  close(await predictionEntropy(device.tensor(z, [7, 10, 5])).read(), want, 1e-6, 'entropy');
+  close(await predictionEntropy(device.tensor([3e38, -3e38, 0, 0], [2, 2])).read(), [0, Math.log(2)], 1e-6, 'huge logits');
+});
+
+test('a gate that opens below tau, and a bound on tau', async () => {
+  const device = await testDevice();
+  const x = device.tensor([0.25, 0.5, 0.75], [3]);
+  assert.equal([...(await gate(x, 0.5, undefined, { below: true }).read())], [1, 0, 0]);
+  assert.equal([...(await gate(x, 0.5, device.tensor([0, 1, 1], [3]), { below: true }).read())], [0, 0, 0]);
+  assert.equal([...(await gate(x, device.tensor([0.75], []), undefined, { atMost: 0.5 }).read())], [0, 1, 1]);
 });
 
 for (const [n, c] of [[10, 3], [70000, 21], [5000, 256]]) {

@@ -1,0 +1,63 @@
+// Fusion of two predictions into one sharpened distribution, and sharpening by itself. The results are targets: no gradient flows through them.
+
+import { ShapeError } from '../errors.ts';
+import type { Shape, Tensor } from '../tensor.ts';
+import { chunks } from './lossReduce.ts';
+
+export interface FuseOptions {
+  /** What both maps are divided by: the root mean square over both together (default), or the Euclidean norm of both in each pixel. */
+  norm?: 'rms-batch' | 'l2-pixel';
+  /** Share of the first map (default 0.5). */
+  gamma?: number;
+  /** T in q^(1/T) (default 0.5); 1 leaves the mixture as it is. */
+  temperature?: number;
+}
+
+function classes(op: string, shape: Shape, temperature: number): number {
+  if (shape.length < 1 || !shape.at(-1)) throw new ShapeError(op, `[${shape}] is not [..., classes]`);
+  if (!(temperature > 0 && Number.isFinite(temperature))) throw new ShapeError(op, `the temperature is ${temperature}`, 'give a positive number');
+  return shape.at(-1)!;
+}
+
+/**
+ * q = sharpen(gamma softmax(a / r) + (1 - gamma) softmax(b / r), T): PseudoSeg's calibrated fusion.
+ * @param a [..., C] f32 logits
+ * @param b the same shape
+ * @returns probabilities of the same shape
+ * @example const q = fuse(decoderLogits, attentionLogits, { norm: 'rms-batch', temperature: 0.5 });
+ */
+export function fuse(a: Tensor, b: Tensor, options: FuseOptions = {}): Tensor {
+  const { norm = 'rms-batch', gamma = 0.5, temperature = 0.5 } = options;
+  if (a.dtype !== 'f32' || b.dtype !== 'f32' || String(a.shape) !== String(b.shape)) throw new ShapeError('fuse', `[${a.shape}] ${a.dtype} and [${b.shape}] ${b.dtype}`, 'give two f32 tensors of one shape');
+  if (!(gamma >= 0 && gamma <= 1)) throw new ShapeError('fuse', `gamma is ${gamma}`, 'give a share between 0 and 1');
+  if (norm !== 'rms-batch' && norm !== 'l2-pixel') throw new ShapeError('fuse', `there is no norm ${String(norm)}`, "use 'rms-batch' or 'l2-pixel'");
+  const c = classes('fuse', a.shape, temperature);
+  const { device } = a;
+  const params = { c, items: 1, count: 2 * a.size, gamma, power: 1 / temperature };
+  let r = a;
+  if (norm === 'rms-batch') {
+    const { groups, items } = chunks(a.size);
+    const partials = device.empty([groups], 'f32', 'fuse partial sums');
+    r = device.empty([], 'f32', 'fuse norm');
+    device.run({ shader: 'fuse', entry: 'squares', bindings: { a, b, partials }, params: { ...params, n: a.size, items }, groups: [groups, 1, 1] });
+    device.run({ shader: 'fuse', entry: 'finish', bindings: { partials, norm: r }, params: { ...params, n: groups }, groups: [1, 1, 1] });
+  }
+  const q = device.empty(a.shape, 'f32', 'fuse');
+  const n = a.size / c;
+  device.run({ shader: 'fuse', entry: 'forward', constants: { PIXEL_NORM: norm === 'l2-pixel' }, bindings: { a, b, r, q }, params: { ...params, n }, threads: n });
+  return q;
+}
+
+/**
+ * p_c^(1/T) / sum_k p_k^(1/T).
+ * @param p [..., C] f32 probabilities
+ * @param temperature T (default 0.5); below 1 it sharpens
+ */
+export function sharpen(p: Tensor, temperature = 0.5): Tensor {
+  if (p.dtype !== 'f32') throw new ShapeError('sharpen', `probabilities are ${p.dtype}`, 'give f32');
+  const c = classes('sharpen', p.shape, temperature);
+  const q = p.device.empty(p.shape, 'f32', 'sharpen');
+  const n = p.size / c;
+  p.device.run({ shader: 'fuse', entry: 'sharpen', bindings: { a: p, q }, params: { n, c, items: 1, count: 1, gamma: 1, power: 1 / temperature }, threads: n });
+  return q;
+}

@@ -1,0 +1,45 @@
+// Consistency between two predictions: Mean Teacher, the Pi-model, CutMix-Seg, temporal ensembling.
+
+import { acceptedShare, gate, pseudoLabel, softmaxMse, weightedSum } from '../../runtime/ops/index.ts';
+import type { Tensor } from '../../runtime/tensor.ts';
+
+/**
+ * mean over pixels and classes of (softmax(student) - sg softmax(teacher))^2: Mean Teacher.
+ * @param student [..., C] logits
+ * @param teacher [..., C] logits, constant
+ * @param valid [...] f32: invalid pixels add nothing, and stay in the mean
+ */
+export function mseMeanC(student: Tensor, teacher: Tensor, valid?: Tensor): Tensor {
+  return softmaxMse(student, teacher, { targetLogits: true, reduction: 'meanC', pixelWeight: valid });
+}
+
+/** mean of (softmax(z1) - softmax(z2))^2 with the gradient through both branches: the Pi-model. */
+export function piModel(logits1: Tensor, logits2: Tensor): Tensor {
+  return softmaxMse(logits1, logits2, { targetLogits: true, targetGradient: true, reduction: 'meanC' });
+}
+
+/**
+ * sum over classes, mean over all pixels of (softmax(student) - q)^2, times the share of pixels in which the teacher's confidence is at least tau: CutMix-Seg.
+ * It is C times the `meanC` form, so a weight of 1 here is a weight of C there.
+ * @param student [..., C] logits
+ * @param teacher [..., C] logits, or probabilities; constant
+ * @param options.tau default 0.97
+ * @param options.valid [...] f32: invalid pixels add nothing, and stay in the mean
+ * @param options.probabilities the teacher's probabilities are given, not its logits
+ */
+export function mseSumC(student: Tensor, teacher: Tensor, options: { tau?: number | Tensor; valid?: Tensor; probabilities?: boolean } = {}): { loss: Tensor; confidentShare: Tensor } {
+  const { tau = 0.97, valid, probabilities = false } = options;
+  const confidentShare = acceptedShare(gate(pseudoLabel(teacher, { probabilities }).confidence, tau));
+  const loss = softmaxMse(student, teacher, { targetLogits: !probabilities, reduction: 'sumC', pixelWeight: valid, scalar: confidentShare });
+  return { loss, confidentShare };
+}
+
+/**
+ * Temporal ensembling: Z <- a Z + (1-a) z, target = Z / (1 - a^t).
+ * @param t number of this update, from 1
+ * @returns the new Z and the target
+ */
+export function temporalEnsemble(ensemble: Tensor, prediction: Tensor, t: number, alpha = 0.6): { ensemble: Tensor; target: Tensor } {
+  const next = weightedSum([[ensemble, alpha], [prediction, 1 - alpha]]);
+  return { ensemble: next, target: weightedSum([[next, 1 / (1 - alpha ** t)]]) };
+}
