@@ -236,6 +236,41 @@ export class Plan<O extends PlanOutputs> {
     return this.outputs;
   }
 
+  /**
+   * Replays once with a timestamp around every dispatch.
+   * @returns milliseconds of each dispatch, in order, with the key of its kernel
+   * @throws FewmaskError without the feature timestamp-query
+   */
+  async profile(): Promise<{ kernel: string; ms: number }[]> {
+    const { gpu } = this.device;
+    if (!gpu.features.has('timestamp-query')) throw new FewmaskError('plan', 'the device has no timestamps', 'profile on another adapter');
+    const dispatches = this.commands.filter((c) => c.kind === 'dispatch');
+    const times: bigint[] = [];
+    const most = 2048; // WebGPU allows 4096 queries in a set
+    for (let first = 0; first < dispatches.length; first += most) {
+      const part = dispatches.slice(first, first + most);
+      const querySet = gpu.createQuerySet({ type: 'timestamp', count: 2 * part.length });
+      const resolved = gpu.createBuffer({ size: 16 * part.length, usage: 512 | 4 }); // QUERY_RESOLVE | COPY_SRC
+      const staging = gpu.createBuffer({ size: 16 * part.length, usage: 1 | 8 }); // MAP_READ | COPY_DST
+      this.device.submit((encoder) => {
+        part.forEach((c, i) => {
+          const pass = encoder.beginComputePass({ timestampWrites: { querySet, beginningOfPassWriteIndex: 2 * i, endOfPassWriteIndex: 2 * i + 1 } });
+          pass.setPipeline(c.pipeline);
+          pass.setBindGroup(0, c.group);
+          pass.dispatchWorkgroups(c.x, c.y, c.z);
+          pass.end();
+        });
+        encoder.resolveQuerySet(querySet, 0, 2 * part.length, resolved, 0);
+        encoder.copyBufferToBuffer(resolved, 0, staging, 0, 16 * part.length);
+      });
+      await staging.mapAsync(1);
+      times.push(...new BigUint64Array(staging.getMappedRange().slice(0)));
+      for (const b of [resolved, staging]) b.destroy();
+      querySet.destroy();
+    }
+    return dispatches.map((c, i) => ({ kernel: c.key, ms: Number(times[2 * i + 1] - times[2 * i]) / 1e6 }));
+  }
+
   /** Gives the plan's memory back. */
   dispose(): void {
     if (this.disposed) return;

@@ -1,0 +1,66 @@
+// Learning-rate schedules and ramps: functions of t, the share of the way from 0 to 1 unless said otherwise.
+
+import { UsageError } from '../errors.ts';
+
+const clip = (t: number): number => Math.min(Math.max(t, 0), 1);
+
+/** (1 - t)^power: the poly schedule of the segmentation literature. */
+export function poly(t: number, power = 0.9): number {
+  return (1 - clip(t)) ** power;
+}
+
+/** cos(7 pi t / 16): FixMatch's; ends at 0.195, not at 0. */
+export function cosineFixMatch(t: number): number {
+  return Math.cos((7 * Math.PI * clip(t)) / 16);
+}
+
+/** (cos(pi t) + 1) / 2. */
+export function cosine(t: number): number {
+  return 0.5 * (Math.cos(Math.PI * clip(t)) + 1);
+}
+
+/** exp(-5 (1 - t)^2): the ramp-up of the Pi-model, temporal ensembling, Mean Teacher. */
+export function sigmoidRamp(t: number): number {
+  return Math.exp(-5 * (1 - clip(t)) ** 2);
+}
+
+export function linearRamp(t: number): number {
+  return clip(t);
+}
+
+/** 1 - (cos(pi t) + 1) / 2. */
+export function cosineRamp(t: number): number {
+  return 1 - cosine(t);
+}
+
+/** 1 - exp(-5 t). */
+export function logRamp(t: number): number {
+  return 1 - Math.exp(-5 * clip(t));
+}
+
+/** exp(5 (t - 1)). */
+export function expRamp(t: number): number {
+  return Math.exp(5 * (clip(t) - 1));
+}
+
+/** exp(-(e - E + 50)^2 / 200) over the last 50 of `epochs`: temporal ensembling's ramp-down. */
+export function rampDown(epoch: number, epochs: number): number {
+  const into = epoch - epochs + 50;
+  return into <= 0 ? 1 : Math.exp(-((0.5 * into) ** 2) / 50);
+}
+
+/** Linear from 0 to 1 over the first `warm` steps, then 1. */
+export function warmUp(step: number, warm: number): number {
+  return warm > 0 ? Math.min(1, (step + 1) / warm) : 1;
+}
+
+/** The learning-rate schedules by name. */
+export const SCHEDULES = { poly, cosine, 'cosine-fixmatch': cosineFixMatch, constant: (_: number) => 1 } as const;
+export type ScheduleName = keyof typeof SCHEDULES;
+
+/** A schedule from its name. @throws UsageError when there is none of that name */
+export function schedule(name: string): (t: number) => number {
+  const found = SCHEDULES[name as ScheduleName];
+  if (!found) throw new UsageError(`there is no schedule "${name}"`, `choose one of ${Object.keys(SCHEDULES).join(', ')}`);
+  return found;
+}

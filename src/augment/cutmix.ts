@@ -1,0 +1,81 @@
+// Draws of boxes: CutMix (several boxes, joined by exclusive or) and UniMatch's single box. The GPU makes masks of them (shaders/mix.wgsl).
+
+import type { Rng } from '../../runtime/random.ts';
+
+/** Boxes [y0, x0, y1, x1] (end exclusive), i32 [n, k, 4]; an empty box has y0 = y1. */
+export type Boxes = Int32Array;
+
+export interface BoxMaskOptions {
+  /** Share of the image that the boxes of a mask cover (before overlaps cancel): U(lo, hi). */
+  range: readonly [number, number];
+  /** Boxes in a mask. */
+  boxes: number;
+}
+
+/** French et al.: one box of half the image. */
+export const FRENCH_BOXES: BoxMaskOptions = { range: [0.5, 0.5], boxes: 1 };
+/** CPS: three boxes that share a quarter to a half of the image. */
+export const CPS_BOXES: BoxMaskOptions = { range: [0.25, 0.5], boxes: 3 };
+
+/** Height and width of a box that covers a share `a` with the aspect given by u in [0, 1): h = a^u, w = a / h, over sqrt(boxes). */
+export function boxSize(a: number, u: number, boxes: number, height: number, width: number): [number, number] {
+  if (a === 0) return [0, 0];
+  const h = Math.exp(u * Math.log(a));
+  const s = Math.sqrt(1 / boxes);
+  return [roundEven(h * s * height), roundEven((a / h) * s * width)];
+}
+
+/** Rounds halves to even, as NumPy does. */
+function roundEven(v: number): number {
+  const r = Math.round(v);
+  return Math.abs(v - Math.trunc(v)) === 0.5 && r % 2 !== 0 ? r - 1 : r;
+}
+
+/** Draws the boxes of n masks. Source: the generator of cutmix-semisup-seg, which CPS shares. */
+export function drawBoxes(rng: Rng, n: number, size: readonly [number, number], options: BoxMaskOptions): Boxes {
+  const out = new Int32Array(n * options.boxes * 4);
+  for (let i = 0; i < n * options.boxes; i++) {
+    const [h, w] = boxSize(rng.uniform(...options.range), rng.uniform(), options.boxes, size[0], size[1]);
+    const y = roundEven((size[0] - h) * rng.uniform()), x = roundEven((size[1] - w) * rng.uniform());
+    out.set([y, x, y + h, x + w], 4 * i);
+  }
+  return out;
+}
+
+export interface SingleBoxOptions {
+  /** Probability that an image gets a box at all. */
+  probability: number;
+  /** Share of a square image of the crop's side that the box covers. */
+  area: readonly [number, number];
+  /** Height over width. */
+  ratio: readonly [number, number];
+}
+
+/** UniMatch: with probability one half a box of 2 to 40 % of the image. */
+export const UNIMATCH_BOX: SingleBoxOptions = { probability: 0.5, area: [0.02, 0.4], ratio: [0.3, 1 / 0.3] };
+
+/** Draws one box for each of n images, again until it lies inside; an empty one where the image gets none. */
+export function drawSingleBoxes(rng: Rng, n: number, [height, width]: readonly [number, number], options: SingleBoxOptions): Boxes {
+  const out = new Int32Array(n * 4);
+  for (let i = 0; i < n; i++) {
+    if (!rng.bernoulli(options.probability)) continue;
+    for (;;) {
+      const area = rng.uniform(...options.area) * height * width, ratio = rng.uniform(...options.ratio);
+      const w = Math.floor(Math.sqrt(area / ratio)), h = Math.floor(Math.sqrt(area * ratio));
+      const y = rng.int(height), x = rng.int(width);
+      if (y + h > height || x + w > width) continue;
+      out.set([y, x, y + h, x + w], 4 * i);
+      break;
+    }
+  }
+  return out;
+}
+
+/** The mask of one image as the GPU makes it: 1 inside an odd number of boxes. For tests and pictures. */
+export function rasterise(boxes: Boxes, [height, width]: readonly [number, number]): Uint8Array {
+  const mask = new Uint8Array(height * width);
+  for (let b = 0; b < boxes.length; b += 4) {
+    for (let y = boxes[b]; y < boxes[b + 2]; y++) for (let x = boxes[b + 1]; x < boxes[b + 3]; x++) mask[y * width + x] ^= 1;
+  }
+  return mask;
+}

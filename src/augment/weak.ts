@@ -1,0 +1,62 @@
+// Draws of weak views: scale, crop, flip. The table goes to the GPU, where shaders/view.wgsl samples by it.
+
+import type { Rng } from '../../runtime/random.ts';
+
+export interface WeakOptions {
+  /** Size of the crop. */
+  crop: readonly [number, number];
+  /** The image is scaled by U(lo, hi) … */
+  range?: readonly [number, number];
+  /** … or by one of these … */
+  choice?: readonly number[];
+  /** … or so that its long side is U(lo, hi) times this many pixels. Default: no scaling. */
+  longSide?: { base: number; range: readonly [number, number] };
+  /** Probability of a mirrored view (default 0.5). */
+  flip?: number;
+  /** Where an image lies in a crop that is larger than it (default 'right-bottom': the padding is right and below). */
+  pad?: 'centre' | 'right-bottom';
+  /** Enlarge images that are smaller than the crop after scaling, instead of padding (as the reference implementation does). */
+  cover?: boolean;
+}
+
+/** Numbers in a row of the table. */
+export const VIEW_ROW = 8;
+
+/**
+ * Draws a row [y0, x0, sy, sx, flip, validHeight, validWidth, 0] for each image: output pixel (i, j), mirrored to j = w - 1 - j when flip is 1,
+ * samples the source at y = y0 + (i + 0.5) sy - 0.5 and x = x0 + (j + 0.5) sx - 0.5.
+ * @param sizes height, width of each image
+ */
+export function drawWeak(rng: Rng, sizes: Int32Array, options: WeakOptions): Float32Array {
+  const n = sizes.length / 2;
+  const [h, w] = options.crop;
+  const table = new Float32Array(n * VIEW_ROW);
+  for (let k = 0; k < n; k++) {
+    const height = sizes[2 * k], width = sizes[2 * k + 1];
+    let scale = 1;
+    if (options.choice) scale = rng.choice(options.choice);
+    else if (options.range) scale = rng.uniform(...options.range);
+    else if (options.longSide) scale = (options.longSide.base * rng.uniform(...options.longSide.range)) / Math.max(height, width);
+    let sh = Math.max(1, Math.floor(height * scale)), sw = Math.max(1, Math.floor(width * scale));
+    if (options.cover) {
+      sh = Math.max(sh, h);
+      sw = Math.max(sw, w);
+    }
+    const offset = (scaled: number, crop: number): number => {
+      if (scaled >= crop) return rng.int(scaled - crop + 1);
+      return options.pad === 'centre' ? -Math.floor((crop - scaled) / 2) : 0;
+    };
+    const top = offset(sh, h), left = offset(sw, w);
+    const sy = height / sh, sx = width / sw;
+    const flip = rng.bernoulli(options.flip ?? 0.5) ? 1 : 0;
+    table.set([top * sy, left * sx, sy, sx, flip, sh - top, sw - left, 0], k * VIEW_ROW);
+  }
+  return table;
+}
+
+/** The table that shows each image whole, unscaled, from its top left corner. */
+export function identityViews(n: number): Float32Array {
+  const table = new Float32Array(n * VIEW_ROW);
+  for (let k = 0; k < n; k++) table.set([0, 0, 1, 1, 0, 1e9, 1e9, 0], k * VIEW_ROW);
+  return table;
+}

@@ -1,0 +1,100 @@
+// Cross pseudo supervision (Chen et al. 2021): two networks with different initial weights are each other's labellers, without a threshold.
+
+import { grad, noGrad } from '../../runtime/autograd/tape.ts';
+import { add, concat, pseudoLabel, slice, weightedSum } from '../../runtime/ops/index.ts';
+import { sigmoidRamp } from '../../runtime/optim/schedules.ts';
+import type { Tensor } from '../../runtime/tensor.ts';
+import { CPS_BOXES, type BoxMaskOptions } from '../augment/cutmix.ts';
+import { mixBy } from '../augment/gpu/mix.ts';
+import { ceAll, ceValid, cps as cpsLoss } from '../losses/index.ts';
+import { TRAIN, type Network } from '../nn/module.ts';
+import type { Scheme, SchemeContext, StepOutputs } from './scheme.ts';
+import type { StepContext } from './step.ts';
+import { cutMixMask, normalise, weakView, type ViewOptions } from './views.ts';
+
+export interface CpsOptions extends ViewOptions {
+  /** Mix pairs of unlabelled images (default true). Without it the labelled images take part in the cross supervision; with it they do not. */
+  cutmix?: boolean;
+  /** lambda (default 1 with CutMix, 1.5 without: the published values for VOC). */
+  weight?: number;
+  /** Share of the steps over which lambda rises as exp(-5 (1 - t)^2) (default 0: at once). */
+  ramp?: number;
+  /** Leave padding out of the cross supervision (default true; the published code counts it). */
+  ignorePadding?: boolean;
+  boxes?: BoxMaskOptions;
+}
+
+const take = (t: Tensor, first: number, n: number): Tensor => slice(t, [first, ...t.shape.slice(1).map(() => 0)], [n, ...t.shape.slice(1)]);
+
+/**
+ * L = CE(P1, y) + CE(P2, y) + lambda [CE(P1, Y2) + CE(P2, Y1)]. Every pass is in training mode and moves the statistics, the ones without
+ * gradients too. Network 1 alone is evaluated.
+ */
+export function cps(c: SchemeContext, options: CpsOptions = {}): Scheme {
+  const nets = [c.network(0), c.network(1)] as const;
+  const optimizers = nets.map((net) => c.optimizer(net.params));
+  const named = <T>(items: readonly T[]): Map<string, T> => new Map(items.map((item, i) => [`net${i + 1}`, item]));
+  return {
+    name: 'cps',
+    networks: named<Network>(nets),
+    optimizers: named(optimizers),
+    evaluated: nets[0],
+    stages: [
+      {
+        name: 'cps',
+        steps: c.steps,
+        record(ctx) {
+          const out = (options.cutmix ?? true) ? mixedLoss(ctx, c, nets, options) : plainLoss(ctx, c, nets, options);
+          const hyper = ctx.hyper();
+          // One walk over both networks: their graphs meet in the loss alone, so that neither sees the other's gradient.
+          const params = nets.map((net) => [...net.params.values()]);
+          const grads = grad(out.loss, params.flat());
+          optimizers[0].step(grads.slice(0, params[0].length), hyper);
+          optimizers[1].step(grads.slice(params[0].length), hyper);
+          return out;
+        },
+      },
+    ],
+    dispose() {
+      for (const o of optimizers) o.dispose();
+      for (const n of nets) n.dispose();
+    },
+  };
+}
+
+function total(ctx: StepContext, supervisedLoss: Tensor, cross: Tensor, o: CpsOptions, weight: number): StepOutputs {
+  const ramp = ctx.scalar('weight', ({ progress }) => weight * (o.ramp ? sigmoidRamp(progress / o.ramp) : 1));
+  return { loss: weightedSum([[supervisedLoss], [cross, ramp]]), terms: { labelled: supervisedLoss, cross } };
+}
+
+function plainLoss(ctx: StepContext, c: SchemeContext, nets: readonly [Network, Network], o: CpsOptions): StepOutputs {
+  const { labelled: n, unlabelled: m } = c.batch;
+  const l = weakView(ctx, c, { name: 'labelled', kind: 'labelled', n }, o);
+  const u = weakView(ctx, c, { name: 'unlabelled', kind: 'unlabelled', n: m }, o);
+  const x = normalise(concat([l.image, u.image], 0));
+  const valid = (o.ignorePadding ?? true) ? concat([l.valid, u.valid], 0) : undefined;
+  const [z1, z2] = nets.map((net) => net.forward(x, TRAIN));
+  const supervisedLoss = add(ceValid(take(z1, 0, n), l.labels), ceValid(take(z2, 0, n), l.labels));
+  return total(ctx, supervisedLoss, cpsLoss(z1, z2, { valid }), o, o.weight ?? 1.5);
+}
+
+function mixedLoss(ctx: StepContext, c: SchemeContext, nets: readonly [Network, Network], o: CpsOptions): StepOutputs {
+  const { labelled: n, unlabelled: m } = c.batch;
+  const l = weakView(ctx, c, { name: 'labelled', kind: 'labelled', n }, o);
+  const u0 = weakView(ctx, c, { name: 'unlabelled', kind: 'unlabelled', n: m }, o);
+  const u1 = weakView(ctx, c, { name: 'unlabelled 2', kind: 'unlabelled', n: m }, o);
+  const mask = cutMixMask(ctx, c, 'cutmix', m, o.boxes ?? CPS_BOXES);
+  const valid = (o.ignorePadding ?? true) ? mixBy(mask, u0.valid, u1.valid) : undefined;
+  const x0 = normalise(u0.image), x1 = normalise(u1.image);
+  // The logits are mixed before the argmax, as published; it is the same as mixing the labels.
+  const labels = noGrad(() => nets.map((net) => pseudoLabel(mixBy(mask, net.forward(x0, TRAIN), net.forward(x1, TRAIN)), { valid }).label));
+  const mixed = mixBy(mask, x0, x1);
+  const xl = normalise(l.image);
+  const ce = valid ? ceValid : ceAll;
+  const [a, b] = nets.map((net, k) => {
+    const zl = net.forward(xl, TRAIN);
+    const zm = net.forward(mixed, TRAIN);
+    return { supervised: ceValid(zl, l.labels), cross: ce(zm, labels[1 - k]) };
+  });
+  return total(ctx, add(a.supervised, b.supervised), add(a.cross, b.cross), o, o.weight ?? 1);
+}

@@ -1,0 +1,112 @@
+// FixMatch (Sohn et al. 2020) for segmentation: the confident predictions on a weak view are the labels of a strong view of the same image.
+
+import { grad, noGrad } from '../../runtime/autograd/tape.ts';
+import { concat, countPseudoLabels, crossEntropy, gate, pseudoLabel, pseudoLabelCounts, slice, weightedSum } from '../../runtime/ops/index.ts';
+import { Ema } from '../../runtime/optim/ema.ts';
+import { sigmoidRamp } from '../../runtime/optim/schedules.ts';
+import type { Tensor } from '../../runtime/tensor.ts';
+import { UNIMATCH_BOX, type SingleBoxOptions } from '../augment/cutmix.ts';
+import type { ColourOptions } from '../augment/colour.ts';
+import { mixBy } from '../augment/gpu/mix.ts';
+import { ceValid } from '../losses/index.ts';
+import { EVAL, TRAIN, type Network } from '../nn/module.ts';
+import type { Scheme, SchemeContext, StepOutputs } from './scheme.ts';
+import type { StepContext } from './step.ts';
+import { cutMixMask, normalise, strongView, weakView, type ViewOptions } from './views.ts';
+
+export interface FixMatchOptions extends ViewOptions {
+  /** Confidence threshold, compared with >= (default 0.95). */
+  tau?: number;
+  /** Weight of the unlabelled loss (default 1). */
+  weight?: number;
+  /** Share of the steps over which the weight rises as exp(-5 (1 - t)^2) (default 0: at once). */
+  ramp?: number;
+  /** What the accepted losses are divided by: all pixels (the original), the valid ones (segmentation code; default), or the accepted ones. */
+  denominator?: 'all' | 'valid' | 'kept';
+  /**
+   * Where the pseudo-labels come from. 'joint' (default, the original): the weak views pass with the others in one batch in training mode.
+   * 'separate': a pass of their own in training mode, without gradients; less work. 'eval': such a pass with the running statistics.
+   */
+  pseudo?: 'joint' | 'separate' | 'eval';
+  /** Do the statistics of batch norm move in a separate pass of the weak views (default true)? */
+  updateOnWeak?: boolean;
+  strong?: ColourOptions;
+  /** CutMix of the strong views with those of the next image; null turns it off. */
+  cutmix?: SingleBoxOptions | null;
+  /** Evaluate a moving average of the weights with this decay; null (default) evaluates the weights themselves. */
+  ema?: number | null;
+}
+
+const take = (t: Tensor, first: number, n: number): Tensor => slice(t, [first, ...t.shape.slice(1).map(() => 0)], [n, ...t.shape.slice(1)]);
+
+/** L = CE-valid(labelled) + weight * CE of the strong views against the accepted pseudo-labels of the weak ones. */
+export function fixmatch(c: SchemeContext, options: FixMatchOptions = {}): Scheme {
+  const net = c.network(0);
+  const optimizer = c.optimizer(net.params);
+  const average = options.ema ? c.network(0) : null;
+  const ema = average ? new Ema(average, net, { buffers: 'copy' }) : null;
+  const counts = pseudoLabelCounts(c.device, c.numClasses);
+  c.device.keep(counts);
+  const networks = new Map<string, Network>([['net', net]]);
+  if (average) networks.set('ema', average);
+  return {
+    name: 'fixmatch',
+    networks,
+    optimizers: new Map([['net', optimizer]]),
+    evaluated: average ?? net,
+    stages: [
+      {
+        name: 'fixmatch',
+        steps: c.steps,
+        record(ctx) {
+          const { loss, terms } = fixmatchLoss(ctx, c, net, counts, options);
+          const hyper = ctx.hyper({ emaDecay: ({ step }) => Math.min(1 - 1 / (step + 1), options.ema ?? 0) });
+          optimizer.step(grad(loss, [...net.params.values()]), hyper);
+          ema?.update(hyper);
+          return { loss, terms, counts };
+        },
+      },
+    ],
+    dispose() {
+      counts.dispose();
+      optimizer.dispose();
+      for (const n of networks.values()) n.dispose();
+    },
+  };
+}
+
+function fixmatchLoss(ctx: StepContext, c: SchemeContext, net: Network, counts: Tensor, o: FixMatchOptions): StepOutputs {
+  const { labelled: n, unlabelled: m } = c.batch;
+  const l = weakView(ctx, c, { name: 'labelled', kind: 'labelled', n }, o);
+  const u = weakView(ctx, c, { name: 'unlabelled', kind: 'unlabelled', n: m }, o);
+  let strong = strongView(ctx, 'strong', u.image, o.strong);
+  const mask = o.cutmix === null || m < 2 ? null : cutMixMask(ctx, c, 'cutmix', m, o.cutmix ?? UNIMATCH_BOX);
+  const mixed = (t: Tensor): Tensor => (mask ? mixBy(mask, t, t, 1) : t);
+  strong = mixed(strong);
+
+  let zl: Tensor, zw: Tensor, zs: Tensor;
+  if ((o.pseudo ?? 'joint') === 'joint') {
+    const z = net.forward(normalise(concat([l.image, u.image, strong], 0)), TRAIN);
+    zl = take(z, 0, n);
+    zw = take(z, n, m);
+    zs = take(z, n + m, m);
+  } else {
+    const mode = o.pseudo === 'eval' ? EVAL : { ...TRAIN, update: o.updateOnWeak ?? true };
+    zw = noGrad(() => net.forward(normalise(u.image), mode));
+    const z = net.forward(normalise(concat([l.image, strong], 0)), TRAIN);
+    zl = take(z, 0, n);
+    zs = take(z, n, m);
+  }
+
+  // Invalid pixels carry label 255 and confidence 0 through the mixing, so the labels alone say what is valid.
+  const pseudo = pseudoLabel(zw, { valid: u.valid });
+  const label = mixed(pseudo.label);
+  const accepted = gate(mixed(pseudo.confidence), o.tau ?? 0.95, mixed(u.valid));
+  countPseudoLabels(counts, label, accepted);
+  const supervisedLoss = ceValid(zl, l.labels);
+  const unlabelledLoss = crossEntropy(zs, label, { pixelWeight: accepted, denominator: o.denominator ?? 'valid' });
+  const weight = o.weight ?? 1;
+  const ramp = ctx.scalar('weight', ({ progress }) => weight * (o.ramp ? sigmoidRamp(progress / o.ramp) : 1));
+  const loss = weightedSum([[supervisedLoss], [unlabelledLoss, ramp]]);
+  return { loss, terms: { labelled: supervisedLoss, unlabelled: unlabelledLoss } };
+}

@@ -1,0 +1,47 @@
+// Views as steps use them: a stream's images, weakly augmented by draws that become inputs of the plan.
+
+import { colour } from '../augment/gpu/colour.ts';
+import { boxMask } from '../augment/gpu/mix.ts';
+import { normalise as standardise } from '../augment/gpu/normalise.ts';
+import { view, type View } from '../augment/gpu/view.ts';
+import { COLOUR_ROW, drawColour, type ColourOptions } from '../augment/colour.ts';
+import { drawBoxes, drawSingleBoxes, type BoxMaskOptions, type SingleBoxOptions } from '../augment/cutmix.ts';
+import { drawWeak, VIEW_ROW, type WeakOptions } from '../augment/weak.ts';
+import type { Tensor } from '../../runtime/tensor.ts';
+import type { SchemeContext } from './scheme.ts';
+import type { StepContext, StreamSpec } from './step.ts';
+
+export interface ViewOptions {
+  /** Weak geometry; default: scale 0.5 to 2, crop, mirror. */
+  weak?: Omit<WeakOptions, 'crop'>;
+}
+
+/** The weak views of a stream: image in [0, 1], labels, validity. */
+export function weakView(ctx: StepContext, c: SchemeContext, stream: StreamSpec, options: ViewOptions): View {
+  const { texels, sizes } = ctx.source(stream);
+  const weak: WeakOptions = { range: [0.5, 2], ...options.weak, crop: c.crop };
+  const table = ctx.input(`${stream.name}.view`, [stream.n, VIEW_ROW], 'f32', (at, all) => drawWeak(ctx.rng(`${stream.name}.view`, at), all.get(stream.name)!, weak));
+  return view(texels, sizes, table, c.crop);
+}
+
+/** What a network takes: standardised by ImageNet's mean and deviation. */
+export function normalise(image: Tensor): Tensor {
+  return standardise(image);
+}
+
+/** A strong view of weakly augmented images in [0, 1]. */
+export function strongView(ctx: StepContext, name: string, image: Tensor, options: ColourOptions = {}): Tensor {
+  const n = image.shape[0];
+  const table = ctx.input(name, [n, COLOUR_ROW], 'f32', (at) => drawColour(ctx.rng(name, at), n, options));
+  return colour(image, table, { semantics: options.semantics, blur: (options.blur ?? 0.5) > 0 });
+}
+
+/** CutMix masks [n, h, w]: joined boxes (French et al., CPS) or a single box with a probability (UniMatch). */
+export function cutMixMask(ctx: StepContext, c: SchemeContext, name: string, n: number, options: BoxMaskOptions | SingleBoxOptions): Tensor {
+  const k = 'boxes' in options ? options.boxes : 1;
+  const boxes = ctx.input(name, [n, k, 4], 'i32', (at) => {
+    const rng = ctx.rng(name, at);
+    return 'boxes' in options ? drawBoxes(rng, n, c.crop, options) : drawSingleBoxes(rng, n, c.crop, options);
+  });
+  return boxMask(boxes, c.crop);
+}

@@ -1,0 +1,63 @@
+// Boxes, their masks, and what is mixed by them.
+
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { Rng } from '../../runtime/random.ts';
+import { boxSize, CPS_BOXES, drawBoxes, drawSingleBoxes, FRENCH_BOXES, rasterise, UNIMATCH_BOX } from '../../src/augment/cutmix.ts';
+import { boxMask, mixBy } from '../../src/augment/gpu/mix.ts';
+import { testDevice } from '../support/device.ts';
+
+test('box sizes of the published generator', () => {
+  assert.equal(boxSize(0.5, 0.5, 1, 512, 512), [362, 362]);
+  assert.equal(boxSize(0.25, 0.5, 3, 512, 512), [148, 148]);
+  assert.equal(boxSize(0.5, 0, 3, 512, 512), [296, 148]);
+  assert.equal(boxSize(0.5, 1, 3, 512, 512), [148, 296]);
+  assert.equal(boxSize(0, 0.3, 1, 512, 512), [0, 0]);
+});
+
+test('two identical boxes cancel', () => {
+  assert.is(rasterise(Int32Array.of(1, 2, 5, 6, 1, 2, 5, 6), [8, 8]).reduce((a, b) => a + b, 0), 0);
+});
+
+test('boxes lie inside and cover what they should', () => {
+  let covered = 0;
+  for (let step = 0; step < 200; step++) {
+    const boxes = drawBoxes(new Rng(1, 2, step), 1, [72, 96], FRENCH_BOXES);
+    assert.ok(boxes[0] >= 0 && boxes[1] >= 0 && boxes[2] <= 72 && boxes[3] <= 96);
+    covered += rasterise(boxes, [72, 96]).reduce((a, b) => a + b, 0) / (72 * 96) / 200;
+  }
+  assert.ok(Math.abs(covered - 0.5) < 0.01, `${covered}`);
+  let with_ = 0;
+  for (let step = 0; step < 400; step++) {
+    const [y0, x0, y1, x1] = drawSingleBoxes(new Rng(3, 2, step), 1, [72, 96], UNIMATCH_BOX);
+    assert.ok(y0 >= 0 && x0 >= 0 && y1 <= 72 && x1 <= 96);
+    if (y1 > y0) with_++;
+  }
+  assert.ok(Math.abs(with_ / 400 - 0.5) < 0.08);
+});
+
+test('masks and mixing on the GPU', async () => {
+  const device = await testDevice();
+  const n = 3, h = 17, w = 22, c = 5;
+  const boxes = drawBoxes(new Rng(4, 4), n, [h, w], CPS_BOXES);
+  const rng = new Rng(6, 6);
+  const a = Float32Array.from({ length: n * h * w * c }, () => rng.normal()), b = Float32Array.from(a, () => rng.normal());
+  const la = Int32Array.from({ length: n * h * w }, () => rng.int(9)), lb = Int32Array.from(la, () => rng.int(9));
+  const masks = Array.from({ length: n }, (_, k) => rasterise(boxes.slice(12 * k, 12 * k + 12), [h, w]));
+  for (const shift of [0, 1]) {
+    const out = device.scope(() => {
+      const mask = boxMask(device.tensor(boxes, [n, 3, 4]), [h, w]);
+      return { mask, image: mixBy(mask, device.tensor(a, [n, h, w, c]), device.tensor(b, [n, h, w, c]), shift), labels: mixBy(mask, device.tensor(la, [n, h, w]), device.tensor(lb, [n, h, w]), shift) };
+    });
+    const [mask, image, labels] = await device.read([out.mask, out.image, out.labels]);
+    for (let k = 0; k < n; k++)
+      for (let p = 0; p < h * w; p++) {
+        const q = k * h * w + p, from = ((k + shift) % n) * h * w + p;
+        assert.is(mask[q], masks[k][p]);
+        assert.is(labels[q], masks[k][p] ? lb[from] : la[q]);
+        for (let i = 0; i < c; i++) assert.is(image[q * c + i], masks[k][p] ? b[from * c + i] : a[q * c + i]);
+      }
+  }
+});
+
+test.run();
