@@ -31,11 +31,12 @@ var<workgroup> sums: array<f32, WG>;
 
 fn tree(lane: u32, sum: f32) {
   sums[lane] = sum;
+  workgroupBarrier();
   for (var half = WG / 2u; half > 0u; half /= 2u) {
-    workgroupBarrier();
     if (lane < half) {
       sums[lane] += sums[lane + half];
     }
+    workgroupBarrier();
   }
 }
 

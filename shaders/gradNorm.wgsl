@@ -26,11 +26,12 @@ var<workgroup> sums: array<f32, WG>;
 /// Adds up the threads' sums; the result is in sums[0] for thread 0.
 fn tree(lane: u32, sum: f32) {
   sums[lane] = sum;
+  workgroupBarrier();
   for (var half = WG / 2u; half > 0u; half /= 2u) {
-    workgroupBarrier();
     if (lane < half) {
       sums[lane] += sums[lane + half];
     }
+    workgroupBarrier();
   }
 }
 

@@ -23,11 +23,12 @@ fn forward(@builtin(local_invocation_index) lane: u32) {
     sum += partials[i];
   }
   sums[lane] = sum;
+  workgroupBarrier();
   for (var half = WG / 2u; half > 0u; half /= 2u) {
-    workgroupBarrier();
     if (lane < half) {
       sums[lane] += sums[lane + half];
     }
+    workgroupBarrier();
   }
   if (lane == 0u) {
     let d = select(sums[0].y, params.fixed, params.fixed != 0.0);

@@ -168,11 +168,12 @@ fn share(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) grou
     }
   }
   sums[lane] = sum;
+  workgroupBarrier();
   for (var half = WG / 2u; half > 0u; half /= 2u) {
-    workgroupBarrier();
     if (lane < half) {
       sums[lane] += sums[lane + half];
     }
+    workgroupBarrier();
   }
   if (lane == 0u) {
     partials[group.x] = select(sums[0], sums[0].yx, INVERSE);

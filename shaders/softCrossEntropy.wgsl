@@ -93,11 +93,12 @@ fn forward(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) gr
     sum += vec2f(w * lossOf(p), select(w, 1.0, params.count == 1u));
   }
   sums[lane] = sum;
+  workgroupBarrier();
   for (var half = WG / 2u; half > 0u; half /= 2u) {
-    workgroupBarrier();
     if (lane < half) {
       sums[lane] += sums[lane + half];
     }
+    workgroupBarrier();
   }
   if (lane == 0u) {
     partials[group.x] = sums[0];

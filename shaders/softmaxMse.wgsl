@@ -103,11 +103,12 @@ fn forward(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) gr
     sum += w * vec2f(loss, params.share);
   }
   sums[lane] = sum;
+  workgroupBarrier();
   for (var half = WG / 2u; half > 0u; half /= 2u) {
-    workgroupBarrier();
     if (lane < half) {
       sums[lane] += sums[lane + half];
     }
+    workgroupBarrier();
   }
   if (lane == 0u) {
     partials[group.x] = sums[0] * vec2f(scalarOf(), 1.0);

@@ -14,8 +14,7 @@ import { hyperTensor } from '../../runtime/optim/hyper.ts';
 import { Adagrad, Rmsprop } from '../../runtime/optim/rmsprop.ts';
 import { Sgd } from '../../runtime/optim/sgd.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
-import { ohem } from '../../src/losses/crossEntropy.ts';
-import { fixmatch } from '../../src/losses/pseudo.ts';
+import { cps, fixmatch, mseMeanC, mseSumC, ohem, pseudoseg } from '../../src/losses/index.ts';
 import { sharedFolder } from '../support/shared.ts';
 import { testDevice } from '../support/device.ts';
 
@@ -78,9 +77,16 @@ const runs: Record<string, Run> = {
   binary_cross_entropy_with_logits: ({ x, target, pos_weight }, p) => ops.bceWithLogits(x, target, { reduction: REDUCTION[p.reduction], posWeight: pos_weight }),
   kl_div: ({ logp, q }) => ops.klDiv(logp, q, { reduction: 'sumC' }),
   ohem_cross_entropy: ({ x, target }, p) => ohem(x, target, { threshold: p.thresh, minKept: p.min_kept }),
-  cps_loss({ logits1, logits2 }, p) {
-    const denominator = ops.pseudoLabel(logits1).label.size / p.weight;
-    return ops.add(ops.crossEntropy(logits1, ops.pseudoLabel(logits2).label, { denominator }), ops.crossEntropy(logits2, ops.pseudoLabel(logits1).label, { denominator }));
+  cps_loss: ({ logits1, logits2 }, p) => ops.weightedSum([[cps(logits1, logits2), p.weight]]),
+  mean_teacher_loss: ({ student, teacher }, p) => ops.weightedSum([[mseMeanC(student, teacher), p.w_max * Math.exp(-5 * (1 - Math.min(p.step / p.rampup, 1)) ** 2)]]),
+  async cutmix_mse_loss({ student, ta, tb, mask }, p, device) {
+    // CutMix pastes logits: the mixture of probabilities with a mask of 0 and 1 is the same.
+    const c = student.shape[3], m = await mask.read(), a = await ta.read(), b = await tb.read();
+    return mseSumC(student, device.tensor(Float32Array.from(a, (v, i) => (m[Math.floor(i / c)] ? v : b[i])), student.shape), { tau: p.threshold }).loss;
+  },
+  async pseudoseg_loss({ logits_weak, cam_weak, logits_strong, valid }, p, device) {
+    const { loss, q } = pseudoseg(logits_strong, logits_weak, cam_weak, { temperature: p.temperature, valid: device.tensor(Float32Array.from(await valid.read()), valid.shape) });
+    return { loss, pseudo_label: q };
   },
   async fixmatch_loss({ weak, strong, ignore }, p, device) {
     const valid = device.tensor(Float32Array.from(await ignore.read(), (v) => (v === 255 ? 0 : 1)), ignore.shape);

@@ -1,0 +1,36 @@
+// Reductions and counts under the race detector, on tiny shapes.
+
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { checkRaces, races, type RaceCase } from '../support/races.ts';
+
+const numbers = (n: number): Float32Array => Float32Array.from({ length: n }, (_, i) => Math.sin(1 + i));
+const ids = (n: number, c: number): Int32Array => Int32Array.from({ length: n }, (_, i) => i % c);
+
+const N = 13, C = 3;
+const pair = { classWeights: numbers(C), pixelWeight: numbers(N), scalar: numbers(1), partials: numbers(4) };
+const chunk = { n: N, c: C, items: 2 };
+
+const cases: RaceCase[] = [
+  { shader: 'lossReduce', entry: 'forward', constants: { WG: 8 }, data: { partials: numbers(40), y: numbers(1), inverse: numbers(1) }, params: { n: 20, fixed: 0 } },
+  { shader: 'crossEntropy', entry: 'forward', constants: { WG: 8 }, data: { ...pair, logits: numbers(N * C), labels: ids(N, C) }, params: { ...chunk, ignore: 255, smoothing: 0, count: 1 } },
+  { shader: 'softCrossEntropy', entry: 'forward', constants: { WG: 8 }, data: { ...pair, logits: numbers(N * C), targets: numbers(N * C) }, params: { ...chunk, smoothing: 0, count: 1 } },
+  { shader: 'pairLoss', entry: 'forward', constants: { WG: 8 }, data: { ...pair, a: numbers(N), b: numbers(N) }, params: { ...chunk, c: 1, share: 1, beta: 1 } },
+  { shader: 'softmaxMse', entry: 'forward', constants: { WG: 8 }, data: { ...pair, logits: numbers(N * C), targets: numbers(N * C) }, params: { ...chunk, share: 1 } },
+  { shader: 'fuse', entry: 'squares', constants: { WG: 8 }, data: { a: numbers(N), b: numbers(N), partials: numbers(2) }, params: { ...chunk, count: 26, gamma: 0.5, power: 2 } },
+  { shader: 'fuse', entry: 'finish', constants: { WG: 8 }, data: { partials: numbers(N), norm: numbers(1) }, params: { ...chunk, count: 26, gamma: 0.5, power: 2 } },
+  { shader: 'gradNorm', entry: 'squares', constants: { WG: 8 }, data: { dw: numbers(N), partials: numbers(2) }, params: { n: N, items: 2, first: 0, most: 1 } },
+  { shader: 'gradNorm', entry: 'finish', constants: { WG: 8 }, data: { hyper: numbers(8), partials: numbers(N), norm: numbers(1), coefficient: numbers(1) }, params: { n: N, items: 2, first: 0, most: 1 } },
+  { shader: 'pseudoLabel', entry: 'share', constants: { WG: 8 }, data: { valid: numbers(N), gates: numbers(N), partials: numbers(2) }, params: { ...chunk, ignore: 255, tau: 0 } },
+];
+
+/** Counts by atomics: without their barrier the values are wrong, but the accesses stay atomic, and the detector has nothing to notice. */
+const atomics: RaceCase[] = [
+  { shader: 'confusion', entry: 'forward', constants: { WG: 8, LOCAL: 16 }, data: { truth: ids(N, C), prediction: ids(N, C), counts: new Uint32Array(C * C) }, params: { ...chunk, ignore: 255 } },
+  { shader: 'pseudoLabel', entry: 'stats', constants: { WG: 8, LOCAL: 16 }, data: { labels: ids(N, C), gates: numbers(N), truth: ids(N, C), counts: new Uint32Array(4 + C) }, params: { ...chunk, ignore: 255, tau: 0 } },
+];
+
+for (const c of atomics) test(`${c.shader}.${c.entry}`, () => assert.equal(races(c), []));
+for (const c of cases) test(`${c.shader}.${c.entry}`, () => checkRaces(c));
+
+test.run();
