@@ -1,0 +1,165 @@
+// The built-in data set: scenes of textured, overlapping, partly occluded objects under varying light. Made from a seed, of any size.
+// Colours overlap between the classes and every outline is irregular, so that a class is known by its texture, its shading and its context.
+
+import { Rng } from '../../runtime/random.ts';
+import type { Dataset, Sample } from './types.ts';
+
+export const SYNTHETIC_CLASSES = ['ground', 'striped', 'checked', 'spotted', 'ringed', 'shaded'] as const;
+
+export interface SyntheticOptions {
+  seed?: number;
+  width?: number;
+  height?: number;
+  /** Images of the training pool, of it with labels, and of the two held-out sets. */
+  train?: number;
+  labelled?: number;
+  val?: number;
+  test?: number;
+}
+
+const STREAMS = { train: 11, val: 12, test: 13 } as const;
+
+/** Values on a coarse lattice, interpolated: smooth noise in [0, 1]. */
+function lattice(rng: Rng, cells: number): (u: number, v: number) => number {
+  const n = cells + 2;
+  const values = Float32Array.from({ length: n * n }, () => rng.uniform());
+  const ease = (t: number): number => t * t * (3 - 2 * t);
+  return (u, v) => {
+    const x = u * cells, y = v * cells;
+    const i = Math.floor(x), j = Math.floor(y);
+    const fx = ease(x - i), fy = ease(y - j), at = j * n + i;
+    const a = values[at] + (values[at + 1] - values[at]) * fx;
+    const b = values[at + n] + (values[at + n + 1] - values[at + n]) * fx;
+    return a + (b - a) * fy;
+  };
+}
+
+type Colour = [number, number, number];
+
+/** A muted colour around a hue (in turns). */
+function colourOf(rng: Rng, hue: number): Colour {
+  const h = hue + 0.16 * rng.normal(), s = rng.uniform(0.15, 0.6), v = rng.uniform(0.35, 0.85);
+  const channel = (shift: number): number => v * (1 - s * Math.min(Math.max(Math.abs((((h + shift) % 1) + 1) % 1 * 6 - 3) - 1, 0), 1) * 0.9);
+  return [channel(0), channel(1 / 3), channel(2 / 3)];
+}
+
+interface Thing {
+  kind: number;
+  x: number;
+  y: number;
+  /** Half axes in pixels. */
+  a: number;
+  b: number;
+  cos: number;
+  sin: number;
+  /** Exponent of the outline: 2 an ellipse, more a box. */
+  power: number;
+  wobble: [amplitude: number, count: number, phase: number];
+  dark: Colour;
+  light: Colour;
+  period: number;
+  phase: number;
+}
+
+function makeThing(rng: Rng, width: number, height: number): Thing {
+  const kind = 1 + rng.int(SYNTHETIC_CLASSES.length - 1);
+  const side = Math.min(width, height);
+  const size = side * rng.uniform(0.12, 0.3), aspect = rng.uniform(0.5, 1);
+  const turn = rng.uniform(0, Math.PI * 2);
+  const base = colourOf(rng, kind * 0.17);
+  const contrast = rng.uniform(0.35, 0.65);
+  return {
+    kind, x: rng.uniform(-0.05, 1.05) * width, y: rng.uniform(0, 1.05) * height, a: size, b: size * aspect, cos: Math.cos(turn), sin: Math.sin(turn),
+    power: kind === 2 ? rng.uniform(2.5, 6) : rng.uniform(1.8, 3),
+    wobble: [rng.uniform(0.02, 0.14), 2 + rng.int(5), rng.uniform(0, 7)],
+    dark: base.map((c) => c * (1 - contrast)) as Colour, light: base.map((c) => Math.min(1, c * (1 + 0.5 * contrast))) as Colour,
+    period: side * rng.uniform(0.045, 0.085), phase: rng.uniform(0, 7),
+  };
+}
+
+/** How far out a point lies: below 1 inside the outline. */
+function outness(t: Thing, u: number, v: number): number {
+  const r = (Math.abs(u / t.a) ** t.power + Math.abs(v / t.b) ** t.power) ** (1 / t.power);
+  const angle = Math.atan2(v, u);
+  return r / (1 + t.wobble[0] * Math.sin(t.wobble[1] * angle + t.wobble[2]));
+}
+
+/** Share of the light colour at a point of a thing: its texture. */
+function texture(t: Thing, u: number, v: number, out: number): number {
+  const k = (2 * Math.PI) / t.period;
+  if (t.kind === 1) return 0.5 + 0.5 * Math.tanh(3 * Math.sin(k * u + t.phase));
+  if (t.kind === 2) return 0.5 + 0.5 * Math.tanh(5 * Math.sin(0.7 * k * u + t.phase) * Math.sin(0.7 * k * v + t.phase));
+  if (t.kind === 3) {
+    const p = t.period * 1.1, i = Math.floor(v / p);
+    const du = (u + (i % 2 ? p / 2 : 0)) / p, dv = v / p;
+    return Math.hypot(du - Math.floor(du) - 0.5, dv - i - 0.5) < 0.3 ? 1 : 0;
+  }
+  if (t.kind === 4) return 0.5 + 0.5 * Math.tanh(3 * Math.sin(k * Math.hypot(u, v) + t.phase));
+  return Math.sqrt(Math.max(0, 1 - out * out));
+}
+
+/** Draws scene `index` of a split. */
+export function drawScene(seed: number, stream: number, index: number, width: number, height: number): { rgb: Uint8Array; labels: Uint8Array } {
+  const rng = new Rng(seed, stream, index);
+  const things = Array.from({ length: 4 + rng.int(6) }, () => makeThing(rng, width, height)).sort((p, q) => p.y + p.b - q.y - q.b);
+  const coarse = lattice(rng, 4), middle = lattice(rng, 14), fine = lattice(rng, 45), shade = lattice(rng, 3);
+  const ground = [colourOf(rng, rng.uniform()), colourOf(rng, rng.uniform())];
+  const lightAngle = rng.uniform(0, Math.PI * 2), lightDepth = rng.uniform(0, 0.45), gain = rng.uniform(0.6, 1.15), noise = rng.uniform(0.01, 0.05);
+  const cast: Colour = [rng.uniform(0.85, 1.15), rng.uniform(0.85, 1.15), rng.uniform(0.85, 1.15)];
+  const shadow = [Math.cos(lightAngle) * 0.06 * height, Math.sin(lightAngle) * 0.06 * height];
+  const grain = Float32Array.from({ length: 1024 }, () => rng.normal());
+  const rgb = new Uint8Array(width * height * 3), labels = new Uint8Array(width * height);
+  for (let y = 0; y < height; y++) {
+    for (let x = 0; x < width; x++) {
+      const p = y * width + x, s = x / width, q = y / height;
+      const mix = 0.5 * coarse(s, q) + 0.3 * middle(s, q) + 0.2 * fine(s, q);
+      let colour: Colour = ground[0].map((c, i) => c + (ground[1][i] - c) * mix) as Colour;
+      let kind = 0, dim = 1;
+      for (const t of things) {
+        const dx = x - t.x, dy = y - t.y, reach = t.a * 1.5 + Math.abs(shadow[0]) + Math.abs(shadow[1]);
+        if (dx * dx + dy * dy > reach * reach) continue;
+        const u = dx * t.cos + dy * t.sin, v = dy * t.cos - dx * t.sin;
+        const out = outness(t, u, v);
+        if (out < 1) {
+          const w = texture(t, u, v, out);
+          colour = t.dark.map((c, i) => c + (t.light[i] - c) * w) as Colour;
+          kind = t.kind;
+          dim = 1;
+        } else {
+          const ex = dx - shadow[0], ey = dy - shadow[1];
+          if (outness(t, ex * t.cos + ey * t.sin, ey * t.cos - ex * t.sin) < 1) dim = 0.6;
+        }
+      }
+      const light = gain * dim * (1 - lightDepth * (0.5 + 0.5 * ((s - 0.5) * Math.cos(lightAngle) + (q - 0.5) * Math.sin(lightAngle)) * 1.6)) * (0.75 + 0.5 * shade(s, q));
+      for (let c = 0; c < 3; c++) {
+        const value = colour[c] * light * cast[c] + noise * grain[(p * 7 + c * 131 + ((p * 2654435761) >>> 22)) & 1023];
+        rgb[3 * p + c] = Math.min(255, Math.max(0, Math.round(255 * value)));
+      }
+      labels[p] = kind;
+    }
+  }
+  return { rgb, labels };
+}
+
+/**
+ * The built-in data set: ground and five kinds of things. An id is the name of its split and an index.
+ * @example const data = createSynthetic({ seed: 0, width: 128, height: 96, train: 400, labelled: 40 });
+ */
+export function createSynthetic(options: SyntheticOptions = {}): Dataset {
+  const { seed = 0, width = 128, height = 96, train = 240, labelled = 24, val = 48, test = 96 } = options;
+  const names = (split: string, n: number): string[] => Array.from({ length: n }, (_, i) => `${split}-${i}`);
+  const pool = names('train', train);
+  const lists: Record<string, string[]> = { train: pool, labelled: pool.slice(0, labelled), unlabelled: pool.slice(labelled), val: names('val', val), test: names('test', test) };
+  const palette = new Uint8Array(768);
+  palette.set([110, 110, 110, 230, 85, 65, 60, 140, 220, 240, 190, 60, 90, 180, 100, 170, 100, 200]);
+  return {
+    name: 'synthetic', numClasses: SYNTHETIC_CLASSES.length, classNames: [...SYNTHETIC_CLASSES], palette,
+    ids: (split) => lists[split],
+    async load(id, { labels }): Promise<Sample> {
+      const [split, index] = id.split('-');
+      const scene = drawScene(seed, STREAMS[split as keyof typeof STREAMS], Number(index), width, height);
+      return { id, width, height, rgb: scene.rgb, labels: labels ? scene.labels : null };
+    },
+    async close() {},
+  };
+}
