@@ -76,6 +76,7 @@ const runs: Record<string, Run> = {
   smooth_l1_loss: ({ a, b }, p) => ops.smoothL1(a, b, { reduction: REDUCTION[p.reduction], beta: p.beta }),
   binary_cross_entropy_with_logits: ({ x, target, pos_weight }, p) => ops.bceWithLogits(x, target, { reduction: REDUCTION[p.reduction], posWeight: pos_weight }),
   kl_div: ({ logp, q }) => ops.klDiv(logp, q, { reduction: 'sumC' }),
+  dice_loss: ({ x, target }, p) => ops.dice(x, target, { smooth: p.smooth }),
   focal_loss: ({ x, target }, p) => ops.crossEntropy(x, target, { focalGamma: p.gamma }),
   ohem_cross_entropy: ({ x, target }, p) => ohem(x, target, { threshold: p.thresh, minKept: p.min_kept }),
   cps_loss: ({ logits1, logits2 }, p) => ops.weightedSum([[cps(logits1, logits2), p.weight]]),
