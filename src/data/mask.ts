@@ -1,0 +1,80 @@
+// Masks from PNG files: class ids are grey values or palette indices, never colours.
+
+import { decode, hasPngSignature } from 'fast-png';
+import { DataError } from '../../runtime/errors.ts';
+
+export interface Mask {
+  width: number;
+  height: number;
+  /** One class id a pixel, row-major; 255 is ignored. */
+  labels: Uint8Array;
+  /** RGB of the file's palette, where it has one. */
+  palette: Uint8Array | null;
+}
+
+/** One value a byte from rows of 1, 2 or 4 bits, each of which starts at a byte. */
+function unpack(data: Uint8Array, width: number, height: number, depth: number): Uint8Array {
+  const out = new Uint8Array(width * height);
+  const perByte = 8 / depth, stride = Math.ceil(width / perByte), top = (1 << depth) - 1;
+  for (let y = 0; y < height; y++) {
+    for (let x = 0; x < width; x++) {
+      const shift = 8 - depth * (1 + (x % perByte));
+      out[y * width + x] = (data[y * stride + Math.floor(x / perByte)] >> shift) & top;
+    }
+  }
+  return out;
+}
+
+/**
+ * Decodes a mask. Grey or palette, 1, 2, 4 or 8 bits; RGB is taken only where every pixel is grey.
+ * @param name the file, for errors
+ * @throws DataError for anything else
+ */
+export function decodeMask(bytes: Uint8Array, name: string): Mask {
+  if (!hasPngSignature(bytes)) throw new DataError(`${name} is not a PNG file`, 'masks are PNG files whose values are class ids');
+  let image;
+  try {
+    image = decode(bytes);
+  } catch (error) {
+    throw new DataError(`${name} cannot be read: ${(error as Error).message}`, 'the file is damaged or truncated');
+  }
+  const { width, height, channels, depth, data } = image;
+  if (depth === 16) throw new DataError(`${name} has 16 bits a pixel`, 'masks hold class ids of up to 8 bits');
+  const bytes8 = data as Uint8Array;
+  const palette = image.palette ? Uint8Array.from(image.palette.flatMap((c) => c.slice(0, 3))) : null;
+  if (channels === 1) return { width, height, palette, labels: depth < 8 ? unpack(bytes8, width, height, depth) : Uint8Array.from(bytes8) };
+  const labels = new Uint8Array(width * height);
+  for (let p = 0; p < labels.length; p++) {
+    const at = p * channels;
+    labels[p] = bytes8[at];
+    if (channels >= 3 && (bytes8[at] !== bytes8[at + 1] || bytes8[at] !== bytes8[at + 2])) {
+      throw new DataError(`${name} is a colour picture, not a mask of class ids`, 'save masks as grey or palette PNG whose values are 0, 1, 2, … and 255 for ignored pixels');
+    }
+  }
+  return { width, height, labels, palette };
+}
+
+/** Resizes labels by the nearest pixel, as Pillow's NEAREST does: source index floor((x + 0.5) scale). */
+export function resizeLabels(labels: Uint8Array, from: readonly [number, number], to: readonly [number, number]): Uint8Array {
+  const [height, width] = from, [h, w] = to;
+  if (height === h && width === w) return labels;
+  const out = new Uint8Array(h * w);
+  for (let y = 0; y < h; y++) {
+    const row = Math.floor(((y + 0.5) * height) / h) * width;
+    for (let x = 0; x < w; x++) out[y * w + x] = labels[row + Math.floor(((x + 0.5) * width) / w)];
+  }
+  return out;
+}
+
+/** The colours of the PASCAL VOC release: 256 x RGB. */
+export function vocPalette(): Uint8Array {
+  const palette = new Uint8Array(768);
+  for (let i = 0; i < 256; i++) {
+    for (let c = i, bit = 7; c > 0; c >>= 3, bit--) {
+      palette[3 * i] |= (c & 1) << bit;
+      palette[3 * i + 1] |= ((c >> 1) & 1) << bit;
+      palette[3 * i + 2] |= ((c >> 2) & 1) << bit;
+    }
+  }
+  return palette;
+}
