@@ -1,6 +1,7 @@
 // Cross-entropy of logits z [n, c] with integer labels [n]. With softmax p, class weights k, pixel weights w, smoothing s and K = sum_c k_c:
 //   l = w ((1-s) k_y (L - z_y) + s/C sum_c k_c (L - z_c)),   L = log sum_c exp z_c
 //   dz_c = dl w (((1-s) k_y + s/C K) p_c - (1-s) k_y [c = y] - s/C k_c)
+// The focal loss multiplies l by (1 - p_y)^g, and so its gradient by (1 - p_y)^g + g (1 - p_y)^(g-1) p_y (L - z_y) (without smoothing).
 // A pixel whose label is `ignore` or no class has l = 0 and dz = 0. One thread a pixel, neighbouring threads on neighbouring pixels.
 // The forward pass leaves one pair (sum of losses, share of the denominator) for each workgroup; lossReduce adds them up.
 
@@ -15,6 +16,8 @@ struct Params {
   c: u32,
   ignore: i32,
   smoothing: f32,
+  /// Exponent of the focal loss, 0 for none.
+  focal: f32,
   /// Pixels for each thread of the forward pass.
   items: u32,
   /// What a pixel adds to the denominator: 0 nothing, 1 one if valid, 2 its class weight, 3 its pixel weight.
@@ -63,11 +66,20 @@ fn logSum(at: u32) -> vec2f {
   return vec2f(top, log(sum));
 }
 
+/// (1 - p)^g for p = exp(-loss).
+fn easiness(loss: f32, exponent: f32) -> f32 {
+  return pow(max(1.0 - exp(-loss), 1e-30), exponent);
+}
+
 /// Loss of one pixel with a valid label, before its pixel weight.
 fn lossOf(p: u32, label: u32) -> f32 {
   let at = p * params.c;
   let l = logSum(at);
-  let hard = classWeight(label) * (l.y - (logits[at + label] - l.x));
+  let loss = l.y - (logits[at + label] - l.x);
+  let hard = classWeight(label) * loss;
+  if (params.focal != 0.0) {
+    return easiness(loss, params.focal) * hard;
+  }
   if (params.smoothing == 0.0) {
     return hard;
   }
@@ -153,7 +165,11 @@ fn backward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroup
     return;
   }
   let l = logSum(at);
-  let hard = scale * (1.0 - params.smoothing) * classWeight(u32(label));
+  var hard = scale * (1.0 - params.smoothing) * classWeight(u32(label));
+  if (params.focal != 0.0) {
+    let loss = l.y - (logits[at + u32(label)] - l.x);
+    hard *= easiness(loss, params.focal) + params.focal * easiness(loss, params.focal - 1.0) * exp(-loss) * loss;
+  }
   let soft = scale * params.smoothing / f32(params.c);
   var total = hard;
   if (soft != 0.0) {

@@ -12,6 +12,8 @@ export interface CrossEntropyMapOptions {
   classWeights?: Tensor;
   /** Share of the target that is spread evenly over all classes (default 0). */
   labelSmoothing?: number;
+  /** Exponent g of the focal loss (1 - p_y)^g * CE (default 0: plain cross-entropy); at least 1, and not together with label smoothing. */
+  focalGamma?: number;
   /** f32, shape of the labels: a factor (a gate) for each pixel. No gradient flows into it. */
   pixelWeight?: Tensor;
 }
@@ -24,6 +26,7 @@ export interface CrossEntropyOptions extends CrossEntropyMapOptions {
 interface Attrs {
   ignore: number;
   smoothing: number;
+  focal: number;
   count: number;
   fixed: number;
   map: boolean;
@@ -70,7 +73,7 @@ function reads({ logits, labels, classWeights, pixelWeight }: Record<string, Ten
 function common({ logits, labels, classWeights, pixelWeight }: Record<string, Tensor>, a: Attrs, items = 1) {
   return {
     constants: { CLASS_WEIGHT: !!classWeights, PIXEL_WEIGHT: !!pixelWeight, MAP: a.map },
-    params: { n: labels.size, c: logits.shape.at(-1)!, ignore: a.ignore, smoothing: a.smoothing, items, count: a.count },
+    params: { n: labels.size, c: logits.shape.at(-1)!, ignore: a.ignore, smoothing: a.smoothing, focal: a.focal, items, count: a.count },
   };
 }
 
@@ -87,11 +90,13 @@ function check(logits: Tensor, labels: Tensor, o: CrossEntropyMapOptions): void 
   }
   const s = o.labelSmoothing ?? 0;
   if (!(s >= 0 && s <= 1)) throw new ShapeError('crossEntropy', `label smoothing ${s} is not between 0 and 1`);
+  const g = o.focalGamma ?? 0;
+  if (g !== 0 && !(g >= 1 && s === 0)) throw new ShapeError('crossEntropy', `focal exponent ${g} with label smoothing ${s}`, 'give an exponent of at least 1, without smoothing');
 }
 
 function apply(logits: Tensor, labels: Tensor, o: CrossEntropyMapOptions, counts: { count: number; fixed: number }, map: boolean): Tensor {
   check(logits, labels, o);
-  const attrs = { ignore: o.ignoreIndex ?? 255, smoothing: o.labelSmoothing ?? 0, ...counts, map };
+  const attrs = { ignore: o.ignoreIndex ?? 255, smoothing: o.labelSmoothing ?? 0, focal: o.focalGamma ?? 0, ...counts, map };
   return op({ logits, labels, classWeights: o.classWeights, pixelWeight: o.pixelWeight }, attrs).y;
 }
 

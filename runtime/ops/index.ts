@@ -5,6 +5,7 @@ export * from './binary.ts';
 export * from './confusion.ts';
 export * from './conv2d.ts';
 export * from './crossEntropy.ts';
+export * from './dice.ts';
 export * from './fill.ts';
 export * from './fuse.ts';
 export * from './globalAvgPool.ts';

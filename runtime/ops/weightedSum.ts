@@ -32,7 +32,7 @@ const op = defineOp<Attrs>({
   },
 });
 
-/** A term and its weight: a number, a scalar tensor (a ramp that changes between replays), or both. No gradient flows into weights. */
+/** A term and its weight: a number, a scalar tensor (a ramp that changes between replays), or a number times a scalar tensor. No gradient flows into weights. */
 export type WeightedTerm = readonly [x: Tensor, weight?: number | Tensor, factor?: Tensor];
 
 /**

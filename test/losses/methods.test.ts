@@ -5,7 +5,7 @@ import * as assert from 'uvu/assert';
 import { grad } from '../../runtime/autograd/tape.ts';
 import { plan } from '../../runtime/autograd/plan.ts';
 import type { Device } from '../../runtime/device/device.ts';
-import { sharpen, softCrossEntropyMap, softmaxMse, weightedSum } from '../../runtime/ops/index.ts';
+import { gate, sharpen, softCrossEntropyMap, softmaxMse, weightedSum } from '../../runtime/ops/index.ts';
 import { Rng } from '../../runtime/random.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
 import { calibratedFusion, cps, infoNce, mseMeanC, mseSumC, piModel, pseudoseg, softCeValid, temporalEnsemble, u2pl, u2plPercent } from '../../src/losses/index.ts';
@@ -80,6 +80,7 @@ test('CutMix-Seg: sum over classes, scalar gate; mean over classes', async () =>
   const student = leaf(device, d.map(() => [0, 0])), q = device.tensor(d.flatMap((v) => [0.5 + v, 0.5 - v]), [4, 2]);
   const share = device.tensor([0.75], []);
   close([await softmaxMse(student, q, { reduction: 'sumC', scalar: share }).item()], [0.09], T, 'scalar gate');
+  close([await softmaxMse(student, q, { reduction: 'sumC', pixelWeight: gate(device.tensor([0.98, 0.6, 0.99, 0.97], [4]), 0.97) }).item()], [0.025], T, 'a gate for each pixel');
   close([await softmaxMse(student, q, { reduction: 'meanC' }).item()], [0.06], T, 'mean over classes');
   // 0.5 + d: .7, .936, .5, .6
   const got = mseSumC(student, q, { tau: 0.6, probabilities: true });

@@ -4,7 +4,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { grad } from '../../runtime/autograd/tape.ts';
 import type { Device } from '../../runtime/device/device.ts';
-import { crossEntropy, pseudoLabel } from '../../runtime/ops/index.ts';
+import { crossEntropy, pseudoLabel, weightedSum } from '../../runtime/ops/index.ts';
 import { Rng } from '../../runtime/random.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
 import { ceAll, ceThresholdAll, ceThresholdValid, ceValid, ohem, softCeValid } from '../../src/losses/crossEntropy.ts';
@@ -67,6 +67,8 @@ test('UniMatch: worked example with an ignored pixel', async () => {
   close([await ceThresholdValid(strong, pseudo, 0.95).item()], [0.53333333], T, '/ valid');
   close([await ceThresholdAll(strong, pseudo, 0.95).item()], [0.4], T, '/ all');
   close([await ceThresholdValid(strong, pseudo, device.tensor([0.98], [])).item()], [0], T, 'tau from a tensor');
+  const [lx, s1, s2, fp] = [0.8, 0.4, 0.6, 0.2].map((v) => device.tensor([v], []));
+  close([await weightedSum([[lx, 0.5], [s1, 0.125], [s2, 0.125], [fp, 0.25]]).item()], [0.575], T, 'total');
 });
 
 test('CPS: worked example', async () => {

@@ -23,7 +23,9 @@ function reference(t: Record<string, F64>, o: Plain, map: boolean): F64 {
     const l = top + Math.log(z.reduce((a, v) => a + Math.exp(v - top), 0));
     const k = (i: number): number => t.classWeights?.data[i] ?? 1;
     const w = t.pixelWeight?.data[p] ?? 1;
-    losses[p] = w * ((1 - s) * k(label) * (l - z[label]) + (s / c) * z.reduce((a, v, i) => a + k(i) * (l - v), 0));
+    if (o.focalGamma) {
+      losses[p] = w * k(label) * (1 - Math.exp(z[label] - l)) ** o.focalGamma * (l - z[label]);
+    } else losses[p] = w * ((1 - s) * k(label) * (l - z[label]) + (s / c) * z.reduce((a, v, i) => a + k(i) * (l - v), 0));
     valid++;
     weight += k(label);
     kept += w;
@@ -59,6 +61,8 @@ const cases: OpCase[] = [
   makeCase([2, 9, 8, 21], { denominator: 'kept' }, { w: true }),
   makeCase([3, 17, 3], { denominator: 'none-sum' }, { k: true, w: true }),
   makeCase([3, 17, 256], { denominator: 37.5 }, { w: true }),
+  makeCase([2, 9, 8, 5], { focalGamma: 2 }, { k: true, w: true }),
+  makeCase([2, 9, 8, 3], { focalGamma: 1.5 }, {}, true),
   makeCase([2, 48, 64, 16], { denominator: 'valid' }, { w: true }),
   makeCase([2, 9, 8, 5], { labelSmoothing: 0.1 }, { k: true, w: true }, true),
   makeCase([70, 3], {}, {}, true),
@@ -115,6 +119,7 @@ test('shapes that do not fit', async () => {
   assert.throws(() => crossEntropy(logits, device.empty([2, 3], 'i32'), { pixelWeight: device.empty([3]) }), /pixel weights/);
   assert.throws(() => crossEntropy(logits, device.empty([2, 3], 'i32'), { denominator: 0 }), /positive/);
   assert.throws(() => crossEntropy(logits, device.empty([2, 3], 'i32'), { labelSmoothing: 2 }), /smoothing/);
+  assert.throws(() => crossEntropy(logits, device.empty([2, 3], 'i32'), { focalGamma: 2, labelSmoothing: 0.1 }), /focal exponent/);
 });
 
 test.run();

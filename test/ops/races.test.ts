@@ -13,12 +13,13 @@ const chunk = { n: N, c: C, items: 2 };
 
 const cases: RaceCase[] = [
   { shader: 'lossReduce', entry: 'forward', constants: { WG: 8 }, data: { partials: numbers(40), y: numbers(1), inverse: numbers(1) }, params: { n: 20, fixed: 0 } },
-  { shader: 'crossEntropy', entry: 'forward', constants: { WG: 8 }, data: { ...pair, logits: numbers(N * C), labels: ids(N, C) }, params: { ...chunk, ignore: 255, smoothing: 0, count: 1 } },
+  { shader: 'crossEntropy', entry: 'forward', constants: { WG: 8 }, data: { ...pair, logits: numbers(N * C), labels: ids(N, C) }, params: { ...chunk, ignore: 255, smoothing: 0, focal: 0, count: 1 } },
   { shader: 'softCrossEntropy', entry: 'forward', constants: { WG: 8 }, data: { ...pair, logits: numbers(N * C), targets: numbers(N * C) }, params: { ...chunk, smoothing: 0, count: 1 } },
   { shader: 'pairLoss', entry: 'forward', constants: { WG: 8 }, data: { ...pair, a: numbers(N), b: numbers(N) }, params: { ...chunk, c: 1, share: 1, beta: 1 } },
   { shader: 'softmaxMse', entry: 'forward', constants: { WG: 8 }, data: { ...pair, logits: numbers(N * C), targets: numbers(N * C) }, params: { ...chunk, share: 1 } },
   { shader: 'fuse', entry: 'squares', constants: { WG: 8 }, data: { a: numbers(N), b: numbers(N), partials: numbers(2) }, params: { ...chunk, count: 26, gamma: 0.5, power: 2 } },
   { shader: 'fuse', entry: 'finish', constants: { WG: 8 }, data: { partials: numbers(N), norm: numbers(1) }, params: { ...chunk, count: 26, gamma: 0.5, power: 2 } },
+  { shader: 'dice', entry: 'finish', constants: { WG: 8 }, data: { partials: numbers(2 * 11 * 4), y: numbers(1), scores: numbers(22) }, params: { n: N, c: 11, ignore: 255, smoothing: 1, chunk: 8, chunks: 2 } },
   { shader: 'gradNorm', entry: 'squares', constants: { WG: 8 }, data: { dw: numbers(N), partials: numbers(2) }, params: { n: N, items: 2, first: 0, most: 1 } },
   { shader: 'gradNorm', entry: 'finish', constants: { WG: 8 }, data: { hyper: numbers(8), partials: numbers(N), norm: numbers(1), coefficient: numbers(1) }, params: { n: N, items: 2, first: 0, most: 1 } },
   { shader: 'pseudoLabel', entry: 'share', constants: { WG: 8 }, data: { valid: numbers(N), gates: numbers(N), partials: numbers(2) }, params: { ...chunk, ignore: 255, tau: 0 } },

@@ -1,0 +1,43 @@
+// Soft Dice against float64.
+
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { dice } from '../../runtime/ops/index.ts';
+import type { Shape } from '../../runtime/tensor.ts';
+import { testDevice } from '../support/device.ts';
+import { checkCase, f64, type OpCase } from '../support/op.ts';
+
+function makeCase(shape: Shape, smooth: number, ignoreIndex = 255): OpCase {
+  const c = shape.at(-1)!;
+  return {
+    name: `dice [${shape}] smooth ${smooth} ignore ${ignoreIndex}`,
+    inputs: { logits: { shape, draw: (r) => 2 * r.normal() }, labels: { shape: shape.slice(0, -1), dtype: 'i32', draw: (r) => (r.uniform() < 0.2 ? ignoreIndex : r.int(c)) } },
+    run: ({ logits, labels }) => dice(logits, labels, { smooth, ignoreIndex }),
+    reference: ({ logits, labels }) => {
+      const both = new Float64Array(c), p = new Float64Array(c), t = new Float64Array(c);
+      labels.data.forEach((label, i) => {
+        if (label === ignoreIndex) return;
+        const z = logits.data.subarray(i * c, i * c + c), top = Math.max(...z), sum = z.reduce((s, v) => s + Math.exp(v - top), 0);
+        z.forEach((v, k) => (p[k] += Math.exp(v - top) / sum));
+        both[label] += Math.exp(z[label] - top) / sum;
+        t[label]++;
+      });
+      return f64([], [1 - both.reduce((s, v, k) => s + (2 * v + smooth) / (p[k] + t[k] + smooth), 0) / c]);
+    },
+  };
+}
+
+const cases = [makeCase([7, 1], 1), makeCase([2, 5, 6, 3], 1), makeCase([2, 9, 8, 5], 0.1, -1), makeCase([2, 9, 8, 11], 0, 0), makeCase([2, 48, 64, 16], 1), makeCase([40, 70], 1), makeCase([150, 150, 3], 1)];
+for (const c of cases) test(c.name, async () => checkCase(await testDevice(), c));
+
+test('nothing valid, and shapes that do not fit', async () => {
+  const device = await testDevice();
+  const logits = device.empty([2, 3]);
+  device.clear(logits);
+  const y = await dice(logits, device.tensor(Int32Array.of(255, 255), [2])).item();
+  assert.is(y, 0);
+  assert.throws(() => dice(logits, device.empty([3], 'i32')), /labels \[3\]/);
+  assert.throws(() => dice(logits, device.empty([2], 'i32'), { smooth: -1 }), /smooth/);
+});
+
+test.run();
