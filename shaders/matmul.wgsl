@@ -1,0 +1,56 @@
+// Batched matrix product y = a b, with either factor transposed in place. One thread makes 8 rows x 4 columns in registers: the rows are the
+// workgroup's, so that loads of a are uniform, and neighbouring threads take neighbouring columns of b.
+
+const WG: u32 = 64u;
+const ROWS: u32 = 8u;
+const TRANSPOSE_A: bool = false;
+const TRANSPOSE_B: bool = false;
+
+struct Params {
+  m: u32,
+  n: u32,
+  k: u32,
+  batches: u32,
+  a_stride: u32,    // elements from one matrix of a to the next; 0 repeats the first
+  b_stride: u32,
+}
+
+@group(0) @binding(0) var<storage, read> a: array<f32>;
+@group(0) @binding(1) var<storage, read> b: array<f32>;
+@group(0) @binding(2) var<storage, read_write> y: array<f32>;
+@group(0) @binding(3) var<uniform> params: Params;
+
+@compute @workgroup_size(WG)
+fn forward(@builtin(local_invocation_id) lane: vec3<u32>, @builtin(workgroup_id) group: vec3<u32>) {
+  let m = params.m;
+  let n = params.n;
+  let k = params.k;
+  let column = (group.x * WG + lane.x) * 4u;
+  let row = group.y * ROWS;
+  let a0 = group.z * params.a_stride;
+  let b0 = group.z * params.b_stride;
+  let c = vec4<u32>(min(column, n - 1u), min(column + 1u, n - 1u), min(column + 2u, n - 1u), min(column + 3u, n - 1u));
+  var acc: array<vec4<f32>, ROWS>;
+  for (var i = 0u; i < k; i++) {
+    var v: vec4<f32>;
+    if (TRANSPOSE_B) {
+      v = vec4<f32>(b[b0 + c.x * k + i], b[b0 + c.y * k + i], b[b0 + c.z * k + i], b[b0 + c.w * k + i]);
+    } else {
+      let at = b0 + i * n;
+      v = vec4<f32>(b[at + c.x], b[at + c.y], b[at + c.z], b[at + c.w]);
+    }
+    for (var r = 0u; r < ROWS; r++) {
+      let from_row = min(row + r, m - 1u);
+      acc[r] += a[a0 + select(from_row * k + i, i * m + from_row, TRANSPOSE_A)] * v;
+    }
+  }
+  for (var r = 0u; r < ROWS; r++) {
+    if (row + r < m) {
+      let to = (group.z * m + row + r) * n + column;
+      if (column < n) { y[to] = acc[r].x; }
+      if (column + 1u < n) { y[to + 1u] = acc[r].y; }
+      if (column + 2u < n) { y[to + 2u] = acc[r].z; }
+      if (column + 3u < n) { y[to + 3u] = acc[r].w; }
+    }
+  }
+}

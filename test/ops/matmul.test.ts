@@ -1,0 +1,76 @@
+// Matrix products and softmax.
+
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { matmul } from '../../runtime/ops/matmul.ts';
+import { logSoftmax, softmax } from '../../runtime/ops/softmax.ts';
+import type { Shape } from '../../runtime/tensor.ts';
+import { testDevice } from '../support/device.ts';
+import { checkCase, f64, type OpCase } from '../support/op.ts';
+
+const cases: OpCase[] = [];
+
+for (const [batchA, batchB, m, k, n] of [
+  [[], [], 5, 7, 3],
+  [[2], [2], 9, 4, 6],
+  [[2, 3], [2, 3], 3, 5, 2],
+  [[3], [], 4, 6, 5],
+  [[], [2], 4, 3, 9],
+  [[], [], 1, 1, 1],
+  [[], [], 70, 33, 130],
+] as [Shape, Shape, number, number, number][]) {
+  for (const transposeA of [false, true])
+    for (const transposeB of [false, true]) {
+      const a: Shape = [...batchA, ...(transposeA ? [k, m] : [m, k])], b: Shape = [...batchB, ...(transposeB ? [n, k] : [k, n])];
+      const batch = batchA.length ? batchA : batchB;
+      const count = batch.reduce((x, y) => x * y, 1);
+      cases.push({
+        name: `matmul [${a}]${transposeA ? "'" : ''} [${b}]${transposeB ? "'" : ''}`,
+        inputs: { a: { shape: a }, b: { shape: b } },
+        run: (t) => matmul(t.a, t.b, { transposeA, transposeB }),
+        reference: (t) => {
+          const y = f64([...batch, m, n]);
+          for (let s = 0; s < count; s++)
+            for (let i = 0; i < m; i++)
+              for (let j = 0; j < n; j++) {
+                const a0 = batchA.length ? s * m * k : 0, b0 = batchB.length ? s * k * n : 0;
+                let sum = 0;
+                for (let q = 0; q < k; q++) sum += t.a.data[a0 + (transposeA ? q * m + i : i * k + q)] * t.b.data[b0 + (transposeB ? j * k + q : q * n + j)];
+                y.data[(s * m + i) * n + j] = sum;
+              }
+          return y;
+        },
+      });
+    }
+}
+
+for (const shape of [[4, 5], [2, 3, 7], [3, 1], [2, 40, 33]] as Shape[]) {
+  for (const log of [false, true]) {
+    const c = shape[shape.length - 1];
+    cases.push({
+      name: `${log ? 'logSoftmax' : 'softmax'} [${shape}] of half the scores`,
+      inputs: { x: { shape, draw: (r) => 4 * r.normal() } },
+      run: ({ x }) => (log ? logSoftmax(x, 0.5) : softmax(x, 0.5)),
+      reference: ({ x }) => {
+        const y = f64(shape);
+        for (let r = 0; r < x.data.length; r += c) {
+          const row = x.data.subarray(r, r + c).map((v) => 0.5 * v);
+          const high = Math.max(...row), sum = row.reduce((s, v) => s + Math.exp(v - high), 0);
+          row.forEach((v, i) => (y.data[r + i] = log ? v - high - Math.log(sum) : Math.exp(v - high) / sum));
+        }
+        return y;
+      },
+    });
+  }
+}
+
+for (const c of cases) test(c.name, async () => checkCase(await testDevice(), c));
+
+test('huge scores stay finite, mismatched sizes are refused', async () => {
+  const device = await testDevice();
+  const y = await softmax(device.tensor([1e30, -1e30, 1e30], [1, 3])).read();
+  assert.equal([...y], [0.5, 0, 0.5]);
+  assert.throws(() => matmul(device.tensor(new Float32Array(6), [2, 3]), device.tensor(new Float32Array(8), [2, 4])), /inner sizes 3 and 2/);
+});
+
+test.run();
