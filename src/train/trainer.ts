@@ -25,7 +25,7 @@ export interface TrainerOptions {
   lr(at: Moment): number;
   services: StageServices;
   /** Evaluates the scheme's network. */
-  evaluate(step: number): Promise<EvalPoint[]>;
+  evaluate(step: number, stage: number): Promise<EvalPoint[]>;
   /** Steps between evaluations (the last step is always evaluated). */
   evalEvery: number;
   /** Steps between read-backs of the losses (default 10). */
@@ -127,7 +127,7 @@ export async function train(device: Device, scheme: Scheme, options: TrainerOpti
         timedSteps++;
         images += context.streams.reduce((n, s) => n + s.n, 0);
         if (evaluating && !stopping) {
-          const evals = await options.evaluate(done);
+          const evals = await options.evaluate(done, stage);
           result.evals.push(...evals);
           await options.onEval?.(evals, { stage, step: step + 1, done, total, stageName: name, rate: loop.rate });
         }
