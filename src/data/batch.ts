@@ -68,8 +68,8 @@ export interface LoaderOptions {
   seed: number;
   /** A number for this stream, so that two streams over the same images differ. */
   stream: number;
-  /** Load masks? Without, no mask is opened. */
-  labels: boolean;
+  /** Load masks (of which images)? Without, no mask is opened. */
+  labels: boolean | ((id: string) => boolean);
   /** Height and width of every batch. */
   size?: readonly [number, number];
   /** Replaces the labels of a sample (pseudo-labels kept on the host). */
@@ -98,7 +98,7 @@ export class Loader {
   async batch(step: number): Promise<SourceBatch> {
     const { n, labels, size, relabel } = this.o;
     const ids = Array.from({ length: n }, (_, i) => this.at(step * n + i));
-    const samples = await Promise.all(ids.map((id) => this.cache.get(id, labels)));
+    const samples = await Promise.all(ids.map((id) => this.cache.get(id, typeof labels === 'boolean' ? labels : labels(id))));
     return pack(relabel ? samples.map(relabel) : samples, size);
   }
 }

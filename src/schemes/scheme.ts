@@ -4,7 +4,7 @@ import type { Device } from '../../runtime/device/device.ts';
 import type { Optimizer } from '../../runtime/optim/optimizer.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
 import type { Network } from '../nn/module.ts';
-import type { StepContext } from './step.ts';
+import type { Moment, StepContext } from './step.ts';
 
 /** What a step returns; all of it can be read after a replay. */
 export interface StepOutputs {
@@ -14,6 +14,8 @@ export interface StepOutputs {
   terms?: Record<string, Tensor>;
   /** Counts of pseudo-labels (see pseudoLabelCounts), cleared by the trainer when it reads them. */
   counts?: Tensor;
+  /** Values that the host learns from: read after each step and applied before the next one is drawn. Costs a wait for the GPU in each step. */
+  feedback?: { values: Tensor; apply(values: Float32Array, at: Moment): void };
 }
 
 /** A label map for an image of the data set, at its own size: a pseudo-label that is kept on the host. */
@@ -25,16 +27,39 @@ export interface LabelMap {
 
 /** What the trainer does for a stage that prepares itself from the state of the networks. */
 export interface StageServices {
-  /** Calls `visit` with the averaged class probabilities of every unlabelled image, predicted by `network` with test-time augmentation. */
-  predictUnlabelled(network: Network, options: { scales: readonly number[]; flip: boolean }, visit: (id: string, map: LabelMap, confidence: Float32Array) => void): Promise<void>;
+  /**
+   * Calls `visit` with the most likely classes of every unlabelled image (those that also have labels are left out) and their averaged
+   * probabilities, predicted by `network` in evaluation mode with test-time augmentation. The order of the images is fixed but not theirs in the list.
+   */
+  predictUnlabelled(network: Network, options: PredictOptions, visit: (id: string, map: LabelMap, confidence: Float32Array) => void): Promise<void>;
+  /**
+   * Writes into `network` the weights that were best on the validation set in an earlier stage (one with `keepBest`).
+   * @returns false where there are none: no validation set, or no evaluation
+   */
+  loadBest?(network: Network, stage: number): Promise<boolean>;
+}
+
+export interface PredictOptions {
+  /** Factors for the size of the image; the probabilities are averaged over them. */
+  scales: readonly number[];
+  /** Also predict the mirrored image. */
+  flip: boolean;
+  /** Only these of the unlabelled images. */
+  ids?: ReadonlySet<string>;
 }
 
 export interface Stage {
   readonly name: string;
   /** Steps of this stage. */
   readonly steps: number;
-  /** Runs before the first step of the stage; returns labels to use for unlabelled images from now on. */
+  /** What is evaluated during this stage, where it is not the scheme's `evaluated`. */
+  readonly evaluated?: Network;
+  /** A later stage asks for this one's best weights (`StageServices.loadBest`): the trainer keeps them. */
+  readonly keepBest?: boolean;
+  /** Runs before the first step of the stage, again when a run is resumed there: it may change networks and `pseudoLabels`, and gives the same each time. */
   prepare?(services: StageServices): Promise<void>;
+  /** Called after each step has been sent to the GPU: copies of networks. */
+  afterStep?(step: number): void;
   /** Records one step: views, forward passes, losses, gradients, update. */
   record(ctx: StepContext): StepOutputs;
 }
@@ -47,8 +72,10 @@ export interface Scheme {
   readonly stages: readonly Stage[];
   /** The network whose predictions count. */
   readonly evaluated: Network;
-  /** Labels for unlabelled images, by id, where the scheme keeps them on the host. */
-  readonly pseudoLabels?: ReadonlyMap<string, LabelMap>;
+  /** Labels for unlabelled images, by id, where the scheme keeps them on the host; saved beside a checkpoint and put back before the run goes on. */
+  readonly pseudoLabels?: Map<string, LabelMap>;
+  /** What else lives on the host and belongs into a checkpoint; plain JSON. */
+  readonly hostState?: { save(): unknown; load(state: unknown): void };
   dispose(): void;
 }
 

@@ -5,6 +5,7 @@ import type { Device } from '../../runtime/device/device.ts';
 import { hyperValues, HYPER_SIZE } from '../../runtime/optim/hyper.ts';
 import { Rng } from '../../runtime/random.ts';
 import type { DType, Shape, Tensor, TensorData } from '../../runtime/tensor.ts';
+import type { SourceBatch } from '../data/types.ts';
 import { streamOf } from '../nn/module.ts';
 
 /** The moment for which inputs are drawn. */
@@ -18,6 +19,7 @@ export interface Moment {
 /** A batch that the trainer loads for each step. */
 export interface StreamSpec {
   name: string;
+  /** 'mixed': labelled images, repeated until they are as many as the others, shuffled with the unlabelled ones that have a label in the scheme's `pseudoLabels`. */
   kind: 'labelled' | 'unlabelled' | 'mixed';
   n: number;
 }
@@ -29,8 +31,8 @@ export interface SourceTensors {
   sizes: Tensor;
 }
 
-/** Fills an input for a step. `sizes`: true height and width of each image of each stream. */
-export type Draw = (at: Moment, sizes: ReadonlyMap<string, Int32Array>) => TensorData;
+/** Fills an input for a step. `batches`: the images of the step by stream name, with their ids and true sizes. */
+export type Draw = (at: Moment, batches: ReadonlyMap<string, SourceBatch>) => TensorData;
 
 export class StepContext {
   readonly device: Device;

@@ -20,7 +20,7 @@ export interface ViewOptions {
 export function weakView(ctx: StepContext, c: SchemeContext, stream: StreamSpec, options: ViewOptions): View {
   const { texels, sizes } = ctx.source(stream);
   const weak: WeakOptions = { range: [0.5, 2], ...options.weak, crop: c.crop };
-  const table = ctx.input(`${stream.name}.view`, [stream.n, VIEW_ROW], 'f32', (at, all) => drawWeak(ctx.rng(`${stream.name}.view`, at), all.get(stream.name)!, weak));
+  const table = ctx.input(`${stream.name}.view`, [stream.n, VIEW_ROW], 'f32', (at, batches) => drawWeak(ctx.rng(`${stream.name}.view`, at), batches.get(stream.name)!.sizes, weak));
   return view(texels, sizes, table, c.crop);
 }
 

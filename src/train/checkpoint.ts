@@ -10,7 +10,7 @@ import { fromTorch, toTorch, type TorchTensor } from '../nn/module.ts';
 import type { RunConfig } from './config.ts';
 import type { Position } from './trainer.ts';
 
-/** The evaluated network at its best on the validation images. */
+/** A stage's network at its best on the validation images. */
 export interface Best {
   step: number;
   miou: number;
@@ -26,13 +26,17 @@ export interface Checkpoint {
   evals: EvalPoint[];
   /** Seconds of training so far. */
   seconds: number;
-  best: Best | null;
+  /** By stage. */
+  bests: Map<number, Best>;
   /** Networks (`net/NAME/PARAMETER`), optimiser states (`optim/NAME/STATE.PARAMETER`), in PyTorch's layouts. */
   tensors: Map<string, FileTensor>;
   pseudoLabels: Map<string, LabelMap>;
   /** What the scheme keeps on the host. */
   hostState: unknown;
 }
+
+/** What stands in the file as JSON. */
+type Meta = Omit<Checkpoint, 'tensors' | 'bests' | 'pseudoLabels'> & { bests: { stage: number; step: number; miou: number }[] };
 
 const FORMAT = 'fewmask-checkpoint-1';
 
@@ -82,11 +86,11 @@ function stateTensors(scheme: Scheme): Map<string, Tensor> {
 
 /** The bytes of a checkpoint. */
 export function encodeCheckpoint(c: Checkpoint): Uint8Array<ArrayBuffer> {
-  const { tensors, best, pseudoLabels, ...rest } = c;
+  const { tensors, bests, pseudoLabels, ...rest } = c;
   const file = new Map(tensors);
-  for (const [name, t] of best?.state ?? []) file.set(`best/${name}`, t);
+  for (const [stage, { state }] of bests) for (const [name, t] of state) file.set(`best/${stage}/${name}`, t);
   for (const [id, m] of pseudoLabels) file.set(`pseudo/${id}`, { shape: [m.height, m.width], data: m.labels });
-  const meta = { ...rest, best: best && { step: best.step, miou: best.miou } };
+  const meta: Meta = { ...rest, bests: [...bests].map(([stage, { step, miou }]) => ({ stage, step, miou })) };
   return encodeSafetensors(file, { format: FORMAT, state: JSON.stringify(meta) });
 }
 
@@ -98,17 +102,19 @@ export function encodeCheckpoint(c: Checkpoint): Uint8Array<ArrayBuffer> {
 export function decodeCheckpoint(bytes: Uint8Array, name: string): Checkpoint {
   const { tensors: file, metadata } = decodeSafetensors(bytes, name);
   if (metadata.format !== FORMAT) throw new CheckpointError(`${name} is no checkpoint of a fewmask run`, metadata.format ? `its format is ${metadata.format}` : 'a file of weights alone cannot be resumed; give it as --pretrained');
-  let meta: Omit<Checkpoint, 'tensors' | 'best' | 'pseudoLabels'> & { best: { step: number; miou: number } | null };
+  let meta: Meta;
   try {
     meta = JSON.parse(metadata.state);
   } catch {
     throw new CheckpointError(`${name} has a state that cannot be read`, 'the file is damaged');
   }
-  const tensors = new Map<string, FileTensor>(), state = new Map<string, TorchTensor>(), pseudoLabels = new Map<string, LabelMap>();
+  const bests = new Map<number, Best>(meta.bests.map(({ stage, step, miou }) => [stage, { step, miou, state: new Map<string, TorchTensor>() }]));
+  const tensors = new Map<string, FileTensor>(), pseudoLabels = new Map<string, LabelMap>();
   for (const [key, t] of file) {
-    if (key.startsWith('best/')) state.set(key.slice(5), t as TorchTensor);
-    else if (key.startsWith('pseudo/')) pseudoLabels.set(key.slice(7), { height: t.shape[0], width: t.shape[1], labels: t.data as Uint8Array });
+    const [kind, stage] = key.split('/', 2);
+    if (kind === 'best') bests.get(Number(stage))?.state.set(key.slice(kind.length + stage.length + 2), t as TorchTensor);
+    else if (kind === 'pseudo') pseudoLabels.set(key.slice(kind.length + 1), { height: t.shape[0], width: t.shape[1], labels: t.data as Uint8Array });
     else tensors.set(key, t);
   }
-  return { ...meta, tensors, pseudoLabels, best: meta.best && { ...meta.best, state } };
+  return { ...meta, tensors, pseudoLabels, bests };
 }

@@ -123,14 +123,14 @@ export async function runSession(o: SessionOptions): Promise<SessionResult> {
     const steps: StepPoint[] = resume ? [...resume.steps] : [];
     const evals: EvalPoint[] = resume ? [...resume.evals] : [];
     const before = resume?.seconds ?? 0;
-    let best: Best | null = resume?.best ?? null;
+    const bests = new Map(resume?.bests ?? []);
     if (resume) restore(scheme, resume);
     hooks.onStart?.({ parameters: [...scheme.networks.values()].reduce((n, net) => n + net.parameterCount, 0), steps: scheme.stages.reduce((n, s) => n + s.steps, 0), sourceSize });
 
-    const evaluate = async (split: 'val' | 'test', step: number): Promise<EvalPoint> => {
-      if (evaluator?.network !== scheme.evaluated) {
+    const evaluate = async (split: 'val' | 'test', network: Network, step: number): Promise<EvalPoint> => {
+      if (evaluator?.network !== network) {
         evaluator?.evaluator.dispose();
-        evaluator = { network: scheme.evaluated, evaluator: new Evaluator(device, scheme.evaluated, config.evalBatch) };
+        evaluator = { network, evaluator: new Evaluator(device, network, config.evalBatch) };
       }
       const confusion = await evaluator.evaluator.confusion(dataset.ids(split), (id) => cache.get(id, true));
       return { step, split, ...scores(confusion, dataset.numClasses), confusion };
@@ -138,7 +138,6 @@ export async function runSession(o: SessionOptions): Promise<SessionResult> {
     const seconds = (): number => before + (performance.now() - began) / 1000;
     let saved = performance.now();
     let reached: Position = resume?.position ?? { stage: 0, step: 0 };
-    let bestStage = resume ? resume.position.stage : 0;
 
     const result = await train(device, scheme, {
       seed: config.seed,
@@ -146,7 +145,7 @@ export async function runSession(o: SessionOptions): Promise<SessionResult> {
       open: openStreams({ dataset, cache, scheme, seed: config.seed, size: sourceSize, judge: o.judge ?? false }),
       lr: learningRate(config),
       services: {
-        predictUnlabelled: async (network, options, visit) => {
+        async predictUnlabelled(network, options, visit) {
           const labeller = new Labeller(device, network);
           try {
             await labeller.run(dataset.ids('unlabelled'), (id) => cache.get(id, false), options, visit);
@@ -154,7 +153,11 @@ export async function runSession(o: SessionOptions): Promise<SessionResult> {
             labeller.dispose();
           }
         },
-        best: () => best?.state ?? null,
+        async loadBest(network, stage) {
+          const kept = bests.get(stage);
+          if (kept) network.loadStateDict(kept.state);
+          return kept !== undefined;
+        },
       },
       evalEvery: config.evalEvery,
       readEvery: o.readEvery,
@@ -166,13 +169,11 @@ export async function runSession(o: SessionOptions): Promise<SessionResult> {
         alarms.onSteps(points);
         hooks.onSteps?.(points, progress);
       },
-      evaluate: async (step, stage) => {
+      async evaluate(step, network, stage) {
         if (dataset.ids('val').length === 0) return [];
-        // Another stage trains another network: what was best before does not count against it.
-        if (stage !== bestStage) best = null;
-        bestStage = stage;
-        const point = await evaluate('val', step);
-        if (!best || point.miou > best.miou) best = { step, miou: point.miou, state: await scheme.evaluated.stateDict() };
+        for (const known of bests.keys()) if (known !== stage && !scheme.stages[known].keepBest) bests.delete(known);
+        const point = await evaluate('val', network, step);
+        if (point.miou > (bests.get(stage)?.miou ?? -1)) bests.set(stage, { step, miou: point.miou, state: await network.stateDict() });
         return [point];
       },
       async onEval(points, progress) {
@@ -193,12 +194,13 @@ export async function runSession(o: SessionOptions): Promise<SessionResult> {
 
     async function capture(): Promise<Checkpoint> {
       return {
-        config, position: reached, classNames: dataset.classNames, steps, evals, seconds: seconds(), best,
+        config, position: reached, classNames: dataset.classNames, steps, evals, seconds: seconds(), bests,
         tensors: await captureTensors(device, scheme), pseudoLabels: new Map(scheme.pseudoLabels ?? []), hostState: scheme.hostState?.save() ?? null,
       };
     }
 
     const last = await scheme.evaluated.stateDict();
+    const best = bests.get(scheme.stages.length - 1) ?? null;
     const record: RunRecord = {
       scheme: config.scheme, seed: config.seed, config: { ...config }, adapter: device.info.description, classNames: dataset.classNames, palette: paletteRows(dataset),
       steps, evals, last: [], best: [], secondsPerStep: result.secondsPerStep, imagesPerSecond: result.imagesPerSecond, peakGpuBytes: device.pool.stats.peak, seconds: seconds(), pictures: [], warnings: alarms.messages,
@@ -206,10 +208,15 @@ export async function runSession(o: SessionOptions): Promise<SessionResult> {
     if (!result.interrupted) {
       const total = steps.at(-1)?.step ?? 0;
       const splits = (['val', 'test'] as const).filter((s) => dataset.ids(s).length > 0);
-      for (const split of splits) record.last.push(evals.findLast((e) => e.split === split && e.step === total) ?? (await evaluate(split, total)));
+      const measure = async (step: number): Promise<EvalPoint[]> => {
+        const points: EvalPoint[] = [];
+        for (const split of splits) points.push(evals.findLast((e) => e.split === split && e.step === step) ?? (await evaluate(split, scheme.evaluated, step)));
+        return points;
+      };
+      record.last = await measure(total);
       if (best && best.step !== total) {
         scheme.evaluated.loadStateDict(best.state);
-        for (const split of splits) record.best.push(evals.findLast((e) => e.split === split && e.step === best!.step) ?? (await evaluate(split, best.step)));
+        record.best = await measure(best.step);
         scheme.evaluated.loadStateDict(last);
       } else record.best = record.last;
     }

@@ -7,7 +7,8 @@ import { concat, pseudoLabelStats } from '../../runtime/ops/index.ts';
 import type { Tensor, TensorData } from '../../runtime/tensor.ts';
 import type { SourceBatch } from '../data/types.ts';
 import type { EvalPoint, StepPoint } from '../report/types.ts';
-import type { Scheme, StageServices } from '../schemes/scheme.ts';
+import type { Network } from '../nn/module.ts';
+import type { Scheme, StageServices, StepOutputs } from '../schemes/scheme.ts';
 import { StepContext, type Moment, type StreamSpec } from '../schemes/step.ts';
 
 /** Batches by step: the same step always gives the same batch. */
@@ -24,8 +25,8 @@ export interface TrainerOptions {
   /** Learning rate from the moment within a stage. */
   lr(at: Moment): number;
   services: StageServices;
-  /** Evaluates the scheme's network. */
-  evaluate(step: number, stage: number): Promise<EvalPoint[]>;
+  /** Evaluates the network of a stage. */
+  evaluate(step: number, network: Network, stage: number): Promise<EvalPoint[]>;
   /** Steps between evaluations (the last step is always evaluated). */
   evalEvery: number;
   /** Steps between read-backs of the losses (default 10). */
@@ -71,12 +72,14 @@ interface Recorded {
   context: StepContext;
   names: string[];
   counts: Tensor | undefined;
+  feedback: StepOutputs['feedback'];
 }
 
 function record(device: Device, scheme: Scheme, stage: number, options: TrainerOptions): Recorded {
   let context!: StepContext;
   let names: string[] = [];
   let counts: Tensor | undefined;
+  let feedback: StepOutputs['feedback'];
   const recorded = new Plan<Record<string, Tensor>>(
     device,
     {},
@@ -84,13 +87,17 @@ function record(device: Device, scheme: Scheme, stage: number, options: TrainerO
       context = new StepContext(device, declare, { seed: options.seed + 1000003 * stage, sourceSize: options.sourceSize, lr: options.lr });
       const out = scheme.stages[stage].record(context);
       counts = out.counts;
+      feedback = out.feedback;
       const terms = Object.entries(out.terms ?? {});
       names = ['loss', ...terms.map(([name]) => name)];
-      return { log: concat([out.loss.view([1]), ...terms.map(([, t]) => t.view([1]))], 0) };
+      const log = concat([out.loss.view([1]), ...terms.map(([, t]) => t.view([1]))], 0);
+      const outputs: Record<string, Tensor> = { log };
+      if (feedback) outputs.feedback = feedback.values;
+      return outputs;
     },
     { budget: options.budget },
   );
-  return { plan: recorded, context, names, counts };
+  return { plan: recorded, context, names, counts, feedback };
 }
 
 /** Runs the scheme from `start` to its end, or until the signal. */
@@ -100,20 +107,22 @@ export async function train(device: Device, scheme: Scheme, options: TrainerOpti
   let done = scheme.stages.slice(0, start.stage).reduce((n, s) => n + s.steps, 0) + start.step;
   let seconds = 0, timedSteps = 0, images = 0;
   for (let stage = start.stage; stage < scheme.stages.length && !result.interrupted; stage++) {
-    const { name, steps, prepare } = scheme.stages[stage];
+    const { name, steps } = scheme.stages[stage];
     const first = stage === start.stage ? start.step : 0;
     if (first === 0) {
-      await prepare?.call(scheme.stages[stage], options.services);
+      await scheme.stages[stage].prepare?.(options.services);
       await options.checkpoint?.({ stage, step: 0 }, false);
     }
     if (steps === 0) continue;
-    const { plan, context, names, counts } = record(device, scheme, stage, options);
+    const recorded = record(device, scheme, stage, options);
+    const { plan, context } = recorded;
     options.onMemory?.(name, plan.memory.bytes);
-    const loop = new StageLoop(device, plan, context, names, counts, options, { stage, steps });
+    const loop = new StageLoop(device, recorded, options, { stage, steps });
     try {
       for (let step = first; step < steps; step++) {
         const began = performance.now();
         await loop.step(step);
+        scheme.stages[stage].afterStep?.(step);
         done++;
         const last = step === steps - 1;
         const stopping = options.signal?.aborted === true;
@@ -127,7 +136,7 @@ export async function train(device: Device, scheme: Scheme, options: TrainerOpti
         timedSteps++;
         images += context.streams.reduce((n, s) => n + s.n, 0);
         if (evaluating && !stopping) {
-          const evals = await options.evaluate(done, stage);
+          const evals = await options.evaluate(done, scheme.stages[stage].evaluated ?? scheme.evaluated, stage);
           result.evals.push(...evals);
           await options.onEval?.(evals, { stage, step: step + 1, done, total, stageName: name, rate: loop.rate });
         }
@@ -162,15 +171,17 @@ class StageLoop {
   private readonly context: StepContext;
   private readonly names: readonly string[];
   private readonly counts: Tensor | undefined;
+  private readonly feedback: StepOutputs['feedback'];
   private readonly options: TrainerOptions;
   private readonly stage: { stage: number; steps: number };
 
-  constructor(device: Device, plan: Plan<Record<string, Tensor>>, context: StepContext, names: readonly string[], counts: Tensor | undefined, options: TrainerOptions, stage: { stage: number; steps: number }) {
+  constructor(device: Device, { plan, context, names, counts, feedback }: Recorded, options: TrainerOptions, stage: { stage: number; steps: number }) {
     this.device = device;
     this.plan = plan;
     this.context = context;
     this.names = names;
     this.counts = counts;
+    this.feedback = feedback;
     this.options = options;
     this.stage = stage;
     this.capacity = options.readEvery ?? 10;
@@ -198,16 +209,18 @@ class StageLoop {
     this.next = step + 1 < this.stage.steps ? { step: step + 1, batches: this.load(step + 1) } : null;
     const at: Moment = { step, progress: step / this.stage.steps };
     const inputs: Record<string, TensorData> = {};
-    const sizes = new Map<string, Int32Array>();
+    const byStream = new Map<string, SourceBatch>();
     this.sources.forEach(({ spec }, i) => {
       inputs[`${spec.name}.texels`] = batches[i].texels;
       inputs[`${spec.name}.sizes`] = batches[i].sizes;
-      sizes.set(spec.name, batches[i].sizes);
+      byStream.set(spec.name, batches[i]);
     });
-    for (const [name, draw] of this.context.draws) inputs[name] = draw(at, sizes);
+    for (const [name, draw] of this.context.draws) inputs[name] = draw(at, byStream);
     this.plan.run(inputs);
     this.device.copyInto(this.plan.outputs.log, this.ring, this.pendingSteps.length * this.names.length);
     this.pendingSteps.push({ step, lr: this.options.lr(at) });
+    // At once, so that the host's state is that of the step wherever a checkpoint may follow.
+    if (this.feedback) this.feedback.apply((await this.plan.outputs.feedback.read()) as Float32Array, at);
   }
 
   /** The points of the steps since the last read. @param done steps over all stages, the last one included */
