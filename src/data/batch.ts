@@ -1,23 +1,26 @@
 // Batches: samples packed as the GPU takes them, and loaders that give the same batch for the same step.
 
+import { DataError } from '../../runtime/errors.ts';
 import { Rng } from '../../runtime/random.ts';
+import { texelsOf } from './texels.ts';
 import type { Dataset, Sample, SourceBatch } from './types.ts';
 
-/** Packs samples into one texel a pixel, padded right and below to `size` (default: the largest height and width). */
+/**
+ * Packs samples into one texel a pixel, padded right and below to `size` (default: the largest height and width).
+ * @throws DataError when an image is larger than `size`
+ */
 export function pack(samples: readonly Sample[], size?: readonly [number, number]): SourceBatch {
   const height = size?.[0] ?? Math.max(...samples.map((s) => s.height)), width = size?.[1] ?? Math.max(...samples.map((s) => s.width));
   const n = samples.length;
   const texels = new Uint32Array(n * height * width).fill(0xff000000);
   const sizes = new Int32Array(2 * n);
   samples.forEach((s, k) => {
-    sizes.set([s.height, s.width], 2 * k);
-    for (let y = 0; y < s.height; y++) {
-      const to = (k * height + y) * width, from = y * s.width;
-      for (let x = 0; x < s.width; x++) {
-        const p = 3 * (from + x);
-        texels[to + x] = (s.rgb[p] | (s.rgb[p + 1] << 8) | (s.rgb[p + 2] << 16) | ((s.labels ? s.labels[from + x] : 255) << 24)) >>> 0;
-      }
+    if (s.height > height || s.width > width) {
+      throw new DataError(`the image "${s.id}" is ${s.width}x${s.height}, larger than the ${width}x${height} of its batch`, 'pad batches to the largest image (Dataset.maxSize), or resize as images are read (--size)');
     }
+    sizes.set([s.height, s.width], 2 * k);
+    const source = texelsOf(s);
+    for (let y = 0; y < s.height; y++) texels.set(source.subarray(y * s.width, (y + 1) * s.width), (k * height + y) * width);
   });
   return { n, height, width, texels, sizes, ids: samples.map((s) => s.id) };
 }
@@ -46,7 +49,7 @@ export class SampleCache {
     this.held.set(key, entry);
     void entry.sample.then(
       (s) => {
-        entry.bytes = s.rgb.length + (s.labels?.length ?? 0);
+        entry.bytes = 4 * s.width * s.height;
         this.bytes += entry.bytes;
         for (const [k, e] of this.held) {
           if (this.bytes <= this.budget) break;

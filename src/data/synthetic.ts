@@ -1,6 +1,7 @@
 // The built-in data set: scenes of textured, overlapping, partly occluded objects under varying light. Made from a seed, of any size.
 // Colours overlap between the classes and every outline is irregular, so that a class is known by its texture, its shading and its context.
 
+import { DataError, UsageError } from '../../runtime/errors.ts';
 import { Rng } from '../../runtime/random.ts';
 import type { Dataset, Sample } from './types.ts';
 
@@ -15,6 +16,8 @@ export interface SyntheticOptions {
   labelled?: number;
   val?: number;
   test?: number;
+  /** Which images of the pool have labels: the first ones for 0 (the default), else drawn by this seed; more of them include fewer. */
+  splitSeed?: number;
 }
 
 const STREAMS = { train: 11, val: 12, test: 13 } as const;
@@ -141,24 +144,40 @@ export function drawScene(seed: number, stream: number, index: number, width: nu
   return { rgb, labels };
 }
 
+const settle = ({ seed = 0, width = 128, height = 96, train = 240, labelled = 24, val = 48, test = 96, splitSeed = 0 }: SyntheticOptions) => ({ seed, width, height, train, labelled, val, test, splitSeed });
+
+/** What the scene of an id is drawn from. @throws DataError for an id that is not of this set */
+export function sceneOf(id: string, options: SyntheticOptions = {}): { seed: number; stream: number; index: number; width: number; height: number } {
+  const o = settle(options);
+  const [split, index] = id.split('-') as [keyof typeof STREAMS, string];
+  if (!(split in STREAMS) || !(Number(index) < o[split])) throw new DataError(`there is no image "${id}" in the built-in set`);
+  return { seed: o.seed, stream: STREAMS[split], index: Number(index), width: o.width, height: o.height };
+}
+
 /**
  * The built-in data set: ground and five kinds of things. An id is the name of its split and an index.
+ * @throws UsageError for more labelled images than there are
  * @example const data = createSynthetic({ seed: 0, width: 128, height: 96, train: 400, labelled: 40 });
  */
 export function createSynthetic(options: SyntheticOptions = {}): Dataset {
-  const { seed = 0, width = 128, height = 96, train = 240, labelled = 24, val = 48, test = 96 } = options;
+  const { width, height, train, labelled, val, test, splitSeed } = settle(options);
+  if (labelled > train) throw new UsageError(`${labelled} labelled of ${train} training images`, 'label at most as many as there are');
   const names = (split: string, n: number): string[] => Array.from({ length: n }, (_, i) => `${split}-${i}`);
   const pool = names('train', train);
-  const lists: Record<string, string[]> = { train: pool, labelled: pool.slice(0, labelled), unlabelled: pool.slice(labelled), val: names('val', val), test: names('test', test) };
+  const order = splitSeed === 0 ? pool : new Rng(splitSeed, 14).shuffle(pool);
+  const lists: Record<string, string[]> = { train: pool, labelled: order.slice(0, labelled), unlabelled: order.slice(labelled), val: names('val', val), test: names('test', test) };
   const palette = new Uint8Array(768);
   palette.set([110, 110, 110, 230, 85, 65, 60, 140, 220, 240, 190, 60, 90, 180, 100, 170, 100, 200]);
   return {
     name: 'synthetic', numClasses: SYNTHETIC_CLASSES.length, classNames: [...SYNTHETIC_CLASSES], palette,
-    ids: (split) => lists[split],
+    ids: (split) => [...lists[split]],
     async load(id, { labels }): Promise<Sample> {
-      const [split, index] = id.split('-');
-      const scene = drawScene(seed, STREAMS[split as keyof typeof STREAMS], Number(index), width, height);
+      const { seed, stream, index } = sceneOf(id, options);
+      const scene = drawScene(seed, stream, index, width, height);
       return { id, width, height, rgb: scene.rgb, labels: labels ? scene.labels : null };
+    },
+    async maxSize() {
+      return [height, width];
     },
     async close() {},
   };
