@@ -125,7 +125,7 @@ fn weigh(method: i32, signed_t: f32) -> f32 {
   }
 }
 
-/// The image's box, enlarged to the whole image.
+/// The image's box, enlarged to the whole image: along the lines, rounded to 8 bits, then along the columns.
 fn enlarged(first: u32, i: i32, j: i32, row: u32) -> vec3<i32> {
   let method = table[row + 3u];
   let corner = vec2<i32>(table[row + 10u], table[row + 11u]);
@@ -136,12 +136,16 @@ fn enlarged(first: u32, i: i32, j: i32, row: u32) -> vec3<i32> {
   var sum = vec3<f32>(0.0);
   var total = 0.0;
   for (var a = low.x; a < high.x; a++) {
-    let weight = weigh(method, f32(a) + 0.5 - centre.x);
+    var line = vec3<f32>(0.0);
+    var along = 0.0;
     for (var b = low.y; b < high.y; b++) {
-      let both = weight * weigh(method, f32(b) + 0.5 - centre.y);
-      sum += both * vec3<f32>(channels(x[first + u32(corner.x + a) * params.width + u32(corner.y + b)]));
-      total += both;
+      let weight = weigh(method, f32(b) + 0.5 - centre.y);
+      line += weight * vec3<f32>(channels(x[first + u32(corner.x + a) * params.width + u32(corner.y + b)]));
+      along += weight;
     }
+    let weight = weigh(method, f32(a) + 0.5 - centre.x);
+    sum += weight * clamp(floor(line / along + 0.5), vec3<f32>(0.0), vec3<f32>(255.0));
+    total += weight;
   }
   return vec3<i32>(floor(sum / total + 0.5));
 }

@@ -146,8 +146,8 @@ export function rotation(degrees: number, height: number, width: number): number
   return m;
 }
 
-/** Image.crop(box).resize(size) with one of Pillow's filters; weights in double precision, one pass, not rounded. */
-export function resampled(p: Picture, [y0, x0, y1, x1]: readonly number[], method: string): Float64Array {
+/** Image.crop(box).resize(size) with one of Pillow's filters; along the lines, rounded to 8 bits, then along the columns. */
+export function resampled(p: Picture, [y0, x0, y1, x1]: readonly number[], method: string): Uint8Array {
   const sinc = (t: number): number => (t === 0 ? 1 : Math.sin(Math.PI * t) / (Math.PI * t));
   const filters: Record<string, [number, (t: number) => number]> = {
     lanczos: [3, (t) => (Math.abs(t) < 3 ? sinc(t) * sinc(t / 3) : 0)],
@@ -167,12 +167,14 @@ export function resampled(p: Picture, [y0, x0, y1, x1]: readonly number[], metho
     const total = raw.reduce((s, [, w]) => s + w, 0);
     return raw.map(([k, w]) => [k, w / total]);
   };
-  const out = new Float64Array(p.rgb.length);
-  for (let i = 0; i < p.height; i++) {
-    for (let j = 0; j < p.width; j++) {
-      for (const [a, v] of along(i, y1 - y0, p.height)) for (const [b, w] of along(j, x1 - x0, p.width)) {
-        for (let c = 0; c < 3; c++) out[(i * p.width + j) * 3 + c] += v * w * p.rgb[((y0 + a) * p.width + x0 + b) * 3 + c];
-      }
+  const round = (v: number): number => Math.min(255, Math.max(0, Math.floor(v + 0.5)));
+  const out = new Uint8Array(p.rgb.length);
+  for (let j = 0; j < p.width; j++) {
+    const weights = along(j, x1 - x0, p.width);
+    const column = Array.from({ length: y1 - y0 }, (_, a) => [0, 1, 2].map((c) => round(weights.reduce((s, [b, w]) => s + w * p.rgb[((y0 + a) * p.width + x0 + b) * 3 + c], 0))));
+    for (let i = 0; i < p.height; i++) {
+      const mixed = along(i, y1 - y0, p.height);
+      for (let c = 0; c < 3; c++) out[(i * p.width + j) * 3 + c] = round(mixed.reduce((s, [a, w]) => s + w * column[a][c], 0));
     }
   }
   return out;
