@@ -1,6 +1,7 @@
 // A device: memory, kernels, and the queue. Dispatches run at once (eager) or go into the plan that is being recorded.
 
 import { DeviceError, DeviceLostError, FewmaskError, ShapeError } from '../errors.ts';
+import { halfToFloat } from '../half.ts';
 import { fillParams, KernelCache, type Constants, type Kernel, type ParamValue } from '../kernel/kernel.ts';
 import { BYTES, sizeOf, Storage, Tensor, type DType, type Shape, type TensorData } from '../tensor.ts';
 import { BufferPool, mib } from './pool.ts';
@@ -342,15 +343,6 @@ function typed(dtype: DType, bytes: ArrayBuffer): Float32Array | Int32Array | Ui
   if (dtype === 'i32') return new Int32Array(bytes);
   if (dtype === 'u32') return new Uint32Array(bytes);
   return halfToFloat(new Uint16Array(bytes));
-}
-
-function halfToFloat(half: Uint16Array): Float32Array {
-  return Float32Array.from(half, (h) => {
-    const sign = h & 0x8000 ? -1 : 1, exponent = (h >> 10) & 31, fraction = h & 1023;
-    if (exponent === 0) return sign * fraction * 2 ** -24;
-    if (exponent === 31) return fraction ? NaN : sign * Infinity;
-    return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
-  });
 }
 
 /** Collects the tensors in a value: itself, or inside arrays, maps and plain objects. */

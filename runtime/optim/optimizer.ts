@@ -2,6 +2,7 @@
 
 import { ShapeError, UsageError } from '../errors.ts';
 import type { Tensor } from '../tensor.ts';
+import { clipCoefficient } from './clip.ts';
 import { HYPER_SIZE } from './hyper.ts';
 
 /** Settings for some of the parameters; the first group that matches counts. */
@@ -17,6 +18,8 @@ export interface OptimizerOptions {
   /** Default 0. */
   weightDecay?: number;
   groups?: readonly ParamGroup[];
+  /** Clip all gradients of a step together to this norm (default: no clipping). */
+  maxNorm?: number;
 }
 
 /** The group without weight decay for biases and the parameters of normalisation: all that have at most one dimension. */
@@ -37,12 +40,14 @@ export interface Slot {
 /** Base of the optimisers: changes parameters in place. Not differentiable. */
 export abstract class Optimizer {
   protected readonly slots: Slot[] = [];
+  private readonly maxNorm: number | undefined;
 
   /**
    * @param params the parameters by name, f32
    * @param states names of the state tensors of each parameter, zero at first
    */
   constructor(params: ReadonlyMap<string, Tensor>, options: OptimizerOptions, states: readonly string[]) {
+    this.maxNorm = options.maxNorm;
     for (const [name, param] of params) {
       if (param.dtype !== 'f32') throw new ShapeError('optimizer', `parameter ${name} is ${param.dtype}`, 'parameters are f32');
       const group = options.groups?.find((g) => g.match(name, param));
@@ -62,11 +67,12 @@ export abstract class Optimizer {
   /**
    * Updates the parameters in place. A parameter without a gradient in the map stays as it is.
    * @param hyper see {@link hyperValues}
-   * @param clip a scalar factor for all gradients, from `clipCoefficient`
+   * @param clip a scalar factor for all gradients, from `clipCoefficient` (default: what `maxNorm` asks for)
    */
   step(grads: Gradients, hyper: Tensor, clip?: Tensor): void {
     if (hyper.size !== HYPER_SIZE || hyper.dtype !== 'f32') throw new ShapeError('optimizer', `the hyper-parameters are [${hyper.shape}] ${hyper.dtype}`, `give f32 [${HYPER_SIZE}], see hyperValues`);
     if (Array.isArray(grads) && grads.length !== this.slots.length) throw new ShapeError('optimizer', `${grads.length} gradients for ${this.slots.length} parameters`);
+    if (!clip && this.maxNorm !== undefined) clip = clipCoefficient(grads, this.maxNorm, hyper).coefficient;
     this.slots.forEach((slot, i) => {
       const dw = Array.isArray(grads) ? (grads[i] as Tensor) : (grads as ReadonlyMap<string, Tensor>).get(slot.name);
       if (!dw || slot.lrScale === 0) return;

@@ -32,7 +32,7 @@ const take = (t: Tensor, first: number, n: number): Tensor => slice(t, [first, .
  */
 export function cps(c: SchemeContext, options: CpsOptions = {}): Scheme {
   const nets = [c.network(0), c.network(1)] as const;
-  const optimizers = nets.map((net) => c.optimizer(net.params));
+  const optimizers = nets.map((net) => c.optimizer(net.params, (name) => net.isHead(name)));
   const named = <T>(items: readonly T[]): Map<string, T> => new Map(items.map((item, i) => [`net${i + 1}`, item]));
   return {
     name: 'cps',

@@ -42,7 +42,7 @@ const take = (t: Tensor, first: number, n: number): Tensor => slice(t, [first, .
 /** L = CE-valid(labelled) + weight * CE of the strong views against the accepted pseudo-labels of the weak ones. */
 export function fixmatch(c: SchemeContext, options: FixMatchOptions = {}): Scheme {
   const net = c.network(0);
-  const optimizer = c.optimizer(net.params);
+  const optimizer = c.optimizer(net.params, (name) => net.isHead(name));
   const average = options.ema ? c.network(0) : null;
   const ema = average ? new Ema(average, net, { buffers: 'copy' }) : null;
   const counts = pseudoLabelCounts(c.device, c.numClasses);

@@ -91,5 +91,6 @@ export interface SchemeContext {
   readonly seed: number;
   /** A new network; the same `draw` gives the same initial weights in every scheme of a comparison. */
   network(draw: number): Network;
-  optimizer(params: ReadonlyMap<string, Tensor>): Optimizer;
+  /** @param isHead says which parameters take the learning rate of heads */
+  optimizer(params: ReadonlyMap<string, Tensor>, isHead: (name: string) => boolean): Optimizer;
 }

@@ -13,7 +13,7 @@ export type SupervisedOptions = ViewOptions;
 /** L = CE-valid of the labelled batch. Batch norm: train, statistics move. */
 export function supervised(c: SchemeContext, options: SupervisedOptions = {}): Scheme {
   const net = c.network(0);
-  const optimizer = c.optimizer(net.params);
+  const optimizer = c.optimizer(net.params, (name) => net.isHead(name));
   return {
     name: 'supervised',
     networks: new Map([['net', net]]),

@@ -1,4 +1,4 @@
-// Whole images through a network in evaluation mode: predictions and confusion counts.
+// Whole images through a network in evaluation mode, added up in one confusion matrix.
 
 import { Plan } from '../../runtime/autograd/plan.ts';
 import type { Device } from '../../runtime/device/device.ts';
@@ -7,75 +7,101 @@ import type { Tensor } from '../../runtime/tensor.ts';
 import { normalise } from '../augment/gpu/normalise.ts';
 import { view } from '../augment/gpu/view.ts';
 import { identityViews } from '../augment/weak.ts';
-import type { SourceBatch } from '../data/types.ts';
+import { pack } from '../data/batch.ts';
+import type { Sample } from '../data/types.ts';
 import { EVAL, type Network } from '../nn/module.ts';
 
-export interface Prediction {
-  /** i32 [n, h, w]. */
-  label: Int32Array;
-  /** f32 [n, h, w]: the largest class probability. */
-  confidence: Float32Array;
-}
+/** Recorded shapes that are kept: images of many sizes would otherwise fill the memory with plans. */
+const MOST_PLANS = 6;
+/** Images that wait for others of their size. */
+const MOST_WAITING = 48;
 
-/** Predicts batches of one shape. Batch norm: eval. Recorded once for each network and shape. */
+/** Counts a network's predictions against the truth. Batch norm: eval. Every image is seen at its own size, without padding. */
 export class Evaluator {
   private readonly device: Device;
-  private readonly plans = new Map<string, { plan: Plan<Record<string, Tensor>>; counts: Tensor }>();
+  private readonly network: Network;
+  private readonly batch: number;
+  private readonly counts: Tensor;
+  /** By shape, the least recently used first. */
+  private readonly plans = new Map<string, Plan<Record<string, Tensor>>>();
 
-  constructor(device: Device) {
+  /** @param batch images of one size that go through the network together */
+  constructor(device: Device, network: Network, batch: number) {
     this.device = device;
+    this.network = network;
+    this.batch = batch;
+    this.counts = device.keep(confusionCounts(device, network.numClasses));
   }
 
-  private get(network: Network, n: number, height: number, width: number): { plan: Plan<Record<string, Tensor>>; counts: Tensor } {
+  private plan(n: number, height: number, width: number): Plan<Record<string, Tensor>> {
     const key = `${n}x${height}x${width}`;
-    const known = this.plans.get(key);
-    if (known) return known;
-    const counts = this.device.keep(confusionCounts(this.device, network.numClasses));
-    const plan = new Plan<Record<string, Tensor>>(
-      this.device,
-      { texels: { shape: [n, height, width], dtype: 'u32' }, sizes: { shape: [n, 2], dtype: 'i32' }, table: { shape: [n, 8] } },
-      ({ texels, sizes, table }) => {
-        const whole = view(texels, sizes, table, [height, width]);
-        const { label, confidence } = pseudoLabel(network.forward(normalise(whole.image), EVAL));
-        addConfusion(counts, whole.labels, label);
-        return { label, confidence };
-      },
-    );
-    const made = { plan, counts };
-    this.plans.set(key, made);
-    return made;
-  }
-
-  /** Adds a batch to the confusion counts of its shape. Does not wait. */
-  add(network: Network, batch: SourceBatch): void {
-    this.get(network, batch.n, batch.height, batch.width).plan.run({ texels: batch.texels, sizes: batch.sizes, table: identityViews(batch.n) });
-  }
-
-  /** The summed confusion counts (rows: truth) of all batches since the last call. */
-  async confusion(classes: number): Promise<Uint32Array> {
-    const total = new Uint32Array(classes * classes);
-    for (const { counts } of this.plans.values()) {
-      const part = await counts.read();
-      part.forEach((v, i) => (total[i] += v));
-      this.device.clear(counts);
+    let plan = this.plans.get(key);
+    if (plan) this.plans.delete(key);
+    else {
+      const [oldest] = this.plans.keys();
+      if (this.plans.size === MOST_PLANS) {
+        this.plans.get(oldest)!.dispose();
+        this.plans.delete(oldest);
+      }
+      plan = new Plan<Record<string, Tensor>>(
+        this.device,
+        { texels: { shape: [n, height, width], dtype: 'u32' }, sizes: { shape: [n, 2], dtype: 'i32' }, table: { shape: [n, 8] } },
+        ({ texels, sizes, table }) => {
+          const whole = view(texels, sizes, table, [height, width]);
+          const { label } = pseudoLabel(this.network.forward(normalise(whole.image), EVAL));
+          addConfusion(this.counts, whole.labels, label);
+          return { label };
+        },
+      );
     }
-    return total;
+    this.plans.set(key, plan);
+    return plan;
   }
 
-  /** Labels and confidence of a batch. */
-  async predict(network: Network, batch: SourceBatch): Promise<Prediction> {
-    const { plan, counts } = this.get(network, batch.n, batch.height, batch.width);
-    const { label, confidence } = plan.run({ texels: batch.texels, sizes: batch.sizes, table: identityViews(batch.n) });
-    const [l, c] = await this.device.read([label, confidence]);
-    this.device.clear(counts);
-    return { label: l as Int32Array, confidence: c as Float32Array };
+  private add(samples: readonly Sample[]): void {
+    const { n, height, width, texels, sizes } = pack(samples);
+    this.plan(n, height, width).run({ texels, sizes, table: identityViews(n) });
+  }
+
+  /**
+   * The confusion matrix of the given images, [classes * classes], rows are the truth.
+   * @param load gives an image with its labels
+   */
+  async confusion(ids: readonly string[], load: (id: string) => Promise<Sample>): Promise<number[]> {
+    this.device.clear(this.counts);
+    const waiting = new Map<string, Sample[]>();
+    let total = 0;
+    const send = (key: string): void => {
+      const samples = waiting.get(key)!;
+      waiting.delete(key);
+      total -= samples.length;
+      this.add(samples);
+    };
+    // The next images are decoded while the GPU works on these.
+    const ahead = 2 * this.batch;
+    const loading: Promise<Sample>[] = [];
+    for (let i = 0; i < ids.length; i++) {
+      for (let j = loading.length; j < Math.min(ids.length, i + ahead); j++) {
+        loading.push(load(ids[j]));
+        loading[j].catch(() => undefined); // reported where it is awaited
+      }
+      const sample = await loading[i];
+      delete loading[i];
+      const key = `${sample.height}x${sample.width}`;
+      const bucket = waiting.get(key);
+      if (bucket) bucket.push(sample);
+      else waiting.set(key, [sample]);
+      total++;
+      if (waiting.get(key)!.length === this.batch) send(key);
+      else if (total > MOST_WAITING) send([...waiting].sort(([, a], [, b]) => b.length - a.length)[0][0]);
+    }
+    for (const key of [...waiting.keys()]) send(key);
+    return [...(await this.counts.read())];
   }
 
   dispose(): void {
-    for (const { plan, counts } of this.plans.values()) {
-      plan.dispose();
-      counts.dispose();
-    }
+    for (const plan of this.plans.values()) plan.dispose();
     this.plans.clear();
+    this.counts.dispose();
   }
 }

@@ -1,0 +1,108 @@
+// The safetensors format: eight bytes of header length, a JSON header, then the tensors' bytes. Everything is checked before anything is used.
+
+import { CheckpointError } from '../errors.ts';
+import { halfToFloat } from '../half.ts';
+import { sizeOf, type Shape } from '../tensor.ts';
+
+/** A tensor in a file. */
+export interface FileTensor {
+  shape: Shape;
+  data: Float32Array | Int32Array | Uint32Array | Uint8Array;
+}
+
+export interface SafetensorsFile {
+  tensors: Map<string, FileTensor>;
+  /** The strings under `__metadata__`. */
+  metadata: Record<string, string>;
+}
+
+const MOST_HEADER = 100 << 20;
+const TYPES = { F32: Float32Array, I32: Int32Array, U32: Uint32Array, U8: Uint8Array } as const;
+type FileType = keyof typeof TYPES;
+
+const typeOf = (data: FileTensor['data']): FileType => (Object.keys(TYPES) as FileType[]).find((k) => data instanceof TYPES[k])!;
+
+/** Writes a file. */
+export function encodeSafetensors(tensors: ReadonlyMap<string, FileTensor>, metadata: Record<string, string> = {}): Uint8Array<ArrayBuffer> {
+  const header: Record<string, unknown> = Object.keys(metadata).length ? { __metadata__: metadata } : {};
+  let offset = 0;
+  // Wide elements first: every tensor then lies at a multiple of its element's size without padding.
+  const entries = [...tensors].sort(([, a], [, b]) => b.data.BYTES_PER_ELEMENT - a.data.BYTES_PER_ELEMENT);
+  for (const [name, { shape, data }] of entries) {
+    if (sizeOf(shape) !== data.length) throw new CheckpointError(`${name}: ${data.length} elements do not make [${shape}]`);
+    header[name] = { dtype: typeOf(data), shape, data_offsets: [offset, offset + data.byteLength] };
+    offset += data.byteLength;
+  }
+  const text = new TextEncoder().encode(JSON.stringify(header));
+  const padded = Math.ceil(text.length / 8) * 8;
+  const bytes = new Uint8Array(8 + padded + offset);
+  new DataView(bytes.buffer).setBigUint64(0, BigInt(padded), true);
+  bytes.fill(32, 8, 8 + padded);
+  bytes.set(text, 8);
+  let at = 8 + padded;
+  for (const [, { data }] of entries) {
+    bytes.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), at);
+    at += data.byteLength;
+  }
+  return bytes;
+}
+
+/**
+ * Reads a file of f32, f16, bf16, f64, i32, i64, u32, u8 tensors; the wider and narrower floats become f32, i64 becomes i32.
+ * @param name the file, for errors
+ * @throws CheckpointError when the file is truncated, damaged, or no safetensors file
+ */
+export function decodeSafetensors(bytes: Uint8Array, name = 'the file'): SafetensorsFile {
+  const bad = (what: string): never => {
+    throw new CheckpointError(`${name} ${what}`, 'it is damaged, truncated, or no safetensors file');
+  };
+  if (bytes.length < 8) bad(`has ${bytes.length} bytes`);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const length = Number(view.getBigUint64(0, true));
+  if (!(length <= MOST_HEADER) || 8 + length > bytes.length) bad(`claims a header of ${length} bytes`);
+  let header: Record<string, unknown> = {};
+  try {
+    header = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes.subarray(8, 8 + length)));
+  } catch {
+    bad('has a header that is no JSON');
+  }
+  if (typeof header !== 'object' || header === null || Array.isArray(header)) bad('has a header that is no object');
+  const { __metadata__: meta = {}, ...rest } = header;
+  if (typeof meta !== 'object' || meta === null) bad('has metadata that is no object');
+  const metadata: Record<string, string> = {};
+  for (const [k, v] of Object.entries(meta as object)) metadata[k] = String(v);
+  const tensors = new Map<string, FileTensor>();
+  const spans: [number, number][] = [];
+  const room = bytes.length - 8 - length;
+  for (const [key, value] of Object.entries(rest)) {
+    const { dtype, shape, data_offsets: offsets } = (value ?? {}) as { dtype?: string; shape?: number[]; data_offsets?: number[] };
+    const whole = (v: unknown): boolean => Array.isArray(v) && v.every((n) => Number.isSafeInteger(n) && n >= 0);
+    if (!whole(shape) || !whole(offsets) || offsets!.length !== 2) bad(`describes ${key} in an unknown way`);
+    const [begin, end] = offsets!;
+    const width = { F64: 8, I64: 8, F32: 4, I32: 4, U32: 4, F16: 2, BF16: 2, U8: 1, BOOL: 1 }[dtype ?? ''] ?? bad(`holds ${key} as ${dtype}, which is not supported`);
+    if (begin > end || end > room || end - begin !== sizeOf(shape!) * width) bad(`says that ${key} [${shape}] ${dtype} lies in bytes ${begin} to ${end} of ${room}`);
+    spans.push([begin, end]);
+    const at = bytes.byteOffset + 8 + length + begin;
+    tensors.set(key, { shape: shape!, data: elements(dtype!, bytes.buffer.slice(at, at + end - begin) as ArrayBuffer) });
+  }
+  spans.sort((a, b) => a[0] - b[0] || a[1] - b[1]);
+  let reached = 0;
+  for (const [begin, end] of spans) {
+    if (begin !== reached) bad(begin < reached ? 'has tensors that overlap' : `leaves bytes ${reached} to ${begin} unused`);
+    reached = end;
+  }
+  if (reached !== room) bad(`has ${room} bytes of data, of which ${reached} are described`);
+  return { tensors, metadata };
+}
+
+function elements(dtype: string, buffer: ArrayBuffer): FileTensor['data'] {
+  if (dtype === 'F32') return new Float32Array(buffer);
+  if (dtype === 'I32') return new Int32Array(buffer);
+  if (dtype === 'U32') return new Uint32Array(buffer);
+  if (dtype === 'U8' || dtype === 'BOOL') return new Uint8Array(buffer);
+  if (dtype === 'F64') return Float32Array.from(new Float64Array(buffer));
+  if (dtype === 'I64') return Int32Array.from(new BigInt64Array(buffer), Number);
+  const half = new Uint16Array(buffer);
+  if (dtype === 'BF16') return new Float32Array(Uint32Array.from(half, (h) => h << 16).buffer);
+  return halfToFloat(half);
+}

@@ -1,0 +1,19 @@
+// Wraps a command's function for commander: options joined with the global ones, errors printed as one line, the exit code set.
+
+import type { Command } from 'commander';
+import { Output } from './output.ts';
+import type { GlobalFlags } from './common.ts';
+
+/** @param run takes the command's arguments, its options, and the output; returns the exit code */
+export function action<F extends object, A extends unknown[]>(run: (flags: F & GlobalFlags, out: Output, ...args: A) => Promise<number>) {
+  return async (...given: unknown[]): Promise<void> => {
+    const command = given.at(-1) as Command;
+    const flags = command.optsWithGlobals<F & GlobalFlags>();
+    const out = new Output(flags);
+    try {
+      process.exitCode = await run(flags, out, ...(given.slice(0, -2) as A));
+    } catch (error) {
+      process.exitCode = out.fail(error);
+    }
+  };
+}

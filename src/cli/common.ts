@@ -1,0 +1,66 @@
+// What commands that use a GPU share: the device, a run's folder, Ctrl-C.
+
+import { join } from 'node:path';
+import { statSync } from 'node:fs';
+import { openNode } from '../../runtime/node.ts';
+import type { Device } from '../../runtime/device/device.ts';
+import { mib } from '../../runtime/device/pool.ts';
+import { CheckpointError } from '../../runtime/errors.ts';
+import { createNetwork } from '../nn/create.ts';
+import type { Network } from '../nn/module.ts';
+import type { Output } from './output.ts';
+import { loadModel, type Model } from './store.ts';
+
+export interface GlobalFlags {
+  adapter?: string;
+  json?: boolean;
+  quiet?: boolean;
+  verbose?: boolean;
+}
+
+/** Opens the device and says which it is. */
+export async function openDevice(flags: GlobalFlags & { memory?: number }, out: Output): Promise<Device> {
+  const device = await openNode({ adapter: flags.adapter, verbose: flags.verbose, budget: flags.memory });
+  out.say(`adapter: ${device.info.description} (${device.info.how}), memory budget ${mib(device.pool.budget)}`);
+  return device;
+}
+
+/** A signal for the first Ctrl-C (or SIGTERM), which lets the run end in order; the second ends the process. */
+export function interruptible(out: Output): { signal: AbortSignal; release(): void } {
+  const controller = new AbortController();
+  const onSignal = (): void => {
+    if (controller.signal.aborted) process.exit(130);
+    controller.abort();
+    out.say('stopping after this step and saving; press Ctrl-C again to stop at once');
+  };
+  process.on('SIGINT', onSignal);
+  process.on('SIGTERM', onSignal);
+  return {
+    signal: controller.signal,
+    release() {
+      process.off('SIGINT', onSignal);
+      process.off('SIGTERM', onSignal);
+    },
+  };
+}
+
+/** The file of weights that the user means: a file, or a run's folder (its best weights, else its last). */
+export function modelFile(path: string, weights: 'best' | 'last' = 'best'): string {
+  const stat = statSync(path, { throwIfNoEntry: false });
+  if (!stat) throw new CheckpointError(`there is no ${path}`, 'give the folder of a run, or a .safetensors file that "fewmask train" has written');
+  if (!stat.isDirectory()) return path;
+  for (const name of weights === 'best' ? ['best', 'last'] : ['last']) {
+    const file = join(path, `${name}.safetensors`);
+    if (statSync(file, { throwIfNoEntry: false })) return file;
+  }
+  throw new CheckpointError(`${path} holds no trained network`, 'the run has not ended, or this is no folder of a run; "fewmask train --resume" ends it');
+}
+
+/** A trained network from disk, on the GPU. */
+export async function openModel(device: Device, path: string, weights?: 'best' | 'last'): Promise<{ model: Model; network: Network; file: string }> {
+  const file = modelFile(path, weights);
+  const model = await loadModel(file);
+  const network = createNetwork(device, model.network, model.classNames.length, 0);
+  network.loadStateDict(model.state);
+  return { model, network, file };
+}

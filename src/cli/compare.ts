@@ -1,0 +1,116 @@
+// `fewmask compare`: several schemes and seeds on the same data, steps and initial weights; a table and a report.
+
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Command } from 'commander';
+import { UsageError } from '../../runtime/errors.ts';
+import { openDataset } from '../data/open.node.ts';
+import type { Dataset } from '../data/types.ts';
+import { makePictures } from '../report/gallery.ts';
+import { htmlReport } from '../report/html.ts';
+import { markdownReport, textReport } from '../report/text.ts';
+import type { Comparison, RunRecord } from '../report/types.ts';
+import { SCHEMES } from '../schemes/index.ts';
+import { action } from './action.ts';
+import { interruptible, openDevice, type GlobalFlags } from './common.ts';
+import { addDataOptions, addTrainOptions, dataSpec, numbers, trainConfig, type DataFlags, type TrainFlags } from './options.ts';
+import type { Output } from './output.ts';
+import { runInFolder } from './runner.ts';
+import { makeFolder, writeWhole } from './store.ts';
+
+type Flags = GlobalFlags & DataFlags & TrainFlags & { schemes: string; seeds: number; firstSeed: number; out: string; resume?: boolean; pictures: number; markdown?: boolean; title?: string };
+
+export function compareCommand(program: Command): void {
+  const command = program.command('compare').summary('train several schemes and compare them').description('Trains several schemes with several seeds on the same data, with the same steps and the same initial weights for a seed, and compares them in a table, as JSON, and in one HTML page.');
+  addTrainOptions(addDataOptions(command))
+    .option('--schemes <names>', 'schemes, separated by commas', Object.keys(SCHEMES).join(','))
+    .option('--seeds <n>', 'number of seeds', numbers.whole, 3)
+    .option('--first-seed <n>', 'the first of the seeds', numbers.whole, 0)
+    .option('--out <dir>', 'folder of the runs and the report', 'runs/compare')
+    .option('--resume', 'keep the runs of the folder that are done, go on with the one that was stopped')
+    .option('--pictures <n>', 'images that the report shows', numbers.whole, 4)
+    .option('--title <text>', 'title of the report')
+    .option('--markdown', 'the table in Markdown')
+    .addHelpText('after', `
+Examples:
+  fewmask compare                                    all schemes on the built-in set, three seeds
+  fewmask compare photos/ --labels 1/8 --schemes supervised,fixmatch,cps --steps 4000
+  fewmask compare photos/ --labels 46 --set fixmatch.tau=0.9 --set cps.weight=1.5 --resume`)
+    .action(action(runCompare));
+}
+
+async function runCompare(f: Flags, out: Output, path: string): Promise<number> {
+  const schemes = [...new Set(f.schemes.split(',').map((s) => s.trim()).filter(Boolean))];
+  const unknown = schemes.find((s) => !(s in SCHEMES));
+  if (unknown !== undefined || schemes.length === 0) throw new UsageError(`there is no scheme "${unknown ?? ''}"`, `choose among ${Object.keys(SCHEMES).join(', ')}`);
+  if (f.seeds < 1) throw new UsageError('no seeds', 'give at least one (--seeds)');
+  const configs = schemes.map((scheme) => trainConfig(f, scheme));
+  const spec = dataSpec(path, f);
+  const dataset = await openDataset(spec);
+  const interrupt = interruptible(out);
+  const device = await openDevice({ ...f, memory: f.memory }, out);
+  try {
+    out.say(`data: ${dataset.name}: ${dataset.ids('labelled').length} labelled, ${dataset.ids('unlabelled').length} unlabelled, ${dataset.ids('val').length} val, ${dataset.ids('test').length} test, ${dataset.numClasses} classes`);
+    await makeFolder(f.out);
+    const records: RunRecord[] = [];
+    const total = f.seeds * schemes.length;
+    for (let seed = f.firstSeed; seed < f.firstSeed + f.seeds; seed++) {
+      for (const base of configs) {
+        const config = { ...base, seed };
+        const folder = join(f.out, `${config.scheme}-${seed}`);
+        const title = `[${records.length + 1}/${total}] ${config.scheme} seed ${seed}`;
+        const done = f.resume ? finished(folder, config) : null;
+        if (done) {
+          out.say(`${title}: done before`);
+          records.push(done);
+          continue;
+        }
+        // Each run is measured from an empty pool.
+        device.pool.trim();
+        const { record, interrupted } = await runInFolder({
+          device, dataset, config, folder, out, title, resume: f.resume ?? false, signal: interrupt.signal, saveEveryMinutes: f.saveEvery, judge: f.judge ?? spec.builtin !== undefined,
+          finish: async (result) => void (result.record.pictures = await makePictures(device, dataset, result.scheme, pictureIds(dataset, f.pictures))),
+        });
+        if (interrupted) {
+          out.say('stopped; go on with the same command and --resume');
+          return 130;
+        }
+        records.push(record);
+      }
+    }
+    const comparison: Comparison = { title: f.title ?? `${dataset.name}: ${dataset.ids('labelled').length} of ${dataset.ids('train').length} images labelled`, command: commandLine(), date: new Date().toISOString().slice(0, 10), adapter: device.info.description, dataset: dataset.name, runs: records };
+    await writeWhole(join(f.out, 'comparison.json'), JSON.stringify(comparison));
+    await writeWhole(join(f.out, 'report.html'), htmlReport(comparison));
+    await writeWhole(join(f.out, 'table.md'), markdownReport(comparison));
+    const text = textReport(comparison);
+    await writeWhole(join(f.out, 'table.txt'), text);
+    out.result(f.json ? JSON.stringify(comparison) : f.markdown ? markdownReport(comparison) : text);
+    out.say(`report: ${join(f.out, 'report.html')}`);
+    return 0;
+  } finally {
+    interrupt.release();
+    await dataset.close();
+    device.close();
+  }
+}
+
+/** The record of a run that has ended with these settings. */
+function finished(folder: string, config: object): RunRecord | null {
+  const file = join(folder, 'record.json');
+  if (!existsSync(file)) return null;
+  const record = JSON.parse(readFileSync(file, 'utf8')) as RunRecord;
+  if (JSON.stringify(record.config) !== JSON.stringify(config)) throw new UsageError(`${folder} holds a run with other settings`, 'give another folder (--out), or delete it');
+  return record;
+}
+
+/** Images for the report, spread over the validation set (where the truth may be shown), else over the unlabelled ones. */
+function pictureIds(dataset: Dataset, n: number): string[] {
+  const ids = [dataset.ids('val'), dataset.ids('test'), dataset.ids('unlabelled')].find((l) => l.length > 0) ?? [];
+  return Array.from({ length: Math.min(n, ids.length) }, (_, i) => ids[Math.floor(((i + 0.5) * ids.length) / Math.min(n, ids.length))]);
+}
+
+/** The command as it was typed, for whoever wants to repeat it. */
+function commandLine(): string {
+  const quote = (s: string): string => (/^[\w@%+=:,./-]+$/.test(s) ? s : `'${s.replaceAll("'", "'\\''")}'`);
+  return ['fewmask', ...process.argv.slice(2)].map(quote).join(' ');
+}

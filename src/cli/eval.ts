@@ -1,0 +1,49 @@
+// `fewmask eval`: a trained network against the masks of a split.
+
+import type { Command } from 'commander';
+import { DataError, UsageError } from '../../runtime/errors.ts';
+import { openDataset } from '../data/open.node.ts';
+import { scores } from '../metrics/miou.ts';
+import type { EvalPoint } from '../report/types.ts';
+import { Evaluator } from '../train/evaluate.ts';
+import { action } from './action.ts';
+import { openDevice, openModel, type GlobalFlags } from './common.ts';
+import { addDataOptions, dataSpec, numbers, parseBytes, type DataFlags } from './options.ts';
+import type { Output } from './output.ts';
+import { evalLines } from './scores.ts';
+
+type Flags = GlobalFlags & DataFlags & { model: string; weights?: 'best' | 'last'; split: string; batch: number; memory?: number };
+const SPLITS = ['val', 'test', 'labelled', 'train'] as const;
+
+export function evalCommand(program: Command): void {
+  addDataOptions(program.command('eval').summary('score a trained network').description('Scores a trained network on the masks of a split: mIoU (both treatments of absent classes), each class, pixel accuracy. Every image is seen whole, at its own size.'))
+    .requiredOption('--model <path>', 'folder of a run, or a .safetensors file of it')
+    .option('--weights <which>', 'of a folder: best (on val) or last', 'best')
+    .option('--split <name>', `one of ${SPLITS.join(', ')}`, 'val')
+    .option('--batch <n>', 'images at once', numbers.whole, 4)
+    .option('--memory <size>', 'most GPU memory that may be used (4G)', parseBytes)
+    .addHelpText('after', '\nExamples:\n  fewmask eval photos/ --model runs/fixmatch-0 --split test\n  fewmask eval builtin --model runs/fixmatch-0 --json')
+    .action(action(runEval));
+}
+
+async function runEval(f: Flags, out: Output, path: string): Promise<number> {
+  const split = f.split as (typeof SPLITS)[number];
+  if (!SPLITS.includes(split)) throw new UsageError(`there is no split "${f.split}"`, `choose one of ${SPLITS.join(', ')}`);
+  const dataset = await openDataset(dataSpec(path, f));
+  const device = await openDevice(f, out);
+  try {
+    const { model, network, file } = await openModel(device, f.model, f.weights);
+    if (dataset.numClasses !== network.numClasses) throw new DataError(`${file} knows ${network.numClasses} classes, the data set has ${dataset.numClasses}`, 'give the data set that it was trained on, or --classes');
+    const ids = dataset.ids(split);
+    if (ids.length === 0) throw new DataError(`the data set has no ${split} images`, 'choose another --split, or name a list');
+    out.say(`${ids.length} ${split} images, ${file}`);
+    const evaluator = new Evaluator(device, network, f.batch);
+    const confusion = await evaluator.confusion(ids, (id) => dataset.load(id, { labels: true }));
+    const point: EvalPoint = { step: Number(model.origin.step ?? 0), split: split === 'test' ? 'test' : 'val', ...scores(confusion, dataset.numClasses), confusion };
+    out.result(f.json ? JSON.stringify({ ...point, split, classNames: dataset.classNames, model: file, origin: model.origin }) : evalLines({ ...point, split: split as 'val' }, dataset.classNames).join('\n'));
+    return 0;
+  } finally {
+    await dataset.close();
+    device.close();
+  }
+}

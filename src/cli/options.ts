@@ -1,0 +1,194 @@
+// The options that several commands share: where the data is, how to train.
+
+import { readFileSync } from 'node:fs';
+import { InvalidArgumentError, Option, type Command } from 'commander';
+import { UsageError } from '../../runtime/errors.ts';
+import type { DatasetSpec } from '../data/open.node.ts';
+import { NETWORKS } from '../nn/create.ts';
+import { SCHEMES } from '../schemes/index.ts';
+import { resolveConfig, type PartialConfig, type RunConfig } from '../train/config.ts';
+import { SCHEDULES } from '../../runtime/optim/schedules.ts';
+
+/** "96x128" -> [96, 128]; "96" -> [96, 96]. */
+export function parseSize(text: string): [number, number] {
+  const m = /^(\d+)(?:x(\d+))?$/.exec(text.trim());
+  if (!m) throw new InvalidArgumentError('give HEIGHTxWIDTH in pixels, as in 96x128');
+  return [Number(m[1]), Number(m[2] ?? m[1])];
+}
+
+/** "512", "512M", "4G": mebibytes when no unit is given. */
+export function parseBytes(text: string): number {
+  const m = /^(\d+(?:\.\d+)?)\s*([kmgt]?)(i?b)?$/i.exec(text.trim());
+  if (!m) throw new InvalidArgumentError('give a size such as 512M or 4G');
+  return Math.round(Number(m[1]) * 1024 ** ' kmgt'.indexOf((m[2] || 'm').toLowerCase()));
+}
+
+const whole = (text: string): number => {
+  if (!/^\d+$/.test(text.trim())) throw new InvalidArgumentError('give a whole number');
+  return Number(text);
+};
+const number = (text: string): number => {
+  if (text.trim() === '' || !Number.isFinite(Number(text))) throw new InvalidArgumentError('give a number');
+  return Number(text);
+};
+export const numbers = { whole, number };
+
+function batch(text: string): { labelled: number; unlabelled: number } {
+  const m = /^(\d+)(?:\+(\d+))?$/.exec(text.trim());
+  if (!m) throw new InvalidArgumentError('give the images of a batch, as in 8, or 8+16 for labelled + unlabelled');
+  return { labelled: Number(m[1]), unlabelled: Number(m[2] ?? m[1]) };
+}
+
+function range(text: string): [number, number] {
+  const parts = text.split(/[,:-]/).map(Number);
+  if (parts.length !== 2 || parts.some((v) => !Number.isFinite(v) || v <= 0) || parts[0] > parts[1]) throw new InvalidArgumentError('give the smallest and the largest factor, as in 0.5,2');
+  return [parts[0], parts[1]];
+}
+
+/** Options of every command that reads a data set. */
+export function addDataOptions(command: Command): Command {
+  return command
+    .argument('[data]', 'a folder in VOC layout, or "builtin" for the built-in procedural set', 'builtin')
+    .option('--images <dir>', 'plain folder of images (instead of DATA)')
+    .option('--masks <dir>', 'plain folder of masks, paired with the images by name')
+    .option('--labels <which>', 'labelled images: a fraction (1/8), a number (46), or a list')
+    .option('--unlabelled <list>', 'list of unlabelled images (default: the rest of the training pool)')
+    .option('--val <list>', 'list of validation images, for choosing (default: val)')
+    .option('--test <list>', 'list of test images, for reporting (default: test)')
+    .option('--classes <n>', 'number of classes (default: as found)', whole)
+    .option('--class-names <names>', 'names of the classes, separated by commas')
+    .option('--size <HxW>', 'resize images and masks as they are read', parseSize)
+    .option('--split-seed <n>', 'seed of the labelled/unlabelled draw', whole)
+    .option('--builtin-images <n>', 'training images of the built-in set', whole);
+}
+
+export interface DataFlags {
+  images?: string;
+  masks?: string;
+  labels?: string;
+  unlabelled?: string;
+  val?: string;
+  test?: string;
+  classes?: number;
+  classNames?: string;
+  size?: [number, number];
+  splitSeed?: number;
+  builtinImages?: number;
+}
+
+/** The data set that the flags describe. */
+export function dataSpec(path: string | undefined, f: DataFlags): DatasetSpec {
+  const { images, masks, labels, unlabelled, val, test, classes, size, splitSeed } = f;
+  if (masks && !images) throw new UsageError('--masks without --images', 'give the folder of the images too');
+  const spec: DatasetSpec = { path: images ? undefined : path, images, masks, labels, unlabelled, val, test, classes, size, splitSeed };
+  if (f.classNames) spec.classNames = f.classNames.split(',').map((s) => s.trim());
+  if (!images && (path === undefined || path === 'builtin')) {
+    spec.builtin = { ...(size && { height: size[0], width: size[1] }), ...(f.builtinImages && { train: f.builtinImages }) };
+    delete spec.size;
+  }
+  return spec;
+}
+
+/** Options of every command that trains. */
+export function addTrainOptions(command: Command): Command {
+  return command
+    .option('--config <file>', 'settings as JSON; flags go on top')
+    .addOption(new Option('--network <name>', 'architecture').choices(NETWORKS))
+    .option('--width <n>', 'U-Net: channels of the first level', whole)
+    .option('--depth <n>', 'U-Net: levels; DeepLabV3+: 18, 34, 50 or 101', whole)
+    .option('--output-stride <n>', 'DeepLabV3+: 8 or 16', whole)
+    .addOption(new Option('--stem <kind>', 'DeepLabV3+: stem of the ResNet').choices(['plain', 'deep']))
+    .option('--pretrained <file>', 'safetensors file of encoder weights with torchvision names')
+    .option('--steps <n>', 'training steps', whole)
+    .option('--batch <n[+m]>', 'images of a labelled + an unlabelled batch', batch)
+    .option('--crop <HxW>', 'size of the training crops', parseSize)
+    .option('--scale <lo,hi>', 'range of the random scale of weak views', range)
+    .addOption(new Option('--optimizer <name>', 'optimiser').choices(['sgd', 'adamw']))
+    .option('--lr <x>', 'learning rate', number)
+    .option('--head-lr <x>', "factor for the head's learning rate", number)
+    .option('--momentum <x>', 'momentum of SGD', number)
+    .option('--weight-decay <x>', 'weight decay', number)
+    .option('--clip <x>', 'clip gradients to this norm', number)
+    .addOption(new Option('--schedule <name>', 'schedule of the learning rate').choices(Object.keys(SCHEDULES)))
+    .option('--warmup <n>', 'steps over which the learning rate rises', whole)
+    .option('--eval-every <n>', 'steps between evaluations', whole)
+    .option('--memory <size>', 'most GPU memory that may be used (4G)', parseBytes)
+    .option('--set <key=value...>', 'an option of the scheme, as in tau=0.9 or fixmatch.tau=0.9; can be repeated')
+    .option('--judge', 'read masks of unlabelled images, where there are some, to judge pseudo-labels by (never to train on)')
+    .option('--save-every <minutes>', 'minutes between checkpoints', number, 5);
+}
+
+export interface TrainFlags {
+  config?: string;
+  network?: 'unet' | 'deeplabv3plus';
+  width?: number;
+  depth?: number;
+  outputStride?: number;
+  stem?: 'plain' | 'deep';
+  pretrained?: string;
+  steps?: number;
+  batch?: { labelled: number; unlabelled: number };
+  crop?: [number, number];
+  scale?: [number, number];
+  optimizer?: 'sgd' | 'adamw';
+  lr?: number;
+  headLr?: number;
+  momentum?: number;
+  weightDecay?: number;
+  clip?: number;
+  schedule?: string;
+  warmup?: number;
+  evalEvery?: number;
+  memory?: number;
+  seed?: number;
+  set?: string[];
+  judge?: boolean;
+  saveEvery: number;
+}
+
+/** Scheme options from `--set key=value`: values are JSON where they can be read as such, else text. `scheme.key` speaks to one scheme only. */
+export function parseSettings(items: readonly string[], scheme: string): Record<string, unknown> {
+  const out: Record<string, unknown> = {};
+  for (const item of items) {
+    const at = item.indexOf('=');
+    if (at < 1) throw new UsageError(`--set ${item}`, 'give KEY=VALUE, as in tau=0.9');
+    let keys = item.slice(0, at).split('.');
+    if (keys[0] in SCHEMES) {
+      if (keys[0] !== scheme) continue;
+      keys = keys.slice(1);
+    }
+    let value: unknown = item.slice(at + 1);
+    try {
+      value = JSON.parse(value as string);
+    } catch {
+      // plain text
+    }
+    let into = out;
+    for (const key of keys.slice(0, -1)) into = (into[key] ??= {}) as Record<string, unknown>;
+    into[keys.at(-1)!] = value;
+  }
+  return out;
+}
+
+function readConfig(file: string): PartialConfig {
+  try {
+    return JSON.parse(readFileSync(file, 'utf8'));
+  } catch (error) {
+    throw new UsageError(`--config ${file}: ${(error as Error).message}`, 'give a JSON file of settings, such as the config.json beside a run');
+  }
+}
+
+const defined = <T extends object>(o: T): Partial<T> => Object.fromEntries(Object.entries(o).filter(([, v]) => v !== undefined)) as Partial<T>;
+
+/** The settings of a run of `scheme`: defaults, then `base`, then the file, then the flags. */
+export function trainConfig(f: TrainFlags, scheme: string, base: PartialConfig = {}): RunConfig {
+  const file = f.config ? readConfig(f.config) : {};
+  const network = defined({ kind: f.network, width: f.width, depth: f.depth, outputStride: f.outputStride, stem: f.stem }) as PartialConfig['network'];
+  const flags: PartialConfig = defined({
+    network: Object.keys(network!).length ? network : undefined,
+    steps: f.steps, batch: f.batch, crop: f.crop, weak: f.scale && { range: f.scale }, schedule: f.schedule, warmup: f.warmup, evalEvery: f.evalEvery, memory: f.memory, seed: f.seed, pretrained: f.pretrained,
+    optimizer: defined({ kind: f.optimizer, lr: f.lr, headLr: f.headLr, momentum: f.momentum, weightDecay: f.weightDecay, clip: f.clip }),
+    options: parseSettings(f.set ?? [], scheme),
+  }) as PartialConfig;
+  return resolveConfig(base, file, flags, { scheme });
+}

@@ -1,0 +1,114 @@
+// Runs a session with a folder: settings and checkpoints beside it, progress on stderr, weights and record at the end.
+
+import { existsSync } from 'node:fs';
+import { appendFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { mib } from '../../runtime/device/pool.ts';
+import type { Device } from '../../runtime/device/device.ts';
+import { CheckpointError, UsageError } from '../../runtime/errors.ts';
+import type { Dataset } from '../data/types.ts';
+import type { RunRecord, StepPoint } from '../report/types.ts';
+import { createScheme } from '../schemes/index.ts';
+import type { RunConfig } from '../train/config.ts';
+import { runSession, type SessionResult } from '../train/session.ts';
+import type { Progress } from '../train/trainer.ts';
+import { duration, type Output } from './output.ts';
+import { loadCheckpoint, loadWeights, makeFolder, saveCheckpoint, saveModel, writeWhole } from './store.ts';
+
+export interface RunnerOptions {
+  device: Device;
+  dataset: Dataset;
+  config: RunConfig;
+  folder: string;
+  out: Output;
+  /** Go on from the folder's checkpoint where there is one. */
+  resume: boolean;
+  signal?: AbortSignal;
+  saveEveryMinutes: number;
+  judge: boolean;
+  /** Before the progress, where several runs follow each other. */
+  title?: string;
+  /** Called before the networks are freed. */
+  finish?(result: SessionResult): Promise<void>;
+}
+
+const percent = (v: number): string => `${(100 * v).toFixed(1)} %`;
+
+function progressLine(o: RunnerOptions, last: StepPoint, p: Progress): string {
+  const terms = Object.entries(last.terms).map(([k, v]) => `${k} ${v.toFixed(3)}`).join(', ');
+  const parts = [
+    `${o.title ? `${o.title} ` : ''}step ${p.done}/${p.total}`,
+    p.stageName !== o.config.scheme ? p.stageName : '',
+    `loss ${last.loss.toFixed(4)}${terms ? ` (${terms})` : ''}`,
+    `lr ${last.lr.toPrecision(3)}`,
+    last.accepted === undefined ? '' : `accepted ${percent(last.accepted)}`,
+    last.pseudoAccuracy === undefined ? '' : `right ${percent(last.pseudoAccuracy)}`,
+    `${p.rate.toFixed(p.rate < 10 ? 2 : 0)} steps/s`,
+    `ETA ${duration((p.total - p.done) / p.rate)}`,
+    mib(o.device.pool.stats.allocated),
+  ];
+  return parts.filter(Boolean).join('  ');
+}
+
+/** Trains, or goes on training, in a folder. @returns the record and whether the run was interrupted */
+export async function runInFolder(o: RunnerOptions): Promise<{ record: RunRecord; interrupted: boolean }> {
+  const { device, dataset, config, folder, out } = o;
+  await makeFolder(folder);
+  const resume = o.resume ? await loadCheckpoint(folder) : null;
+  if (resume) sameRun(resume.config, config, folder);
+  else if (!o.resume && existsSync(join(folder, 'checkpoint.json'))) throw new UsageError(`${folder} already holds a run`, 'give --resume to go on with it, or another folder (--out)');
+  await writeWhole(join(folder, 'config.json'), `${JSON.stringify(config, null, 2)}\n`);
+  const log = join(folder, 'log.jsonl');
+  if (!resume) await rm(log, { force: true });
+  if (resume) out.say(`${o.title ? `${o.title}: ` : ''}resuming after step ${resume.steps.at(-1)?.step ?? 0}`);
+  let unsaved: Error | null = null;
+  const result = await runSession({
+    device, dataset, config, resume: resume ?? undefined, judge: o.judge, signal: o.signal, saveEvery: 60 * o.saveEveryMinutes,
+    makeScheme: (c, options) => createScheme(config.scheme, c, options),
+    pretrained: config.pretrained ? await loadWeights(config.pretrained) : undefined,
+    hooks: {
+      onStart: ({ parameters, steps }) => out.say(`${o.title ? `${o.title}: ` : ''}${config.scheme}, ${config.network.kind}, ${parameters.toLocaleString('en')} parameters, ${steps} steps, seed ${config.seed}`),
+      onMemory: (stage, bytes) => out.say(`${o.title ? `${o.title}: ` : ''}${stage}: a step takes ${mib(bytes)} of GPU memory`),
+      async onSteps(points, progress) {
+        out.progress(progressLine(o, points.at(-1)!, progress));
+        await appendFile(log, points.map((p) => `${JSON.stringify(p)}\n`).join('')).catch(() => undefined);
+      },
+      onEval: (e, progress) => out.say(`${o.title ? `${o.title} ` : ''}step ${progress.done}/${progress.total}  ${e.split} mIoU ${percent(e.miou)}  pixel accuracy ${percent(e.pixelAccuracy)}`),
+      onWarning: (message) => out.warn(message),
+      async save(checkpoint) {
+        try {
+          await saveCheckpoint(folder, checkpoint);
+          unsaved = null;
+        } catch (error) {
+          if (!(error instanceof CheckpointError)) throw error;
+          // Training goes on, and the next save may succeed: what has been saved before is still there.
+          out.warn(error.message);
+          unsaved = error;
+        }
+      },
+    },
+  });
+  out.endProgress();
+  try {
+    if (unsaved) throw unsaved;
+    if (result.interrupted) return { record: result.record, interrupted: true };
+    const base = { network: config.network, classNames: dataset.classNames, palette: result.record.palette };
+    const origin = { scheme: config.scheme, seed: config.seed, dataset: dataset.name };
+    await saveModel(join(folder, 'last.safetensors'), { ...base, origin: { ...origin, step: result.record.steps.at(-1)?.step }, state: result.last });
+    if (result.best) await saveModel(join(folder, 'best.safetensors'), { ...base, origin: { ...origin, step: result.best.step, valMiou: result.best.miou }, state: result.best.state });
+    await o.finish?.(result);
+    await writeWhole(join(folder, 'record.json'), JSON.stringify(result.record));
+    return { record: result.record, interrupted: false };
+  } finally {
+    result.dispose();
+  }
+}
+
+/** A run goes on only with the settings that it began with. */
+function sameRun(was: RunConfig, now: RunConfig, folder: string): void {
+  for (const key of Object.keys(now) as (keyof RunConfig)[]) {
+    if (key === 'memory') continue;
+    const [a, b] = [was[key], now[key]].map((v) => JSON.stringify(v));
+    if (a !== b) throw new UsageError(`the run in ${folder} was started with ${key} ${a}, not ${b}`, 'resume with the same settings (its config.json holds them), or start another run (--out)');
+  }
+}

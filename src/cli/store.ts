@@ -1,0 +1,130 @@
+// A run's folder: configuration, checkpoint, weights, record. Every file appears whole or not at all.
+
+import { createHash } from 'node:crypto';
+import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { CheckpointError, DataError } from '../../runtime/errors.ts';
+import { decodeSafetensors, encodeSafetensors } from '../../runtime/io/safetensors.ts';
+import type { NetworkConfig } from '../nn/create.ts';
+import type { TorchTensor } from '../nn/module.ts';
+import { decodeCheckpoint, encodeCheckpoint, type Checkpoint } from '../train/checkpoint.ts';
+
+const POINTER = 'checkpoint.json';
+
+interface Pointer {
+  file: string;
+  bytes: number;
+  sha256: string;
+  stage: number;
+  step: number;
+  saved: string;
+}
+
+/** What went wrong while a file was written, in words. */
+function writeError(file: string, error: unknown): CheckpointError {
+  const code = (error as NodeJS.ErrnoException).code ?? (error as Error).message;
+  const why = code === 'ENOSPC' ? 'the disk is full' : code === 'EACCES' || code === 'EROFS' ? 'the folder cannot be written' : code;
+  return new CheckpointError(`${file} was not saved: ${why}`, 'what was saved before is kept');
+}
+
+/** Writes a file under another name, makes sure that it is on the disk, and gives it its name. @throws CheckpointError */
+export async function writeWhole(file: string, data: Uint8Array | string): Promise<void> {
+  const temporary = `${file}.part`;
+  try {
+    const handle = await open(temporary, 'w');
+    try {
+      await handle.writeFile(data);
+      await handle.sync().catch((error: NodeJS.ErrnoException) => {
+        if (error.code !== 'EINVAL') throw error; // devices that cannot be synchronised
+      });
+    } finally {
+      await handle.close();
+    }
+    await rename(temporary, file);
+  } catch (error) {
+    await rm(temporary, { force: true }).catch(() => undefined);
+    throw writeError(file, error);
+  }
+}
+
+/** Makes the folder of a run. */
+export async function makeFolder(folder: string): Promise<void> {
+  try {
+    await mkdir(folder, { recursive: true });
+  } catch (error) {
+    throw writeError(folder, error);
+  }
+}
+
+/** Saves a checkpoint: the tensors under a name of their own, then the JSON that points to them; the one before is removed last. */
+export async function saveCheckpoint(folder: string, c: Checkpoint): Promise<void> {
+  const bytes = encodeCheckpoint(c);
+  const file = `checkpoint-${c.position.stage}-${c.position.step}.safetensors`;
+  await writeWhole(join(folder, file), bytes);
+  const pointer: Pointer = { file, bytes: bytes.length, sha256: digest(bytes), ...c.position, saved: new Date().toISOString() };
+  await writeWhole(join(folder, POINTER), `${JSON.stringify(pointer, null, 2)}\n`);
+  for (const other of await readdir(folder)) {
+    if (other !== file && /^checkpoint-.*\.safetensors(\.part)?$/.test(other)) await rm(join(folder, other), { force: true });
+  }
+}
+
+const digest = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
+
+/** The checkpoint of a run's folder, or null where it has none. @throws CheckpointError when it is damaged or foreign */
+export async function loadCheckpoint(folder: string): Promise<Checkpoint | null> {
+  const pointerFile = join(folder, POINTER);
+  const text = await readFile(pointerFile, 'utf8').catch(() => null);
+  if (text === null) return null;
+  let pointer: Pointer;
+  try {
+    pointer = JSON.parse(text);
+  } catch {
+    throw new CheckpointError(`${pointerFile} is no JSON`, 'it is damaged; delete it to start anew');
+  }
+  if (typeof pointer?.file !== 'string' || !/^[\w.-]+$/.test(pointer.file)) throw new CheckpointError(`${pointerFile} names no checkpoint`, 'it is damaged or foreign; delete it to start anew');
+  const file = join(folder, pointer.file);
+  const bytes = await readFile(file).catch(() => null);
+  if (!bytes) throw new CheckpointError(`${file}, which ${POINTER} names, is missing`, 'delete checkpoint.json to start anew');
+  if (bytes.length !== pointer.bytes || digest(bytes) !== pointer.sha256) throw new CheckpointError(`${file} is damaged: it has ${bytes.length} of ${pointer.bytes} bytes, or other content than when it was saved`, 'restore it from a copy, or delete checkpoint.json to start anew');
+  return decodeCheckpoint(bytes, file);
+}
+
+/** A trained network as it is kept for predictions. */
+export interface Model {
+  network: NetworkConfig;
+  classNames: string[];
+  palette: number[][];
+  /** Where it comes from: scheme, seed, step, validation score. */
+  origin: Record<string, unknown>;
+  state: Map<string, TorchTensor>;
+}
+
+const MODEL = 'fewmask-model-1';
+
+/** Saves a network: PyTorch's names and layouts, its architecture in the metadata. */
+export async function saveModel(file: string, { state, ...rest }: Model): Promise<void> {
+  await writeWhole(file, encodeSafetensors(state, { format: MODEL, model: JSON.stringify(rest) }));
+}
+
+/** Loads what {@link saveModel} saved. @throws CheckpointError */
+export async function loadModel(file: string): Promise<Model> {
+  const bytes = await readFile(file).catch((error: NodeJS.ErrnoException) => {
+    throw new CheckpointError(`${file} cannot be read: ${error.code ?? error.message}`, 'give the folder of a run, or one of its .safetensors files of weights');
+  });
+  const { tensors, metadata } = decodeSafetensors(bytes, file);
+  if (metadata.format !== MODEL) throw new CheckpointError(`${file} is no trained network of fewmask`, metadata.format ? `its format is ${metadata.format}; give last.safetensors or best.safetensors` : 'it holds weights without their architecture');
+  try {
+    return { ...JSON.parse(metadata.model), state: tensors as Map<string, TorchTensor> };
+  } catch {
+    throw new CheckpointError(`${file} has a description that cannot be read`, 'the file is damaged');
+  }
+}
+
+/** Weights of any safetensors file, by name. */
+export async function loadWeights(file: string): Promise<Map<string, TorchTensor>> {
+  const bytes = await readFile(file).catch((error: NodeJS.ErrnoException) => {
+    throw new DataError(`${file} cannot be read: ${error.code ?? error.message}`);
+  });
+  const { tensors } = decodeSafetensors(bytes, file);
+  return new Map([...tensors].filter(([, t]) => t.data instanceof Float32Array)) as Map<string, TorchTensor>;
+}

@@ -1,0 +1,62 @@
+// `fewmask train`: one scheme on one data set.
+
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Command } from 'commander';
+import { openDataset } from '../data/open.node.ts';
+import { SCHEMES } from '../schemes/index.ts';
+import { action } from './action.ts';
+import { interruptible, openDevice, type GlobalFlags } from './common.ts';
+import { addDataOptions, addTrainOptions, dataSpec, numbers, trainConfig, type DataFlags, type TrainFlags } from './options.ts';
+import type { Output } from './output.ts';
+import { runInFolder } from './runner.ts';
+import { writeWhole, makeFolder } from './store.ts';
+import { scoreLines } from './scores.ts';
+
+type Flags = GlobalFlags & DataFlags & TrainFlags & { scheme?: string; out?: string; resume?: boolean };
+
+export function trainCommand(program: Command): void {
+  const command = program.command('train').summary('train one scheme').description(`Trains a network with one scheme:\n${Object.entries(SCHEMES).map(([name, { about }]) => `  ${name.padEnd(14)} ${about}`).join('\n')}`);
+  addTrainOptions(addDataOptions(command))
+    .option('--scheme <name>', 'the scheme (default: fixmatch)')
+    .option('--seed <n>', 'seed of the weights, the batches and the augmentations', numbers.whole)
+    .option('--out <dir>', 'folder of the run (default: runs/SCHEME-SEED)')
+    .option('--resume', 'go on from the last checkpoint of the folder')
+    .addHelpText('after', `
+Examples:
+  fewmask train                                              FixMatch on the built-in set
+  fewmask train photos/ --labels 1/8 --scheme cps --steps 5000
+  fewmask train --images photos/ --masks masks/ --scheme self-training
+  fewmask train photos/ --labels my-list.txt --network deeplabv3plus --depth 34 --crop 256
+  fewmask train photos/ --set tau=0.9 --out runs/tau90 --resume`)
+    .action(action(runTrain));
+}
+
+async function runTrain(f: Flags, out: Output, path: string): Promise<number> {
+  // What a resumed run was started with stands beside it, so that "--resume" alone is enough.
+  const folder = f.out ?? join('runs', `${f.scheme ?? 'fixmatch'}-${f.seed ?? 0}`);
+  const known = f.resume && existsSync(join(folder, 'run.json')) ? (JSON.parse(readFileSync(join(folder, 'run.json'), 'utf8')) as { config: object; data: Parameters<typeof openDataset>[0] }) : null;
+  const base = known?.config ?? {};
+  const config = trainConfig(f, f.scheme ?? (base as { scheme?: string }).scheme ?? 'fixmatch', base);
+  const spec = known?.data ?? dataSpec(path, f);
+  const dataset = await openDataset(spec);
+  const interrupt = interruptible(out);
+  const device = await openDevice({ ...f, memory: config.memory ?? undefined }, out);
+  try {
+    out.say(`data: ${dataset.name}: ${dataset.ids('labelled').length} labelled, ${dataset.ids('unlabelled').length} unlabelled, ${dataset.ids('val').length} val, ${dataset.ids('test').length} test, ${dataset.numClasses} classes`);
+    await makeFolder(folder);
+    await writeWhole(join(folder, 'run.json'), `${JSON.stringify({ config, data: spec }, null, 2)}\n`);
+    const { record, interrupted } = await runInFolder({ device, dataset, config, folder, out, resume: f.resume ?? false, signal: interrupt.signal, saveEveryMinutes: f.saveEvery, judge: f.judge ?? spec.builtin !== undefined });
+    if (interrupted) {
+      out.say(`stopped after step ${record.steps.at(-1)?.step ?? 0}; go on with: fewmask train --out ${folder} --resume`);
+      return 130;
+    }
+    if (f.json) out.result(JSON.stringify(record));
+    else out.result([...scoreLines(record), `weights: ${join(folder, 'last.safetensors')}, ${join(folder, 'best.safetensors')}`].join('\n'));
+    return 0;
+  } finally {
+    interrupt.release();
+    await dataset.close();
+    device.close();
+  }
+}

@@ -1,0 +1,59 @@
+// Looks at losses, predictions and pseudo-labels as they come, and says when a run goes wrong.
+
+import type { EvalPoint, StepPoint } from '../report/types.ts';
+
+/** Share of one class in all predictions from which on a network is said to have collapsed. */
+const COLLAPSED = 0.995;
+
+/** Collects warnings; each kind is said once, until things are well again. */
+export class Alarms {
+  readonly messages: string[] = [];
+  private readonly classNames: readonly string[];
+  private readonly say: (message: string) => void;
+  private readonly active = new Set<string>();
+  private unaccepted = 0;
+
+  constructor(classNames: readonly string[], say: (message: string) => void) {
+    this.classNames = classNames;
+    this.say = say;
+  }
+
+  private set(kind: string, on: boolean, message: () => string): void {
+    if (!on) this.active.delete(kind);
+    else if (!this.active.has(kind)) {
+      this.active.add(kind);
+      this.messages.push(message());
+      this.say(this.messages.at(-1)!);
+    }
+  }
+
+  /** Predictions of one class where the truth has several. */
+  onEval({ confusion, step }: EvalPoint): void {
+    const c = this.classNames.length;
+    const columns = new Float64Array(c), rows = new Float64Array(c);
+    confusion.forEach((v, i) => {
+      columns[i % c] += v;
+      rows[Math.floor(i / c)] += v;
+    });
+    const total = columns.reduce((a, b) => a + b, 0);
+    const top = columns.indexOf(Math.max(...columns));
+    const several = rows.filter((v) => v > 0.01 * total).length > 1;
+    this.set('collapse', total > 0 && several && columns[top] >= COLLAPSED * total, () =>
+      `step ${step}: the network predicts "${this.classNames[top]}" for ${((100 * columns[top]) / total).toFixed(1)} % of the pixels: it has collapsed, or has not begun to learn; try a lower learning rate, a lower weight of the unlabelled loss (or a ramp), or more steps`);
+  }
+
+  /** Pseudo-labels of one class, or none at all. */
+  onSteps(points: readonly StepPoint[]): void {
+    for (const { step, accepted, pseudoHistogram } of points) {
+      if (accepted === undefined) continue;
+      const total = pseudoHistogram?.reduce((a, b) => a + b, 0) ?? 0;
+      if (pseudoHistogram && total > 0) {
+        const top = pseudoHistogram.indexOf(Math.max(...pseudoHistogram));
+        this.set('pseudo-collapse', this.classNames.length > 1 && pseudoHistogram[top] >= COLLAPSED * total && accepted > 0.05, () =>
+          `step ${step}: ${((100 * pseudoHistogram[top]) / total).toFixed(1)} % of the accepted pseudo-labels are "${this.classNames[top]}": the unlabelled loss pulls everything to one class; lower its weight, ramp it up, or raise the threshold`);
+      }
+      this.unaccepted = accepted < 0.001 ? this.unaccepted + 1 : 0;
+      this.set('unaccepted', this.unaccepted >= 20, () => `step ${step}: hardly any pseudo-label has been accepted for a while: the unlabelled images teach nothing; lower the threshold, or train longer`);
+    }
+  }
+}

@@ -1,0 +1,120 @@
+// Everything that a run needs to go on as if it had not stopped: as tensors and JSON, in one safetensors file.
+
+import { CheckpointError, NonFiniteError } from '../../runtime/errors.ts';
+import { decodeSafetensors, encodeSafetensors, type FileTensor } from '../../runtime/io/safetensors.ts';
+import type { Device } from '../../runtime/device/device.ts';
+import type { Tensor } from '../../runtime/tensor.ts';
+import type { EvalPoint, StepPoint } from '../report/types.ts';
+import type { LabelMap, Scheme } from '../schemes/scheme.ts';
+import { fromTorch, toTorch, type TorchTensor } from '../nn/module.ts';
+import type { RunConfig } from './config.ts';
+import type { Position } from './trainer.ts';
+
+/** A stage's network at its best on the validation images. */
+export interface Best {
+  step: number;
+  miou: number;
+  state: Map<string, TorchTensor>;
+}
+
+export interface Checkpoint {
+  config: RunConfig;
+  /** The next step to do. */
+  position: Position;
+  classNames: string[];
+  steps: StepPoint[];
+  evals: EvalPoint[];
+  /** Seconds of training so far. */
+  seconds: number;
+  /** By stage. */
+  bests: Map<number, Best>;
+  /** Networks (`net/NAME/PARAMETER`), optimiser states (`optim/NAME/STATE.PARAMETER`), in PyTorch's layouts. */
+  tensors: Map<string, FileTensor>;
+  pseudoLabels: Map<string, LabelMap>;
+  /** What the scheme keeps on the host. */
+  hostState: unknown;
+}
+
+/** What stands in the file as JSON. */
+type Meta = Omit<Checkpoint, 'tensors' | 'bests' | 'pseudoLabels'> & { bests: { stage: number; step: number; miou: number }[] };
+
+const FORMAT = 'fewmask-checkpoint-1';
+
+/** Reads networks and optimiser states from the GPU. @throws NonFiniteError when a weight is NaN or infinite: such a state is never saved */
+export async function captureTensors(device: Device, scheme: Scheme): Promise<Map<string, FileTensor>> {
+  const all = stateTensors(scheme);
+  const names = [...all.keys()];
+  const values = await device.read([...all.values()]);
+  const out = new Map<string, FileTensor>();
+  names.forEach((name, i) => {
+    const data = values[i];
+    if (data instanceof Float32Array && !allFinite(data)) throw new NonFiniteError(`${name} holds values that are not finite`, 'lower the learning rate or clip gradients (--clip 1); the last good checkpoint is kept');
+    out.set(name, { ...toTorch(all.get(name)!.shape, data as Float32Array) });
+  });
+  return out;
+}
+
+function allFinite(values: Float32Array): boolean {
+  // A sum of magnitudes is finite only if every one is; it overflows only for weights that are lost anyway.
+  let sum = 0;
+  for (const v of values) sum += Math.abs(v);
+  return Number.isFinite(sum);
+}
+
+/** Writes a checkpoint's tensors into the scheme. Nothing is changed unless all of them fit. */
+export function restoreTensors(scheme: Scheme, tensors: ReadonlyMap<string, FileTensor>): void {
+  const own = stateTensors(scheme);
+  const writes: [Tensor, Float32Array][] = [];
+  for (const [name, t] of own) {
+    const given = tensors.get(name);
+    if (!given) throw new CheckpointError(`the checkpoint has no ${name}`, 'it was made by another scheme, network or optimiser');
+    const { shape, data } = fromTorch({ shape: given.shape, data: given.data as Float32Array });
+    if (String(shape) !== String(t.shape)) throw new CheckpointError(`${name} is [${given.shape}] in the checkpoint, which does not fit the network's [${t.shape}]`, 'width, depth or number of classes differ');
+    writes.push([t, data]);
+  }
+  const foreign = [...tensors.keys()].find((name) => !own.has(name));
+  if (foreign) throw new CheckpointError(`the checkpoint has ${foreign}, which this scheme lacks`, 'it was made by another scheme, network or optimiser');
+  for (const [t, data] of writes) t.device.write(t, data);
+}
+
+function stateTensors(scheme: Scheme): Map<string, Tensor> {
+  const all = new Map<string, Tensor>();
+  for (const [name, net] of scheme.networks) for (const group of [net.params, net.buffers]) for (const [key, t] of group) all.set(`net/${name}/${key}`, t);
+  for (const [name, optimizer] of scheme.optimizers) for (const [key, t] of optimizer.state()) all.set(`optim/${name}/${key}`, t);
+  return all;
+}
+
+/** The bytes of a checkpoint. */
+export function encodeCheckpoint(c: Checkpoint): Uint8Array<ArrayBuffer> {
+  const { tensors, bests, pseudoLabels, ...rest } = c;
+  const file = new Map(tensors);
+  for (const [stage, { state }] of bests) for (const [name, t] of state) file.set(`best/${stage}/${name}`, t);
+  for (const [id, m] of pseudoLabels) file.set(`pseudo/${id}`, { shape: [m.height, m.width], data: m.labels });
+  const meta: Meta = { ...rest, bests: [...bests].map(([stage, { step, miou }]) => ({ stage, step, miou })) };
+  return encodeSafetensors(file, { format: FORMAT, state: JSON.stringify(meta) });
+}
+
+/**
+ * Reads the bytes of a checkpoint.
+ * @param name the file, for errors
+ * @throws CheckpointError when it is damaged, or none of this program
+ */
+export function decodeCheckpoint(bytes: Uint8Array, name: string): Checkpoint {
+  const { tensors: file, metadata } = decodeSafetensors(bytes, name);
+  if (metadata.format !== FORMAT) throw new CheckpointError(`${name} is no checkpoint of a fewmask run`, metadata.format ? `its format is ${metadata.format}` : 'a file of weights alone cannot be resumed; give it as --pretrained');
+  let meta: Meta;
+  try {
+    meta = JSON.parse(metadata.state);
+  } catch {
+    throw new CheckpointError(`${name} has a state that cannot be read`, 'the file is damaged');
+  }
+  const bests = new Map<number, Best>(meta.bests.map(({ stage, step, miou }) => [stage, { step, miou, state: new Map<string, TorchTensor>() }]));
+  const tensors = new Map<string, FileTensor>(), pseudoLabels = new Map<string, LabelMap>();
+  for (const [key, t] of file) {
+    const [kind, stage] = key.split('/', 2);
+    if (kind === 'best') bests.get(Number(stage))?.state.set(key.slice(kind.length + stage.length + 2), t as TorchTensor);
+    else if (kind === 'pseudo') pseudoLabels.set(key.slice(kind.length + 1), { height: t.shape[0], width: t.shape[1], labels: t.data as Uint8Array });
+    else tensors.set(key, t);
+  }
+  return { ...meta, tensors, pseudoLabels, bests };
+}

@@ -1,0 +1,244 @@
+// One training run from its settings to its record: what the command line and the browser have in common.
+
+import type { Device } from '../../runtime/device/device.ts';
+import { CheckpointError, OutOfMemoryError, UsageError } from '../../runtime/errors.ts';
+import { AdamW } from '../../runtime/optim/adamw.ts';
+import { noDecayForVectors, type Optimizer, type ParamGroup } from '../../runtime/optim/optimizer.ts';
+import { Sgd } from '../../runtime/optim/sgd.ts';
+import type { Tensor } from '../../runtime/tensor.ts';
+import { SampleCache } from '../data/batch.ts';
+import type { Dataset } from '../data/types.ts';
+import { scores } from '../metrics/miou.ts';
+import { createNetwork } from '../nn/create.ts';
+import type { Network, TorchTensor } from '../nn/module.ts';
+import type { EvalPoint, RunRecord, StepPoint } from '../report/types.ts';
+import type { Scheme, SchemeContext } from '../schemes/scheme.ts';
+import { captureTensors, restoreTensors, type Best, type Checkpoint } from './checkpoint.ts';
+import { learningRate, type RunConfig } from './config.ts';
+import { Evaluator } from './evaluate.ts';
+import { Labeller } from './labeller.ts';
+import { openStreams } from './streams.ts';
+import { train, type Position, type Progress } from './trainer.ts';
+import { Alarms } from './alarms.ts';
+
+/** Builds a scheme in a context from its options. */
+export type SchemeFactory = (c: SchemeContext, options: Record<string, unknown>) => Scheme;
+
+export interface SessionHooks {
+  onStart?(info: { parameters: number; steps: number; sourceSize: readonly [number, number] }): void;
+  /** The memory that one step of a stage takes, known before it runs. */
+  onMemory?(stage: string, bytes: number): void;
+  onSteps?(points: readonly StepPoint[], progress: Progress): void;
+  onEval?(point: EvalPoint, progress: Progress): void;
+  onWarning?(message: string): void;
+  /** Called after an evaluation, to look at the networks: previews. */
+  look?(scheme: Scheme, progress: Progress): Promise<void>;
+  /** Saves the state; called where it is consistent. */
+  save?(checkpoint: Checkpoint): Promise<void>;
+}
+
+export interface SessionOptions {
+  device: Device;
+  dataset: Dataset;
+  config: RunConfig;
+  makeScheme: SchemeFactory;
+  /** Goes on from here. */
+  resume?: Checkpoint;
+  /** Weights for the encoders, by torchvision's names. */
+  pretrained?: ReadonlyMap<string, TorchTensor>;
+  /** Seconds between calls of `save` (default 300). */
+  saveEvery?: number;
+  /** Load the masks of unlabelled images where there are some, to judge pseudo-labels by; they are never trained on (default false). */
+  judge?: boolean;
+  /** Bytes of decoded images that are kept (default 512 MiB). */
+  cacheBytes?: number;
+  /** Steps between read-backs of the losses (default 10). */
+  readEvery?: number;
+  signal?: AbortSignal;
+  hooks?: SessionHooks;
+}
+
+/** What a run leaves behind. The scheme's networks are alive until `dispose`. */
+export interface SessionResult {
+  record: RunRecord;
+  scheme: Scheme;
+  /** The evaluated network's weights at the end, and at their best on the validation images. */
+  last: Map<string, TorchTensor>;
+  best: Best | null;
+  interrupted: boolean;
+  dispose(): void;
+}
+
+/** What a scheme is built from, for these settings. */
+export function schemeContext(device: Device, dataset: Dataset, config: RunConfig, pretrained?: ReadonlyMap<string, TorchTensor>): SchemeContext {
+  const { numClasses } = dataset;
+  return {
+    device, numClasses, crop: config.crop, batch: config.batch, steps: config.steps, seed: config.seed,
+    // Seeds and draws meet in one number: seed s and draw d must differ from every other pair.
+    network(draw) {
+      const net = createNetwork(device, config.network, numClasses, config.seed * 1000 + draw);
+      if (pretrained) loadEncoder(net, pretrained);
+      return net;
+    },
+    optimizer: (params, isHead) => createOptimizer(params, config, isHead),
+  };
+}
+
+/** Loads what fits of a file of pretrained weights. */
+function loadEncoder(net: Network, state: ReadonlyMap<string, TorchTensor>): void {
+  // A torchvision classifier names its encoder's parameters without the prefix of the segmentation networks.
+  const bare = [...net.params.keys()].some((k) => state.has(k)) ? state : new Map([...state].map(([k, t]) => [`backbone.${k}`, t]));
+  const loaded = net.loadStateDict(bare, { partial: true });
+  if (loaded.length === 0) throw new CheckpointError('the pretrained weights have no parameter of this network', 'give weights of the same architecture (torchvision names)');
+}
+
+function createOptimizer(params: ReadonlyMap<string, Tensor>, config: RunConfig, isHead: (name: string) => boolean): Optimizer {
+  const o = config.optimizer;
+  const groups: ParamGroup[] = [];
+  // The first group that matches counts: heads come with and without decay.
+  if (o.headLr !== 1) {
+    if (!o.decayVectors) groups.push({ match: (name, p) => isHead(name) && noDecayForVectors.match(name, p), weightDecay: 0, lrScale: o.headLr });
+    groups.push({ match: (name) => isHead(name), lrScale: o.headLr });
+  }
+  if (!o.decayVectors) groups.push(noDecayForVectors);
+  const common = { weightDecay: o.weightDecay, groups, ...(o.clip !== null && { maxNorm: o.clip }) };
+  if (o.kind === 'adamw') return new AdamW(params, common);
+  return new Sgd(params, { ...common, momentum: o.momentum, nesterov: o.nesterov });
+}
+
+/** Runs the settings to their end, or until the signal. The device stays open, the data set too. */
+export async function runSession(o: SessionOptions): Promise<SessionResult> {
+  const { device, dataset, config, resume, hooks = {} } = o;
+  const began = performance.now();
+  const checkMemory = config.memory ?? device.pool.budget;
+  device.pool.stats.peak = device.pool.stats.allocated;
+  const context = schemeContext(device, dataset, config, o.pretrained);
+  const scheme = o.makeScheme(context, { weak: config.weak, ...config.options });
+  const alarms = new Alarms(dataset.classNames, (message) => hooks.onWarning?.(message));
+  let evaluator: { network: Network; evaluator: Evaluator } | null = null;
+  try {
+    if (dataset.ids('labelled').length === 0) throw new UsageError('there are no labelled images', 'training needs at least one image with a mask');
+    const sourceSize = await dataset.maxSize();
+    const cache = new SampleCache(dataset, o.cacheBytes);
+    const steps: StepPoint[] = resume ? [...resume.steps] : [];
+    const evals: EvalPoint[] = resume ? [...resume.evals] : [];
+    const before = resume?.seconds ?? 0;
+    const bests = new Map(resume?.bests ?? []);
+    if (resume) restore(scheme, resume);
+    hooks.onStart?.({ parameters: [...scheme.networks.values()].reduce((n, net) => n + net.parameterCount, 0), steps: scheme.stages.reduce((n, s) => n + s.steps, 0), sourceSize });
+
+    const evaluate = async (split: 'val' | 'test', network: Network, step: number): Promise<EvalPoint> => {
+      if (evaluator?.network !== network) {
+        evaluator?.evaluator.dispose();
+        evaluator = { network, evaluator: new Evaluator(device, network, config.evalBatch) };
+      }
+      const confusion = await evaluator.evaluator.confusion(dataset.ids(split), (id) => cache.get(id, true));
+      return { step, split, ...scores(confusion, dataset.numClasses), confusion };
+    };
+    const seconds = (): number => before + (performance.now() - began) / 1000;
+    let saved = performance.now();
+    let reached: Position = resume?.position ?? { stage: 0, step: 0 };
+
+    const result = await train(device, scheme, {
+      seed: config.seed,
+      sourceSize,
+      open: openStreams({ dataset, cache, scheme, seed: config.seed, size: sourceSize, judge: o.judge ?? false }),
+      lr: learningRate(config),
+      services: {
+        async predictUnlabelled(network, options, visit) {
+          const labeller = new Labeller(device, network);
+          try {
+            await labeller.run(dataset.ids('unlabelled'), (id) => cache.get(id, false), options, visit);
+          } finally {
+            labeller.dispose();
+          }
+        },
+        async loadBest(network, stage) {
+          const kept = bests.get(stage);
+          if (kept) network.loadStateDict(kept.state);
+          return kept !== undefined;
+        },
+      },
+      evalEvery: config.evalEvery,
+      readEvery: o.readEvery,
+      budget: checkMemory,
+      signal: o.signal,
+      onMemory: hooks.onMemory,
+      onSteps(points, progress) {
+        steps.push(...points);
+        alarms.onSteps(points);
+        hooks.onSteps?.(points, progress);
+      },
+      async evaluate(step, network, stage) {
+        if (dataset.ids('val').length === 0) return [];
+        for (const known of bests.keys()) if (known !== stage && !scheme.stages[known].keepBest) bests.delete(known);
+        const point = await evaluate('val', network, step);
+        if (point.miou > (bests.get(stage)?.miou ?? -1)) bests.set(stage, { step, miou: point.miou, state: await network.stateDict() });
+        return [point];
+      },
+      async onEval(points, progress) {
+        for (const p of points) {
+          evals.push(p);
+          alarms.onEval(p);
+          hooks.onEval?.(p, progress);
+        }
+        await hooks.look?.(scheme, progress);
+      },
+      async checkpoint(position, due) {
+        reached = position;
+        if (!hooks.save || (!due && performance.now() - saved < 1000 * (o.saveEvery ?? 300))) return;
+        await hooks.save(await capture());
+        saved = performance.now();
+      },
+    }, reached);
+
+    async function capture(): Promise<Checkpoint> {
+      return {
+        config, position: reached, classNames: dataset.classNames, steps, evals, seconds: seconds(), bests,
+        tensors: await captureTensors(device, scheme), pseudoLabels: new Map(scheme.pseudoLabels ?? []), hostState: scheme.hostState?.save() ?? null,
+      };
+    }
+
+    const last = await scheme.evaluated.stateDict();
+    const best = bests.get(scheme.stages.length - 1) ?? null;
+    const record: RunRecord = {
+      scheme: config.scheme, seed: config.seed, config: { ...config }, adapter: device.info.description, classNames: dataset.classNames, palette: paletteRows(dataset),
+      steps, evals, last: [], best: [], secondsPerStep: result.secondsPerStep, imagesPerSecond: result.imagesPerSecond, peakGpuBytes: device.pool.stats.peak, seconds: seconds(), pictures: [], warnings: alarms.messages,
+    };
+    if (!result.interrupted) {
+      const total = steps.at(-1)?.step ?? 0;
+      const splits = (['val', 'test'] as const).filter((s) => dataset.ids(s).length > 0);
+      const measure = async (step: number): Promise<EvalPoint[]> => {
+        const points: EvalPoint[] = [];
+        for (const split of splits) points.push(evals.findLast((e) => e.split === split && e.step === step) ?? (await evaluate(split, scheme.evaluated, step)));
+        return points;
+      };
+      record.last = await measure(total);
+      if (best && best.step !== total) {
+        scheme.evaluated.loadStateDict(best.state);
+        record.best = await measure(best.step);
+        scheme.evaluated.loadStateDict(last);
+      } else record.best = record.last;
+    }
+    return { record, scheme, last, best, interrupted: result.interrupted, dispose: () => scheme.dispose() };
+  } catch (error) {
+    scheme.dispose();
+    if (error instanceof OutOfMemoryError) throw new OutOfMemoryError(error.message.split(' — ')[0], 'use a smaller --batch, --crop or --width, or raise --memory');
+    throw error;
+  } finally {
+    (evaluator as { evaluator: Evaluator } | null)?.evaluator.dispose();
+  }
+}
+
+function restore(scheme: Scheme, c: Checkpoint): void {
+  restoreTensors(scheme, c.tensors);
+  if (c.pseudoLabels.size > 0) {
+    if (!scheme.pseudoLabels) throw new CheckpointError('the checkpoint has pseudo-labels, which this scheme does not keep', 'it was made by another scheme');
+    for (const [id, map] of c.pseudoLabels) (scheme.pseudoLabels as Map<string, typeof map>).set(id, map);
+  }
+  scheme.hostState?.load(c.hostState);
+}
+
+function paletteRows(dataset: Dataset): number[][] {
+  return Array.from({ length: dataset.numClasses }, (_, i) => [...dataset.palette.subarray(3 * i, 3 * i + 3)]);
+}
