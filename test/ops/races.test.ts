@@ -29,6 +29,10 @@ const cases: RaceCase[] = [
 const atomics: RaceCase[] = [
   { shader: 'confusion', entry: 'forward', constants: { WG: 8, LOCAL: 16 }, data: { truth: ids(N, C), prediction: ids(N, C), counts: new Uint32Array(C * C) }, params: { ...chunk, ignore: 255 } },
   { shader: 'pseudoLabel', entry: 'stats', constants: { WG: 8, LOCAL: 16 }, data: { labels: ids(N, C), gates: numbers(N), truth: ids(N, C), counts: new Uint32Array(4 + C) }, params: { ...chunk, ignore: 255, tau: 0 } },
+  {
+    shader: 'tone', entry: 'histogram', constants: { WG: 8 }, params: { n: 1, pixels: N, slot: 0, slots: 1, groups: 1, items: 2 },
+    data: { table: Int32Array.from({ length: 16 }, (_, i) => (i === 0 ? 2 : 0)), x: Uint32Array.from({ length: N }, (_, i) => i * 70707), counts: new Uint32Array(1024) },
+  },
 ];
 
 for (const c of atomics) test(`${c.shader}.${c.entry}`, () => assert.equal(races(c), []));
