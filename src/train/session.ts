@@ -17,7 +17,7 @@ import { captureTensors, restoreTensors, type Best, type Checkpoint } from './ch
 import { learningRate, type RunConfig } from './config.ts';
 import { Evaluator } from './evaluate.ts';
 import { Labeller } from './labeller.ts';
-import { openStreams } from './streams.ts';
+import { openStreams, withoutLabels } from './streams.ts';
 import { train, type Position, type Progress } from './trainer.ts';
 import { Alarms } from './alarms.ts';
 
@@ -148,7 +148,7 @@ export async function runSession(o: SessionOptions): Promise<SessionResult> {
         async predictUnlabelled(network, options, visit) {
           const labeller = new Labeller(device, network);
           try {
-            await labeller.run(dataset.ids('unlabelled'), (id) => cache.get(id, false), options, visit);
+            await labeller.run(withoutLabels(dataset), (id) => cache.get(id, false), options, visit);
           } finally {
             labeller.dispose();
           }

@@ -1,0 +1,137 @@
+// Predicts the unlabelled images with test-time augmentation: the labeller of self-training.
+
+import { Plan } from '../../runtime/autograd/plan.ts';
+import type { Device } from '../../runtime/device/device.ts';
+import { UsageError } from '../../runtime/errors.ts';
+import { pseudoLabel, resizeBilinear, softmax, zeros } from '../../runtime/ops/index.ts';
+import type { Tensor } from '../../runtime/tensor.ts';
+import { normalise } from '../augment/gpu/normalise.ts';
+import { addResized } from '../augment/gpu/tta.ts';
+import { view } from '../augment/gpu/view.ts';
+import { identityViews } from '../augment/weak.ts';
+import { pack } from '../data/batch.ts';
+import type { Sample } from '../data/types.ts';
+import { EVAL, type Network } from '../nn/module.ts';
+import type { LabelMap, PredictOptions } from '../schemes/scheme.ts';
+
+/** Plans that are held at once: one for each image shape, and those of the least recent shapes go. */
+const MOST_PLANS = 3;
+/** Pixels of a batch of images of one shape, and images in it. */
+const BATCH_PIXELS = 2 ** 18;
+const MOST_IMAGES = 8;
+/** Images that are decoded ahead. */
+const AHEAD = 8;
+
+type LabelPlan = Plan<{ label: Tensor; confidence: Tensor }>;
+
+/** Views of whole images, mirrored ones where asked. */
+function viewTable(n: number, mirrored: boolean): Float32Array {
+  const table = identityViews(n);
+  if (mirrored) for (let k = 0; k < n; k++) table[8 * k + 4] = 1;
+  return table;
+}
+
+/**
+ * Records the prediction of n images of one size: the mean over scales, mirrored or not, of the softmax at that scale, resized to the images' size.
+ * Scaling is bilinear with aligned corners, sizes are floor(scale * size). Batch norm: eval.
+ */
+export function labelPlan(device: Device, network: Network, shape: readonly [number, number, number], options: PredictOptions): LabelPlan {
+  const [n, height, width] = shape;
+  const passes = options.scales.flatMap((scale) => (options.flip ? [{ scale, mirrored: false }, { scale, mirrored: true }] : [{ scale, mirrored: false }]));
+  return new Plan(
+    device,
+    { texels: { shape: [n, height, width], dtype: 'u32' }, sizes: { shape: [n, 2], dtype: 'i32' }, straight: { shape: [n, 8] }, mirror: { shape: [n, 8] } },
+    ({ texels, sizes, straight, mirror }) => {
+      const sum = zeros(device, [n, height, width, network.numClasses]);
+      for (const { scale, mirrored } of passes) {
+        const x = normalise(view(texels, sizes, mirrored ? mirror : straight, [height, width]).image);
+        const size = [Math.max(1, Math.floor(height * scale)), Math.max(1, Math.floor(width * scale))] as const;
+        const scaled = size[0] === height && size[1] === width ? x : resizeBilinear(x, size, { alignCorners: true });
+        addResized(sum, softmax(network.forward(scaled, EVAL)), { mirrored, weight: 1 / passes.length });
+      }
+      return pseudoLabel(sum, { probabilities: true });
+    },
+  );
+}
+
+/**
+ * Predicts images of any sizes, those of one size in batches.
+ * @example
+ * const labeller = new Labeller(device, network);
+ * await labeller.run(ids, (id) => cache.get(id, false), { scales: [0.5, 1, 2], flip: true }, (id, map) => maps.set(id, map));
+ * labeller.dispose();
+ */
+export class Labeller {
+  private readonly device: Device;
+  private readonly network: Network;
+  private readonly plans = new Map<string, LabelPlan>();
+
+  constructor(device: Device, network: Network) {
+    this.device = device;
+    this.network = network;
+  }
+
+  /** How many recorded plans are held. */
+  get held(): number {
+    return this.plans.size;
+  }
+
+  /**
+   * @param ids the images; `options.ids` chooses among them
+   * @param visit gets each image's labels and the averaged probability of each label, both at the image's size; full batches come first
+   */
+  async run(
+    ids: readonly string[], load: (id: string) => Promise<Sample>, options: PredictOptions,
+    visit: (id: string, map: LabelMap, confidence: Float32Array) => void,
+  ): Promise<void> {
+    if (options.scales.length === 0 || options.scales.some((s) => !(s > 0))) throw new UsageError(`scales ${options.scales} for test-time augmentation`, 'give positive factors, such as 0.75, 1, 1.5');
+    const wanted = ids.filter((id) => options.ids?.has(id) ?? true);
+    const waiting = new Map<string, Sample[]>();
+    const ahead: Promise<Sample>[] = [];
+    for (let next = 0, done = 0; done < wanted.length; done++) {
+      for (; next < Math.min(wanted.length, done + AHEAD); next++) {
+        const sample = load(wanted[next]);
+        sample.catch(() => undefined); // reported where it is awaited
+        ahead.push(sample);
+      }
+      const sample = await ahead.shift()!;
+      const key = `${sample.height}x${sample.width}`;
+      const batch = [...(waiting.get(key) ?? []), sample];
+      waiting.set(key, batch);
+      if (batch.length < Math.max(1, Math.min(MOST_IMAGES, Math.floor(BATCH_PIXELS / (sample.height * sample.width))))) continue;
+      waiting.delete(key);
+      await this.predict(batch, options, visit);
+    }
+    for (const batch of waiting.values()) await this.predict(batch, options, visit);
+  }
+
+  private async predict(samples: readonly Sample[], options: PredictOptions, visit: (id: string, map: LabelMap, confidence: Float32Array) => void): Promise<void> {
+    const { height, width } = samples[0], n = samples.length;
+    const { texels, sizes } = pack(samples);
+    const { label, confidence } = this.planOf([n, height, width], options).run({ texels, sizes, straight: viewTable(n, false), mirror: viewTable(n, true) });
+    const [labels, confidences] = await this.device.read([label, confidence]);
+    const pixels = height * width;
+    samples.forEach(({ id }, k) => {
+      visit(id, { height, width, labels: Uint8Array.from(labels.subarray(k * pixels, (k + 1) * pixels)) }, confidences.slice(k * pixels, (k + 1) * pixels) as Float32Array);
+    });
+  }
+
+  private planOf(shape: readonly [number, number, number], options: PredictOptions): LabelPlan {
+    const key = `${shape.join('x')} at ${options.scales.join()}${options.flip ? ' mirrored' : ''}`;
+    const plan = this.plans.get(key) ?? labelPlan(this.device, this.network, shape, options);
+    this.plans.delete(key);
+    this.plans.set(key, plan);
+    if (this.plans.size > MOST_PLANS) {
+      const [oldest, unused] = this.plans.entries().next().value!;
+      unused.dispose();
+      this.plans.delete(oldest);
+    }
+    return plan;
+  }
+
+  /** Frees the plans' memory. */
+  dispose(): void {
+    for (const plan of this.plans.values()) plan.dispose();
+    this.plans.clear();
+  }
+}
