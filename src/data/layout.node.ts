@@ -103,7 +103,7 @@ export function hasList(layout: Layout, name: string): boolean {
 
 /**
  * Reads a list: ids, one a line, with or without extension; or pairs "JPEGImages/a.jpg SegmentationClass/a.png", whose files then count. Blank lines and repeated ids
- * are passed over. Ids without an image go to `fail` and are left out.
+ * are passed over. What is wrong goes to `fail` and is left out.
  * @param list a name (VOC layout) or the path of a file
  * @param what the split, for errors
  */
@@ -113,14 +113,16 @@ export function readList(layout: Layout, list: string, what: string, fail: Fail)
   if (!existsSync(file)) {
     const there = layout.listFolder && existsSync(layout.listFolder) ? readdirSync(layout.listFolder).filter((f) => f.endsWith('.txt')).map((f) => f.slice(0, -4)) : [];
     const known = there.length ? `there are ${there.slice(0, 12).join(', ')}${there.length > 12 ? ', …' : ''}` : 'give the path of a text file with one id a line';
-    throw new DataError(`there is no list "${list}" for the ${what} images${layout.listFolder ? ` in ${layout.listFolder}` : ''}`, known);
+    fail(new DataError(`there is no list "${list}" for the ${what} images${layout.listFolder ? ` in ${layout.listFolder}` : ''}`, known));
+    return [];
   }
-  if (!statSync(file).isFile()) throw new DataError(`the list ${file} is not a file`);
   let text: string;
   try {
     text = readFileSync(file, 'utf8');
   } catch (error) {
-    throw new DataError(`the list ${file} cannot be read: ${(error as NodeJS.ErrnoException).code}`);
+    const code = (error as NodeJS.ErrnoException).code;
+    fail(new DataError(`the list ${file} ${code === 'EISDIR' ? 'is a folder' : `cannot be read: ${code}`}`));
+    return [];
   }
   const ids = new Set<string>();
   text.replace(/^\uFEFF/, '').split(/\r?\n/).forEach((line, i) => {
