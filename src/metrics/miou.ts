@@ -1,0 +1,71 @@
+// Mean intersection over union from one confusion matrix over a whole split, in both treatments of absent classes.
+
+import { ShapeError } from '../../runtime/errors.ts';
+
+export interface Scores {
+  /** TP / (TP + FP + FN) of each class; null where the class is neither in the truth nor in the prediction. */
+  iou: (number | null)[];
+  /** Mean over the classes that have an IoU (nan-mean); NaN where none has. */
+  miou: number;
+  /** Mean over all classes, an absent class counting as zero. */
+  miouAbsentZero: number;
+  /** Share of the judged pixels that are right; NaN where none is judged. */
+  pixelAccuracy: number;
+  /** classes*classes counts, rows = truth. */
+  confusion: number[];
+}
+
+/**
+ * Counts pairs of truth and prediction on the host. Pixels whose truth is `ignoreIndex` or no class are dropped, as are those without a predicted class.
+ * @returns classes*classes counts, rows = truth
+ */
+export function countConfusion(truth: ArrayLike<number>, prediction: ArrayLike<number>, classes: number, ignoreIndex = 255): Uint32Array {
+  if (truth.length !== prediction.length) throw new ShapeError('countConfusion', `${truth.length} true labels, ${prediction.length} predicted ones`);
+  const counts = new Uint32Array(classes * classes);
+  for (let i = 0; i < truth.length; i++) {
+    const t = truth[i], p = prediction[i];
+    if (t !== ignoreIndex && t >= 0 && t < classes && p >= 0 && p < classes) counts[t * classes + p]++;
+  }
+  return counts;
+}
+
+/**
+ * Scores of a confusion matrix.
+ * @param confusion classes*classes counts, rows = truth
+ * @example scores(countConfusion([0, 0, 1], [0, 1, 1], 2), 2).miou; // (1/2 + 1/2) / 2
+ */
+export function scores(confusion: ArrayLike<number>, classes: number): Scores {
+  if (confusion.length !== classes * classes) throw new ShapeError('scores', `${confusion.length} counts for ${classes} classes`, 'give a square matrix, rows = truth');
+  const iou: (number | null)[] = [];
+  let right = 0, judged = 0, sum = 0, present = 0;
+  for (let c = 0; c < classes; c++) {
+    let row = 0, column = 0;
+    for (let k = 0; k < classes; k++) {
+      row += confusion[c * classes + k];
+      column += confusion[k * classes + c];
+    }
+    const hit = confusion[c * classes + c], union = row + column - hit;
+    right += hit;
+    judged += row;
+    iou.push(union ? hit / union : null);
+    if (union) {
+      sum += hit / union;
+      present++;
+    }
+  }
+  return { iou, miou: sum / present, miouAbsentZero: sum / classes, pixelAccuracy: right / judged, confusion: Array.from(confusion) };
+}
+
+/** The evaluations of the last step at which each split was evaluated. */
+export function lastEvals<T extends { step: number; split: string }>(evals: readonly T[]): T[] {
+  const bySplit = new Map<string, T>();
+  for (const e of evals) if (!(e.step < (bySplit.get(e.split)?.step ?? -1))) bySplit.set(e.split, e);
+  return [...bySplit.values()];
+}
+
+/** The evaluations of the step that is best on `val` (the earliest of equals): model selection never sees `test`. */
+export function bestEvals<T extends { step: number; split: string; miou: number }>(evals: readonly T[]): T[] {
+  let best: T | undefined;
+  for (const e of evals) if (e.split === 'val' && e.miou > (best?.miou ?? -1)) best = e;
+  return best ? evals.filter((e) => e.step === best.step) : [];
+}
