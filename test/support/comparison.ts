@@ -42,7 +42,7 @@ async function pictures(scheme: string, seed: number, palette: number[][]): Prom
     const { width, height, rgb, labels } = await data.load(id, { labels: true });
     const rng = new Rng(seed * 100 + k + scheme.length * 7, 5), classes = palette.length;
     const prediction = spoil(labels!, width, rng, SKILL[scheme], classes);
-    const confidence = Float32Array.from(prediction, (p, i) => (p === labels![i] ? 0.9 : 0.45) + 0.1 * Math.sin(i / 40));
+    const confidence = Float32Array.from(prediction, (p, i) => (p === labels![i] ? 0.9 : 0.5) + 0.1 * Math.sin((i % width) / 9) * Math.cos(Math.floor(i / width) / 7));
     const pseudo = prediction.map((p, i) => (confidence[i] > 0.85 ? p : 255));
     const cam = Float32Array.from({ length: width * height }, (_, i) => Math.exp(-(((i % width) - 30 - 10 * k) ** 2 + (Math.floor(i / width) - 36) ** 2) / 400));
     const mask = (m: Uint8Array): string => dataUrl(maskPng(m, width, height, palette));
