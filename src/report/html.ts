@@ -17,13 +17,13 @@ export interface ReportData {
   classes: { name: string; colour: number[] }[];
 }
 
-/** One sentence: who is ahead, and by how much. */
+/** One sentence: which mean is the highest. Whether it is a lead, the spread beside it says. */
 function finding({ schemes, headline, split }: Summary): string {
   const scored = schemes.filter((s) => s[headline].miou).sort((a, b) => b[headline].miou!.mean - a[headline].miou!.mean);
   if (!scored.length) return '';
   const [top] = scored, gain = top.gain?.[headline];
   const over = gain ? `, <strong>${points(gain)}</strong> points over supervised` : '';
-  return `<p class="finding">${scored.length > 1 ? `${h(schemeName(top.scheme))} is ahead with` : `${h(schemeName(top.scheme))} reaches`} <strong>${percent(top[headline].miou)} %</strong> mIoU on ${split}${over}.</p>`;
+  return `<p class="finding">${h(schemeName(top.scheme))} ${scored.length > 1 ? 'has the highest mean' : 'reaches a'} mIoU on ${split}${scored.length > 1 ? ':' : ' of'} <strong>${percent(top[headline].miou)} %</strong>${over}.</p>`;
 }
 
 /**

@@ -30,7 +30,7 @@ export function seedPlot({ schemes, headline }: Summary): string {
   const all = schemes.flatMap((s) => s[headline].miou?.values ?? []).map((v) => 100 * v);
   if (!all.length) return '';
   const low0 = Math.min(...all), high0 = Math.max(...all), step = niceStep(Math.max(high0 - low0, 2));
-  const low = Math.max(0, Math.floor(low0 / step - 0.3) * step), high = Math.min(100, Math.ceil(high0 / step + 0.3) * step);
+  const low = Math.max(0, Math.floor(low0 / step - 0.1) * step), high = Math.min(100, Math.ceil(high0 / step + 0.1) * step);
   const at = (v: number): string => `${((100 * (v - low)) / (high - low)).toFixed(2)}%`;
   const ticks = Array.from({ length: Math.round((high - low) / step) + 1 }, (_, i) => low + i * step);
   const names = schemes.map((s) => s.scheme);
@@ -71,7 +71,7 @@ export function resultsTable(summary: Summary): string {
   const head = [
     { label: 'Scheme' }, { label: 'mIoU last', hint: `nan-mean, ${split}, end of training` }, { label: 'mIoU best', hint: `nan-mean, ${split}, at the step that was best on val` },
     { label: 'Gain', hint: `points of mIoU (${headline}) over supervised` }, { label: 'absent = 0', hint: `mIoU (${headline}) over all classes, an absent one counting as zero` },
-    { label: 'Pixel acc.', hint: `share of pixels that are right (${headline})` }, ...(pseudo ? [{ label: 'Accepted', hint: 'share of pseudo-labels accepted at the end of training' }, { label: 'Right', hint: 'accuracy among the judged' }] : []),
+    { label: 'Pixel acc.', hint: `share of pixels that are right (${headline})` }, ...(pseudo ? [{ label: 'Accepted', hint: 'share of pseudo-labels accepted at the end of training' }, { label: 'of them right', hint: 'accuracy of the accepted pseudo-labels among the judged, at the end of training' }] : []),
     { label: 's/step' }, { label: 'images/s' }, { label: 'Peak GPU' }, { label: 'Time a run' },
   ];
   const rows = schemes.map((s) => ({
