@@ -32,9 +32,10 @@ fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups
       y[first + i] = e;
     }
     if (LOG) {
-      let shift = high + log(sum);
+      // The largest score is taken off first: where scores are huge, log(sum) would drown in it.
+      let shift = log(sum);
       for (var i = 0u; i < params.c; i++) {
-        y[first + i] = params.scale * x[first + i] - shift;
+        y[first + i] = (params.scale * x[first + i] - high) - shift;
       }
     } else {
       let inverse = 1.0 / sum;

@@ -3,6 +3,7 @@
 import { defineOp } from '../autograd/tape.ts';
 import { ShapeError } from '../errors.ts';
 import { sizeOf, type Shape, type Tensor } from '../tensor.ts';
+import { full } from './fill.ts';
 
 interface Attrs {
   transposeA: boolean;
@@ -61,7 +62,7 @@ const op: Op = defineOp<Attrs>({
 function overBatch(g: Tensor, like: Tensor): Tensor {
   if (g.size === like.size) return g;
   const copies = g.size / like.size;
-  const ones = g.device.tensor(new Float32Array(copies).fill(1), [1, copies]);
+  const ones = full(g.device, [1, copies], 1);
   return op({ a: ones, b: g.view([copies, like.size]) }, { transposeA: false, transposeB: false }).y.view(like.shape);
 }
 

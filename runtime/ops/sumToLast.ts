@@ -3,8 +3,6 @@
 import { defineOp } from '../autograd/tape.ts';
 import { ShapeError } from '../errors.ts';
 import type { Tensor } from '../tensor.ts';
-import { add } from './binary.ts';
-import { zeros } from './fill.ts';
 
 function pass(x: Tensor, rows: number, c: number, chunk: number): Tensor {
   const chunks = Math.ceil(rows / chunk);
@@ -31,7 +29,13 @@ const op = defineOp<null>({
     t.dispose();
     return y;
   },
-  backward: { x: ({ dy, inputs: { x } }) => add(zeros(x.device, x.shape), dy) },
+  backward: {
+    x: ({ dy, inputs: { x } }) => {
+      const dx = x.device.empty(x.shape, 'f32', 'sumToLast gradient');
+      x.device.run({ shader: 'sumToLast', entry: 'backward', bindings: { dy, dx }, params: { rows: x.size / dy.size, c: dy.size, chunk: 0 }, threads: x.size });
+      return dx;
+    },
+  },
 });
 
 /** Sums [.., c] over all axes but the last: [c]. */

@@ -8,27 +8,53 @@ export interface Rgb {
   width: number;
   height: number;
   rgb: Uint8Array;
+  /** Height and width in the file. */
+  stored: readonly [number, number];
+  /** EXIF orientation, 1 where there is none. */
+  orientation: number;
 }
 
+/** The bytes of a file. @throws DataError naming the file and the system's reason */
+export async function readBytes(file: string): Promise<Buffer> {
+  try {
+    return await readFile(file);
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code;
+    const reason = { ENOENT: 'it does not exist', EISDIR: 'it is a folder', EACCES: 'permission denied' }[code ?? ''] ?? code ?? (error as Error).message;
+    throw new DataError(`${file} cannot be read: ${reason}`);
+  }
+}
+
+const undecodable = (file: string, error: unknown): DataError =>
+  new DataError(`${file} cannot be decoded: ${(error as Error).message.split('\n')[0]}`, 'the file is damaged, truncated, or no JPEG, PNG or WebP');
+
 /**
- * Decodes JPEG, PNG or WebP into RGB; grey is repeated, transparency dropped, EXIF orientation not applied (masks are drawn on the stored pixels).
+ * Decodes JPEG, PNG or WebP into RGB: grey is repeated, transparency dropped, 16 bits shortened to their high 8, CMYK converted by its profile.
+ * An EXIF orientation is not applied: masks are drawn on the stored pixels.
+ * @param file its name, for errors
  * @param size height and width to resize to: cubic, antialiased when shrinking
  * @throws DataError naming the file
  */
-export async function readImage(file: string, size?: readonly [number, number]): Promise<Rgb> {
-  let bytes: Buffer;
+export async function decodeImage(bytes: Uint8Array, file: string, size?: readonly [number, number] | null): Promise<Rgb> {
   try {
-    bytes = await readFile(file);
-  } catch (error) {
-    throw new DataError(`${file} cannot be read: ${(error as NodeJS.ErrnoException).code ?? (error as Error).message}`);
-  }
-  try {
-    let pipeline = sharp(bytes, { failOn: 'truncated' }).toColourspace('srgb').removeAlpha();
+    const source = sharp(bytes, { failOn: 'truncated' });
+    const { width: w, height: h, orientation = 1 } = await source.metadata();
+    let pipeline = source.toColourspace('srgb').removeAlpha();
     if (size) pipeline = pipeline.resize(size[1], size[0], { fit: 'fill', kernel: 'cubic' });
     const { data, info } = await pipeline.raw().toBuffer({ resolveWithObject: true });
     const rgb = info.channels === 3 ? new Uint8Array(data) : Uint8Array.from({ length: info.width * info.height * 3 }, (_, i) => data[Math.floor(i / 3) * info.channels]);
-    return { width: info.width, height: info.height, rgb };
+    return { width: info.width, height: info.height, rgb, stored: [h, w], orientation };
   } catch (error) {
-    throw new DataError(`${file} cannot be decoded: ${(error as Error).message.split('\n')[0]}`, 'the file is damaged, truncated, or no JPEG, PNG or WebP');
+    throw undecodable(file, error);
+  }
+}
+
+/** Height and width from the header of an image file. @throws DataError naming the file */
+export async function imageSize(file: string): Promise<[height: number, width: number]> {
+  try {
+    const { width, height } = await sharp(file).metadata();
+    return [height, width];
+  } catch (error) {
+    throw undecodable(file, error);
   }
 }

@@ -10,6 +10,8 @@ export interface Mask {
   labels: Uint8Array;
   /** RGB of the file's palette, where it has one. */
   palette: Uint8Array | null;
+  /** What the file is: "grey, 8 bits". */
+  form: string;
 }
 
 /** One value a byte from rows of 1, 2 or 4 bits, each of which starts at a byte. */
@@ -42,7 +44,8 @@ export function decodeMask(bytes: Uint8Array, name: string): Mask {
   if (depth === 16) throw new DataError(`${name} has 16 bits a pixel`, 'masks hold class ids of up to 8 bits');
   const bytes8 = data as Uint8Array;
   const palette = image.palette ? Uint8Array.from(image.palette.flatMap((c) => c.slice(0, 3))) : null;
-  if (channels === 1) return { width, height, palette, labels: depth < 8 ? unpack(bytes8, width, height, depth) : Uint8Array.from(bytes8) };
+  const form = `${palette ? 'palette' : channels < 3 ? 'grey' : 'grey stored as RGB'}, ${depth} bit${depth > 1 ? 's' : ''}`;
+  if (channels === 1) return { width, height, palette, form, labels: depth < 8 ? unpack(bytes8, width, height, depth) : Uint8Array.from(bytes8) };
   const labels = new Uint8Array(width * height);
   for (let p = 0; p < labels.length; p++) {
     const at = p * channels;
@@ -51,7 +54,7 @@ export function decodeMask(bytes: Uint8Array, name: string): Mask {
       throw new DataError(`${name} is a colour picture, not a mask of class ids`, 'save masks as grey or palette PNG whose values are 0, 1, 2, … and 255 for ignored pixels');
     }
   }
-  return { width, height, labels, palette };
+  return { width, height, labels, palette, form };
 }
 
 /** Resizes labels by the nearest pixel, as Pillow's NEAREST does: source index floor((x + 0.5) scale). */

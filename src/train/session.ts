@@ -133,7 +133,7 @@ export async function runSession(o: SessionOptions): Promise<SessionResult> {
         evaluator = { network, evaluator: new Evaluator(device, network, config.evalBatch) };
       }
       const confusion = await evaluator.evaluator.confusion(dataset.ids(split), (id) => cache.get(id, true));
-      return { step, split, ...scores(confusion, dataset.numClasses), confusion };
+      return { step, split, ...scores(confusion, dataset.numClasses) };
     };
     const seconds = (): number => before + (performance.now() - began) / 1000;
     let saved = performance.now();

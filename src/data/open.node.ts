@@ -1,0 +1,171 @@
+// Opens a data set in Node: VOC layout, two plain folders, or the built-in scenes. Decoding happens on threads.
+
+import { DataError, UsageError } from '../../runtime/errors.ts';
+import { DecodePool, type PoolOptions } from './decodePool.node.ts';
+import { imageSize } from './image.node.ts';
+import { amountOf } from './labels.node.ts';
+import { findFiles } from './layout.node.ts';
+import { vocPalette } from './mask.ts';
+import { MaskReader } from './maskReader.node.ts';
+import { resolveSplits, type Split, type SplitSpec } from './splits.node.ts';
+import { createSynthetic, sceneOf, type SyntheticOptions } from './synthetic.ts';
+import { texelSample } from './texels.ts';
+import type { Dataset, Sample } from './types.ts';
+
+export interface DatasetSpec extends SplitSpec {
+  /** A folder in VOC layout (JPEGImages, SegmentationClass, ImageSets/Segmentation); "builtin" or nothing: the built-in set. */
+  path?: string;
+  /** Two plain folders instead of `path`, paired by name without extension. Images without a mask are unlabelled. */
+  images?: string;
+  masks?: string;
+  /** The training pool: a list (default: `train` where there is one, else every image that is not in val or test). */
+  train?: string;
+  /**
+   * The labelled images: a list (name or path); or a number ("46") or part ("1/8", "12.5%") of the pool, drawn by `splitSeed`, nested. Default: every image of the
+   * pool that has a mask.
+   */
+  labels?: string;
+  /** A list of the unlabelled images (default: the rest of the pool). Their masks may be absent, and are not opened where they are there. */
+  unlabelled?: string;
+  /** Lists (defaults: `val` and `test` where there are such lists); or a number or part of the images with masks, which then leave the pool. */
+  val?: string;
+  test?: string;
+  /** Number of classes (default: from stats.json or a file of class names, else the largest id in the masks of labelled, val and test images, plus one). */
+  classes?: number;
+  classNames?: readonly string[];
+  /** Height and width to which images and masks are resized as they are read. */
+  size?: readonly [number, number];
+  splitSeed?: number;
+  /**
+   * For labels by number or part: draw so that every class is present where possible (default true). The draw then reads the masks of all candidates, once, before
+   * training; without it no mask of an image that ends up unlabelled is ever opened.
+   */
+  labelsCover?: boolean;
+  /** Let `load` open masks of unlabelled images, to judge pseudo-labels by them. */
+  judge?: boolean;
+  builtin?: SyntheticOptions;
+}
+
+/** A data set with what was decided while opening it, to be printed. */
+export interface OpenDataset extends Dataset {
+  readonly notes: readonly string[];
+}
+
+/**
+ * Opens a data set.
+ * @throws UsageError for settings that make no sense, DataError for files, folders and lists that cannot be used
+ * @example
+ * const data = await openDataset({ path: 'camvid', labels: '1/8' });
+ * const sample = await data.load(data.ids('labelled')[0], { labels: true });
+ * await data.close();
+ */
+export async function openDataset(spec: DatasetSpec, options: PoolOptions = {}): Promise<OpenDataset> {
+  checkSpec(spec);
+  const pool = new DecodePool(options);
+  try {
+    return isBuiltin(spec) ? openBuiltin(spec, pool) : await openFiles(spec, pool);
+  } catch (error) {
+    await pool.close();
+    throw error;
+  }
+}
+
+export function isBuiltin(spec: DatasetSpec): boolean {
+  return spec.images === undefined && (spec.path === undefined || spec.path === 'builtin');
+}
+
+/** @throws UsageError */
+export function checkSpec(spec: DatasetSpec): void {
+  if (spec.path !== undefined && (spec.images !== undefined || spec.masks !== undefined)) throw new UsageError(`both the data set ${spec.path} and plain folders are given`, 'give a folder in VOC layout, or --images and --masks');
+  if (spec.masks !== undefined && spec.images === undefined) throw new UsageError('--masks is given without --images');
+  if (spec.classes !== undefined && !(Number.isInteger(spec.classes) && spec.classes >= 2 && spec.classes <= 255)) throw new UsageError(`${spec.classes} classes`, 'give 2 to 255 (--classes)');
+  if (spec.size && spec.size.some((v) => !Number.isInteger(v) || v < 1 || v > 16384)) throw new UsageError(`a size of ${spec.size.join('x')}`, 'give height and width in pixels, such as 180x240 (--size)');
+}
+
+function openBuiltin(spec: DatasetSpec, pool: DecodePool): OpenDataset {
+  const o: SyntheticOptions = { ...spec.builtin };
+  if (spec.size) [o.height, o.width] = spec.size;
+  if (spec.splitSeed !== undefined) o.splitSeed = spec.splitSeed;
+  const whole = createSynthetic(o).ids('train').length;
+  if (spec.labels !== undefined) {
+    const n = amountOf(spec.labels, whole, '--labels');
+    if (n === null) throw new UsageError(`the built-in set has no list "${spec.labels}"`, 'give a number of labelled images or a part such as 1/8 (--labels)');
+    o.labelled = n;
+  }
+  const set = createSynthetic(o);
+  return {
+    ...set,
+    notes: [],
+    async load(id, { labels }): Promise<Sample> {
+      const scene = sceneOf(id, o);
+      const { width, height, texels } = await pool.run({ kind: 'scene', ...scene, labels });
+      return texelSample(id, width, height, texels, labels);
+    },
+    close: () => pool.close(),
+  };
+}
+
+/** The largest id in these masks, plus one. */
+async function countClasses(reader: MaskReader, ids: readonly string[]): Promise<number> {
+  const found = new Set((await Promise.all(ids.map((id) => reader.classes(id)))).flat());
+  const most = Math.max(-1, ...found);
+  if (most < 1) {
+    throw new DataError(`the masks (${ids.length}) show ${most < 0 ? 'no class' : 'class 0 alone'}`, '255 means ignored: a mask of black and white must hold 0 and 1; or give --classes');
+  }
+  return most + 1;
+}
+
+async function openFiles(spec: DatasetSpec, pool: DecodePool): Promise<OpenDataset> {
+  const fail = (error: DataError): never => {
+    throw error;
+  };
+  const layout = findFiles(spec, fail);
+  const reader = new MaskReader(pool, layout);
+  const { ids, notes } = await resolveSplits(layout, spec, fail, (id) => reader.classes(id));
+  let numClasses = spec.classes ?? spec.classNames?.length ?? layout.numClasses;
+  if (numClasses === undefined) {
+    const masks = [...new Set([...ids.labelled, ...ids.val, ...ids.test])];
+    numClasses = await countClasses(reader, masks);
+    notes.push(`${numClasses} classes: the largest id in ${masks.length} masks is ${numClasses - 1}`);
+  }
+  if (numClasses < 2 || numClasses > 255) throw new UsageError(`${numClasses} classes`, 'give 2 to 255 (--classes)');
+  const names = spec.classNames ?? layout.classNames ?? [];
+  const withLabels = new Set([...ids.labelled, ...ids.val, ...ids.test]);
+  const sizes = new Map<string, Promise<[number, number]>>();
+  const size = spec.size ?? null;
+  const fileOf = (id: string): string => layout.images.get(id) ?? fail(new DataError(`there is no image "${id}" in ${layout.imageFolder}`));
+
+  return {
+    name: layout.name,
+    notes,
+    numClasses,
+    classNames: Array.from({ length: numClasses }, (_, i) => names[i] ?? `class ${i}`),
+    palette: vocPalette(),
+    ids: (split: Split) => [...ids[split]],
+    async load(id, { labels }): Promise<Sample> {
+      const image = fileOf(id);
+      if (labels && !withLabels.has(id) && !spec.judge) throw new DataError(`the labels of the unlabelled image "${id}" were asked for`, 'masks of unlabelled images are not opened');
+      const mask = labels ? (layout.masks.get(id) ?? fail(new DataError(`"${id}" has no mask in ${layout.maskFolder}`))) : null;
+      const { width, height, texels } = await pool.run({ kind: 'file', image, mask, numClasses, size });
+      return texelSample(id, width, height, texels, labels);
+    },
+    async maxSize(wanted = ids.train): Promise<[number, number]> {
+      if (size) return [size[0], size[1]];
+      const found: [number, number] = [0, 0];
+      // In portions: a file each is open at once.
+      for (let i = 0; i < wanted.length; i += 32) {
+        const portion = wanted.slice(i, i + 32).map((id) => {
+          let known = sizes.get(id);
+          if (!known) sizes.set(id, (known = imageSize(fileOf(id))));
+          return known;
+        });
+        for (const [h, w] of await Promise.all(portion)) {
+          found[0] = Math.max(found[0], h);
+          found[1] = Math.max(found[1], w);
+        }
+      }
+      return found;
+    },
+    close: () => pool.close(),
+  };
+}

@@ -1,0 +1,79 @@
+// The rules of the layout: imports go one way, Node and the browser stay where they belong, an operation is three files.
+
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, relative, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+
+const root = resolve(dirname(fileURLToPath(import.meta.url)), '..');
+const walk = (folder: string): string[] => readdirSync(join(root, folder), { withFileTypes: true }).flatMap((e) => (e.isDirectory() ? walk(join(folder, e.name)) : [join(folder, e.name)]));
+const sources = ['runtime', 'src'].flatMap(walk).filter((f) => f.endsWith('.ts') && f !== 'runtime/kernel/generated.ts');
+
+/** Specifiers of the imports and exports of a file; `typeOnly` for those that vanish when it is compiled. */
+function imports(file: string): { from: string; typeOnly: boolean }[] {
+  const text = readFileSync(join(root, file), 'utf8');
+  return [...text.matchAll(/^(import|export)(\s+type)?\s(?:[^'";]*?from\s+)?['"]([^'"]+)['"]/gm)].map((m) => ({ from: m[3], typeOnly: m[2] !== undefined }));
+}
+
+/** The layer of a file: it may import its own layer and those below. */
+function layer(file: string): number {
+  if (file.startsWith('runtime/')) return 0;
+  if (/^src\/(nn|losses|metrics|data|augment|cam)\//.test(file)) return 1;
+  if (file.startsWith('src/schemes/')) return 2;
+  if (file.startsWith('src/train/')) return 3;
+  if (/^src\/(report|cli|web)\//.test(file)) return 4;
+  throw new Error(`${file} belongs to no layer`);
+}
+
+test('there is no other top-level folder', () => {
+  const known = ['shaders', 'src', 'runtime', 'test', 'bench', 'dist', 'node_modules', 'runs'];
+  const other = readdirSync(root, { withFileTypes: true }).filter((e) => e.isDirectory() && !e.name.startsWith('.') && !known.includes(e.name)).map((e) => e.name);
+  assert.equal(other, []);
+});
+
+test('imports go one way', () => {
+  const wrong: string[] = [];
+  for (const file of sources) {
+    for (const { from } of imports(file)) {
+      if (!from.startsWith('.')) continue;
+      const target = relative(root, resolve(root, dirname(file), from));
+      // The plain records of a run are written by src/train and read by the reports.
+      if (target === 'src/report/types.ts' || target === 'package.json') continue;
+      if (layer(target) > layer(file)) wrong.push(`${file} imports ${target}`);
+    }
+  }
+  assert.equal(wrong, []);
+});
+
+test('src/train knows no concrete scheme', () => {
+  const allowed = ['scheme.ts', 'step.ts'];
+  const wrong = sources.filter((f) => f.startsWith('src/train/')).flatMap((f) => imports(f).filter(({ from }) => from.includes('/schemes/') && !allowed.some((a) => from.endsWith(`/${a}`))).map(({ from }) => `${f} imports ${from}`));
+  assert.equal(wrong, []);
+});
+
+test('Node is used only where it belongs', () => {
+  const allowed = (f: string): boolean => /^runtime\/device\/node[A-Z]?\w*\.ts$/.test(f) || /^runtime\/(node|kernel\/build)\.ts$/.test(f) || /\.node\.ts$/.test(f) || f.startsWith('src/cli/');
+  const node = (from: string): boolean => from.startsWith('node:') || ['sharp', 'webgpu', 'commander', 'esbuild'].includes(from);
+  const direct = sources.filter((f) => !allowed(f)).flatMap((f) => imports(f).filter(({ from }) => node(from)).map(({ from }) => `${f} imports ${from}`));
+  assert.equal(direct, []);
+  const through = sources.filter((f) => !allowed(f)).flatMap((f) => imports(f).filter(({ from, typeOnly }) => !typeOnly && from.endsWith('.node.ts')).map(({ from }) => `${f} imports ${from}`));
+  assert.equal(through, []);
+});
+
+test('every operation has a test of its own name, every shader is used', () => {
+  const ops = readdirSync(join(root, 'runtime/ops')).filter((f) => f !== 'index.ts').map((f) => f.slice(0, -3));
+  assert.equal(ops.filter((op) => !existsSync(join(root, `test/ops/${op}.test.ts`))), []);
+  const index = readFileSync(join(root, 'runtime/ops/index.ts'), 'utf8');
+  assert.equal(ops.filter((op) => !index.includes(`'./${op}.ts'`)), []);
+  const code = sources.map((f) => readFileSync(join(root, f), 'utf8')).join('\n');
+  assert.equal(readdirSync(join(root, 'shaders')).map((f) => f.slice(0, -5)).filter((s) => !code.includes(`'${s}'`)), []);
+});
+
+test('files stay small', () => {
+  const lines = (f: string): number => readFileSync(join(root, f), 'utf8').split('\n').length - 1;
+  assert.equal([...sources, ...walk('test').filter((f) => f.endsWith('.ts'))].filter((f) => lines(f) > 400), []);
+  assert.equal(walk('shaders').filter((f) => lines(f) > 250), []);
+});
+
+test.run();

@@ -1,0 +1,225 @@
+// Opening data sets: layouts, lists, splits, formats; and never the mask of an unlabelled image.
+
+import { copyFileSync, mkdirSync } from 'node:fs';
+import fs from 'node:fs/promises';
+import { syncBuiltinESMExports } from 'node:module';
+import { join } from 'node:path';
+import { encode } from 'fast-png';
+import sharp from 'sharp';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { Loader, SampleCache } from '../../src/data/batch.ts';
+import { openDataset, type DatasetSpec } from '../../src/data/open.node.ts';
+import { HEIGHT, jpeg, mask, removeFolders, tempFolder, vocFolder, WIDTH, write } from '../support/files.ts';
+import { sharedFolder } from '../support/shared.ts';
+
+test.after(removeFolders);
+
+async function using<T>(spec: DatasetSpec, body: (set: Awaited<ReturnType<typeof openDataset>>) => Promise<T>): Promise<T> {
+  const set = await openDataset(spec, { threads: 0 });
+  try {
+    return await body(set);
+  } finally {
+    await set.close();
+  }
+}
+
+/** Loads every image of every stream, as training and evaluation do. */
+async function loadAll(set: Awaited<ReturnType<typeof openDataset>>): Promise<void> {
+  const cache = new SampleCache(set);
+  for (const [split, labels] of [['labelled', true], ['unlabelled', false], ['train', false], ['val', true], ['test', true]] as const) {
+    const ids = set.ids(split);
+    if (ids.length === 0) continue;
+    const size = await set.maxSize(ids);
+    const loader = new Loader(cache, { ids, n: 2, seed: 1, stream: 1, labels, size });
+    for (let s = 0; 2 * s < ids.length + 1; s++) {
+      const batch = await loader.batch(s);
+      if (!labels) assert.ok(batch.texels.every((t) => t >>> 24 === 255));
+    }
+  }
+}
+
+test('lists: images, masks, splits; the masks of unlabelled images cannot be opened, and are not', async () => {
+  const path = await vocFolder();
+  for (const threads of [0, 1]) {
+    const set = await openDataset({ path, labels: 'labelled' }, { threads });
+    assert.equal([set.ids('labelled'), set.ids('unlabelled'), set.ids('val'), set.ids('test')], [['a', 'b'], ['c', 'd'], ['v'], []]);
+    assert.is(set.numClasses, 3);
+    assert.match(set.notes.join(), /3 classes: the largest id in 3 masks is 2/);
+    const a = await set.load('a', { labels: true });
+    assert.equal([...a.labels!.subarray(0, 4)], [0, 2, 0, 2]);
+    assert.is(a.rgb.length, WIDTH * HEIGHT * 3);
+    assert.is((await set.load('c', { labels: false })).labels, null);
+    await loadAll(set);
+    let refused = '';
+    await set.load('c', { labels: true }).catch((e: Error) => (refused = e.message));
+    assert.match(refused, /masks of unlabelled images are not opened/);
+    await set.close();
+  }
+});
+
+test('by fraction without cover, too, only masks of labelled images are opened: counted', async () => {
+  const root = tempFolder();
+  for (let i = 0; i < 16; i++) write(root, { [`JPEGImages/${i}.jpg`]: await jpeg(i), [`SegmentationClass/${i}.png`]: mask(i % 3) });
+  const opened: string[] = [];
+  const original = fs.readFile;
+  const count = async (labelsCover: boolean): Promise<{ before: string[]; after: string[]; labelled: string[] }> => {
+    opened.length = 0;
+    return using({ path: root, labels: '1/4', labelsCover, classes: 3 }, async (set) => {
+      const before = [...opened];
+      opened.length = 0;
+      await loadAll(set);
+      return { before, after: [...opened], labelled: set.ids('labelled').map((id) => `${id}.png`) };
+    });
+  };
+  fs.readFile = ((file: string, ...rest: []) => {
+    if (String(file).includes('SegmentationClass')) opened.push(String(file).split('/').at(-1)!);
+    return original(file, ...rest);
+  }) as typeof fs.readFile;
+  syncBuiltinESMExports();
+  try {
+    for (const cover of [false, true]) {
+      const { before, after, labelled } = await count(cover);
+      assert.is(before.length, cover ? 16 : 0, 'the draw');
+      assert.equal([...new Set(after)].sort(), labelled.sort(), 'loading');
+    }
+  } finally {
+    fs.readFile = original;
+    syncBuiltinESMExports();
+  }
+});
+
+test('draws are nested, seeded, within the pool, and show every class', async () => {
+  const root = tempFolder();
+  // Class 3 in one image of 64, class 2 in four.
+  for (let i = 0; i < 64; i++) write(root, { [`JPEGImages/i${i}.jpg`]: await jpeg(i), [`SegmentationClass/i${i}.png`]: mask([0, i === 37 ? 3 : i % 16 === 5 ? 2 : 1]) });
+  const draw = (labels: string, splitSeed = 0, more: DatasetSpec = {}) => using({ path: root, labels, splitSeed, classes: 4, ...more }, async (set) => {
+    assert.equal([...set.ids('labelled'), ...set.ids('unlabelled')].sort(), set.ids('train').sort());
+    assert.is(new Set(set.ids('train')).size, 64);
+    return set.ids('labelled');
+  });
+  const [few, some, many] = [await draw('1/16'), await draw('1/8'), await draw('1/4')];
+  assert.equal([few.length, some.length, many.length], [4, 8, 16]);
+  assert.ok(few.every((id) => some.includes(id)) && some.every((id) => many.includes(id)));
+  assert.ok(few.includes('i37'), 'the only image of class 3');
+  assert.equal(await draw('8'), some);
+  assert.equal(await draw('12.5%'), some);
+  assert.not.equal((await draw('8', 1)).sort(), some.sort());
+  const plain = await draw('1/16', 0, { labelsCover: false });
+  assert.equal(plain, (await draw('1/8', 0, { labelsCover: false })).slice(0, 4));
+  await using({ path: root, labels: '8', val: '1/8', test: '5', classes: 4 }, async (set) => {
+    assert.equal([set.ids('val').length, set.ids('test').length, set.ids('train').length], [8, 5, 51]);
+    assert.is(new Set([...set.ids('val'), ...set.ids('test'), ...set.ids('train')]).size, 64);
+  });
+});
+
+test('lists: CRLF, blank lines, repeated ids, extensions, pairs of paths, paths of lists', async () => {
+  const path = await vocFolder((root) => {
+    mkdirSync(join(root, 'other'));
+    copyFileSync(join(root, 'SegmentationClass/b.png'), join(root, 'other/a.png'));
+    write(root, {
+      'ImageSets/Segmentation/odd.txt': '\uFEFFa.jpg\r\n\r\n  b\r\na\r\n',
+      'pairs.txt': 'JPEGImages/a.jpg other/a.png\n/JPEGImages/b.jpg /SegmentationClass/b.png\n',
+    });
+  });
+  await using({ path, labels: 'odd', classes: 3 }, async (set) => assert.equal(set.ids('labelled'), ['a', 'b']));
+  await using({ path, labels: join(path, 'pairs.txt'), unlabelled: 'unlabelled', classes: 3 }, async (set) => {
+    assert.equal([set.ids('labelled'), set.ids('unlabelled'), set.ids('train')], [['a', 'b'], ['c', 'd'], ['a', 'b', 'c', 'd']]);
+    assert.ok((await set.load('a', { labels: true })).labels!.every((v) => v === 1), 'the mask that the pair names');
+  });
+});
+
+test('two plain folders: images without a mask are unlabelled', async () => {
+  const root = tempFolder();
+  for (const id of ['p', 'q', 'r']) write(root, { [`in/${id}.png`]: await sharp({ create: { width: WIDTH, height: HEIGHT, channels: 3, background: '#fff' } }).png().toBuffer() });
+  write(root, { 'out/p.png': mask([0, 1]), 'out/q.png': mask(1), 'out/class_names.txt': 'sky\r\nsea\r\n', 'in/notes.txt': 'no image' });
+  await using({ images: join(root, 'in'), masks: join(root, 'out') }, async (set) => {
+    assert.equal([set.ids('labelled'), set.ids('unlabelled'), set.classNames], [['p', 'q'], ['r'], ['sky', 'sea']]);
+    await loadAll(set);
+  });
+});
+
+test('grey, transparent, 16-bit, CMYK, WebP; orientation is not applied; sizes from headers; resizing', async () => {
+  const root = tempFolder();
+  const flat = (channels: 3 | 4, background: { r: number; g: number; b: number; alpha?: number }) => sharp({ create: { width: 6, height: 4, channels, background } });
+  const deep = new Uint16Array(6 * 4 * 3).map((_, i) => [0x1234, 0x8001, 0xfffe][i % 3]);
+  write(root, {
+    'grey.png': encode({ width: 6, height: 4, channels: 1, depth: 8, data: new Uint8Array(24).fill(77) }),
+    'greyAlpha.png': encode({ width: 6, height: 4, channels: 2, depth: 8, data: Uint8Array.from({ length: 48 }, (_, i) => (i % 2 ? 9 : 77)) }),
+    'rgba.png': await flat(4, { r: 10, g: 20, b: 30, alpha: 0.2 }).png().toBuffer(),
+    'deep.png': encode({ width: 6, height: 4, channels: 3, depth: 16, data: deep }),
+    'deepGrey.png': encode({ width: 6, height: 4, channels: 1, depth: 16, data: new Uint16Array(24).fill(0x9abc) }),
+    'cmyk.jpg': await flat(3, { r: 200, g: 40, b: 40 }).toColourspace('cmyk').jpeg({ quality: 100 }).toBuffer(),
+    'web.webp': await flat(3, { r: 10, g: 20, b: 30 }).webp({ lossless: true }).toBuffer(),
+    'turned.jpg': await flat(3, { r: 10, g: 20, b: 30 }).withMetadata({ orientation: 6 }).jpeg().toBuffer(),
+    'big.JPG': await jpeg(9, 31, 3),
+  });
+  const spec: DatasetSpec = { images: root, masks: join(root, 'masks'), classes: 2 };
+  for (const id of ['grey', 'greyAlpha', 'rgba', 'deep', 'deepGrey', 'cmyk', 'web', 'turned']) write(root, { [`masks/${id}.png`]: mask([0, 1], 6, 4) });
+  await using(spec, async (set) => {
+    const first = async (id: string) => {
+      const s = await set.load(id, { labels: true });
+      assert.equal([s.width, s.height], [6, 4], id);
+      return [...s.rgb.subarray(0, 3)];
+    };
+    for (const id of ['grey', 'greyAlpha']) assert.equal(await first(id), [77, 77, 77], id);
+    for (const id of ['rgba', 'web']) assert.equal(await first(id), [10, 20, 30], id);
+    assert.equal(await first('deep'), [0x12, 0x80, 0xff]);
+    assert.equal(await first('deepGrey'), [0x9a, 0x9a, 0x9a]);
+    const [r, g, b] = await first('cmyk');
+    assert.ok(r > 150 && g < 90 && b < 90, `${r} ${g} ${b}`);
+    await first('turned');
+    assert.equal(await set.maxSize(), [4, 31]);
+    assert.equal(await set.maxSize(['web']), [4, 6]);
+  });
+  await using({ ...spec, size: [2, 3] }, async (set) => {
+    const s = await set.load('grey', { labels: true });
+    assert.equal([s.width, s.height, s.labels!.length, await set.maxSize()], [3, 2, 6, [2, 3]]);
+  });
+});
+
+test('the built-in set: labels by part, the same scenes as without threads', async () => {
+  const builtin = { width: 32, height: 24, train: 40 };
+  const set = await openDataset({ labels: '1/8', builtin }, { threads: 1 });
+  assert.equal([set.ids('labelled'), set.ids('unlabelled').length], [['train-0', 'train-1', 'train-2', 'train-3', 'train-4'], 35]);
+  const there = await set.load('train-7', { labels: true });
+  await set.close();
+  await using({ path: 'builtin', builtin }, async (same) => {
+    const here = await same.load('train-7', { labels: true });
+    assert.equal([here.rgb, here.labels], [there.rgb, there.labels]);
+  });
+  await using({ labels: '10', splitSeed: 3, builtin }, async (ten) => using({ labels: '5', splitSeed: 3, builtin }, async (five) => {
+    assert.equal(five.ids('labelled'), ten.ids('labelled').slice(0, 5));
+    assert.not.equal(five.ids('labelled'), ['train-0', 'train-1', 'train-2', 'train-3', 'train-4']);
+  }));
+});
+
+const camvid = sharedFolder('data/camvid'), voc = sharedFolder('data/voc2012_subset'), nuclei = sharedFolder('data/nuclei');
+if (camvid && voc && nuclei) {
+  test('the real sets: lists, sizes, palette masks, draws that show every class', async () => {
+    await using({ path: camvid, labels: 'labeled_1_8' }, async (set) => {
+      assert.equal((['train', 'labelled', 'unlabelled', 'val', 'test'] as const).map((s) => set.ids(s).length), [367, 46, 321, 101, 175]);
+      assert.equal([set.numClasses, await set.maxSize()], [11, [180, 240]]);
+    });
+    await using({ path: camvid, labels: '1/16' }, async (set) => {
+      const seen = new Set<number>();
+      for (const id of set.ids('labelled')) (await set.load(id, { labels: true })).labels!.forEach((v) => seen.add(v));
+      assert.equal([set.ids('labelled').length, [...seen].filter((v) => v !== 255).length], [23, 11]);
+    });
+    await using({ path: nuclei, labels: '21' }, async (set) => assert.equal([set.ids('labelled').length, set.numClasses], [21, 2]));
+    await using({ path: voc, labels: 'labeled_1_8', train: 'train_aug', unlabelled: 'unlabeled_1_8' }, async (set) => {
+      assert.is(set.numClasses, 21);
+      assert.is(set.ids('train').length, 1237);
+      assert.ok(Math.max(...(await set.maxSize())) === 256);
+      // By the statistics that come with the set: indices, not colours.
+      const counts = new Array<number>(21).fill(0);
+      for (const id of set.ids('labelled')) for (const v of (await set.load(id, { labels: true })).labels!) if (v !== 255) counts[v]++;
+      const stats = JSON.parse(await fs.readFile(join(voc, 'stats.json'), 'utf8')) as { splits: Record<string, { pixels_per_class: number[] }> };
+      assert.equal(counts, stats.splits.labeled_1_8.pixels_per_class);
+    });
+  });
+} else {
+  console.log('skipped: the real sets: ../shared/data is absent');
+}
+
+test.run();

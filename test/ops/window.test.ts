@@ -1,0 +1,46 @@
+// Slicing, padding and joining.
+
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { concat, pad2d, slice } from '../../runtime/ops/index.ts';
+import { testDevice } from '../support/device.ts';
+import { checkCase, f64, type OpCase } from '../support/op.ts';
+import { at, build } from '../support/reference.ts';
+
+const cases: OpCase[] = [
+  {
+    name: 'slice [2,5,6,3] from [1,2,0,1]',
+    inputs: { x: { shape: [2, 5, 6, 3] } },
+    run: ({ x }) => slice(x, [1, 2, 0, 1], [1, 3, 4, 2]),
+    reference: ({ x }) => build([1, 3, 4, 2], (n, y, xx, c) => at(x, n + 1, y + 2, xx, c + 1)),
+  },
+  {
+    name: 'pad2d [2,3,4,3] by 1, 0, 2, 3',
+    inputs: { x: { shape: [2, 3, 4, 3] } },
+    run: ({ x }) => pad2d(x, [1, 0, 2, 3], 0.5),
+    reference: ({ x }) => build([2, 4, 9, 3], (n, y, xx, c) => (y >= 1 && xx >= 2 && xx < 6 ? at(x, n, y - 1, xx - 2, c) : 0.5)),
+  },
+  {
+    name: 'concat channels 3 + 4 + 1',
+    inputs: { a: { shape: [2, 3, 4, 3] }, b: { shape: [2, 3, 4, 4] }, c: { shape: [2, 3, 4, 1] } },
+    run: ({ a, b, c }) => concat([a, b, c], 3),
+    reference: ({ a, b, c }) => build([2, 3, 4, 8], (n, y, x, k) => (k < 3 ? at(a, n, y, x, k) : k < 7 ? at(b, n, y, x, k - 3) : at(c, n, y, x, k - 7))),
+  },
+  {
+    name: 'concat batches of vectors',
+    inputs: { a: { shape: [2, 3] }, b: { shape: [1, 3] } },
+    run: ({ a, b }) => concat([a, b], 0),
+    reference: ({ a, b }) => f64([3, 3], [...a.data, ...b.data]),
+  },
+];
+
+for (const c of cases) test(c.name, async () => checkCase(await testDevice(), c));
+
+test('bad shapes are refused', async () => {
+  const device = await testDevice();
+  const x = device.tensor(new Float32Array(24), [1, 2, 3, 4]);
+  assert.throws(() => slice(x, [0, 0, 0, 0], [1, 3, 3, 4]), /does not lie inside/);
+  assert.throws(() => concat([x, device.tensor(new Float32Array(6), [1, 2, 3, 1])], 2), /does not fit/);
+});
+
+test.run();
