@@ -5,7 +5,7 @@ import { readdir } from 'node:fs/promises';
 import { basename, dirname, extname, join } from 'node:path';
 import type { Command } from 'commander';
 import { DataError, UsageError } from '../../runtime/errors.ts';
-import { readImage } from '../data/image.node.ts';
+import { decodeImage, readBytes } from '../data/image.node.ts';
 import { IMAGE } from '../data/layout.node.ts';
 import type { Sample } from '../data/types.ts';
 import { Labeller } from '../train/labeller.ts';
@@ -95,7 +95,7 @@ async function runPredict(f: Flags, out: Output, paths: string[]): Promise<numbe
     const shares: { file: string; mask: string; classes: Record<string, number> }[] = [];
     for (const [i, path] of files.entries()) {
       if (interrupt.signal.aborted) return 130;
-      const sample: Sample = { id: names[i], ...(await readImage(path)), labels: null };
+      const sample: Sample = { id: names[i], ...(await decodeImage(await readBytes(path), path)), labels: null };
       const { width, height, rgb } = sample;
       const whole = f.window === 0 || (f.window ? Math.max(width, height) <= f.window : width * height <= MOST_PIXELS);
       let labels!: Uint8Array, confidence!: Float32Array;
