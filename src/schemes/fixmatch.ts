@@ -102,7 +102,7 @@ function fixmatchLoss(ctx: StepContext, c: SchemeContext, net: Network, counts: 
   const pseudo = pseudoLabel(zw, { valid: u.valid });
   const label = mixed(pseudo.label);
   const accepted = gate(mixed(pseudo.confidence), o.tau ?? 0.95, mixed(u.valid));
-  countPseudoLabels(counts, label, accepted);
+  countPseudoLabels(counts, label, accepted, mixed(u.labels));
   const supervisedLoss = ceValid(zl, l.labels);
   const unlabelledLoss = crossEntropy(zs, label, { pixelWeight: accepted, denominator: o.denominator ?? 'valid' });
   const weight = o.weight ?? 1;
