@@ -3,6 +3,7 @@
 import { DataError, UsageError } from '../../runtime/errors.ts';
 import { amountOf, drawLabelled, hashOrder } from './labels.node.ts';
 import { hasList, readList, type Fail, type Layout } from './layout.node.ts';
+import type { DatasetSplit } from './types.ts';
 
 /** The part of a DatasetSpec that decides about splits; see there. */
 export interface SplitSpec {
@@ -15,10 +16,8 @@ export interface SplitSpec {
   labelsCover?: boolean;
 }
 
-export type Split = 'labelled' | 'unlabelled' | 'val' | 'test' | 'train';
-
 export interface Splits {
-  ids: Record<Split, string[]>;
+  ids: Record<DatasetSplit, string[]>;
   /** What was decided without being asked for. */
   notes: string[];
 }
@@ -30,7 +29,7 @@ export interface Splits {
 export async function resolveSplits(layout: Layout, spec: SplitSpec, fail: Fail, classesOf: (id: string) => Promise<readonly number[]>): Promise<Splits> {
   const notes: string[] = [];
   const seed = spec.splitSeed ?? 0;
-  const ids: Record<Split, string[]> = { labelled: [], unlabelled: [], val: [], test: [], train: [] };
+  const ids: Record<DatasetSplit, string[]> = { labelled: [], unlabelled: [], val: [], test: [], train: [] };
   const all = [...layout.images.keys()];
   /** Images of val and test, and of these the ones that are drawn here: they leave the pool. */
   const taken = new Set<string>(), drawn = new Set<string>();
@@ -55,9 +54,6 @@ export async function resolveSplits(layout: Layout, spec: SplitSpec, fail: Fail,
   const count = spec.labels === undefined ? candidates.length : amountOf(spec.labels, ids.train.length, '--labels');
   if (spec.labels !== undefined && count === null) {
     ids.labelled = readList(layout, spec.labels, 'labelled', fail);
-    for (const id of ids.labelled.filter((i) => !layout.masks.has(i))) {
-      fail(new DataError(`the labelled image "${id}" has no mask in ${layout.maskFolder}`, 'remove it from the list of labelled images, or add the mask'));
-    }
   } else if (candidates.length === 0) {
     fail(new DataError(`none of the ${ids.train.length} training images has a mask in ${layout.maskFolder}: the set has unlabelled images only`, 'training needs at least one labelled image'));
   } else if (spec.labels === undefined) {
@@ -73,8 +69,10 @@ export async function resolveSplits(layout: Layout, spec: SplitSpec, fail: Fail,
   const labelled = new Set(ids.labelled);
   ids.unlabelled = spec.unlabelled !== undefined ? readList(layout, spec.unlabelled, 'unlabelled', fail).filter((id) => !drawn.has(id)) : ids.train.filter((id) => !labelled.has(id));
   ids.train = [...new Set([...ids.labelled, ...ids.unlabelled])];
-  for (const split of ['val', 'test'] as const) {
-    for (const id of ids[split].filter((i) => !layout.masks.has(i))) fail(new DataError(`the ${split} image "${id}" has no mask in ${layout.maskFolder}`));
+  for (const split of ['labelled', 'val', 'test'] as const) {
+    for (const id of ids[split].filter((i) => !layout.masks.has(i))) {
+      fail(new DataError(`the ${split} image "${id}" has no mask in ${layout.maskFolder}`, 'remove it from the list, or add the mask'), { code: 'mask-missing', what: `${split} images have no mask in ${layout.maskFolder}`, item: id });
+    }
   }
   const judged = new Set([...ids.val, ...ids.test]);
   const leaked = ids.labelled.filter((id) => judged.has(id)).length;
