@@ -1,7 +1,7 @@
 // Which images are labelled, unlabelled, for validation and for the test.
 
 import { DataError, UsageError } from '../../runtime/errors.ts';
-import { amountOf, drawLabelled, hashOrder } from './labels.node.ts';
+import { amountOf, drawLabelled, hashOrder, isAmount } from './labels.node.ts';
 import { hasList, readList, type Fail, type Layout } from './layout.node.ts';
 import type { DatasetSplit } from './types.ts';
 
@@ -35,12 +35,13 @@ export async function resolveSplits(layout: Layout, spec: SplitSpec, fail: Fail,
   const taken = new Set<string>(), drawn = new Set<string>();
   const withMask = (list: readonly string[]): string[] => list.filter((id) => layout.masks.has(id));
 
+  const listed = spec.labels !== undefined && !isAmount(spec.labels) ? readList(layout, spec.labels, 'labelled', fail) : null;
   const trainList = spec.train ?? (hasList(layout, 'train') ? 'train' : undefined);
   const pool = trainList === undefined ? null : readList(layout, trainList, 'train', fail);
   for (const split of ['val', 'test'] as const) {
     const text = spec[split] ?? (hasList(layout, split) ? split : undefined);
     if (text === undefined) continue;
-    const free = withMask(pool ?? all).filter((id) => !taken.has(id));
+    const free = withMask(pool ?? all).filter((id) => !taken.has(id) && !listed?.includes(id));
     const n = amountOf(text, free.length, `--${split}`);
     ids[split] = n === null ? readList(layout, text, split, fail) : hashOrder(free, seed).slice(-n);
     ids[split].forEach((id) => taken.add(id));
@@ -50,24 +51,27 @@ export async function resolveSplits(layout: Layout, spec: SplitSpec, fail: Fail,
   }
   ids.train = pool === null ? all.filter((id) => !taken.has(id)) : pool.filter((id) => !drawn.has(id));
 
-  const candidates = withMask(ids.train);
-  const count = spec.labels === undefined ? candidates.length : amountOf(spec.labels, ids.train.length, '--labels');
-  if (spec.labels !== undefined && count === null) {
-    ids.labelled = readList(layout, spec.labels, 'labelled', fail);
+  // What a list calls unlabelled is never drawn as labelled, nor looked into for the draw.
+  const unlabelled = spec.unlabelled === undefined ? null : readList(layout, spec.unlabelled, 'unlabelled', fail).filter((id) => !drawn.has(id));
+  const closed = new Set(unlabelled);
+  const candidates = withMask(ids.train).filter((id) => !closed.has(id));
+  if (listed) {
+    ids.labelled = listed;
   } else if (candidates.length === 0) {
-    fail(new DataError(`none of the ${ids.train.length} training images has a mask in ${layout.maskFolder}: the set has unlabelled images only`, 'training needs at least one labelled image'));
+    fail(new DataError(`none of the ${ids.train.length} training images has a mask in ${layout.maskFolder}${unlabelled ? ' and is not in the unlabelled list' : ''}: the set has unlabelled images only`, 'training needs at least one labelled image'));
   } else if (spec.labels === undefined) {
     ids.labelled = candidates;
   } else {
-    if (count! > candidates.length) {
-      throw new UsageError(`--labels ${spec.labels} asks for ${count} labelled images, but only ${candidates.length} of the ${ids.train.length} training images have masks`, 'ask for fewer, or leave --labels out to use every mask');
+    const count = amountOf(spec.labels, ids.train.length, '--labels')!;
+    if (count > candidates.length) {
+      throw new UsageError(`--labels ${spec.labels} asks for ${count} labelled images, but only ${candidates.length} of the ${ids.train.length} training images have masks${unlabelled ? ' and are not in the unlabelled list' : ''}`, 'ask for fewer, or leave --labels out to use every mask');
     }
     const cover = spec.labelsCover ?? true;
-    ids.labelled = await drawLabelled(candidates, count!, seed, cover ? classesOf : undefined);
+    ids.labelled = await drawLabelled(candidates, count, seed, cover ? classesOf : undefined);
     notes.push(`${count} of ${ids.train.length} training images are labelled (seed ${seed}${cover ? `; drawn so that classes are present: the masks of all ${candidates.length} candidates were read for the draw, before training` : '; drawn by hash, no mask was read'})`);
   }
   const labelled = new Set(ids.labelled);
-  ids.unlabelled = spec.unlabelled !== undefined ? readList(layout, spec.unlabelled, 'unlabelled', fail).filter((id) => !drawn.has(id)) : ids.train.filter((id) => !labelled.has(id));
+  ids.unlabelled = unlabelled ?? ids.train.filter((id) => !labelled.has(id));
   ids.train = [...new Set([...ids.labelled, ...ids.unlabelled])];
   for (const split of ['labelled', 'val', 'test'] as const) {
     for (const id of ids[split].filter((i) => !layout.masks.has(i))) {
