@@ -56,7 +56,8 @@ Examples:
     .action(action(runPredict));
 }
 
-async function filesOf(paths: readonly string[]): Promise<string[]> {
+/** The images that paths name: files, and the images of folders. */
+export async function filesOf(paths: readonly string[]): Promise<string[]> {
   const files: string[] = [];
   for (const path of paths) {
     if (!existsSync(path)) throw new DataError(`there is no ${path}`, 'give images, or folders of images');
@@ -71,7 +72,7 @@ async function filesOf(paths: readonly string[]): Promise<string[]> {
 }
 
 /** A name for each file's results: its own without extension; where two files share it, that of the folder in front. */
-function namesOf(files: readonly string[]): string[] {
+export function namesOf(files: readonly string[]): string[] {
   const bare = files.map((f) => basename(f, extname(f)));
   const names = bare.map((n, i) => (bare.indexOf(n) === bare.lastIndexOf(n) ? n : `${basename(dirname(files[i]))}-${n}`));
   const twice = names.find((n, i) => names.indexOf(n) !== i);
