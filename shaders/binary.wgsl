@@ -2,7 +2,7 @@
 
 alias T = f32;
 const WG: u32 = 64u;
-/// 0 add.
+/// 0 add, 1 multiply.
 const OP: u32 = 0u;
 
 struct Params {
@@ -14,10 +14,17 @@ struct Params {
 @group(0) @binding(2) var<storage, read_write> y: array<T>;
 @group(0) @binding(3) var<uniform> params: Params;
 
+fn f(u: T, v: T) -> T {
+  switch OP {
+    case 0u: { return u + v; }
+    default: { return u * v; }
+  }
+}
+
 @compute @workgroup_size(WG)
 fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
   let i = id.x + id.y * grid.x * WG;
   if (i < params.n) {
-    y[i] = a[i] + b[i];
+    y[i] = f(a[i], b[i]);
   }
 }

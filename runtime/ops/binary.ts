@@ -5,22 +5,37 @@ import { ShapeError } from '../errors.ts';
 import type { Tensor } from '../tensor.ts';
 import { full, zeros } from './fill.ts';
 
+function combine(name: 'add' | 'mul', a: Tensor, b: Tensor): Tensor {
+  if (a.size !== b.size) throw new ShapeError(name, `[${a.shape}] and [${b.shape}] differ`);
+  const y = a.device.empty(a.shape, a.dtype, name);
+  a.device.run({ shader: 'binary', entry: 'forward', constants: name === 'mul' ? { OP: 1 } : {}, bindings: { a, b, y }, params: { n: y.size }, threads: y.size });
+  return y;
+}
+
 const addOp = defineOp<null>({
   name: 'add',
   inputs: ['a', 'b'],
   outputs: ['y'],
-  forward({ a, b }) {
-    if (a.size !== b.size) throw new ShapeError('add', `[${a.shape}] and [${b.shape}] differ`);
-    const y = a.device.empty(a.shape, a.dtype, 'add');
-    a.device.run({ shader: 'binary', entry: 'forward', bindings: { a, b, y }, params: { n: y.size }, threads: y.size });
-    return y;
-  },
+  forward: ({ a, b }) => combine('add', a, b),
   backward: { a: ({ dy }) => dy, b: ({ dy }) => dy },
+});
+
+const mulOp = defineOp<null>({
+  name: 'mul',
+  inputs: ['a', 'b'],
+  outputs: ['y'],
+  forward: ({ a, b }) => combine('mul', a, b),
+  backward: { a: ({ dy, inputs: { b } }) => mul(dy, b), b: ({ dy, inputs: { a } }) => mul(dy, a) },
 });
 
 /** a + b. */
 export function add(a: Tensor, b: Tensor): Tensor {
   return addOp({ a, b }, null).y;
+}
+
+/** a b, element by element. */
+export function mul(a: Tensor, b: Tensor): Tensor {
+  return mulOp({ a, b }, null).y;
 }
 
 provideGradientOps({

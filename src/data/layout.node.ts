@@ -24,7 +24,8 @@ export interface Layout {
   classNames?: string[];
 }
 
-const IMAGE = /\.(jpe?g|png|webp)$/i;
+/** Names of image files. */
+export const IMAGE = /\.(jpe?g|png|webp)$/i;
 const LISTS = 'ImageSets/Segmentation';
 
 function folder(path: string, what: string): string[] {

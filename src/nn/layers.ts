@@ -2,7 +2,7 @@
 
 import { batchNorm, conv2d, convTranspose2d, leakyRelu, type Conv2dOptions, type Pair } from '../../runtime/ops/index.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
-import type { ForwardMode, Init, Network } from './module.ts';
+import type { ForwardMode, Init, ParameterSet } from './module.ts';
 
 export interface ConvOptions extends Conv2dOptions {
   bias?: boolean;
@@ -15,7 +15,7 @@ export class Conv {
   readonly b: Tensor | undefined;
   private readonly options: ConvOptions;
 
-  constructor(net: Network, name: string, cin: number, cout: number, kernel: number, options: ConvOptions = {}) {
+  constructor(net: ParameterSet, name: string, cin: number, cout: number, kernel: number, options: ConvOptions = {}) {
     const cig = cin / (options.groups ?? 1);
     const area = kernel * kernel;
     const fan = { in: cig * area, out: (cout / (options.groups ?? 1)) * area };
@@ -35,7 +35,7 @@ export class ConvTranspose {
   private readonly b: Tensor;
   private readonly stride: Pair;
 
-  constructor(net: Network, name: string, cin: number, cout: number, kernel: number, stride: number) {
+  constructor(net: ParameterSet, name: string, cin: number, cout: number, kernel: number, stride: number) {
     const fan = { in: cout * kernel * kernel, out: cin * kernel * kernel };
     this.stride = stride;
     this.w = net.param(`${name}.weight`, [kernel, kernel, cout, cin], 'uniform', fan);
@@ -60,7 +60,7 @@ export class BatchNorm {
   private readonly variance: Tensor;
   private readonly options: NormOptions;
 
-  constructor(net: Network, name: string, channels: number, options: NormOptions = {}) {
+  constructor(net: ParameterSet, name: string, channels: number, options: NormOptions = {}) {
     this.gamma = net.param(`${name}.weight`, [channels], 'ones');
     this.beta = net.param(`${name}.bias`, [channels], 'zeros');
     this.mean = net.buffer(`${name}.running_mean`, [channels], 0);
@@ -92,7 +92,7 @@ export class ConvBn {
   private readonly bn: BatchNorm;
   private readonly act: 'relu' | 'leaky' | 'none';
 
-  constructor(net: Network, name: string, cin: number, cout: number, kernel: number, options: ConvBnOptions = {}) {
+  constructor(net: ParameterSet, name: string, cin: number, cout: number, kernel: number, options: ConvBnOptions = {}) {
     const [conv, bn] = options.names ?? ['conv', 'bn'];
     this.name = name;
     this.conv = new Conv(net, `${name}.${conv}`, cin, cout, kernel, options);

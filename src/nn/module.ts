@@ -62,43 +62,20 @@ export function streamOf(name: string): number {
   return h >>> 0;
 }
 
-/** Base of the segmentation networks. */
-export abstract class Network {
+/** Parameters and buffers by name, with their draws and their files: a network, or a part that is trained beside one. */
+export class ParameterSet {
   readonly device: Device;
   /** Trainable, in the engine's layouts (HWIO), by PyTorch's names. */
   readonly params = new Map<string, Tensor>();
   /** Running statistics. */
   readonly buffers = new Map<string, Tensor>();
-  readonly numClasses: number;
   private readonly seed: number;
   private readonly headPrefixes: string[] = [];
 
-  constructor(device: Device, numClasses: number, seed: number) {
+  constructor(device: Device, seed: number) {
     this.device = device;
-    this.numClasses = numClasses;
     this.seed = seed;
   }
-
-  /**
-   * Class scores.
-   * @param x [n, h, w, 3], normalised; any h and w
-   * @returns logits [n, h, w, classes]
-   */
-  forward(x: Tensor, mode: ForwardMode): Tensor {
-    return this.decode(this.encode(x, mode), mode);
-  }
-
-  /** The encoder's activations. */
-  abstract encode(x: Tensor, mode: ForwardMode): Features;
-  /** Logits at the input's size from the encoder's activations. */
-  abstract decode(features: Features, mode: ForwardMode): Tensor;
-  /** The scores before the last enlargement; the same as `decode` where there is none. */
-  decodeCoarse(features: Features, mode: ForwardMode): Tensor {
-    return this.decode(features, mode);
-  }
-
-  /** Channels of the encoder's last stages, deepest last: what CAM classifiers and hypercolumns build on. */
-  abstract readonly encoderChannels: readonly number[];
 
   param(name: string, shape: Shape, init: Init, fan: { in: number; out: number } = { in: 1, out: 1 }): Tensor {
     const n = sizeOf(shape);
@@ -174,6 +151,37 @@ export abstract class Network {
   dispose(): void {
     for (const t of [...this.params.values(), ...this.buffers.values()]) t.dispose();
   }
+}
+
+/** Base of the segmentation networks. */
+export abstract class Network extends ParameterSet {
+  readonly numClasses: number;
+
+  constructor(device: Device, numClasses: number, seed: number) {
+    super(device, seed);
+    this.numClasses = numClasses;
+  }
+
+  /**
+   * Class scores.
+   * @param x [n, h, w, 3], normalised; any h and w
+   * @returns logits [n, h, w, classes]
+   */
+  forward(x: Tensor, mode: ForwardMode): Tensor {
+    return this.decode(this.encode(x, mode), mode);
+  }
+
+  /** The encoder's activations. */
+  abstract encode(x: Tensor, mode: ForwardMode): Features;
+  /** Logits at the input's size from the encoder's activations. */
+  abstract decode(features: Features, mode: ForwardMode): Tensor;
+  /** The scores before the last enlargement; the same as `decode` where there is none. */
+  decodeCoarse(features: Features, mode: ForwardMode): Tensor {
+    return this.decode(features, mode);
+  }
+
+  /** Channels of the encoder's last stages, deepest last: what CAM classifiers and hypercolumns build on. */
+  abstract readonly encoderChannels: readonly number[];
 }
 
 /** The activations of an encoder, shallow to deep, and the size of its input. */

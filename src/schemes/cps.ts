@@ -1,7 +1,7 @@
 // Cross pseudo supervision (Chen et al. 2021): two networks with different initial weights are each other's labellers, without a threshold.
 
 import { grad, noGrad } from '../../runtime/autograd/tape.ts';
-import { add, concat, pseudoLabel, slice, weightedSum } from '../../runtime/ops/index.ts';
+import { add, concat, countPseudoLabels, full, pseudoLabel, pseudoLabelCounts, slice, weightedSum } from '../../runtime/ops/index.ts';
 import { sigmoidRamp } from '../../runtime/optim/schedules.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
 import { CPS_BOXES, type BoxMaskOptions } from '../augment/cutmix.ts';
@@ -33,6 +33,7 @@ const take = (t: Tensor, first: number, n: number): Tensor => slice(t, [first, .
 export function cps(c: SchemeContext, options: CpsOptions = {}): Scheme {
   const nets = [c.network(0), c.network(1)] as const;
   const optimizers = nets.map((net) => c.optimizer(net.params, (name) => net.isHead(name)));
+  const counts = pseudoLabelCounts(c.device, c.numClasses);
   const named = <T>(items: readonly T[]): Map<string, T> => new Map(items.map((item, i) => [`net${i + 1}`, item]));
   return {
     name: 'cps',
@@ -44,18 +45,19 @@ export function cps(c: SchemeContext, options: CpsOptions = {}): Scheme {
         name: 'cps',
         steps: c.steps,
         record(ctx) {
-          const out = (options.cutmix ?? true) ? mixedLoss(ctx, c, nets, options) : plainLoss(ctx, c, nets, options);
+          const out = (options.cutmix ?? true) ? mixedLoss(ctx, c, nets, counts, options) : plainLoss(ctx, c, nets, counts, options);
           const hyper = ctx.hyper();
           // One walk over both networks: their graphs meet in the loss alone, so that neither sees the other's gradient.
           const params = nets.map((net) => [...net.params.values()]);
           const grads = grad(out.loss, params.flat());
           optimizers[0].step(grads.slice(0, params[0].length), hyper);
           optimizers[1].step(grads.slice(params[0].length), hyper);
-          return out;
+          return { ...out, counts };
         },
       },
     ],
     dispose() {
+      counts.dispose();
       for (const o of optimizers) o.dispose();
       for (const n of nets) n.dispose();
     },
@@ -67,18 +69,25 @@ function total(ctx: StepContext, supervisedLoss: Tensor, cross: Tensor, o: CpsOp
   return { loss: weightedSum([[supervisedLoss], [cross, ramp]]), terms: { labelled: supervisedLoss, cross } };
 }
 
-function plainLoss(ctx: StepContext, c: SchemeContext, nets: readonly [Network, Network], o: CpsOptions): StepOutputs {
+/** Counts the pseudo-labels of network 1, which is evaluated. @param truth labels for judging only, 255 where unknown */
+function count(counts: Tensor, label: Tensor, valid: Tensor | undefined, truth: Tensor): void {
+  countPseudoLabels(counts, label, valid ?? full(label.device, label.shape, 1), truth);
+}
+
+function plainLoss(ctx: StepContext, c: SchemeContext, nets: readonly [Network, Network], counts: Tensor, o: CpsOptions): StepOutputs {
   const { labelled: n, unlabelled: m } = c.batch;
   const l = weakView(ctx, c, { name: 'labelled', kind: 'labelled', n }, o);
   const u = weakView(ctx, c, { name: 'unlabelled', kind: 'unlabelled', n: m }, o);
   const x = normalise(concat([l.image, u.image], 0));
   const valid = (o.ignorePadding ?? true) ? concat([l.valid, u.valid], 0) : undefined;
   const [z1, z2] = nets.map((net) => net.forward(x, TRAIN));
+  const uValid = valid && u.valid;
+  count(counts, pseudoLabel(take(z1, n, m), { valid: uValid }).label, uValid, u.labels);
   const supervisedLoss = add(ceValid(take(z1, 0, n), l.labels), ceValid(take(z2, 0, n), l.labels));
   return total(ctx, supervisedLoss, cpsLoss(z1, z2, { valid }), o, o.weight ?? 1.5);
 }
 
-function mixedLoss(ctx: StepContext, c: SchemeContext, nets: readonly [Network, Network], o: CpsOptions): StepOutputs {
+function mixedLoss(ctx: StepContext, c: SchemeContext, nets: readonly [Network, Network], counts: Tensor, o: CpsOptions): StepOutputs {
   const { labelled: n, unlabelled: m } = c.batch;
   const l = weakView(ctx, c, { name: 'labelled', kind: 'labelled', n }, o);
   const u0 = weakView(ctx, c, { name: 'unlabelled', kind: 'unlabelled', n: m }, o);
@@ -88,6 +97,7 @@ function mixedLoss(ctx: StepContext, c: SchemeContext, nets: readonly [Network, 
   const x0 = normalise(u0.image), x1 = normalise(u1.image);
   // The logits are mixed before the argmax, as published; it is the same as mixing the labels.
   const labels = noGrad(() => nets.map((net) => pseudoLabel(mixBy(mask, net.forward(x0, TRAIN), net.forward(x1, TRAIN)), { valid }).label));
+  count(counts, labels[0], valid, mixBy(mask, u0.labels, u1.labels));
   const mixed = mixBy(mask, x0, x1);
   const xl = normalise(l.image);
   const ce = valid ? ceValid : ceAll;

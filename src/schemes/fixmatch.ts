@@ -127,7 +127,7 @@ function fixmatchLoss(ctx: StepContext, c: SchemeContext, { net, average, counts
   const pseudo = pseudoLabel(zw, { valid: u.valid });
   const label = moved(pseudo.label, 255);
   const accepted = gate(moved(pseudo.confidence, 0), o.tau ?? 0.95, moved(u.valid, 0));
-  countPseudoLabels(counts, label, accepted);
+  countPseudoLabels(counts, label, accepted, moved(u.labels, 255));
   const supervisedLoss = ceValid(zl, l.labels);
   const unlabelledLoss = crossEntropy(zs, label, { pixelWeight: accepted, denominator: o.denominator ?? 'valid' });
   const part = o.scale === 'half' ? 0.5 : 1;

@@ -3,7 +3,7 @@
 import type { Device } from '../../runtime/device/device.ts';
 import type { Optimizer } from '../../runtime/optim/optimizer.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
-import type { Network } from '../nn/module.ts';
+import type { Network, ParameterSet } from '../nn/module.ts';
 import type { Moment, StepContext } from './step.ts';
 
 /** What a step returns; all of it can be read after a replay. */
@@ -66,8 +66,8 @@ export interface Stage {
 
 export interface Scheme {
   readonly name: string;
-  /** Every network, in the order in which they are saved. */
-  readonly networks: ReadonlyMap<string, Network>;
+  /** Every network, and what is trained beside them, in the order in which they are saved. */
+  readonly networks: ReadonlyMap<string, ParameterSet>;
   readonly optimizers: ReadonlyMap<string, Optimizer>;
   readonly stages: readonly Stage[];
   /** The network whose predictions count. */

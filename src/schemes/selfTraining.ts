@@ -6,7 +6,7 @@ import { UsageError } from '../../runtime/errors.ts';
 import { Ema } from '../../runtime/optim/ema.ts';
 import type { Optimizer } from '../../runtime/optim/optimizer.ts';
 import { UNIMATCH_BOX, drawSingleBoxes, type SingleBoxOptions } from '../augment/cutmix.ts';
-import { cutOut } from '../augment/gpu/cutout.ts';
+import { cutout } from '../augment/gpu/cutout.ts';
 import type { SourceBatch } from '../data/types.ts';
 import { ceValid } from '../losses/index.ts';
 import { scores } from '../metrics/miou.ts';
@@ -183,14 +183,14 @@ function studentStep(ctx: StepContext, c: SchemeContext, net: Network, optimizer
   const view = strengthen(ctx, 'strong', weak.image, o.strong ?? {}, { only });
   let image = view.image, labels = view.move(weak.labels, 255);
   if (o.cutout !== null) {
-    const boxes = ctx.input('cutout', [n, 4], 'i32', (at, batches) => {
+    const boxes = ctx.input('cutout', [n, 1, 4], 'i32', (at, batches) => {
       const drawn = drawSingleBoxes(ctx.rng('cutout', at), n, c.crop, o.cutout ?? UNIMATCH_BOX);
       only(batches).forEach((on, k) => {
         if (!on) drawn.fill(0, 4 * k, 4 * k + 4);
       });
       return drawn;
     });
-    ({ image, labels } = cutOut(image, boxes, { fill: 'noise', seed: ctx.randomSeed('noise') }, labels));
+    ({ image, labels } = cutout(image, boxes, { noise: ctx.randomSeed('noise'), labels }));
   }
   const loss = ceValid(net.forward(normalise(image), TRAIN), labels);
   optimizer.step(grad(loss, [...net.params.values()]), ctx.hyper());

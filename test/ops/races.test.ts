@@ -24,12 +24,14 @@ const cases: RaceCase[] = [
   { shader: 'gradNorm', entry: 'finish', constants: { WG: 8 }, data: { hyper: numbers(8), partials: numbers(N), norm: numbers(1), coefficient: numbers(1) }, params: { n: N, items: 2, first: 0, most: 1 } },
   { shader: 'pseudoLabel', entry: 'share', constants: { WG: 8 }, data: { valid: numbers(N), gates: numbers(N), partials: numbers(2) }, params: { ...chunk, ignore: 255, tau: 0 } },
   { shader: 'proximity', entry: 'forward', constants: { WG: 8 }, data: { logits: numbers(N * C), labels: ids(N, C), y: numbers(1) }, params: { pixels: N, c: C, ignore: 255 } },
+  { shader: 'normaliseMaps', entry: 'forward', constants: { WG: 8, MIN_MAX: true }, data: { x: numbers(2 * N), present: numbers(2), y: new Float32Array(2 * N) }, params: { pixels: N, c: 2 } },
 ];
 
 /** Counts by atomics: without their barrier the values are wrong, but the accesses stay atomic, and the detector has nothing to notice. */
 const atomics: RaceCase[] = [
   { shader: 'confusion', entry: 'forward', constants: { WG: 8, LOCAL: 16 }, data: { truth: ids(N, C), prediction: ids(N, C), counts: new Uint32Array(C * C) }, params: { ...chunk, ignore: 255 } },
   { shader: 'pseudoLabel', entry: 'stats', constants: { WG: 8, LOCAL: 16 }, data: { labels: ids(N, C), gates: numbers(N), truth: ids(N, C), counts: new Uint32Array(4 + C) }, params: { ...chunk, ignore: 255, tau: 0 } },
+  { shader: 'oneHot', entry: 'present', constants: { WG: 8, LOCAL: 16 }, data: { labels: ids(N, C), weight: numbers(N), y: numbers(C) }, params: { n: N, c: C, only: -1 } },
   {
     shader: 'tone', entry: 'histogram', constants: { WG: 8 }, params: { n: 1, pixels: N, slot: 0, slots: 1, groups: 1, items: 2 },
     data: { table: Int32Array.from({ length: 16 }, (_, i) => (i === 0 ? 2 : 0)), x: Uint32Array.from({ length: N }, (_, i) => i * 70707), counts: new Uint32Array(1024) },

@@ -1,0 +1,28 @@
+// Activation maps to [0, 1].
+
+import { ShapeError } from '../errors.ts';
+import type { Tensor } from '../tensor.ts';
+
+export interface NormaliseMapsOptions {
+  /** `max` (default): x / max. `min-max`: (x - min) / (max - min). After max(x, 0), for each channel of each image. */
+  by?: 'max' | 'min-max';
+  /** f32 [n, c]: a factor for each map, such as 1 for the classes that are present. */
+  present?: Tensor;
+}
+
+/**
+ * max(x, 0), scaled to [0, 1] in each channel of each image; a map without any spread becomes 0. Without gradient.
+ * @param x f32 [n, h, w, c]
+ */
+export function normaliseMaps(x: Tensor, { by = 'max', present }: NormaliseMapsOptions = {}): Tensor {
+  const [n, h, w, c] = x.shape;
+  if (x.rank !== 4 || x.dtype !== 'f32' || x.size === 0) throw new ShapeError('normaliseMaps', `x is [${x.shape}] ${x.dtype}, not a non-empty f32 [n, h, w, c]`);
+  if (by !== 'max' && by !== 'min-max') throw new ShapeError('normaliseMaps', `there is no normalisation ${String(by)}`, "use 'max' or 'min-max'");
+  if (present && (present.size !== n * c || present.dtype !== 'f32')) throw new ShapeError('normaliseMaps', `factors [${present.shape}] ${present.dtype} for maps [${x.shape}]`, `give f32 [${n}, ${c}]`);
+  const y = x.device.empty(x.shape, 'f32', 'normaliseMaps');
+  x.device.run({
+    shader: 'normaliseMaps', entry: 'forward', constants: { MIN_MAX: by === 'min-max', PRESENT: !!present },
+    bindings: { x, present: present ?? x, y }, params: { pixels: h * w, c }, groups: [c, n, 1],
+  });
+  return y;
+}

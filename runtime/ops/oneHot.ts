@@ -1,0 +1,38 @@
+// Labels as vectors.
+
+import { ShapeError } from '../errors.ts';
+import type { Tensor } from '../tensor.ts';
+
+/**
+ * 1 at each pixel's class, 0 elsewhere; all 0 where the label is no class. Without gradient.
+ * @param labels i32 [...]
+ * @param options.weight f32 [...]: takes the place of the 1
+ * @param options.only a class: the pixels of the others become 0
+ * @returns f32 [..., classes]
+ */
+export function oneHot(labels: Tensor, classes: number, options: { weight?: Tensor; only?: number } = {}): Tensor {
+  const { weight, only } = options;
+  if (labels.dtype !== 'i32') throw new ShapeError('oneHot', `labels are ${labels.dtype}`, 'give i32');
+  if (weight && (weight.size !== labels.size || weight.dtype !== 'f32')) throw new ShapeError('oneHot', `weights [${weight.shape}] ${weight.dtype} for labels [${labels.shape}]`, 'give f32 of the same shape');
+  if (only !== undefined && !(Number.isInteger(only) && only >= 0 && only < classes)) throw new ShapeError('oneHot', `there is no class ${only}`, `give 0 to ${classes - 1}`);
+  const y = labels.device.empty([...labels.shape, classes], 'f32', 'oneHot');
+  labels.device.run({
+    shader: 'oneHot', entry: 'forward', constants: { WEIGHT: !!weight },
+    bindings: { labels, weight: weight ?? labels, y }, params: { n: y.size, c: classes, only: only ?? -1 }, threads: y.size,
+  });
+  return y;
+}
+
+/**
+ * The classes that occur in each image: image-level labels. Without gradient.
+ * @param labels i32 [n, ...]; labels that are no class do not count
+ * @returns f32 [n, classes], 0 or 1
+ */
+export function presentClasses(labels: Tensor, classes: number): Tensor {
+  if (labels.dtype !== 'i32' || labels.rank < 1) throw new ShapeError('presentClasses', `labels [${labels.shape}] ${labels.dtype} are not i32 [n, ...]`);
+  if (!(classes >= 1 && classes <= 256)) throw new ShapeError('presentClasses', `${classes} classes`, 'at most 256');
+  const n = labels.shape[0];
+  const y = labels.device.empty([n, classes], 'f32', 'presentClasses');
+  labels.device.run({ shader: 'oneHot', entry: 'present', bindings: { labels, y }, params: { n: labels.size / n, c: classes, only: -1 }, groups: [n, 1, 1] });
+  return y;
+}
