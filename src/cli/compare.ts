@@ -6,7 +6,7 @@ import type { Command } from 'commander';
 import { UsageError } from '../../runtime/errors.ts';
 import { openDataset } from '../data/open.node.ts';
 import type { Dataset } from '../data/types.ts';
-import { makePictures } from '../report/gallery.ts';
+import { makePictures } from '../report/previews.ts';
 import { htmlReport } from '../report/html.ts';
 import { markdownReport, textReport } from '../report/text.ts';
 import type { Comparison, RunRecord } from '../report/types.ts';

@@ -42,8 +42,7 @@ export async function decodeImage(bytes: Uint8Array, file: string, size?: readon
     let pipeline = source.toColourspace('srgb').removeAlpha();
     if (size) pipeline = pipeline.resize(size[1], size[0], { fit: 'fill', kernel: 'cubic' });
     const { data, info } = await pipeline.raw().toBuffer({ resolveWithObject: true });
-    const rgb = info.channels === 3 ? new Uint8Array(data) : Uint8Array.from({ length: info.width * info.height * 3 }, (_, i) => data[Math.floor(i / 3) * info.channels]);
-    return { width: info.width, height: info.height, rgb, stored: [h, w], orientation };
+    return { width: info.width, height: info.height, rgb: new Uint8Array(data.buffer, data.byteOffset, data.length), stored: [h, w], orientation };
   } catch (error) {
     throw undecodable(file, error);
   }

@@ -4,8 +4,15 @@ import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { basename, extname, join, resolve } from 'node:path';
 import { DataError } from '../../runtime/errors.ts';
 
+/** Things that are wrong in the same way: `what` follows their number ("labelled images have no mask"). */
+export interface Alike {
+  code: string;
+  what: string;
+  item: string;
+}
+
 /** Told of what is wrong; throws, or notes it and returns. */
-export type Fail = (error: DataError) => void;
+export type Fail = (error: DataError, alike?: Alike) => void;
 
 export interface Layout {
   name: string;
@@ -130,7 +137,7 @@ export function readList(layout: Layout, list: string, what: string, fail: Fail)
     const words = line.trim();
     if (!words) return;
     const id = entry(layout, words);
-    if (id === null) fail(new DataError(`the ${what} list ${file} names "${words}" (line ${i + 1}), which is not in ${layout.imageFolder}`));
+    if (id === null) fail(new DataError(`the ${what} list ${file} names "${words}" (line ${i + 1}), which is not in ${layout.imageFolder}`), { code: 'image-missing', what: `entries of the ${what} list ${file} are not in ${layout.imageFolder}`, item: words });
     else ids.add(id);
   });
   if (ids.size === 0) fail(new DataError(`the ${what} list ${file} is empty`));

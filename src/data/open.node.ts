@@ -7,7 +7,7 @@ import { amountOf } from './labels.node.ts';
 import { findFiles } from './layout.node.ts';
 import { vocPalette } from './mask.ts';
 import { MaskReader } from './maskReader.node.ts';
-import { resolveSplits, type Split, type SplitSpec } from './splits.node.ts';
+import { resolveSplits, type SplitSpec } from './splits.node.ts';
 import { createSynthetic, sceneOf, type SyntheticOptions } from './synthetic.ts';
 import { texelSample } from './texels.ts';
 import type { Dataset, Sample } from './types.ts';
@@ -141,7 +141,7 @@ async function openFiles(spec: DatasetSpec, pool: DecodePool): Promise<OpenDatas
     numClasses,
     classNames: Array.from({ length: numClasses }, (_, i) => names[i] ?? `class ${i}`),
     palette: vocPalette(),
-    ids: (split: Split) => [...ids[split]],
+    ids: (split) => [...ids[split]],
     async load(id, { labels }): Promise<Sample> {
       const image = fileOf(id);
       if (labels && !withLabels.has(id) && !spec.judge) throw new DataError(`the labels of the unlabelled image "${id}" were asked for`, 'masks of unlabelled images are not opened');

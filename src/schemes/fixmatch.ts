@@ -68,6 +68,10 @@ export function fixmatch(c: SchemeContext, options: FixMatchOptions = {}): Schem
     networks,
     optimizers: new Map([['net', optimizer]]),
     evaluated: options.ema && average ? average : net,
+    label(x) {
+      const { label, confidence } = pseudoLabel(net.forward(x, EVAL));
+      return { label, accepted: gate(confidence, options.tau ?? 0.95) };
+    },
     hostState: cta ? { save: () => cta.save(), load: (state) => cta.load(state) } : undefined,
     stages: [
       {
