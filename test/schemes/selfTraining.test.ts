@@ -5,6 +5,7 @@ import * as assert from 'uvu/assert';
 import { SampleCache } from '../../src/data/batch.ts';
 import { imageMiou, mostReliable } from '../../src/schemes/selfTraining.ts';
 import type { LabelMap } from '../../src/schemes/scheme.ts';
+import { judgeLabelMaps } from '../../src/train/judge.ts';
 import { mixedIds, openStreams, relabelled } from '../../src/train/streams.ts';
 import { runTiny, tinyData } from '../support/tiny.ts';
 
@@ -51,6 +52,8 @@ test('teacher, labels, student; broken off in the middle of each it goes on as i
   assert.ok(whole.points.every((p) => Number.isFinite(p.loss)));
   assert.equal([...whole.scheme.pseudoLabels!.keys()].sort(), [...dataset.ids('unlabelled')].sort());
   assert.equal([...masks].sort(), [...dataset.ids('labelled'), ...dataset.ids('val')].sort(), 'no mask of an unlabelled image was opened');
+  for (const p of whole.points) assert.is(p.accepted, p.step > 4 ? 1 : undefined);
+  assert.is(whole.points.at(-1)!.pseudoAccuracy, undefined);
   const weights = await whole.scheme.evaluated.stateDict();
   for (const stopAfter of [2, 7]) {
     const part = await runTiny(config, { stopAfter });
@@ -80,6 +83,17 @@ test('ST++: half of the images first, then all; also when it is broken off', asy
   assert.equal([...part.points, ...rest.points].map((p) => p.loss), whole.points.map((p) => p.loss));
   for (const [id, { labels }] of whole.scheme.pseudoLabels!) assert.equal(rest.scheme.pseudoLabels!.get(id)!.labels, labels);
   for (const r of [whole, rest]) r.dispose();
+});
+
+test('label maps are judged where the truth is known', async () => {
+  const map = (...labels: number[]): LabelMap => ({ height: 1, width: 4, labels: Uint8Array.from(labels) });
+  const truth: Record<string, Uint8Array | null> = { a: Uint8Array.of(0, 1, 255, 2), b: null };
+  const stats = await judgeLabelMaps(new Map([['a', map(0, 2, 1, 255)], ['b', map(2, 2, 0, 0)]]), 3, async (id) => truth[id]);
+  assert.equal(stats, { accepted: 7 / 8, accuracy: 1 / 2, histogram: [3, 1, 3] });
+  const run = await runTiny({ scheme: 'self-training', steps: 1, options: { scales: [1] } }, { judge: true });
+  assert.ok(run.points[1].pseudoAccuracy! > 0 && run.points[1].pseudoAccuracy! < 1);
+  assert.is(run.points[1].pseudoHistogram!.reduce((a, b) => a + b), 8 * 24 * 32);
+  run.dispose();
 });
 
 test('wrong options', async () => {

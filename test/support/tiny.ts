@@ -25,12 +25,12 @@ export function tinyData(): { dataset: Dataset; masks: Set<string> } {
 }
 
 /** Runs a scheme; with `stopAfter`, stops after so many steps and gives the checkpoint, through its bytes. */
-export async function runTiny(config: PartialConfig, options: { dataset?: Dataset; stopAfter?: number; resume?: Checkpoint } = {}): Promise<SessionResult & { checkpoint: Checkpoint | null; points: StepPoint[] }> {
+export async function runTiny(config: PartialConfig, options: { dataset?: Dataset; stopAfter?: number; resume?: Checkpoint; judge?: boolean } = {}): Promise<SessionResult & { checkpoint: Checkpoint | null; points: StepPoint[] }> {
   const stop = new AbortController();
   let checkpoint: Checkpoint | null = null;
   const points: StepPoint[] = [];
   const result = await runSession({
-    device: await testDevice(), dataset: options.dataset ?? tinyData().dataset, config: resolveConfig(TINY, config), resume: options.resume, readEvery: 1, signal: stop.signal,
+    device: await testDevice(), dataset: options.dataset ?? tinyData().dataset, config: resolveConfig(TINY, config), resume: options.resume, judge: options.judge, readEvery: 1, signal: stop.signal,
     makeScheme: (c, given) => createScheme(config.scheme ?? 'fixmatch', c, given),
     hooks: {
       onSteps(read, { done }) {
