@@ -3,6 +3,7 @@
 import { UsageError } from '../../runtime/errors.ts';
 import { cps } from './cps.ts';
 import { fixmatch } from './fixmatch.ts';
+import { pseudoseg } from './pseudoseg.ts';
 import type { Scheme, SchemeContext } from './scheme.ts';
 import { supervised } from './supervised.ts';
 
@@ -14,6 +15,7 @@ interface Entry {
 export const SCHEMES: Readonly<Record<string, Entry>> = {
   supervised: { about: 'the labelled images alone: the yardstick', make: supervised },
   fixmatch: { about: 'confident predictions on a weak view label a strong view', make: fixmatch },
+  pseudoseg: { about: 'decoder and refined activation maps are fused into soft labels of a strong view', make: pseudoseg },
   cps: { about: 'two networks label mixed images for each other', make: cps },
 };
 
