@@ -21,6 +21,7 @@ export * from './orderStatistic.ts';
 export * from './pairLoss.ts';
 export * from './pseudoLabel.ts';
 export * from './random.ts';
+export * from './reshape.ts';
 export * from './resizeBilinear.ts';
 export * from './softCrossEntropy.ts';
 export * from './softmax.ts';

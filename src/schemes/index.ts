@@ -3,6 +3,7 @@
 import { UsageError } from '../../runtime/errors.ts';
 import { cps } from './cps.ts';
 import { fixmatch } from './fixmatch.ts';
+import { pseudoseg } from './pseudoseg.ts';
 import type { Scheme, SchemeContext } from './scheme.ts';
 import { selfTraining } from './selfTraining.ts';
 import { supervised } from './supervised.ts';
@@ -16,6 +17,7 @@ export const SCHEMES: Readonly<Record<string, Entry>> = {
   supervised: { about: 'the labelled images alone: the yardstick', make: supervised },
   'self-training': { about: 'a teacher labels the unlabelled images, a student learns from all', make: selfTraining },
   fixmatch: { about: 'confident predictions on a weak view label a strong view', make: fixmatch },
+  pseudoseg: { about: 'decoder and refined activation maps are fused into soft labels of a strong view', make: pseudoseg },
   cps: { about: 'two networks label mixed images for each other', make: cps },
 };
 

@@ -1,0 +1,115 @@
+// The attention branch of PseudoSeg (Zou et al. 2021): an image-level classifier, and self-attention that refines its activation maps into scores.
+
+import { add, batchNorm, channelMax, concat, dropout, full, globalAvgPool, maskPairs, matmul, reshape, resizeBilinear, softmax, weightedSum } from '../../runtime/ops/index.ts';
+import type { Device } from '../../runtime/device/device.ts';
+import { ShapeError } from '../../runtime/errors.ts';
+import type { Tensor } from '../../runtime/tensor.ts';
+import { Conv } from './layers.ts';
+import { ParameterSet, type ForwardMode } from './module.ts';
+
+export interface AttentionOptions {
+  /** Channels of the encoder's stages, deepest last; the last two are used. */
+  encoderChannels: readonly number[];
+  numClasses: number;
+  /** Classes that the classifier knows: all but the background. */
+  foreground: number;
+  /** Channels of keys and queries (default 128). */
+  dims?: number;
+  /** Probability with which a pooled activation is dropped in front of the classifier (default 0.5). */
+  dropout?: number;
+  seed?: number;
+}
+
+/** A tensor over the same memory without history: no gradient flows through it. */
+const constant = (t: Tensor): Tensor => t.view(t.shape);
+
+/**
+ * Classifier and self-attention, trained beside a network. Parameters: `classifier`, `key`, `query`, `score`, `score_bn`.
+ * @example
+ * const branch = new AttentionBranch(device, { encoderChannels: net.encoderChannels, numClasses: 21, foreground: 20 });
+ * const m = branch.attend(features.stages, maps, valid, TRAIN);
+ */
+export class AttentionBranch extends ParameterSet {
+  private readonly classifier: Conv;
+  private readonly key: Conv;
+  private readonly query: Conv;
+  private readonly score: Conv;
+  private readonly beta: Tensor;
+  private readonly mean: Tensor;
+  private readonly variance: Tensor;
+  private readonly dims: number;
+  private readonly dropoutRate: number;
+
+  constructor(device: Device, o: AttentionOptions) {
+    super(device, o.seed ?? 0);
+    const [upper, deepest] = o.encoderChannels.slice(-2);
+    if (deepest === undefined) throw new ShapeError('attention', `the encoder has ${o.encoderChannels.length} stages`, 'the hypercolumn needs two');
+    this.dims = o.dims ?? 128;
+    this.dropoutRate = o.dropout ?? 0.5;
+    this.classifier = new Conv(this, 'classifier', deepest, o.foreground, 1, { bias: true });
+    this.key = new Conv(this, 'key', upper + deepest, this.dims, 1);
+    this.query = new Conv(this, 'query', upper + deepest, this.dims, 1);
+    this.score = new Conv(this, 'score', 1 + o.foreground, o.numClasses, 1);
+    this.beta = this.param('score_bn.bias', [o.numClasses], 'zeros');
+    this.mean = this.buffer('score_bn.running_mean', [o.numClasses], 0);
+    this.variance = this.buffer('score_bn.running_var', [o.numClasses], 1);
+    this.markHead('');
+  }
+
+  /** Weights of the classifier, [1, 1, k, foreground]: what activation maps are made with. */
+  get classifierWeights(): Tensor {
+    return this.classifier.w;
+  }
+
+  /**
+   * Image-level scores: global average, dropout, linear.
+   * @param stages the encoder's activations; only the deepest counts
+   * @param mode `dropout` is drawn from the mode's seed, and left out without one
+   * @returns logits [n, foreground]
+   */
+  classify(stages: readonly Tensor[], mode: Pick<ForwardMode, 'dropout'>): Tensor {
+    const pooled = globalAvgPool(stages.at(-1)!);
+    const z = this.classifier.forward(mode.dropout ? dropout(pooled, mode.dropout, this.dropoutRate) : pooled);
+    const [n, , , k] = z.shape;
+    return reshape(z, [n, k]);
+  }
+
+  /** E: the two deepest stages at the size of the deepest, a constant. [n, h, w, e] */
+  hypercolumn(stages: readonly Tensor[]): Tensor {
+    const [upper, deepest] = stages.slice(-2);
+    const [, h, w] = deepest.shape;
+    const fits = upper.shape[1] === h && upper.shape[2] === w;
+    return concat([constant(fits ? upper : resizeBilinear(constant(upper), [h, w], { alignCorners: true })), constant(deepest)], 3);
+  }
+
+  /**
+   * S = softmax(q k' / sqrt(d)) M + M: every position gathers the maps of the positions that look like it.
+   * @param column hypercolumn [n, h, w, e]
+   * @param maps M, activation maps [n, h, w, foreground] in [0, 1], constants
+   * @param valid f32 [n, h, w]: pairs with an end where it is 0 do not count
+   * @returns [n, h, w, foreground], 0 to 2
+   */
+  refine(column: Tensor, maps: Tensor, valid: Tensor): Tensor {
+    const [n, h, w] = column.shape;
+    const m = reshape(maps, [n, h * w, maps.shape[3]]);
+    const project = (layer: Conv): Tensor => reshape(layer.forward(column), [n, h * w, this.dims]);
+    const scores = matmul(project(this.query), project(this.key), { transposeB: true });
+    const gathered = matmul(softmax(maskPairs(scores, valid.view([n, h * w])), 1 / Math.sqrt(this.dims)), m);
+    return reshape(add(gathered, m), maps.shape);
+  }
+
+  /**
+   * The branch's class scores: background b = 2 - max_c S beside S, a 1x1 convolution, batch normalisation with a shift only (eps 1e-3, decay 0.999).
+   * Gradients reach the parameters alone: stages and maps are constants.
+   * @returns logits [n, h, w, classes] at the size of the deepest stage
+   */
+  attend(stages: readonly Tensor[], maps: Tensor, valid: Tensor, mode: ForwardMode): Tensor {
+    const s = this.refine(this.hypercolumn(stages), constant(maps), valid);
+    const top = channelMax(s);
+    const background = weightedSum([[full(this.device, top.shape, 2)], [top, -1]]);
+    const y = this.score.forward(concat([background, s], 3));
+    const gamma = full(this.device, [y.shape[3]], 1);
+    const bn = mode.bn === 'train' ? 'train' : 'eval';
+    return batchNorm(y, gamma, this.beta, { mean: this.mean, variance: this.variance }, { mode: bn, update: mode.update ?? true, eps: 1e-3, momentum: 1e-3 });
+  }
+}

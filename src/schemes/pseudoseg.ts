@@ -1,0 +1,221 @@
+// PseudoSeg (Zou et al. 2021): the decoder's prediction of a weak view and the refined activation maps of a classifier are fused into one calibrated
+// pseudo-label, which a strong view of the same image learns.
+
+import { grad, noGrad } from '../../runtime/autograd/tape.ts';
+import { DataError, UsageError } from '../../runtime/errors.ts';
+import {
+  acceptedShare, bceWithLogits, concat, countPseudoLabels, crossEntropy, gate, normaliseMaps, presentClasses, pseudoLabel, pseudoLabelCounts, resizeBilinear, slice, softCrossEntropy, weightedSum,
+} from '../../runtime/ops/index.ts';
+import { sigmoidRamp } from '../../runtime/optim/schedules.ts';
+import type { Tensor } from '../../runtime/tensor.ts';
+import { PSEUDOSEG_COLOUR, type ColourOptions } from '../augment/colour.ts';
+import { drawCutout, pseudosegHalf } from '../augment/cutout.ts';
+import { cutout } from '../augment/gpu/cutout.ts';
+import { classActivationMaps } from '../cam/index.ts';
+import { calibratedFusion, ceValid } from '../losses/index.ts';
+import { AttentionBranch } from '../nn/attention.ts';
+import { EVAL, TRAIN, type ForwardMode, type Network, type ParameterSet } from '../nn/module.ts';
+import type { Scheme, SchemeContext, StepOutputs } from './scheme.ts';
+import type { StepContext } from './step.ts';
+import { normalise, strongView, weakView, type ViewOptions } from './views.ts';
+
+export interface PseudoSegOptions extends ViewOptions {
+  /** What both logit maps are divided by before they are fused: 'rms-batch' (default, the published code), 'l2-pixel' (the paper's wording; softer labels). */
+  norm?: 'rms-batch' | 'l2-pixel';
+  /** 'avg' (default): gamma softmax(decoder) + (1 - gamma) softmax(attention); 'att': the attention branch alone. */
+  fusion?: 'avg' | 'att';
+  /** Share of the decoder in the fusion (default 0.5). */
+  gamma?: number;
+  /** T of the sharpening q^(1/T) (default 0.5). */
+  temperature?: number;
+  /** Learn the distribution q (default), or its most likely class. */
+  labels?: 'soft' | 'hard';
+  /** Pixels whose q is below this confidence do not count (default 0: all do), compared with >=. */
+  tau?: number;
+  /** With a threshold: what the accepted losses are divided by, the valid pixels (default) or the accepted ones. */
+  denominator?: 'valid' | 'kept';
+  /** Weight of the unlabelled loss (default 1). */
+  weight?: number;
+  /** Share of the steps over which the weight rises as exp(-5 (1 - t)^2) (default 0: at once, as published). */
+  ramp?: number;
+  /** The class without things of its own, which the classifier does not learn (default 0); null where every class is one to be found. */
+  background?: number | null;
+  /**
+   * Classes that occur in each unlabelled image, by its id: image-level labels. They take the place of the classifier's guess, and the classifier learns
+   * from the unlabelled batch instead of the labelled one. Default: there are none.
+   */
+  weakly?: Readonly<Record<string, readonly number[]>>;
+  /** Do the statistics of batch norm move in the passes of the weak views (default true, as published)? */
+  updateOnWeak?: boolean;
+  /** Strong colour; default: jitter in TensorFlow's semantics, always, without greyscale and blur. */
+  strong?: ColourOptions;
+  /** A square of mean colour whose pixels do not count; `half` its side in pixels, by default 50/513 of the crop's shorter side. null turns it off. */
+  cutout?: { half?: number } | null;
+  /** Channels of keys and queries (default 128). */
+  attentionDims?: number;
+  /** Dropout in front of the classifier (default 0.5). */
+  dropout?: number;
+}
+
+/** What a step is made of. */
+interface Parts {
+  net: Network;
+  branch: AttentionBranch;
+  counts: Tensor;
+}
+
+const foregroundOf = (c: SchemeContext, o: PseudoSegOptions): number[] => Array.from({ length: c.numClasses }, (_, i) => i).filter((i) => i !== (o.background === undefined ? 0 : o.background));
+
+/**
+ * L = CE-valid(labelled) + CE-valid(attention, labelled) + BCE(classifier) + weight * CE(strong view, fused label).
+ *
+ * Passes, as in the published code: weak views through encoder and decoder in training mode, and again through the encoder with the running statistics for
+ * the classifier and its maps, all without gradients; strong views and labelled images in training mode. Every pass in training mode is a batch of its own
+ * and moves the statistics. The published code sends the labelled images through the encoder twice, with the same result; here they pass once.
+ * The branch's batch norm uses the statistics of its batch in both passes. The maps of the labelled pass are made without dropout.
+ */
+export function pseudoseg(c: SchemeContext, options: PseudoSegOptions = {}): Scheme {
+  check(c, options);
+  const net = c.network(0);
+  const branch = new AttentionBranch(c.device, {
+    encoderChannels: net.encoderChannels, numClasses: c.numClasses, foreground: foregroundOf(c, options).length, dims: options.attentionDims, dropout: options.dropout, seed: c.seed,
+  });
+  const parts: Parts = { net, branch, counts: pseudoLabelCounts(c.device, c.numClasses) };
+  const trained: [string, ParameterSet][] = [['net', net], ['attention', branch]];
+  const optimizers = trained.map(([, set]) => c.optimizer(set.params, (name) => set.isHead(name)));
+  return {
+    name: 'pseudoseg',
+    networks: new Map(trained),
+    optimizers: new Map(trained.map(([name], i) => [name, optimizers[i]])),
+    evaluated: net,
+    stages: [
+      {
+        name: 'pseudoseg',
+        steps: c.steps,
+        record(ctx) {
+          const { loss, terms, counts } = pseudosegLoss(ctx, c, parts, options);
+          const hyper = ctx.hyper();
+          const params = trained.map(([, set]) => [...set.params.values()]);
+          const grads = grad(loss, params.flat());
+          optimizers[0].step(grads.slice(0, params[0].length), hyper);
+          optimizers[1].step(grads.slice(params[0].length), hyper);
+          return { loss, terms, counts };
+        },
+      },
+    ],
+    dispose() {
+      parts.counts.dispose();
+      for (const o of optimizers) o.dispose();
+      for (const [, set] of trained) set.dispose();
+    },
+  };
+}
+
+function check(c: SchemeContext, o: PseudoSegOptions): void {
+  const { fusion = 'avg', labels = 'soft', tau = 0, background = 0 } = o;
+  if (fusion !== 'avg' && fusion !== 'att') throw new UsageError(`there is no fusion "${String(fusion)}"`, "use 'avg' or 'att'");
+  if (labels !== 'soft' && labels !== 'hard') throw new UsageError(`pseudo-labels are not "${String(labels)}"`, "use 'soft' or 'hard'");
+  if (!(tau >= 0 && tau <= 1)) throw new UsageError(`the threshold is ${tau}`, 'give a probability');
+  if (background !== null && !(Number.isInteger(background) && background >= 0 && background < c.numClasses)) throw new UsageError(`the background is class ${background}`, `give 0 to ${c.numClasses - 1}, or null`);
+  if (foregroundOf(c, o).length === 0) throw new UsageError('there is no class beside the background', 'PseudoSeg needs at least two classes');
+}
+
+const resize = (x: Tensor, like: readonly number[]): Tensor => (x.shape[1] === like[1] && x.shape[2] === like[2] ? x : resizeBilinear(x, [like[1], like[2]], { alignCorners: true }));
+
+/** A mask [n, H, W] on the grid of `like` [n, h, w, c]: 1 where nothing invalid takes part. */
+function coarseValid(valid: Tensor, like: Tensor): Tensor {
+  const [n, h, w] = like.shape;
+  return gate(resize(valid.view([...valid.shape, 1]), like.shape).view([n, h, w]), 0.999);
+}
+
+/** Drops the background's column of [n, classes]. */
+function foreground(present: Tensor, c: SchemeContext, o: PseudoSegOptions): Tensor {
+  const b = o.background === undefined ? 0 : o.background;
+  if (b === null) return present;
+  const n = present.shape[0];
+  const sides = [slice(present, [0, 0], [n, b]), slice(present, [0, b + 1], [n, c.numClasses - 1 - b])].filter((t) => t.size > 0);
+  return concat(sides, 1);
+}
+
+/** The image-level labels of the unlabelled batch, [m, foreground]. */
+function imageLabels(ctx: StepContext, c: SchemeContext, o: PseudoSegOptions, known: NonNullable<PseudoSegOptions['weakly']>): Tensor {
+  const classes = foregroundOf(c, o);
+  return ctx.input('image labels', [c.batch.unlabelled, classes.length], 'f32', (_, batches) =>
+    Float32Array.from(
+      batches.get('unlabelled')!.ids.flatMap((id) => {
+        if (!Object.hasOwn(known, id)) throw new DataError(`the unlabelled image ${id} has no image-level labels`, 'give them for every image, or leave out "weakly"');
+        return classes.map((k) => (known[id].includes(k) ? 1 : 0));
+      }),
+    ),
+  );
+}
+
+/** The loss of a step and its terms. Targets are constants: no gradient flows through the pseudo-label, the maps or the hypercolumn. */
+export function pseudosegLoss(ctx: StepContext, c: SchemeContext, { net, branch, counts }: Parts, o: PseudoSegOptions): StepOutputs & { terms: Record<string, Tensor>; targets: { decoder: Tensor; attention: Tensor; fused: Tensor } } {
+  const l = weakView(ctx, c, { name: 'labelled', kind: 'labelled', n: c.batch.labelled }, o);
+  const u = weakView(ctx, c, { name: 'unlabelled', kind: 'unlabelled', n: c.batch.unlabelled }, o);
+  const weakMode: ForwardMode = { ...TRAIN, update: o.updateOnWeak ?? true };
+  const known = o.weakly ? imageLabels(ctx, c, o, o.weakly) : null;
+  const seed = ctx.randomSeed('dropout');
+
+  /** Scores of the attention branch, from activation maps of the classes that are present. */
+  const attend = (stages: readonly Tensor[], present: Tensor, valid: Tensor, mode: ForwardMode): Tensor => {
+    // Grad-CAM of global average pooling and a linear layer, up to a factor that the scaling removes.
+    const maps = normaliseMaps(classActivationMaps(stages.at(-1)!, branch.classifierWeights), { by: 'max', present });
+    return branch.attend(stages, maps, coarseValid(valid, maps), mode);
+  };
+
+  // The weak view: the decoder's prediction, and the attention branch's from the running statistics.
+  const xu = normalise(u.image);
+  const weak = known ? net.encode(xu, weakMode) : noGrad(() => net.encode(xu, weakMode));
+  const { zp, m } = noGrad(() => {
+    const decoder = net.decodeCoarse(weak, weakMode);
+    const { stages } = net.encode(xu, EVAL);
+    const present = known ?? gate(branch.classify(stages, {}), 0); // sigmoid(z) >= 0.5
+    return { zp: decoder, m: resize(attend(stages, present, u.valid, weakMode), decoder.shape) };
+  });
+  const q = calibratedFusion(zp, m, { norm: o.norm, temperature: o.temperature, gamma: o.fusion === 'att' ? 0 : o.gamma });
+
+  // The strong view.
+  const strong = strongView(ctx, 'strong', u.image, { ...PSEUDOSEG_COLOUR, ...o.strong });
+  const { image, valid } = cutOut(ctx, c, strong, u.valid, o);
+  const zs = net.decodeCoarse(net.encode(normalise(image), TRAIN), TRAIN);
+  const unlabelled = unlabelledLoss(zs, q, coarseValid(valid, zs), o);
+  judge(counts, resize(q, image.shape), valid, u.labels, o.tau ?? 0);
+
+  // Labelled images: decoder, attention branch and classifier.
+  const features = net.encode(normalise(l.image), TRAIN);
+  const labelled = ceValid(net.decode(features, TRAIN), l.labels);
+  const present = foreground(presentClasses(l.labels, c.numClasses), c, o);
+  const attention = ceValid(resize(attend(features.stages, present, l.valid, TRAIN), l.image.shape), l.labels);
+  const scores = branch.classify((known ? weak : features).stages, { dropout: seed });
+  const classifier = bceWithLogits(scores, known ?? present);
+
+  const weight = o.weight ?? 1;
+  const ramp = ctx.scalar('weight', ({ progress }) => weight * (o.ramp ? sigmoidRamp(progress / o.ramp) : 1));
+  const loss = weightedSum([[labelled], [attention], [classifier], [unlabelled, ramp]]);
+  return { loss, terms: { labelled, attention, classifier, unlabelled }, counts, targets: { decoder: zp, attention: m, fused: q } };
+}
+
+function cutOut(ctx: StepContext, c: SchemeContext, image: Tensor, valid: Tensor, o: PseudoSegOptions): { image: Tensor; valid: Tensor } {
+  if (o.cutout === null) return { image, valid };
+  const n = image.shape[0], half = o.cutout?.half ?? pseudosegHalf(c.crop);
+  const boxes = ctx.input('cutout', [n, 1, 4], 'i32', (at) => drawCutout(ctx.rng('cutout', at), n, c.crop, half));
+  return cutout(image, boxes, { valid });
+}
+
+function unlabelledLoss(zs: Tensor, q: Tensor, valid: Tensor, o: PseudoSegOptions): Tensor {
+  const { tau = 0, denominator = 'valid' } = o;
+  const { label, confidence } = pseudoLabel(q, { probabilities: true, valid });
+  const accepted = tau > 0 ? gate(confidence, tau, valid) : valid;
+  if (o.labels === 'hard') return crossEntropy(zs, label, { pixelWeight: accepted, denominator });
+  const kept = softCrossEntropy(zs, q, { pixelWeight: accepted, denominator: 'kept' });
+  // sum / #kept * #kept / #valid
+  return tau > 0 && denominator === 'valid' ? weightedSum([[kept, acceptedShare(accepted, valid)]]) : kept;
+}
+
+/** Counts the pseudo-labels at the size of the image. @param truth labels for judging only, 255 where unknown */
+function judge(counts: Tensor, q: Tensor, valid: Tensor, truth: Tensor, tau: number): void {
+  const { label, confidence } = pseudoLabel(q, { probabilities: true, valid });
+  countPseudoLabels(counts, label, gate(confidence, tau, valid), truth);
+}
