@@ -90,6 +90,11 @@ export class Device {
     return this.gpu.features.has('shader-f16');
   }
 
+  /** A software adapter on which loads are dear and a broadcast within a subgroup (of 8 lanes or more) is free: kernels with such a variant use it. */
+  get broadcasts(): boolean {
+    return this.info.kind === 'lavapipe' && this.gpu.features.has('subgroups') && (this.gpu.adapterInfo?.subgroupMinSize ?? 0) >= 8;
+  }
+
   /** Throws what went wrong on the GPU since the last look. */
   check(): void {
     if (this.closed) throw new DeviceError('the device has been closed');

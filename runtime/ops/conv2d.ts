@@ -40,9 +40,11 @@ const sides = (p: NonNullable<Conv2dOptions['padding']>): readonly [number, numb
 
 const vectorised = (g: Geometry): boolean => g.cig % 4 === 0 && g.cog % 4 === 0;
 
-function params(g: Geometry, chunk = 0, chunks = 0): NonNullable<Dispatch['params']> {
-  return { x_size: g.x, y_size: g.y, kernel: [...g.kernel, g.cig, g.cog], stride: g.stride, pad: g.pad, dilation: g.dilation, chunk, chunks };
+function geometryParams(g: Geometry, ci = g.cig, co = g.cog): NonNullable<Dispatch['params']> {
+  return { x_size: g.x, y_size: g.y, kernel: [...g.kernel, ci, co], stride: g.stride, pad: g.pad, dilation: g.dilation };
 }
+
+const params = (g: Geometry, chunk = 0, chunks = 0): NonNullable<Dispatch['params']> => ({ ...geometryParams(g), chunk, chunks });
 
 /** Workgroups for `pixels` taken `each` at a time, folded at 32768 as the shader expects. */
 function grid(pixels: number, each: number, blocks: number): readonly [number, number, number] {
@@ -53,8 +55,55 @@ function grid(pixels: number, each: number, blocks: number): readonly [number, n
 const WG = 64;
 const pixelsOf = (s: Shape): number => s[0] * s[1] * s[2];
 
+/**
+ * Whether to run conv2dSubgroup.wgsl: on lavapipe a load costs as much as twenty multiply-adds, and a subgroup that loads each weight once wins by two or
+ * three. A depthwise convolution has no weights to share.
+ */
+const shared = (device: Device, cog: number): boolean => device.broadcasts && cog >= 4;
+
+/** Pixels and vectors of four channels that a thread of conv2dSubgroup.forward makes, for `channels` in a group: 32 accumulators, little beyond the last channel. */
+function tile(channels: number): { PX: number; CB: number } {
+  const vectors = Math.ceil(channels / 4);
+  if (vectors === 1) return { PX: 4, CB: 1 };
+  return vectors === 2 || vectors === 5 || vectors === 6 ? { PX: 4, CB: 2 } : { PX: 2, CB: 4 };
+}
+
+function runSharedForward(device: Device, g: Geometry, x: Tensor, w: Tensor, b: Tensor | undefined, y: Tensor): void {
+  const { PX, CB } = tile(g.cog);
+  device.run({
+    shader: 'conv2dSubgroup',
+    entry: 'forward',
+    constants: { BIAS: b !== undefined, BACK: false, PX, CB },
+    bindings: { x, w, b: b ?? w, y },
+    params: geometryParams(g),
+    groups: grid(pixelsOf(g.y), WG * PX, g.groups * Math.ceil(g.cog / (4 * CB))),
+  });
+}
+
+function runSharedInputGrad(device: Device, g: Geometry, dy: Tensor, w: Tensor, b: Tensor | undefined, dx: Tensor): void {
+  const { PX, CB } = tile(g.cig);
+  const turned = device.empty([...g.kernel, g.cog, g.x[3]], 'f32', 'conv2d weights, transposed');
+  device.run({ shader: 'conv2dSubgroup', entry: 'transpose', bindings: { w, y: turned }, params: geometryParams(g), threads: w.size });
+  const [sy, sx] = g.stride;
+  const phase = g.x[0] * Math.ceil(g.x[1] / sy) * Math.ceil(g.x[2] / sx);
+  const tiles = sy * sx * Math.ceil(phase / (WG * PX));
+  device.run({
+    shader: 'conv2dSubgroup',
+    entry: 'forward',
+    constants: { BIAS: b !== undefined, BACK: true, PX, CB },
+    bindings: { x: dy, w: turned, b: b ?? w, y: dx },
+    params: { ...geometryParams(g, g.cog, g.cig), x_size: g.y, y_size: g.x },
+    groups: grid(tiles, 1, g.groups * Math.ceil(g.cig / (4 * CB))),
+  });
+  turned.dispose();
+}
+
 function runForward(device: Device, g: Geometry, x: Tensor, w: Tensor, b: Tensor | undefined): Tensor {
   const y = device.empty(g.y, 'f32', 'conv2d');
+  if (shared(device, g.cog)) {
+    runSharedForward(device, g, x, w, b, y);
+    return y;
+  }
   const fast = vectorised(g);
   const blocks = fast ? g.y[3] / 4 : g.groups * Math.ceil(g.cog / 4);
   device.run({
@@ -70,6 +119,10 @@ function runForward(device: Device, g: Geometry, x: Tensor, w: Tensor, b: Tensor
 
 function runInputGrad(device: Device, g: Geometry, dy: Tensor, w: Tensor, b: Tensor | undefined): Tensor {
   const dx = device.empty(g.x, 'f32', 'conv2d input gradient');
+  if (shared(device, g.cig)) {
+    runSharedInputGrad(device, g, dy, w, b, dx);
+    return dx;
+  }
   const fast = vectorised(g);
   const blocks = fast ? g.x[3] / 4 : g.groups * Math.ceil(g.cig / 4);
   device.run({

@@ -1,5 +1,6 @@
 // RandAugment: draws of a few random operations for each image. The published tables of strengths differ; none is mixed with another here.
 
+import { UsageError } from '../../runtime/errors.ts';
 import type { Rng } from '../../runtime/random.ts';
 import {
   blended, cutoutAround, enhance, gaussianBlur, hue, identity, OP_ROW, posterize, rotate, shearX, shearY, solarize, solarizeAdd, translateX, translateY, type Row, type Size,
@@ -100,6 +101,7 @@ function listOf(table: RandAugmentTable, geometric: boolean): readonly Operation
 export function randAugmentDefaults(o: RandAugmentOptions = {}): Required<RandAugmentOptions> {
   const table = o.table ?? 'augseg';
   const own = table === 'augseg';
+  if (!own && !STRENGTHS[table]) throw new UsageError(`there is no RandAugment table "${table}"`, `choose one of augseg, ${Object.keys(STRENGTHS).join(', ')}`);
   return {
     table, probability: o.probability ?? (own ? 1 : 0.5), operations: o.operations ?? (own ? [1, 3] : [2, 2]), geometric: !own && (o.geometric ?? true),
     cutout: o.cutout === undefined ? (table === 'cifar' || table === 'paper' ? 0.5 : null) : o.cutout,

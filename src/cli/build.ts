@@ -4,7 +4,7 @@ import { chmodSync } from 'node:fs';
 import { build } from 'esbuild';
 
 await build({
-  entryPoints: { fewmask: 'src/cli/main.ts', decodeWorker: 'src/data/decodeWorker.node.ts' },
+  entryPoints: { fewmask: 'src/cli/main.ts', 'decodeWorker.node': 'src/data/decodeWorker.node.ts' },
   outdir: 'dist',
   outExtension: { '.js': '.mjs' },
   bundle: true,

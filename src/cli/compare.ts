@@ -6,14 +6,14 @@ import type { Command } from 'commander';
 import { UsageError } from '../../runtime/errors.ts';
 import { openDataset } from '../data/open.node.ts';
 import type { Dataset } from '../data/types.ts';
-import { makePictures } from '../report/gallery.ts';
+import { makePictures } from '../report/previews.ts';
 import { htmlReport } from '../report/html.ts';
 import { markdownReport, textReport } from '../report/text.ts';
 import type { Comparison, RunRecord } from '../report/types.ts';
 import { SCHEMES } from '../schemes/index.ts';
 import { action } from './action.ts';
 import { interruptible, openDevice, type GlobalFlags } from './common.ts';
-import { addDataOptions, addTrainOptions, dataSpec, numbers, trainConfig, type DataFlags, type TrainFlags } from './options.ts';
+import { addDataOptions, addTrainOptions, dataSpec, numbers, schemeHelp, trainConfig, type DataFlags, type TrainFlags } from './options.ts';
 import type { Output } from './output.ts';
 import { runInFolder } from './runner.ts';
 import { makeFolder, writeWhole } from './store.ts';
@@ -31,7 +31,7 @@ export function compareCommand(program: Command): void {
     .option('--pictures <n>', 'images that the report shows', numbers.whole, 4)
     .option('--title <text>', 'title of the report')
     .option('--markdown', 'the table in Markdown')
-    .addHelpText('after', `
+    .addHelpText('after', `${schemeHelp()}
 Examples:
   fewmask compare                                    all schemes on the built-in set, three seeds
   fewmask compare photos/ --labels 1/8 --schemes supervised,fixmatch,cps --steps 4000

@@ -74,7 +74,7 @@ async function runDoctor(f: GlobalFlags, out: Output): Promise<number> {
 
 function text(d: Finding): string {
   const yes = (v: boolean): string => (v ? 'yes' : 'no');
-  const bytes = (name: string, v: number): string => (/Size$/.test(name) && v >= 4096 ? mib(v) : v.toLocaleString('en'));
+  const bytes = (name: string, v: number): string => (!/Size$/.test(name) ? v.toLocaleString('en') : v < 2 ** 20 ? `${v / 1024} KiB` : mib(v));
   const rows: [string, string][] = [];
   if (d.adapter) rows.push(['adapter', d.adapter.description], ['kind', `${d.adapter.kind} (${d.adapter.how})`], ['vendor', `${d.adapter.vendor} ${d.adapter.architecture}`.trim()]);
   else rows.push(['adapter', 'none']);

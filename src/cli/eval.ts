@@ -39,7 +39,7 @@ async function runEval(f: Flags, out: Output, path: string): Promise<number> {
     out.say(`${ids.length} ${split} images, ${file}`);
     const evaluator = new Evaluator(device, network, f.batch);
     const confusion = await evaluator.confusion(ids, (id) => dataset.load(id, { labels: true }));
-    const point: EvalPoint = { step: Number(model.origin.step ?? 0), split: split === 'test' ? 'test' : 'val', ...scores(confusion, dataset.numClasses), confusion };
+    const point: EvalPoint = { step: Number(model.origin.step ?? 0), split: split === 'test' ? 'test' : 'val', ...scores(confusion, dataset.numClasses) };
     out.result(f.json ? JSON.stringify({ ...point, split, classNames: dataset.classNames, model: file, origin: model.origin }) : evalLines({ ...point, split: split as 'val' }, dataset.classNames).join('\n'));
     return 0;
   } finally {

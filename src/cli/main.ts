@@ -1,6 +1,7 @@
 // The command line: `fewmask COMMAND …`. Exit codes: 0 done, 1 failure, 2 wrong usage, 130 after Ctrl-C.
 
 import { Command, CommanderError } from 'commander';
+import { camCommand } from './cam.ts';
 import { compareCommand } from './compare.ts';
 import { doctorCommand } from './doctor.ts';
 import { evalCommand } from './eval.ts';
@@ -17,7 +18,7 @@ const program = new Command('fewmask')
   .option('--quiet', 'no progress, no messages')
   .option('--verbose', 'more messages; a stack trace with an error');
 
-for (const add of [trainCommand, evalCommand, predictCommand, compareCommand, inspectCommand, doctorCommand]) add(program);
+for (const add of [trainCommand, evalCommand, predictCommand, camCommand, compareCommand, inspectCommand, doctorCommand]) add(program);
 for (const command of [program, ...program.commands]) command.exitOverride().configureHelp({ showGlobalOptions: true, helpWidth: 110 }).showHelpAfterError(`("fewmask ${command === program ? 'COMMAND' : command.name()} --help" shows the options)`);
 
 try {

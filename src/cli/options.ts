@@ -5,7 +5,7 @@ import { InvalidArgumentError, Option, type Command } from 'commander';
 import { UsageError } from '../../runtime/errors.ts';
 import type { DatasetSpec } from '../data/open.node.ts';
 import { NETWORKS } from '../nn/create.ts';
-import { SCHEMES } from '../schemes/index.ts';
+import { checkOptions, SCHEMES } from '../schemes/index.ts';
 import { resolveConfig, type PartialConfig, type RunConfig } from '../train/config.ts';
 import { SCHEDULES } from '../../runtime/optim/schedules.ts';
 
@@ -113,7 +113,7 @@ export function addTrainOptions(command: Command): Command {
     .option('--warmup <n>', 'steps over which the learning rate rises', whole)
     .option('--eval-every <n>', 'steps between evaluations', whole)
     .option('--memory <size>', 'most GPU memory that may be used (4G)', parseBytes)
-    .option('--set <key=value...>', 'an option of the scheme, as in tau=0.9 or fixmatch.tau=0.9; can be repeated')
+    .option('--set <key=value>', 'an option of the scheme, as in tau=0.9 or fixmatch.tau=0.9; can be repeated', (item: string, before: string[] = []) => [...before, item])
     .option('--judge', 'read masks of unlabelled images, where there are some, to judge pseudo-labels by (never to train on)')
     .option('--save-every <minutes>', 'minutes between checkpoints', number, 5);
 }
@@ -144,6 +144,12 @@ export interface TrainFlags {
   set?: string[];
   judge?: boolean;
   saveEvery: number;
+}
+
+/** The options of the schemes, for the help text. */
+export function schemeHelp(): string {
+  const lines = Object.entries(SCHEMES).flatMap(([name, { options }]) => Object.entries(options).map(([key, about], i) => `  ${(i ? '' : name).padEnd(14)} ${key.padEnd(14)} ${about}`));
+  return `\nOptions of the schemes (--set, with their defaults):\n${lines.join('\n')}\n`;
 }
 
 /** Scheme options from `--set key=value`: values are JSON where they can be read as such, else text. `scheme.key` speaks to one scheme only. */
@@ -190,5 +196,7 @@ export function trainConfig(f: TrainFlags, scheme: string, base: PartialConfig =
     optimizer: defined({ kind: f.optimizer, lr: f.lr, headLr: f.headLr, momentum: f.momentum, weightDecay: f.weightDecay, clip: f.clip }),
     options: parseSettings(f.set ?? [], scheme),
   }) as PartialConfig;
-  return resolveConfig(base, file, flags, { scheme });
+  const config = resolveConfig(base, file, flags, { scheme });
+  checkOptions(scheme, config.options);
+  return config;
 }

@@ -7,7 +7,7 @@ import { openDataset } from '../data/open.node.ts';
 import { SCHEMES } from '../schemes/index.ts';
 import { action } from './action.ts';
 import { interruptible, openDevice, type GlobalFlags } from './common.ts';
-import { addDataOptions, addTrainOptions, dataSpec, numbers, trainConfig, type DataFlags, type TrainFlags } from './options.ts';
+import { addDataOptions, addTrainOptions, dataSpec, numbers, schemeHelp, trainConfig, type DataFlags, type TrainFlags } from './options.ts';
 import type { Output } from './output.ts';
 import { runInFolder } from './runner.ts';
 import { writeWhole, makeFolder } from './store.ts';
@@ -22,7 +22,7 @@ export function trainCommand(program: Command): void {
     .option('--seed <n>', 'seed of the weights, the batches and the augmentations', numbers.whole)
     .option('--out <dir>', 'folder of the run (default: runs/SCHEME-SEED)')
     .option('--resume', 'go on from the last checkpoint of the folder')
-    .addHelpText('after', `
+    .addHelpText('after', `${schemeHelp()}
 Examples:
   fewmask train                                              FixMatch on the built-in set
   fewmask train photos/ --labels 1/8 --scheme cps --steps 5000

@@ -28,7 +28,8 @@ export function pack(samples: readonly Sample[], size?: readonly [number, number
 /** Decoded samples, up to a budget of bytes; the least recently used go first. */
 export class SampleCache {
   private readonly held = new Map<string, { sample: Promise<Sample>; bytes: number }>();
-  private bytes = 0;
+  /** Bytes held. */
+  bytes = 0;
   private readonly dataset: Dataset;
   private readonly budget: number;
 
@@ -75,17 +76,28 @@ export interface LoaderOptions {
   labels: boolean | ((id: string) => boolean);
   /** Height and width of every batch. */
   size?: readonly [number, number];
+  /** Steps whose images are decoded ahead of the one that is asked for (default 2): as many batches are held beside the cache. */
+  ahead?: number;
+  /** Steps of the run, beyond which nothing is decoded ahead. */
+  steps?: number;
   /** Replaces the labels of a sample (pseudo-labels kept on the host). */
   relabel?(sample: Sample): Sample;
 }
 
-/** Shuffled passes over the ids; the batch of a step depends on the seed, the stream and the step alone. */
+/**
+ * Shuffled passes over the ids; the batch of a step depends on the seed, the stream and the step alone. Steps asked for in order find their images decoded.
+ * @example const loader = new Loader(new SampleCache(data), { ids: data.ids('labelled'), n: 8, seed: 0, stream: 1, labels: true, size: await data.maxSize() });
+ */
 export class Loader {
   private readonly cache: SampleCache;
   private readonly o: LoaderOptions;
   private order: { epoch: number; ids: string[] } = { epoch: -1, ids: [] };
+  /** Images of the coming steps. */
+  private readonly coming = new Map<number, Promise<Sample[]>>();
 
+  /** @throws DataError without ids */
   constructor(cache: SampleCache, options: LoaderOptions) {
+    if (options.ids.length === 0) throw new DataError('there are no images to make batches of');
     this.cache = cache;
     this.o = options;
   }
@@ -98,10 +110,30 @@ export class Loader {
     return this.order.ids[position % ids.length];
   }
 
+  private load(id: string): Promise<Sample> {
+    const { labels } = this.o;
+    return this.cache.get(id, typeof labels === 'boolean' ? labels : labels(id));
+  }
+
+  private samples(step: number): Promise<Sample[]> {
+    let found = this.coming.get(step);
+    if (!found) {
+      const { n } = this.o;
+      found = Promise.all(Array.from({ length: n }, (_, i) => this.load(this.at(step * n + i))));
+      found.catch(() => undefined); // reported where it is awaited
+      this.coming.set(step, found);
+    }
+    return found;
+  }
+
+  /** @throws DataError for an image that cannot be read, or that is larger than `size` */
   async batch(step: number): Promise<SourceBatch> {
-    const { n, labels, size, relabel } = this.o;
-    const ids = Array.from({ length: n }, (_, i) => this.at(step * n + i));
-    const samples = await Promise.all(ids.map((id) => this.cache.get(id, typeof labels === 'boolean' ? labels : labels(id))));
+    const { size, relabel, ahead = 2, steps = Infinity } = this.o;
+    const wanted = this.samples(step);
+    for (let s = step + 1; s <= step + ahead && s < steps; s++) void this.samples(s);
+    // The trainer may ask for a step while it still works on the one before: only what lies outside the window is let go.
+    for (const s of this.coming.keys()) if (s <= step || s > step + ahead) this.coming.delete(s);
+    const samples = await wanted;
     return pack(relabel ? samples.map(relabel) : samples, size);
   }
 }

@@ -1,7 +1,8 @@
 // What decoding threads do: read an image with or without its mask, count the ids of a mask, draw a scene of the built-in set.
 
+import { createHash } from 'node:crypto';
 import { DataError } from '../../runtime/errors.ts';
-import { readBytes, readImage } from './image.node.ts';
+import { decodeImage, readBytes } from './image.node.ts';
 import { decodeMask, resizeLabels, type Mask } from './mask.ts';
 import { drawScene } from './synthetic.ts';
 import { packTexels } from './texels.ts';
@@ -20,6 +21,12 @@ export interface FileJob {
 export interface MaskJob {
   kind: 'mask';
   mask: string;
+}
+
+/** Decodes an image to see whether it can be. */
+export interface CheckJob {
+  kind: 'check';
+  image: string;
 }
 
 export interface SceneJob {
@@ -47,8 +54,17 @@ export interface MaskCounts {
   counts: Uint32Array;
 }
 
-export type Job = FileJob | MaskJob | SceneJob;
-export type JobResult<J extends Job> = J extends MaskJob ? MaskCounts : Texels;
+export interface ImageFacts {
+  width: number;
+  height: number;
+  /** EXIF orientation, 1 where there is none. */
+  orientation: number;
+  /** SHA-256 of the file. */
+  hash: string;
+}
+
+export type Job = FileJob | MaskJob | CheckJob | SceneJob;
+export type JobResult<J extends Job> = J extends MaskJob ? MaskCounts : J extends CheckJob ? ImageFacts : Texels;
 
 async function readMask(file: string): Promise<Mask> {
   return decodeMask(await readBytes(file), file);
@@ -58,7 +74,7 @@ async function fileJob({ image, mask: maskFile, numClasses, size }: FileJob): Pr
   const mask = maskFile === null ? null : await readMask(maskFile);
   const wrong = mask?.labels.find((v) => v >= numClasses && v !== 255);
   if (wrong !== undefined) throw new DataError(`${maskFile} has class id ${wrong}, but there are ${numClasses} classes (0 to ${numClasses - 1}; 255 is ignored)`, 'raise --classes or mend the mask');
-  const { rgb, width, height, stored } = await readImage(image, size);
+  const { rgb, width, height, stored } = await decodeImage(await readBytes(image), image, size);
   if (!mask) return { width, height, texels: packTexels(rgb, null) };
   if (mask.height !== stored[0] || mask.width !== stored[1]) {
     throw new DataError(`the mask ${maskFile} is ${mask.width}x${mask.height}, the image ${image} ${stored[1]}x${stored[0]}`, 'masks must have the size of their images');
@@ -73,6 +89,12 @@ async function maskJob({ mask: file }: MaskJob): Promise<MaskCounts> {
   return { width, height, form, counts };
 }
 
+async function checkJob({ image }: CheckJob): Promise<ImageFacts> {
+  const bytes = await readBytes(image);
+  const { stored, orientation } = await decodeImage(bytes, image);
+  return { height: stored[0], width: stored[1], orientation, hash: createHash('sha256').update(bytes).digest('hex') };
+}
+
 function sceneJob({ seed, stream, index, width, height, labels }: SceneJob): Texels {
   const scene = drawScene(seed, stream, index, width, height);
   return { width, height, texels: packTexels(scene.rgb, labels ? scene.labels : null) };
@@ -80,6 +102,6 @@ function sceneJob({ seed, stream, index, width, height, labels }: SceneJob): Tex
 
 /** Does a job on this thread. @throws DataError naming the file */
 export async function runJob<J extends Job>(job: J): Promise<JobResult<J>> {
-  const result = job.kind === 'file' ? fileJob(job) : job.kind === 'mask' ? maskJob(job) : sceneJob(job);
+  const result = job.kind === 'file' ? fileJob(job) : job.kind === 'mask' ? maskJob(job) : job.kind === 'check' ? checkJob(job) : sceneJob(job);
   return (await result) as JobResult<J>;
 }

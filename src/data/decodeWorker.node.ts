@@ -13,7 +13,10 @@ sharp.concurrency(1);
 const port = parentPort!;
 port.on('message', ({ id, job }: { id: number; job: Job }) => {
   runJob(job).then(
-    (result) => port.postMessage({ id, result } satisfies Reply, [('texels' in result ? result.texels : result.counts).buffer as ArrayBuffer]),
+    (result) => {
+      const moved = 'texels' in result ? [result.texels] : 'counts' in result ? [result.counts] : [];
+      port.postMessage({ id, result } satisfies Reply, moved.map((a) => a.buffer as ArrayBuffer));
+    },
     (e: Error) => {
       const own = e instanceof FewmaskError ? { code: e.code, hint: e.hint } : {};
       port.postMessage({ id, error: { name: e.name, message: e.message, ...own } } satisfies Reply);

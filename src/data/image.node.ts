@@ -10,6 +10,8 @@ export interface Rgb {
   rgb: Uint8Array;
   /** Height and width in the file. */
   stored: readonly [number, number];
+  /** EXIF orientation, 1 where there is none. */
+  orientation: number;
 }
 
 /** The bytes of a file. @throws DataError naming the file and the system's reason */
@@ -29,19 +31,18 @@ const undecodable = (file: string, error: unknown): DataError =>
 /**
  * Decodes JPEG, PNG or WebP into RGB: grey is repeated, transparency dropped, 16 bits shortened to their high 8, CMYK converted by its profile.
  * An EXIF orientation is not applied: masks are drawn on the stored pixels.
+ * @param file its name, for errors
  * @param size height and width to resize to: cubic, antialiased when shrinking
  * @throws DataError naming the file
  */
-export async function readImage(file: string, size?: readonly [number, number] | null): Promise<Rgb> {
-  const bytes = await readBytes(file);
+export async function decodeImage(bytes: Uint8Array, file: string, size?: readonly [number, number] | null): Promise<Rgb> {
   try {
     const source = sharp(bytes, { failOn: 'truncated' });
-    const { width: w, height: h } = await source.metadata();
+    const { width: w, height: h, orientation = 1 } = await source.metadata();
     let pipeline = source.toColourspace('srgb').removeAlpha();
     if (size) pipeline = pipeline.resize(size[1], size[0], { fit: 'fill', kernel: 'cubic' });
     const { data, info } = await pipeline.raw().toBuffer({ resolveWithObject: true });
-    const rgb = info.channels === 3 ? new Uint8Array(data) : Uint8Array.from({ length: info.width * info.height * 3 }, (_, i) => data[Math.floor(i / 3) * info.channels]);
-    return { width: info.width, height: info.height, rgb, stored: [h, w] };
+    return { width: info.width, height: info.height, rgb: new Uint8Array(data.buffer, data.byteOffset, data.length), stored: [h, w], orientation };
   } catch (error) {
     throw undecodable(file, error);
   }

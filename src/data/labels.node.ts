@@ -3,6 +3,11 @@
 import { createHash } from 'node:crypto';
 import { UsageError } from '../../runtime/errors.ts';
 
+const AMOUNT = /^\s*(\d+)\s*$|^\s*(\d+)\s*\/\s*(\d+)\s*$|^\s*(\d+(?:\.\d+)?)\s*%\s*$/;
+
+/** Is the text a number or part of images, not the name of a list? */
+export const isAmount = (text: string): boolean => AMOUNT.test(text);
+
 /**
  * The number of images that "46", "1/8" or "12.5%" means, or null where the text is none of these (then it names a list).
  * @param of images of the pool
@@ -10,7 +15,7 @@ import { UsageError } from '../../runtime/errors.ts';
  * @throws UsageError for none, or for more than there are
  */
 export function amountOf(text: string, of: number, what: string): number | null {
-  const match = /^\s*(\d+)\s*$|^\s*(\d+)\s*\/\s*(\d+)\s*$|^\s*(\d+(?:\.\d+)?)\s*%\s*$/.exec(text);
+  const match = AMOUNT.exec(text);
   if (!match) return null;
   const [, count, over, under, percent] = match;
   const share = over !== undefined ? Number(over) / Number(under) : Number(percent) / 100;

@@ -4,8 +4,15 @@ import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { basename, extname, join, resolve } from 'node:path';
 import { DataError } from '../../runtime/errors.ts';
 
+/** Things that are wrong in the same way: `what` follows their number ("labelled images have no mask"). */
+export interface Alike {
+  code: string;
+  what: string;
+  item: string;
+}
+
 /** Told of what is wrong; throws, or notes it and returns. */
-export type Fail = (error: DataError) => void;
+export type Fail = (error: DataError, alike?: Alike) => void;
 
 export interface Layout {
   name: string;
@@ -24,7 +31,8 @@ export interface Layout {
   classNames?: string[];
 }
 
-const IMAGE = /\.(jpe?g|png|webp)$/i;
+/** Names of image files. */
+export const IMAGE = /\.(jpe?g|png|webp)$/i;
 const LISTS = 'ImageSets/Segmentation';
 
 function folder(path: string, what: string): string[] {
@@ -103,7 +111,7 @@ export function hasList(layout: Layout, name: string): boolean {
 
 /**
  * Reads a list: ids, one a line, with or without extension; or pairs "JPEGImages/a.jpg SegmentationClass/a.png", whose files then count. Blank lines and repeated ids
- * are passed over. Ids without an image go to `fail` and are left out.
+ * are passed over. What is wrong goes to `fail` and is left out.
  * @param list a name (VOC layout) or the path of a file
  * @param what the split, for errors
  */
@@ -113,21 +121,23 @@ export function readList(layout: Layout, list: string, what: string, fail: Fail)
   if (!existsSync(file)) {
     const there = layout.listFolder && existsSync(layout.listFolder) ? readdirSync(layout.listFolder).filter((f) => f.endsWith('.txt')).map((f) => f.slice(0, -4)) : [];
     const known = there.length ? `there are ${there.slice(0, 12).join(', ')}${there.length > 12 ? ', …' : ''}` : 'give the path of a text file with one id a line';
-    throw new DataError(`there is no list "${list}" for the ${what} images${layout.listFolder ? ` in ${layout.listFolder}` : ''}`, known);
+    fail(new DataError(`there is no list "${list}" for the ${what} images${layout.listFolder ? ` in ${layout.listFolder}` : ''}`, known));
+    return [];
   }
-  if (!statSync(file).isFile()) throw new DataError(`the list ${file} is not a file`);
   let text: string;
   try {
     text = readFileSync(file, 'utf8');
   } catch (error) {
-    throw new DataError(`the list ${file} cannot be read: ${(error as NodeJS.ErrnoException).code}`);
+    const code = (error as NodeJS.ErrnoException).code;
+    fail(new DataError(`the list ${file} ${code === 'EISDIR' ? 'is a folder' : `cannot be read: ${code}`}`));
+    return [];
   }
   const ids = new Set<string>();
   text.replace(/^\uFEFF/, '').split(/\r?\n/).forEach((line, i) => {
     const words = line.trim();
     if (!words) return;
     const id = entry(layout, words);
-    if (id === null) fail(new DataError(`the ${what} list ${file} names "${words}" (line ${i + 1}), which is not in ${layout.imageFolder}`));
+    if (id === null) fail(new DataError(`the ${what} list ${file} names "${words}" (line ${i + 1}), which is not in ${layout.imageFolder}`), { code: 'image-missing', what: `entries of the ${what} list ${file} are not in ${layout.imageFolder}`, item: words });
     else ids.add(id);
   });
   if (ids.size === 0) fail(new DataError(`the ${what} list ${file} is empty`));

@@ -1,13 +1,13 @@
 // Opens a data set in Node: VOC layout, two plain folders, or the built-in scenes. Decoding happens on threads.
 
 import { DataError, UsageError } from '../../runtime/errors.ts';
-import type { MaskCounts } from './decodeJobs.node.ts';
 import { DecodePool, type PoolOptions } from './decodePool.node.ts';
 import { imageSize } from './image.node.ts';
 import { amountOf } from './labels.node.ts';
-import { findFiles, type Layout } from './layout.node.ts';
+import { findFiles } from './layout.node.ts';
 import { vocPalette } from './mask.ts';
-import { resolveSplits, type Split, type SplitSpec } from './splits.node.ts';
+import { MaskReader } from './maskReader.node.ts';
+import { resolveSplits, type SplitSpec } from './splits.node.ts';
 import { createSynthetic, sceneOf, type SyntheticOptions } from './synthetic.ts';
 import { texelSample } from './texels.ts';
 import type { Dataset, Sample } from './types.ts';
@@ -105,36 +105,12 @@ function openBuiltin(spec: DatasetSpec, pool: DecodePool): OpenDataset {
   };
 }
 
-/** Reads masks once for counting. */
-export class MaskReader {
-  private readonly pool: DecodePool;
-  private readonly layout: Layout;
-  private readonly known = new Map<string, Promise<MaskCounts>>();
-
-  constructor(pool: DecodePool, layout: Layout) {
-    this.pool = pool;
-    this.layout = layout;
-  }
-
-  counts(id: string): Promise<MaskCounts> {
-    let found = this.known.get(id);
-    if (!found) this.known.set(id, (found = this.pool.run({ kind: 'mask', mask: this.layout.masks.get(id)! })));
-    return found;
-  }
-
-  /** Ids in a mask, 255 left out. */
-  async classes(id: string): Promise<number[]> {
-    const { counts } = await this.counts(id);
-    return Array.from(counts.keys()).filter((c) => c !== 255 && counts[c] > 0);
-  }
-}
-
 /** The largest id in these masks, plus one. */
 async function countClasses(reader: MaskReader, ids: readonly string[]): Promise<number> {
   const found = new Set((await Promise.all(ids.map((id) => reader.classes(id)))).flat());
   const most = Math.max(-1, ...found);
   if (most < 1) {
-    throw new DataError(`the ${ids.length} masks show ${most < 0 ? 'no class' : 'class 0 alone'}`, '255 means ignored: a mask of black and white must hold 0 and 1; or give --classes');
+    throw new DataError(`the masks (${ids.length}) show ${most < 0 ? 'no class' : 'class 0 alone'}`, '255 means ignored: a mask of black and white must hold 0 and 1; or give --classes');
   }
   return most + 1;
 }
@@ -165,7 +141,7 @@ async function openFiles(spec: DatasetSpec, pool: DecodePool): Promise<OpenDatas
     numClasses,
     classNames: Array.from({ length: numClasses }, (_, i) => names[i] ?? `class ${i}`),
     palette: vocPalette(),
-    ids: (split: Split) => [...ids[split]],
+    ids: (split) => [...ids[split]],
     async load(id, { labels }): Promise<Sample> {
       const image = fileOf(id);
       if (labels && !withLabels.has(id) && !spec.judge) throw new DataError(`the labels of the unlabelled image "${id}" were asked for`, 'masks of unlabelled images are not opened');

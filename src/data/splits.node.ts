@@ -1,8 +1,9 @@
 // Which images are labelled, unlabelled, for validation and for the test.
 
 import { DataError, UsageError } from '../../runtime/errors.ts';
-import { amountOf, drawLabelled, hashOrder } from './labels.node.ts';
+import { amountOf, drawLabelled, hashOrder, isAmount } from './labels.node.ts';
 import { hasList, readList, type Fail, type Layout } from './layout.node.ts';
+import type { DatasetSplit } from './types.ts';
 
 /** The part of a DatasetSpec that decides about splits; see there. */
 export interface SplitSpec {
@@ -15,10 +16,8 @@ export interface SplitSpec {
   labelsCover?: boolean;
 }
 
-export type Split = 'labelled' | 'unlabelled' | 'val' | 'test' | 'train';
-
 export interface Splits {
-  ids: Record<Split, string[]>;
+  ids: Record<DatasetSplit, string[]>;
   /** What was decided without being asked for. */
   notes: string[];
 }
@@ -30,18 +29,19 @@ export interface Splits {
 export async function resolveSplits(layout: Layout, spec: SplitSpec, fail: Fail, classesOf: (id: string) => Promise<readonly number[]>): Promise<Splits> {
   const notes: string[] = [];
   const seed = spec.splitSeed ?? 0;
-  const ids: Record<Split, string[]> = { labelled: [], unlabelled: [], val: [], test: [], train: [] };
+  const ids: Record<DatasetSplit, string[]> = { labelled: [], unlabelled: [], val: [], test: [], train: [] };
   const all = [...layout.images.keys()];
   /** Images of val and test, and of these the ones that are drawn here: they leave the pool. */
   const taken = new Set<string>(), drawn = new Set<string>();
   const withMask = (list: readonly string[]): string[] => list.filter((id) => layout.masks.has(id));
 
+  const listed = spec.labels !== undefined && !isAmount(spec.labels) ? readList(layout, spec.labels, 'labelled', fail) : null;
   const trainList = spec.train ?? (hasList(layout, 'train') ? 'train' : undefined);
   const pool = trainList === undefined ? null : readList(layout, trainList, 'train', fail);
   for (const split of ['val', 'test'] as const) {
     const text = spec[split] ?? (hasList(layout, split) ? split : undefined);
     if (text === undefined) continue;
-    const free = withMask(pool ?? all).filter((id) => !taken.has(id));
+    const free = withMask(pool ?? all).filter((id) => !taken.has(id) && !listed?.includes(id));
     const n = amountOf(text, free.length, `--${split}`);
     ids[split] = n === null ? readList(layout, text, split, fail) : hashOrder(free, seed).slice(-n);
     ids[split].forEach((id) => taken.add(id));
@@ -51,30 +51,32 @@ export async function resolveSplits(layout: Layout, spec: SplitSpec, fail: Fail,
   }
   ids.train = pool === null ? all.filter((id) => !taken.has(id)) : pool.filter((id) => !drawn.has(id));
 
-  const candidates = withMask(ids.train);
-  const count = spec.labels === undefined ? candidates.length : amountOf(spec.labels, ids.train.length, '--labels');
-  if (spec.labels !== undefined && count === null) {
-    ids.labelled = readList(layout, spec.labels, 'labelled', fail);
-    for (const id of ids.labelled.filter((i) => !layout.masks.has(i))) {
-      fail(new DataError(`the labelled image "${id}" has no mask in ${layout.maskFolder}`, 'remove it from the list of labelled images, or add the mask'));
-    }
+  // What a list calls unlabelled is never drawn as labelled, nor looked into for the draw.
+  const unlabelled = spec.unlabelled === undefined ? null : readList(layout, spec.unlabelled, 'unlabelled', fail).filter((id) => !drawn.has(id));
+  const closed = new Set(unlabelled);
+  const candidates = withMask(ids.train).filter((id) => !closed.has(id));
+  if (listed) {
+    ids.labelled = listed;
   } else if (candidates.length === 0) {
-    fail(new DataError(`none of the ${ids.train.length} training images has a mask in ${layout.maskFolder}: the set has unlabelled images only`, 'training needs at least one labelled image'));
+    fail(new DataError(`none of the ${ids.train.length} training images has a mask in ${layout.maskFolder}${unlabelled ? ' and is not in the unlabelled list' : ''}: the set has unlabelled images only`, 'training needs at least one labelled image'));
   } else if (spec.labels === undefined) {
     ids.labelled = candidates;
   } else {
-    if (count! > candidates.length) {
-      throw new UsageError(`--labels ${spec.labels} asks for ${count} labelled images, but only ${candidates.length} of the ${ids.train.length} training images have masks`, 'ask for fewer, or leave --labels out to use every mask');
+    const count = amountOf(spec.labels, ids.train.length, '--labels')!;
+    if (count > candidates.length) {
+      throw new UsageError(`--labels ${spec.labels} asks for ${count} labelled images, but only ${candidates.length} of the ${ids.train.length} training images have masks${unlabelled ? ' and are not in the unlabelled list' : ''}`, 'ask for fewer, or leave --labels out to use every mask');
     }
     const cover = spec.labelsCover ?? true;
-    ids.labelled = await drawLabelled(candidates, count!, seed, cover ? classesOf : undefined);
+    ids.labelled = await drawLabelled(candidates, count, seed, cover ? classesOf : undefined);
     notes.push(`${count} of ${ids.train.length} training images are labelled (seed ${seed}${cover ? `; drawn so that classes are present: the masks of all ${candidates.length} candidates were read for the draw, before training` : '; drawn by hash, no mask was read'})`);
   }
   const labelled = new Set(ids.labelled);
-  ids.unlabelled = spec.unlabelled !== undefined ? readList(layout, spec.unlabelled, 'unlabelled', fail).filter((id) => !drawn.has(id)) : ids.train.filter((id) => !labelled.has(id));
+  ids.unlabelled = unlabelled ?? ids.train.filter((id) => !labelled.has(id));
   ids.train = [...new Set([...ids.labelled, ...ids.unlabelled])];
-  for (const split of ['val', 'test'] as const) {
-    for (const id of ids[split].filter((i) => !layout.masks.has(i))) fail(new DataError(`the ${split} image "${id}" has no mask in ${layout.maskFolder}`));
+  for (const split of ['labelled', 'val', 'test'] as const) {
+    for (const id of ids[split].filter((i) => !layout.masks.has(i))) {
+      fail(new DataError(`the ${split} image "${id}" has no mask in ${layout.maskFolder}`, 'remove it from the list, or add the mask'), { code: 'mask-missing', what: `${split} images have no mask in ${layout.maskFolder}`, item: id });
+    }
   }
   const judged = new Set([...ids.val, ...ids.test]);
   const leaked = ids.labelled.filter((id) => judged.has(id)).length;

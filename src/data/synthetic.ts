@@ -82,9 +82,13 @@ function makeThing(rng: Rng, width: number, height: number): Thing {
 
 /** How far out a point lies: below 1 inside the outline. */
 function outness(t: Thing, u: number, v: number): number {
-  const r = (Math.abs(u / t.a) ** t.power + Math.abs(v / t.b) ** t.power) ** (1 / t.power);
-  const angle = Math.atan2(v, u);
-  return r / (1 + t.wobble[0] * Math.sin(t.wobble[1] * angle + t.wobble[2]));
+  const p = Math.abs(u / t.a), q = Math.abs(v / t.b);
+  const [amplitude, count, phase] = t.wobble;
+  // The exponent is above 1, so that max(p, q) <= r: most points are outside without a power or an angle.
+  if (p >= 1 + amplitude || q >= 1 + amplitude) return Infinity;
+  const r = (p ** t.power + q ** t.power) ** (1 / t.power);
+  if (r >= 1 + amplitude) return Infinity;
+  return r / (1 + amplitude * Math.sin(count * Math.atan2(v, u) + phase));
 }
 
 /** Share of the light colour at a point of a thing: its texture. */
@@ -112,33 +116,37 @@ export function drawScene(seed: number, stream: number, index: number, width: nu
   const shadow = [Math.cos(lightAngle) * 0.06 * height, Math.sin(lightAngle) * 0.06 * height];
   const grain = Float32Array.from({ length: 1024 }, () => rng.normal());
   const rgb = new Uint8Array(width * height * 3), labels = new Uint8Array(width * height);
+  const lightX = Math.cos(lightAngle), lightY = Math.sin(lightAngle);
+  const reach = things.map((t) => t.a * 1.5 + Math.abs(shadow[0]) + Math.abs(shadow[1]));
   for (let y = 0; y < height; y++) {
     for (let x = 0; x < width; x++) {
       const p = y * width + x, s = x / width, q = y / height;
-      const mix = 0.5 * coarse(s, q) + 0.3 * middle(s, q) + 0.2 * fine(s, q);
-      let colour: Colour = ground[0].map((c, i) => c + (ground[1][i] - c) * mix) as Colour;
-      let kind = 0, dim = 1;
-      for (const t of things) {
-        const dx = x - t.x, dy = y - t.y, reach = t.a * 1.5 + Math.abs(shadow[0]) + Math.abs(shadow[1]);
-        if (dx * dx + dy * dy > reach * reach) continue;
-        const u = dx * t.cos + dy * t.sin, v = dy * t.cos - dx * t.sin;
-        const out = outness(t, u, v);
+      // The last thing that covers the pixel is seen; shadows of later ones fall on it. From behind: what is covered is not computed.
+      let seen: Thing | null = null, u = 0, v = 0, out = 0, dim = 1;
+      for (let k = things.length - 1; k >= 0; k--) {
+        const t = things[k];
+        const dx = x - t.x, dy = y - t.y;
+        if (dx * dx + dy * dy > reach[k] * reach[k]) continue;
+        u = dx * t.cos + dy * t.sin;
+        v = dy * t.cos - dx * t.sin;
+        out = outness(t, u, v);
         if (out < 1) {
-          const w = texture(t, u, v, out);
-          colour = t.dark.map((c, i) => c + (t.light[i] - c) * w) as Colour;
-          kind = t.kind;
-          dim = 1;
-        } else {
+          seen = t;
+          break;
+        }
+        if (dim === 1) {
           const ex = dx - shadow[0], ey = dy - shadow[1];
           if (outness(t, ex * t.cos + ey * t.sin, ey * t.cos - ex * t.sin) < 1) dim = 0.6;
         }
       }
-      const light = gain * dim * (1 - lightDepth * (0.5 + 0.5 * ((s - 0.5) * Math.cos(lightAngle) + (q - 0.5) * Math.sin(lightAngle)) * 1.6)) * (0.75 + 0.5 * shade(s, q));
+      const dark = seen ? seen.dark : ground[0], bright = seen ? seen.light : ground[1];
+      const w = seen ? texture(seen, u, v, out) : 0.5 * coarse(s, q) + 0.3 * middle(s, q) + 0.2 * fine(s, q);
+      const light = gain * dim * (1 - lightDepth * (0.5 + 0.5 * ((s - 0.5) * lightX + (q - 0.5) * lightY) * 1.6)) * (0.75 + 0.5 * shade(s, q));
       for (let c = 0; c < 3; c++) {
-        const value = colour[c] * light * cast[c] + noise * grain[(p * 7 + c * 131 + ((p * 2654435761) >>> 22)) & 1023];
+        const value = (dark[c] + (bright[c] - dark[c]) * w) * light * cast[c] + noise * grain[(p * 7 + c * 131 + ((p * 2654435761) >>> 22)) & 1023];
         rgb[3 * p + c] = Math.min(255, Math.max(0, Math.round(255 * value)));
       }
-      labels[p] = kind;
+      labels[p] = seen ? seen.kind : 0;
     }
   }
   return { rgb, labels };

@@ -1,37 +1,71 @@
-// Scores from a confusion matrix.
+// Mean intersection over union from one confusion matrix over a whole split, in both treatments of absent classes.
+
+import { ShapeError } from '../../runtime/errors.ts';
 
 export interface Scores {
-  /** Intersection over union of each class; null for a class that neither the truth nor the prediction has. */
+  /** TP / (TP + FP + FN) of each class; null where the class is neither in the truth nor in the prediction. */
   iou: (number | null)[];
-  /** Mean over the classes that are there (CPS, ST++, TensorFlow). */
+  /** Mean over the classes that have an IoU (nan-mean); 0 where none has. */
   miou: number;
-  /** Mean over all classes, an absent one as 0 (UniMatch, CutMix-Seg). */
+  /** Mean over all classes, an absent class counting as zero. */
   miouAbsentZero: number;
-  /** Share of right pixels. */
+  /** Share of the judged pixels that are right; 0 where none is judged. */
   pixelAccuracy: number;
+  /** classes*classes counts, rows = truth. */
+  confusion: number[];
 }
 
 /**
- * Intersection over union TP / (TP + FP + FN), over the whole split at once.
- * @param confusion counts [classes * classes], rows are the truth; pixels without a truth are not in it
- * @example scores([2, 1, 0, 3], 2).miou
+ * Counts pairs of truth and prediction on the host. Pixels whose truth is `ignoreIndex` or no class are dropped, as are those without a predicted class.
+ * @returns classes*classes counts, rows = truth
+ */
+export function countConfusion(truth: ArrayLike<number>, prediction: ArrayLike<number>, classes: number, ignoreIndex = 255): Uint32Array {
+  if (truth.length !== prediction.length) throw new ShapeError('countConfusion', `${truth.length} true labels, ${prediction.length} predicted ones`);
+  const counts = new Uint32Array(classes * classes);
+  for (let i = 0; i < truth.length; i++) {
+    const t = truth[i], p = prediction[i];
+    if (t !== ignoreIndex && t >= 0 && t < classes && p >= 0 && p < classes) counts[t * classes + p]++;
+  }
+  return counts;
+}
+
+/**
+ * Scores of a confusion matrix.
+ * @param confusion classes*classes counts, rows = truth
+ * @example scores(countConfusion([0, 0, 1], [0, 1, 1], 2), 2).miou; // (1/2 + 1/2) / 2
  */
 export function scores(confusion: ArrayLike<number>, classes: number): Scores {
+  if (confusion.length !== classes * classes) throw new ShapeError('scores', `${confusion.length} counts for ${classes} classes`, 'give a square matrix, rows = truth');
   const iou: (number | null)[] = [];
-  let right = 0, all = 0;
+  let right = 0, judged = 0, sum = 0, present = 0;
   for (let c = 0; c < classes; c++) {
-    let truth = 0, predicted = 0;
+    let row = 0, column = 0;
     for (let k = 0; k < classes; k++) {
-      truth += confusion[c * classes + k];
-      predicted += confusion[k * classes + c];
+      row += confusion[c * classes + k];
+      column += confusion[k * classes + c];
     }
-    const hit = confusion[c * classes + c];
-    const union = truth + predicted - hit;
-    iou.push(union > 0 ? hit / union : null);
+    const hit = confusion[c * classes + c], union = row + column - hit;
     right += hit;
-    all += truth;
+    judged += row;
+    iou.push(union ? hit / union : null);
+    if (union) {
+      sum += hit / union;
+      present++;
+    }
   }
-  const present = iou.filter((v): v is number => v !== null);
-  const sum = present.reduce((a, b) => a + b, 0);
-  return { iou, miou: present.length ? sum / present.length : 0, miouAbsentZero: sum / classes, pixelAccuracy: all ? right / all : 0 };
+  return { iou, miou: present ? sum / present : 0, miouAbsentZero: sum / classes, pixelAccuracy: judged ? right / judged : 0, confusion: Array.from(confusion) };
+}
+
+/** The evaluations of the last step at which each split was evaluated. */
+export function lastEvals<T extends { step: number; split: string }>(evals: readonly T[]): T[] {
+  const bySplit = new Map<string, T>();
+  for (const e of evals) if (!(e.step < (bySplit.get(e.split)?.step ?? -1))) bySplit.set(e.split, e);
+  return [...bySplit.values()];
+}
+
+/** The evaluations of the step that is best on `val` (the earliest of equals): model selection never sees `test`. */
+export function bestEvals<T extends { step: number; split: string; miou: number }>(evals: readonly T[]): T[] {
+  let best: T | undefined;
+  for (const e of evals) if (e.split === 'val' && e.miou > (best?.miou ?? -1)) best = e;
+  return best ? evals.filter((e) => e.step === best.step) : [];
 }

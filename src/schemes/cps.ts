@@ -7,7 +7,7 @@ import type { Tensor } from '../../runtime/tensor.ts';
 import { CPS_BOXES, type BoxMaskOptions } from '../augment/cutmix.ts';
 import { mixBy } from '../augment/gpu/mix.ts';
 import { ceAll, ceValid, cps as cpsLoss } from '../losses/index.ts';
-import { TRAIN, type Network } from '../nn/module.ts';
+import { EVAL, TRAIN, type Network } from '../nn/module.ts';
 import type { Scheme, SchemeContext, StepOutputs } from './scheme.ts';
 import type { StepContext } from './step.ts';
 import { cutMixMask, normalise, weakView, type ViewOptions } from './views.ts';
@@ -40,6 +40,7 @@ export function cps(c: SchemeContext, options: CpsOptions = {}): Scheme {
     networks: named<Network>(nets),
     optimizers: named(optimizers),
     evaluated: nets[0],
+    label: (x) => pseudoLabel(nets[1].forward(x, EVAL)),
     stages: [
       {
         name: 'cps',

@@ -6,13 +6,14 @@ import { Ema } from '../../runtime/optim/ema.ts';
 import { sigmoidRamp } from '../../runtime/optim/schedules.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
 import { UNIMATCH_BOX, type SingleBoxOptions } from '../augment/cutmix.ts';
-import type { ColourOptions } from '../augment/colour.ts';
+import type { CtAugment } from '../augment/ctaugment.ts';
 import { mixBy } from '../augment/gpu/mix.ts';
 import { ceValid } from '../losses/index.ts';
 import { EVAL, TRAIN, type Network } from '../nn/module.ts';
 import type { Scheme, SchemeContext, StepOutputs } from './scheme.ts';
 import type { StepContext } from './step.ts';
-import { cutMixMask, normalise, strongView, weakView, type ViewOptions } from './views.ts';
+import { ctAugmentOf, probe, strengthen, type StrongOptions } from './strong.ts';
+import { cutMixMask, normalise, weakView, type ViewOptions } from './views.ts';
 
 export interface FixMatchOptions extends ViewOptions {
   /** Confidence threshold, compared with >= (default 0.95). */
@@ -30,12 +31,23 @@ export interface FixMatchOptions extends ViewOptions {
   pseudo?: 'joint' | 'separate' | 'eval';
   /** Do the statistics of batch norm move in a separate pass of the weak views (default true)? */
   updateOnWeak?: boolean;
-  strong?: ColourOptions;
+  /**
+   * The strong view: colour changes (default, UniMatch's list), `{ randaugment: … }`, or `{ ctaugment: … }`. The last two may move pixels; then
+   * pseudo-label, confidence and validity move alike. CTAugment probes labelled images with the moving average in each step, and the host waits for it.
+   */
+  strong?: StrongOptions;
   /** CutMix of the strong views with those of the next image; null turns it off. */
   cutmix?: SingleBoxOptions | null;
-  /** Evaluate a moving average of the weights with this decay; null (default) evaluates the weights themselves. */
+  /** Evaluate a moving average of the weights with this decay (the original: 0.999); null (default, segmentation code) evaluates the weights themselves. */
   ema?: number | null;
+  /** Let the average's decay rise as 1 - 1 / (step + 1) at first (default false, as the original; short runs need it). */
+  emaWarmup?: boolean;
+  /** What the loss is multiplied by: 'sum' (default): L_x + weight L_u; 'half': (L_x + weight L_u) / 2, UniMatch's baseline. */
+  scale?: 'sum' | 'half';
 }
+
+/** Decay of the average that judges CTAugment's probes where `ema` says nothing. */
+const PROBE_DECAY = 0.999;
 
 const take = (t: Tensor, first: number, n: number): Tensor => slice(t, [first, ...t.shape.slice(1).map(() => 0)], [n, ...t.shape.slice(1)]);
 
@@ -43,7 +55,9 @@ const take = (t: Tensor, first: number, n: number): Tensor => slice(t, [first, .
 export function fixmatch(c: SchemeContext, options: FixMatchOptions = {}): Scheme {
   const net = c.network(0);
   const optimizer = c.optimizer(net.params, (name) => net.isHead(name));
-  const average = options.ema ? c.network(0) : null;
+  const cta = ctAugmentOf(options.strong ?? {});
+  const decay = options.ema ?? (cta ? PROBE_DECAY : null);
+  const average = decay === null ? null : c.network(0);
   const ema = average ? new Ema(average, net, { buffers: 'copy' }) : null;
   const counts = pseudoLabelCounts(c.device, c.numClasses);
   c.device.keep(counts);
@@ -53,17 +67,22 @@ export function fixmatch(c: SchemeContext, options: FixMatchOptions = {}): Schem
     name: 'fixmatch',
     networks,
     optimizers: new Map([['net', optimizer]]),
-    evaluated: average ?? net,
+    evaluated: options.ema && average ? average : net,
+    label(x) {
+      const { label, confidence } = pseudoLabel(net.forward(x, EVAL));
+      return { label, accepted: gate(confidence, options.tau ?? 0.95) };
+    },
+    hostState: cta ? { save: () => cta.save(), load: (state) => cta.load(state) } : undefined,
     stages: [
       {
         name: 'fixmatch',
         steps: c.steps,
         record(ctx) {
-          const { loss, terms } = fixmatchLoss(ctx, c, net, counts, options);
-          const hyper = ctx.hyper({ emaDecay: ({ step }) => Math.min(1 - 1 / (step + 1), options.ema ?? 0) });
+          const { loss, terms, feedback } = fixmatchLoss(ctx, c, { net, average, counts, cta }, options);
+          const hyper = ctx.hyper({ emaDecay: ({ step }) => (options.emaWarmup ? Math.min(1 - 1 / (step + 1), decay ?? 0) : (decay ?? 0)) });
           optimizer.step(grad(loss, [...net.params.values()]), hyper);
           ema?.update(hyper);
-          return { loss, terms, counts };
+          return { loss, terms, counts, feedback };
         },
       },
     ],
@@ -75,14 +94,24 @@ export function fixmatch(c: SchemeContext, options: FixMatchOptions = {}): Schem
   };
 }
 
-function fixmatchLoss(ctx: StepContext, c: SchemeContext, net: Network, counts: Tensor, o: FixMatchOptions): StepOutputs {
+interface Parts {
+  net: Network;
+  average: Network | null;
+  counts: Tensor;
+  cta: CtAugment | null;
+}
+
+function fixmatchLoss(ctx: StepContext, c: SchemeContext, { net, average, counts, cta }: Parts, o: FixMatchOptions): StepOutputs {
   const { labelled: n, unlabelled: m } = c.batch;
   const l = weakView(ctx, c, { name: 'labelled', kind: 'labelled', n }, o);
   const u = weakView(ctx, c, { name: 'unlabelled', kind: 'unlabelled', n: m }, o);
-  let strong = strongView(ctx, 'strong', u.image, o.strong);
+  const feedback = cta && average ? probe(ctx, c, cta, l, average) : undefined;
+  const view = strengthen(ctx, 'strong', u.image, o.strong ?? {}, { cta });
   const mask = o.cutmix === null || m < 2 ? null : cutMixMask(ctx, c, 'cutmix', m, o.cutmix ?? UNIMATCH_BOX);
   const mixed = (t: Tensor): Tensor => (mask ? mixBy(mask, t, t, 1) : t);
-  strong = mixed(strong);
+  /** A map of the weak views as it lies on the strong ones. */
+  const moved = (t: Tensor, fill: number): Tensor => mixed(view.move(t, fill));
+  const strong = mixed(view.image);
 
   let zl: Tensor, zw: Tensor, zs: Tensor;
   if ((o.pseudo ?? 'joint') === 'joint') {
@@ -98,15 +127,15 @@ function fixmatchLoss(ctx: StepContext, c: SchemeContext, net: Network, counts: 
     zs = take(z, n, m);
   }
 
-  // Invalid pixels carry label 255 and confidence 0 through the mixing, so the labels alone say what is valid.
+  // Invalid pixels carry label 255 and confidence 0 through moving and mixing, so the labels alone say what is valid.
   const pseudo = pseudoLabel(zw, { valid: u.valid });
-  const label = mixed(pseudo.label);
-  const accepted = gate(mixed(pseudo.confidence), o.tau ?? 0.95, mixed(u.valid));
-  countPseudoLabels(counts, label, accepted, mixed(u.labels));
+  const label = moved(pseudo.label, 255);
+  const accepted = gate(moved(pseudo.confidence, 0), o.tau ?? 0.95, moved(u.valid, 0));
+  countPseudoLabels(counts, label, accepted, moved(u.labels, 255));
   const supervisedLoss = ceValid(zl, l.labels);
   const unlabelledLoss = crossEntropy(zs, label, { pixelWeight: accepted, denominator: o.denominator ?? 'valid' });
-  const weight = o.weight ?? 1;
-  const ramp = ctx.scalar('weight', ({ progress }) => weight * (o.ramp ? sigmoidRamp(progress / o.ramp) : 1));
-  const loss = weightedSum([[supervisedLoss], [unlabelledLoss, ramp]]);
-  return { loss, terms: { labelled: supervisedLoss, unlabelled: unlabelledLoss } };
+  const part = o.scale === 'half' ? 0.5 : 1;
+  const ramp = ctx.scalar('weight', ({ progress }) => part * (o.weight ?? 1) * (o.ramp ? sigmoidRamp(progress / o.ramp) : 1));
+  const loss = weightedSum([[supervisedLoss, part], [unlabelledLoss, ramp]]);
+  return { loss, terms: { labelled: supervisedLoss, unlabelled: unlabelledLoss }, feedback };
 }

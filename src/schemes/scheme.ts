@@ -72,6 +72,13 @@ export interface Scheme {
   readonly stages: readonly Stage[];
   /** The network whose predictions count. */
   readonly evaluated: Network;
+  /**
+   * The pseudo-labels that the scheme would give images, and where it would accept them (default: everywhere), in evaluation mode: for looking at.
+   * Where this is absent they are the predictions of the evaluated network.
+   * @param x [n, h, w, 3], standardised
+   * @returns i32 [n, h, w], f32 [n, h, w]
+   */
+  label?(x: Tensor): { label: Tensor; accepted?: Tensor };
   /** Labels for unlabelled images, by id, where the scheme keeps them on the host; saved beside a checkpoint and put back before the run goes on. */
   readonly pseudoLabels?: Map<string, LabelMap>;
   /** What else lives on the host and belongs into a checkpoint; plain JSON. */

@@ -4,6 +4,7 @@ import type { Device } from '../../runtime/device/device.ts';
 import { CheckpointError, OutOfMemoryError, UsageError } from '../../runtime/errors.ts';
 import { AdamW } from '../../runtime/optim/adamw.ts';
 import { noDecayForVectors, type Optimizer, type ParamGroup } from '../../runtime/optim/optimizer.ts';
+import type { PseudoLabelStats } from '../../runtime/ops/index.ts';
 import { Sgd } from '../../runtime/optim/sgd.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
 import { SampleCache } from '../data/batch.ts';
@@ -16,6 +17,7 @@ import type { Scheme, SchemeContext } from '../schemes/scheme.ts';
 import { captureTensors, restoreTensors, type Best, type Checkpoint } from './checkpoint.ts';
 import { learningRate, type RunConfig } from './config.ts';
 import { Evaluator } from './evaluate.ts';
+import { judgeLabelMaps } from './judge.ts';
 import { Labeller } from './labeller.ts';
 import { openStreams, withoutLabels } from './streams.ts';
 import { train, type Position, type Progress } from './trainer.ts';
@@ -125,6 +127,13 @@ export async function runSession(o: SessionOptions): Promise<SessionResult> {
     const before = resume?.seconds ?? 0;
     const bests = new Map(resume?.bests ?? []);
     if (resume) restore(scheme, resume);
+    // Pseudo-labels that stay as they are for a stage; those that a step makes are counted by the step.
+    let kept: PseudoLabelStats | null = null;
+    const judgeKept = async (): Promise<void> => {
+      const maps = scheme.pseudoLabels;
+      kept = maps?.size ? await judgeLabelMaps(maps, dataset.numClasses, async (id) => (o.judge ? (await cache.get(id, true)).labels : null)) : null;
+    };
+    await judgeKept();
     hooks.onStart?.({ parameters: [...scheme.networks.values()].reduce((n, net) => n + net.parameterCount, 0), steps: scheme.stages.reduce((n, s) => n + s.steps, 0), sourceSize });
 
     const evaluate = async (split: 'val' | 'test', network: Network, step: number): Promise<EvalPoint> => {
@@ -133,7 +142,7 @@ export async function runSession(o: SessionOptions): Promise<SessionResult> {
         evaluator = { network, evaluator: new Evaluator(device, network, config.evalBatch) };
       }
       const confusion = await evaluator.evaluator.confusion(dataset.ids(split), (id) => cache.get(id, true));
-      return { step, split, ...scores(confusion, dataset.numClasses), confusion };
+      return { step, split, ...scores(confusion, dataset.numClasses) };
     };
     const seconds = (): number => before + (performance.now() - began) / 1000;
     let saved = performance.now();
@@ -152,11 +161,12 @@ export async function runSession(o: SessionOptions): Promise<SessionResult> {
           } finally {
             labeller.dispose();
           }
+          await judgeKept();
         },
         async loadBest(network, stage) {
-          const kept = bests.get(stage);
-          if (kept) network.loadStateDict(kept.state);
-          return kept !== undefined;
+          const best = bests.get(stage);
+          if (best) network.loadStateDict(best.state);
+          return best !== undefined;
         },
       },
       evalEvery: config.evalEvery,
@@ -165,6 +175,7 @@ export async function runSession(o: SessionOptions): Promise<SessionResult> {
       signal: o.signal,
       onMemory: hooks.onMemory,
       onSteps(points, progress) {
+        if (kept) Object.assign(points.at(-1)!, { accepted: kept.accepted, pseudoAccuracy: kept.accuracy, pseudoHistogram: kept.histogram });
         steps.push(...points);
         alarms.onSteps(points);
         hooks.onSteps?.(points, progress);

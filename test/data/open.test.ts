@@ -58,6 +58,17 @@ test('lists: images, masks, splits; the masks of unlabelled images cannot be ope
   }
 });
 
+test('a list of unlabelled images closes their masks to the draw, too', async () => {
+  const path = await vocFolder();
+  await using({ path, labels: '1', unlabelled: 'unlabelled', classes: 3 }, async (set) => {
+    assert.equal([set.ids('labelled'), set.ids('unlabelled')], [['a'], ['c', 'd']]);
+    await loadAll(set);
+  });
+  let message = '';
+  await openDataset({ path, labels: '1', unlabelled: 'train', classes: 3 }, { threads: 0 }).catch((e: Error) => (message = e.message));
+  assert.match(message, /none of the 4 training images has a mask in .* and is not in the unlabelled list/);
+});
+
 test('by fraction without cover, too, only masks of labelled images are opened: counted', async () => {
   const root = tempFolder();
   for (let i = 0; i < 16; i++) write(root, { [`JPEGImages/${i}.jpg`]: await jpeg(i), [`SegmentationClass/${i}.png`]: mask(i % 3) });
@@ -110,6 +121,10 @@ test('draws are nested, seeded, within the pool, and show every class', async ()
   await using({ path: root, labels: '8', val: '1/8', test: '5', classes: 4 }, async (set) => {
     assert.equal([set.ids('val').length, set.ids('test').length, set.ids('train').length], [8, 5, 51]);
     assert.is(new Set([...set.ids('val'), ...set.ids('test'), ...set.ids('train')]).size, 64);
+  });
+  write(root, { 'list.txt': Array.from({ length: 60 }, (_, i) => `i${i}`).join('\n') });
+  await using({ path: root, labels: join(root, 'list.txt'), val: '4', classes: 4 }, async (set) => {
+    assert.equal([set.ids('labelled').length, set.ids('val').sort()], [60, ['i60', 'i61', 'i62', 'i63']], 'listed labels are not held out');
   });
 });
 

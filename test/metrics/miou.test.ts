@@ -1,19 +1,42 @@
-// Scores from confusion matrices.
+// Confusion counts, mIoU in both treatments of absent classes, selection on val.
 
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { scores } from '../../src/metrics/miou.ts';
+import { bestEvals, countConfusion, lastEvals, scores } from '../../src/metrics/miou.ts';
 
-test('the worked example of the method specification: an absent class is skipped, or counts as zero', () => {
-  const s = scores([2, 1, 0, 0, 0, 3, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0], 4);
+const near = (a: number, b: number): void => assert.ok(Math.abs(a - b) < 1e-8, `${a} is not ${b}`);
+
+test('the worked example: an ignored pixel, a class never hit, a class absent', () => {
+  const counts = countConfusion([0, 0, 1, 1, 2, 255, 1, 0], [0, 1, 1, 1, 0, 2, 1, 0], 4);
+  assert.equal([...counts], [2, 1, 0, 0, 0, 3, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0]);
+  const s = scores(counts, 4);
   assert.equal(s.iou, [0.5, 0.75, 0, null]);
-  assert.ok(Math.abs(s.miou - 0.41666667) < 1e-8);
-  assert.is(s.miouAbsentZero, 0.3125);
-  assert.is(s.pixelAccuracy, 5 / 7);
+  near(s.miou, 0.41666666666);
+  near(s.miouAbsentZero, 0.3125);
+  near(s.pixelAccuracy, 5 / 7);
 });
 
-test('an empty matrix scores nothing, and nothing is NaN', () => {
-  assert.equal(scores([0, 0, 0, 0], 2), { iou: [null, null], miou: 0, miouAbsentZero: 0, pixelAccuracy: 0 });
+test('reliability of a pseudo-label: agreement of an earlier prediction with the final one', () => {
+  const final = [0, 1, 1, 1];
+  const agreement = (p: number[]): number => scores(countConfusion(final, p, 3), 3).miou;
+  near(agreement([0, 0, 1, 1]), 0.58333333333);
+  near((agreement([0, 0, 1, 1]) + agreement(final)) / 2, 0.79166666666);
+});
+
+test('nothing judged: no mean, not a zero', () => {
+  const s = scores(countConfusion([255], [0], 2), 2);
+  assert.equal(s.iou, [null, null]);
+  assert.equal([s.miou, s.pixelAccuracy], [0, 0]);
+  assert.throws(() => scores([1, 2, 3], 2), /3 counts for 2 classes/);
+  assert.throws(() => countConfusion([1], [1, 2], 2), /1 true labels, 2 predicted/);
+});
+
+test('best is chosen on val, and test is read where val was best', () => {
+  const at = (step: number, split: 'val' | 'test', miou: number) => ({ step, split, miou });
+  const evals = [at(10, 'val', 0.3), at(10, 'test', 0.9), at(20, 'val', 0.5), at(20, 'test', 0.4), at(30, 'val', 0.5), at(30, 'test', 0.6)];
+  assert.equal(bestEvals(evals), [evals[2], evals[3]]);
+  assert.equal(lastEvals(evals), [evals[4], evals[5]]);
+  assert.equal(bestEvals([]), []);
 });
 
 test.run();

@@ -23,6 +23,7 @@ const cases: RaceCase[] = [
   { shader: 'gradNorm', entry: 'squares', constants: { WG: 8 }, data: { dw: numbers(N), partials: numbers(2) }, params: { n: N, items: 2, first: 0, most: 1 } },
   { shader: 'gradNorm', entry: 'finish', constants: { WG: 8 }, data: { hyper: numbers(8), partials: numbers(N), norm: numbers(1), coefficient: numbers(1) }, params: { n: N, items: 2, first: 0, most: 1 } },
   { shader: 'pseudoLabel', entry: 'share', constants: { WG: 8 }, data: { valid: numbers(N), gates: numbers(N), partials: numbers(2) }, params: { ...chunk, ignore: 255, tau: 0 } },
+  { shader: 'proximity', entry: 'forward', constants: { WG: 8 }, data: { logits: numbers(N * C), labels: ids(N, C), y: numbers(1) }, params: { pixels: N, c: C, ignore: 255 } },
   { shader: 'normaliseMaps', entry: 'forward', constants: { WG: 8, MIN_MAX: true }, data: { x: numbers(2 * N), present: numbers(2), y: new Float32Array(2 * N) }, params: { pixels: N, c: 2 } },
 ];
 

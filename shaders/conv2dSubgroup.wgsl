@@ -1,0 +1,150 @@
+// Convolution for adapters on which a load costs many multiply-adds (software rasterisers: a load is one gather for each component, even where its
+// address is uniform). Each lane of a subgroup loads one channel's weights, and subgroupBroadcast, a register move there, hands them round: a load
+// serves 32 multiply-adds instead of 2. Right for subgroups of 8 lanes or more and for any channel counts; GPUs have conv2d.wgsl.
+//
+// forward also makes the input gradient (BACK): dx = dy * w^T is a convolution over dy with the weights transposed and the taps turned round. Its
+// pixels are taken phase by phase of the stride, so that a workgroup skips the taps that fall between the pixels of dy.
+
+enable subgroups;
+
+const WG: u32 = 64u;
+const BIAS: bool = false;
+/// Input gradient: x is dy, w is what transpose made of it, y is dx.
+const BACK: bool = false;
+/// A thread makes PX pixels x CB vectors of four channels, in registers.
+const PX: u32 = 2u;
+const CB: u32 = 4u;
+
+struct Params {
+  x_size: vec4<u32>,    // n, h, w, c of what is read
+  y_size: vec4<u32>,    // n, h, w, c of what is made
+  kernel: vec4<u32>,    // kh, kw, channels of x in a group, channels of y in a group
+  stride: vec2<u32>,
+  pad: vec2<u32>,       // top, left
+  dilation: vec2<u32>,
+}
+
+@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read> w: array<f32>;
+@group(0) @binding(2) var<storage, read> b: array<f32>;
+@group(0) @binding(3) var<storage, read_write> y: array<f32>;
+@group(0) @binding(4) var<uniform> params: Params;
+
+@compute @workgroup_size(WG)
+fn forward(@builtin(local_invocation_id) lane: vec3<u32>, @builtin(workgroup_id) group: vec3<u32>, @builtin(subgroup_invocation_id) invocation: u32) {
+  let size = params.y_size;
+  let ci = params.kernel.z;
+  let co = params.kernel.w;
+  let blocks = (co + 4u * CB - 1u) / (4u * CB);
+  let g = group.y / blocks;
+  let first = (group.y % blocks) * 4u * CB;
+
+  // Pixels of one phase form a grid of their own; without BACK there is one phase.
+  let step = select(vec2<u32>(1u), params.stride, BACK);
+  let grid = (size.yz + step - 1u) / step;
+  let each = size.x * grid.x * grid.y;
+  let span = (each + WG * PX - 1u) / (WG * PX);
+  let tile = group.x + group.z * 32768u;
+  let phase = vec2<u32>(tile / span / step.y, tile / span % step.y);
+  let scale = select(vec2<i32>(params.stride), vec2<i32>(1), BACK);
+  var to: array<u32, PX>;
+  var stored: array<bool, PX>;
+  var at: array<vec2<i32>, PX>;
+  var base: array<i32, PX>;
+  var acc: array<array<vec4<f32>, CB>, PX>;
+  for (var i = 0u; i < PX; i++) {
+    let q = (tile % span) * (WG * PX) + i * WG + lane.x;
+    let row = q / grid.y;
+    let in_grid = vec2<u32>(row % grid.x, q % grid.y);
+    let pixel = in_grid * step + phase;
+    stored[i] = q < each && all(pixel < size.yz);
+    to[i] = ((row / grid.x * size.y + pixel.x) * size.z + pixel.y) * size.w + g * co;
+    at[i] = vec2<i32>(in_grid) * scale;
+    base[i] = (i32(min(row / grid.x, size.x - 1u) * params.x_size.y) + at[i].x) * i32(params.x_size.z) + at[i].y;
+  }
+
+  for (var ky = 0u; ky < params.kernel.x; ky++) {
+    for (var kx = 0u; kx < params.kernel.y; kx++) {
+      let reach = vec2<i32>(vec2<u32>(ky, kx) * params.dilation);
+      var shift = reach - vec2<i32>(params.pad);
+      if (BACK) {
+        let back = vec2<i32>(phase + params.pad) - reach;
+        if (any(back % vec2<i32>(step) != vec2<i32>(0))) {
+          continue;
+        }
+        shift = back / vec2<i32>(step);
+      }
+      var source: array<u32, PX>;
+      var inside: array<f32, PX>;
+      for (var i = 0u; i < PX; i++) {
+        let there = all(vec2<u32>(at[i] + shift) < params.x_size.yz);
+        source[i] = select(0u, u32(base[i] + shift.x * i32(params.x_size.z) + shift.y), there) * params.x_size.w + g * ci;
+        inside[i] = select(0.0, 1.0, there);
+      }
+      let tap = (ky * params.kernel.y + kx) * ci;
+      for (var c = 0u; c < ci; c += 8u) {
+        // Lane l holds the weights of channel c + l: zero after the last, whose x is read instead.
+        let mine = c + (invocation & 7u);
+        let used = select(0.0, 1.0, mine < ci);
+        let from_w = (tap + min(mine, ci - 1u)) * size.w + g * co;
+        var held: array<vec4<f32>, CB>;
+        for (var j = 0u; j < CB; j++) {
+          let o = first + 4u * j;
+          held[j] = used * vec4<f32>(w[from_w + min(o, co - 1u)], w[from_w + min(o + 1u, co - 1u)], w[from_w + min(o + 2u, co - 1u)], w[from_w + min(o + 3u, co - 1u)]);
+        }
+        var v0: array<vec4<f32>, PX>;
+        var v1: array<vec4<f32>, PX>;
+        let e = ci - 1u;
+        for (var i = 0u; i < PX; i++) {
+          let f = source[i];
+          v0[i] = inside[i] * vec4<f32>(x[f + c], x[f + min(c + 1u, e)], x[f + min(c + 2u, e)], x[f + min(c + 3u, e)]);
+          v1[i] = inside[i] * vec4<f32>(x[f + min(c + 4u, e)], x[f + min(c + 5u, e)], x[f + min(c + 6u, e)], x[f + min(c + 7u, e)]);
+        }
+        for (var j = 0u; j < CB; j++) {
+          let w0 = subgroupBroadcast(held[j], 0u);
+          let w1 = subgroupBroadcast(held[j], 1u);
+          let w2 = subgroupBroadcast(held[j], 2u);
+          let w3 = subgroupBroadcast(held[j], 3u);
+          for (var i = 0u; i < PX; i++) {
+            acc[i][j] += v0[i].x * w0 + v0[i].y * w1 + v0[i].z * w2 + v0[i].w * w3;
+          }
+          let w4 = subgroupBroadcast(held[j], 4u);
+          let w5 = subgroupBroadcast(held[j], 5u);
+          let w6 = subgroupBroadcast(held[j], 6u);
+          let w7 = subgroupBroadcast(held[j], 7u);
+          for (var i = 0u; i < PX; i++) {
+            acc[i][j] += v1[i].x * w4 + v1[i].y * w5 + v1[i].z * w6 + v1[i].w * w7;
+          }
+        }
+      }
+    }
+  }
+
+  for (var i = 0u; i < PX; i++) {
+    if (stored[i]) {
+      for (var j = 0u; j < CB; j++) {
+        for (var k = 0u; k < 4u; k++) {
+          let o = first + 4u * j + k;
+          if (o < co) {
+            y[to[i] + o] = acc[i][j][k] + select(0.0, b[g * co + o], BIAS);
+          }
+        }
+      }
+    }
+  }
+}
+
+/// y [tap, channel of y in its group, channel of x] from w [tap, channel of x in its group, channel of y]: sizes as in the convolution that w is for.
+@compute @workgroup_size(WG)
+fn transpose(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) launched: vec3<u32>) {
+  let i = id.x + id.y * launched.x * WG;
+  let ci = params.kernel.z;
+  let co = params.kernel.w;
+  let cx = params.x_size.w;
+  if (i < params.kernel.x * params.kernel.y * co * cx) {
+    let c = i % cx;
+    let o = i / cx % co;
+    let tap = i / (cx * co);
+    y[i] = w[(tap * ci + c % ci) * params.y_size.w + c / ci * co + o];
+  }
+}

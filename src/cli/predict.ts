@@ -1,0 +1,128 @@
+// `fewmask predict`: masks of new images.
+
+import { existsSync, statSync } from 'node:fs';
+import { readdir } from 'node:fs/promises';
+import { basename, dirname, extname, join } from 'node:path';
+import type { Command } from 'commander';
+import { DataError, UsageError } from '../../runtime/errors.ts';
+import { decodeImage, readBytes } from '../data/image.node.ts';
+import { IMAGE } from '../data/layout.node.ts';
+import type { Sample } from '../data/types.ts';
+import { Labeller } from '../train/labeller.ts';
+import { SlidingWindow } from '../train/slide.ts';
+import { confidenceColours, maskPng, overlayLabels, rgbPng } from '../report/pictures.ts';
+import { action } from './action.ts';
+import { interruptible, openDevice, openModel, type GlobalFlags } from './common.ts';
+import { numbers, parseBytes } from './options.ts';
+import type { Output } from './output.ts';
+import { makeFolder, writeWhole } from './store.ts';
+
+interface Flags extends GlobalFlags {
+  model: string;
+  weights?: 'best' | 'last';
+  out: string;
+  overlay?: boolean;
+  confidence?: boolean;
+  window?: number;
+  scales?: string;
+  flip?: boolean;
+  memory?: number;
+}
+
+/** Images of more pixels go through a sliding window of this side, unless --window says otherwise. */
+const MOST_PIXELS = 512 * 512;
+const WINDOW = 384;
+
+export function predictCommand(program: Command): void {
+  program
+    .command('predict')
+    .summary('write masks of images')
+    .description('Predicts masks of images or of folders of images: palette PNGs whose pixel values are class ids. Large images go through a sliding window.')
+    .argument('<images...>', 'images, or folders of images')
+    .requiredOption('--model <path>', 'folder of a run, or a .safetensors file of it')
+    .option('--weights <which>', 'of a folder: best (on val) or last', 'best')
+    .option('--out <dir>', 'folder for the results', 'predictions')
+    .option('--overlay', 'also write NAME-overlay.png: the image under the colours of the classes')
+    .option('--confidence', 'also write NAME-confidence.png: the probability of the predicted class, dark to light')
+    .option('--window <pixels>', `side of the sliding window (default: ${WINDOW} for images of more than 512x512 pixels); 0 takes every image whole`, numbers.whole)
+    .option('--scales <list>', 'test-time augmentation: factors for the size, as in 0.75,1,1.25 (whole images only)')
+    .option('--flip', 'test-time augmentation: also the mirrored image (whole images only)')
+    .option('--memory <size>', 'most GPU memory that may be used (4G)', parseBytes)
+    .addHelpText('after', `
+Examples:
+  fewmask predict photo.jpg --model runs/fixmatch-0 --overlay
+  fewmask predict photos/ --model runs/cps-0 --out masks/ --confidence
+  fewmask predict satellite.png --model runs/cps-0 --window 512`)
+    .action(action(runPredict));
+}
+
+/** The images that paths name: files, and the images of folders. */
+export async function filesOf(paths: readonly string[]): Promise<string[]> {
+  const files: string[] = [];
+  for (const path of paths) {
+    if (!existsSync(path)) throw new DataError(`there is no ${path}`, 'give images, or folders of images');
+    if (!statSync(path).isDirectory()) files.push(path);
+    else {
+      const found = (await readdir(path)).filter((f) => IMAGE.test(f)).sort();
+      if (found.length === 0) throw new DataError(`${path} holds no JPEG, PNG or WebP images`);
+      files.push(...found.map((f) => join(path, f)));
+    }
+  }
+  return files;
+}
+
+/** A name for each file's results: its own without extension; where two files share it, that of the folder in front. */
+export function namesOf(files: readonly string[]): string[] {
+  const bare = files.map((f) => basename(f, extname(f)));
+  const names = bare.map((n, i) => (bare.indexOf(n) === bare.lastIndexOf(n) ? n : `${basename(dirname(files[i]))}-${n}`));
+  const twice = names.find((n, i) => names.indexOf(n) !== i);
+  if (twice !== undefined) throw new DataError(`two of the images would be called ${twice}`, 'predict them one after the other into different folders (--out)');
+  return names;
+}
+
+async function runPredict(f: Flags, out: Output, paths: string[]): Promise<number> {
+  const scales = (f.scales ?? '1').split(',').map(Number);
+  if (scales.some((s) => !(s > 0))) throw new UsageError(`--scales ${f.scales}`, 'give positive factors, as in 0.75,1,1.25');
+  const files = await filesOf(paths);
+  const names = namesOf(files);
+  const interrupt = interruptible(out);
+  const device = await openDevice(f, out);
+  try {
+    const { model, network, file } = await openModel(device, f.model, f.weights);
+    out.say(`${file}: ${model.network.kind}, ${model.classNames.length} classes`);
+    await makeFolder(f.out);
+    const labeller = new Labeller(device, network);
+    let sliding: SlidingWindow | null = null;
+    const shares: { file: string; mask: string; classes: Record<string, number> }[] = [];
+    for (const [i, path] of files.entries()) {
+      if (interrupt.signal.aborted) return 130;
+      const sample: Sample = { id: names[i], ...(await decodeImage(await readBytes(path), path)), labels: null };
+      const { width, height, rgb } = sample;
+      const whole = f.window === 0 || (f.window ? Math.max(width, height) <= f.window : width * height <= MOST_PIXELS);
+      let labels!: Uint8Array, confidence!: Float32Array;
+      if (whole) {
+        await labeller.run([sample.id], async () => sample, { scales, flip: f.flip ?? false }, (_, map, c) => {
+          labels = map.labels;
+          confidence = c;
+        });
+      } else {
+        sliding ??= new SlidingWindow(device, network, f.window ?? WINDOW);
+        ({ labels, confidence } = await sliding.predict(sample));
+      }
+      const target = (suffix: string): string => join(f.out, `${names[i]}${suffix}.png`);
+      await writeWhole(target(''), maskPng(labels, width, height, model.palette));
+      if (f.overlay) await writeWhole(target('-overlay'), rgbPng(overlayLabels(rgb, labels, width, height, model.palette), width, height));
+      if (f.confidence) await writeWhole(target('-confidence'), rgbPng(confidenceColours(confidence), width, height));
+      const counts = new Float64Array(model.classNames.length);
+      for (const v of labels) counts[v]++;
+      shares.push({ file: path, mask: target(''), classes: Object.fromEntries(model.classNames.map((name, c) => [name, counts[c] / labels.length])) });
+      out.progress(`${i + 1}/${files.length}  ${path}`, { last: i === files.length - 1 });
+    }
+    if (f.json) out.result(JSON.stringify(shares));
+    else out.result(`${files.length} mask${files.length > 1 ? 's' : ''} in ${f.out}`);
+    return 0;
+  } finally {
+    interrupt.release();
+    device.close();
+  }
+}

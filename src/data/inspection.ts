@@ -1,0 +1,89 @@
+// What an inspection of a data set says, and its text.
+
+import type { DatasetSplit } from './types.ts';
+
+export interface Problem {
+  /** Errors stop training, or make its figures worthless; warnings do not. */
+  level: 'error' | 'warning';
+  /** Stable name of the kind of problem. */
+  code: string;
+  message: string;
+  /** The files or ids concerned, all of them. */
+  items: string[];
+}
+
+export interface ClassCounts {
+  /** Pixels by class. */
+  pixels: number[];
+  /** Images that show the class. */
+  images: number[];
+  /** Pixels of 255. */
+  ignored: number;
+}
+
+export interface Range {
+  min: number;
+  median: number;
+  max: number;
+}
+
+export interface Inspection {
+  name: string;
+  numClasses: number;
+  classNames: string[];
+  /** Images of each split, and how many of them have a mask file (of unlabelled images, only that it is there). */
+  splits: Record<DatasetSplit, { images: number; masks: number }>;
+  /** Images in no split. */
+  unused: number;
+  /** Of all readable images of the splits; null where there are none. */
+  sizes: { height: Range; width: Range; distinct: number } | null;
+  /** Number of masks by what their files are: "palette, 8 bits". */
+  maskForms: Record<string, number>;
+  classes: Record<'labelled' | 'val' | 'test', ClassCounts>;
+  imagesWithoutMask: number;
+  masksWithoutImage: number;
+  /** What was decided without being asked for. */
+  notes: string[];
+  problems: Problem[];
+}
+
+/** 0 without errors, else 1. */
+export function exitCode(inspection: Inspection): 0 | 1 {
+  return inspection.problems.some((p) => p.level === 'error') ? 1 : 0;
+}
+
+/** Columns side by side; the first to the left, the others to the right. */
+function table(rows: readonly (readonly string[])[]): string[] {
+  const widths = rows[0].map((_, c) => Math.max(...rows.map((r) => r[c].length)));
+  return rows.map((r) => `  ${r.map((cell, c) => (c === 0 ? cell.padEnd(widths[c]) : cell.padStart(widths[c]))).join('  ')}`.trimEnd());
+}
+
+const share = (part: number, whole: number): string => (whole === 0 ? '-' : `${((100 * part) / whole).toFixed(part / whole < 0.01 ? 2 : 1)} %`);
+const range = (r: Range): string => (r.min === r.max ? `${r.min}` : `${r.min} to ${r.max}, median ${r.median}`);
+
+/** The inspection as text: counts, sizes, classes, problems. */
+export function formatInspection(o: Inspection): string {
+  const lines = [`${o.name}: ${o.numClasses} classes`, ''];
+  const splits = (['labelled', 'unlabelled', 'val', 'test'] as const).map((s) => [s, String(o.splits[s].images), String(o.splits[s].masks)]);
+  lines.push(...table([['split', 'images', 'mask files'], ...splits]));
+  if (o.unused > 0) lines.push(`  (${o.unused} images are in no split)`);
+  if (o.imagesWithoutMask > 0 || o.masksWithoutImage > 0) lines.push(`  images without a mask: ${o.imagesWithoutMask}; masks without an image: ${o.masksWithoutImage}`);
+  if (o.sizes) lines.push('', `image height ${range(o.sizes.height)}; width ${range(o.sizes.width)}; ${o.sizes.distinct} different size${o.sizes.distinct > 1 ? 's' : ''}`);
+  const forms = Object.entries(o.maskForms);
+  if (forms.length) lines.push(`masks: ${forms.map(([form, n]) => `${n} ${form}`).join('; ')}`);
+  const parts = (['labelled', 'val', 'test'] as const).filter((s) => o.classes[s].pixels.some((v) => v > 0));
+  if (parts.length) {
+    const totals = parts.map((s) => o.classes[s].pixels.reduce((a, b) => a + b, 0));
+    const rows = o.classNames.map((name, c) => [`${c} ${name}`, ...parts.flatMap((s, i) => [share(o.classes[s].pixels[c], totals[i]), String(o.classes[s].images[c])])]);
+    const ignored = ['255 ignored', ...parts.flatMap((s, i) => [share(o.classes[s].ignored, totals[i] + o.classes[s].ignored), ''])];
+    lines.push('', ...table([['class', ...parts.flatMap((s) => [`${s}: pixels`, 'images'])], ...rows, ignored]));
+  }
+  if (o.notes.length) lines.push('', ...o.notes.map((n) => `note: ${n}`));
+  const errors = o.problems.filter((p) => p.level === 'error').length;
+  lines.push('', o.problems.length === 0 ? 'no problems' : `${errors} error${errors === 1 ? '' : 's'}, ${o.problems.length - errors} warning${o.problems.length - errors === 1 ? '' : 's'}`);
+  for (const p of [...o.problems].sort((a, b) => a.level.localeCompare(b.level))) {
+    lines.push(`${p.level}: ${p.message}`);
+    if (p.items.length > 1) lines.push(...p.items.slice(0, 8).map((f) => `    ${f}`), ...(p.items.length > 8 ? [`    and ${p.items.length - 8} more`] : []));
+  }
+  return lines.join('\n');
+}

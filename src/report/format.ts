@@ -1,0 +1,52 @@
+// Numbers and names as the tables and the report print them.
+
+import type { Stat } from './summary.ts';
+
+const NAMES: Record<string, string> = { supervised: 'Supervised', 'self-training': 'Self-training', fixmatch: 'FixMatch', pseudoseg: 'PseudoSeg', cps: 'CPS' };
+
+/** What a scheme is called in print. */
+export function schemeName(scheme: string): string {
+  return NAMES[scheme] ?? scheme;
+}
+
+/** A minus is a minus, not a hyphen. */
+const minus = (text: string): string => text.replace('-', '−');
+
+/** Mean ± sample standard deviation; one value stands alone, none is a dash. */
+export function spread(stat: Stat | null, digits: number, scale = 1, sign = false): string {
+  if (!stat) return '–';
+  const mean = stat.mean * scale, plus = sign && mean >= 0 ? '+' : '';
+  return plus + minus(mean.toFixed(digits)) + (stat.std === null ? '' : ` ± ${(stat.std * scale).toFixed(digits)}`);
+}
+
+/** A share as percent. */
+export const percent = (stat: Stat | null, digits = 2): string => spread(stat, digits, 100);
+
+/** A difference in points, with its sign. */
+export const points = (stat: Stat | null): string => spread(stat, 2, 1, true);
+
+/** Three significant digits, no exponent. */
+export function number(value: number): string {
+  if (!Number.isFinite(value)) return '–';
+  if (value === 0) return '0';
+  return minus(value.toFixed(Math.min(Math.max(2 - Math.floor(Math.log10(Math.abs(value))), 0), 6)));
+}
+
+/** Bytes in MiB or GiB. */
+export function bytes(value: number): string {
+  const mib = value / 2 ** 20;
+  return mib < 1000 ? `${number(mib)} MiB` : `${number(mib / 1024)} GiB`;
+}
+
+/** Seconds as 41 s, 12 min, 3 h 05 min. */
+export function duration(seconds: number): string {
+  if (!Number.isFinite(seconds)) return '–';
+  if (seconds < 99.5) return `${number(seconds)} s`;
+  const minutes = Math.round(seconds / 60);
+  return minutes < 100 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${String(minutes % 60).padStart(2, '0')} min`;
+}
+
+/** Text without control characters: it goes to terminals. */
+export function plain(text: string): string {
+  return text.replace(/[\u0000-\u001f\u007f-\u009f]+/g, ' ');
+}

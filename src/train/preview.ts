@@ -1,0 +1,52 @@
+// What a scheme makes of an image, as it stands: for reports and for the page.
+
+import { noGrad } from '../../runtime/autograd/tape.ts';
+import type { Device } from '../../runtime/device/device.ts';
+import { pseudoLabel } from '../../runtime/ops/index.ts';
+import type { Tensor } from '../../runtime/tensor.ts';
+import { normalise } from '../augment/gpu/normalise.ts';
+import { view } from '../augment/gpu/view.ts';
+import { identityViews } from '../augment/weak.ts';
+import { gradCam } from '../cam/index.ts';
+import { pack } from '../data/batch.ts';
+import type { Sample } from '../data/types.ts';
+import { EVAL } from '../nn/module.ts';
+import type { Scheme } from '../schemes/scheme.ts';
+
+export interface Preview {
+  id: string;
+  width: number;
+  height: number;
+  /** [h, w, 3]. */
+  rgb: Uint8Array;
+  /** [h, w] class ids, 255 where there is none; null for an image without labels. */
+  truth: Uint8Array | null;
+  /** [h, w]: the evaluated network's classes, and their probabilities. */
+  prediction: Uint8Array;
+  confidence: Float32Array;
+  /** [h, w]: the pseudo-label that the scheme would give; 255 where it would not be accepted. */
+  pseudo: Uint8Array;
+  /** [h, w] in [0, 1]: Grad-CAM of the predicted classes at the encoder's deepest stage. */
+  cam: Float32Array;
+}
+
+/** Looks at images with the networks of a scheme in evaluation mode. Frees what it makes. */
+export async function preview(device: Device, scheme: Scheme, samples: readonly Sample[]): Promise<Preview[]> {
+  const out: Preview[] = [];
+  for (const sample of samples) {
+    const { id, width, height, rgb, labels } = sample;
+    const { texels, sizes } = pack([sample]);
+    const made = device.scope(() => {
+      const x = normalise(view(device.tensor(texels, [1, height, width]), device.tensor(sizes, [1, 2]), device.tensor(identityViews(1), [1, 8]), [height, width]).image);
+      const own = noGrad(() => pseudoLabel(scheme.evaluated.forward(x, EVAL)));
+      const given: { label: Tensor; accepted?: Tensor } = scheme.label ? noGrad(() => scheme.label!(x)) : own;
+      return [own.label, own.confidence, gradCam(scheme.evaluated, x), given.label, ...(given.accepted ? [given.accepted] : [])];
+    });
+    const [label, confidence, cam, pseudo, accepted] = await device.read(made);
+    for (const t of new Set(made)) t.dispose();
+    const kept = scheme.pseudoLabels?.get(id)?.labels;
+    if (accepted) pseudo.forEach((_, i) => accepted[i] === 0 && (pseudo[i] = 255));
+    out.push({ id, width, height, rgb, truth: labels, prediction: Uint8Array.from(label), confidence: confidence as Float32Array, pseudo: kept ?? Uint8Array.from(pseudo), cam: cam as Float32Array });
+  }
+  return out;
+}
