@@ -10,6 +10,7 @@ import { DeepLabV3Plus } from '../../src/nn/deeplab.ts';
 import { pseudoseg, pseudosegLoss, type PseudoSegOptions } from '../../src/schemes/pseudoseg.ts';
 import { captureTensors, restoreTensors } from '../../src/train/checkpoint.ts';
 import { testDevice } from '../support/device.ts';
+import { runTiny } from '../support/tiny.ts';
 import { HandStep, scenes, smallContext, type SmallOptions } from '../support/schemes.ts';
 
 const STEPS = 16;
@@ -175,6 +176,15 @@ test('it learns, its memory stays flat, its state can be saved and put back', as
   assert.equal(await run(0), losses[0], 'the first step again');
   step.dispose();
   scheme.dispose();
+});
+
+test('a run that was stopped and resumed gives the same losses', async () => {
+  const config = { scheme: 'pseudoseg', options: { attentionDims: 8 } };
+  const whole = await runTiny(config);
+  const first = await runTiny(config, { stopAfter: 3 });
+  const second = await runTiny(config, { resume: first.checkpoint! });
+  assert.equal([...first.points, ...second.points].map((p) => [p.step, p.loss]), whole.points.map((p) => [p.step, p.loss]));
+  for (const run of [whole, first, second]) run.dispose();
 });
 
 test('what cannot be', async () => {
