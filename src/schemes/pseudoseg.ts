@@ -72,6 +72,7 @@ const foregroundOf = (c: SchemeContext, o: PseudoSegOptions): number[] => Array.
  * Passes, as in the published code: weak views through encoder and decoder in training mode, and again through the encoder with the running statistics for
  * the classifier and its maps, all without gradients; strong views and labelled images in training mode. Every pass in training mode is a batch of its own
  * and moves the statistics. The published code sends the labelled images through the encoder twice, with the same result; here they pass once.
+ * The published code also changes colours before it pads and crops, here it happens on the crop: its contrast sees the crop's mean.
  * The branch's batch norm uses the statistics of its batch in both passes. The maps of the labelled pass are made without dropout.
  */
 export function pseudoseg(c: SchemeContext, options: PseudoSegOptions = {}): Scheme {

@@ -4,7 +4,7 @@ import { test } from 'uvu';
 import { resizeBilinear } from '../../runtime/ops/index.ts';
 import type { Shape } from '../../runtime/tensor.ts';
 import { testDevice } from '../support/device.ts';
-import { checkCase, type OpCase } from '../support/op.ts';
+import { checkCase, close, type OpCase } from '../support/op.ts';
 import { at, build } from '../support/reference.ts';
 
 const cases: OpCase[] = [];
@@ -38,5 +38,12 @@ for (const [shape, size] of [
 }
 
 for (const c of cases) test(c.name, async () => checkCase(await testDevice(), c));
+
+test('aligned corners: worked example', async () => {
+  const device = await testDevice();
+  const x = device.tensor([0, 1, 2, 3], [1, 2, 2, 1]);
+  close(await resizeBilinear(x, [3, 3], { alignCorners: true }).read(), [0, 0.5, 1, 1, 1.5, 2, 2, 2.5, 3], 1e-6, '3x3');
+  close((await resizeBilinear(x, [4, 4], { alignCorners: true }).read()).slice(0, 4), [0, 1 / 3, 2 / 3, 1], 1e-6, '4x4');
+});
 
 test.run();
