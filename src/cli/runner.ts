@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { mib } from '../../runtime/device/pool.ts';
 import type { Device } from '../../runtime/device/device.ts';
 import { CheckpointError, UsageError } from '../../runtime/errors.ts';
+import type { DatasetSpec } from '../data/open.node.ts';
 import type { Dataset } from '../data/types.ts';
 import type { RunRecord, StepPoint } from '../report/types.ts';
 import { createScheme } from '../schemes/index.ts';
@@ -18,6 +19,8 @@ import { loadCheckpoint, loadWeights, makeFolder, saveCheckpoint, saveModel, wri
 export interface RunnerOptions {
   device: Device;
   dataset: Dataset;
+  /** What the data set was opened with: noted beside the run, so that it can go on. */
+  spec: DatasetSpec;
   config: RunConfig;
   folder: string;
   out: Output;
@@ -58,6 +61,7 @@ export async function runInFolder(o: RunnerOptions): Promise<{ record: RunRecord
   if (resume) sameRun(resume.config, config, folder);
   else if (!o.resume && existsSync(join(folder, 'checkpoint.json'))) throw new UsageError(`${folder} already holds a run`, 'give --resume to go on with it, or another folder (--out)');
   await writeWhole(join(folder, 'config.json'), `${JSON.stringify(config, null, 2)}\n`);
+  await writeWhole(join(folder, 'run.json'), `${JSON.stringify({ config, data: o.spec }, null, 2)}\n`);
   const log = join(folder, 'log.jsonl');
   if (!resume) await rm(log, { force: true });
   if (resume) out.say(`${o.title ? `${o.title}: ` : ''}resuming after step ${resume.steps.at(-1)?.step ?? 0}`);

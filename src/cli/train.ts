@@ -10,7 +10,6 @@ import { interruptible, openData, openDevice, type GlobalFlags } from './common.
 import { addDataOptions, addTrainOptions, dataSpec, numbers, schemeHelp, trainConfig, type DataFlags, type TrainFlags } from './options.ts';
 import type { Output } from './output.ts';
 import { runInFolder } from './runner.ts';
-import { writeWhole, makeFolder } from './store.ts';
 import { scoreLines } from './scores.ts';
 
 type Flags = GlobalFlags & DataFlags & TrainFlags & { scheme?: string; out?: string; resume?: boolean };
@@ -43,9 +42,7 @@ async function runTrain(f: Flags, out: Output, path: string): Promise<number> {
   const interrupt = interruptible(out);
   const device = await openDevice({ ...f, memory: config.memory ?? undefined }, out);
   try {
-    await makeFolder(folder);
-    await writeWhole(join(folder, 'run.json'), `${JSON.stringify({ config, data: spec }, null, 2)}\n`);
-    const { record, interrupted } = await runInFolder({ device, dataset, config, folder, out, resume: f.resume ?? false, signal: interrupt.signal, saveEveryMinutes: f.saveEvery, judge: f.judge ?? spec.builtin !== undefined });
+    const { record, interrupted } = await runInFolder({ device, dataset, spec, config, folder, out, resume: f.resume ?? false, signal: interrupt.signal, saveEveryMinutes: f.saveEvery, judge: f.judge ?? spec.builtin !== undefined });
     if (interrupted) {
       out.say(`stopped after step ${record.steps.at(-1)?.step ?? 0}; go on with: fewmask train --out ${folder} --resume`);
       return 130;

@@ -92,6 +92,12 @@ function openBuiltin(spec: DatasetSpec, pool: DecodePool): OpenDataset {
     if (n === null) throw new UsageError(`the built-in set has no list "${spec.labels}"`, 'give a number of labelled images or a part such as 1/8 (--labels)');
     o.labelled = n;
   }
+  for (const split of ['val', 'test'] as const) {
+    if (spec[split] === undefined) continue;
+    const n = amountOf(spec[split], whole, `--${split}`);
+    if (n === null) throw new UsageError(`the built-in set has no list "${spec[split]}"`, `give a number of images (--${split})`);
+    o[split] = n;
+  }
   const set = createSynthetic(o);
   return {
     ...set,

@@ -1,0 +1,176 @@
+// Training from the command line: what it leaves behind, what it says, how it goes on after it was stopped or killed.
+
+import { existsSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import sharp from 'sharp';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { decodeMask } from '../../src/data/mask.ts';
+import { fewmask, temporaryFolder, TINY } from '../support/cli.ts';
+
+const folder = temporaryFolder();
+const at = (...parts: string[]): string => join(folder, ...parts);
+const losses = (run: string): { step: number; loss: number }[] => readFileSync(join(run, 'log.jsonl'), 'utf8').trim().split('\n').map((l) => JSON.parse(l));
+
+test('train writes settings, checkpoint, weights, record and log; progress is plain lines', async () => {
+  const run = await fewmask(['train', ...TINY, '--scheme', 'fixmatch', '--steps', '12', '--set', 'tau=0.5', '--out', at('a')]);
+  assert.is(run.code, 0, run.stderr);
+  assert.match(run.stderr, /adapter: .*\(/);
+  assert.match(run.stderr, /a step takes .* MiB of GPU memory/);
+  assert.match(run.stderr, /step \d+\/12 .*loss .*lr .*accepted .*steps\/s.*ETA .*MiB/);
+  assert.not.match(run.stderr, /\x1b|\r/);
+  assert.match(run.stdout, /test mIoU .* absent classes as 0/);
+  for (const file of ['config.json', 'run.json', 'checkpoint.json', 'last.safetensors', 'best.safetensors', 'record.json', 'log.jsonl']) assert.ok(existsSync(at('a', file)), file);
+  assert.is(readdirSync(at('a')).filter((f) => f.startsWith('checkpoint-')).length, 1);
+  const config = JSON.parse(readFileSync(at('a', 'config.json'), 'utf8'));
+  assert.is(config.options.tau, 0.5);
+  assert.is(config.optimizer.momentum, 0.9);
+  assert.is(losses(at('a')).length, 12);
+});
+
+test('a folder with a run is not overwritten', async () => {
+  const run = await fewmask(['train', ...TINY, '--steps', '12', '--out', at('a')]);
+  assert.is(run.code, 2);
+  assert.match(run.stderr, /already holds a run.*--resume/);
+});
+
+test('--json and --quiet', async () => {
+  const run = await fewmask(['train', ...TINY, '--scheme', 'supervised', '--steps', '6', '--out', at('json'), '--json', '--quiet']);
+  assert.is(run.code, 0, run.stderr);
+  assert.is(run.stderr.trim(), '');
+  const record = JSON.parse(run.stdout);
+  assert.is(record.steps.length, 6);
+  assert.equal(record.last.map((e: { split: string }) => e.split), ['val', 'test']);
+});
+
+test('the same settings from the configuration of a run, flags on top', async () => {
+  const run = await fewmask(['train', ...TINY.slice(0, 9), '--config', at('a', 'config.json'), '--scheme', 'fixmatch', '--steps', '6', '--out', at('b'), '--quiet']);
+  assert.is(run.code, 0, run.stderr);
+  const [a, b] = ['a', 'b'].map((f) => JSON.parse(readFileSync(at(f, 'config.json'), 'utf8')));
+  assert.equal({ ...a, steps: 6 }, b);
+});
+
+for (const signal of ['SIGKILL', 'SIGINT'] as const) {
+  test(`a run ended by ${signal} goes on to the same losses, bit for bit`, async () => {
+    const name = signal.toLowerCase();
+    const args = (out: string): string[] => ['train', ...TINY, '--scheme', 'cps', '--steps', '300', '--eval-every', '100', '--out', at(out), '--save-every', '0'];
+    const whole = await fewmask([...args(`${name}-whole`), '--quiet']);
+    assert.is(whole.code, 0, whole.stderr);
+    let ended = false;
+    const part = await fewmask(args(`${name}-part`), {
+      watch(stderr, kill) {
+        if (!ended && /step [1-9]\d+\/300/.test(stderr)) {
+          ended = true;
+          kill(signal);
+        }
+      },
+    });
+    if (signal === 'SIGKILL') assert.is(part.signal, 'SIGKILL');
+    else {
+      assert.is(part.code, 130, part.stderr);
+      assert.match(part.stderr, /go on with: fewmask train --out .* --resume/);
+    }
+    const before = JSON.parse(readFileSync(at(`${name}-part`, 'checkpoint.json'), 'utf8'));
+    assert.ok(before.step > 0 && before.step < 300, `stopped at ${before.step}`);
+    const rest = await fewmask(['train', '--out', at(`${name}-part`), '--resume']);
+    assert.is(rest.code, 0, rest.stderr);
+    assert.match(rest.stderr, /resuming after step/);
+    const [a, b] = ['whole', 'part'].map((p) => JSON.parse(readFileSync(at(`${name}-${p}`, 'record.json'), 'utf8')));
+    assert.equal(b.steps.map((s: { step: number; loss: number }) => [s.step, s.loss]), a.steps.map((s: { step: number; loss: number }) => [s.step, s.loss]));
+    assert.equal(b.evals, a.evals);
+    assert.equal(readFileSync(at(`${name}-part`, 'last.safetensors')), readFileSync(at(`${name}-whole`, 'last.safetensors')));
+  });
+}
+
+test('resuming with other settings is refused', async () => {
+  const run = await fewmask(['train', '--out', at('a'), '--resume', '--lr', '0.5']);
+  assert.is(run.code, 2);
+  assert.match(run.stderr, /was started with optimizer/);
+});
+
+test('damaged, truncated and foreign checkpoints are refused whole', async () => {
+  const pointer = JSON.parse(readFileSync(at('a', 'checkpoint.json'), 'utf8'));
+  const file = at('a', pointer.file), good = readFileSync(file);
+  const refused = async (pattern: RegExp): Promise<void> => {
+    const run = await fewmask(['train', '--out', at('a'), '--resume']);
+    assert.is(run.code, 1, run.stderr);
+    assert.match(run.stderr, pattern);
+    assert.not.match(run.stderr, /\n\s+at /);
+  };
+  writeFileSync(file, good.subarray(0, 1000));
+  await refused(/is damaged: it has 1000 of/);
+  const flipped = Uint8Array.from(good);
+  flipped[flipped.length - 5] ^= 1;
+  writeFileSync(file, flipped);
+  await refused(/is damaged/);
+  writeFileSync(file, good);
+  writeFileSync(at('a', 'checkpoint.json'), '{"file": "../../etc/passwd"}');
+  await refused(/names no checkpoint/);
+  writeFileSync(at('a', 'checkpoint.json'), 'not JSON');
+  await refused(/is no JSON/);
+  writeFileSync(at('a', 'checkpoint.json'), JSON.stringify(pointer));
+  const weights = await fewmask(['eval', ...TINY.slice(0, 11), '--model', file]);
+  assert.is(weights.code, 1);
+  assert.match(weights.stderr, /is no trained network of fewmask/);
+});
+
+test('a full disk: said, the run goes on, nothing that was saved is lost', async () => {
+  // Whatever is written to the checkpoint's temporary file goes to a device that is always full.
+  const args = ['train', ...TINY, '--scheme', 'supervised', '--steps', '6', '--out', at('full')];
+  assert.is((await fewmask(args)).code, 0);
+  const before = readFileSync(at('full', 'checkpoint.json'), 'utf8');
+  const saved = JSON.parse(before).file;
+  symlinkSync('/dev/full', at('full', `${saved}.part`));
+  const again = await fewmask(['train', '--out', at('full'), '--resume']);
+  assert.is(again.code, 0, again.stderr);
+  assert.is(readFileSync(at('full', 'checkpoint.json'), 'utf8'), before);
+  const fresh = at('full2');
+  assert.is((await fewmask([...args.slice(0, -1), fresh, '--steps', '3'])).code, 0);
+  const more = JSON.parse(readFileSync(join(fresh, 'checkpoint.json'), 'utf8'));
+  symlinkSync('/dev/full', join(fresh, 'last.safetensors.part'));
+  const run = await fewmask(['train', '--out', fresh, '--resume']);
+  assert.is(run.code, 1);
+  assert.match(run.stderr, /last\.safetensors was not saved: the disk is full/);
+  assert.is(JSON.parse(readFileSync(join(fresh, 'checkpoint.json'), 'utf8')).file, more.file);
+});
+
+test('eval, predict and cam use what was trained', async () => {
+  const scored = await fewmask(['eval', ...TINY.slice(0, 11), '--model', at('a'), '--split', 'test', '--json']);
+  assert.is(scored.code, 0, scored.stderr);
+  const result = JSON.parse(scored.stdout), record = JSON.parse(readFileSync(at('a', 'record.json'), 'utf8'));
+  assert.is(result.miou, record.best.find((e: { split: string }) => e.split === 'test').miou);
+  const photo = at('photo.jpg'), wide = at('wide.png');
+  await sharp({ create: { width: 61, height: 40, channels: 3, background: '#406080' } }).jpeg().toFile(photo);
+  await sharp({ create: { width: 150, height: 37, channels: 3, background: '#a06040', noise: { type: 'gaussian', mean: 128, sigma: 40 } } }).png().toFile(wide);
+  const predicted = await fewmask(['predict', photo, wide, '--model', at('a'), '--out', at('masks'), '--overlay', '--confidence', '--window', '64', '--json']);
+  assert.is(predicted.code, 0, predicted.stderr);
+  assert.is(JSON.parse(predicted.stdout).length, 2);
+  for (const [name, width, height] of [['photo', 61, 40], ['wide', 150, 37]] as const) {
+    const mask = decodeMask(readFileSync(at('masks', `${name}.png`)), name);
+    assert.equal([mask.width, mask.height], [width, height]);
+    assert.ok(mask.palette && mask.labels.every((v) => v < 6));
+    for (const suffix of ['overlay', 'confidence']) assert.is((await sharp(at('masks', `${name}-${suffix}.png`)).metadata()).width, width);
+  }
+  const cam = await fewmask(['cam', photo, '--model', at('a'), '--out', at('cams'), '--class', 'each']);
+  assert.is(cam.code, 0, cam.stderr);
+  assert.is(readdirSync(at('cams')).length, 6);
+  const layers = await fewmask(['cam', '--model', at('a'), '--layers']);
+  assert.match(layers.stdout, /enc1\.1 .*default/);
+});
+
+test('compare writes a table, JSON and one HTML page, and is resumed by run', async () => {
+  const args = ['compare', ...TINY, '--schemes', 'supervised,fixmatch', '--seeds', '2', '--steps', '6', '--out', at('compare'), '--pictures', '1'];
+  const run = await fewmask(args);
+  assert.is(run.code, 0, run.stderr);
+  assert.match(run.stdout, /Supervised.*\n.*FixMatch/);
+  const html = readFileSync(at('compare', 'report.html'), 'utf8');
+  assert.ok(html.includes('data:image/png') && !/(src|href)="http/.test(html));
+  const record = readFileSync(at('compare', 'fixmatch-1', 'record.json'), 'utf8');
+  const again = await fewmask([...args, '--resume', '--json']);
+  assert.is(again.code, 0, again.stderr);
+  assert.match(again.stderr, /\[4\/4\] fixmatch seed 1: done before/);
+  assert.is(JSON.parse(again.stdout).runs.length, 4);
+  assert.is(readFileSync(at('compare', 'fixmatch-1', 'record.json'), 'utf8'), record);
+});
+
+test.run();
