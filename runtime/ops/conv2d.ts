@@ -145,15 +145,23 @@ function runWeightGrad(device: Device, g: Geometry, x: Tensor, dy: Tensor): Tens
     device.clear(none);
     return none;
   }
+  const broadcast = shared(device, g.cog);
+  const RC = 2, CB = 4;
+  const columns = g.groups * Math.ceil(g.cog / (4 * CB));
+  const slots = g.kernel[0] * g.kernel[1] * Math.ceil(g.cig / RC);
   // Enough chunks to keep the adapter busy and sums short, few enough that the partial sums stay small beside the activations.
-  const threads = fast ? n / 16 : n;
-  const wanted = Math.min(Math.ceil(pixels / 64), Math.max(Math.ceil(pixels / 2048), Math.ceil(16384 / threads)));
+  const threads = broadcast ? slots * columns : fast ? n / 16 : n;
+  const wanted = Math.min(Math.ceil(pixels / 64), Math.max(Math.ceil(pixels / 2048), Math.ceil((broadcast ? 128 : 16384) / threads)));
   const chunk = Math.ceil(pixels / Math.max(1, Math.min(wanted, Math.ceil((32 << 20) / (4 * n)), 32768)));
   const chunks = Math.ceil(pixels / chunk);
   const parts = device.empty([chunks, n], 'f32', 'conv2d weight gradient parts');
   const dw = device.empty([...g.kernel, g.cig, g.y[3]], 'f32', 'conv2d weight gradient');
   const p = params(g, chunk, chunks);
-  device.run({ shader: fast ? 'conv2d' : 'conv2dAny', entry: 'weightGrad', bindings: { x, dy, parts }, params: p, groups: [Math.ceil(threads / WG), chunks, 1] });
+  if (broadcast) {
+    device.run({ shader: 'conv2dSubgroupGrad', entry: 'weightGrad', constants: { RC, CB }, bindings: { x, dy, parts }, params: p, groups: [Math.ceil(slots / 8), chunks, columns] });
+  } else {
+    device.run({ shader: fast ? 'conv2d' : 'conv2dAny', entry: 'weightGrad', bindings: { x, dy, parts }, params: p, groups: [Math.ceil(threads / WG), chunks, 1] });
+  }
   device.run({ shader: 'conv2d', entry: 'weightReduce', bindings: { partials: parts, dw }, params: p, threads: n });
   parts.dispose();
   return dw;
