@@ -10,6 +10,9 @@ const WG: u32 = 8u;
 /// 32 accumulators in registers.
 const RC: u32 = 2u;
 const CB: u32 = 4u;
+/// Whether the channels of a group are whole: RC divides those of x, 4 CB those of y. Then dy is read by vectors.
+const WHOLE: bool = false;
+alias Element = f32;
 
 struct Params {
   x_size: vec4<u32>,    // n, h, w, c
@@ -23,9 +26,17 @@ struct Params {
 }
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
-@group(0) @binding(1) var<storage, read> dy: array<f32>;
+@group(0) @binding(1) var<storage, read> dy: array<Element>;
 @group(0) @binding(2) var<storage, read_write> parts: array<f32>;
 @group(0) @binding(3) var<uniform> params: Params;
+
+/// Four channels of dy of a pixel from c on; past the last channel, `end`, the last one again. `at` is the index of its channel 0.
+fn loadDy(at: u32, c: u32, end: u32) -> vec4<f32> {
+  if (WHOLE) {
+    return vec4<f32>(dy[(at + c) / 4u]);
+  }
+  return vec4<f32>(vec4<f32>(dy[at + min(c, end)]).x, vec4<f32>(dy[at + min(c + 1u, end)]).x, vec4<f32>(dy[at + min(c + 2u, end)]).x, vec4<f32>(dy[at + min(c + 3u, end)]).x);
+}
 
 @compute @workgroup_size(WG)
 fn weightGrad(@builtin(local_invocation_id) lane: vec3<u32>, @builtin(workgroup_id) group: vec3<u32>, @builtin(subgroup_invocation_id) invocation: u32) {
@@ -56,8 +67,7 @@ fn weightGrad(@builtin(local_invocation_id) lane: vec3<u32>, @builtin(workgroup_
     let d = pixel * size.w + g * co;
     var held: array<vec4<f32>, CB>;
     for (var j = 0u; j < CB; j++) {
-      let o = first + 4u * j;
-      held[j] = used * vec4<f32>(dy[d + min(o, co - 1u)], dy[d + min(o + 1u, co - 1u)], dy[d + min(o + 2u, co - 1u)], dy[d + min(o + 3u, co - 1u)]);
+      held[j] = used * loadDy(d, first + 4u * j, co - 1u);
     }
     for (var s = 0u; s < 8u; s++) {
       let there = all(vec2<u32>(subgroupShuffle(at, s) + reach) < params.x_size.yz);
@@ -65,7 +75,7 @@ fn weightGrad(@builtin(local_invocation_id) lane: vec3<u32>, @builtin(workgroup_
       let inside = select(0.0, 1.0, there);
       var v: array<f32, RC>;
       for (var r = 0u; r < RC; r++) {
-        v[r] = inside * x[f + min(c + r, ci - 1u)];
+        v[r] = inside * x[f + c + select(min(r, ci - 1u - c), r, WHOLE)];
       }
       for (var j = 0u; j < CB; j++) {
         let o = subgroupShuffle(held[j], s);
@@ -81,7 +91,7 @@ fn weightGrad(@builtin(local_invocation_id) lane: vec3<u32>, @builtin(workgroup_
       for (var j = 0u; j < CB; j++) {
         for (var k = 0u; k < 4u; k++) {
           let o = first + 4u * j + k;
-          if (c + r < ci && o < co) {
+          if (WHOLE || (c + r < ci && o < co)) {
             parts[((group.y * params.kernel.x * params.kernel.y + tap) * ci + c + r) * size.w + g * co + o] = acc[r][j][k];
           }
         }
