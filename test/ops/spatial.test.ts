@@ -22,6 +22,7 @@ const cases: OpCase[] = [];
 for (const [shape, kernel, stride, padding] of [
   [[2, 6, 8, 3], 2, 2, 0],
   [[1, 9, 7, 4], 3, 2, 1],
+  [[1, 7, 6, 8], 3, 1, 1],
   [[2, 5, 5, 1], 3, 1, 1],
   [[2, 48, 64, 16], 2, 2, 0],
 ] as [Shape, number, number, number][]) {
@@ -51,6 +52,7 @@ for (const [shape, size] of [
   [[1, 9, 8, 4], [4, 5]],
   [[1, 1, 1, 5], [6, 3]],
   [[1, 6, 5, 2], [1, 1]],
+  [[2, 5, 7, 8], [10, 14]],
   [[2, 12, 16, 11], [48, 64]],
 ] as [Shape, [number, number]][]) {
   for (const alignCorners of [true, false]) {
@@ -90,6 +92,24 @@ cases.push(
     inputs: { a: { shape: [2, 3, 4, 3] }, b: { shape: [2, 3, 4, 4] }, c: { shape: [2, 3, 4, 1] } },
     run: ({ a, b, c }) => concat([a, b, c], 3),
     reference: ({ a, b, c }) => build([2, 3, 4, 8], (n, y, x, k) => (k < 3 ? at(a, n, y, x, k) : k < 7 ? at(b, n, y, x, k - 3) : at(c, n, y, x, k - 7))),
+  },
+  {
+    name: 'slice [2,5,6,12] from [1,2,0,4]',
+    inputs: { x: { shape: [2, 5, 6, 12] } },
+    run: ({ x }) => slice(x, [1, 2, 0, 4], [1, 3, 4, 8]),
+    reference: ({ x }) => build([1, 3, 4, 8], (n, y, xx, c) => at(x, n + 1, y + 2, xx, c + 4)),
+  },
+  {
+    name: 'pad2d [2,3,4,4] by 1, 0, 2, 3',
+    inputs: { x: { shape: [2, 3, 4, 4] } },
+    run: ({ x }) => pad2d(x, [1, 0, 2, 3], 0.5),
+    reference: ({ x }) => build([2, 4, 9, 4], (n, y, xx, c) => (y >= 1 && xx >= 2 && xx < 6 ? at(x, n, y - 1, xx - 2, c) : 0.5)),
+  },
+  {
+    name: 'concat channels 8 + 4',
+    inputs: { a: { shape: [2, 3, 4, 8] }, b: { shape: [2, 3, 4, 4] } },
+    run: ({ a, b }) => concat([a, b], 3),
+    reference: ({ a, b }) => build([2, 3, 4, 12], (n, y, x, k) => (k < 8 ? at(a, n, y, x, k) : at(b, n, y, x, k - 8))),
   },
   {
     name: 'concat batches of vectors',
