@@ -149,6 +149,7 @@ fn forward(@builtin(local_invocation_id) lane: vec3<u32>, @builtin(workgroup_id)
 }
 
 /// y [last tap to first, channel of y in its group, channel of x] from w [tap, channel of x in its group, channel of y]; sizes as in w's convolution.
+/// A thread moves eight channels of y, for the divisions cost more than the moves.
 @compute @workgroup_size(WG)
 fn transpose(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) launched: vec3<u32>) {
   let i = id.x + id.y * launched.x * WG;
@@ -156,10 +157,14 @@ fn transpose(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgrou
   let co = params.kernel.w;
   let cx = params.x_size.w;
   let taps = params.kernel.x * params.kernel.y;
-  if (i < taps * co * cx) {
+  let eighths = (co + 7u) / 8u;
+  if (i < taps * eighths * cx) {
     let c = i % cx;
-    let o = i / cx % co;
-    let tap = taps - 1u - i / (cx * co);
-    y[i] = vec4<f32>(w[(tap * ci + c % ci) * params.y_size.w + c / ci * co + o]).x;
+    let first = i / cx % eighths * 8u;
+    let tap = i / (cx * eighths);
+    let row = ((taps - 1u - tap) * ci + c % ci) * params.y_size.w + c / ci * co;
+    for (var o = first; o < min(first + 8u, co); o++) {
+      y[(tap * co + o) * cx + c] = vec4<f32>(w[row + o]).x;
+    }
   }
 }

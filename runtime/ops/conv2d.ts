@@ -90,7 +90,7 @@ function runSharedForward(device: Device, g: Geometry, x: Tensor, w: Tensor, b: 
 function runSharedInputGrad(device: Device, g: Geometry, dy: Tensor, w: Tensor, b: Tensor | undefined, dx: Tensor): void {
   const { PX, CB } = tile(g.cig);
   const turned = device.empty([...g.kernel, g.cog, g.x[3]], 'f32', 'conv2d weights, transposed');
-  device.run({ shader: 'conv2dSubgroup', entry: 'transpose', bindings: { w, y: turned }, params: geometryParams(g), threads: w.size });
+  device.run({ shader: 'conv2dSubgroup', entry: 'transpose', bindings: { w, y: turned }, params: geometryParams(g), threads: g.kernel[0] * g.kernel[1] * Math.ceil(g.cog / 8) * g.x[3] });
   // Without a stride it is a convolution like any other, padded by what the kernel reaches beyond the old padding.
   const [sy, sx] = g.stride;
   const strided = sy * sx !== 1;
