@@ -5,7 +5,7 @@ import * as assert from 'uvu/assert';
 import { grad } from '../../runtime/autograd/tape.ts';
 import { conv2d, convTranspose2d, type Conv2dOptions } from '../../runtime/ops/conv2d.ts';
 import { Rng } from '../../runtime/random.ts';
-import type { Shape } from '../../runtime/tensor.ts';
+import { sizeOf, type Shape } from '../../runtime/tensor.ts';
 import { gpuVariants, testDevice } from '../support/device.ts';
 import { checkCase, close, f64, type F64, type OpCase } from '../support/op.ts';
 
@@ -128,6 +128,34 @@ for (const [n, side, ci, co] of [[8, 128, 4, 4], [1, 256, 4, 4], [1, 256, 3, 5],
       });
       close(await got.read(), want, 1e-5, 'dw');
       got.dispose();
+    }
+  });
+}
+
+// With dx = dy * w^T, the gradients of <dx, r> are those of <r * w, dy>.
+for (const [ci, co, stride] of [[8, 16, 1], [16, 16, 2], [3, 5, 2]]) {
+  test(`second derivatives, ${ci} to ${co} channels, stride ${stride}`, async () => {
+    const rng = new Rng(5, ci);
+    const g = geometry({ stride: [stride, stride], pad: [1, 1, 1, 1] });
+    const xs: Shape = [2, 7, 6, ci], ws: Shape = [3, 3, ci, co], ys = outShape(xs, ws, g);
+    const draw = (s: Shape): Float32Array<ArrayBuffer> => Float32Array.from({ length: sizeOf(s) }, () => rng.uniform(-1, 1));
+    const x = draw(xs), w = draw(ws), dy = draw(ys), r = draw(xs);
+    const dw = new Float64Array(w.length), ddy = new Float64Array(dy.length);
+    products(xs, ws, ys, g, (xi, wi, yi) => {
+      dw[wi] += r[xi] * dy[yi];
+      ddy[yi] += r[xi] * w[wi];
+    });
+    for (const device of [await testDevice(), await gpuVariants()]) {
+      const got = device.scope(() => {
+        const [tx, tw, tdy] = [device.tensor(x, xs), device.tensor(w, ws), device.tensor(dy, ys)];
+        for (const t of [tx, tw, tdy]) t.requiresGrad = true;
+        const dx = grad(conv2d(tx, tw, undefined, options(g)), [tx], { dy: tdy, createGraph: true })[0];
+        return grad(dx, [tw, tdy], { dy: device.tensor(r, xs) });
+      });
+      const [gw, gdy] = await device.read(got);
+      close(gw, dw, 1e-5, 'dw of dx');
+      close(gdy, ddy, 1e-5, 'ddy of dx');
+      for (const t of got) t.dispose();
     }
   });
 }
