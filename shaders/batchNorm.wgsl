@@ -13,6 +13,7 @@ struct Params {
   c: u32,
   chunk: u32,
   chunks: u32,
+  strip: u32,           // forward, inputGrad: a thread takes every strip-th row of its channel
   eps: f32,
   momentum: f32,
 }
@@ -105,20 +106,21 @@ fn combineAndUpdate(@builtin(global_invocation_id) id: vec3<u32>) {
 @compute @workgroup_size(WG)
 fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
   let i = id.x + id.y * grid.x * WG;
-  if (i < params.rows * params.c) {
+  if (i < params.strip * params.c) {
     let c = i % params.c;
-    let v = (x[i] - mean[c]) * (gamma[c] / sqrt(variance[c] + params.eps)) + beta[c];
-    y[i] = select(v, max(v, 0.0), RELU);
+    let m = mean[c];
+    let scale = gamma[c] / sqrt(variance[c] + params.eps);
+    let shift = beta[c];
+    for (var r = i / params.c; r < params.rows; r += params.strip) {
+      let v = (x[r * params.c + c] - m) * scale + shift;
+      y[r * params.c + c] = select(v, max(v, 0.0), RELU);
+    }
   }
 }
 
-/// The gradient that reaches the normalised value: dy, masked by the ReLU.
-fn masked(i: u32, c: u32, xh: f32) -> f32 {
-  let d = dy[i];
-  if (RELU) {
-    return select(0.0, d, xh * gamma[c] + beta[c] > 0.0);
-  }
-  return d;
+/// The gradient that reaches the normalised value: d, masked by the ReLU.
+fn masked(d: f32, v: f32) -> f32 {
+  return select(d, select(0.0, d, v > 0.0), RELU);
 }
 
 @compute @workgroup_size(WG)
@@ -129,11 +131,13 @@ fn gradStats(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgrou
     let rows = rowsOf(i);
     let m = mean[c];
     let scale = 1.0 / sqrt(variance[c] + params.eps);
+    let g = gamma[c];
+    let shift = beta[c];
     var sums = vec2<f32>(0.0);
     for (var r = rows.x; r < rows.y; r++) {
       let at = r * params.c + c;
       let xh = (x[at] - m) * scale;
-      let d = masked(at, c, xh);
+      let d = masked(dy[at], xh * g + shift);
       sums += vec2<f32>(d * xh, d);
     }
     parts[i] = sums;
@@ -156,14 +160,17 @@ fn gradCombine(@builtin(global_invocation_id) id: vec3<u32>) {
 @compute @workgroup_size(WG)
 fn inputGrad(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
   let i = id.x + id.y * grid.x * WG;
-  if (i < params.rows * params.c) {
+  if (i < params.strip * params.c) {
     let c = i % params.c;
+    let m = mean[c];
     let scale = 1.0 / sqrt(variance[c] + params.eps);
-    let xh = (x[i] - mean[c]) * scale;
-    var d = masked(i, c, xh);
-    if (TRAIN) {
-      d -= (dbeta[c] + xh * dgamma[c]) / f32(params.rows);
+    let g = gamma[c];
+    let shift = beta[c];
+    let through = select(vec2<f32>(0.0), vec2<f32>(dbeta[c], dgamma[c]) / f32(params.rows), TRAIN);
+    for (var r = i / params.c; r < params.rows; r += params.strip) {
+      let at = r * params.c + c;
+      let xh = (x[at] - m) * scale;
+      dx[at] = (masked(dy[at], xh * g + shift) - through.x - xh * through.y) * (g * scale);
     }
-    dx[i] = d * gamma[c] * scale;
   }
 }

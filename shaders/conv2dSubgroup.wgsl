@@ -2,18 +2,21 @@
 // address is uniform). Each lane of a subgroup loads one channel's weights, and subgroupBroadcast, a register move there, hands them round: a load
 // serves 32 multiply-adds instead of 2. Right for subgroups of 8 lanes or more and for any channel counts; GPUs have conv2d.wgsl.
 //
-// forward also makes the input gradient (BACK): dx = dy * w^T is a convolution over dy with the weights transposed and the taps turned round. Its
-// pixels are taken phase by phase of the stride, so that a workgroup skips the taps that fall between the pixels of dy.
+// forward also makes the input gradient: dx = dy * w^T is a convolution over dy with the weights that transpose makes, whose taps are turned round.
+// With a stride (BACK) its pixels are taken phase by phase of the stride, so that a workgroup skips the taps that fall between the pixels of dy.
 
 enable subgroups;
 
 const WG: u32 = 64u;
 const BIAS: bool = false;
-/// Input gradient: x is dy, w is what transpose made of it, y is dx.
+/// Input gradient of a convolution with a stride: x is dy, y is dx, and stride and pad are that convolution's.
 const BACK: bool = false;
 /// A thread makes PX pixels x CB vectors of four channels, in registers.
 const PX: u32 = 2u;
 const CB: u32 = 4u;
+/// Whether the channels of a group are whole: 8 divides those of x, 4 CB those of y. Then tensors are vectors.
+const WHOLE: bool = false;
+alias Element = f32;
 
 struct Params {
   x_size: vec4<u32>,    // n, h, w, c of what is read
@@ -24,11 +27,26 @@ struct Params {
   dilation: vec2<u32>,
 }
 
-@group(0) @binding(0) var<storage, read> x: array<f32>;
-@group(0) @binding(1) var<storage, read> w: array<f32>;
+@group(0) @binding(0) var<storage, read> x: array<Element>;
+@group(0) @binding(1) var<storage, read> w: array<Element>;
 @group(0) @binding(2) var<storage, read> b: array<f32>;
 @group(0) @binding(3) var<storage, read_write> y: array<f32>;
 @group(0) @binding(4) var<uniform> params: Params;
+
+/// Four channels of x of a pixel from c on; past the last channel, `end`, the last one again. `at` is the index of its channel 0.
+fn loadX(at: u32, c: u32, end: u32) -> vec4<f32> {
+  if (WHOLE) {
+    return vec4<f32>(x[(at + c) / 4u]);
+  }
+  return vec4<f32>(vec4<f32>(x[at + min(c, end)]).x, vec4<f32>(x[at + min(c + 1u, end)]).x, vec4<f32>(x[at + min(c + 2u, end)]).x, vec4<f32>(x[at + min(c + 3u, end)]).x);
+}
+
+fn loadW(at: u32, c: u32, end: u32) -> vec4<f32> {
+  if (WHOLE) {
+    return vec4<f32>(w[(at + c) / 4u]);
+  }
+  return vec4<f32>(vec4<f32>(w[at + min(c, end)]).x, vec4<f32>(w[at + min(c + 1u, end)]).x, vec4<f32>(w[at + min(c + 2u, end)]).x, vec4<f32>(w[at + min(c + 3u, end)]).x);
+}
 
 @compute @workgroup_size(WG)
 fn forward(@builtin(local_invocation_id) lane: vec3<u32>, @builtin(workgroup_id) group: vec3<u32>, @builtin(subgroup_invocation_id) invocation: u32) {
@@ -65,10 +83,9 @@ fn forward(@builtin(local_invocation_id) lane: vec3<u32>, @builtin(workgroup_id)
 
   for (var ky = 0u; ky < params.kernel.x; ky++) {
     for (var kx = 0u; kx < params.kernel.y; kx++) {
-      let reach = vec2<i32>(vec2<u32>(ky, kx) * params.dilation);
-      var shift = reach - vec2<i32>(params.pad);
+      var shift = vec2<i32>(vec2<u32>(ky, kx) * params.dilation) - vec2<i32>(params.pad);
       if (BACK) {
-        let back = vec2<i32>(phase + params.pad) - reach;
+        let back = vec2<i32>(phase + params.pad) - vec2<i32>((params.kernel.xy - 1u - vec2<u32>(ky, kx)) * params.dilation);
         if (any(back % vec2<i32>(step) != vec2<i32>(0))) {
           continue;
         }
@@ -89,16 +106,13 @@ fn forward(@builtin(local_invocation_id) lane: vec3<u32>, @builtin(workgroup_id)
         let from_w = (tap + min(mine, ci - 1u)) * size.w + g * co;
         var held: array<vec4<f32>, CB>;
         for (var j = 0u; j < CB; j++) {
-          let o = first + 4u * j;
-          held[j] = used * vec4<f32>(w[from_w + min(o, co - 1u)], w[from_w + min(o + 1u, co - 1u)], w[from_w + min(o + 2u, co - 1u)], w[from_w + min(o + 3u, co - 1u)]);
+          held[j] = used * loadW(from_w, first + 4u * j, co - 1u);
         }
         var v0: array<vec4<f32>, PX>;
         var v1: array<vec4<f32>, PX>;
-        let e = ci - 1u;
         for (var i = 0u; i < PX; i++) {
-          let f = source[i];
-          v0[i] = inside[i] * vec4<f32>(x[f + c], x[f + min(c + 1u, e)], x[f + min(c + 2u, e)], x[f + min(c + 3u, e)]);
-          v1[i] = inside[i] * vec4<f32>(x[f + min(c + 4u, e)], x[f + min(c + 5u, e)], x[f + min(c + 6u, e)], x[f + min(c + 7u, e)]);
+          v0[i] = inside[i] * loadX(source[i], c, ci - 1u);
+          v1[i] = inside[i] * loadX(source[i], c + 4u, ci - 1u);
         }
         for (var j = 0u; j < CB; j++) {
           let w0 = subgroupBroadcast(held[j], 0u);
@@ -125,7 +139,7 @@ fn forward(@builtin(local_invocation_id) lane: vec3<u32>, @builtin(workgroup_id)
       for (var j = 0u; j < CB; j++) {
         for (var k = 0u; k < 4u; k++) {
           let o = first + 4u * j + k;
-          if (o < co) {
+          if (WHOLE || o < co) {
             y[to[i] + o] = acc[i][j][k] + select(0.0, b[g * co + o], BIAS);
           }
         }
@@ -134,17 +148,23 @@ fn forward(@builtin(local_invocation_id) lane: vec3<u32>, @builtin(workgroup_id)
   }
 }
 
-/// y [tap, channel of y in its group, channel of x] from w [tap, channel of x in its group, channel of y]: sizes as in the convolution that w is for.
+/// y [last tap to first, channel of y in its group, channel of x] from w [tap, channel of x in its group, channel of y]; sizes as in w's convolution.
+/// A thread moves eight channels of y, for the divisions cost more than the moves.
 @compute @workgroup_size(WG)
 fn transpose(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) launched: vec3<u32>) {
   let i = id.x + id.y * launched.x * WG;
   let ci = params.kernel.z;
   let co = params.kernel.w;
   let cx = params.x_size.w;
-  if (i < params.kernel.x * params.kernel.y * co * cx) {
+  let taps = params.kernel.x * params.kernel.y;
+  let eighths = (co + 7u) / 8u;
+  if (i < taps * eighths * cx) {
     let c = i % cx;
-    let o = i / cx % co;
-    let tap = i / (cx * co);
-    y[i] = w[(tap * ci + c % ci) * params.y_size.w + c / ci * co + o];
+    let first = i / cx % eighths * 8u;
+    let tap = i / (cx * eighths);
+    let row = ((taps - 1u - tap) * ci + c % ci) * params.y_size.w + c / ci * co;
+    for (var o = first; o < min(first + 8u, co); o++) {
+      y[(tap * co + o) * cx + c] = vec4<f32>(w[row + o]).x;
+    }
   }
 }

@@ -1,6 +1,9 @@
 // Max-pooling, NHWC. The backward pass finds the first maximum of each window again and gathers, so that nothing is saved and nothing collides.
 
 const WG: u32 = 64u;
+/// Or vec4<f32> and vec4<i32>, where 4 divides the channels: sizes then count vectors.
+alias Element = f32;
+alias Index = i32;
 const LOWEST: f32 = -3.4028234e38;
 
 struct Params {
@@ -12,22 +15,23 @@ struct Params {
   dilation: vec2<u32>,
 }
 
-@group(0) @binding(0) var<storage, read> x: array<f32>;
-@group(0) @binding(1) var<storage, read> dy: array<f32>;
-@group(0) @binding(2) var<storage, read_write> y: array<f32>;
-@group(0) @binding(3) var<storage, read_write> dx: array<f32>;
+@group(0) @binding(0) var<storage, read> x: array<Element>;
+@group(0) @binding(1) var<storage, read> dy: array<Element>;
+@group(0) @binding(2) var<storage, read_write> y: array<Element>;
+@group(0) @binding(3) var<storage, read_write> dx: array<Element>;
 @group(0) @binding(4) var<uniform> params: Params;
 
 struct Best {
-  value: f32,
-  at: vec2<i32>,
+  value: Element,
+  /// row * width + column
+  at: Index,
 }
 
 /// The first maximum of the window of output pixel o, in image n, channel c.
 fn best(n: u32, o: vec2<u32>, c: u32) -> Best {
   let size = vec2<i32>(params.x_size.yz);
   let corner = vec2<i32>(o * params.stride) - vec2<i32>(params.pad);
-  var found = Best(LOWEST, vec2<i32>(-1));
+  var found = Best(Element(LOWEST), Index(-1));
   for (var ky = 0u; ky < params.kernel.x; ky++) {
     let row = corner.x + i32(ky * params.dilation.x);
     if (row < 0 || row >= size.x) { continue; }
@@ -35,9 +39,8 @@ fn best(n: u32, o: vec2<u32>, c: u32) -> Best {
       let column = corner.y + i32(kx * params.dilation.y);
       if (column < 0 || column >= size.y) { continue; }
       let v = x[((n * params.x_size.y + u32(row)) * params.x_size.z + u32(column)) * params.x_size.w + c];
-      if (v > found.value || found.at.x < 0) {
-        found = Best(v, vec2<i32>(row, column));
-      }
+      let better = (v > found.value) | (found.at < Index(0));
+      found = Best(select(found.value, v, better), select(found.at, Index(row * size.y + column), better));
     }
   }
   return found;
@@ -69,12 +72,12 @@ fn backward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroup
     let stride = vec2<i32>(params.stride);
     let first = vec2<u32>(max(padded - reach + stride - vec2<i32>(1), vec2<i32>(0)) / stride);
     let last = min(vec2<u32>(padded / stride) + vec2<u32>(1u), params.y_size.yz);
-    var sum = 0.0;
+    let here = Index(i32(at.x * size.z + at.y));
+    var sum = Element(0.0);
     for (var oy = first.x; oy < last.x; oy++) {
       for (var ox = first.y; ox < last.y; ox++) {
-        if (all(best(n, vec2<u32>(oy, ox), c).at == vec2<i32>(at))) {
-          sum += dy[((n * params.y_size.y + oy) * params.y_size.z + ox) * params.y_size.w + c];
-        }
+        let d = dy[((n * params.y_size.y + oy) * params.y_size.z + ox) * params.y_size.w + c];
+        sum += select(Element(0.0), d, best(n, vec2<u32>(oy, ox), c).at == here);
       }
     }
     dx[i] = sum;

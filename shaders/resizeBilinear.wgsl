@@ -2,6 +2,8 @@
 // source pixel, the outputs whose two neighbours in each direction include it.
 
 const WG: u32 = 64u;
+/// Or vec4<f32>, where 4 divides the channels: sizes then count vectors.
+alias Element = f32;
 
 struct Params {
   x_size: vec4<u32>,   // n, h, w, c
@@ -10,10 +12,10 @@ struct Params {
   shift: vec2<f32>,
 }
 
-@group(0) @binding(0) var<storage, read> x: array<f32>;
-@group(0) @binding(1) var<storage, read> dy: array<f32>;
-@group(0) @binding(2) var<storage, read_write> y: array<f32>;
-@group(0) @binding(3) var<storage, read_write> dx: array<f32>;
+@group(0) @binding(0) var<storage, read> x: array<Element>;
+@group(0) @binding(1) var<storage, read> dy: array<Element>;
+@group(0) @binding(2) var<storage, read_write> y: array<Element>;
+@group(0) @binding(3) var<storage, read_write> dx: array<Element>;
 @group(0) @binding(4) var<uniform> params: Params;
 
 /// Lower neighbour and the weight of the upper one, along one axis.
@@ -73,7 +75,7 @@ fn backward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroup
     let n = p / size.z / size.y;
     let rows = reach(sy, params.scale.x, params.shift.x, size.y, params.y_size.y);
     let columns = reach(sx, params.scale.y, params.shift.y, size.z, params.y_size.z);
-    var sum = 0.0;
+    var sum = Element(0.0);
     for (var oy = rows.x; oy < rows.y; oy++) {
       let wy = weight(sy, oy, params.scale.x, params.shift.x, size.y);
       if (wy == 0.0) { continue; }

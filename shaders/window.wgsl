@@ -2,6 +2,8 @@
 // place: y[i + start] = x[i]: the parts of a concatenation.
 
 const WG: u32 = 64u;
+/// Or vec4<u32>, where 4 divides everything along the last axis: sizes and start of that axis then count vectors.
+alias Element = u32;
 
 struct Params {
   x_size: vec4<u32>,
@@ -10,8 +12,8 @@ struct Params {
   value: f32,
 }
 
-@group(0) @binding(0) var<storage, read> x: array<u32>;
-@group(0) @binding(1) var<storage, read_write> y: array<u32>;
+@group(0) @binding(0) var<storage, read> x: array<Element>;
+@group(0) @binding(1) var<storage, read_write> y: array<Element>;
 @group(0) @binding(2) var<uniform> params: Params;
 
 fn unravel(i: u32, size: vec4<u32>) -> vec4<u32> {
@@ -33,7 +35,7 @@ fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups
     if (all(at >= vec4<i32>(0)) && all(at < vec4<i32>(params.x_size))) {
       y[i] = x[ravel(vec4<u32>(at), params.x_size)];
     } else {
-      y[i] = bitcast<u32>(params.value);
+      y[i] = Element(bitcast<u32>(params.value));
     }
   }
 }

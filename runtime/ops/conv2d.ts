@@ -3,6 +3,7 @@
 import { defineOp } from '../autograd/tape.ts';
 import type { Device, Dispatch } from '../device/device.ts';
 import { ShapeError } from '../errors.ts';
+import type { Constants } from '../kernel/kernel.ts';
 import type { Shape, Tensor } from '../tensor.ts';
 import { sumToLast } from './sumToLast.ts';
 
@@ -68,12 +69,18 @@ function tile(channels: number): { PX: number; CB: number } {
   return vectors === 2 || vectors === 5 || vectors === 6 ? { PX: 4, CB: 2 } : { PX: 2, CB: 4 };
 }
 
+/** Channels of x and vectors of channels of y that a thread of conv2dSubgroupGrad makes: 4 x 4 has too many accumulators for the registers and is faster yet. */
+const gradTile = (g: Geometry): { RC: number; CB: number } => ({ RC: g.cig % 4 === 0 ? 4 : 2, CB: g.cog <= 8 ? 2 : 4 });
+
+/** What a kernel gains where `a` divides the channels of x in a group, and CB vectors those of y. */
+const whole = (ci: number, a: number, co: number, CB: number): Constants => (ci % a === 0 && co % (4 * CB) === 0 ? { WHOLE: true, Element: 'vec4<f32>' } : {});
+
 function runSharedForward(device: Device, g: Geometry, x: Tensor, w: Tensor, b: Tensor | undefined, y: Tensor): void {
   const { PX, CB } = tile(g.cog);
   device.run({
     shader: 'conv2dSubgroup',
     entry: 'forward',
-    constants: { BIAS: b !== undefined, BACK: false, PX, CB },
+    constants: { BIAS: b !== undefined, BACK: false, PX, CB, ...whole(g.cig, 8, g.cog, CB) },
     bindings: { x, w, b: b ?? w, y },
     params: geometryParams(g),
     groups: grid(pixelsOf(g.y), WG * PX, g.groups * Math.ceil(g.cog / (4 * CB))),
@@ -83,17 +90,19 @@ function runSharedForward(device: Device, g: Geometry, x: Tensor, w: Tensor, b: 
 function runSharedInputGrad(device: Device, g: Geometry, dy: Tensor, w: Tensor, b: Tensor | undefined, dx: Tensor): void {
   const { PX, CB } = tile(g.cig);
   const turned = device.empty([...g.kernel, g.cog, g.x[3]], 'f32', 'conv2d weights, transposed');
-  device.run({ shader: 'conv2dSubgroup', entry: 'transpose', bindings: { w, y: turned }, params: geometryParams(g), threads: w.size });
+  device.run({ shader: 'conv2dSubgroup', entry: 'transpose', bindings: { w, y: turned }, params: geometryParams(g), threads: g.kernel[0] * g.kernel[1] * Math.ceil(g.cog / 8) * g.x[3] });
+  // Without a stride it is a convolution like any other, padded by what the kernel reaches beyond the old padding.
   const [sy, sx] = g.stride;
+  const strided = sy * sx !== 1;
   const phase = g.x[0] * Math.ceil(g.x[1] / sy) * Math.ceil(g.x[2] / sx);
-  const tiles = sy * sx * Math.ceil(phase / (WG * PX));
+  const pad = strided ? g.pad : g.pad.map((p, i) => g.dilation[i] * (g.kernel[i] - 1) - p);
   device.run({
     shader: 'conv2dSubgroup',
     entry: 'forward',
-    constants: { BIAS: b !== undefined, BACK: true, PX, CB },
+    constants: { BIAS: b !== undefined, BACK: strided, PX, CB, ...whole(g.cog, 8, g.cig, CB) },
     bindings: { x: dy, w: turned, b: b ?? w, y: dx },
-    params: { ...geometryParams(g, g.cog, g.cig), x_size: g.y, y_size: g.x },
-    groups: grid(tiles, 1, g.groups * Math.ceil(g.cig / (4 * CB))),
+    params: { ...geometryParams(g, g.cog, g.cig), x_size: g.y, y_size: g.x, pad },
+    groups: grid(sy * sx * Math.ceil(phase / (WG * PX)), 1, g.groups * Math.ceil(g.cig / (4 * CB))),
   });
   turned.dispose();
 }
@@ -145,15 +154,23 @@ function runWeightGrad(device: Device, g: Geometry, x: Tensor, dy: Tensor): Tens
     device.clear(none);
     return none;
   }
+  const broadcast = shared(device, g.cog);
+  const { RC, CB } = gradTile(g);
+  const columns = g.groups * Math.ceil(g.cog / (4 * CB));
+  const slots = g.kernel[0] * g.kernel[1] * Math.ceil(g.cig / RC);
   // Enough chunks to keep the adapter busy and sums short, few enough that the partial sums stay small beside the activations.
-  const threads = fast ? n / 16 : n;
-  const wanted = Math.min(Math.ceil(pixels / 64), Math.max(Math.ceil(pixels / 2048), Math.ceil(16384 / threads)));
+  const threads = broadcast ? slots * columns : fast ? n / 16 : n;
+  const wanted = Math.min(Math.ceil(pixels / 64), Math.max(Math.ceil(pixels / 2048), Math.ceil((broadcast ? 128 : 16384) / threads)));
   const chunk = Math.ceil(pixels / Math.max(1, Math.min(wanted, Math.ceil((32 << 20) / (4 * n)), 32768)));
   const chunks = Math.ceil(pixels / chunk);
   const parts = device.empty([chunks, n], 'f32', 'conv2d weight gradient parts');
   const dw = device.empty([...g.kernel, g.cig, g.y[3]], 'f32', 'conv2d weight gradient');
   const p = params(g, chunk, chunks);
-  device.run({ shader: fast ? 'conv2d' : 'conv2dAny', entry: 'weightGrad', bindings: { x, dy, parts }, params: p, groups: [Math.ceil(threads / WG), chunks, 1] });
+  if (broadcast) {
+    device.run({ shader: 'conv2dSubgroupGrad', entry: 'weightGrad', constants: { RC, CB, ...whole(g.cig, RC, g.cog, CB) }, bindings: { x, dy, parts }, params: p, groups: [Math.ceil(slots / 8), chunks, columns] });
+  } else {
+    device.run({ shader: fast ? 'conv2d' : 'conv2dAny', entry: 'weightGrad', bindings: { x, dy, parts }, params: p, groups: [Math.ceil(threads / WG), chunks, 1] });
+  }
   device.run({ shader: 'conv2d', entry: 'weightReduce', bindings: { partials: parts, dw }, params: p, threads: n });
   parts.dispose();
   return dw;

@@ -2,8 +2,10 @@
 
 import { defineOp } from '../autograd/tape.ts';
 import { ShapeError } from '../errors.ts';
+import type { Constants, ParamValue } from '../kernel/kernel.ts';
 import type { Shape, Tensor } from '../tensor.ts';
 import type { Pair } from './conv2d.ts';
+import { byVectors } from '../kernel/vectors.ts';
 
 export interface MaxPool2dOptions {
   kernel: Pair;
@@ -26,19 +28,26 @@ interface Attrs {
 
 const pair = (v: Pair): readonly [number, number] => (typeof v === 'number' ? [v, v] : v);
 
+function settings(x: Shape, a: Attrs): { constants: Constants; params: Record<string, ParamValue>; lanes: number } {
+  const { constants, lanes, sizes } = byVectors(x, a.y);
+  return { constants: lanes === 4 ? { ...constants, Index: 'vec4<i32>' } : {}, params: { ...sizes, kernel: a.kernel, stride: a.stride, pad: a.pad, dilation: a.dilation }, lanes };
+}
+
 const op = defineOp<Attrs>({
   name: 'maxPool2d',
   inputs: ['x'],
   outputs: ['y'],
   forward({ x }, a) {
     const y = x.device.empty(a.y, 'f32', 'maxPool2d');
-    x.device.run({ shader: 'maxPool2d', entry: 'forward', bindings: { x, y }, params: { x_size: x.shape, y_size: a.y, kernel: a.kernel, stride: a.stride, pad: a.pad, dilation: a.dilation }, threads: y.size });
+    const { constants, params, lanes } = settings(x.shape, a);
+    x.device.run({ shader: 'maxPool2d', entry: 'forward', constants, bindings: { x, y }, params, threads: y.size / lanes });
     return y;
   },
   backward: {
     x: ({ dy, inputs: { x }, attrs: a }) => {
       const dx = x.device.empty(x.shape, 'f32', 'maxPool2d gradient');
-      x.device.run({ shader: 'maxPool2d', entry: 'backward', bindings: { x, dy, dx }, params: { x_size: x.shape, y_size: a.y, kernel: a.kernel, stride: a.stride, pad: a.pad, dilation: a.dilation }, threads: x.size });
+      const { constants, params, lanes } = settings(x.shape, a);
+      x.device.run({ shader: 'maxPool2d', entry: 'backward', constants, bindings: { x, dy, dx }, params, threads: x.size / lanes });
       return dx;
     },
   },

@@ -3,6 +3,7 @@
 import { defineOp } from '../autograd/tape.ts';
 import { ShapeError } from '../errors.ts';
 import type { Shape, Tensor } from '../tensor.ts';
+import { byVectors } from '../kernel/vectors.ts';
 
 export interface ResizeOptions {
   /** true: corner pixels' centres coincide; false (default): pixel areas do (PyTorch's `align_corners=False`). */
@@ -21,13 +22,15 @@ const op = defineOp<Attrs>({
   outputs: ['y'],
   forward({ x }, { y: shape, scale, shift }) {
     const y = x.device.empty(shape, 'f32', 'resizeBilinear');
-    x.device.run({ shader: 'resizeBilinear', entry: 'forward', bindings: { x, y }, params: { x_size: x.shape, y_size: shape, scale, shift }, threads: y.size });
+    const { constants, lanes, sizes } = byVectors(x.shape, shape);
+    x.device.run({ shader: 'resizeBilinear', entry: 'forward', constants, bindings: { x, y }, params: { ...sizes, scale, shift }, threads: y.size / lanes });
     return y;
   },
   backward: {
     x: ({ dy, inputs: { x }, attrs: { y, scale, shift } }) => {
       const dx = x.device.empty(x.shape, 'f32', 'resizeBilinear gradient');
-      x.device.run({ shader: 'resizeBilinear', entry: 'backward', bindings: { dy, dx }, params: { x_size: x.shape, y_size: y, scale, shift }, threads: x.size });
+      const { constants, lanes, sizes } = byVectors(x.shape, y);
+      x.device.run({ shader: 'resizeBilinear', entry: 'backward', constants, bindings: { dy, dx }, params: { ...sizes, scale, shift }, threads: x.size / lanes });
       return dx;
     },
   },

@@ -2,6 +2,7 @@
 
 import { defineOp } from '../autograd/tape.ts';
 import { ShapeError } from '../errors.ts';
+import type { Constants, ParamValue } from '../kernel/kernel.ts';
 import type { Shape, Tensor } from '../tensor.ts';
 
 interface Box {
@@ -15,6 +16,14 @@ type Op = (inputs: Record<string, Tensor | undefined>, attrs: Box) => Record<str
 /** The last four axes, filled up with ones in front. */
 const four = (shape: Shape, fill = 1): number[] => [...Array<number>(4 - shape.length).fill(fill), ...shape];
 
+/** The kernel's constants and params for a box of y that begins at `start`; last axes that 4 divides are taken by vectors. */
+function boxed(x: Shape, y: Shape, start: Shape, value: number): { constants: Constants; params: Record<string, ParamValue>; lanes: number } {
+  const sizes = { x_size: four(x), y_size: four(y), start: four(start, 0) };
+  const lanes = Object.values(sizes).every((s) => s[3] % 4 === 0) ? 4 : 1;
+  const params = Object.fromEntries(Object.entries(sizes).map(([k, s]) => [k, [s[0], s[1], s[2], s[3] / lanes]]));
+  return { constants: lanes === 4 ? { Element: 'vec4<u32>' } : {}, params: { ...params, value }, lanes };
+}
+
 // y = x[start … start + size], `value` outside of x.
 const windowOp: Op = defineOp<Box>({
   name: 'window',
@@ -22,7 +31,8 @@ const windowOp: Op = defineOp<Box>({
   outputs: ['y'],
   forward({ x }, { start, size, value }) {
     const y = x.device.empty(size, x.dtype, 'window');
-    x.device.run({ shader: 'window', entry: 'forward', bindings: { x, y }, params: { x_size: four(x.shape), y_size: four(size), start: four(start, 0), value }, threads: y.size });
+    const { constants, params, lanes } = boxed(x.shape, size, start, value);
+    x.device.run({ shader: 'window', entry: 'forward', constants, bindings: { x, y }, params, threads: y.size / lanes });
     return y;
   },
   backward: { x: ({ dy, inputs: { x }, attrs: { start } }) => windowOp({ x: dy }, { start: start.map((s) => -s), size: x.shape, value: 0 }).y },
@@ -90,7 +100,8 @@ function joiner(count: number) {
       const y = inputs.x0.device.empty(size, inputs.x0.dtype, 'concat');
       names.forEach((k, i) => {
         const x = inputs[k];
-        x.device.run({ shader: 'window', entry: 'place', bindings: { x, y }, params: { x_size: four(x.shape), y_size: four(size), start: four(startOf(inputs, i, axis), 0), value: 0 }, threads: x.size });
+        const { constants, params, lanes } = boxed(x.shape, size, startOf(inputs, i, axis), 0);
+        x.device.run({ shader: 'window', entry: 'place', constants, bindings: { x, y }, params, threads: x.size / lanes });
       });
       return y;
     },

@@ -3,10 +3,12 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Command } from 'commander';
+import { CheckpointError, UsageError } from '../../runtime/errors.ts';
 import { SCHEMES } from '../schemes/index.ts';
 import type { DatasetSpec } from '../data/open.node.ts';
 import { action } from './action.ts';
 import { interruptible, openData, openDevice, type GlobalFlags } from './common.ts';
+import type { PartialConfig } from '../train/config.ts';
 import { addDataOptions, addTrainOptions, dataSpec, numbers, schemeHelp, trainConfig, type DataFlags, type TrainFlags } from './options.ts';
 import type { Output } from './output.ts';
 import { runInFolder } from './runner.ts';
@@ -34,9 +36,9 @@ Examples:
 async function runTrain(f: Flags, out: Output, path: string): Promise<number> {
   // What a resumed run was started with stands beside it, so that "--resume" alone is enough.
   const folder = f.out ?? join('runs', `${f.scheme ?? 'fixmatch'}-${f.seed ?? 0}`);
-  const known = f.resume && existsSync(join(folder, 'run.json')) ? (JSON.parse(readFileSync(join(folder, 'run.json'), 'utf8')) as { config: object; data: DatasetSpec }) : null;
-  const base = known?.config ?? {};
-  const config = trainConfig(f, f.scheme ?? (base as { scheme?: string }).scheme ?? 'fixmatch', base);
+  const known = f.resume ? startedWith(folder) : null;
+  const base: PartialConfig = known?.config ?? {};
+  const config = trainConfig(f, f.scheme ?? base.scheme ?? 'fixmatch', base);
   const spec = known?.data ?? dataSpec(path, f);
   const dataset = await openData(spec, out);
   const interrupt = interruptible(out);
@@ -54,5 +56,16 @@ async function runTrain(f: Flags, out: Output, path: string): Promise<number> {
     interrupt.release();
     await dataset.close();
     device.close();
+  }
+}
+
+/** The settings and the data set of the run in a folder. @throws UsageError where there is none */
+function startedWith(folder: string): { config: PartialConfig; data: DatasetSpec } {
+  const file = join(folder, 'run.json');
+  if (!existsSync(file)) throw new UsageError(`${folder} holds no run to go on with`, 'give the folder of a run (--out), or leave --resume away to start one');
+  try {
+    return JSON.parse(readFileSync(file, 'utf8'));
+  } catch {
+    throw new CheckpointError(`${file} is no JSON`, 'it is damaged; its settings stand in the checkpoint too: give them as flags to another folder');
   }
 }

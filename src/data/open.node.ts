@@ -86,7 +86,7 @@ function openBuiltin(spec: DatasetSpec, pool: DecodePool): OpenDataset {
   const o: SyntheticOptions = { ...spec.builtin };
   if (spec.size) [o.height, o.width] = spec.size;
   if (spec.splitSeed !== undefined) o.splitSeed = spec.splitSeed;
-  const whole = createSynthetic(o).ids('train').length;
+  const whole = o.train ?? createSynthetic().ids('train').length;
   if (spec.labels !== undefined) {
     const n = amountOf(spec.labels, whole, '--labels');
     if (n === null) throw new UsageError(`the built-in set has no list "${spec.labels}"`, 'give a number of labelled images or a part such as 1/8 (--labels)');

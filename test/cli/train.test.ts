@@ -44,7 +44,7 @@ test('--json and --quiet', async () => {
 });
 
 test('the same settings from the configuration of a run, flags on top', async () => {
-  const run = await fewmask(['train', ...TINY.slice(0, 9), '--config', at('a', 'config.json'), '--scheme', 'fixmatch', '--steps', '6', '--out', at('b'), '--quiet']);
+  const run = await fewmask(['train', ...TINY.slice(0, 11), '--config', at('a', 'config.json'), '--scheme', 'fixmatch', '--steps', '6', '--out', at('b'), '--quiet']);
   assert.is(run.code, 0, run.stderr);
   const [a, b] = ['a', 'b'].map((f) => JSON.parse(readFileSync(at(f, 'config.json'), 'utf8')));
   assert.equal({ ...a, steps: 6 }, b);

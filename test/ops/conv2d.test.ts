@@ -5,8 +5,8 @@ import * as assert from 'uvu/assert';
 import { grad } from '../../runtime/autograd/tape.ts';
 import { conv2d, convTranspose2d, type Conv2dOptions } from '../../runtime/ops/conv2d.ts';
 import { Rng } from '../../runtime/random.ts';
-import type { Shape } from '../../runtime/tensor.ts';
-import { testDevice } from '../support/device.ts';
+import { sizeOf, type Shape } from '../../runtime/tensor.ts';
+import { gpuVariants, testDevice } from '../support/device.ts';
 import { checkCase, close, f64, type F64, type OpCase } from '../support/op.ts';
 
 interface Geometry {
@@ -60,6 +60,17 @@ const CASES: { x: Shape; w: Shape; g: Partial<Geometry>; bias?: boolean }[] = [
   { x: [1, 8, 9, 5], w: [2, 4, 5, 7], g: { pad: [0, 1, 2, 0], stride: [1, 2], dilation: [2, 1] }, bias: true },
   { x: [1, 12, 11, 3], w: [7, 7, 3, 8], g: { pad: [3, 3, 3, 3], stride: [2, 2] } },
   { x: [1, 1, 1, 20], w: [1, 1, 20, 12], g: {} },
+  // What the broadcasting kernels tell apart: whole and broken tiles of channels, the phases of a stride, padding beyond the kernel's reach.
+  { x: [2, 6, 5, 8], w: [3, 3, 8, 16], g: { pad: [1, 1, 1, 1] }, bias: true },
+  { x: [1, 7, 8, 16], w: [3, 3, 16, 8], g: { pad: [2, 2, 2, 2], dilation: [2, 2] }, bias: true },
+  { x: [1, 9, 8, 16], w: [3, 3, 16, 16], g: { pad: [1, 1, 1, 1], stride: [2, 2] }, bias: true },
+  { x: [1, 11, 9, 4], w: [7, 7, 4, 16], g: { pad: [3, 3, 3, 3], stride: [2, 2] } },
+  { x: [2, 7, 6, 8], w: [1, 1, 8, 16], g: { stride: [2, 2] } },
+  { x: [1, 9, 10, 10], w: [3, 2, 10, 9], g: { pad: [1, 2, 0, 3], stride: [2, 3], dilation: [2, 1] } },
+  { x: [1, 5, 4, 12], w: [3, 3, 12, 20], g: { pad: [1, 1, 1, 1] }, bias: true },
+  { x: [1, 5, 4, 16], w: [3, 3, 8, 32], g: { groups: 2, pad: [1, 1, 1, 1] }, bias: true },
+  { x: [1, 6, 5, 12], w: [3, 3, 6, 10], g: { groups: 2, pad: [1, 0, 1, 0], stride: [1, 2] }, bias: true },
+  { x: [1, 4, 5, 8], w: [1, 1, 8, 8], g: { pad: [2, 2, 2, 2] } },
 ];
 
 for (const { x, w, g: partial, bias } of CASES) {
@@ -71,6 +82,7 @@ for (const { x, w, g: partial, bias } of CASES) {
     reference: (t) => reference(t.x, t.w, t.b, g),
   };
   test(c.name, async () => checkCase(await testDevice(), c));
+  test(`${c.name}, kernels for GPUs`, async () => checkCase(await gpuVariants(), c));
 }
 
 const TRANSPOSED: { x: Shape; w: Shape; g: Partial<Geometry>; extra?: number; bias?: boolean }[] = [
@@ -95,26 +107,56 @@ for (const { x, w, g: partial, extra = 0, bias } of TRANSPOSED) {
     },
   };
   test(c.name, async () => checkCase(await testDevice(), c));
+  test(`${c.name}, kernels for GPUs`, async () => checkCase(await gpuVariants(), c));
 }
 
 // The sizes at which 32-bit index overflow and lazy reductions show: every weight gradient is compared with a float64 sum.
-for (const [n, side, ci, co] of [[8, 128, 4, 4], [1, 256, 4, 4], [1, 256, 3, 5]]) {
+for (const [n, side, ci, co] of [[8, 128, 4, 4], [1, 256, 4, 4], [1, 256, 3, 5], [1, 256, 4, 16]]) {
   test(`weight gradient at ${n}x${side}x${side}, ${ci} to ${co} channels`, async () => {
-    const device = await testDevice();
     const rng = new Rng(3, side);
     const xs: Shape = [n, side, side, ci], ws: Shape = [3, 3, ci, co], ys: Shape = [n, side, side, co];
     const x = Float32Array.from({ length: n * side * side * ci }, () => rng.uniform(-1, 1));
     const dy = Float32Array.from({ length: n * side * side * co }, () => rng.uniform(-1, 1));
     const want = new Float64Array(9 * ci * co);
     products(xs, ws, ys, geometry({ pad: [1, 1, 1, 1] }), (xi, wi, yi) => (want[wi] += x[xi] * dy[yi]));
-    const got = device.scope(() => {
-      const w = device.tensor(new Float32Array(9 * ci * co), ws);
-      w.requiresGrad = true;
-      const y = conv2d(device.tensor(x, xs), w, undefined, { padding: 1 });
-      return grad(y, [w], { dy: device.tensor(dy, ys) })[0];
+    for (const device of [await testDevice(), await gpuVariants()]) {
+      const got = device.scope(() => {
+        const w = device.tensor(new Float32Array(9 * ci * co), ws);
+        w.requiresGrad = true;
+        const y = conv2d(device.tensor(x, xs), w, undefined, { padding: 1 });
+        return grad(y, [w], { dy: device.tensor(dy, ys) })[0];
+      });
+      close(await got.read(), want, 1e-5, 'dw');
+      got.dispose();
+    }
+  });
+}
+
+// With dx = dy * w^T, the gradients of <dx, r> are those of <r * w, dy>.
+for (const [ci, co, stride] of [[8, 16, 1], [16, 16, 2], [3, 5, 2]]) {
+  test(`second derivatives, ${ci} to ${co} channels, stride ${stride}`, async () => {
+    const rng = new Rng(5, ci);
+    const g = geometry({ stride: [stride, stride], pad: [1, 1, 1, 1] });
+    const xs: Shape = [2, 7, 6, ci], ws: Shape = [3, 3, ci, co], ys = outShape(xs, ws, g);
+    const draw = (s: Shape): Float32Array<ArrayBuffer> => Float32Array.from({ length: sizeOf(s) }, () => rng.uniform(-1, 1));
+    const x = draw(xs), w = draw(ws), dy = draw(ys), r = draw(xs);
+    const dw = new Float64Array(w.length), ddy = new Float64Array(dy.length);
+    products(xs, ws, ys, g, (xi, wi, yi) => {
+      dw[wi] += r[xi] * dy[yi];
+      ddy[yi] += r[xi] * w[wi];
     });
-    close(await got.read(), want, 1e-5, 'dw');
-    got.dispose();
+    for (const device of [await testDevice(), await gpuVariants()]) {
+      const got = device.scope(() => {
+        const [tx, tw, tdy] = [device.tensor(x, xs), device.tensor(w, ws), device.tensor(dy, ys)];
+        for (const t of [tx, tw, tdy]) t.requiresGrad = true;
+        const dx = grad(conv2d(tx, tw, undefined, options(g)), [tx], { dy: tdy, createGraph: true })[0];
+        return grad(dx, [tw, tdy], { dy: device.tensor(r, xs) });
+      });
+      const [gw, gdy] = await device.read(got);
+      close(gw, dw, 1e-5, 'dw of dx');
+      close(gdy, ddy, 1e-5, 'ddy of dx');
+      for (const t of got) t.dispose();
+    }
   });
 }
 

@@ -13,6 +13,7 @@ const cases: OpCase[] = [];
 for (const [shape, kernel, stride, padding] of [
   [[2, 6, 8, 3], 2, 2, 0],
   [[1, 9, 7, 4], 3, 2, 1],
+  [[1, 7, 6, 8], 3, 1, 1],
   [[2, 5, 5, 1], 3, 1, 1],
   [[2, 48, 64, 16], 2, 2, 0],
 ] as [Shape, number, number, number][]) {

@@ -16,6 +16,7 @@ for (const [shape, size] of [
   [[1, 9, 8, 4], [4, 5]],
   [[1, 1, 1, 5], [6, 3]],
   [[1, 6, 5, 2], [1, 1]],
+  [[2, 5, 7, 8], [10, 14]],
   [[2, 12, 16, 11], [48, 64]],
 ] as [Shape, [number, number]][]) {
   for (const alignCorners of [true, false]) {

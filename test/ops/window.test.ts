@@ -27,6 +27,24 @@ const cases: OpCase[] = [
     reference: ({ a, b, c }) => build([2, 3, 4, 8], (n, y, x, k) => (k < 3 ? at(a, n, y, x, k) : k < 7 ? at(b, n, y, x, k - 3) : at(c, n, y, x, k - 7))),
   },
   {
+    name: 'slice [2,5,6,12] from [1,2,0,4]',
+    inputs: { x: { shape: [2, 5, 6, 12] } },
+    run: ({ x }) => slice(x, [1, 2, 0, 4], [1, 3, 4, 8]),
+    reference: ({ x }) => build([1, 3, 4, 8], (n, y, xx, c) => at(x, n + 1, y + 2, xx, c + 4)),
+  },
+  {
+    name: 'pad2d [2,3,4,4] by 1, 0, 2, 3',
+    inputs: { x: { shape: [2, 3, 4, 4] } },
+    run: ({ x }) => pad2d(x, [1, 0, 2, 3], 0.5),
+    reference: ({ x }) => build([2, 4, 9, 4], (n, y, xx, c) => (y >= 1 && xx >= 2 && xx < 6 ? at(x, n, y - 1, xx - 2, c) : 0.5)),
+  },
+  {
+    name: 'concat channels 8 + 4',
+    inputs: { a: { shape: [2, 3, 4, 8] }, b: { shape: [2, 3, 4, 4] } },
+    run: ({ a, b }) => concat([a, b], 3),
+    reference: ({ a, b }) => build([2, 3, 4, 12], (n, y, x, k) => (k < 8 ? at(a, n, y, x, k) : at(b, n, y, x, k - 8))),
+  },
+  {
     name: 'concat batches of vectors',
     inputs: { a: { shape: [2, 3] }, b: { shape: [1, 3] } },
     run: ({ a, b }) => concat([a, b], 0),
