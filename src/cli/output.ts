@@ -20,7 +20,7 @@ export class Output {
   readonly verbose: boolean;
   private readonly live: boolean;
   private drawn = false;
-  private lastPlain = 0;
+  private lastPlain = -Infinity;
 
   constructor(o: OutputOptions = {}) {
     this.json = o.json ?? false;

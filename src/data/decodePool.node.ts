@@ -140,6 +140,8 @@ export class DecodePool {
     const error = new DataError('the data set was closed while images were still wanted');
     for (const task of [...threads.flatMap((t) => [...t.tasks.values()]), ...this.queue]) task.reject(error);
     this.queue = [];
+    // An idle thread does not keep the process alive, but its end is waited for.
+    for (const t of threads) t.worker.ref();
     await Promise.all(threads.map((t) => t.worker.terminate()));
     this.threads = null;
   }

@@ -1,0 +1,119 @@
+// Wrong usage and bad input: one clear line, the right exit code, nothing lost.
+
+import { mkdirSync, truncateSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import sharp from 'sharp';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { fewmask, temporaryFolder, TINY } from '../support/cli.ts';
+import { colourMask, mask, removeFolders, tempFolder, vocFolder, write } from '../support/files.ts';
+
+test.after(removeFolders);
+const out = temporaryFolder();
+const SHORT = ['--steps', '2', '--crop', '8', '--width', '4', '--depth', '2', '--batch', '1', '--labels', 'labelled'];
+
+/** Runs a command that must fail: `code`, and one line on stderr that matches. */
+async function refused(code: number, pattern: RegExp, args: readonly string[], env?: Record<string, string>): Promise<void> {
+  const run = await fewmask(args, { env, cwd: out });
+  assert.is(run.code, code, `${args.join(' ')}\n${run.stdout}${run.stderr}`);
+  assert.match(run.stderr, pattern);
+  assert.not.match(run.stderr, /\n\s+at /, 'no stack trace');
+  assert.is(run.stderr.split('\n').filter((l) => l.startsWith('error:')).length, 1, run.stderr);
+}
+
+function tempFolderWith(file: string): string {
+  const root = tempFolder();
+  write(root, { [file]: 'x' });
+  return root;
+}
+
+const train = (...args: string[]): string[] => ['train', ...args, '--out', join(out, `run-${Math.abs(args.join().split('').reduce((h, c) => (h * 31 + c.charCodeAt(0)) | 0, 7))}`)];
+
+test('help of every command has examples; the version is the package\'s', async () => {
+  for (const command of ['train', 'eval', 'predict', 'cam', 'compare', 'inspect', 'doctor']) {
+    const help = await fewmask([command, '--help']);
+    assert.is(help.code, 0);
+    assert.match(help.stdout, /Examples:\n {2}fewmask/);
+  }
+  assert.match((await fewmask(['--version'])).stdout, /^\d+\.\d+\.\d+\n$/);
+});
+
+test('wrong usage exits with 2', async () => {
+  await refused(2, /unknown command/, ['nonsense']);
+  await refused(2, /unknown option '--stepps'/, train(...TINY, '--stepps', '3'));
+  await refused(2, /there is no scheme "magic".*choose one of/, train(...TINY, '--scheme', 'magic'));
+  await refused(2, /steps is 0.*at least one step/, train(...TINY, '--steps', '0'));
+  await refused(2, /has no option "tua".*tau/, train(...TINY, '--set', 'tua=0.9'));
+  await refused(2, /HEIGHTxWIDTH/, train(...TINY, '--crop', 'big'));
+  await refused(2, /--seeds/, ['compare', ...TINY, '--seeds', '0']);
+  await refused(2, /required option '--model/, ['eval']);
+  await refused(2, /there is no setting "stepps"/, train(...TINY, '--config', (writeFileSync(join(out, 'bad.json'), '{"stepps": 3}'), join(out, 'bad.json'))));
+  await refused(2, /give a JSON file of settings/, train(...TINY, '--config', (writeFileSync(join(out, 'worse.json'), '{'), join(out, 'worse.json'))));
+  await refused(2, /holds no run to go on with/, ['train', '--resume', '--out', join(out, 'nowhere')]);
+});
+
+test('folders and lists', async () => {
+  await refused(1, /does not exist/, train('/no/such/folder', ...SHORT));
+  await refused(1, /is empty/, train(tempFolder(), ...SHORT));
+  await refused(1, /JPEGImages/, train(tempFolderWith('notes.txt'), ...SHORT));
+  const named = await vocFolder((root) => write(root, { 'ImageSets/Segmentation/labelled.txt': 'a\nmissing\n' }));
+  await refused(1, /names "missing"/, train(named, ...SHORT));
+  const none = await vocFolder((root) => write(root, { 'ImageSets/Segmentation/labelled.txt': '\n' }));
+  await refused(1, /labelled.*empty/, train(none, ...SHORT));
+  const voc = await vocFolder();
+  await refused(1, /there is no list|no list "other"/, train(voc, ...SHORT.slice(0, -1), 'other'));
+  for (const nothing of ['0', '1/1000', '0/8']) await refused(2, /label/, train(voc, ...SHORT.slice(0, -1), nothing));
+  const unlabelled = tempFolder();
+  mkdirSync(join(unlabelled, 'photos'));
+  for (const n of [1, 2]) await sharp({ create: { width: 12, height: 8, channels: 3, background: '#345' } }).jpeg().toFile(join(unlabelled, 'photos', `${n}.jpg`));
+  await refused(1, /unlabelled images only/, train('--images', join(unlabelled, 'photos'), '--classes', '3', ...SHORT.slice(0, -2)));
+});
+
+test('images and masks', async () => {
+  const broken = await vocFolder((root) => truncateSync(join(root, 'JPEGImages/a.jpg'), 200));
+  await refused(1, /a\.jpg .*(damaged|truncated)/, train(broken, ...SHORT));
+  const small = await vocFolder((root) => write(root, { 'SegmentationClass/a.png': mask(1, 5, 4) }));
+  await refused(1, /5x4.*12x8|12x8.*5x4/, train(small, ...SHORT));
+  const coloured = await vocFolder((root) => write(root, { 'SegmentationClass/a.png': colourMask() }));
+  await refused(1, /a\.png is a colour picture/, train(coloured, ...SHORT));
+  const foreign = await vocFolder((root) => write(root, { 'SegmentationClass/a.png': mask(9) }));
+  await refused(1, /a\.png has class id 9, but there are 3 classes/, train(foreign, '--classes', '3', ...SHORT));
+});
+
+test('a crop larger than the image is padded, not refused', async () => {
+  const run = await fewmask(train(await vocFolder(), ...SHORT.filter((_, i) => i !== 2 && i !== 3), '--crop', '16x24', '--scale', '0.5,1', '--quiet'));
+  assert.is(run.code, 0, run.stderr);
+});
+
+test('adapters and memory', async () => {
+  await refused(1, /no adapter matches "voodoo"/, train(...TINY, '--steps', '2', '--adapter', 'voodoo'));
+  await refused(1, /no adapter matches "voodoo"/, train(...TINY, '--steps', '3'), { FEWMASK_ADAPTER: 'voodoo' });
+  await refused(1, /needs .* budget is 1\.0 MiB.*smaller --batch/, train(...TINY, '--steps', '2', '--memory', '1M'));
+});
+
+test('models that are none', async () => {
+  await refused(1, /there is no .*nothing/, ['eval', ...TINY.slice(0, 11), '--model', join(out, 'nothing')]);
+  await refused(1, /holds no trained network/, ['eval', ...TINY.slice(0, 11), '--model', tempFolder()]);
+  writeFileSync(join(out, 'junk.safetensors'), 'junk that is no file of weights');
+  await refused(1, /junk\.safetensors claims a header/, ['eval', ...TINY.slice(0, 11), '--model', join(out, 'junk.safetensors')]);
+});
+
+test('inspect tells what is wrong and exits with 1', async () => {
+  const bad = await fewmask(['inspect', await vocFolder((root) => write(root, { 'SegmentationClass/a.png': mask(9) })), '--labels', 'labelled', '--classes', '3', '--json']);
+  assert.is(bad.code, 1, bad.stderr);
+  assert.ok(JSON.parse(bad.stdout).problems.some((p: { level: string }) => p.level === 'error'));
+  const good = await fewmask(['inspect', await vocFolder(), '--labels', 'labelled', '--sheet', join(out, 'sheet.png')]);
+  assert.is(good.code, 0, good.stdout);
+  assert.ok((await sharp(join(out, 'sheet.png')).metadata()).width! > 100);
+});
+
+test('doctor', async () => {
+  const text = await fewmask(['doctor']);
+  assert.is(text.code, 0, text.stderr);
+  for (const word of ['adapter', 'GFLOPS', 'f16', 'subgroups', 'timestamps', 'maxBufferSize', 'cache']) assert.match(text.stdout, new RegExp(word));
+  const none = await fewmask(['doctor', '--adapter', 'voodoo']);
+  assert.is(none.code, 1);
+  assert.match(none.stdout, /no adapter matches/);
+});
+
+test.run();
