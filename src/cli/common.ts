@@ -6,6 +6,8 @@ import { openNode } from '../../runtime/node.ts';
 import type { Device } from '../../runtime/device/device.ts';
 import { mib } from '../../runtime/device/pool.ts';
 import { CheckpointError } from '../../runtime/errors.ts';
+import { openDataset, type DatasetSpec } from '../data/open.node.ts';
+import type { Dataset } from '../data/types.ts';
 import { createNetwork } from '../nn/create.ts';
 import type { Network } from '../nn/module.ts';
 import type { Output } from './output.ts';
@@ -63,4 +65,13 @@ export async function openModel(device: Device, path: string, weights?: 'best' |
   const network = createNetwork(device, model.network, model.classNames.length, 0);
   network.loadStateDict(model.state);
   return { model, network, file };
+}
+
+/** Opens a data set and says what it is. */
+export async function openData(spec: DatasetSpec, out: Output): Promise<Dataset> {
+  const dataset = await openDataset(spec, { warn: (message) => out.warn(message) });
+  const count = (split: 'labelled' | 'unlabelled' | 'val' | 'test'): string => `${dataset.ids(split).length} ${split}`;
+  out.say(`data: ${dataset.name}: ${count('labelled')}, ${count('unlabelled')}, ${count('val')}, ${count('test')} images, ${dataset.numClasses} classes`);
+  for (const note of dataset.notes) out.say(`data: ${note}`);
+  return dataset;
 }

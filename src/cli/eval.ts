@@ -2,12 +2,11 @@
 
 import type { Command } from 'commander';
 import { DataError, UsageError } from '../../runtime/errors.ts';
-import { openDataset } from '../data/open.node.ts';
 import { scores } from '../metrics/miou.ts';
 import type { EvalPoint } from '../report/types.ts';
 import { Evaluator } from '../train/evaluate.ts';
 import { action } from './action.ts';
-import { openDevice, openModel, type GlobalFlags } from './common.ts';
+import { openData, openDevice, openModel, type GlobalFlags } from './common.ts';
 import { addDataOptions, dataSpec, numbers, parseBytes, type DataFlags } from './options.ts';
 import type { Output } from './output.ts';
 import { evalLines } from './scores.ts';
@@ -29,7 +28,7 @@ export function evalCommand(program: Command): void {
 async function runEval(f: Flags, out: Output, path: string): Promise<number> {
   const split = f.split as (typeof SPLITS)[number];
   if (!SPLITS.includes(split)) throw new UsageError(`there is no split "${f.split}"`, `choose one of ${SPLITS.join(', ')}`);
-  const dataset = await openDataset(dataSpec(path, f));
+  const dataset = await openData(dataSpec(path, f), out);
   const device = await openDevice(f, out);
   try {
     const { model, network, file } = await openModel(device, f.model, f.weights);

@@ -59,6 +59,7 @@ export function addDataOptions(command: Command): Command {
     .option('--class-names <names>', 'names of the classes, separated by commas')
     .option('--size <HxW>', 'resize images and masks as they are read', parseSize)
     .option('--split-seed <n>', 'seed of the labelled/unlabelled draw', whole)
+    .option('--no-labels-cover', 'draw labelled images without looking whether every class is among them: no other mask is read')
     .option('--builtin-images <n>', 'training images of the built-in set', whole);
 }
 
@@ -74,13 +75,15 @@ export interface DataFlags {
   size?: [number, number];
   splitSeed?: number;
   builtinImages?: number;
+  judge?: boolean;
+  labelsCover?: boolean;
 }
 
 /** The data set that the flags describe. */
 export function dataSpec(path: string | undefined, f: DataFlags): DatasetSpec {
-  const { images, masks, labels, unlabelled, val, test, classes, size, splitSeed } = f;
+  const { images, masks, labels, unlabelled, val, test, classes, size, splitSeed, judge, labelsCover } = f;
   if (masks && !images) throw new UsageError('--masks without --images', 'give the folder of the images too');
-  const spec: DatasetSpec = { path: images ? undefined : path, images, masks, labels, unlabelled, val, test, classes, size, splitSeed };
+  const spec: DatasetSpec = { path: images ? undefined : path, images, masks, labels, unlabelled, val, test, classes, size, splitSeed, judge, labelsCover };
   if (f.classNames) spec.classNames = f.classNames.split(',').map((s) => s.trim());
   if (!images && (path === undefined || path === 'builtin')) {
     spec.builtin = { ...(size && { height: size[0], width: size[1] }), ...(f.builtinImages && { train: f.builtinImages }) };
@@ -142,7 +145,6 @@ export interface TrainFlags {
   memory?: number;
   seed?: number;
   set?: string[];
-  judge?: boolean;
   saveEvery: number;
 }
 

@@ -3,10 +3,10 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Command } from 'commander';
-import { openDataset } from '../data/open.node.ts';
 import { SCHEMES } from '../schemes/index.ts';
+import type { DatasetSpec } from '../data/open.node.ts';
 import { action } from './action.ts';
-import { interruptible, openDevice, type GlobalFlags } from './common.ts';
+import { interruptible, openData, openDevice, type GlobalFlags } from './common.ts';
 import { addDataOptions, addTrainOptions, dataSpec, numbers, schemeHelp, trainConfig, type DataFlags, type TrainFlags } from './options.ts';
 import type { Output } from './output.ts';
 import { runInFolder } from './runner.ts';
@@ -35,15 +35,14 @@ Examples:
 async function runTrain(f: Flags, out: Output, path: string): Promise<number> {
   // What a resumed run was started with stands beside it, so that "--resume" alone is enough.
   const folder = f.out ?? join('runs', `${f.scheme ?? 'fixmatch'}-${f.seed ?? 0}`);
-  const known = f.resume && existsSync(join(folder, 'run.json')) ? (JSON.parse(readFileSync(join(folder, 'run.json'), 'utf8')) as { config: object; data: Parameters<typeof openDataset>[0] }) : null;
+  const known = f.resume && existsSync(join(folder, 'run.json')) ? (JSON.parse(readFileSync(join(folder, 'run.json'), 'utf8')) as { config: object; data: DatasetSpec }) : null;
   const base = known?.config ?? {};
   const config = trainConfig(f, f.scheme ?? (base as { scheme?: string }).scheme ?? 'fixmatch', base);
   const spec = known?.data ?? dataSpec(path, f);
-  const dataset = await openDataset(spec);
+  const dataset = await openData(spec, out);
   const interrupt = interruptible(out);
   const device = await openDevice({ ...f, memory: config.memory ?? undefined }, out);
   try {
-    out.say(`data: ${dataset.name}: ${dataset.ids('labelled').length} labelled, ${dataset.ids('unlabelled').length} unlabelled, ${dataset.ids('val').length} val, ${dataset.ids('test').length} test, ${dataset.numClasses} classes`);
     await makeFolder(folder);
     await writeWhole(join(folder, 'run.json'), `${JSON.stringify({ config, data: spec }, null, 2)}\n`);
     const { record, interrupted } = await runInFolder({ device, dataset, config, folder, out, resume: f.resume ?? false, signal: interrupt.signal, saveEveryMinutes: f.saveEvery, judge: f.judge ?? spec.builtin !== undefined });

@@ -4,6 +4,8 @@ import type { EvalPoint, StepPoint } from '../report/types.ts';
 
 /** Share of one class in all predictions from which on a network is said to have collapsed. */
 const COLLAPSED = 0.995;
+/** Share of a run before which a network has not had the time to learn. */
+const EARLY = 0.25;
 
 /** Collects warnings; each kind is said once, until things are well again. */
 export class Alarms {
@@ -27,8 +29,11 @@ export class Alarms {
     }
   }
 
-  /** Predictions of one class where the truth has several. */
-  onEval({ confusion, step }: EvalPoint): void {
+  /**
+   * Predictions of one class where the truth has several.
+   * @param progress share of the run that is done: every network predicts the commonest class at first
+   */
+  onEval({ confusion, step }: EvalPoint, progress: number): void {
     const c = this.classNames.length;
     const columns = new Float64Array(c), rows = new Float64Array(c);
     confusion.forEach((v, i) => {
@@ -38,18 +43,18 @@ export class Alarms {
     const total = columns.reduce((a, b) => a + b, 0);
     const top = columns.indexOf(Math.max(...columns));
     const several = rows.filter((v) => v > 0.01 * total).length > 1;
-    this.set('collapse', total > 0 && several && columns[top] >= COLLAPSED * total, () =>
+    this.set('collapse', progress >= EARLY && total > 0 && several && columns[top] >= COLLAPSED * total, () =>
       `step ${step}: the network predicts "${this.classNames[top]}" for ${((100 * columns[top]) / total).toFixed(1)} % of the pixels: it has collapsed, or has not begun to learn; try a lower learning rate, a lower weight of the unlabelled loss (or a ramp), or more steps`);
   }
 
   /** Pseudo-labels of one class, or none at all. */
-  onSteps(points: readonly StepPoint[]): void {
+  onSteps(points: readonly StepPoint[], progress: number): void {
     for (const { step, accepted, pseudoHistogram } of points) {
       if (accepted === undefined) continue;
       const total = pseudoHistogram?.reduce((a, b) => a + b, 0) ?? 0;
       if (pseudoHistogram && total > 0) {
         const top = pseudoHistogram.indexOf(Math.max(...pseudoHistogram));
-        this.set('pseudo-collapse', this.classNames.length > 1 && pseudoHistogram[top] >= COLLAPSED * total && accepted > 0.05, () =>
+        this.set('pseudo-collapse', progress >= EARLY && this.classNames.length > 1 && pseudoHistogram[top] >= COLLAPSED * total && accepted > 0.05, () =>
           `step ${step}: ${((100 * pseudoHistogram[top]) / total).toFixed(1)} % of the accepted pseudo-labels are "${this.classNames[top]}": the unlabelled loss pulls everything to one class; lower its weight, ramp it up, or raise the threshold`);
       }
       this.unaccepted = accepted < 0.001 ? this.unaccepted + 1 : 0;

@@ -180,7 +180,7 @@ export async function runSession(o: SessionOptions): Promise<SessionResult> {
       onSteps(points, progress) {
         if (kept) Object.assign(points.at(-1)!, { accepted: kept.accepted, pseudoAccuracy: kept.accuracy, pseudoHistogram: kept.histogram });
         steps.push(...points);
-        alarms.onSteps(points);
+        alarms.onSteps(points, progress.done / progress.total);
         hooks.onSteps?.(points, progress);
       },
       async evaluate(step, network, stage) {
@@ -193,7 +193,7 @@ export async function runSession(o: SessionOptions): Promise<SessionResult> {
       async onEval(points, progress) {
         for (const p of points) {
           evals.push(p);
-          alarms.onEval(p);
+          alarms.onEval(p, progress.done / progress.total);
           hooks.onEval?.(p, progress);
         }
         await hooks.look?.(scheme, progress);
