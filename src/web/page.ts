@@ -5,7 +5,6 @@ import { LiveChart, Smooth } from './charts.ts';
 import { element, enabled, readSettings, showSchemes, useSmallSettings } from './form.ts';
 import { LayerStack, paint, type Picture } from './layers.ts';
 import type { Example, Failure, FromWorker, Pulse, ToWorker } from './protocol.ts';
-import type { RunSettings } from './settings.ts';
 
 type State = 'opening' | 'ready' | 'running' | 'pausing' | 'paused' | 'stopping' | 'broken';
 
@@ -14,15 +13,14 @@ const worker = new Worker(new URL('./worker.js', import.meta.url), { type: 'modu
 const send = (message: ToWorker): void => worker.postMessage(message);
 
 const charts = {
-  loss: new LiveChart(element('loss'), { share: false, lines: [{ name: 'each step', colour: '--accent', faint: true }, { name: 'smoothed', colour: '--accent' }] }),
+  loss: new LiveChart(element('loss'), { share: false, lines: [{ name: 'step', colour: '--accent', faint: true }, { name: 'smoothed', colour: '--accent' }] }),
   miou: new LiveChart(element('miou'), { share: true, lines: [{ name: 'mIoU', colour: '--s4', marks: true }] }),
-  pseudo: new LiveChart(element('pseudo'), { share: true, lines: [{ name: 'accepted', colour: '--s2' }, { name: 'right of these', colour: '--s1' }] }),
+  pseudo: new LiveChart(element('pseudo'), { share: true, lines: [{ name: 'accepted', colour: '--s2' }, { name: 'of them right', colour: '--s1' }] }),
 };
 const stack = new LayerStack(element('stage'), element('layers'), element('readout'));
 
 let state: State = 'opening';
 let run = 0;
-let settings: RunSettings | null = null;
 let examples: readonly Example[] = [];
 let palette = new Uint8Array(768);
 let chosen = '';
@@ -221,9 +219,10 @@ worker.onerror = (event) => {
 form.addEventListener('submit', (event) => {
   event.preventDefault();
   if (state !== 'ready' || !form.reportValidity()) return;
-  settings = readSettings(form);
+  const settings = readSettings(form);
   run++;
   clear(settings.steps);
+  element('pseudo').hidden = settings.scheme === 'supervised';
   enter('running', `Preparing ${schemeName(settings.scheme)}…`);
   choose(chosen);
   send({ kind: 'start', run, settings, image: chosen });
