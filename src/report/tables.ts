@@ -107,7 +107,7 @@ export function confusionMatrices({ schemes, headline, classNames }: Summary, pa
       const total = counts.slice(t * n, (t + 1) * n).reduce((a, b) => a + b, 0);
       const cells = classNames.map((predicted, p) => {
         const v = total ? (100 * counts[t * n + p]) / total : 0, text = !total ? '' : v < 0.5 ? '·' : v.toFixed(0);
-        return `<td class="${t === p ? 'hit' : 'miss'}${v > 45 ? ' strong' : ''}" style="--v:${v.toFixed(1)}%" title="${h(classNames[t])} → ${h(predicted)}: ${total ? `${v.toFixed(2)} %` : 'absent'}">${text}</td>`;
+        return `<td class="${t === p ? 'hit' : 'miss'}${v > 88 ? ' strong' : ''}" style="--v:${v.toFixed(1)}%" title="${h(classNames[t])} → ${h(predicted)}: ${total ? `${v.toFixed(2)} %` : 'absent'}">${text}</td>`;
       });
       return `<tr><th scope="row">${swatch(palette, t)}<span>${h(classNames[t])}</span></th>${cells.join('')}</tr>`;
     };

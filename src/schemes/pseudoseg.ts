@@ -4,7 +4,7 @@
 import { grad, noGrad } from '../../runtime/autograd/tape.ts';
 import { DataError, UsageError } from '../../runtime/errors.ts';
 import {
-  acceptedShare, bceWithLogits, concat, countPseudoLabels, crossEntropy, gate, normaliseMaps, presentClasses, pseudoLabel, pseudoLabelCounts, resizeBilinear, slice, softCrossEntropy, weightedSum,
+  acceptedShare, bceWithLogits, concat, countPseudoLabels, crossEntropy, full, gate, normaliseMaps, presentClasses, pseudoLabel, pseudoLabelCounts, resizeBilinear, slice, softCrossEntropy, weightedSum,
 } from '../../runtime/ops/index.ts';
 import { sigmoidRamp } from '../../runtime/optim/schedules.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
@@ -89,6 +89,7 @@ export function pseudoseg(c: SchemeContext, options: PseudoSegOptions = {}): Sch
     networks: new Map(trained),
     optimizers: new Map(trained.map(([name], i) => [name, optimizers[i]])),
     evaluated: net,
+    label: (x) => fusedLabel(x, c, parts, options),
     stages: [
       {
         name: 'pseudoseg',
@@ -151,6 +152,25 @@ function imageLabels(ctx: StepContext, c: SchemeContext, o: PseudoSegOptions, kn
   );
 }
 
+/** Scores of the attention branch, from activation maps of the classes that are present. */
+function attend(branch: AttentionBranch, stages: readonly Tensor[], present: Tensor, valid: Tensor, mode: ForwardMode): Tensor {
+  // Grad-CAM of global average pooling and a linear layer, up to a factor that the scaling removes.
+  const maps = normaliseMaps(classActivationMaps(stages.at(-1)!, branch.classifierWeights), { by: 'max', present });
+  return branch.attend(stages, maps, coarseValid(valid, maps), mode);
+}
+
+/** Decoder and attention branch, fused. */
+const fuse = (zp: Tensor, m: Tensor, o: PseudoSegOptions): Tensor => calibratedFusion(zp, m, { norm: o.norm, temperature: o.temperature, gamma: o.fusion === 'att' ? 0 : o.gamma });
+
+/** The fused labels of whole images in evaluation mode; the branch's batch norm uses the statistics of its batch, as when it trains. */
+function fusedLabel(x: Tensor, c: SchemeContext, { net, branch }: Parts, o: PseudoSegOptions): { label: Tensor; accepted?: Tensor } {
+  const features = net.encode(x, EVAL);
+  const zp = net.decodeCoarse(features, EVAL);
+  const m = resize(attend(branch, features.stages, gate(branch.classify(features.stages, {}), 0), full(c.device, x.shape.slice(0, 3), 1), { ...TRAIN, update: false }), zp.shape);
+  const { label, confidence } = pseudoLabel(resize(fuse(zp, m, o), x.shape), { probabilities: true });
+  return { label, accepted: o.tau ? gate(confidence, o.tau) : undefined };
+}
+
 /** The loss of a step and its terms. Targets are constants: no gradient flows through the pseudo-label, the maps or the hypercolumn. */
 export function pseudosegLoss(ctx: StepContext, c: SchemeContext, { net, branch, counts }: Parts, o: PseudoSegOptions): StepOutputs & { terms: Record<string, Tensor>; targets: { decoder: Tensor; attention: Tensor; fused: Tensor } } {
   const l = weakView(ctx, c, { name: 'labelled', kind: 'labelled', n: c.batch.labelled }, o);
@@ -159,13 +179,6 @@ export function pseudosegLoss(ctx: StepContext, c: SchemeContext, { net, branch,
   const known = o.weakly ? imageLabels(ctx, c, o, o.weakly) : null;
   const seed = ctx.randomSeed('dropout');
 
-  /** Scores of the attention branch, from activation maps of the classes that are present. */
-  const attend = (stages: readonly Tensor[], present: Tensor, valid: Tensor, mode: ForwardMode): Tensor => {
-    // Grad-CAM of global average pooling and a linear layer, up to a factor that the scaling removes.
-    const maps = normaliseMaps(classActivationMaps(stages.at(-1)!, branch.classifierWeights), { by: 'max', present });
-    return branch.attend(stages, maps, coarseValid(valid, maps), mode);
-  };
-
   // The weak view: the decoder's prediction, and the attention branch's from the running statistics.
   const xu = normalise(u.image);
   const weak = known ? net.encode(xu, weakMode) : noGrad(() => net.encode(xu, weakMode));
@@ -173,9 +186,9 @@ export function pseudosegLoss(ctx: StepContext, c: SchemeContext, { net, branch,
     const decoder = net.decodeCoarse(weak, weakMode);
     const { stages } = net.encode(xu, EVAL);
     const present = known ?? gate(branch.classify(stages, {}), 0); // sigmoid(z) >= 0.5
-    return { zp: decoder, m: resize(attend(stages, present, u.valid, weakMode), decoder.shape) };
+    return { zp: decoder, m: resize(attend(branch, stages, present, u.valid, weakMode), decoder.shape) };
   });
-  const q = calibratedFusion(zp, m, { norm: o.norm, temperature: o.temperature, gamma: o.fusion === 'att' ? 0 : o.gamma });
+  const q = fuse(zp, m, o);
 
   // The strong view.
   const strong = strongView(ctx, 'strong', u.image, { ...PSEUDOSEG_COLOUR, ...o.strong });
@@ -188,7 +201,7 @@ export function pseudosegLoss(ctx: StepContext, c: SchemeContext, { net, branch,
   const features = net.encode(normalise(l.image), TRAIN);
   const labelled = ceValid(net.decode(features, TRAIN), l.labels);
   const present = foreground(presentClasses(l.labels, c.numClasses), c, o);
-  const attention = ceValid(resize(attend(features.stages, present, l.valid, TRAIN), l.image.shape), l.labels);
+  const attention = ceValid(resize(attend(branch, features.stages, present, l.valid, TRAIN), l.image.shape), l.labels);
   const scores = branch.classify((known ? weak : features).stages, { dropout: seed });
   const classifier = bceWithLogits(scores, known ?? present);
 

@@ -10,7 +10,7 @@ import { identityViews } from '../augment/weak.ts';
 import { gradCam } from '../cam/index.ts';
 import { pack } from '../data/batch.ts';
 import type { Sample } from '../data/types.ts';
-import { EVAL } from '../nn/module.ts';
+import { EVAL, type Network } from '../nn/module.ts';
 import type { Scheme } from '../schemes/scheme.ts';
 
 export interface Preview {
@@ -30,17 +30,20 @@ export interface Preview {
   cam: Float32Array;
 }
 
-/** Looks at images with the networks of a scheme in evaluation mode. Frees what it makes. */
-export async function preview(device: Device, scheme: Scheme, samples: readonly Sample[]): Promise<Preview[]> {
+/**
+ * Looks at images with the networks of a scheme in evaluation mode. Frees what it makes.
+ * @param network whose predictions are shown: a stage may have one of its own (default: the one that the scheme is evaluated by)
+ */
+export async function preview(device: Device, scheme: Scheme, samples: readonly Sample[], network: Network = scheme.evaluated): Promise<Preview[]> {
   const out: Preview[] = [];
   for (const sample of samples) {
     const { id, width, height, rgb, labels } = sample;
     const { texels, sizes } = pack([sample]);
     const made = device.scope(() => {
       const x = normalise(view(device.tensor(texels, [1, height, width]), device.tensor(sizes, [1, 2]), device.tensor(identityViews(1), [1, 8]), [height, width]).image);
-      const own = noGrad(() => pseudoLabel(scheme.evaluated.forward(x, EVAL)));
+      const own = noGrad(() => pseudoLabel(network.forward(x, EVAL)));
       const given: { label: Tensor; accepted?: Tensor } = scheme.label ? noGrad(() => scheme.label!(x)) : own;
-      return [own.label, own.confidence, gradCam(scheme.evaluated, x), given.label, ...(given.accepted ? [given.accepted] : [])];
+      return [own.label, own.confidence, gradCam(network, x), given.label, ...(given.accepted ? [given.accepted] : [])];
     });
     const [label, confidence, cam, pseudo, accepted] = await device.read(made);
     for (const t of new Set(made)) t.dispose();

@@ -35,6 +35,8 @@ export interface SessionHooks {
   onWarning?(message: string): void;
   /** Called after an evaluation, to look at the networks: previews. */
   look?(scheme: Scheme, progress: Progress): Promise<void>;
+  /** Awaited before each step: pauses the run, or looks at the networks between two steps. @param done steps over all stages */
+  gate?(scheme: Scheme, at: Position, done: number): Promise<void>;
   /** Saves the state; called where it is consistent. */
   save?(checkpoint: Checkpoint): Promise<void>;
 }
@@ -174,6 +176,7 @@ export async function runSession(o: SessionOptions): Promise<SessionResult> {
       budget: checkMemory,
       signal: o.signal,
       onMemory: hooks.onMemory,
+      gate: hooks.gate && ((at, done) => hooks.gate!(scheme, at, done)),
       onSteps(points, progress) {
         if (kept) Object.assign(points.at(-1)!, { accepted: kept.accepted, pseudoAccuracy: kept.accuracy, pseudoHistogram: kept.histogram });
         steps.push(...points);

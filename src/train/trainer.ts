@@ -40,6 +40,8 @@ export interface TrainerOptions {
   /** Memory that one step may take beside what is in use. */
   budget?: number;
   onMemory?(stage: string, bytes: number): void;
+  /** Awaited before each step: to pause, or to look at the networks between two steps. Its time does not count as the steps'. @param done steps over all stages */
+  gate?(at: Position, done: number): Promise<void>;
 }
 
 /** Where a run stands: the next step to do. */
@@ -120,7 +122,10 @@ export async function train(device: Device, scheme: Scheme, options: TrainerOpti
     const loop = new StageLoop(device, recorded, options, { stage, steps });
     try {
       for (let step = first; step < steps; step++) {
+        const waiting = performance.now();
+        await options.gate?.({ stage, step }, done);
         const began = performance.now();
+        loop.leaveOut(began - waiting);
         await loop.step(step);
         scheme.stages[stage].afterStep?.(step);
         done++;
@@ -196,6 +201,11 @@ class StageLoop {
   /** Have all losses been read, so that the state is known to be sound? */
   get settled(): boolean {
     return this.pendingSteps.length === 0;
+  }
+
+  /** Milliseconds that are no part of the rate. */
+  leaveOut(ms: number): void {
+    this.lastRead += ms;
   }
 
   private load(step: number): Promise<SourceBatch[]> {

@@ -9,6 +9,11 @@ export function chromiumPath(): string | null {
   return candidates.find((p): p is string => p !== undefined && existsSync(p)) ?? null;
 }
 
+/** Flags that give WebGPU by SwiftShader, in workers and on the screen, where there is no GPU. */
+export const WEBGPU = [
+  '--enable-unsafe-webgpu', '--enable-features=Vulkan', '--use-vulkan=swiftshader', '--use-angle=swiftshader', '--use-webgpu-adapter=swiftshader', '--ignore-gpu-blocklist',
+] as const;
+
 /** Starts it; pages open no connection of their own. */
 export function launchChromium(executablePath: string, args: readonly string[] = []): Promise<Browser> {
   const quiet = ['--no-sandbox', '--disable-background-networking', '--disable-component-update', '--disable-sync', '--no-first-run', '--no-default-browser-check', '--disable-default-apps', '--disable-dev-shm-usage'];

@@ -11,7 +11,7 @@ const DASHES: number[][] = [[7, 4], [], [], [2, 3], [], [7, 3, 2, 3], [1, 3], [1
 
 interface Line { id: string; name: string; slot: number }
 
-function tooltip(host: HTMLElement, chart: Chart, lines: Line[], print: (v: number) => string): uPlot.Plugin {
+function tooltip(lines: Line[], print: (v: number) => string): uPlot.Plugin {
   const box = document.createElement('div');
   box.className = 'tip';
   box.hidden = true;
@@ -38,7 +38,6 @@ function tooltip(host: HTMLElement, chart: Chart, lines: Line[], print: (v: numb
           return row;
         }));
         box.style.left = `${Math.max(0, left! < u.over.clientWidth / 2 ? Math.min(left! + 14, u.over.clientWidth - box.offsetWidth) : left! - box.offsetWidth - 14)}px`;
-        host.dataset.chart = chart.id;
       },
     },
   };
@@ -63,7 +62,7 @@ function make(figure: HTMLElement, chart: Chart, measure: number, data: ReportDa
     scales: { x: { time: false }, y: { range: (_, low, high) => range(low, high, chart.share) } },
     axes: [{ ...axis, size: 30, space: 70 }, { ...axis, size: 44, space: 36 }],
     cursor: { points: { show: (_, i) => (i % 3 === 1 ? pointMark() : null!) }, y: false, sync: { key: 'steps' } },
-    plugins: [tooltip(host, chart, lines, print)],
+    plugins: [tooltip(lines, print)],
   };
   return new uPlot(options, [x, ...curves.flatMap((c) => [scaled(c.mean), scaled(c.low), scaled(c.high)])] as uPlot.AlignedData, host);
 }

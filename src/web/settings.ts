@@ -1,0 +1,51 @@
+// The settings that the page offers, and the run that they mean: the same in a browser and in Node.
+
+import { createSynthetic, type SyntheticOptions } from '../data/synthetic.ts';
+import type { Dataset } from '../data/types.ts';
+import { resolveConfig, type RunConfig } from '../train/config.ts';
+
+export interface RunSettings {
+  scheme: string;
+  /** Channels of the network's first stage. */
+  width: number;
+  /** Steps over all stages. */
+  steps: number;
+  labelled: number;
+  unlabelled: number;
+  /** Height and width of the images and of the training crops. */
+  size: readonly [height: number, width: number];
+  /** Images of a labelled and of an unlabelled batch, each. */
+  batch: number;
+  lr: number;
+  seed: number;
+  /** FixMatch: labels below this probability are not accepted. */
+  threshold: number;
+}
+
+/** Validation images: enough for a curve, few enough for a software adapter. */
+const VALIDATION = 16;
+/** Evaluations of a run, and the fewest steps between two: on a software adapter one costs as much as several steps. */
+const EVALUATIONS = 20, LEAST_BETWEEN = 10;
+
+/** The data set of a run: scenes of the built-in set. */
+export function datasetOf({ labelled, unlabelled, size: [height, width] }: RunSettings): Dataset {
+  const options: SyntheticOptions = { height, width, train: labelled + unlabelled, labelled, val: VALIDATION, test: 0 };
+  return createSynthetic(options);
+}
+
+/**
+ * The configuration of a run. Self-training shares its steps between teacher and student, and labels at one scale, mirrored and not, so that it is not
+ * longer than the others.
+ * @throws UsageError naming the setting
+ */
+export function configOf(s: RunSettings): RunConfig {
+  const staged = s.scheme === 'self-training';
+  const steps = staged ? Math.ceil(s.steps / 2) : s.steps;
+  const options: Record<string, unknown> = staged ? { teacherSteps: Math.max(1, s.steps - steps), scales: [1] } : s.scheme === 'fixmatch' ? { tau: s.threshold } : {};
+  return resolveConfig({
+    scheme: s.scheme, options, steps, seed: s.seed, crop: s.size, batch: { labelled: s.batch, unlabelled: s.batch },
+    // The deepest stage still has a few pixels.
+    network: { kind: 'unet', width: s.width, depth: Math.min(...s.size) < 64 ? 3 : 4 },
+    optimizer: { lr: s.lr }, evalEvery: Math.max(LEAST_BETWEEN, Math.round(s.steps / EVALUATIONS)),
+  });
+}
