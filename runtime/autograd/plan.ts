@@ -121,6 +121,7 @@ export class Plan<O extends PlanOutputs> {
   private readonly commands: Encoded[];
   private readonly buffers: GPUBuffer[];
   private readonly uniforms: GPUBuffer | null;
+  private readonly own: readonly Tensor[];
   private disposed = false;
 
   constructor(device: Device, inputs: InputSpec, body: (inputs: Record<string, Tensor>, declare: DeclareInput) => O, options: { budget?: number } = {}) {
@@ -136,7 +137,10 @@ export class Plan<O extends PlanOutputs> {
         return (this.inputs[name] = device.empty(spec.shape, spec.dtype ?? 'f32', `input ${name}`));
       };
       for (const [name, spec] of Object.entries(inputs)) declare(name, spec);
-      this.outputs = body(this.inputs, declare);
+      const { result, made } = device.collect(() => body(this.inputs, declare));
+      this.outputs = result;
+      // Constants that the body made, and its views of tensors from outside, live as long as the plan.
+      this.own = [...made].filter((t) => !t.storage.planned);
     } finally {
       device.recorder = null;
     }
@@ -277,6 +281,7 @@ export class Plan<O extends PlanOutputs> {
     this.disposed = true;
     this.device.flush();
     for (const b of this.buffers) this.device.pool.release(b);
+    for (const t of this.own) t.dispose();
     this.uniforms?.destroy();
   }
 }

@@ -157,6 +157,20 @@ export class Device {
     return t;
   }
 
+  /** Runs `body` and gives, beside its result, every tensor made in it that was neither disposed nor kept: the caller owns them. */
+  collect<R>(body: () => R): { result: R; made: Set<Tensor> } {
+    const made = new Set<Tensor>();
+    this.scopes.push(made);
+    try {
+      return { result: body(), made };
+    } catch (error) {
+      for (const t of made) t.dispose();
+      throw error;
+    } finally {
+      this.scopes.splice(this.scopes.indexOf(made), 1);
+    }
+  }
+
   /** Runs `body` and frees every tensor made in it, but those it returns (also inside arrays and plain objects). Frees all of them when it throws. */
   scope<R>(body: () => R): R {
     const mine = new Set<Tensor>();
