@@ -31,7 +31,10 @@ export function showSchemes(form: HTMLFormElement, schemes: readonly SchemeInfo[
     return label;
   }));
   const follow = (): void => {
-    form.querySelector('.fixmatch')!.toggleAttribute('hidden', new FormData(form).get('scheme') !== 'fixmatch');
+    const label = form.querySelector<HTMLElement>('.fixmatch')!;
+    label.hidden = new FormData(form).get('scheme') !== 'fixmatch';
+    // What is hidden is not checked.
+    label.querySelector('input')!.disabled = label.hidden;
   };
   element('schemes').addEventListener('change', follow);
   follow();

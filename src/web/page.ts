@@ -1,5 +1,6 @@
 // The page: settings and buttons, figures, curves, the picture. All work is the worker's; this draws what it reports.
 
+import type { EvalPoint } from '../report/types.ts';
 import { bytes, duration, number, schemeName } from '../report/format.ts';
 import { LiveChart, Smooth } from './charts.ts';
 import { element, enabled, readSettings, showSchemes, useSmallSettings } from './form.ts';
@@ -153,8 +154,11 @@ worker.onmessage = ({ data: m }: MessageEvent<FromWorker>) => {
       return send({ kind: 'browse', settings: readSettings(form) });
     case 'opened':
       adapter(m.adapter + (m.software ? ' (software: slow)' : ''), m.software ? 'software' : 'ready', `${m.how}${m.f16 ? '; f16' : ''}`);
-      if (m.software && run === 0 && useSmallSettings(form)) send({ kind: 'browse', settings: readSettings(form) });
-      return enter('ready', m.software ? 'No GPU here: small settings are chosen.' : '');
+      if (m.software && run === 0 && useSmallSettings(form)) {
+        send({ kind: 'browse', settings: readSettings(form) });
+        return enter('ready', 'No GPU here: small settings are chosen.');
+      }
+      return enter('ready', run > 0 ? 'The GPU is open again.' : '');
     case 'examples':
       examples = m.examples;
       palette = Uint8Array.from(m.palette);
@@ -193,9 +197,9 @@ worker.onmessage = ({ data: m }: MessageEvent<FromWorker>) => {
       if (state !== 'stopping') enter(m.paused ? 'paused' : 'running');
       return;
     case 'finished': {
-      const miou = m.last.find((e) => e.split === 'val')?.miou;
+      const miou = (points: readonly EvalPoint[]): string => `${(100 * (points.find((e) => e.split === 'val')?.miou ?? 0)).toFixed(1)} %`;
       document.title = 'fewmask';
-      return enter('ready', m.interrupted ? `Stopped after ${duration(m.seconds)}.` : `Done in ${duration(m.seconds)}: ${(100 * (miou ?? 0)).toFixed(1)} % mIoU at the end, ${(100 * best).toFixed(1)} % at best.`);
+      return enter('ready', m.interrupted ? `Stopped after ${duration(m.seconds)}.` : `Done in ${duration(m.seconds)}: ${miou(m.last)} mIoU at the end, ${miou(m.best)} at best.`);
     }
     case 'failed':
       if (m.run === null) {
@@ -227,6 +231,9 @@ form.addEventListener('submit', (event) => {
   choose(chosen);
   send({ kind: 'start', run, settings, image: chosen });
 });
+
+// A field that is folded away cannot say what is wrong with it.
+form.addEventListener('invalid', (event) => (event.target as HTMLElement).closest('details')?.setAttribute('open', ''), true);
 
 form.addEventListener('change', (event) => {
   // Other sizes and numbers are other images: what was made of the earlier ones goes.

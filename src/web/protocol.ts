@@ -65,6 +65,6 @@ export type FromWorker =
   | { kind: 'warning'; run: number; message: string }
   /** The run stands still, or goes on. */
   | { kind: 'paused'; run: number; paused: boolean }
-  | { kind: 'finished'; run: number; interrupted: boolean; last: EvalPoint[]; best: EvalPoint[]; seconds: number; secondsPerStep: number }
+  | { kind: 'finished'; run: number; interrupted: boolean; last: EvalPoint[]; best: EvalPoint[]; seconds: number }
   /** `run` is null where the device did not open. */
   | { kind: 'failed'; run: number | null; failure: Failure };

@@ -15,14 +15,16 @@ import { configOf, datasetOf, type RunSettings } from './settings.ts';
 const EXAMPLES = { unlabelled: 4, val: 3, labelled: 1 } as const;
 /** Previews between evaluations take at most this share of the time. */
 const LOOKING = 0.1;
-/** And come at most so often, in milliseconds. */
-const LOOK_AFTER = 1500;
+/** And come at least and at most so often, in milliseconds: the first takes long, since it compiles. */
+const LOOK_SOONEST = 1500, LOOK_LATEST = 15_000;
 
 export type Post = (message: FromWorker, transfer?: Transferable[]) => void;
 
 /** An error as the page says it. */
 export function failureOf(error: unknown): Failure {
   if (error instanceof FewmaskError) {
+    // Nothing is saved here from which a run could be resumed.
+    if (error.code === 'device-lost') return { code: error.code, message: error.message.split(' — ')[0], hint: 'start the run again; other tabs and programs may have taken the GPU, or the settings are too large for it' };
     const hint = error.hint ?? '';
     return { code: error.code, message: hint ? error.message.slice(0, -` — ${hint}`.length) : error.message, hint };
   }
@@ -144,7 +146,7 @@ export class Runner {
     const { record, interrupted } = result;
     run.wanted = true;
     await this.show(run, result.scheme);
-    post({ kind: 'finished', run: id, interrupted, last: record.last, best: record.best, seconds: (performance.now() - run.began - run.rested) / 1000, secondsPerStep: record.secondsPerStep });
+    post({ kind: 'finished', run: id, interrupted, last: record.last, best: record.best, seconds: (performance.now() - run.began - run.rested) / 1000 });
   }
 
   /** Between two steps: messages come in, previews go out, a pause holds. */
@@ -152,7 +154,7 @@ export class Runner {
     await breathe();
     const { at, took } = run.shown;
     const now = performance.now();
-    if (run.wanted || now - at > Math.max(LOOK_AFTER, took / LOOKING)) await this.show(run, scheme, network);
+    if (run.wanted || now - at > Math.min(LOOK_LATEST, Math.max(LOOK_SOONEST, took / LOOKING))) await this.show(run, scheme, network);
     if (!run.paused) return;
     const rested = performance.now();
     this.post({ kind: 'paused', run: run.id, paused: true });

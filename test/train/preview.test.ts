@@ -1,0 +1,57 @@
+// Looking at a scheme while it trains: previews, and the gate before each step.
+
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { createScheme, SCHEMES } from '../../src/schemes/index.ts';
+import type { Scheme } from '../../src/schemes/scheme.ts';
+import { resolveConfig } from '../../src/train/config.ts';
+import { preview, type Preview } from '../../src/train/preview.ts';
+import { runSession } from '../../src/train/session.ts';
+import { testDevice } from '../support/device.ts';
+import { runTiny, TINY, tinyData } from '../support/tiny.ts';
+
+for (const name of Object.keys(SCHEMES)) {
+  test(`${name}: previews between steps leave the run and the memory as they are`, async () => {
+    const device = await testDevice(), { dataset } = tinyData();
+    const samples = [await dataset.load('train-8', { labels: false }), await dataset.load('val-0', { labels: true })];
+    const gates: string[] = [];
+    let looks: Preview[] = [], last!: Scheme;
+    const config = resolveConfig(TINY, { scheme: name, options: name === 'fixmatch' ? { tau: 0.22 } : name === 'self-training' ? { teacherSteps: 3, scales: [1] } : {} });
+    const result = await runSession({
+      device, dataset, config, makeScheme: (c, options) => createScheme(name, c, options), readEvery: 1,
+      hooks: {
+        async gate(scheme, { stage, step }, done) {
+          gates.push(`${stage}.${step}:${done}`);
+          const before = device.pool.stats.inUse;
+          looks = await preview(device, scheme, samples, scheme.stages[stage].evaluated);
+          assert.is(device.pool.stats.inUse, before);
+          last = scheme;
+        },
+      },
+    });
+    const teaching = name === 'self-training' ? [0, 1, 2].map((i) => `0.${i}:${i}`) : [];
+    assert.equal(gates, [...teaching, ...Array.from({ length: 6 }, (_, i) => `${teaching.length ? 1 : 0}.${i}:${i + teaching.length}`)]);
+
+    const undisturbed = await runTiny({ scheme: name, options: config.options });
+    assert.equal(result.record.steps.map((p) => p.loss), undisturbed.points.map((p) => p.loss));
+    undisturbed.dispose();
+
+    const pixels = 24 * 32;
+    for (const look of looks) {
+      assert.equal([look.prediction, look.confidence, look.pseudo, look.cam].map((a) => a.length), [pixels, pixels, pixels, pixels]);
+      assert.ok(look.prediction.every((c) => c < 6) && look.pseudo.every((c) => c < 6 || c === 255));
+      assert.ok(look.confidence.every((p) => p > 1 / 6 - 1e-6 && p <= 1) && look.cam.every((v) => v >= 0 && v <= 1 + 1e-6));
+    }
+    const [own] = looks;
+    assert.is(own.truth, null);
+    if (name === 'supervised') assert.equal(own.pseudo, own.prediction);
+    if (name === 'fixmatch') {
+      assert.equal([...own.pseudo], [...own.prediction].map((c, i) => (own.confidence[i] >= Math.fround(0.22) ? c : 255)));
+      assert.ok(own.pseudo.includes(255) && own.pseudo.some((c) => c !== 255), 'the threshold lies between');
+    }
+    if (name === 'self-training') assert.equal(own.pseudo, last.pseudoLabels!.get('train-8')!.labels);
+    result.dispose();
+  });
+}
+
+test.run();
