@@ -1,0 +1,42 @@
+// The results of the README: trains every scheme on real images and keeps the tables. Goes on where it was stopped; hours on two cores.
+//   node --import tsx bench/results.ts [NAME …] [--data DIR]      DIR holds camvid/ and nuclei/ (default: ../shared/data)
+
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import type { Comparison } from '../src/report/types.ts';
+
+/** Arguments of `fewmask compare` after the data set. */
+const EXPERIMENTS: Record<string, { data: string; args: string[] }> = {
+  // The reference's small setting (shared/reference): U-Net of width 8, crops of 72x96 from 90x120, batch 8 + 8, 2000 steps.
+  'camvid-reference': {
+    data: 'camvid',
+    args: ['--labels', 'labeled_1_8', '--size', '90x120', '--crop', '72x96', '--width', '8', '--steps', '2000', '--eval-every', '500', '--judge', '--set', 'pseudoseg.background=null'],
+  },
+  'nuclei-1-16': {
+    data: 'nuclei',
+    args: ['--labels', 'labeled_1_16', '--size', '96x96', '--crop', '96x96', '--width', '8', '--batch', '4', '--steps', '1500', '--eval-every', '500', '--judge'],
+  },
+};
+
+const { values, positionals } = parseArgs({ allowPositionals: true, options: { data: { type: 'string', default: '../shared/data' }, seeds: { type: 'string', default: '3' } } });
+const unknown = positionals.find((n) => !(n in EXPERIMENTS));
+if (unknown) throw new Error(`there is no experiment ${unknown}; there are ${Object.keys(EXPERIMENTS).join(', ')}`);
+
+for (const name of positionals.length ? positionals : Object.keys(EXPERIMENTS)) {
+  const { data, args } = EXPERIMENTS[name];
+  const folder = join(values.data, data), out = join('runs/results', name);
+  if (!existsSync(folder)) {
+    console.log(`${name}: skipped, ${folder} is absent`);
+    continue;
+  }
+  const run = spawnSync(process.execPath, ['dist/fewmask.mjs', 'compare', folder, ...args, '--seeds', values.seeds, '--out', out, '--resume', '--title', name], { stdio: 'inherit' });
+  if (run.status !== 0) process.exit(run.status ?? 1);
+  mkdirSync('bench/results', { recursive: true });
+  writeFileSync(`bench/results/${name}.md`, readFileSync(join(out, 'table.md')));
+  const comparison: Comparison = JSON.parse(readFileSync(join(out, 'comparison.json'), 'utf8'));
+  // Curves and pictures stay in the report; what is kept are the settings and the scores.
+  const kept = comparison.runs.map(({ steps, evals, pictures, ...run }) => ({ ...run, evals: evals.map(({ confusion, ...e }) => e), last: run.last, best: run.best }));
+  writeFileSync(`bench/results/${name}.json`, `${JSON.stringify({ ...comparison, command: comparison.command.replace(folder, data), runs: kept }, null, 1)}\n`);
+}
