@@ -8,12 +8,13 @@ import type { Device } from '../../runtime/device/device.ts';
 import { CheckpointError, UsageError } from '../../runtime/errors.ts';
 import type { DatasetSpec } from '../data/open.node.ts';
 import type { Dataset } from '../data/types.ts';
+import { duration } from '../report/format.ts';
 import type { RunRecord, StepPoint } from '../report/types.ts';
 import { createScheme } from '../schemes/index.ts';
 import type { RunConfig } from '../train/config.ts';
 import { runSession, type SessionResult } from '../train/session.ts';
 import type { Progress } from '../train/trainer.ts';
-import { duration, type Output } from './output.ts';
+import type { Output } from './output.ts';
 import { loadCheckpoint, loadWeights, makeFolder, saveCheckpoint, saveModel, writeWhole } from './store.ts';
 
 export interface RunnerOptions {

@@ -1,7 +1,7 @@
 // Cross pseudo supervision (Chen et al. 2021): two networks with different initial weights are each other's labellers, without a threshold.
 
 import { grad, noGrad } from '../../runtime/autograd/tape.ts';
-import { add, concat, countPseudoLabels, full, pseudoLabel, pseudoLabelCounts, slice, weightedSum } from '../../runtime/ops/index.ts';
+import { add, concat, countPseudoLabels, full, pseudoLabel, pseudoLabelCounts, weightedSum } from '../../runtime/ops/index.ts';
 import { sigmoidRamp } from '../../runtime/optim/schedules.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
 import { CPS_BOXES, type BoxMaskOptions } from '../augment/cutmix.ts';
@@ -10,7 +10,7 @@ import { ceAll, ceValid, cps as cpsLoss } from '../losses/index.ts';
 import { EVAL, TRAIN, type Network } from '../nn/module.ts';
 import type { Scheme, SchemeContext, StepOutputs } from './scheme.ts';
 import type { StepContext } from './step.ts';
-import { cutMixMask, normalise, weakView, type ViewOptions } from './views.ts';
+import { cutMixMask, normalise, take, type ViewOptions, weakView } from './views.ts';
 
 export interface CpsOptions extends ViewOptions {
   /** Mix pairs of unlabelled images (default true). Without it the labelled images take part in the cross supervision; with it they do not. */
@@ -23,8 +23,6 @@ export interface CpsOptions extends ViewOptions {
   ignorePadding?: boolean;
   boxes?: BoxMaskOptions;
 }
-
-const take = (t: Tensor, first: number, n: number): Tensor => slice(t, [first, ...t.shape.slice(1).map(() => 0)], [n, ...t.shape.slice(1)]);
 
 /**
  * L = CE(P1, y) + CE(P2, y) + lambda [CE(P1, Y2) + CE(P2, Y1)]. Every pass is in training mode and moves the statistics, the ones without

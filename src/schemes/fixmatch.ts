@@ -1,7 +1,7 @@
 // FixMatch (Sohn et al. 2020) for segmentation: the confident predictions on a weak view are the labels of a strong view of the same image.
 
 import { grad, noGrad } from '../../runtime/autograd/tape.ts';
-import { concat, countPseudoLabels, crossEntropy, gate, pseudoLabel, pseudoLabelCounts, slice, weightedSum } from '../../runtime/ops/index.ts';
+import { concat, countPseudoLabels, crossEntropy, gate, pseudoLabel, pseudoLabelCounts, weightedSum } from '../../runtime/ops/index.ts';
 import { Ema } from '../../runtime/optim/ema.ts';
 import { sigmoidRamp } from '../../runtime/optim/schedules.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
@@ -13,7 +13,7 @@ import { EVAL, TRAIN, type Network } from '../nn/module.ts';
 import type { Scheme, SchemeContext, StepOutputs } from './scheme.ts';
 import type { StepContext } from './step.ts';
 import { ctAugmentOf, probe, strengthen, type StrongOptions } from './strong.ts';
-import { cutMixMask, normalise, weakView, type ViewOptions } from './views.ts';
+import { cutMixMask, normalise, take, type ViewOptions, weakView } from './views.ts';
 
 export interface FixMatchOptions extends ViewOptions {
   /** Confidence threshold, compared with >= (default 0.95). */
@@ -48,8 +48,6 @@ export interface FixMatchOptions extends ViewOptions {
 
 /** Decay of the average that judges CTAugment's probes where `ema` says nothing. */
 const PROBE_DECAY = 0.999;
-
-const take = (t: Tensor, first: number, n: number): Tensor => slice(t, [first, ...t.shape.slice(1).map(() => 0)], [n, ...t.shape.slice(1)]);
 
 /** L = CE-valid(labelled) + weight * CE of the strong views against the accepted pseudo-labels of the weak ones. */
 export function fixmatch(c: SchemeContext, options: FixMatchOptions = {}): Scheme {

@@ -7,6 +7,7 @@ import { view, type View } from '../augment/gpu/view.ts';
 import { COLOUR_ROW, drawColour, type ColourOptions } from '../augment/colour.ts';
 import { drawBoxes, drawSingleBoxes, type BoxMaskOptions, type SingleBoxOptions } from '../augment/cutmix.ts';
 import { drawWeak, VIEW_ROW, type WeakOptions } from '../augment/weak.ts';
+import { slice } from '../../runtime/ops/index.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
 import type { SchemeContext } from './scheme.ts';
 import type { StepContext, StreamSpec } from './step.ts';
@@ -44,4 +45,10 @@ export function cutMixMask(ctx: StepContext, c: SchemeContext, name: string, n: 
     return 'boxes' in options ? drawBoxes(rng, n, c.crop, options) : drawSingleBoxes(rng, n, c.crop, options);
   });
   return boxMask(boxes, c.crop);
+}
+
+/** n images of a batch, from `first` on. */
+export function take(batch: Tensor, first: number, n: number): Tensor {
+  const rest = batch.shape.slice(1);
+  return slice(batch, [first, ...rest.map(() => 0)], [n, ...rest]);
 }
