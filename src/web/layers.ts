@@ -29,7 +29,7 @@ interface LayerSpec {
 /** From below to above. */
 const LAYERS: readonly LayerSpec[] = [
   { name: 'image', label: 'Image', note: '', opacity: 100 },
-  { name: 'truth', label: 'Truth', note: 'never trained on, but for labelled images', opacity: 0 },
+  { name: 'truth', label: 'Truth', note: 'trained on in labelled images alone', opacity: 0 },
   { name: 'cam', label: 'Grad-CAM', note: 'evidence for the predicted classes', opacity: 0 },
   { name: 'confidence', label: 'Confidence', note: 'of the prediction', opacity: 0 },
   { name: 'pseudo', label: 'Pseudo-label', note: 'clear where it is not accepted', opacity: 0 },

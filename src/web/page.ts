@@ -16,7 +16,7 @@ const send = (message: ToWorker): void => worker.postMessage(message);
 const charts = {
   loss: new LiveChart(element('loss'), { share: false, lines: [{ name: 'step', colour: '--accent', faint: true }, { name: 'smoothed', colour: '--accent' }] }),
   miou: new LiveChart(element('miou'), { share: true, lines: [{ name: 'mIoU', colour: '--s4', marks: true }] }),
-  pseudo: new LiveChart(element('pseudo'), { share: true, lines: [{ name: 'accepted', colour: '--s2' }, { name: 'of them right', colour: '--s1' }] }),
+  pseudo: new LiveChart(element('pseudo'), { share: true, lines: [{ name: 'accepted', colour: '--s2' }, { name: 'right', colour: '--s1' }] }),
 };
 const stack = new LayerStack(element('stage'), element('layers'), element('readout'));
 

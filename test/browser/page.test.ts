@@ -20,10 +20,11 @@ import { chromiumPath, launchChromium, WEBGPU } from '../support/chromium.ts';
 import { testDevice } from '../support/device.ts';
 
 const STEPS = 30;
-const settingsOf = (scheme: string): RunSettings => ({ scheme, width: 8, steps: STEPS, labelled: 4, unlabelled: 6, size: [48, 64], batch: 2, lr: 0.02, seed: 1, threshold: 0.5 });
+const settingsOf = (scheme: string): RunSettings => ({ scheme, width: 4, steps: STEPS, labelled: 4, unlabelled: 6, size: [48, 64], batch: 2, lr: 0.03, seed: 1, threshold: 0.5 });
 /**
  * Relative difference of two adapters in the loss of a step. They differ in the fusing of multiply and add and in exp and log: 1e-7 in the first losses.
- * Each update at this learning rate enlarges that two- to threefold; after ten steps 1e-3 was measured between SwiftShader and lavapipe.
+ * Where an argmax or a rectifier tips over, updates enlarge that two- to threefold a step: between SwiftShader and lavapipe 2e-7 to 1e-4 was measured after
+ * ten steps of these settings, 1e-3 with a network twice as wide.
  */
 const tolerance = (step: number): number => (step < 2 ? 1e-5 : 5e-3);
 
@@ -156,12 +157,13 @@ else {
       const seconds = ((performance.now() - began) / 1000).toFixed(1);
       assert.match(await page.innerText('#state'), /^Done/);
       const { points, look, palette } = await reported(page);
+      assert.ok(new Set(look.truth).size > 2, 'several classes are there to be seen');
       const losses = points.map((p) => p.loss);
       assert.is(losses.length, STEPS);
 
       // Every stage starts anew.
       const stages = scheme === 'self-training' ? [losses.slice(0, STEPS / 2), losses.slice(STEPS / 2)] : [losses];
-      for (const stage of stages) assert.ok(mean(stage.slice(-5)) < 0.85 * mean(stage.slice(0, 5)), `losses ${stage.map((l) => l.toFixed(3))}`);
+      for (const stage of stages) assert.ok(mean(stage.slice(-5)) < 0.9 * mean(stage.slice(0, 5)), `losses ${stage.map((l) => l.toFixed(3))}`);
 
       const node = await nodeLosses(settings, 10);
       const apart = node.map((l, i) => Math.abs(losses[i] - l) / l);
