@@ -16,6 +16,7 @@ struct Params {
   strip: u32,           // forward, inputGrad: a thread takes every strip-th row of its channel
   eps: f32,
   momentum: f32,
+  lost: f32,   // what the running variance takes off the number of rows: 1 for the unbiased one
 }
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
@@ -90,7 +91,7 @@ fn combine(@builtin(global_invocation_id) id: vec3<u32>) {
   }
 }
 
-/// The same, and the running statistics move (the unbiased variance, as PyTorch has it).
+/// The same, and the running statistics move (the unbiased variance in PyTorch, the biased one in TensorFlow).
 @compute @workgroup_size(WG)
 fn combineAndUpdate(@builtin(global_invocation_id) id: vec3<u32>) {
   let c = id.x;
@@ -99,7 +100,7 @@ fn combineAndUpdate(@builtin(global_invocation_id) id: vec3<u32>) {
     new_mean[c] = s.x;
     new_variance[c] = s.y / f32(params.rows);
     running_mean[c] += params.momentum * (s.x - running_mean[c]);
-    running_variance[c] += params.momentum * (s.y / max(f32(params.rows) - 1.0, 1.0) - running_variance[c]);
+    running_variance[c] += params.momentum * (s.y / max(f32(params.rows) - params.lost, 1.0) - running_variance[c]);
   }
 }
 

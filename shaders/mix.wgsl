@@ -6,6 +6,7 @@ struct Params {
   size: vec4<u32>,   // images, height, width, values of a pixel
   boxes: u32,        // boxes of a mask
   shift: u32,        // image k is mixed with image (k + shift) mod n of b
+  outside: u32,      // value of the mask outside all boxes
 }
 
 @group(0) @binding(0) var<storage, read> boxes: array<vec4<i32>>;
@@ -16,7 +17,7 @@ struct Params {
 @group(0) @binding(5) var<storage, read_write> y: array<u32>;
 @group(0) @binding(6) var<uniform> params: Params;
 
-/// 1 inside an odd number of the image's boxes [y0, x0, y1, x1], else 0.
+/// `outside`, turned over by each of the image's boxes [y0, x0, y1, x1]: boxes that overlap cancel.
 @compute @workgroup_size(WG)
 fn boxMask(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
   let p = id.x + id.y * grid.x * WG;
@@ -24,7 +25,7 @@ fn boxMask(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups
   if (p < size.x * size.y * size.z) {
     let k = p / (size.y * size.z);
     let at = vec2<i32>(vec2<u32>(p / size.z % size.y, p % size.z));
-    var inside = 0u;
+    var inside = params.outside;
     for (var i = 0u; i < params.boxes; i++) {
       let box = boxes[k * params.boxes + i];
       inside ^= select(0u, 1u, all(at >= box.xy) && all(at < box.zw));

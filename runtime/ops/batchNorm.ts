@@ -12,6 +12,8 @@ export interface BatchNormOptions {
   /** Share of the new statistics in the running ones (PyTorch's momentum, default 0.1). */
   momentum?: number;
   eps?: number;
+  /** Which variance the running one takes from a batch: 'unbiased' (default, PyTorch) or 'biased' (TensorFlow, whose decay of 0.9997 is a momentum of 0.0003). */
+  runningVariance?: 'unbiased' | 'biased';
   /** Fuse max(y, 0). */
   relu?: boolean;
 }
@@ -32,7 +34,7 @@ function layout(x: Tensor): { rows: number; c: number; chunk: number; chunks: nu
 function gradients(x: Tensor, dy: Tensor, gamma: Tensor, beta: Tensor, mean: Tensor, variance: Tensor, { relu, eps }: Attrs): { dgamma: Tensor; dbeta: Tensor } {
   const device = x.device;
   const size = layout(x);
-  const params = { ...size, eps, momentum: 0 };
+  const params = { ...size, eps, momentum: 0, lost: 0 };
   const parts = device.empty([size.chunks, size.c, 2], 'f32', 'batchNorm gradient parts');
   device.run({ shader: 'batchNorm', entry: 'gradStats', constants: { RELU: relu }, bindings: { x, dy, mean, variance, parts, gamma, beta }, params, threads: size.chunks * size.c });
   const dgamma = device.empty([size.c], 'f32', 'batchNorm dgamma');
@@ -46,10 +48,10 @@ const op = defineOp<Attrs>({
   name: 'batchNorm',
   inputs: ['x', 'gamma', 'beta', 'runningMean', 'runningVariance'],
   outputs: ['y', 'mean', 'variance'],
-  forward({ x, gamma, beta, runningMean, runningVariance }, { mode, update, momentum, eps, relu }) {
+  forward({ x, gamma, beta, runningMean, runningVariance }, { mode, update, momentum, eps, relu, runningVariance: variant }) {
     const device = x.device;
     const size = layout(x);
-    const params = { ...size, eps, momentum };
+    const params = { ...size, eps, momentum, lost: variant === 'biased' ? 0 : 1 };
     let mean = runningMean, variance = runningVariance;
     if (mode === 'train') {
       const parts = device.empty([size.chunks, size.c, 2], 'f32', 'batchNorm parts');
@@ -80,7 +82,7 @@ const op = defineOp<Attrs>({
         entry: 'inputGrad',
         constants: { RELU: relu, TRAIN: mode === 'train' },
         bindings: { x, dy: ctx.dy, gamma, beta, mean, variance, dgamma, dbeta, dx },
-        params: { ...size, eps, momentum: 0 },
+        params: { ...size, eps, momentum: 0, lost: 0 },
         threads: size.strip * size.c,
       });
       return dx;
@@ -96,7 +98,7 @@ const op = defineOp<Attrs>({
  * Batch normalisation of [.., c] over all axes but the last.
  * @param gamma scale [c]
  * @param beta shift [c]
- * @param running running mean and (unbiased) variance [c]; moved in place in 'train' with `update`, used in 'eval'
+ * @param running running mean and variance [c]; moved in place in 'train' with `update`, used in 'eval'
  * @returns y, shaped as x
  * @throws ShapeError when the sizes do not fit, or when a training batch has a single value per channel
  * Source: Ioffe & Szegedy 2015; conventions of torch.nn.functional.batch_norm.
@@ -108,6 +110,6 @@ export function batchNorm(x: Tensor, gamma: Tensor, beta: Tensor, running: { mea
   }
   if (options.mode === 'eval' && !running) throw new ShapeError('batchNorm', 'evaluation needs running statistics');
   if (options.mode === 'train' && x.size <= c) throw new ShapeError('batchNorm', `x [${x.shape}] has one value per channel, which has no variance`, 'use a larger batch or image, or evaluation mode');
-  const attrs: Attrs = { momentum: 0.1, eps: 1e-5, relu: false, update: true, ...options };
+  const attrs: Attrs = { momentum: 0.1, eps: 1e-5, relu: false, update: true, runningVariance: 'unbiased', ...options };
   return op({ x, gamma, beta, runningMean: running?.mean, runningVariance: running?.variance }, attrs).y;
 }

@@ -10,6 +10,8 @@ export interface BoxMaskOptions {
   range: readonly [number, number];
   /** Boxes in a mask. */
   boxes: number;
+  /** True (default, as published): the partner's pixels inside the boxes; false: outside them. */
+  invert?: boolean;
 }
 
 /** French et al.: one box of half the image. */
@@ -71,9 +73,9 @@ export function drawSingleBoxes(rng: Rng, n: number, [height, width]: readonly [
   return out;
 }
 
-/** The mask of one image as the GPU makes it: 1 inside an odd number of boxes. For tests and pictures. */
-export function rasterise(boxes: Boxes, [height, width]: readonly [number, number]): Uint8Array {
-  const mask = new Uint8Array(height * width);
+/** The mask of one image as the GPU makes it: 1 inside an odd number of boxes (with `invert` false: outside). For tests and pictures. */
+export function rasterise(boxes: Boxes, [height, width]: readonly [number, number], invert = true): Uint8Array {
+  const mask = new Uint8Array(height * width).fill(invert ? 0 : 1);
   for (let b = 0; b < boxes.length; b += 4) {
     for (let y = boxes[b]; y < boxes[b + 2]; y++) for (let x = boxes[b + 1]; x < boxes[b + 3]; x++) mask[y * width + x] ^= 1;
   }

@@ -10,7 +10,7 @@ import { ceAll, ceValid, cps as cpsLoss } from '../losses/index.ts';
 import { EVAL, TRAIN, type Network } from '../nn/module.ts';
 import type { Scheme, SchemeContext, StepOutputs } from './scheme.ts';
 import type { StepContext } from './step.ts';
-import { cutMixMask, normalise, take, type ViewOptions, weakView } from './views.ts';
+import { cutMixMask, normalise, type ViewOptions, weakView } from './views.ts';
 
 export interface CpsOptions extends ViewOptions {
   /** Mix pairs of unlabelled images (default true). Without it the labelled images take part in the cross supervision; with it they do not. */
@@ -74,15 +74,16 @@ function count(counts: Tensor, label: Tensor, valid: Tensor | undefined, truth: 
 }
 
 function plainLoss(ctx: StepContext, c: SchemeContext, nets: readonly [Network, Network], counts: Tensor, o: CpsOptions): StepOutputs {
-  const { labelled: n, unlabelled: m } = c.batch;
-  const l = weakView(ctx, c, { name: 'labelled', kind: 'labelled', n }, o);
-  const u = weakView(ctx, c, { name: 'unlabelled', kind: 'unlabelled', n: m }, o);
-  const x = normalise(concat([l.image, u.image], 0));
+  const l = weakView(ctx, c, { name: 'labelled', kind: 'labelled', n: c.batch.labelled }, o);
+  const u = weakView(ctx, c, { name: 'unlabelled', kind: 'unlabelled', n: c.batch.unlabelled }, o);
   const valid = (o.ignorePadding ?? true) ? concat([l.valid, u.valid], 0) : undefined;
-  const [z1, z2] = nets.map((net) => net.forward(x, TRAIN));
+  // Labelled and unlabelled images pass apart, as published: each batch has its own statistics, and both move the running ones.
+  const xl = normalise(l.image), xu = normalise(u.image);
+  const [a, b] = nets.map((net) => ({ l: net.forward(xl, TRAIN), u: net.forward(xu, TRAIN) }));
   const uValid = valid && u.valid;
-  count(counts, pseudoLabel(take(z1, n, m), { valid: uValid }).label, uValid, u.labels);
-  const supervisedLoss = add(ceValid(take(z1, 0, n), l.labels), ceValid(take(z2, 0, n), l.labels));
+  count(counts, pseudoLabel(a.u, { valid: uValid }).label, uValid, u.labels);
+  const supervisedLoss = add(ceValid(a.l, l.labels), ceValid(b.l, l.labels));
+  const [z1, z2] = [a, b].map((z) => concat([z.l, z.u], 0));
   return total(ctx, supervisedLoss, cpsLoss(z1, z2, { valid }), o, o.weight ?? 1.5);
 }
 

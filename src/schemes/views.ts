@@ -44,7 +44,7 @@ export function cutMixMask(ctx: StepContext, c: SchemeContext, name: string, n: 
     const rng = ctx.rng(name, at);
     return 'boxes' in options ? drawBoxes(rng, n, c.crop, options) : drawSingleBoxes(rng, n, c.crop, options);
   });
-  return boxMask(boxes, c.crop);
+  return boxMask(boxes, c.crop, { invert: 'boxes' in options ? options.invert : true });
 }
 
 /** n images of a batch, from `first` on. */

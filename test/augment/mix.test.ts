@@ -36,6 +36,14 @@ test('boxes lie inside and cover what they should', () => {
   assert.ok(Math.abs(with_ / 400 - 0.5) < 0.08);
 });
 
+test('without invert a mask is the complement', async () => {
+  const device = await testDevice();
+  const boxes = drawBoxes(new Rng(7, 1), 2, [20, 30], FRENCH_BOXES);
+  const [inside, outside] = await device.read([true, false].map((invert) => boxMask(device.tensor(boxes, [2, 1, 4]), [20, 30], { invert })));
+  assert.ok(inside.every((v, i) => v + outside[i] === 1));
+  assert.equal(rasterise(boxes.slice(0, 4), [20, 30], false), Uint8Array.from(outside.subarray(0, 600)));
+});
+
 test('masks and mixing on the GPU', async () => {
   const device = await testDevice();
   const n = 3, h = 17, w = 22, c = 5;

@@ -23,7 +23,7 @@ test('reliability of a pseudo-label: agreement of an earlier prediction with the
   near((agreement([0, 0, 1, 1]) + agreement(final)) / 2, 0.79166666666);
 });
 
-test('nothing judged: no mean, not a zero', () => {
+test('nothing judged: zeros, no NaN', () => {
   const s = scores(countConfusion([255], [0], 2), 2);
   assert.equal(s.iou, [null, null]);
   assert.equal([s.miou, s.pixelAccuracy], [0, 0]);

@@ -51,7 +51,7 @@ for (const shape of SHAPES) {
   }
 }
 
-test('running statistics: unbiased variance, momentum 0.1, untouched without update', async () => {
+test('running statistics: unbiased variance, momentum 0.1, untouched without update; biased on demand', async () => {
   const device = await testDevice();
   const x = device.tensor([1, 2, 3, 6], [4, 1]);
   const one = device.tensor([1], [1]), zero = device.tensor([0], [1]);
@@ -60,6 +60,10 @@ test('running statistics: unbiased variance, momentum 0.1, untouched without upd
   assert.equal([await mean.item(), await variance.item()], [0, 1]);
   batchNorm(x, one, zero, { mean, variance }, { mode: 'train' });
   close([await mean.item(), await variance.item()], [0.3, 1.3666667], 1e-6, 'running statistics');
+  device.write(mean, Float32Array.of(0));
+  device.write(variance, Float32Array.of(1));
+  batchNorm(x, one, zero, { mean, variance }, { mode: 'train', momentum: 0.0003, runningVariance: 'biased' });
+  close([await mean.item(), await variance.item()], [0.0009, 1.00075], 1e-6, "TensorFlow's running statistics");
 });
 
 test('a large common offset costs no digits', async () => {
