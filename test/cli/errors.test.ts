@@ -5,11 +5,11 @@ import { join } from 'node:path';
 import sharp from 'sharp';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { fewmask, temporaryFolder, TINY } from '../support/cli.ts';
+import { fewmask, TINY } from '../support/cli.ts';
 import { colourMask, mask, removeFolders, tempFolder, vocFolder, write } from '../support/files.ts';
 
 test.after(removeFolders);
-const out = temporaryFolder();
+const out = tempFolder();
 const SHORT = ['--steps', '2', '--crop', '8', '--width', '4', '--depth', '2', '--batch', '1', '--labels', 'labelled'];
 
 /** Runs a command that must fail: `code`, and one line on stderr that matches. */

@@ -6,9 +6,11 @@ import sharp from 'sharp';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { decodeMask } from '../../src/data/mask.ts';
-import { fewmask, temporaryFolder, TINY } from '../support/cli.ts';
+import { fewmask, TINY } from '../support/cli.ts';
+import { removeFolders, tempFolder } from '../support/files.ts';
 
-const folder = temporaryFolder();
+test.after(removeFolders);
+const folder = tempFolder();
 const at = (...parts: string[]): string => join(folder, ...parts);
 const losses = (run: string): { step: number; loss: number }[] => readFileSync(join(run, 'log.jsonl'), 'utf8').trim().split('\n').map((l) => JSON.parse(l));
 

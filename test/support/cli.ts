@@ -1,9 +1,6 @@
 // Runs the built command line as a user would.
 
 import { spawn } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const BUNDLE = fileURLToPath(new URL('../../dist/fewmask.mjs', import.meta.url));
@@ -36,13 +33,6 @@ export function fewmask(args: readonly string[], options: RunOptions = {}): Prom
     child.on('error', reject);
     child.on('close', (code, signal) => resolve({ code, signal, stdout, stderr: stderr.split('\n').filter((l) => !/^Warning: maxDynamic/.test(l)).join('\n') }));
   });
-}
-
-/** A folder that is removed when the process ends. */
-export function temporaryFolder(): string {
-  const folder = mkdtempSync(join(tmpdir(), 'fewmask-test-'));
-  process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
-  return folder;
 }
 
 /** A run of a second or two on the built-in set. */
