@@ -10,10 +10,14 @@ export function action<F extends object, A extends unknown[]>(run: (flags: F & G
     const command = given.at(-1) as Command;
     const flags = command.optsWithGlobals<F & GlobalFlags>();
     const out = new Output(flags);
+    // Node ends a process whose only pending work is the GPU's or an idle thread's, neither of which it counts.
+    const alive = setInterval(() => undefined, 2 ** 30);
     try {
       process.exitCode = await run(flags, out, ...(given.slice(0, -2) as A));
     } catch (error) {
       process.exitCode = out.fail(error);
+    } finally {
+      clearInterval(alive);
     }
   };
 }

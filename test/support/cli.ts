@@ -20,7 +20,7 @@ export interface RunOptions {
   watch?(stderr: string, kill: (signal: NodeJS.Signals) => void): void;
 }
 
-/** Runs `fewmask ARGS`. */
+/** Runs `fewmask ARGS`; ends it after three minutes. */
 export function fewmask(args: readonly string[], options: RunOptions = {}): Promise<Ended> {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [BUNDLE, ...args], { cwd: options.cwd, env: { ...process.env, NO_COLOR: '1', ...options.env }, stdio: ['ignore', 'pipe', 'pipe'] });
@@ -30,8 +30,12 @@ export function fewmask(args: readonly string[], options: RunOptions = {}): Prom
       stderr += d;
       options.watch?.(stderr, (signal) => child.kill(signal));
     });
+    const late = setTimeout(() => child.kill('SIGKILL'), 180_000);
     child.on('error', reject);
-    child.on('close', (code, signal) => resolve({ code, signal, stdout, stderr: stderr.split('\n').filter((l) => !/^Warning: maxDynamic/.test(l)).join('\n') }));
+    child.on('close', (code, signal) => {
+      clearTimeout(late);
+      resolve({ code, signal, stdout, stderr: stderr.split('\n').filter((l) => !/^Warning: maxDynamic/.test(l)).join('\n') });
+    });
   });
 }
 
