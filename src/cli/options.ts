@@ -116,6 +116,7 @@ export function addTrainOptions(command: Command): Command {
     .option('--warmup <n>', 'steps over which the learning rate rises', whole)
     .option('--eval-every <n>', 'steps between evaluations', whole)
     .option('--memory <size>', 'most GPU memory that may be used (4G)', parseBytes)
+    .option('--cache <size>', 'most memory for decoded images (512M)', parseBytes)
     .option('--set <key=value>', 'an option of the scheme, as in tau=0.9 or fixmatch.tau=0.9; can be repeated', (item: string, before: string[] = []) => [...before, item])
     .option('--judge', 'read masks of unlabelled images, where there are some, to judge pseudo-labels by (never to train on)')
     .option('--save-every <minutes>', 'minutes between checkpoints', number, 5);
@@ -143,6 +144,7 @@ export interface TrainFlags {
   warmup?: number;
   evalEvery?: number;
   memory?: number;
+  cache?: number;
   seed?: number;
   set?: string[];
   saveEvery: number;

@@ -30,6 +30,8 @@ export interface RunnerOptions {
   signal?: AbortSignal;
   saveEveryMinutes: number;
   judge: boolean;
+  /** Bytes of decoded images that are kept. */
+  cacheBytes?: number;
   /** Before the progress, where several runs follow each other. */
   title?: string;
   /** Called before the networks are freed. */
@@ -68,7 +70,7 @@ export async function runInFolder(o: RunnerOptions): Promise<{ record: RunRecord
   if (resume) out.say(`${o.title ? `${o.title}: ` : ''}resuming after step ${resume.steps.at(-1)?.step ?? 0}`);
   let unsaved: Error | null = null;
   const result = await runSession({
-    device, dataset, config, resume: resume ?? undefined, judge: o.judge, signal: o.signal, saveEvery: 60 * o.saveEveryMinutes,
+    device, dataset, config, resume: resume ?? undefined, judge: o.judge, cacheBytes: o.cacheBytes, signal: o.signal, saveEvery: 60 * o.saveEveryMinutes,
     makeScheme: (c, options) => createScheme(config.scheme, c, options),
     pretrained: config.pretrained ? await loadWeights(config.pretrained) : undefined,
     hooks: {
