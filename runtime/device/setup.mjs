@@ -229,7 +229,8 @@ function browser() {
 
 async function main() {
   try {
-    if (Number(process.versions.node.split('.')[0]) < 20) throw new Failure(`Node 20 or later is needed, this is ${process.versions.node}`);
+    const [major, minor] = process.versions.node.split('.').map(Number);
+    if (major < 20 || (major === 20 && minor < 12)) throw new Failure(`Node 20.12 or later is needed, this is ${process.versions.node}`);
     packages();
     npm(['run', '--silent', 'build']);
     say('code: built');
