@@ -66,7 +66,7 @@ async function runCompare(f: Flags, out: Output, path: string): Promise<number> 
         // Each run is measured from an empty pool.
         device.pool.trim();
         const { record, interrupted } = await runInFolder({
-          device, dataset, spec, config, folder, out, title, resume: f.resume ?? false, signal: interrupt.signal, saveEveryMinutes: f.saveEvery, cacheBytes: f.cache, judge: f.judge ?? spec.builtin !== undefined,
+          device, dataset, spec, config, folder, out, title, resume: f.resume ?? false, signal: interrupt.signal, saveEveryMinutes: f.saveEvery, cacheBytes: f.cache, judge: spec.judge ?? spec.builtin !== undefined,
           finish: async (result) => void (result.record.pictures = await makePictures(device, dataset, result.scheme, pictureIds(dataset, f.pictures))),
         });
         if (interrupted) {

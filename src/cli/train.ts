@@ -44,7 +44,7 @@ async function runTrain(f: Flags, out: Output, path: string): Promise<number> {
   const interrupt = interruptible(out);
   const device = await openDevice({ ...f, memory: config.memory ?? undefined }, out);
   try {
-    const { record, interrupted } = await runInFolder({ device, dataset, spec, config, folder, out, resume: f.resume ?? false, signal: interrupt.signal, saveEveryMinutes: f.saveEvery, cacheBytes: f.cache, judge: f.judge ?? spec.builtin !== undefined });
+    const { record, interrupted } = await runInFolder({ device, dataset, spec, config, folder, out, resume: f.resume ?? false, signal: interrupt.signal, saveEveryMinutes: f.saveEvery, cacheBytes: f.cache, judge: spec.judge ?? spec.builtin !== undefined });
     if (interrupted) {
       out.say(`stopped after step ${record.steps.at(-1)?.step ?? 0}; go on with: fewmask train --out ${folder} --resume`);
       return 130;
