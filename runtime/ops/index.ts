@@ -3,6 +3,7 @@
 export * from './batchNorm.ts';
 export * from './binary.ts';
 export * from './channelMax.ts';
+export * from './classThreshold.ts';
 export * from './confusion.ts';
 export * from './conv2d.ts';
 export * from './crossEntropy.ts';

@@ -1,7 +1,8 @@
 // FixMatch (Sohn et al. 2020) for segmentation: the confident predictions on a weak view are the labels of a strong view of the same image.
 
 import { grad, noGrad } from '../../runtime/autograd/tape.ts';
-import { concat, countPseudoLabels, crossEntropy, gate, pseudoLabel, pseudoLabelCounts, weightedSum } from '../../runtime/ops/index.ts';
+import { classGate, concat, countPseudoLabels, crossEntropy, gate, pseudoLabel, pseudoLabelCounts, updateClassConfidence, weightedSum } from '../../runtime/ops/index.ts';
+import type { Device } from '../../runtime/device/device.ts';
 import { Ema } from '../../runtime/optim/ema.ts';
 import { sigmoidRamp } from '../../runtime/optim/schedules.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
@@ -9,7 +10,7 @@ import { UNIMATCH_BOX, type SingleBoxOptions } from '../augment/cutmix.ts';
 import type { CtAugment } from '../augment/ctaugment.ts';
 import { mixBy } from '../augment/gpu/mix.ts';
 import { ceValid } from '../losses/index.ts';
-import { EVAL, TRAIN, type Network } from '../nn/module.ts';
+import { EVAL, ParameterSet, TRAIN, type Network } from '../nn/module.ts';
 import type { Scheme, SchemeContext, StepOutputs } from './scheme.ts';
 import type { StepContext } from './step.ts';
 import { ctAugmentOf, probe, strengthen, type StrongOptions } from './strong.ts';
@@ -18,6 +19,11 @@ import { cutMixMask, normalise, take, type ViewOptions, weakView } from './views
 export interface FixMatchOptions extends ViewOptions {
   /** Confidence threshold, compared with >= (default 0.95). */
   tau?: number;
+  /**
+   * A threshold for each class: the mean confidence of the pixels that are predicted as it, a moving average with this decay over the steps, and tau at
+   * most. Null (default, the original): tau for all, which rare classes may never reach.
+   */
+  classwise?: number | null;
   /** Weight of the unlabelled loss (default 1). */
   weight?: number;
   /** Share of the steps over which the weight rises as exp(-5 (1 - t)^2) (default 0: at once). */
@@ -59,8 +65,10 @@ export function fixmatch(c: SchemeContext, options: FixMatchOptions = {}): Schem
   const ema = average ? new Ema(average, net, { buffers: 'copy' }) : null;
   const counts = pseudoLabelCounts(c.device, c.numClasses);
   c.device.keep(counts);
-  const networks = new Map<string, Network>([['net', net]]);
+  const networks = new Map<string, ParameterSet>([['net', net]]);
   if (average) networks.set('ema', average);
+  const classes = (options.classwise ?? null) === null ? null : new ClassConfidence(c.device, c.numClasses);
+  if (classes) networks.set('classes', classes);
   return {
     name: 'fixmatch',
     networks,
@@ -68,7 +76,7 @@ export function fixmatch(c: SchemeContext, options: FixMatchOptions = {}): Schem
     evaluated: options.ema && average ? average : net,
     label(x) {
       const { label, confidence } = pseudoLabel(net.forward(x, EVAL));
-      return { label, accepted: gate(confidence, options.tau ?? 0.95) };
+      return { label, accepted: open(label, confidence, classes, options) };
     },
     hostState: cta ? { save: () => cta.save(), load: (state) => cta.load(state) } : undefined,
     stages: [
@@ -76,7 +84,7 @@ export function fixmatch(c: SchemeContext, options: FixMatchOptions = {}): Schem
         name: 'fixmatch',
         steps: c.steps,
         record(ctx) {
-          const { loss, terms, feedback } = fixmatchLoss(ctx, c, { net, average, counts, cta }, options);
+          const { loss, terms, feedback } = fixmatchLoss(ctx, c, { net, average, counts, cta, classes }, options);
           const hyper = ctx.hyper({ emaDecay: ({ step }) => (options.emaWarmup ? Math.min(1 - 1 / (step + 1), decay ?? 0) : (decay ?? 0)) });
           optimizer.step(grad(loss, [...net.params.values()]), hyper);
           ema?.update(hyper);
@@ -97,9 +105,25 @@ interface Parts {
   average: Network | null;
   counts: Tensor;
   cta: CtAugment | null;
+  classes: ClassConfidence | null;
 }
 
-function fixmatchLoss(ctx: StepContext, c: SchemeContext, { net, average, counts, cta }: Parts, o: FixMatchOptions): StepOutputs {
+/** The mean confidences of the classes, saved with the networks. */
+class ClassConfidence extends ParameterSet {
+  readonly means: Tensor;
+
+  constructor(device: Device, classes: number) {
+    super(device, 0);
+    this.means = this.buffer('means', [classes], -1);
+  }
+}
+
+function open(label: Tensor, confidence: Tensor, classes: ClassConfidence | null, o: FixMatchOptions, valid?: Tensor): Tensor {
+  const tau = o.tau ?? 0.95;
+  return classes ? classGate(label, confidence, classes.means, tau, valid) : gate(confidence, tau, valid);
+}
+
+function fixmatchLoss(ctx: StepContext, c: SchemeContext, { net, average, counts, cta, classes }: Parts, o: FixMatchOptions): StepOutputs {
   const { labelled: n, unlabelled: m } = c.batch;
   const l = weakView(ctx, c, { name: 'labelled', kind: 'labelled', n }, o);
   const u = weakView(ctx, c, { name: 'unlabelled', kind: 'unlabelled', n: m }, o);
@@ -127,8 +151,9 @@ function fixmatchLoss(ctx: StepContext, c: SchemeContext, { net, average, counts
 
   // Invalid pixels carry label 255 and confidence 0 through moving and mixing, so the labels alone say what is valid.
   const pseudo = pseudoLabel(zw, { valid: u.valid });
+  if (classes) updateClassConfidence(classes.means, pseudo.label, pseudo.confidence, o.classwise ?? 0);
   const label = moved(pseudo.label, 255);
-  const accepted = gate(moved(pseudo.confidence, 0), o.tau ?? 0.95, moved(u.valid, 0));
+  const accepted = open(label, moved(pseudo.confidence, 0), classes, o, moved(u.valid, 0));
   countPseudoLabels(counts, label, accepted, moved(u.labels, 255));
   const supervisedLoss = ceValid(zl, l.labels);
   const unlabelledLoss = crossEntropy(zs, label, { pixelWeight: accepted, denominator: o.denominator ?? 'valid' });

@@ -31,7 +31,7 @@ export const SCHEMES: Readonly<Record<string, Entry>> = {
   fixmatch: {
     about: 'confident predictions on a weak view label a strong view',
     options: {
-      tau: 'confidence threshold (0.95)', weight: 'weight of the unlabelled loss (1)', ramp: RAMP, denominator: '"valid", "all" or "kept" ("valid")', pseudo: '"joint", "separate" or "eval" ("joint")',
+      tau: 'confidence threshold (0.95)', classwise: 'decay of thresholds of their own for the classes; null: tau for all (null)', weight: 'weight of the unlabelled loss (1)', ramp: RAMP, denominator: '"valid", "all" or "kept" ("valid")', pseudo: '"joint", "separate" or "eval" ("joint")',
       updateOnWeak: 'statistics move in the pass of the weak views (true)', strong: 'strong view: colour, {"randaugment":{}}, {"ctaugment":{}}', cutmix: 'box of CutMix; null turns it off',
       ema: 'evaluate a moving average with this decay (null)', emaWarmup: 'its decay rises at first (false)', scale: '"sum" or "half" ("sum")',
     },

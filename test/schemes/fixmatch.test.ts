@@ -55,6 +55,18 @@ test("a threshold that nothing reaches leaves the supervised loss; 'half' halves
   assert.ok(terms.unlabelled > 0 && Math.abs(loss - (terms.labelled + 3 * terms.unlabelled) / 2) < 1e-5);
 });
 
+test('class-wise thresholds: every class that is predicted keeps pixels, where one threshold for all keeps none', async () => {
+  const one = await runTiny({ ...STILL, options: { tau: 0.95 } });
+  one.dispose();
+  assert.is(one.points[0].accepted, 0);
+  const options = { tau: 0.95, classwise: 0.9 };
+  const own = await runTiny({ ...STILL, options });
+  own.dispose();
+  const { accepted, terms } = own.points[0];
+  assert.ok(accepted !== undefined && accepted > 0.2 && accepted < 0.8, `${accepted}`);
+  assert.ok(terms.unlabelled > 0);
+});
+
 test('RandAugment of each table, with labels that move', async () => {
   for (const table of ['augseg', 'cifar', 'paper', 'imagenet']) {
     const run = await runTiny({ steps: 2, options: { tau: 0.1, strong: { randaugment: { table } } } });
