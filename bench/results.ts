@@ -1,5 +1,5 @@
 // The results of the README: trains every scheme on real images and keeps the tables. Goes on where it was stopped; hours on two cores.
-//   node --import tsx bench/results.ts [NAME …] [--data DIR]      DIR holds camvid/ and nuclei/ (default: ../shared/data)
+//   node --import tsx bench/results.ts [NAME …] [--seeds N] [--data DIR]      N seeds (default 3); DIR holds camvid/ and nuclei/ (default: ../shared/data)
 
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -37,6 +37,6 @@ for (const name of positionals.length ? positionals : Object.keys(EXPERIMENTS)) 
   writeFileSync(`bench/results/${name}.md`, readFileSync(join(out, 'table.md')));
   const comparison: Comparison = JSON.parse(readFileSync(join(out, 'comparison.json'), 'utf8'));
   // Curves and pictures stay in the report; what is kept are the settings and the scores.
-  const kept = comparison.runs.map(({ steps, evals, pictures, ...run }) => ({ ...run, evals: evals.map(({ confusion, ...e }) => e), last: run.last, best: run.best }));
+  const kept = comparison.runs.map(({ steps, evals, pictures, ...run }) => ({ ...run, evals: evals.map(({ confusion, ...e }) => e) }));
   writeFileSync(`bench/results/${name}.json`, `${JSON.stringify({ ...comparison, command: comparison.command.replace(folder, data), runs: kept }, null, 1)}\n`);
 }

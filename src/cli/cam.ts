@@ -9,17 +9,16 @@ import { identityViews } from '../augment/weak.ts';
 import { gradCam, listLayers, type CamMethod } from '../cam/index.ts';
 import { pack } from '../data/batch.ts';
 import { decodeImage, readBytes } from '../data/image.node.ts';
+import { refuseOverwriting } from '../data/overwrite.node.ts';
 import { overlayHeat, rgbPng } from '../report/pictures.ts';
 import { action } from './action.ts';
-import { openDevice, openModel, type GlobalFlags } from './common.ts';
+import { addModelOptions, buildNetwork, openDevice, readModel, type GlobalFlags, type ModelFlags } from './common.ts';
 import { parseBytes } from './options.ts';
 import type { Output } from './output.ts';
 import { filesOf, namesOf } from './predict.ts';
 import { makeFolder, writeWhole } from './store.ts';
 
-interface Flags extends GlobalFlags {
-  model: string;
-  weights?: 'best' | 'last';
+interface Flags extends GlobalFlags, ModelFlags {
   out: string;
   class?: string;
   layer?: string;
@@ -31,13 +30,11 @@ interface Flags extends GlobalFlags {
 }
 
 export function camCommand(program: Command): void {
-  program
+  addModelOptions(program
     .command('cam')
     .summary('write Grad-CAM heat maps')
     .description('Writes heat maps over images: where the evidence lies for a class, as a layer of the network sees it.')
-    .argument('[images...]', 'images, or folders of images')
-    .requiredOption('--model <path>', 'folder of a run, or a .safetensors file of it')
-    .option('--weights <which>', 'of a folder: best (on val) or last', 'best')
+    .argument('[images...]', 'images, or folders of images'))
     .option('--out <dir>', 'folder for the results', 'cams')
     .option('--class <which>', 'class, by name or id; "each" writes one map a class; default: the predicted class of each pixel')
     .option('--layer <name>', "a layer (default: the encoder's deepest stage); --layers lists them")
@@ -57,28 +54,31 @@ Examples:
 /** What `--class` means: class ids by the suffix of their files. */
 function targetsOf(wish: string | undefined, names: readonly string[]): [suffix: string, target: number | 'predicted'][] {
   if (wish === undefined) return [['', 'predicted']];
-  const file = (id: number): string => names[id].replace(/[^\w-]+/g, '_');
-  if (wish === 'each') return names.map((_, id) => [`-${file(id)}`, id]);
+  // The id keeps names apart that look alike without their special characters.
+  const suffix = (id: number): string => `-${id}-${names[id].replace(/[^\w-]+/g, '_')}`;
+  if (wish === 'each') return names.map((_, id) => [suffix(id), id]);
   const id = names.includes(wish) ? names.indexOf(wish) : /^\d+$/.test(wish) ? Number(wish) : -1;
   if (id < 0 || id >= names.length) throw new UsageError(`the network knows no class "${wish}"`, `choose one of ${names.join(', ')}, or a number below ${names.length}`);
-  return [[`-${file(id)}`, id]];
+  return [[suffix(id), id]];
 }
 
 async function runCam(f: Flags, out: Output, paths: string[]): Promise<number> {
   const files = paths.length > 0 || f.layers ? await filesOf(paths) : [];
   if (files.length === 0 && !f.layers) throw new UsageError('no images', 'give images, or folders of images');
+  const { model } = await readModel(f);
+  const targets = targetsOf(f.class, model.classNames), names = namesOf(files);
+  const fileFor = (name: string, suffix: string): string => join(f.out, `${name}-cam${suffix}.png`);
+  refuseOverwriting(files, names.flatMap((name) => targets.map(([suffix]) => fileFor(name, suffix))));
   const device = await openDevice(f, out);
   try {
-    const { model, network } = await openModel(device, f.model, f.weights);
+    const network = buildNetwork(device, model);
     if (f.layers) {
       const layers = listLayers(network);
       out.result(f.json ? JSON.stringify(layers) : layers.map((l) => `${l.name.padEnd(28)} ${String(l.channels).padStart(5)} channels, stride ${l.stride}${l.deepest ? ' (default)' : ''}`).join('\n'));
       return 0;
     }
-    const targets = targetsOf(f.class, model.classNames);
     await makeFolder(f.out);
     const written: { file: string; target: number | 'predicted'; map: string }[] = [];
-    const names = namesOf(files);
     for (const [i, path] of files.entries()) {
       const { width, height, rgb } = await decodeImage(await readBytes(path), path);
       const { texels, sizes } = pack([{ id: path, width, height, rgb, labels: null }]);
@@ -87,7 +87,7 @@ async function runCam(f: Flags, out: Output, paths: string[]): Promise<number> {
           const x = view(device.tensor(texels, [1, height, width]), device.tensor(sizes, [1, 2]), device.tensor(identityViews(1), [1, 8]), [height, width]).image;
           return gradCam(network, normalise(x), { target, layer: f.layer, method: f.method, pixels: f.pixels, normalise: f.normalise });
         });
-        const file = join(f.out, `${names[i]}-cam${suffix}.png`);
+        const file = fileFor(names[i], suffix);
         await writeWhole(file, rgbPng(overlayHeat(rgb, (await map.read()) as Float32Array, width, height), width, height));
         map.dispose();
         written.push({ file: path, target, map: file });

@@ -2,6 +2,7 @@
 
 import { join } from 'node:path';
 import { statSync } from 'node:fs';
+import { Option, type Command } from 'commander';
 import { openNode } from '../../runtime/node.ts';
 import type { Device } from '../../runtime/device/device.ts';
 import { mib } from '../../runtime/device/pool.ts';
@@ -47,7 +48,7 @@ export function interruptible(out: Output): { signal: AbortSignal; release(): vo
 }
 
 /** The file of weights that the user means: a file, or a run's folder (its best weights, else its last). */
-export function modelFile(path: string, weights: 'best' | 'last' = 'best'): string {
+function modelFile(path: string, weights: 'best' | 'last'): string {
   const stat = statSync(path, { throwIfNoEntry: false });
   if (!stat) throw new CheckpointError(`there is no ${path}`, 'give the folder of a run, or a .safetensors file that "fewmask train" has written');
   if (!stat.isDirectory()) return path;
@@ -58,13 +59,34 @@ export function modelFile(path: string, weights: 'best' | 'last' = 'best'): stri
   throw new CheckpointError(`${path} holds no trained network`, 'the run has not ended, or this is no folder of a run; "fewmask train --resume" ends it');
 }
 
-/** A trained network from disk, on the GPU. */
-export async function openModel(device: Device, path: string, weights?: 'best' | 'last'): Promise<{ model: Model; network: Network; file: string }> {
+/** A trained network from disk. @throws CheckpointError */
+export async function readModel({ model: path, weights }: ModelFlags): Promise<{ model: Model; file: string }> {
   const file = modelFile(path, weights);
-  const model = await loadModel(file);
+  return { model: await loadModel(file), file };
+}
+
+/** A trained network on the GPU. */
+export function buildNetwork(device: Device, model: Model): Network {
   const network = createNetwork(device, model.network, model.classNames.length, 0);
   network.loadStateDict(model.state);
-  return { model, network, file };
+  return network;
+}
+
+/** Options of the commands that use a trained network. */
+export function addModelOptions(command: Command): Command {
+  return command
+    .requiredOption('--model <path>', 'folder of a run, or a .safetensors file of it')
+    .addOption(new Option('--weights <which>', 'of a folder: best (on val) or last').choices(['best', 'last']).default('best'));
+}
+
+export interface ModelFlags {
+  model: string;
+  weights: 'best' | 'last';
+}
+
+/** Words as a shell takes them. */
+export function shellWords(words: readonly string[]): string {
+  return words.map((s) => (/^[\w@%+=:,./-]+$/.test(s) ? s : `'${s.replaceAll("'", "'\\''")}'`)).join(' ');
 }
 
 /** Opens a data set and says what it is. */

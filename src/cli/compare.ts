@@ -3,18 +3,21 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Command } from 'commander';
-import { UsageError } from '../../runtime/errors.ts';
+import { CheckpointError, UsageError } from '../../runtime/errors.ts';
+import { isBuiltin, type DatasetSpec } from '../data/open.node.ts';
 import type { Dataset } from '../data/types.ts';
 import { makePictures } from '../report/previews.ts';
 import { htmlReport } from '../report/html.ts';
-import { markdownReport, textReport } from '../report/text.ts';
+import { jsonReport, markdownReport, textReport } from '../report/text.ts';
 import type { Comparison, RunRecord } from '../report/types.ts';
 import { SCHEMES } from '../schemes/index.ts';
+import type { RunConfig } from '../train/config.ts';
 import { action } from './action.ts';
-import { interruptible, openData, openDevice, type GlobalFlags } from './common.ts';
-import { addDataOptions, addTrainOptions, dataSpec, numbers, schemeHelp, trainConfig, type DataFlags, type TrainFlags } from './options.ts';
+import { interruptible, openData, openDevice, shellWords, type GlobalFlags } from './common.ts';
+import { addDataOptions, addTrainOptions, dataSpec, fileConfig, numbers, schemeHelp, trainConfig, type DataFlags, type TrainFlags } from './options.ts';
 import type { Output } from './output.ts';
 import { runInFolder } from './runner.ts';
+import { sameRun } from './started.ts';
 import { makeFolder, writeWhole } from './store.ts';
 
 type Flags = GlobalFlags & DataFlags & TrainFlags & { schemes: string; seeds: number; firstSeed: number; out: string; resume?: boolean; pictures: number; markdown?: boolean; title?: string };
@@ -23,7 +26,7 @@ export function compareCommand(program: Command): void {
   const command = program.command('compare').summary('train several schemes and compare them').description('Trains several schemes with several seeds on the same data, with the same steps and the same initial weights for a seed, and compares them in a table, as JSON, and in one HTML page.');
   addTrainOptions(addDataOptions(command))
     .option('--schemes <names>', 'schemes, separated by commas', Object.keys(SCHEMES).join(','))
-    .option('--seeds <n>', 'number of seeds', numbers.whole, 3)
+    .option('--seeds <n>', 'number of seeds', numbers.count, 3)
     .option('--first-seed <n>', 'the first of the seeds', numbers.whole, 0)
     .option('--out <dir>', 'folder of the runs and the report', 'runs/compare')
     .option('--resume', 'keep the runs of the folder that are done, go on with the one that was stopped')
@@ -38,12 +41,12 @@ Examples:
     .action(action(runCompare));
 }
 
-async function runCompare(f: Flags, out: Output, path: string): Promise<number> {
+async function runCompare(f: Flags, out: Output, path: string | undefined): Promise<number> {
   const schemes = [...new Set(f.schemes.split(',').map((s) => s.trim()).filter(Boolean))];
   const unknown = schemes.find((s) => !(s in SCHEMES));
   if (unknown !== undefined || schemes.length === 0) throw new UsageError(`there is no scheme "${unknown ?? ''}"`, `choose among ${Object.keys(SCHEMES).join(', ')}`);
-  if (f.seeds < 1) throw new UsageError('no seeds', 'give at least one (--seeds)');
-  const configs = schemes.map((scheme) => trainConfig(f, scheme));
+  const file = fileConfig(f);
+  const configs = schemes.map((scheme) => trainConfig(f, scheme, file));
   const spec = dataSpec(path, f);
   const dataset = await openData(spec, out);
   const interrupt = interruptible(out);
@@ -57,7 +60,7 @@ async function runCompare(f: Flags, out: Output, path: string): Promise<number> 
         const config = { ...base, seed };
         const folder = join(f.out, `${config.scheme}-${seed}`);
         const title = `[${records.length + 1}/${total}] ${config.scheme} seed ${seed}`;
-        const done = f.resume ? finished(folder, config) : null;
+        const done = f.resume ? finished(folder, config, spec) : null;
         if (done) {
           out.say(`${title}: done before`);
           records.push(done);
@@ -66,7 +69,7 @@ async function runCompare(f: Flags, out: Output, path: string): Promise<number> 
         // Each run is measured from an empty pool.
         device.pool.trim();
         const { record, interrupted } = await runInFolder({
-          device, dataset, spec, config, folder, out, title, resume: f.resume ?? false, signal: interrupt.signal, saveEveryMinutes: f.saveEvery, cacheBytes: f.cache, judge: spec.judge ?? spec.builtin !== undefined,
+          device, dataset, spec, config, folder, out, title, resume: f.resume ?? false, signal: interrupt.signal, saveEveryMinutes: f.saveEvery, cacheBytes: f.cache, judge: spec.judge ?? isBuiltin(spec),
           finish: async (result) => void (result.record.pictures = await makePictures(device, dataset, result.scheme, pictureIds(dataset, f.pictures))),
         });
         if (interrupted) {
@@ -76,13 +79,14 @@ async function runCompare(f: Flags, out: Output, path: string): Promise<number> 
         records.push(record);
       }
     }
-    const comparison: Comparison = { title: f.title ?? `${dataset.name}: ${dataset.ids('labelled').length} of ${dataset.ids('train').length} images labelled`, command: commandLine(), date: new Date().toISOString().slice(0, 10), adapter: device.info.description, dataset: dataset.name, runs: records };
+    const comparison: Comparison = { title: f.title ?? `${dataset.name}: ${dataset.ids('labelled').length} of ${dataset.ids('train').length} images labelled`, command: commandLine(), date: new Date().toISOString().slice(0, 10), adapter: [...new Set(records.map((r) => r.adapter))].join('; '), dataset: dataset.name, runs: records };
     await writeWhole(join(f.out, 'comparison.json'), JSON.stringify(comparison));
     await writeWhole(join(f.out, 'report.html'), htmlReport(comparison));
     await writeWhole(join(f.out, 'table.md'), markdownReport(comparison));
-    const text = textReport(comparison);
+    const text = textReport(comparison), json = jsonReport(comparison);
+    await writeWhole(join(f.out, 'table.json'), json);
     await writeWhole(join(f.out, 'table.txt'), text);
-    out.result(f.json ? JSON.stringify(comparison) : f.markdown ? markdownReport(comparison) : text);
+    out.result(f.json ? json : f.markdown ? markdownReport(comparison) : text);
     out.say(`report: ${join(f.out, 'report.html')}`);
     return 0;
   } finally {
@@ -92,12 +96,17 @@ async function runCompare(f: Flags, out: Output, path: string): Promise<number> 
   }
 }
 
-/** The record of a run that has ended with these settings. */
-function finished(folder: string, config: object): RunRecord | null {
+/** The record of a run that has ended; null where there is none. @throws UsageError when it had other settings or other data */
+function finished(folder: string, config: RunConfig, spec: DatasetSpec): RunRecord | null {
   const file = join(folder, 'record.json');
   if (!existsSync(file)) return null;
-  const record = JSON.parse(readFileSync(file, 'utf8')) as RunRecord;
-  if (JSON.stringify(record.config) !== JSON.stringify(config)) throw new UsageError(`${folder} holds a run with other settings`, 'give another folder (--out), or delete it');
+  let record: RunRecord;
+  try {
+    record = JSON.parse(readFileSync(file, 'utf8'));
+  } catch (error) {
+    throw new CheckpointError(`${file} cannot be read: ${(error as Error).message}`, 'delete it to let the run end anew');
+  }
+  sameRun(folder, record.config, { config, data: spec });
   return record;
 }
 
@@ -109,6 +118,5 @@ function pictureIds(dataset: Dataset, n: number): string[] {
 
 /** The command as it was typed, for whoever wants to repeat it. */
 function commandLine(): string {
-  const quote = (s: string): string => (/^[\w@%+=:,./-]+$/.test(s) ? s : `'${s.replaceAll("'", "'\\''")}'`);
-  return ['fewmask', ...process.argv.slice(2)].map(quote).join(' ');
+  return shellWords(['fewmask', ...process.argv.slice(2)]);
 }

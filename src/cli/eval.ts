@@ -6,20 +6,18 @@ import { scores } from '../metrics/miou.ts';
 import type { EvalPoint } from '../report/types.ts';
 import { Evaluator } from '../train/evaluate.ts';
 import { action } from './action.ts';
-import { openData, openDevice, openModel, type GlobalFlags } from './common.ts';
+import { addModelOptions, buildNetwork, openData, openDevice, readModel, type GlobalFlags, type ModelFlags } from './common.ts';
 import { addDataOptions, dataSpec, numbers, parseBytes, type DataFlags } from './options.ts';
 import type { Output } from './output.ts';
 import { evalLines } from './scores.ts';
 
-type Flags = GlobalFlags & DataFlags & { model: string; weights?: 'best' | 'last'; split: string; batch: number; memory?: number };
+type Flags = GlobalFlags & DataFlags & ModelFlags & { split: string; batch: number; memory?: number };
 const SPLITS = ['val', 'test', 'labelled', 'train'] as const;
 
 export function evalCommand(program: Command): void {
-  addDataOptions(program.command('eval').summary('score a trained network').description('Scores a trained network on the masks of a split: mIoU (both treatments of absent classes), each class, pixel accuracy. Every image is seen whole, at its own size.'))
-    .requiredOption('--model <path>', 'folder of a run, or a .safetensors file of it')
-    .option('--weights <which>', 'of a folder: best (on val) or last', 'best')
-    .option('--split <name>', `one of ${SPLITS.join(', ')}`, 'val')
-    .option('--batch <n>', 'images at once', numbers.whole, 4)
+  addModelOptions(addDataOptions(program.command('eval').summary('score a trained network').description('Scores a trained network on the masks of a split: mIoU (both treatments of absent classes), each class, pixel accuracy. Every image is seen whole, at its own size.')))
+    .option('--split <name>', `one of ${SPLITS.join(', ')} (train: the labelled images, and the unlabelled ones that have a mask)`, 'val')
+    .option('--batch <n>', 'images at once', numbers.count, 4)
     .option('--memory <size>', 'most GPU memory that may be used (4G)', parseBytes)
     .addHelpText('after', '\nExamples:\n  fewmask eval photos/ --model runs/fixmatch-0 --split test\n  fewmask eval builtin --model runs/fixmatch-0 --json')
     .action(action(runEval));
@@ -28,10 +26,12 @@ export function evalCommand(program: Command): void {
 async function runEval(f: Flags, out: Output, path: string): Promise<number> {
   const split = f.split as (typeof SPLITS)[number];
   if (!SPLITS.includes(split)) throw new UsageError(`there is no split "${f.split}"`, `choose one of ${SPLITS.join(', ')}`);
-  const dataset = await openData(dataSpec(path, f), out);
+  const { model, file } = await readModel(f);
+  // Of the training images all masks are wanted that there are.
+  const dataset = await openData({ ...dataSpec(path, f), judge: split === 'train' }, out);
   const device = await openDevice(f, out);
   try {
-    const { model, network, file } = await openModel(device, f.model, f.weights);
+    const network = buildNetwork(device, model);
     if (dataset.numClasses !== network.numClasses) throw new DataError(`${file} knows ${network.numClasses} classes, the data set has ${dataset.numClasses}`, 'give the data set that it was trained on, or --classes');
     const ids = dataset.ids(split);
     if (ids.length === 0) throw new DataError(`the data set has no ${split} images`, 'choose another --split, or name a list');

@@ -31,7 +31,13 @@ const number = (text: string): number => {
   if (text.trim() === '' || !Number.isFinite(Number(text))) throw new InvalidArgumentError('give a number');
   return Number(text);
 };
-export const numbers = { whole, number };
+/** At least one. */
+const count = (text: string): number => {
+  const n = whole(text);
+  if (n < 1) throw new InvalidArgumentError('give at least 1');
+  return n;
+};
+export const numbers = { whole, count, number };
 
 function batch(text: string): { labelled: number; unlabelled: number } {
   const m = /^(\d+)(?:\+(\d+))?$/.exec(text.trim());
@@ -48,19 +54,19 @@ function range(text: string): [number, number] {
 /** Options of every command that reads a data set. */
 export function addDataOptions(command: Command): Command {
   return command
-    .argument('[data]', 'a folder in VOC layout, or "builtin" for the built-in procedural set', 'builtin')
+    .argument('[data]', 'a folder in VOC layout, or "builtin" for the built-in procedural set (default: builtin)')
     .option('--images <dir>', 'plain folder of images (instead of DATA)')
     .option('--masks <dir>', 'plain folder of masks, paired with the images by name')
     .option('--labels <which>', 'labelled images: a fraction (1/8), a number (46), or a list')
     .option('--unlabelled <list>', 'list of unlabelled images (default: the rest of the training pool)')
-    .option('--val <list>', 'list of validation images, for choosing (default: val)')
-    .option('--test <list>', 'list of test images, for reporting (default: test)')
+    .option('--val <which>', 'validation images, for choosing: a list (default: val), or a number or fraction of the images with masks')
+    .option('--test <which>', 'test images, for reporting: a list (default: test), or a number or fraction of the images with masks')
     .option('--classes <n>', 'number of classes (default: as found)', whole)
     .option('--class-names <names>', 'names of the classes, separated by commas')
     .option('--size <HxW>', 'resize images and masks as they are read', parseSize)
     .option('--split-seed <n>', 'seed of the labelled/unlabelled draw', whole)
     .option('--no-labels-cover', 'draw labelled images without looking whether every class is among them: no other mask is read')
-    .option('--builtin-images <n>', 'training images of the built-in set', whole);
+    .option('--builtin-images <n>', 'training images of the built-in set', count);
 }
 
 export interface DataFlags {
@@ -79,16 +85,12 @@ export interface DataFlags {
   labelsCover?: boolean;
 }
 
-/** The data set that the flags describe. */
+/** The data set that the flags describe. @param path undefined where none is given */
 export function dataSpec(path: string | undefined, f: DataFlags): DatasetSpec {
   const { images, masks, labels, unlabelled, val, test, classes, size, splitSeed, judge, labelsCover } = f;
-  if (masks && !images) throw new UsageError('--masks without --images', 'give the folder of the images too');
-  const spec: DatasetSpec = { path: images ? undefined : path, images, masks, labels, unlabelled, val, test, classes, size, splitSeed, judge, labelsCover };
+  const spec: DatasetSpec = { path, images, masks, labels, unlabelled, val, test, classes, size, splitSeed, judge, labelsCover };
   if (f.classNames) spec.classNames = f.classNames.split(',').map((s) => s.trim());
-  if (!images && (path === undefined || path === 'builtin')) {
-    spec.builtin = { ...(size && { height: size[0], width: size[1] }), ...(f.builtinImages && { train: f.builtinImages }) };
-    delete spec.size;
-  }
+  if (f.builtinImages !== undefined) spec.builtin = { train: f.builtinImages };
   return spec;
 }
 
@@ -180,19 +182,40 @@ export function parseSettings(items: readonly string[], scheme: string): Record<
   return out;
 }
 
-function readConfig(file: string): PartialConfig {
+/** The settings of `--config`; none without it. @throws UsageError */
+export function fileConfig({ config: file }: TrainFlags): PartialConfig {
+  if (file === undefined) return {};
   try {
-    return JSON.parse(readFileSync(file, 'utf8'));
+    const parsed: unknown = JSON.parse(readFileSync(file, 'utf8').replace(/^\uFEFF/, ''));
+    if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) throw new Error('it holds no settings');
+    return parsed;
   } catch (error) {
     throw new UsageError(`--config ${file}: ${(error as Error).message}`, 'give a JSON file of settings, such as the config.json beside a run');
   }
 }
 
-const defined = <T extends object>(o: T): Partial<T> => Object.fromEntries(Object.entries(o).filter(([, v]) => v !== undefined)) as Partial<T>;
+/** Without the keys whose value is undefined. */
+export const defined = <T extends object>(o: T): Partial<T> => Object.fromEntries(Object.entries(o).filter(([, v]) => v !== undefined)) as Partial<T>;
 
-/** The settings of a run of `scheme`: defaults, then `base`, then the file, then the flags. */
-export function trainConfig(f: TrainFlags, scheme: string, base: PartialConfig = {}): RunConfig {
-  const file = f.config ? readConfig(f.config) : {};
+/** Sizes that no network can have. @throws UsageError */
+function checkNetwork({ network, crop }: RunConfig): void {
+  const among = (name: string, value: number | undefined, choice: readonly number[]): void => {
+    if (value !== undefined && !choice.includes(value)) throw new UsageError(`the network's ${name} is ${value}`, `choose one of ${choice.join(', ')}`);
+  };
+  if (network.kind === 'deeplabv3plus') {
+    among('depth', network.depth, [18, 34, 50, 101]);
+    among('output stride', network.outputStride, [8, 16]);
+    return;
+  }
+  const { width = 1, depth = 1 } = network;
+  if (!Number.isInteger(width) || width < 1) throw new UsageError(`the network's width is ${width}`, 'give the channels of the first level (--width 16)');
+  // Each level has half the size of the one before.
+  const most = 1 + Math.floor(Math.log2(Math.min(...crop)));
+  if (!Number.isInteger(depth) || depth < 1 || depth > most) throw new UsageError(`the network's depth is ${depth}`, `a crop of ${crop.join('x')} takes 1 to ${most} levels (--depth)`);
+}
+
+/** The settings of a run of `scheme`: defaults, then the parts, then the flags. */
+export function trainConfig(f: TrainFlags, scheme: string, ...parts: readonly PartialConfig[]): RunConfig {
   const network = defined({ kind: f.network, width: f.width, depth: f.depth, outputStride: f.outputStride, stem: f.stem }) as PartialConfig['network'];
   const flags: PartialConfig = defined({
     network: Object.keys(network!).length ? network : undefined,
@@ -200,7 +223,8 @@ export function trainConfig(f: TrainFlags, scheme: string, base: PartialConfig =
     optimizer: defined({ kind: f.optimizer, lr: f.lr, headLr: f.headLr, momentum: f.momentum, weightDecay: f.weightDecay, clip: f.clip }),
     options: parseSettings(f.set ?? [], scheme),
   }) as PartialConfig;
-  const config = resolveConfig(base, file, flags, { scheme });
+  const config = resolveConfig(...parts, flags, { scheme });
+  checkNetwork(config);
   checkOptions(scheme, config.options);
   return config;
 }

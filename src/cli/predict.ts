@@ -7,19 +7,18 @@ import type { Command } from 'commander';
 import { DataError, UsageError } from '../../runtime/errors.ts';
 import { decodeImage, readBytes } from '../data/image.node.ts';
 import { IMAGE } from '../data/layout.node.ts';
+import { refuseOverwriting } from '../data/overwrite.node.ts';
 import type { Sample } from '../data/types.ts';
 import { Labeller } from '../train/labeller.ts';
 import { SlidingWindow } from '../train/slide.ts';
 import { confidenceColours, maskPng, overlayLabels, rgbPng } from '../report/pictures.ts';
 import { action } from './action.ts';
-import { interruptible, openDevice, openModel, type GlobalFlags } from './common.ts';
+import { addModelOptions, buildNetwork, interruptible, openDevice, readModel, type GlobalFlags, type ModelFlags } from './common.ts';
 import { numbers, parseBytes } from './options.ts';
 import type { Output } from './output.ts';
 import { makeFolder, writeWhole } from './store.ts';
 
-interface Flags extends GlobalFlags {
-  model: string;
-  weights?: 'best' | 'last';
+interface Flags extends GlobalFlags, ModelFlags {
   out: string;
   overlay?: boolean;
   confidence?: boolean;
@@ -34,13 +33,11 @@ const MOST_PIXELS = 512 * 512;
 const WINDOW = 384;
 
 export function predictCommand(program: Command): void {
-  program
+  addModelOptions(program
     .command('predict')
     .summary('write masks of images')
     .description('Predicts masks of images or of folders of images: palette PNGs whose pixel values are class ids. Large images go through a sliding window.')
-    .argument('<images...>', 'images, or folders of images')
-    .requiredOption('--model <path>', 'folder of a run, or a .safetensors file of it')
-    .option('--weights <which>', 'of a folder: best (on val) or last', 'best')
+    .argument('<images...>', 'images, or folders of images'))
     .option('--out <dir>', 'folder for the results', 'predictions')
     .option('--overlay', 'also write NAME-overlay.png: the image under the colours of the classes')
     .option('--confidence', 'also write NAME-confidence.png: the probability of the predicted class, dark to light')
@@ -74,8 +71,11 @@ export async function filesOf(paths: readonly string[]): Promise<string[]> {
 /** A name for each file's results: its own without extension; where two files share it, that of the folder in front. */
 export function namesOf(files: readonly string[]): string[] {
   const bare = files.map((f) => basename(f, extname(f)));
-  const names = bare.map((n, i) => (bare.indexOf(n) === bare.lastIndexOf(n) ? n : `${basename(dirname(files[i]))}-${n}`));
-  const twice = names.find((n, i) => names.indexOf(n) !== i);
+  const times = new Map<string, number>();
+  for (const n of bare) times.set(n, (times.get(n) ?? 0) + 1);
+  const names = bare.map((n, i) => (times.get(n) === 1 ? n : `${basename(dirname(files[i]))}-${n}`));
+  const seen = new Set<string>();
+  const twice = names.find((n) => seen.size === seen.add(n).size);
   if (twice !== undefined) throw new DataError(`two of the images would be called ${twice}`, 'predict them one after the other into different folders (--out)');
   return names;
 }
@@ -85,10 +85,14 @@ async function runPredict(f: Flags, out: Output, paths: string[]): Promise<numbe
   if (scales.some((s) => !(s > 0))) throw new UsageError(`--scales ${f.scales}`, 'give positive factors, as in 0.75,1,1.25');
   const files = await filesOf(paths);
   const names = namesOf(files);
+  const suffixes = ['', ...(f.overlay ? ['-overlay'] : []), ...(f.confidence ? ['-confidence'] : [])];
+  const fileFor = (name: string, suffix: string): string => join(f.out, `${name}${suffix}.png`);
+  refuseOverwriting(files, names.flatMap((name) => suffixes.map((suffix) => fileFor(name, suffix))));
+  const { model, file } = await readModel(f);
   const interrupt = interruptible(out);
   const device = await openDevice(f, out);
   try {
-    const { model, network, file } = await openModel(device, f.model, f.weights);
+    const network = buildNetwork(device, model);
     out.say(`${file}: ${model.network.kind}, ${model.classNames.length} classes`);
     await makeFolder(f.out);
     const labeller = new Labeller(device, network);
@@ -109,7 +113,7 @@ async function runPredict(f: Flags, out: Output, paths: string[]): Promise<numbe
         sliding ??= new SlidingWindow(device, network, f.window ?? WINDOW);
         ({ labels, confidence } = await sliding.predict(sample));
       }
-      const target = (suffix: string): string => join(f.out, `${names[i]}${suffix}.png`);
+      const target = (suffix: string): string => fileFor(names[i], suffix);
       await writeWhole(target(''), maskPng(labels, width, height, model.palette));
       if (f.overlay) await writeWhole(target('-overlay'), rgbPng(overlayLabels(rgb, labels, width, height, model.palette), width, height));
       if (f.confidence) await writeWhole(target('-confidence'), rgbPng(confidenceColours(confidence), width, height));

@@ -6,15 +6,16 @@ import { join } from 'node:path';
 import { mib } from '../../runtime/device/pool.ts';
 import type { Device } from '../../runtime/device/device.ts';
 import { CheckpointError, UsageError } from '../../runtime/errors.ts';
-import type { DatasetSpec } from '../data/open.node.ts';
+import { absoluteSpec, type DatasetSpec } from '../data/open.node.ts';
 import type { Dataset } from '../data/types.ts';
-import { duration } from '../report/format.ts';
+import { duration, share } from '../report/format.ts';
 import type { RunRecord, StepPoint } from '../report/types.ts';
 import { createScheme } from '../schemes/index.ts';
 import type { RunConfig } from '../train/config.ts';
 import { runSession, type SessionResult } from '../train/session.ts';
 import type { Progress } from '../train/trainer.ts';
 import type { Output } from './output.ts';
+import { sameRun, STARTED } from './started.ts';
 import { loadCheckpoint, loadWeights, makeFolder, saveCheckpoint, saveModel, writeWhole } from './store.ts';
 
 export interface RunnerOptions {
@@ -38,7 +39,7 @@ export interface RunnerOptions {
   finish?(result: SessionResult): Promise<void>;
 }
 
-const percent = (v: number): string => `${(100 * v).toFixed(1)} %`;
+const percent = (v: number): string => `${share(v)} %`;
 
 function progressLine(o: RunnerOptions, last: StepPoint, p: Progress): string {
   const terms = Object.entries(last.terms).map(([k, v]) => `${k} ${v.toFixed(3)}`).join(', ');
@@ -61,12 +62,15 @@ export async function runInFolder(o: RunnerOptions): Promise<{ record: RunRecord
   const { device, dataset, config, folder, out } = o;
   await makeFolder(folder);
   const resume = o.resume ? await loadCheckpoint(folder) : null;
-  if (resume) sameRun(resume.config, config, folder);
+  if (resume) sameRun(folder, resume.config, { config, data: o.spec });
   else if (!o.resume && existsSync(join(folder, 'checkpoint.json'))) throw new UsageError(`${folder} already holds a run`, 'give --resume to go on with it, or another folder (--out)');
   await writeWhole(join(folder, 'config.json'), `${JSON.stringify(config, null, 2)}\n`);
-  await writeWhole(join(folder, 'run.json'), `${JSON.stringify({ config, data: o.spec }, null, 2)}\n`);
+  await writeWhole(join(folder, STARTED), `${JSON.stringify({ config, data: absoluteSpec(o.spec) }, null, 2)}\n`);
   const log = join(folder, 'log.jsonl');
-  if (!resume) await rm(log, { force: true });
+  const lines = (points: readonly StepPoint[]): string => points.map((p) => `${JSON.stringify(p)}\n`).join('');
+  // Steps after the checkpoint were logged, and are done again.
+  await writeWhole(log, lines(resume?.steps ?? []));
+  let logged = Promise.resolve();
   if (resume) out.say(`${o.title ? `${o.title}: ` : ''}resuming after step ${resume.steps.at(-1)?.step ?? 0}`);
   let unsaved: Error | null = null;
   const result = await runSession({
@@ -76,9 +80,9 @@ export async function runInFolder(o: RunnerOptions): Promise<{ record: RunRecord
     hooks: {
       onStart: ({ parameters, steps }) => out.say(`${o.title ? `${o.title}: ` : ''}${config.scheme}, ${config.network.kind}, ${parameters.toLocaleString('en')} parameters, ${steps} steps, seed ${config.seed}`),
       onMemory: (stage, bytes) => out.say(`${o.title ? `${o.title}: ` : ''}${stage}: a step takes ${mib(bytes)} of GPU memory`),
-      async onSteps(points, progress) {
+      onSteps(points, progress) {
         out.progress(progressLine(o, points.at(-1)!, progress));
-        await appendFile(log, points.map((p) => `${JSON.stringify(p)}\n`).join('')).catch(() => undefined);
+        logged = logged.then(() => appendFile(log, lines(points))).catch(() => undefined);
       },
       onEval: (e, progress) => out.say(`${o.title ? `${o.title} ` : ''}step ${progress.done}/${progress.total}  ${e.split} mIoU ${percent(e.miou)}  pixel accuracy ${percent(e.pixelAccuracy)}`),
       onWarning: (message) => out.warn(message),
@@ -97,25 +101,22 @@ export async function runInFolder(o: RunnerOptions): Promise<{ record: RunRecord
   });
   out.endProgress();
   try {
-    if (unsaved) throw unsaved;
-    if (result.interrupted) return { record: result.record, interrupted: true };
+    await logged;
+    if (result.interrupted) {
+      if (unsaved) throw unsaved;
+      return { record: result.record, interrupted: true };
+    }
     const base = { network: config.network, classNames: dataset.classNames, palette: result.record.palette };
     const origin = { scheme: config.scheme, seed: config.seed, dataset: dataset.name };
     await saveModel(join(folder, 'last.safetensors'), { ...base, origin: { ...origin, step: result.record.steps.at(-1)?.step }, state: result.last });
     if (result.best) await saveModel(join(folder, 'best.safetensors'), { ...base, origin: { ...origin, step: result.best.step, valMiou: result.best.miou }, state: result.best.state });
+    else await rm(join(folder, 'best.safetensors'), { force: true });
     await o.finish?.(result);
     await writeWhole(join(folder, 'record.json'), JSON.stringify(result.record));
+    // What was trained is kept first.
+    if (unsaved) throw unsaved;
     return { record: result.record, interrupted: false };
   } finally {
     result.dispose();
-  }
-}
-
-/** A run goes on only with the settings that it began with. */
-function sameRun(was: RunConfig, now: RunConfig, folder: string): void {
-  for (const key of Object.keys(now) as (keyof RunConfig)[]) {
-    if (key === 'memory') continue;
-    const [a, b] = [was[key], now[key]].map((v) => JSON.stringify(v));
-    if (a !== b) throw new UsageError(`the run in ${folder} was started with ${key} ${a}, not ${b}`, 'resume with the same settings (its config.json holds them), or start another run (--out)');
   }
 }

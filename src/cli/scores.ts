@@ -1,15 +1,14 @@
 // Scores of a run in a few lines.
 
+import { share } from '../report/format.ts';
 import type { EvalPoint, RunRecord } from '../report/types.ts';
-
-const percent = (v: number | null): string => (v === null ? '–' : (100 * v).toFixed(1));
 
 /** One evaluation: mean in both treatments of absent classes, then each class. */
 export function evalLines(e: EvalPoint, classNames: readonly string[]): string[] {
   const width = Math.max(...classNames.map((n) => n.length));
   return [
-    `${e.split} mIoU ${percent(e.miou)} % over the classes that occur (${percent(e.miouAbsentZero)} % with absent classes as 0), pixel accuracy ${percent(e.pixelAccuracy)} %`,
-    ...classNames.map((name, c) => `  ${name.padEnd(width)} ${percent(e.iou[c]).padStart(5)}`),
+    `${e.split} mIoU ${share(e.miou)} % over the classes that occur (${share(e.miouAbsentZero)} % with absent classes as 0), pixel accuracy ${share(e.pixelAccuracy)} %`,
+    ...classNames.map((name, c) => `  ${name.padEnd(width)} ${share(e.iou[c]).padStart(5)}`),
   ];
 }
 

@@ -73,7 +73,10 @@ const digest = (bytes: Uint8Array): string => createHash('sha256').update(bytes)
 /** The checkpoint of a run's folder, or null where it has none. @throws CheckpointError when it is damaged or foreign */
 export async function loadCheckpoint(folder: string): Promise<Checkpoint | null> {
   const pointerFile = join(folder, POINTER);
-  const text = await readFile(pointerFile, 'utf8').catch(() => null);
+  const text = await readFile(pointerFile, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return null;
+    throw new CheckpointError(`${pointerFile} cannot be read: ${error.code ?? error.message}`, 'make it readable, or delete it to start anew');
+  });
   if (text === null) return null;
   let pointer: Pointer;
   try {

@@ -1,18 +1,19 @@
 // `fewmask train`: one scheme on one data set.
 
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Command } from 'commander';
-import { CheckpointError, UsageError } from '../../runtime/errors.ts';
+import { UsageError } from '../../runtime/errors.ts';
 import { SCHEMES } from '../schemes/index.ts';
-import type { DatasetSpec } from '../data/open.node.ts';
+import { isBuiltin, type DatasetSpec } from '../data/open.node.ts';
 import { action } from './action.ts';
-import { interruptible, openData, openDevice, type GlobalFlags } from './common.ts';
-import type { PartialConfig } from '../train/config.ts';
-import { addDataOptions, addTrainOptions, dataSpec, numbers, schemeHelp, trainConfig, type DataFlags, type TrainFlags } from './options.ts';
+import { interruptible, openData, openDevice, shellWords, type GlobalFlags } from './common.ts';
+import { DEFAULTS } from '../train/config.ts';
+import { addDataOptions, addTrainOptions, dataSpec, defined, fileConfig, numbers, schemeHelp, trainConfig, type DataFlags, type TrainFlags } from './options.ts';
 import type { Output } from './output.ts';
 import { runInFolder } from './runner.ts';
 import { scoreLines } from './scores.ts';
+import { readStarted, sameData } from './started.ts';
 
 type Flags = GlobalFlags & DataFlags & TrainFlags & { scheme?: string; out?: string; resume?: boolean };
 
@@ -33,39 +34,36 @@ Examples:
     .action(action(runTrain));
 }
 
-async function runTrain(f: Flags, out: Output, path: string): Promise<number> {
+async function runTrain(f: Flags, out: Output, path: string | undefined): Promise<number> {
+  const file = fileConfig(f);
+  const scheme = f.scheme ?? file.scheme;
+  const folder = f.out ?? join('runs', `${scheme ?? DEFAULTS.scheme}-${f.seed ?? file.seed ?? DEFAULTS.seed}`);
   // What a resumed run was started with stands beside it, so that "--resume" alone is enough.
-  const folder = f.out ?? join('runs', `${f.scheme ?? 'fixmatch'}-${f.seed ?? 0}`);
-  const known = f.resume ? startedWith(folder) : null;
-  const base: PartialConfig = known?.config ?? {};
-  const config = trainConfig(f, f.scheme ?? base.scheme ?? 'fixmatch', base);
-  const spec = known?.data ?? dataSpec(path, f);
+  const known = f.resume ? readStarted(folder) : null;
+  if (f.resume && !known) throw new UsageError(`${folder} holds no run to go on with`, 'give the folder of a run (--out), or leave --resume away to start one');
+  const config = trainConfig(f, scheme ?? known?.config.scheme ?? DEFAULTS.scheme, known?.config ?? {}, file);
+  const given = dataSpec(path, f);
+  if (given.labelsCover) delete given.labelsCover; // the default, and no flag says it
+  const spec: DatasetSpec = { ...known?.data, ...defined(given) };
+  // One kind of data set replaces the other.
+  if (given.images !== undefined && given.path === undefined) delete spec.path;
+  if (given.path !== undefined && given.images === undefined) delete spec.images;
+  if (known) sameData(known.data, spec, folder);
   const dataset = await openData(spec, out);
   const interrupt = interruptible(out);
   const device = await openDevice({ ...f, memory: config.memory ?? undefined }, out);
   try {
-    const { record, interrupted } = await runInFolder({ device, dataset, spec, config, folder, out, resume: f.resume ?? false, signal: interrupt.signal, saveEveryMinutes: f.saveEvery, cacheBytes: f.cache, judge: spec.judge ?? spec.builtin !== undefined });
+    const { record, interrupted } = await runInFolder({ device, dataset, spec, config, folder, out, resume: f.resume ?? false, signal: interrupt.signal, saveEveryMinutes: f.saveEvery, cacheBytes: f.cache, judge: spec.judge ?? isBuiltin(spec) });
     if (interrupted) {
-      out.say(`stopped after step ${record.steps.at(-1)?.step ?? 0}; go on with: fewmask train --out ${folder} --resume`);
+      out.say(`stopped after step ${record.steps.at(-1)?.step ?? 0}; go on with: ${shellWords(['fewmask', 'train', '--out', folder, '--resume'])}`);
       return 130;
     }
     if (f.json) out.result(JSON.stringify(record));
-    else out.result([...scoreLines(record), `weights: ${join(folder, 'last.safetensors')}, ${join(folder, 'best.safetensors')}`].join('\n'));
+    else out.result([...scoreLines(record), `weights: ${['last', 'best'].map((name) => join(folder, `${name}.safetensors`)).filter((w) => existsSync(w)).join(', ')}`].join('\n'));
     return 0;
   } finally {
     interrupt.release();
     await dataset.close();
     device.close();
-  }
-}
-
-/** The settings and the data set of the run in a folder. @throws UsageError where there is none */
-function startedWith(folder: string): { config: PartialConfig; data: DatasetSpec } {
-  const file = join(folder, 'run.json');
-  if (!existsSync(file)) throw new UsageError(`${folder} holds no run to go on with`, 'give the folder of a run (--out), or leave --resume away to start one');
-  try {
-    return JSON.parse(readFileSync(file, 'utf8'));
-  } catch {
-    throw new CheckpointError(`${file} is no JSON`, 'it is damaged; its settings stand in the checkpoint too: give them as flags to another folder');
   }
 }

@@ -6,6 +6,7 @@ import sharp from 'sharp';
 import { DataError } from '../../runtime/errors.ts';
 import type { PoolOptions } from './decodePool.node.ts';
 import { resizeLabels } from './mask.ts';
+import { refuseOverwriting } from './overwrite.node.ts';
 import { openDataset, type DatasetSpec } from './open.node.ts';
 import { ADVANCE, drawText, LETTER_HEIGHT } from './tinyFont.ts';
 import type { Dataset, DatasetSplit, Sample } from './types.ts';
@@ -66,13 +67,14 @@ function choose(set: Dataset, n: number): [string, DatasetSplit][] {
  * Writes a PNG: pairs of image and class colours over the image, a light line where classes meet, stripes where pixels are ignored; a legend with ids and names. Unlabelled
  * images stand alone, their masks stay closed. An image that cannot be read shows as a red box.
  * @returns the ids shown
- * @throws DataError, UsageError where the set cannot be opened at all, or the file not be written
+ * @throws DataError, UsageError where the set cannot be opened at all, the file is one of its images or masks, or cannot be written
  * @example await contactSheet({ path: 'camvid', labels: '1/8' }, 'sheet.png', { n: 12 });
  */
 export async function contactSheet(spec: DatasetSpec, file: string, options: ContactSheetOptions = {}): Promise<string[]> {
   const { n = 12, side = 200, columns = 3 } = options;
   const set = await openDataset(spec, options);
   try {
+    refuseOverwriting(set.files(), [file]);
     const chosen = choose(set, n);
     const samples = await Promise.all(chosen.map(([id, split]) => set.load(id, { labels: split !== 'unlabelled' }).catch((e: unknown) => e as Error)));
     const cellWidth = 2 * side + 4, width = columns * (cellWidth + GAP) + GAP;

@@ -24,7 +24,7 @@ interface Thread {
 export interface PoolOptions {
   /** Threads (default: one less than the cores, at least 1, at most 4); 0 decodes on the calling thread. */
   threads?: number;
-  /** Told once when threads cannot be used (default: a line on stderr). */
+  /** Told once when threads cannot be used, and of a mask that nothing can be judged by (default: a line on stderr). */
   warn?(message: string): void;
   /** The module that a thread runs (default: decodeWorker beside this module). */
   module?: URL;

@@ -38,8 +38,10 @@ const undecodable = (file: string, error: unknown): DataError =>
 export async function decodeImage(bytes: Uint8Array, file: string, size?: readonly [number, number] | null): Promise<Rgb> {
   try {
     const source = sharp(bytes, { failOn: 'truncated' });
-    const { width: w, height: h, orientation = 1 } = await source.metadata();
+    const { width: w, height: h, orientation = 1, hasAlpha } = await source.metadata();
     let pipeline = source.toColourspace('srgb').removeAlpha();
+    // In one pass sharp would weigh colours by their alpha as it resizes.
+    if (size && hasAlpha) pipeline = sharp(await pipeline.raw().toBuffer(), { raw: { width: w, height: h, channels: 3 } });
     if (size) pipeline = pipeline.resize(size[1], size[0], { fit: 'fill', kernel: 'cubic' });
     const { data, info } = await pipeline.raw().toBuffer({ resolveWithObject: true });
     return { width: info.width, height: info.height, rgb: new Uint8Array(data.buffer, data.byteOffset, data.length), stored: [h, w], orientation };

@@ -5,8 +5,8 @@ import type { ImageFacts, MaskCounts } from './decodeJobs.node.ts';
 import { DecodePool, type PoolOptions } from './decodePool.node.ts';
 import type { ClassCounts, Inspection, Problem, Range } from './inspection.ts';
 import { findFiles, type Fail, type Layout } from './layout.node.ts';
-import { MaskReader } from './maskReader.node.ts';
-import { checkSpec, isBuiltin, openDataset, type DatasetSpec } from './open.node.ts';
+import { MaskReader, tooFewClasses } from './maskReader.node.ts';
+import { checkClassCount, checkSpec, isBuiltin, openDataset, type DatasetSpec } from './open.node.ts';
 import { resolveSplits, type Splits } from './splits.node.ts';
 import type { Dataset, DatasetSplit } from './types.ts';
 
@@ -118,15 +118,17 @@ async function inspectFiles(spec: DatasetSpec, pool: DecodePool, problems: Probl
   };
   const layout = findFiles(spec, fail);
   const reader = new MaskReader(pool, layout);
-  const splits = await resolveSplits(layout, spec, fail, (id) => reader.classes(id).catch(() => []));
+  const splits = await resolveSplits(layout, spec, fail, (id) => reader.classes(id));
   for (const [what, { code, first, items }] of alike) problems.add('error', code, items.length === 1 ? first : `${items.length} ${what}`, items);
 
   const { ids } = splits;
   const used = [...new Set(SPLITS.flatMap((s) => ids[s]))];
   const facts = await readImages(layout, used, pool, problems);
   const counted = await readMasks(layout, ids, reader, problems);
-  const most = Math.max(0, ...[...counted.values()].map(({ counts }) => counts.subarray(0, 255).findLastIndex((v) => v > 0)));
-  const numClasses = spec.classes ?? spec.classNames?.length ?? layout.numClasses ?? Math.max(2, most + 1);
+  const most = [...counted.values()].reduce((m, { counts }) => Math.max(m, counts.subarray(0, 255).findLastIndex((v) => v > 0)), -1);
+  const given = spec.classes ?? spec.classNames?.length ?? layout.numClasses;
+  const numClasses = given ?? Math.max(2, most + 1);
+  checkClassCount(numClasses);
   const out = describe(layout.name, numClasses, spec.classNames ?? layout.classNames ?? [], splits, problems, (id) => layout.masks.has(id));
   out.unused = layout.images.size - used.length;
   out.imagesWithoutMask = [...layout.images.keys()].filter((id) => !layout.masks.has(id)).length;
@@ -137,10 +139,11 @@ async function inspectFiles(spec: DatasetSpec, pool: DecodePool, problems: Probl
   if (sizes.length) out.sizes = { height: rangeOf(sizes.map((s) => s.height)), width: rangeOf(sizes.map((s) => s.width)), distinct: new Set(sizes.map((s) => `${s.width}x${s.height}`)).size };
 
   const outside: string[] = [], mismatched: string[] = [], blank: string[] = [], blackWhite: string[] = [];
+  const withMasks = WITH_MASKS.map((split) => [split, new Set(ids[split])] as const);
   for (const [id, m] of counted) {
     const file = layout.masks.get(id)!;
     out.maskForms[m.form] = (out.maskForms[m.form] ?? 0) + 1;
-    for (const split of WITH_MASKS) if (ids[split].includes(id)) addCounts(out.classes[split], m.counts);
+    for (const [split, members] of withMasks) if (members.has(id)) addCounts(out.classes[split], m.counts);
     const there = Array.from(m.counts.keys()).filter((c) => m.counts[c] > 0);
     const wrong = there.filter((c) => c >= numClasses && c !== 255);
     if (wrong.length) outside.push(`${file} (${wrong.slice(0, 6).join(', ')}${wrong.length > 6 ? ', …' : ''})`);
@@ -154,6 +157,8 @@ async function inspectFiles(spec: DatasetSpec, pool: DecodePool, problems: Probl
   problems.group('warning', 'mask-blank', blank, (n) => `${masks(n)} without any labelled pixel (255 everywhere)`);
   if (blackWhite.length && blackWhite.length === counted.size) {
     problems.add('error', 'black-and-white', 'every mask holds 0 and 255 alone, and 255 means ignored: save the object as 1', blackWhite);
+  } else if (given === undefined && counted.size > 0 && most < 1) {
+    problems.add('error', 'too-few-classes', tooFewClasses(counted.size, most).message);
   }
   checkOverlaps(ids, problems);
   checkImages(facts, ids, problems);
@@ -198,7 +203,8 @@ function checkImages(facts: ReadonlyMap<string, ImageFacts>, ids: Record<Dataset
   problems.group('warning', 'orientation', all.filter(([, f]) => f.orientation !== 1).map(([id]) => id), (n) => `${images(n)} with an EXIF orientation, which is not applied: masks belong to the stored pixels`);
   const byHash = new Map<string, string[]>();
   for (const [id, f] of all) byHash.set(f.hash, [...(byHash.get(f.hash) ?? []), id]);
-  const where = (id: string): string => SPLITS.filter((s) => ids[s].includes(id)).join('+');
+  const splits = SPLITS.map((split) => [split, new Set(ids[split])] as const);
+  const where = (id: string): string => splits.filter(([, members]) => members.has(id)).map(([split]) => split).join('+');
   const twins = [...byHash.values()].filter((same) => same.length > 1);
   problems.group('warning', 'duplicates', twins.map((same) => same.map((id) => `${id} (${where(id)})`).join(' = ')), (n) => `${n} group${n === 1 ? '' : 's'} of images with the same bytes`);
 }

@@ -1,7 +1,7 @@
 // Where the files of a data set lie, and what its lists say. Looks at names only: no image and no mask is opened here.
 
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
-import { basename, extname, join, resolve } from 'node:path';
+import { basename, dirname, extname, isAbsolute, join, relative, resolve } from 'node:path';
 import { DataError } from '../../runtime/errors.ts';
 
 /** Things that are wrong in the same way: `what` follows their number ("labelled images have no mask"). */
@@ -62,7 +62,7 @@ function described(root: string, fail: Fail): Pick<Layout, 'numClasses' | 'class
   const out: Pick<Layout, 'numClasses' | 'classNames'> = {};
   const names = (v: unknown): string[] | undefined => (Array.isArray(v) && v.length > 0 && v.every((n) => typeof n === 'string') ? v : undefined);
   for (const file of ['stats.json', 'class_names.json', 'class_names.txt', 'classes.txt'].map((f) => join(root, f)).filter((f) => existsSync(f))) {
-    const text = readFileSync(file, 'utf8');
+    const text = readFileSync(file, 'utf8').replace(/^\uFEFF/, '');
     if (file.endsWith('.txt')) {
       out.classNames ??= names(text.split(/\r?\n/).map((l) => l.trim()).filter(Boolean));
       continue;
@@ -104,20 +104,31 @@ export function findFiles(spec: { path?: string; images?: string; masks?: string
   return { name: basename(resolve(path)), root: path, listFolder: join(path, LISTS), imageFolder, maskFolder, images, masks, ...described(path, fail) };
 }
 
+/** The file of a list that is called by name; null where there is none. */
+function namedList(listFolder: string | null, name: string): string | null {
+  const file = listFolder && join(listFolder, `${name}.txt`);
+  return file && existsSync(file) ? file : null;
+}
+
 /** Is there a list of this name? */
 export function hasList(layout: Layout, name: string): boolean {
-  return layout.listFolder !== null && existsSync(join(layout.listFolder, `${name}.txt`));
+  return namedList(layout.listFolder, name) !== null;
+}
+
+/** A list as it can be called from any folder: a name stays one, a path becomes absolute. @param path the data set, in VOC layout */
+export function absoluteList(path: string | undefined, list: string): string {
+  return namedList(path === undefined ? null : join(path, LISTS), list) || !existsSync(list) ? list : resolve(list);
 }
 
 /**
- * Reads a list: ids, one a line, with or without extension; or pairs "JPEGImages/a.jpg SegmentationClass/a.png", whose files then count. Blank lines and repeated ids
- * are passed over. What is wrong goes to `fail` and is left out.
+ * Reads a list: ids, one a line, with or without extension; paths; or pairs "JPEGImages/a.jpg SegmentationClass/a.png", whose files then count. Names may hold spaces.
+ * The id of a path is its name without extension, or the whole path where another file has that id. Blank lines and repeated ids are passed over. What is wrong goes to
+ * `fail` and is left out.
  * @param list a name (VOC layout) or the path of a file
  * @param what the split, for errors
  */
 export function readList(layout: Layout, list: string, what: string, fail: Fail): string[] {
-  const named = layout.listFolder === null ? null : join(layout.listFolder, `${list}.txt`);
-  const file = named && existsSync(named) ? named : list;
+  const file = namedList(layout.listFolder, list) ?? list;
   if (!existsSync(file)) {
     const there = layout.listFolder && existsSync(layout.listFolder) ? readdirSync(layout.listFolder).filter((f) => f.endsWith('.txt')).map((f) => f.slice(0, -4)) : [];
     const known = there.length ? `there are ${there.slice(0, 12).join(', ')}${there.length > 12 ? ', …' : ''}` : 'give the path of a text file with one id a line';
@@ -136,22 +147,56 @@ export function readList(layout: Layout, list: string, what: string, fail: Fail)
   text.replace(/^\uFEFF/, '').split(/\r?\n/).forEach((line, i) => {
     const words = line.trim();
     if (!words) return;
-    const id = entry(layout, words);
-    if (id === null) fail(new DataError(`the ${what} list ${file} names "${words}" (line ${i + 1}), which is not in ${layout.imageFolder}`), { code: 'image-missing', what: `entries of the ${what} list ${file} are not in ${layout.imageFolder}`, item: words });
-    else ids.add(id);
+    const { id, lost } = entry(layout, words);
+    if (id !== undefined) ids.add(id);
+    else if (lost !== undefined) fail(new DataError(`the ${what} list ${file} names the mask "${lost}" (line ${i + 1}), which does not exist`), { code: 'mask-missing', what: `masks that the ${what} list ${file} names do not exist`, item: lost });
+    else fail(new DataError(`the ${what} list ${file} names "${words}" (line ${i + 1}), which is not in ${layout.imageFolder}`), { code: 'image-missing', what: `entries of the ${what} list ${file} are not in ${layout.imageFolder}`, item: words });
   });
   if (ids.size === 0) fail(new DataError(`the ${what} list ${file} is empty`));
   return [...ids];
 }
 
-/** The id that a line means; files that it names by path are entered. */
-function entry(layout: Layout, line: string): string | null {
-  if (layout.images.has(line)) return line; // an id may hold spaces
-  const [image, mask] = line.split(/\s+/);
-  const id = basename(image).replace(IMAGE, '');
-  const at = join(layout.root, image);
-  if (image.includes('/') && IMAGE.test(image) && existsSync(at)) layout.images.set(id, at);
-  if (!layout.images.has(id)) return null;
-  if (mask !== undefined && existsSync(join(layout.root, mask))) layout.masks.set(id, join(layout.root, mask));
+/** A file that a list names by its path, relative to the root (also with a slash in front) or absolute; null where there is none. */
+function fileAt(layout: Layout, path: string): string | null {
+  return [join(layout.root, path), ...(isAbsolute(path) ? [path] : [])].find((f) => existsSync(f)) ?? null;
+}
+
+/** Does a path lead into this folder, or is it a bare name? */
+const inside = (layout: Layout, path: string, parent: string): boolean => !path.includes('/') || [join(layout.root, path), path].some((p) => resolve(dirname(p)) === resolve(parent));
+
+/** Enters a file under the first of its names that no other file has. @returns the id */
+function enter(layout: Layout, file: string): string {
+  const path = relative(resolve(layout.root), resolve(file)).split('\\').join('/');
+  const names = [basename(path).replace(IMAGE, ''), path.replace(IMAGE, ''), path];
+  const id = names.find((n) => !layout.images.has(n) || resolve(layout.images.get(n)!) === resolve(file))!;
+  if (!layout.images.has(id)) layout.images.set(id, file);
   return id;
+}
+
+/** The id of an image: an id, the name of a file, or a path; undefined where there is no such image. */
+function imageId(layout: Layout, text: string): string | undefined {
+  const bare = text.replace(IMAGE, '');
+  if (layout.images.has(text)) return text;
+  if (layout.images.has(bare)) return bare;
+  const file = text.includes('/') && IMAGE.test(text) ? fileAt(layout, text) : null;
+  if (file) return enter(layout, file);
+  return inside(layout, text, layout.imageFolder) && layout.images.has(basename(bare)) ? basename(bare) : undefined;
+}
+
+/** What a line means: the id of its image, or the mask that it names and that is nowhere. Files that it names by path are entered. */
+function entry(layout: Layout, line: string): { id?: string; lost?: string } {
+  const whole = imageId(layout, line);
+  if (whole !== undefined) return { id: whole };
+  // A pair: the image ends in an extension before a space.
+  for (const { index } of line.matchAll(/(?<=\.(?:jpe?g|png|webp))\s+/gi)) {
+    const id = imageId(layout, line.slice(0, index)), mask = line.slice(index).trim();
+    if (id === undefined) continue;
+    const file = fileAt(layout, mask) ?? [join(layout.maskFolder, mask)].find((f) => existsSync(f));
+    if (file) layout.masks.set(id, file);
+    else if (!inside(layout, mask, layout.maskFolder)) return { lost: mask };
+    // Unlabelled images may name masks that are gone. The mask of another name is not theirs.
+    else if (basename(layout.masks.get(id) ?? '').replace(IMAGE, '') !== basename(mask).replace(IMAGE, '')) layout.masks.delete(id);
+    return { id };
+  }
+  return {};
 }

@@ -34,6 +34,8 @@ function unpack(data: Uint8Array, width: number, height: number, depth: number):
  */
 export function decodeMask(bytes: Uint8Array, name: string): Mask {
   if (!hasPngSignature(bytes)) throw new DataError(`${name} is not a PNG file`, 'masks are PNG files whose values are class ids');
+  // The decoder takes interlaced rows for whole bytes. In the header, bit depth and interlacing stand in bytes 24 and 28.
+  if (bytes[28] === 1 && bytes[24] < 8) throw new DataError(`${name} is an interlaced PNG of ${bytes[24]} bit${bytes[24] > 1 ? 's' : ''} a pixel, which cannot be read`, 'save it without interlacing, or with 8 bits');
   let image;
   try {
     image = decode(bytes);

@@ -1,8 +1,14 @@
 // Which ids the masks of a data set hold. For opening and inspecting a set; training does not use it.
 
+import { DataError } from '../../runtime/errors.ts';
 import type { MaskCounts } from './decodeJobs.node.ts';
 import type { DecodePool } from './decodePool.node.ts';
 import type { Layout } from './layout.node.ts';
+
+/** What is wrong with masks by which the classes cannot be counted. @param most the largest id in them, -1 for none */
+export function tooFewClasses(masks: number, most: number): DataError {
+  return new DataError(`the masks (${masks}) show ${most < 0 ? 'no class' : 'class 0 alone'}`, '255 means ignored: a mask of black and white must hold 0 and 1; or give --classes');
+}
 
 /** Reads masks once for counting. */
 export class MaskReader {

@@ -1,12 +1,13 @@
 // Opens a data set in Node: VOC layout, two plain folders, or the built-in scenes. Decoding happens on threads.
 
+import { resolve } from 'node:path';
 import { DataError, UsageError } from '../../runtime/errors.ts';
 import { DecodePool, type PoolOptions } from './decodePool.node.ts';
 import { imageSize } from './image.node.ts';
-import { amountOf } from './labels.node.ts';
-import { findFiles } from './layout.node.ts';
+import { amountOf, isAmount } from './labels.node.ts';
+import { absoluteList, findFiles } from './layout.node.ts';
 import { vocPalette } from './mask.ts';
-import { MaskReader } from './maskReader.node.ts';
+import { MaskReader, tooFewClasses } from './maskReader.node.ts';
 import { resolveSplits, type SplitSpec } from './splits.node.ts';
 import { createSynthetic, sceneOf, type SyntheticOptions } from './synthetic.ts';
 import { texelSample } from './texels.ts';
@@ -41,7 +42,7 @@ export interface DatasetSpec extends SplitSpec {
    * training; without it no mask of an image that ends up unlabelled is ever opened.
    */
   labelsCover?: boolean;
-  /** Let `load` open masks of unlabelled images, to judge pseudo-labels by them. */
+  /** Let `load` open masks of unlabelled images, to judge pseudo-labels by them; where one is missing or cannot be used, the labels are null. */
   judge?: boolean;
   builtin?: SyntheticOptions;
 }
@@ -49,6 +50,8 @@ export interface DatasetSpec extends SplitSpec {
 /** A data set with what was decided while opening it, to be printed. */
 export interface OpenDataset extends Dataset {
   readonly notes: readonly string[];
+  /** The files of images and masks, used or not: results must not be written over them. */
+  files(): string[];
 }
 
 /**
@@ -63,23 +66,43 @@ export async function openDataset(spec: DatasetSpec, options: PoolOptions = {}):
   checkSpec(spec);
   const pool = new DecodePool(options);
   try {
-    return isBuiltin(spec) ? openBuiltin(spec, pool) : await openFiles(spec, pool);
+    return isBuiltin(spec) ? openBuiltin(spec, pool) : await openFiles(spec, pool, options.warn ?? ((message) => console.error(message)));
   } catch (error) {
     await pool.close();
     throw error;
   }
 }
 
+/** Is the built-in set meant? */
 export function isBuiltin(spec: DatasetSpec): boolean {
   return spec.images === undefined && (spec.path === undefined || spec.path === 'builtin');
+}
+
+/** The same data set, called in a way that holds in any folder: paths of folders and lists become absolute. */
+export function absoluteSpec(spec: DatasetSpec): DatasetSpec {
+  const out: DatasetSpec = { ...spec };
+  if (isBuiltin(spec)) return { ...out, path: 'builtin' };
+  for (const key of ['path', 'images', 'masks'] as const) if (out[key] !== undefined) out[key] = resolve(out[key]);
+  for (const key of ['train', 'labels', 'unlabelled', 'val', 'test'] as const) if (out[key] !== undefined && !isAmount(out[key])) out[key] = absoluteList(spec.path, out[key]);
+  return out;
 }
 
 /** @throws UsageError */
 export function checkSpec(spec: DatasetSpec): void {
   if (spec.path !== undefined && (spec.images !== undefined || spec.masks !== undefined)) throw new UsageError(`both the data set ${spec.path} and plain folders are given`, 'give a folder in VOC layout, or --images and --masks');
   if (spec.masks !== undefined && spec.images === undefined) throw new UsageError('--masks is given without --images');
-  if (spec.classes !== undefined && !(Number.isInteger(spec.classes) && spec.classes >= 2 && spec.classes <= 255)) throw new UsageError(`${spec.classes} classes`, 'give 2 to 255 (--classes)');
+  for (const classes of [spec.classes, spec.classNames?.length]) if (classes !== undefined) checkClassCount(classes);
+  if (isBuiltin(spec)) {
+    const foreign = (['train', 'unlabelled', 'classes', 'classNames'] as const).find((key) => spec[key] !== undefined);
+    if (foreign) throw new UsageError(`the built-in set has its own ${foreign === 'train' || foreign === 'unlabelled' ? 'lists' : 'classes'}`, `leave out --${foreign === 'classNames' ? 'class-names' : foreign}, or give a folder of images`);
+    if (spec.builtin?.train !== undefined && spec.builtin.train < 1) throw new UsageError(`${spec.builtin.train} training images of the built-in set`, 'give at least one (--builtin-images)');
+  } else if (spec.builtin) throw new UsageError(`settings of the built-in set are given with ${spec.path ?? spec.images}`, 'leave out --builtin-images');
   if (spec.size && spec.size.some((v) => !Number.isInteger(v) || v < 1 || v > 16384)) throw new UsageError(`a size of ${spec.size.join('x')}`, 'give height and width in pixels, such as 180x240 (--size)');
+}
+
+/** @throws UsageError */
+export function checkClassCount(classes: number): void {
+  if (!(Number.isInteger(classes) && classes >= 2 && classes <= 255)) throw new UsageError(`${classes} classes`, 'give 2 to 255 (--classes)');
 }
 
 function openBuiltin(spec: DatasetSpec, pool: DecodePool): OpenDataset {
@@ -102,6 +125,7 @@ function openBuiltin(spec: DatasetSpec, pool: DecodePool): OpenDataset {
   return {
     ...set,
     notes: [],
+    files: () => [],
     async load(id, { labels }): Promise<Sample> {
       const scene = sceneOf(id, o);
       const { width, height, texels } = await pool.run({ kind: 'scene', ...scene, labels });
@@ -115,13 +139,11 @@ function openBuiltin(spec: DatasetSpec, pool: DecodePool): OpenDataset {
 async function countClasses(reader: MaskReader, ids: readonly string[]): Promise<number> {
   const found = new Set((await Promise.all(ids.map((id) => reader.classes(id)))).flat());
   const most = Math.max(-1, ...found);
-  if (most < 1) {
-    throw new DataError(`the masks (${ids.length}) show ${most < 0 ? 'no class' : 'class 0 alone'}`, '255 means ignored: a mask of black and white must hold 0 and 1; or give --classes');
-  }
+  if (most < 1) throw tooFewClasses(ids.length, most);
   return most + 1;
 }
 
-async function openFiles(spec: DatasetSpec, pool: DecodePool): Promise<OpenDataset> {
+async function openFiles(spec: DatasetSpec, pool: DecodePool, warn: (message: string) => void): Promise<OpenDataset> {
   const fail = (error: DataError): never => {
     throw error;
   };
@@ -134,26 +156,42 @@ async function openFiles(spec: DatasetSpec, pool: DecodePool): Promise<OpenDatas
     numClasses = await countClasses(reader, masks);
     notes.push(`${numClasses} classes: the largest id in ${masks.length} masks is ${numClasses - 1}`);
   }
-  if (numClasses < 2 || numClasses > 255) throw new UsageError(`${numClasses} classes`, 'give 2 to 255 (--classes)');
+  checkClassCount(numClasses);
   const names = spec.classNames ?? layout.classNames ?? [];
   const withLabels = new Set([...ids.labelled, ...ids.val, ...ids.test]);
   const sizes = new Map<string, Promise<[number, number]>>();
   const size = spec.size ?? null;
   const fileOf = (id: string): string => layout.images.get(id) ?? fail(new DataError(`there is no image "${id}" in ${layout.imageFolder}`));
+  const read = async (id: string, mask: string | null): Promise<Sample> => {
+    const { width, height, texels } = await pool.run({ kind: 'file', image: fileOf(id), mask, numClasses, size });
+    return texelSample(id, width, height, texels, mask !== null);
+  };
+  /** Masks for judging that cannot be used: the truth of their images is unknown. */
+  const useless = new Set<string>();
 
   return {
     name: layout.name,
     notes,
+    files: () => [...layout.images.values(), ...layout.masks.values()],
     numClasses,
     classNames: Array.from({ length: numClasses }, (_, i) => names[i] ?? `class ${i}`),
     palette: vocPalette(),
     ids: (split) => [...ids[split]],
     async load(id, { labels }): Promise<Sample> {
-      const image = fileOf(id);
-      if (labels && !withLabels.has(id) && !spec.judge) throw new DataError(`the labels of the unlabelled image "${id}" were asked for`, 'masks of unlabelled images are not opened');
-      const mask = labels ? (layout.masks.get(id) ?? fail(new DataError(`"${id}" has no mask in ${layout.maskFolder}`))) : null;
-      const { width, height, texels } = await pool.run({ kind: 'file', image, mask, numClasses, size });
-      return texelSample(id, width, height, texels, labels);
+      if (!labels) return read(id, null);
+      const mask = layout.masks.get(id);
+      if (withLabels.has(id)) return read(id, mask ?? fail(new DataError(`"${id}" has no mask in ${layout.maskFolder}`)));
+      if (!spec.judge) throw new DataError(`the labels of the unlabelled image "${id}" were asked for`, 'masks of unlabelled images are not opened');
+      if (mask === undefined || useless.has(id)) return read(id, null);
+      try {
+        return await read(id, mask);
+      } catch (error) {
+        if (!(error instanceof DataError)) throw error;
+        const sample = await read(id, null); // fails where the image is to blame
+        useless.add(id);
+        warn(`nothing is judged by the mask of the unlabelled image "${id}": ${error.message}`);
+        return sample;
+      }
     },
     async maxSize(wanted = ids.train): Promise<[number, number]> {
       if (size) return [size[0], size[1]];

@@ -36,12 +36,15 @@ export async function resolveSplits(layout: Layout, spec: SplitSpec, fail: Fail,
   const withMask = (list: readonly string[]): string[] => list.filter((id) => layout.masks.has(id));
 
   const listed = spec.labels !== undefined && !isAmount(spec.labels) ? readList(layout, spec.labels, 'labelled', fail) : null;
+  // What a list calls unlabelled is never drawn: not as labelled, nor for val or test. No draw looks into it.
+  const unlabelled = spec.unlabelled === undefined ? null : readList(layout, spec.unlabelled, 'unlabelled', fail);
+  const inLabelled = new Set(listed), closed = new Set(unlabelled);
   const trainList = spec.train ?? (hasList(layout, 'train') ? 'train' : undefined);
   const pool = trainList === undefined ? null : readList(layout, trainList, 'train', fail);
   for (const split of ['val', 'test'] as const) {
     const text = spec[split] ?? (hasList(layout, split) ? split : undefined);
     if (text === undefined) continue;
-    const free = withMask(pool ?? all).filter((id) => !taken.has(id) && !listed?.includes(id));
+    const free = withMask(pool ?? all).filter((id) => !taken.has(id) && !inLabelled.has(id) && !closed.has(id));
     const n = amountOf(text, free.length, `--${split}`);
     ids[split] = n === null ? readList(layout, text, split, fail) : hashOrder(free, seed).slice(-n);
     ids[split].forEach((id) => taken.add(id));
@@ -51,9 +54,6 @@ export async function resolveSplits(layout: Layout, spec: SplitSpec, fail: Fail,
   }
   ids.train = pool === null ? all.filter((id) => !taken.has(id)) : pool.filter((id) => !drawn.has(id));
 
-  // What a list calls unlabelled is never drawn as labelled, nor looked into for the draw.
-  const unlabelled = spec.unlabelled === undefined ? null : readList(layout, spec.unlabelled, 'unlabelled', fail).filter((id) => !drawn.has(id));
-  const closed = new Set(unlabelled);
   const candidates = withMask(ids.train).filter((id) => !closed.has(id));
   if (listed) {
     ids.labelled = listed;
@@ -67,7 +67,15 @@ export async function resolveSplits(layout: Layout, spec: SplitSpec, fail: Fail,
       throw new UsageError(`--labels ${spec.labels} asks for ${count} labelled images, but only ${candidates.length} of the ${ids.train.length} training images have masks${unlabelled ? ' and are not in the unlabelled list' : ''}`, 'ask for fewer, or leave --labels out to use every mask');
     }
     const cover = spec.labelsCover ?? true;
-    ids.labelled = await drawLabelled(candidates, count, seed, cover ? classesOf : undefined);
+    const unreadable: string[] = [];
+    // A mask that cannot be read shows no class. Whether that matters depends on whether its image is drawn.
+    const shown = (id: string): Promise<readonly number[]> => classesOf(id).catch((error: unknown) => {
+      if (!(error instanceof DataError)) throw error;
+      unreadable.push(error.message);
+      return [];
+    });
+    ids.labelled = await drawLabelled(candidates, count, seed, cover ? shown : undefined);
+    if (unreadable.length) notes.push(`${unreadable.length} mask${unreadable.length > 1 ? 's' : ''} could not be read for the draw: ${unreadable[0]}`);
     notes.push(`${count} of ${ids.train.length} training images are labelled (seed ${seed}${cover ? `; drawn so that classes are present: the masks of all ${candidates.length} candidates were read for the draw, before training` : '; drawn by hash, no mask was read'})`);
   }
   const labelled = new Set(ids.labelled);

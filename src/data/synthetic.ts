@@ -11,7 +11,7 @@ export interface SyntheticOptions {
   seed?: number;
   width?: number;
   height?: number;
-  /** Images of the training pool, of it with labels, and of the two held-out sets. */
+  /** Images of the training pool, of it with labels (default: a tenth, at most 24), and of the two held-out sets. */
   train?: number;
   labelled?: number;
   val?: number;
@@ -152,7 +152,7 @@ export function drawScene(seed: number, stream: number, index: number, width: nu
   return { rgb, labels };
 }
 
-const settle = ({ seed = 0, width = 128, height = 96, train = 240, labelled = 24, val = 48, test = 96, splitSeed = 0 }: SyntheticOptions) => ({ seed, width, height, train, labelled, val, test, splitSeed });
+const settle = ({ seed = 0, width = 128, height = 96, train = 240, labelled = Math.min(24, Math.max(1, Math.round(train / 10))), val = 48, test = 96, splitSeed = 0 }: SyntheticOptions) => ({ seed, width, height, train, labelled, val, test, splitSeed });
 
 /** What the scene of an id is drawn from. @throws DataError for an id that is not of this set */
 export function sceneOf(id: string, options: SyntheticOptions = {}): { seed: number; stream: number; index: number; width: number; height: number } {

@@ -13,24 +13,21 @@ export function packTexels(rgb: Uint8Array, labels: Uint8Array | null): Uint32Ar
 /** Not a property of the sample: a copy of one with other labels (`{ ...sample, labels }`) must not inherit them. */
 const packed = new WeakMap<Sample, Uint32Array>();
 
-/** A sample that holds texels; `rgb` and `labels` are unpacked when they are first read. */
+/** A sample that holds texels. `rgb` and `labels` are unpacked anew each time they are read: a cache of samples holds the texels alone. */
 export function texelSample(id: string, width: number, height: number, texels: Uint32Array, labelled: boolean): Sample {
-  let rgb: Uint8Array | undefined, labels: Uint8Array | undefined;
   const sample: Sample = {
     id, width, height,
     get rgb() {
-      if (!rgb) {
-        rgb = new Uint8Array(3 * texels.length);
-        for (let i = 0, p = 0; i < texels.length; i++, p += 3) {
-          rgb[p] = texels[i];
-          rgb[p + 1] = texels[i] >>> 8;
-          rgb[p + 2] = texels[i] >>> 16;
-        }
+      const rgb = new Uint8Array(3 * texels.length);
+      for (let i = 0, p = 0; i < texels.length; i++, p += 3) {
+        rgb[p] = texels[i];
+        rgb[p + 1] = texels[i] >>> 8;
+        rgb[p + 2] = texels[i] >>> 16;
       }
       return rgb;
     },
     get labels() {
-      return labelled ? (labels ??= Uint8Array.from(texels, (t) => t >>> 24)) : null;
+      return labelled ? Uint8Array.from(texels, (t) => t >>> 24) : null;
     },
   };
   packed.set(sample, texels);

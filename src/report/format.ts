@@ -19,7 +19,10 @@ export function spread(stat: Stat | null, digits: number, scale = 1, sign = fals
   return plus + minus(mean.toFixed(digits)) + (stat.std === null ? '' : ` ± ${(stat.std * scale).toFixed(digits)}`);
 }
 
-/** A share as percent. */
+/** One share as percent. */
+export const share = (value: number | null, digits = 1): string => (value === null ? '–' : (100 * value).toFixed(digits));
+
+/** Shares as percent: their mean and deviation. */
 export const percent = (stat: Stat | null, digits = 2): string => spread(stat, digits, 100);
 
 /** A difference in points, with its sign. */

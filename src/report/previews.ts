@@ -7,7 +7,7 @@ import { preview } from '../train/preview.ts';
 import { colourLabels, confidenceColours, dataUrl, overlayHeat, rgbPng } from './pictures.ts';
 import type { Picture } from './types.ts';
 
-/** Every layer of some images: the image, the truth, the prediction, the pseudo-label, the confidence, Grad-CAM. Needs images whose labels may be shown. */
+/** Every layer of some images: the image, the truth (of images of labelled, val and test), the prediction, the pseudo-label, the confidence, Grad-CAM. */
 export async function makePictures(device: Device, dataset: Dataset, scheme: Scheme, ids: readonly string[]): Promise<Picture[]> {
   const labelled = new Set((['labelled', 'val', 'test'] as const).flatMap((split) => dataset.ids(split)));
   const samples = await Promise.all(ids.map((id) => dataset.load(id, { labels: labelled.has(id) })));

@@ -30,7 +30,7 @@ export interface SchemeSummary {
   seeds: number[];
   /** At the end of training. */
   last: ScoreSummary;
-  /** At the step that was best on val. */
+  /** At the step that was best on val; empty without a val split, where nothing chooses a step. */
   best: ScoreSummary;
   /** Difference to the supervised runs in points (100 x mIoU, nan-mean), by seed where the seeds agree; null for supervised itself and without it. */
   gain: { last: Stat | null; best: Stat | null } | null;
@@ -48,8 +48,10 @@ export interface SchemeSummary {
 export interface Summary {
   /** The split that the scores are of: test where there is one. */
   split: 'val' | 'test';
-  /** The figure to quote: `best` where val chooses and test judges; `last` where val is all there is, since the best on val flatters. */
+  /** The figure to quote: `best` where val chooses and test judges; `last` where one of them is missing: the best on val flatters there, and without val nothing chooses. */
   headline: 'last' | 'best';
+  /** Is there a val split, by which the best step is chosen? */
+  chosen: boolean;
   classNames: string[];
   schemes: SchemeSummary[];
   /** All runs together, in seconds. */
@@ -103,7 +105,8 @@ export function summarise(comparison: Comparison): Summary {
     for (const e of [...run.last, ...run.best]) if (e.confusion.length !== classes ** 2) throw new DataError(`an evaluation of ${run.scheme}, seed ${run.seed}, holds ${e.confusion.length} counts for ${classes} classes`);
   }
   const split = runs.some((run) => [...run.last, ...run.best].some((e) => e.split === 'test')) ? 'test' : 'val';
-  const at = (when: 'last' | 'best') => (run: RunRecord): EvalPoint | undefined => run[when].find((e) => e.split === split);
+  const chosen = runs.some((run) => [...run.evals, ...run.last].some((e) => e.split === 'val'));
+  const at = (when: 'last' | 'best') => (run: RunRecord): EvalPoint | undefined => (when === 'best' && !chosen ? undefined : run[when].find((e) => e.split === split));
   const base = runs.filter((run) => run.scheme === 'supervised');
   const schemes = [...new Set(runs.map((run) => run.scheme))].map((scheme): SchemeSummary => {
     const own = runs.filter((run) => run.scheme === scheme);
@@ -117,15 +120,15 @@ export function summarise(comparison: Comparison): Summary {
       accepted: stat(own.map((run) => lastOf(run, (s) => s.accepted))), pseudoAccuracy: stat(own.map((run) => lastOf(run, (s) => s.pseudoAccuracy))),
     };
   });
-  return { split, headline: split === 'test' ? 'best' : 'last', classNames, schemes, seconds: runs.reduce((n, run) => n + run.seconds, 0) };
+  return { split, headline: split === 'test' && chosen ? 'best' : 'last', chosen, classNames, schemes, seconds: runs.reduce((n, run) => n + run.seconds, 0) };
 }
 
 /** The notes that every form of the summary carries: what the figures are. */
 export function footnotes(summary: Summary): string[] {
-  const { split, headline, schemes } = summary;
+  const { split, headline, chosen, schemes } = summary;
   const several = schemes.some((s) => s.seeds.length > 1);
   return [
-    `Scores are of the ${split} split, in percent; best is the step that was best on val${split === 'test' ? ', reported on test' : ' (chosen and reported on the same images: it flatters)'}; last is the end of training.`,
+    `Scores are of the ${split} split, in percent; ${!chosen ? 'there are no val images to choose a best step by' : `best is the step that was best on val${split === 'test' ? ', reported on test' : ' (chosen and reported on the same images: it flatters)'}`}; last is the end of training.`,
     'mIoU is the nan-mean: over the classes that occur in truth or prediction. absent=0 averages over all classes, an absent class counting as zero.',
     `${several ? 'Mean ± sample standard deviation over seeds. ' : ''}The gain is in points of mIoU over supervised${several ? ', seed by seed' : ''}. Per class: IoU at ${headline}.`,
   ];

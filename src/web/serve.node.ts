@@ -14,11 +14,12 @@ const TRIES = 20;
 /** A folder over http on 127.0.0.1. Only plain names in it are served: there are no subfolders. @returns the server and its address */
 export async function serve(folder: string, port: number): Promise<{ server: Server; url: string }> {
   const server = createServer((request, response) => {
-    const name = new URL(request.url ?? '/', 'http://localhost').pathname.slice(1) || 'index.html';
-    const type = TYPES[extname(name)];
     const answer = (status: number, body: string | Buffer, kind = 'text/plain; charset=utf-8'): void => {
       response.writeHead(status, { 'content-type': kind, 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' }).end(request.method === 'HEAD' ? undefined : body);
     };
+    const path = request.url ?? '/', base = 'http://localhost';
+    if (!URL.canParse(path, base)) return answer(400, 'this is no address\n');
+    const name = new URL(path, base).pathname.slice(1) || 'index.html', type = TYPES[extname(name)];
     if (request.method !== 'GET' && request.method !== 'HEAD') return answer(405, 'only GET\n');
     if (!type || !/^[\w.-]+$/.test(name)) return answer(404, 'there is no such page\n');
     readFile(join(folder, name)).then((body) => answer(200, body, type), () => answer(404, 'there is no such page\n'));

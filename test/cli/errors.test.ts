@@ -1,6 +1,6 @@
 // Wrong usage and bad input: one clear line, the right exit code, nothing lost.
 
-import { mkdirSync, truncateSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { test } from 'uvu';
@@ -47,9 +47,25 @@ test('wrong usage exits with 2', async () => {
   await refused(2, /HEIGHTxWIDTH/, train(...TINY, '--crop', 'big'));
   await refused(2, /--seeds/, ['compare', ...TINY, '--seeds', '0']);
   await refused(2, /required option '--model/, ['eval']);
+  await refused(2, /--weights.*'bset'.*best, last/, ['eval', ...TINY.slice(0, 11), '--model', out, '--weights', 'bset']);
+  await refused(2, /--batch.*at least 1/, ['eval', ...TINY.slice(0, 11), '--model', out, '--batch', '0']);
+  await refused(2, /width is 0/, train(...TINY, '--width', '0'));
+  for (const depth of ['0', '30']) await refused(2, /depth is .*takes 1 to 5 levels/, train(...TINY, '--depth', depth));
+  await refused(2, /depth is 7.*18, 34, 50, 101/, train(...TINY.slice(0, 11), '--network', 'deeplabv3plus', '--depth', '7'));
+  await refused(2, /holds no settings/, train(...TINY, '--config', (writeFileSync(join(out, 'list.json'), '[]'), join(out, 'list.json'))));
+  await refused(2, /--sheet photo\.jpg.*ends in \.png/, ['inspect', 'builtin', '--sheet', 'photo.jpg']);
   await refused(2, /there is no setting "stepps"/, train(...TINY, '--config', (writeFileSync(join(out, 'bad.json'), '{"stepps": 3}'), join(out, 'bad.json'))));
   await refused(2, /give a JSON file of settings/, train(...TINY, '--config', (writeFileSync(join(out, 'worse.json'), '{'), join(out, 'worse.json'))));
   await refused(2, /holds no run to go on with/, ['train', '--resume', '--out', join(out, 'nowhere')]);
+});
+
+test('data flags that contradict each other, or that the built-in set would ignore', async () => {
+  await refused(2, /both the data set photos and plain folders/, train('photos', '--images', 'in', '--masks', 'out'));
+  await refused(2, /--masks is given without --images/, train('--masks', 'out'));
+  await refused(2, /--builtin-images.*at least 1/, train('--builtin-images', '0'));
+  await refused(2, /a size of 0x0/, train('--size', '0'));
+  for (const flag of [['--classes', '3'], ['--class-names', 'a,b'], ['--unlabelled', 'list']]) await refused(2, /the built-in set has its own/, train(...flag));
+  await refused(2, /settings of the built-in set are given with/, train(await vocFolder(), '--builtin-images', '20'));
 });
 
 test('folders and lists', async () => {
@@ -105,6 +121,17 @@ test('inspect tells what is wrong and exits with 1', async () => {
   const good = await fewmask(['inspect', await vocFolder(), '--labels', 'labelled', '--sheet', join(out, 'sheet.png')]);
   assert.is(good.code, 0, good.stdout);
   assert.ok((await sharp(join(out, 'sheet.png')).metadata()).width! > 100);
+});
+
+test('results do not overwrite photographs, masks, or each other', async () => {
+  const root = await vocFolder(), photos = join(root, 'JPEGImages');
+  const png = await sharp({ create: { width: 12, height: 8, channels: 3, background: '#345' } }).png().toBuffer();
+  write(photos, { 'p.png': png, 'a-overlay.jpg': png, 'p-cam.png': png });
+  symlinkSync(photos, join(root, 'link'));
+  for (const folder of [photos, join(root, 'link')]) await refused(2, /p\.png would overwrite an input/, ['predict', join(photos, 'p.png'), '--out', folder, '--model', out]);
+  await refused(2, /two results would be written to .*a-overlay\.png/, ['predict', photos, '--overlay', '--out', join(out, 'masks'), '--model', out]);
+  await refused(2, /a\.png would overwrite an input/, ['inspect', root, '--labels', 'labelled', '--sheet', join(root, 'SegmentationClass/a.png')]);
+  assert.equal(readFileSync(join(photos, 'p.png')), png);
 });
 
 test('doctor', async () => {

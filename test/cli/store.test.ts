@@ -1,6 +1,6 @@
 // The files of a run: whole or not at all.
 
-import { existsSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -40,6 +40,18 @@ test('a save that fails leaves the one before as it was', async () => {
     }
     assert.equal(await loadCheckpoint(folder), checkpoint(5));
     assert.not.ok(existsSync(join(folder, `${file}.part`)));
+  }
+});
+
+test('a checkpoint.json that cannot be read is not taken for none', async () => {
+  const folder = tempFolder();
+  mkdirSync(join(folder, 'checkpoint.json'));
+  try {
+    await loadCheckpoint(folder);
+    assert.unreachable('it was taken for none');
+  } catch (error) {
+    assert.instance(error, CheckpointError);
+    assert.match((error as Error).message, /checkpoint\.json cannot be read: EISDIR/);
   }
 });
 

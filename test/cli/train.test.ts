@@ -1,13 +1,13 @@
 // Training from the command line: what it leaves behind, what it says, how it goes on after it was stopped or killed.
 
-import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { decodeMask } from '../../src/data/mask.ts';
 import { fewmask, TINY } from '../support/cli.ts';
-import { removeFolders, tempFolder } from '../support/files.ts';
+import { removeFolders, tempFolder, vocFolder } from '../support/files.ts';
 
 test.after(removeFolders);
 const folder = tempFolder();
@@ -52,6 +52,15 @@ test('the same settings from the configuration of a run, flags on top', async ()
   assert.equal({ ...a, steps: 6 }, b);
 });
 
+test('the scheme and the seed of a configuration count, and name the folder', async () => {
+  writeFileSync(at('settings.json'), '\uFEFF{ "scheme": "supervised", "seed": 3, "steps": 2 }');
+  const run = await fewmask(['train', ...TINY, '--config', at('settings.json'), '--json', '--quiet'], { cwd: folder });
+  assert.is(run.code, 0, run.stderr);
+  const record = JSON.parse(run.stdout);
+  assert.equal([record.scheme, record.seed, record.steps.length], ['supervised', 3, 2]);
+  assert.ok(existsSync(at('runs/supervised-3/record.json')));
+});
+
 for (const signal of ['SIGKILL', 'SIGINT'] as const) {
   test(`a run ended by ${signal} goes on to the same losses, bit for bit`, async () => {
     const name = signal.toLowerCase();
@@ -79,6 +88,7 @@ for (const signal of ['SIGKILL', 'SIGINT'] as const) {
     const [a, b] = ['whole', 'part'].map((p) => JSON.parse(readFileSync(at(`${name}-${p}`, 'record.json'), 'utf8')));
     assert.equal(b.steps.map((s: { step: number; loss: number }) => [s.step, s.loss]), a.steps.map((s: { step: number; loss: number }) => [s.step, s.loss]));
     assert.equal(b.evals, a.evals);
+    assert.equal(losses(at(`${name}-part`)), b.steps);
     assert.equal(readFileSync(at(`${name}-part`, 'last.safetensors')), readFileSync(at(`${name}-whole`, 'last.safetensors')));
   });
 }
@@ -87,6 +97,29 @@ test('resuming with other settings is refused', async () => {
   const run = await fewmask(['train', '--out', at('a'), '--resume', '--lr', '0.5']);
   assert.is(run.code, 2);
   assert.match(run.stderr, /was started with optimizer/);
+});
+
+test('resuming with other data is refused, in words; the same data may be named again', async () => {
+  for (const [flags, pattern] of [[['--labels', '6'], /labels "4", not "6"/], [['--size', '48x64'], /size \[24,32\], not \[48,64\]/], [['/photos'], /path "builtin", not "\/photos"/], [['--images', '/photos'], /path "builtin", not unset/]] as const) {
+    const run = await fewmask(['train', ...flags, '--out', at('a'), '--resume']);
+    assert.is(run.code, 2, run.stderr);
+    assert.match(run.stderr, new RegExp(`the run in .* was started with .*${pattern.source}`));
+  }
+  const again = await fewmask(['train', 'builtin', '--labels', '4', '--out', at('a'), '--resume', '--quiet']);
+  assert.is(again.code, 0, again.stderr);
+});
+
+test('without val images nothing is called the best', async () => {
+  const data = await vocFolder((root) => rmSync(join(root, 'ImageSets/Segmentation/val.txt')));
+  const run = await fewmask(['train', data, '--labels', 'labelled', '--scheme', 'supervised', '--steps', '2', '--crop', '8', '--width', '4', '--depth', '2', '--batch', '1', '--out', at('no-val')]);
+  assert.is(run.code, 0, run.stderr);
+  assert.match(run.stdout, /weights: .*last\.safetensors\n/);
+  assert.not.match(run.stdout, /best/);
+  assert.is(JSON.parse(readFileSync(at('no-val', 'run.json'), 'utf8')).data.path, data);
+  // c and d are unlabelled, without masks that can be read.
+  const scored = await fewmask(['eval', data, '--labels', 'labelled', '--model', at('no-val'), '--split', 'train', '--json']);
+  assert.is(scored.code, 0, scored.stderr);
+  assert.is(JSON.parse(scored.stdout).confusion.reduce((a: number, b: number) => a + b), 2 * 96);
 });
 
 test('damaged, truncated and foreign checkpoints are refused whole', async () => {
@@ -129,6 +162,7 @@ test('a full disk: said, and the run goes on; at the end it is an error', async 
   for (const file of ['checkpoint-0-12.safetensors', 'last.safetensors']) {
     const run = await start(`full-${file}`, file, 100);
     assert.is(run.code, 1);
+    assert.is(existsSync(at(`full-${file}`, 'last.safetensors')), file !== 'last.safetensors', 'the weights are kept where they can be');
     assert.match(run.stderr, new RegExp(`error: .*${file} was not saved: the disk is full`));
     assert.not.ok(existsSync(at(`full-${file}`, file)));
   }
@@ -153,6 +187,7 @@ test('eval, predict and cam use what was trained', async () => {
   }
   const cam = await fewmask(['cam', photo, '--model', at('a'), '--out', at('cams'), '--class', 'each']);
   assert.is(cam.code, 0, cam.stderr);
+  assert.equal(readdirSync(at('cams')).sort().slice(0, 2), ['photo-cam-0-ground.png', 'photo-cam-1-striped.png']);
   assert.is(readdirSync(at('cams')).length, 6);
   const layers = await fewmask(['cam', '--model', at('a'), '--layers']);
   assert.match(layers.stdout, /enc1\.1 .*default/);
@@ -169,8 +204,15 @@ test('compare writes a table, JSON and one HTML page, and is resumed by run', as
   const again = await fewmask([...args, '--resume', '--json']);
   assert.is(again.code, 0, again.stderr);
   assert.match(again.stderr, /\[4\/4\] fixmatch seed 1: done before/);
-  assert.is(JSON.parse(again.stdout).runs.length, 4);
+  const table = JSON.parse(again.stdout);
+  assert.equal(table.schemes.map((s: { scheme: string; seeds: number[] }) => [s.scheme, s.seeds]), [['supervised', [0, 1]], ['fixmatch', [0, 1]]]);
+  assert.not.match(again.stdout, /data:image/);
+  assert.equal(JSON.parse(readFileSync(at('compare', 'table.json'), 'utf8')), table);
+  assert.is(JSON.parse(readFileSync(at('compare', 'comparison.json'), 'utf8')).runs.length, 4);
   assert.is(readFileSync(at('compare', 'fixmatch-1', 'record.json'), 'utf8'), record);
+  const other = await fewmask([...args, '--labels', '6', '--resume']);
+  assert.is(other.code, 2, other.stderr);
+  assert.match(other.stderr, /was started with labels "4", not "6"/);
 });
 
 test.run();

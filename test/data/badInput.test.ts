@@ -57,6 +57,10 @@ test('lists', async () => {
   await refuses(/labelled list .*labelled\.txt names "zz" \(line 2\), which is not in .*JPEGImages/, (r) => write(r, { [`${LIST}/labelled.txt`]: 'a\nzz\n' }));
   await refuses(/labelled\.txt is empty/, (r) => write(r, { [`${LIST}/labelled.txt`]: '\n' }));
   await refuses(/no list "nothing" for the labelled images.*there are labelled, train, unlabelled, val/, nothing, { labels: 'nothing' });
+  await refuses(/labelled\.txt names "elsewhere\/a\.jpg" \(line 1\)/, (r) => write(r, { [`${LIST}/labelled.txt`]: 'elsewhere/a.jpg\n' }));
+  await refuses(/labelled\.txt names "a b\.jpg" \(line 1\)/, (r) => write(r, { [`${LIST}/labelled.txt`]: 'a b.jpg\n' }));
+  await refuses(/labelled\.txt names the mask "elsewhere\/a\.png" \(line 1\), which does not exist/, (r) => write(r, { [`${LIST}/labelled.txt`]: 'JPEGImages/a.jpg elsewhere/a.png\n' }));
+  await refuses(/labelled image "a" has no mask/, (r) => write(r, { [`${LIST}/labelled.txt`]: 'JPEGImages/a.jpg SegmentationClass/gone.png\n' }));
   await refuses(/list .*JPEGImages is a folder/, nothing, { labels: join(await vocFolder(), 'JPEGImages') });
 });
 
@@ -100,6 +104,11 @@ test('settings', async () => {
   assert.match((await fails({ masks: 'x' })).message, /--masks is given without --images/);
   assert.match((await fails({ labels: 'list' })).message, /built-in set has no list "list"/);
   assert.match((await fails({ labels: '999' })).message, /more than the 240 images/);
+  for (const more of [{ classes: 3 }, { classNames: ['a', 'b'] }]) assert.match((await fails({ ...more })).message, /built-in set has its own classes/);
+  assert.match((await fails({ unlabelled: 'x' })).message, /built-in set has its own lists — leave out --unlabelled/);
+  assert.match((await fails({ builtin: { train: 0 } })).message, /0 training images of the built-in set/);
+  assert.match((await fails({ size: [0, 0] })).message, /a size of 0x0/);
+  await refuses(/settings of the built-in set are given with/, nothing, { builtin: { train: 10 } }, 'UsageError');
   const black = tempFolder();
   write(black, { 'in/a.jpg': await jpeg(3), 'out/a.png': mask([0, 255]) });
   assert.match((await fails({ images: join(black, 'in'), masks: join(black, 'out') })).message, /the masks \(1\) show class 0 alone — 255 means ignored: a mask of black and white must hold 0 and 1/);

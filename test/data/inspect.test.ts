@@ -1,6 +1,6 @@
 // Inspection: counts, sizes, classes, and every problem reported rather than thrown; the contact sheet.
 
-import { rmSync, statSync, truncateSync } from 'node:fs';
+import { readFileSync, rmSync, statSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { test } from 'uvu';
@@ -71,11 +71,14 @@ test('everything that is wrong is reported at once', async () => {
 test('sets that cannot be opened are reported, not thrown', async () => {
   const empty = tempFolder(), black = tempFolder();
   write(black, { 'in/a.jpg': await jpeg(3, 40, 40), 'in/b.jpg': await jpeg(4, 40, 40), 'out/a.png': mask([0, 255], 40, 40) });
+  const flat = tempFolder();
+  write(flat, { 'in/a.jpg': await jpeg(3), 'in/b.jpg': await jpeg(4), 'out/a.png': mask(0), 'out/b.png': mask(0) });
   const cases: [DatasetSpec, RegExp][] = [
     [{ path: join(empty, 'absent') }, /does not exist/],
     [{ path: empty }, /is empty/],
     [{ images: join(black, 'in') }, /unlabelled images only/],
     [{ images: join(black, 'in'), masks: join(black, 'out') }, /every mask holds 0 and 255 alone/],
+    [{ images: join(flat, 'in'), masks: join(flat, 'out') }, /the masks \(2\) show class 0 alone/],
     [{ path: await vocFolder(), labels: 'nothing' }, /no list "nothing"/],
     [{ path: await vocFolder((r) => rmSync(join(r, `${LIST}/val.txt`))), labels: 'labelled' }, /no val images/],
   ];
@@ -87,6 +90,8 @@ test('sets that cannot be opened are reported, not thrown', async () => {
   let usage = '';
   await look({ path: await vocFolder(), labels: '0/8' }).catch((e: Error) => (usage = e.name));
   assert.is(usage, 'UsageError');
+  const named = await look({ path: await vocFolder(), labels: '2', train: 'train', unlabelled: undefined });
+  assert.match(named.notes.join(), /2 masks could not be read for the draw/);
 });
 
 test('letters are drawn without a font', () => {
@@ -107,6 +112,16 @@ test('the contact sheet shows images beside their classes, and unlabelled images
   const [image, over] = [at(30, bottom), at(30 + 64, bottom)];
   [0, 128, 0].forEach((c, k) => assert.ok(Math.abs(over[k] - (image[k] + (c - image[k]) * 0.55)) <= 2, `${image} ${over}`));
   assert.equal(at(10 + 144 + 64 + 20, bottom), [24, 26, 30], 'nothing beside the unlabelled image');
+});
+
+test('the contact sheet is not written over an image or a mask', async () => {
+  const path = await vocFolder(), before = readFileSync(join(path, 'JPEGImages/c.jpg'));
+  for (const file of ['JPEGImages/c.jpg', 'SegmentationClass/a.png']) {
+    let message = '';
+    await contactSheet({ path, labels: 'labelled' }, join(path, file), { threads: 0 }).catch((e: Error) => (message = e.message));
+    assert.match(message, /would overwrite an input/);
+  }
+  assert.equal(readFileSync(join(path, 'JPEGImages/c.jpg')), before);
 });
 
 test('the built-in set is inspected like any other', async () => {

@@ -49,4 +49,10 @@ test('palette and grey of 1, 2, 4 and 8 bits give the stored values', () => {
   }
 });
 
+test('an interlaced mask of few bits is refused for what it is', () => {
+  const file = Uint8Array.from(png(new Uint8Array(64), 8, 8, 4, 0));
+  file[28] = 1;
+  assert.throws(() => decodeMask(file, 'm.png'), /m\.png is an interlaced PNG of 4 bits a pixel, which cannot be read — save it without interlacing/);
+});
+
 test.run();

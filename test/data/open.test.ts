@@ -3,13 +3,13 @@
 import { copyFileSync, mkdirSync } from 'node:fs';
 import fs from 'node:fs/promises';
 import { syncBuiltinESMExports } from 'node:module';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { encode } from 'fast-png';
 import sharp from 'sharp';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { Loader, SampleCache } from '../../src/data/batch.ts';
-import { openDataset, type DatasetSpec } from '../../src/data/open.node.ts';
+import { absoluteSpec, openDataset, type DatasetSpec } from '../../src/data/open.node.ts';
 import { HEIGHT, jpeg, mask, removeFolders, tempFolder, vocFolder, WIDTH, write } from '../support/files.ts';
 import { sharedFolder } from '../support/shared.ts';
 
@@ -144,10 +144,70 @@ test('lists: CRLF, blank lines, repeated ids, extensions, pairs of paths, paths 
   });
 });
 
+test('lists: the same name in two folders, names with spaces, absolute paths', async () => {
+  const path = await vocFolder(async (root) => {
+    for (const [i, f] of ['train/001', 'val/001', 'other/a', 'JPEGImages/my photo', 'JPEGImages/my'].entries()) write(root, { [`${f}.jpg`]: await jpeg(10 * i), [`masks/${f}.png`]: mask(i % 3) });
+    write(root, {
+      'train.txt': `train/001.jpg masks/train/001.png\nother/a.jpg masks/other/a.png\nJPEGImages/my photo.jpg masks/JPEGImages/my photo.png\n${join(root, 'JPEGImages/b.jpg')}\nJPEGImages/a.jpg b.png\n`,
+      'val.txt': 'val/001.jpg masks/val/001.png\nJPEGImages/v.jpg SegmentationClass/v.png\n', 'spaces.txt': 'my photo.jpg\nmy photo\nJPEGImages/my photo\n',
+      // The masks of unlabelled images may be gone.
+      'gone.txt': 'JPEGImages/c.jpg SegmentationClass/moved.png\nd.jpg gone.png\n',
+    });
+  });
+  await using({ path, labels: join(path, 'train.txt'), train: join(path, 'train.txt'), val: join(path, 'val.txt'), classes: 3 }, async (set) => {
+    assert.equal([set.ids('labelled'), set.ids('val')], [['001', 'other/a', 'my photo', 'b', 'a'], ['val/001', 'v']]);
+    for (const [id, label] of [['001', 0], ['val/001', 1], ['other/a', 2], ['my photo', 0], ['a', 1]] as const) assert.ok((await set.load(id, { labels: true })).labels!.every((v) => v === label), id);
+    await loadAll(set);
+  });
+  await using({ path, labels: 'labelled', unlabelled: join(path, 'spaces.txt'), classes: 3 }, async (set) => assert.equal(set.ids('unlabelled'), ['my photo']));
+  await using({ path, labels: 'labelled', unlabelled: join(path, 'gone.txt'), classes: 3 }, async (set) => assert.equal(set.ids('unlabelled'), ['c', 'd']));
+});
+
+test('judging by masks of unlabelled images: one that is missing or damaged leaves the truth unknown', async () => {
+  const path = await vocFolder(async (r) => write(r, { 'JPEGImages/e.jpg': await jpeg(9), 'JPEGImages/f.jpg': await jpeg(8), 'SegmentationClass/f.png': mask(2), 'ImageSets/Segmentation/unlabelled.txt': 'c\nd\ne\nf\n' }));
+  const warnings: string[] = [];
+  const set = await openDataset({ path, labels: 'labelled', unlabelled: 'unlabelled', judge: true }, { threads: 0, warn: (m) => warnings.push(m) });
+  for (const id of ['c', 'd', 'e', 'c']) assert.is((await set.load(id, { labels: true })).labels, null, id);
+  assert.equal([...new Set((await set.load('f', { labels: true })).labels)], [2]);
+  assert.is(warnings.length, 2);
+  assert.match(warnings[0], /nothing is judged by the mask of the unlabelled image "c": .*c\.png is not a PNG file/);
+  await set.close();
+});
+
+test('a list of unlabelled images closes them to the draws of val and test', async () => {
+  const root = tempFolder();
+  for (let i = 0; i < 8; i++) write(root, { [`JPEGImages/${i}.jpg`]: await jpeg(i), [`SegmentationClass/${i}.png`]: mask(i % 3) });
+  write(root, { 'list.txt': '0\n1\n2\n3\n4\n' });
+  await using({ path: root, labels: '1', val: '1', test: '1', unlabelled: join(root, 'list.txt'), classes: 3 }, async (set) => {
+    assert.equal(set.ids('unlabelled'), ['0', '1', '2', '3', '4']);
+    assert.equal([...set.ids('labelled'), ...set.ids('val'), ...set.ids('test')].sort(), ['5', '6', '7']);
+  });
+});
+
+test('a mask that cannot be read does not stop the draw', async () => {
+  const root = tempFolder();
+  for (let i = 0; i < 6; i++) write(root, { [`JPEGImages/${i}.jpg`]: await jpeg(i), [`SegmentationClass/${i}.png`]: mask([0, 1]) });
+  const labelled = await using({ path: root, labels: '2', classes: 2 }, async (set) => set.ids('labelled'));
+  const bad = ['0', '1', '2', '3', '4', '5'].find((id) => !labelled.includes(id))!;
+  write(root, { [`SegmentationClass/${bad}.png`]: 'nonsense' });
+  await using({ path: root, labels: '2' }, async (set) => {
+    assert.equal(set.ids('labelled'), labelled);
+    assert.match(set.notes.join(), new RegExp(`1 mask could not be read for the draw: .*${bad}\\.png is not a PNG file`));
+    await loadAll(set);
+  });
+});
+
+test('a data set by absolute paths; numbers and names of lists stay', async () => {
+  const path = await vocFolder((r) => write(r, { 'mine.txt': 'a\n' }));
+  const near = relative(process.cwd(), path);
+  assert.equal(absoluteSpec({ path: near, labels: 'labelled', val: join(near, 'mine.txt'), test: '1/8' }), { path, labels: 'labelled', val: join(path, 'mine.txt'), test: '1/8' });
+  assert.equal(absoluteSpec({ labels: '8' }), absoluteSpec({ path: 'builtin', labels: '8' }));
+});
+
 test('two plain folders: images without a mask are unlabelled', async () => {
   const root = tempFolder();
   for (const id of ['p', 'q', 'r']) write(root, { [`in/${id}.png`]: await sharp({ create: { width: WIDTH, height: HEIGHT, channels: 3, background: '#fff' } }).png().toBuffer() });
-  write(root, { 'out/p.png': mask([0, 1]), 'out/q.png': mask(1), 'out/class_names.txt': 'sky\r\nsea\r\n', 'in/notes.txt': 'no image' });
+  write(root, { 'out/p.png': mask([0, 1]), 'out/q.png': mask(1), 'out/stats.json': '\uFEFF{"num_classes": 2}', 'out/class_names.txt': '\uFEFFsky\r\nsea\r\n', 'in/notes.txt': 'no image' });
   await using({ images: join(root, 'in'), masks: join(root, 'out') }, async (set) => {
     assert.equal([set.ids('labelled'), set.ids('unlabelled'), set.classNames], [['p', 'q'], ['r'], ['sky', 'sea']]);
     await loadAll(set);
@@ -165,6 +225,7 @@ test('grey, transparent, 16-bit, CMYK, WebP; orientation is not applied; sizes f
     'deep.png': encode({ width: 6, height: 4, channels: 3, depth: 16, data: deep }),
     'deepGrey.png': encode({ width: 6, height: 4, channels: 1, depth: 16, data: new Uint16Array(24).fill(0x9abc) }),
     'cmyk.jpg': await flat(3, { r: 200, g: 40, b: 40 }).toColourspace('cmyk').jpeg({ quality: 100 }).toBuffer(),
+    'clear.png': encode({ width: 6, height: 4, channels: 4, depth: 8, data: Uint8Array.from({ length: 96 }, (_, i) => [10, 20, 30, (i >> 2) % 3 ? 255 : 0][i % 4]) }),
     'web.webp': await flat(3, { r: 10, g: 20, b: 30 }).webp({ lossless: true }).toBuffer(),
     'turned.jpg': await flat(3, { r: 10, g: 20, b: 30 }).withMetadata({ orientation: 6 }).jpeg().toBuffer(),
     'big.JPG': await jpeg(9, 31, 3),
@@ -190,6 +251,7 @@ test('grey, transparent, 16-bit, CMYK, WebP; orientation is not applied; sizes f
   await using({ ...spec, size: [2, 3] }, async (set) => {
     const s = await set.load('grey', { labels: true });
     assert.equal([s.width, s.height, s.labels!.length, await set.maxSize()], [3, 2, 6, [2, 3]]);
+    assert.equal([...(await set.load('clear', { labels: false })).rgb], Array.from({ length: 6 }, () => [10, 20, 30]).flat(), 'colours are not weighed by alpha');
   });
 });
 
@@ -203,6 +265,7 @@ test('the built-in set: labels by part, the same scenes as without threads', asy
     const here = await same.load('train-7', { labels: true });
     assert.equal([here.rgb, here.labels], [there.rgb, there.labels]);
   });
+  await using({ builtin: { train: 10 } }, async (few) => assert.equal([few.ids('labelled').length, few.ids('unlabelled').length], [1, 9]));
   await using({ labels: '10', splitSeed: 3, builtin }, async (ten) => using({ labels: '5', splitSeed: 3, builtin }, async (five) => {
     assert.equal(five.ids('labelled'), ten.ids('labelled').slice(0, 5));
     assert.not.equal(five.ids('labelled'), ['train-0', 'train-1', 'train-2', 'train-3', 'train-4']);

@@ -51,6 +51,15 @@ test('with a test split val chooses and test is quoted', () => {
   assert.equal([split, headline, s.last.miou!.mean, s.best.miou!.mean, s.best.steps], ['test', 'best', 0.3, 0.55, [20]]);
 });
 
+test('without val nothing chooses: the end of training is quoted, and nothing is called the best', () => {
+  const comparison = compare(bareRun('supervised', 0, [{ split: 'test', miou: 0.4 }]), bareRun('cps', 0, [{ split: 'test', miou: 0.5 }]));
+  const { headline, schemes: [, cps] } = summarise(comparison);
+  assert.equal([headline, cps.last.miou!.mean, cps.best.miou, cps.gain!.best], ['last', 0.5, null, null]);
+  near(cps.gain!.last!.mean, 10);
+  assert.match(textReport(comparison), /there are no val images to choose a best step by/);
+  assert.match(textReport(comparison), /^CPS +50\.00 +– /m);
+});
+
 test('the worked example in both treatments of the absent class', () => {
   const vector = { step: 1, ...scores(countConfusion([0, 0, 1, 1, 2, 255, 1, 0], [0, 1, 1, 1, 0, 2, 1, 0], 4), 4) };
   const text = textReport(compare(bareRun('supervised', 0, [vector], undefined, { classNames: ['a', 'b', 'c', 'd'] })));

@@ -1,0 +1,57 @@
+// What the run of a folder was started with: it goes on, or counts as done, only with the same settings and the same data.
+
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
+import { CheckpointError, UsageError } from '../../runtime/errors.ts';
+import { absoluteSpec, type DatasetSpec } from '../data/open.node.ts';
+import type { RunConfig } from '../train/config.ts';
+
+/** Name of the file in a run's folder. */
+export const STARTED = 'run.json';
+
+export interface Started {
+  config: RunConfig;
+  data: DatasetSpec;
+}
+
+/** What stands in the folder's run.json; null where there is none. @throws CheckpointError when it cannot be read */
+export function readStarted(folder: string): Started | null {
+  const file = join(folder, STARTED);
+  try {
+    const { config, data } = JSON.parse(readFileSync(file, 'utf8')) as Started;
+    if (config && data) return { config, data };
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT') return null;
+    if (code) throw new CheckpointError(`${file} cannot be read: ${code}`);
+  }
+  throw new CheckpointError(`${file} holds no settings of a run`, 'it is damaged; its settings stand in the checkpoint too: give them as flags to another folder');
+}
+
+/** Compares settings as they stand in files, where a missing one is undefined. `but` is left out. */
+function same(was: object, now: object, folder: string, hint: string, but?: string): void {
+  const [a, b] = [was, now].map((v) => JSON.parse(JSON.stringify(v)) as Record<string, unknown>);
+  for (const key of new Set([...Object.keys(a), ...Object.keys(b)])) {
+    if (key === but || isDeepStrictEqual(a[key], b[key])) continue;
+    const [old, given] = [a, b].map((v) => (v[key] === undefined ? 'unset' : JSON.stringify(v[key])));
+    throw new UsageError(`the run in ${folder} was started with ${key} ${old}, not ${given}`, hint);
+  }
+}
+
+/** @throws UsageError naming what differs: folders, lists, numbers, or how images are read */
+export function sameData(was: DatasetSpec, now: DatasetSpec, folder: string): void {
+  same(absoluteSpec(was), absoluteSpec(now), folder, 'give the same data set (run.json holds it), or start another run (--out)');
+}
+
+/**
+ * Compares the run in a folder with what is asked for; the memory budget may differ.
+ * @param config the settings in its checkpoint or record
+ * @throws UsageError naming what differs, CheckpointError where the folder does not say which data the run has seen
+ */
+export function sameRun(folder: string, config: object, now: Started): void {
+  same(config, now.config, folder, 'resume with the same settings (its config.json holds them), or start another run (--out)', 'memory');
+  const started = readStarted(folder);
+  if (!started) throw new CheckpointError(`${folder} does not say which data its run has seen (${STARTED} is missing)`, 'start another run (--out)');
+  sameData(started.data, now.data, folder);
+}
