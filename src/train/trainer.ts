@@ -140,7 +140,7 @@ export async function train(device: Device, scheme: Scheme, options: TrainerOpti
         seconds += (performance.now() - began) / 1000;
         timedSteps++;
         images += context.streams.reduce((n, s) => n + s.n, 0);
-        if (evaluating && !stopping) {
+        if (evaluating) {
           const evals = await options.evaluate(done, scheme.stages[stage].evaluated ?? scheme.evaluated, stage);
           result.evals.push(...evals);
           await options.onEval?.(evals, { stage, step: step + 1, done, total, stageName: name, rate: loop.rate });
