@@ -20,7 +20,7 @@ import { Evaluator } from './evaluate.ts';
 import { judgeLabelMaps } from './judge.ts';
 import { Labeller } from './labeller.ts';
 import { openStreams, withoutLabels } from './streams.ts';
-import { train, type Position, type Progress } from './trainer.ts';
+import { train, type Position, type Progress, type Timing } from './trainer.ts';
 import { Alarms } from './alarms.ts';
 
 /** Builds a scheme in a context from its options. */
@@ -118,7 +118,9 @@ export async function runSession(o: SessionOptions): Promise<SessionResult> {
   device.pool.stats.peak = device.pool.stats.allocated;
   const context = schemeContext(device, dataset, config, o.pretrained);
   const scheme = o.makeScheme(context, { weak: config.weak, ...config.options });
-  const alarms = new Alarms(dataset.classNames, (message) => hooks.onWarning?.(message));
+  const alarms = new Alarms(dataset.classNames, (message) => hooks.onWarning?.(message), resume?.soFar?.alarms);
+  const timing: Timing = { ...(resume?.soFar?.timing ?? { steps: 0, seconds: 0, images: 0 }) };
+  const peakGpuBytes = (): number => Math.max(resume?.soFar?.peakGpuBytes ?? 0, device.pool.stats.peak);
   let evaluator: { network: Network; evaluator: Evaluator } | null = null;
   try {
     if (dataset.ids('labelled').length === 0) throw new UsageError('there are no labelled images', 'training needs at least one image with a mask');
@@ -150,11 +152,12 @@ export async function runSession(o: SessionOptions): Promise<SessionResult> {
     let saved = performance.now();
     let reached: Position = resume?.position ?? { stage: 0, step: 0 };
 
-    const result = await train(device, scheme, {
+    const finished = await train(device, scheme, {
       seed: config.seed,
       sourceSize,
       open: openStreams({ dataset, cache, scheme, seed: config.seed, size: sourceSize, judge: o.judge ?? false }),
       lr: learningRate(config),
+      timing,
       services: {
         async predictUnlabelled(network, options, visit) {
           const labeller = new Labeller(device, network);
@@ -209,6 +212,7 @@ export async function runSession(o: SessionOptions): Promise<SessionResult> {
     async function capture(): Promise<Checkpoint> {
       return {
         config, position: reached, classNames: dataset.classNames, steps, evals, seconds: seconds(), bests,
+        soFar: { alarms: alarms.save(), timing, peakGpuBytes: peakGpuBytes() },
         tensors: await captureTensors(device, scheme), pseudoLabels: new Map(scheme.pseudoLabels ?? []), hostState: scheme.hostState?.save() ?? null,
       };
     }
@@ -217,9 +221,9 @@ export async function runSession(o: SessionOptions): Promise<SessionResult> {
     const best = bests.get(scheme.stages.length - 1) ?? null;
     const record: RunRecord = {
       scheme: config.scheme, seed: config.seed, config: { ...config }, adapter: device.info.description, classNames: dataset.classNames, palette: paletteRows(dataset),
-      steps, evals, last: [], best: [], secondsPerStep: result.secondsPerStep, imagesPerSecond: result.imagesPerSecond, peakGpuBytes: device.pool.stats.peak, seconds: seconds(), pictures: [], warnings: alarms.messages,
+      steps, evals, last: [], best: [], secondsPerStep: timing.steps ? timing.seconds / timing.steps : 0, imagesPerSecond: timing.seconds ? timing.images / timing.seconds : 0, peakGpuBytes: peakGpuBytes(), seconds: seconds(), pictures: [], warnings: alarms.messages,
     };
-    if (!result.interrupted) {
+    if (finished) {
       const total = steps.at(-1)?.step ?? 0;
       const splits = (['val', 'test'] as const).filter((s) => dataset.ids(s).length > 0);
       const measure = async (step: number): Promise<EvalPoint[]> => {
@@ -234,7 +238,7 @@ export async function runSession(o: SessionOptions): Promise<SessionResult> {
         scheme.evaluated.loadStateDict(last);
       } else record.best = record.last;
     }
-    return { record, scheme, last, best, interrupted: result.interrupted, dispose: () => scheme.dispose() };
+    return { record, scheme, last, best, interrupted: !finished, dispose: () => scheme.dispose() };
   } catch (error) {
     scheme.dispose();
     if (error instanceof OutOfMemoryError) throw new OutOfMemoryError(error.message.split(' — ')[0], 'use a smaller --batch, --crop or --width, or raise --memory');
