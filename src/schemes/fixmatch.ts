@@ -57,9 +57,9 @@ const PROBE_DECAY = 0.999;
 
 /** L = CE-valid(labelled) + weight * CE of the strong views against the accepted pseudo-labels of the weak ones. */
 export function fixmatch(c: SchemeContext, options: FixMatchOptions = {}): Scheme {
+  const cta = ctAugmentOf(options.strong ?? {});
   const net = c.network(0);
   const optimizer = c.optimizer(net.params, (name) => net.isHead(name));
-  const cta = ctAugmentOf(options.strong ?? {});
   const decay = options.ema ?? (cta ? PROBE_DECAY : null);
   const average = decay === null ? null : c.network(0);
   const ema = average ? new Ema(average, net, { buffers: 'copy' }) : null;

@@ -121,9 +121,10 @@ export async function train(device: Device, scheme: Scheme, options: TrainerOpti
     if (first >= steps) continue;
     const recorded = record(device, scheme, stage, options);
     const { plan, context } = recorded;
-    options.onMemory?.(name, plan.memory.bytes);
-    const loop = new StageLoop(device, recorded, options, { stage, steps });
+    let loop: StageLoop | null = null;
     try {
+      options.onMemory?.(name, plan.memory.bytes);
+      loop = new StageLoop(device, recorded, options, { stage, steps });
       for (let step = first; step < steps; step++) {
         const waiting = performance.now();
         await options.gate?.({ stage, step }, done);
@@ -144,15 +145,17 @@ export async function train(device: Device, scheme: Scheme, options: TrainerOpti
           timing.steps++;
           timing.images += context.streams.reduce((n, s) => n + s.n, 0);
         }
+        const pausing = performance.now();
         if (evaluating) {
           const evals = await options.evaluate(done, scheme.stages[stage].evaluated ?? scheme.evaluated, stage);
           await options.onEval?.(evals, { stage, step: step + 1, done, total, stageName: name, rate: loop.rate });
         }
         if (loop.settled) await options.checkpoint?.({ stage, step: step + 1 }, last || stopping);
+        loop.leaveOut(performance.now() - pausing);
         if (stopping) return last && stage === scheme.stages.length - 1;
       }
     } finally {
-      await loop.close();
+      await loop?.close();
       plan.dispose();
     }
   }
@@ -188,8 +191,8 @@ class StageLoop {
     this.options = options;
     this.stage = stage;
     this.capacity = options.readEvery ?? 10;
-    this.ring = device.keep(device.tensor(new Float32Array(this.capacity * names.length), [this.capacity, names.length]));
     this.sources = context.streams.map((spec) => ({ spec, source: options.open(spec, stage.stage) }));
+    this.ring = device.keep(device.tensor(new Float32Array(this.capacity * names.length), [this.capacity, names.length]));
   }
 
   get full(): boolean {

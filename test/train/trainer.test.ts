@@ -1,0 +1,51 @@
+// The trainer's loop: its rate, and what it frees when something goes wrong.
+
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { DataError } from '../../runtime/errors.ts';
+import { createScheme } from '../../src/schemes/index.ts';
+import { resolveConfig } from '../../src/train/config.ts';
+import { runSession } from '../../src/train/session.ts';
+import { train } from '../../src/train/trainer.ts';
+import { testDevice } from '../support/device.ts';
+import { smallContext } from '../support/schemes.ts';
+import { TINY, tinyData } from '../support/tiny.ts';
+
+test('the rate is that of the steps: evaluating and saving are left out', async () => {
+  const rates: number[] = [];
+  const result = await runSession({
+    device: await testDevice(), dataset: tinyData().dataset, config: resolveConfig(TINY, { scheme: 'supervised', steps: 3, evalEvery: 1 }), readEvery: 1, saveEvery: 0,
+    makeScheme: (c, options) => createScheme('supervised', c, options),
+    hooks: { onSteps: (_, { rate }) => void rates.push(rate), save: () => new Promise((done) => setTimeout(done, 1000)) },
+  });
+  result.dispose();
+  assert.is(rates.length, 3);
+  assert.ok(rates.slice(1).every((r) => r > 1.25), `${rates} steps a second, with a second of saving after each`);
+});
+
+test('batches that cannot be opened: everything is freed', async () => {
+  const device = await testDevice();
+  const scheme = createScheme('supervised', smallContext(device), {});
+  const { inUse } = device.pool.stats;
+  let error: unknown;
+  await train(device, scheme, {
+    seed: 0, sourceSize: [32, 48], evalEvery: 1, lr: () => 0.1, evaluate: async () => [], services: { predictUnlabelled: async () => undefined },
+    open() {
+      throw new DataError('nothing to open');
+    },
+  }).catch((e: unknown) => (error = e));
+  assert.instance(error, DataError);
+  assert.is(device.pool.stats.inUse, inUse);
+  scheme.dispose();
+});
+
+test('options that are refused: the networks made so far are freed', async () => {
+  const device = await testDevice(), c = smallContext(device);
+  const { inUse } = device.pool.stats;
+  for (const [name, options] of [['fixmatch', { strong: { ctaugment: { depth: 0 } } }], ['fixmatch', { strong: { ctaugment: { decay: 2 } } }], ['self-training', { strong: { ctaugment: {} } }]] as const) {
+    assert.throws(() => createScheme(name, c, options), /ctaugment|CTAugment/);
+    assert.is(device.pool.stats.inUse, inUse, name);
+  }
+});
+
+test.run();
