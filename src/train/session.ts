@@ -81,7 +81,12 @@ export function schemeContext(device: Device, dataset: Dataset, config: RunConfi
     // Seeds and draws meet in one number: seed s and draw d must differ from every other pair.
     network(draw) {
       const net = createNetwork(device, config.network, numClasses, config.seed * 1000 + draw);
-      if (pretrained) loadEncoder(net, pretrained);
+      try {
+        if (pretrained) loadEncoder(net, pretrained);
+      } catch (error) {
+        net.dispose();
+        throw error;
+      }
       return net;
     },
     optimizer: (params, isHead) => createOptimizer(params, config, isHead),
@@ -110,14 +115,34 @@ function createOptimizer(params: ReadonlyMap<string, Tensor>, config: RunConfig,
   return new Sgd(params, { ...common, momentum: o.momentum, nesterov: o.nesterov });
 }
 
+/** Builds the scheme; what it has made is freed when it cannot be built to the end. */
+function buildScheme({ device, dataset, config, pretrained, makeScheme }: SessionOptions): Scheme {
+  const context = schemeContext(device, dataset, config, pretrained);
+  const made: { dispose(): void }[] = [];
+  const noted = <T extends { dispose(): void }>(part: T): T => {
+    made.push(part);
+    return part;
+  };
+  try {
+    return makeScheme({ ...context, network: (draw) => noted(context.network(draw)), optimizer: (params, isHead) => noted(context.optimizer(params, isHead)) }, { ...config.options, weak: { ...config.weak, ...(config.options.weak as object | undefined) } });
+  } catch (error) {
+    for (const part of made) part.dispose();
+    throw advised(error);
+  }
+}
+
+/** Out of memory, with what helps a run. */
+function advised(error: unknown): unknown {
+  return error instanceof OutOfMemoryError ? new OutOfMemoryError(error.message.split(' — ')[0], 'use a smaller --batch, --crop or --width, or raise --memory') : error;
+}
+
 /** Runs the settings to their end, or until the signal. The device stays open, the data set too. */
 export async function runSession(o: SessionOptions): Promise<SessionResult> {
   const { device, dataset, config, resume, hooks = {} } = o;
   const began = performance.now();
   const checkMemory = config.memory ?? device.pool.budget;
   device.pool.stats.peak = device.pool.stats.allocated;
-  const context = schemeContext(device, dataset, config, o.pretrained);
-  const scheme = o.makeScheme(context, { weak: config.weak, ...config.options });
+  const scheme = buildScheme(o);
   const alarms = new Alarms(dataset.classNames, (message) => hooks.onWarning?.(message), resume?.soFar?.alarms);
   const timing: Timing = { ...(resume?.soFar?.timing ?? { steps: 0, seconds: 0, images: 0 }) };
   const peakGpuBytes = (): number => Math.max(resume?.soFar?.peakGpuBytes ?? 0, device.pool.stats.peak);
@@ -241,8 +266,7 @@ export async function runSession(o: SessionOptions): Promise<SessionResult> {
     return { record, scheme, last, best, interrupted: !finished, dispose: () => scheme.dispose() };
   } catch (error) {
     scheme.dispose();
-    if (error instanceof OutOfMemoryError) throw new OutOfMemoryError(error.message.split(' — ')[0], 'use a smaller --batch, --crop or --width, or raise --memory');
-    throw error;
+    throw advised(error);
   } finally {
     (evaluator as { evaluator: Evaluator } | null)?.evaluator.dispose();
   }

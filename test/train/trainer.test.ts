@@ -48,4 +48,27 @@ test('options that are refused: the networks made so far are freed', async () =>
   }
 });
 
+test('a scheme that cannot be built to the end: what it has made is freed', async () => {
+  const device = await testDevice();
+  const { inUse } = device.pool.stats;
+  let error: unknown;
+  await runSession({
+    device, dataset: tinyData().dataset, config: resolveConfig(TINY, { scheme: 'pseudoseg', network: { depth: 1 } }), makeScheme: (c, options) => createScheme('pseudoseg', c, options),
+  }).catch((e: unknown) => (error = e));
+  assert.match((error as Error).message, /1 stages/);
+  assert.is(device.pool.stats.inUse, inUse);
+});
+
+test('the weak views of a scheme: its own settings over those of the run', async () => {
+  let given: unknown;
+  await runSession({
+    device: await testDevice(), dataset: tinyData().dataset, config: resolveConfig(TINY, { weak: { range: [0.5, 0.6] }, options: { weak: { flip: 0 } } }),
+    makeScheme(_, options) {
+      given = options.weak;
+      throw new DataError('seen enough');
+    },
+  }).catch(() => undefined);
+  assert.equal(given, { range: [0.5, 0.6], flip: 0, cover: true });
+});
+
 test.run();
