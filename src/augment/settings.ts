@@ -66,8 +66,14 @@ export const flag: Kind = kind('true or false', (v) => typeof v === 'boolean');
 
 export const text: Kind = kind('text', (v) => typeof v === 'string');
 
+/** An object of whatever fields. */
+export const object: Kind = kind('an object', isObject);
+
 /** One of some values. */
 export const choice = (...values: readonly (string | number)[]): Kind => kind(`one of ${values.map((v) => JSON.stringify(v)).join(', ')}`, (v) => values.includes(v as string | number));
+
+/** The kind, in other words. */
+export const inWords = (fits: string, of: Kind): Kind => kind(fits, (v) => passes(of, v));
 
 /** The kind, or null. */
 export function nullable(of: Kind): Kind {
