@@ -45,6 +45,7 @@ export function cps(c: SchemeContext, options: CpsOptions = {}): Scheme {
   const named = <T>(items: readonly T[]): Map<string, T> => new Map(items.map((item, i) => [`net${i + 1}`, item]));
   return {
     name: 'cps',
+    needsUnlabelled: true,
     networks: named<Network>(nets),
     optimizers: named(optimizers),
     evaluated: nets[0],

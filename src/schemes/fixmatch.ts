@@ -80,6 +80,7 @@ export function fixmatch(c: SchemeContext, options: FixMatchOptions = {}): Schem
   if (classes) networks.set('classes', classes);
   return {
     name: 'fixmatch',
+    needsUnlabelled: true,
     networks,
     optimizers: new Map([['net', optimizer]]),
     evaluated: options.ema && average ? average : net,

@@ -97,6 +97,7 @@ export function pseudoseg(c: SchemeContext, options: PseudoSegOptions = {}): Sch
   const optimizers = trained.map(([, set]) => c.optimizer(set.params, (name) => set.isHead(name)));
   return {
     name: 'pseudoseg',
+    needsUnlabelled: true,
     networks: new Map(trained),
     optimizers: new Map(trained.map(([name], i) => [name, optimizers[i]])),
     evaluated: net,

@@ -66,6 +66,8 @@ export interface Stage {
 
 export interface Scheme {
   readonly name: string;
+  /** Is there nothing to do without unlabelled images? Those that have a label as well do not count where the scheme keeps pseudo-labels on the host. */
+  readonly needsUnlabelled: boolean;
   /** Every network, and what is trained beside them, in the order in which they are saved. */
   readonly networks: ReadonlyMap<string, ParameterSet>;
   readonly optimizers: ReadonlyMap<string, Optimizer>;

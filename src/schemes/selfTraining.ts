@@ -141,6 +141,7 @@ export function selfTraining(c: SchemeContext, options: SelfTrainingOptions = {}
   const optimizers = new Map<string, Optimizer>([['teacher', teacher.optimizer], ...students.map(({ optimizer }, i) => [`student${i + 1}`, optimizer] as const)]);
   return {
     name: 'self-training',
+    needsUnlabelled: true,
     networks: named,
     optimizers,
     evaluated: students.at(-1)!.net,

@@ -20,6 +20,7 @@ export function supervised(c: SchemeContext, options: SupervisedOptions = {}): S
   const optimizer = c.optimizer(net.params, (name) => net.isHead(name));
   return {
     name: 'supervised',
+    needsUnlabelled: false,
     networks: new Map([['net', net]]),
     optimizers: new Map([['net', optimizer]]),
     evaluated: net,

@@ -149,6 +149,9 @@ export async function runSession(o: SessionOptions): Promise<SessionResult> {
   let evaluator: { network: Network; evaluator: Evaluator } | null = null;
   try {
     if (dataset.ids('labelled').length === 0) throw new UsageError('there are no labelled images', 'training needs at least one image with a mask');
+    if (scheme.needsUnlabelled && (scheme.pseudoLabels ? withoutLabels(dataset) : dataset.ids('unlabelled')).length === 0) {
+      throw new UsageError(`there are no unlabelled images, which ${scheme.name} learns from`, 'name some (--unlabelled), label fewer (--labels), or use the scheme supervised');
+    }
     const sourceSize = await dataset.maxSize();
     const cache = new SampleCache(dataset, o.cacheBytes);
     const steps: StepPoint[] = resume ? [...resume.steps] : [];

@@ -3,7 +3,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { DataError } from '../../runtime/errors.ts';
-import { createScheme } from '../../src/schemes/index.ts';
+import { createScheme, SCHEMES } from '../../src/schemes/index.ts';
 import { resolveConfig } from '../../src/train/config.ts';
 import { runSession } from '../../src/train/session.ts';
 import { train } from '../../src/train/trainer.ts';
@@ -57,6 +57,25 @@ test('a scheme that cannot be built to the end: what it has made is freed', asyn
   }).catch((e: unknown) => (error = e));
   assert.match((error as Error).message, /1 stages/);
   assert.is(device.pool.stats.inUse, inUse);
+});
+
+test('without unlabelled images only the supervised scheme begins', async () => {
+  const { dataset } = tinyData();
+  const bare = { ...dataset, ids: (split: Parameters<typeof dataset.ids>[0]) => (split === 'unlabelled' ? [] : dataset.ids(split)) };
+  const covered = { ...dataset, ids: (split: Parameters<typeof dataset.ids>[0]) => dataset.ids(split === 'unlabelled' ? 'labelled' : split) };
+  for (const scheme of Object.keys(SCHEMES)) {
+    for (const given of scheme === 'self-training' ? [bare, covered] : [bare]) {
+      let error: Error | null = null, done = 0;
+      await runSession({
+        device: await testDevice(), dataset: given, config: resolveConfig(TINY, { scheme, steps: 1 }), makeScheme: (c, options) => createScheme(scheme, c, options), hooks: { onMemory: () => void done++ },
+      }).then((run) => run.dispose(), (e: Error) => (error = e));
+      if (scheme === 'supervised') assert.is(error, null);
+      else {
+        assert.match((error as Error | null)!.message, /no unlabelled images/, scheme);
+        assert.is(done, 0, 'before a step is recorded');
+      }
+    }
+  }
 });
 
 test('the weak views of a scheme: its own settings over those of the run', async () => {
