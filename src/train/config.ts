@@ -47,7 +47,7 @@ export interface RunConfig {
   evalBatch: number;
   /** Most bytes of GPU memory; null leaves the device's own budget. */
   memory: number | null;
-  /** A file of pretrained weights for the encoder (torchvision's names), loaded before training; null starts from scratch. */
+  /** A file of weights to begin with, torchvision's for the encoder or this program's for all but the last layer; null starts from scratch. */
   pretrained: string | null;
 }
 

@@ -48,7 +48,7 @@ export interface SessionOptions {
   makeScheme: SchemeFactory;
   /** Goes on from here. */
   resume?: Checkpoint;
-  /** Weights for the encoders, by torchvision's names. */
+  /** Weights to begin with, by torchvision's or this program's names; the last layer is drawn anew. */
   pretrained?: ReadonlyMap<string, TorchTensor>;
   /** Seconds between calls of `save` (default 300). */
   saveEvery?: number;
@@ -82,7 +82,7 @@ export function schemeContext(device: Device, dataset: Dataset, config: RunConfi
     network(draw) {
       const net = createNetwork(device, config.network, numClasses, config.seed * 1000 + draw);
       try {
-        if (pretrained) loadEncoder(net, pretrained);
+        if (pretrained) loadPretrained(net, pretrained);
       } catch (error) {
         net.dispose();
         throw error;
@@ -93,11 +93,15 @@ export function schemeContext(device: Device, dataset: Dataset, config: RunConfi
   };
 }
 
-/** Loads what fits of a file of pretrained weights. */
-function loadEncoder(net: Network, state: ReadonlyMap<string, TorchTensor>): void {
+/**
+ * Loads what a file of pretrained weights has of a network: of a classifier's file the encoder, of a segmentation network's all but the last layer. That is
+ * drawn anew, so that the two networks of cross pseudo supervision differ, and the classes may be others.
+ * @throws CheckpointError when the file has nothing of the network, or a shape differs
+ */
+function loadPretrained(net: Network, state: ReadonlyMap<string, TorchTensor>): void {
   // A torchvision classifier names its encoder's parameters without the prefix of the segmentation networks.
-  const bare = [...net.params.keys()].some((k) => state.has(k)) ? state : new Map([...state].map(([k, t]) => [`backbone.${k}`, t]));
-  const loaded = net.loadStateDict(bare, { partial: true });
+  const named = [...net.params.keys()].some((k) => state.has(k)) ? [...state] : [...state].map(([k, t]) => [`backbone.${k}`, t] as const);
+  const loaded = net.loadStateDict(new Map(named.filter(([k]) => !k.startsWith('head.'))), { partial: true });
   if (loaded.length === 0) throw new CheckpointError('the pretrained weights have no parameter of this network', 'give weights of the same architecture (torchvision names)');
 }
 
