@@ -56,6 +56,8 @@ export interface Stage {
   readonly evaluated?: Network;
   /** A later stage asks for this one's best weights (`StageServices.loadBest`): the trainer keeps them. */
   readonly keepBest?: boolean;
+  /** How `prepare` has unlabelled images predicted: whether that fits into the memory is found out before the run begins. */
+  readonly predicts?: PredictOptions;
   /** Runs before the first step of the stage, again when a run is resumed there: it may change networks and `pseudoLabels`, and gives the same each time. */
   prepare?(services: StageServices): Promise<void>;
   /** Called after each step has been sent to the GPU: copies of networks. */

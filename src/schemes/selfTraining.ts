@@ -12,7 +12,7 @@ import type { SourceBatch } from '../data/types.ts';
 import { ceValid } from '../losses/index.ts';
 import { scores } from '../metrics/miou.ts';
 import { TRAIN, type Network } from '../nn/module.ts';
-import type { LabelMap, Scheme, SchemeContext, Stage, StageServices, StepOutputs } from './scheme.ts';
+import type { LabelMap, PredictOptions, Scheme, SchemeContext, Stage, StageServices, StepOutputs } from './scheme.ts';
 import type { StepContext } from './step.ts';
 import { strengthen, strongKind, type StrongOptions } from './strong.ts';
 import { supervisedStep } from './supervised.ts';
@@ -48,6 +48,8 @@ export const SELF_TRAINING_FIELDS: Readonly<Record<keyof SelfTrainingOptions, Ki
 /** Draws of initial weights: the teacher has the supervised baseline's. */
 const TEACHER = 0, STUDENT = 1, FINAL_STUDENT = 2;
 const SCALES = [0.5, 0.75, 1, 1.5, 2] as const;
+/** Without test-time augmentation. */
+const PLAIN: PredictOptions = { scales: [1], flip: false };
 
 /** mIoU of two label maps of one image; classes that neither has are left out. */
 export function imageMiou(a: ArrayLike<number>, b: ArrayLike<number>, classes: number): number {
@@ -82,10 +84,11 @@ export function selfTraining(c: SchemeContext, options: SelfTrainingOptions = {}
   const pseudoLabels = new Map<string, LabelMap>();
   let reliable: string[] = [], others: string[] = [];
 
+  const augmented: PredictOptions = { scales: o.scales, flip: o.flip };
   /** Labels images by the network of an earlier stage. */
   const label = async (services: StageServices, net: Network, stage: number, ids?: ReadonlySet<string>): Promise<void> => {
     if (o.teacher === 'best') await services.loadBest?.(net, stage);
-    await services.predictUnlabelled(net, { scales: o.scales, flip: o.flip, ids }, (id, map, confidence) => {
+    await services.predictUnlabelled(net, { ...augmented, ids }, (id, map, confidence) => {
       if (o.threshold > 0) confidence.forEach((p, i) => (map.labels[i] = p >= o.threshold ? map.labels[i] : 255));
       pseudoLabels.set(id, map);
     });
@@ -104,7 +107,7 @@ export function selfTraining(c: SchemeContext, options: SelfTrainingOptions = {}
     },
   };
   const learning = (name: string, { net, optimizer }: Learner, prepare: Stage['prepare']): Stage => ({
-    name, steps: c.steps, evaluated: net, keepBest, prepare, record: (ctx) => studentStep(ctx, c, net, optimizer, pseudoLabels, options),
+    name, steps: c.steps, evaluated: net, keepBest, predicts: augmented, prepare, record: (ctx) => studentStep(ctx, c, net, optimizer, pseudoLabels, options),
   });
   const stages: Stage[] = o.reliability
     ? [
@@ -112,6 +115,7 @@ export function selfTraining(c: SchemeContext, options: SelfTrainingOptions = {}
         {
           name: 'reliability',
           steps: 0,
+          predicts: PLAIN,
           prepare: async (services) => {
             const scored = await reliabilities(services, teacher.net, snapshots, c.numClasses);
             reliable = mostReliable(scored, o.reliable);
@@ -169,11 +173,10 @@ function snapshotStep(i: number, steps: number): number {
 
 /** Reliability of each unlabelled image: the mean over the earlier states of the mIoU of their prediction with the last one's. No test-time augmentation. */
 async function reliabilities(services: StageServices, last: Network, earlier: readonly Network[], classes: number): Promise<{ id: string; score: number }[]> {
-  const plain = { scales: [1], flip: false };
   const final = new Map<string, { map: LabelMap; score: number }>();
-  await services.predictUnlabelled(last, plain, (id, map) => final.set(id, { map, score: 0 }));
+  await services.predictUnlabelled(last, PLAIN, (id, map) => final.set(id, { map, score: 0 }));
   for (const net of earlier) {
-    await services.predictUnlabelled(net, plain, (id, { labels }) => {
+    await services.predictUnlabelled(net, PLAIN, (id, { labels }) => {
       const known = final.get(id)!;
       known.score += imageMiou(labels, known.map.labels, classes) / earlier.length;
     });

@@ -19,6 +19,7 @@ import { learningRate, type RunConfig } from './config.ts';
 import { Evaluator } from './evaluate.ts';
 import { judgeLabelMaps } from './judge.ts';
 import { Labeller } from './labeller.ts';
+import { largestBatch } from './sizes.ts';
 import { openStreams, withoutLabels } from './streams.ts';
 import { train, type Position, type Progress, type Timing } from './trainer.ts';
 import { Alarms } from './alarms.ts';
@@ -137,14 +138,38 @@ function buildScheme({ device, dataset, config, pretrained, makeScheme }: Sessio
 
 /** Out of memory, with what helps a run. */
 function advised(error: unknown): unknown {
-  return error instanceof OutOfMemoryError ? new OutOfMemoryError(error.message.split(' — ')[0], 'use a smaller --batch, --crop or --width, or raise --memory') : error;
+  // Evaluating and labelling have advice of their own.
+  return error instanceof OutOfMemoryError && !error.hint?.includes('--memory') ? new OutOfMemoryError(error.message.split(' — ')[0], 'use a smaller --batch, --crop or --width, or raise --memory') : error;
+}
+
+/**
+ * Finds out what a run would find out late: whether the test images, which are evaluated after the last step, and the unlabelled ones, which a stage has
+ * predicted before its first step, fit into the memory. Validation images are evaluated beside a recorded step, and are looked at when it is there.
+ * @throws OutOfMemoryError
+ */
+async function checkFits({ device, dataset, config }: SessionOptions, scheme: Scheme, budget: number): Promise<void> {
+  const evaluator = new Evaluator(device, scheme.evaluated, config.evalBatch, { budget }), labeller = new Labeller(device, scheme.evaluated, { budget });
+  try {
+    const test = await largestBatch(dataset, dataset.ids('test'), config.evalBatch);
+    if (test) evaluator.reserve(test);
+    evaluator.dispose();
+    for (const { predicts } of scheme.stages) {
+      const unlabelled = predicts ? await largestBatch(dataset, withoutLabels(dataset)) : null;
+      if (unlabelled) labeller.reserve(unlabelled, predicts!);
+      labeller.dispose();
+    }
+  } finally {
+    evaluator.dispose();
+    labeller.dispose();
+    device.pool.trim();
+  }
 }
 
 /** Runs the settings to their end, or until the signal. The device stays open, the data set too. */
 export async function runSession(o: SessionOptions): Promise<SessionResult> {
   const { device, dataset, config, resume, hooks = {} } = o;
   const began = performance.now();
-  const checkMemory = config.memory ?? device.pool.budget;
+  const budget = config.memory ?? device.pool.budget;
   device.pool.stats.peak = device.pool.stats.allocated;
   const scheme = buildScheme(o);
   const alarms = new Alarms(dataset.classNames, (message) => hooks.onWarning?.(message), resume?.soFar?.alarms);
@@ -172,14 +197,23 @@ export async function runSession(o: SessionOptions): Promise<SessionResult> {
     await judgeKept();
     hooks.onStart?.({ parameters: [...scheme.networks.values()].reduce((n, net) => n + net.parameterCount, 0), steps: scheme.stages.reduce((n, s) => n + s.steps, 0), sourceSize });
 
-    const evaluate = async (split: 'val' | 'test', network: Network, step: number): Promise<EvalPoint> => {
+    const closeEvaluator = (): void => {
+      evaluator?.evaluator.dispose();
+      evaluator = null;
+    };
+    const evaluatorOf = (network: Network): Evaluator => {
       if (evaluator?.network !== network) {
-        evaluator?.evaluator.dispose();
-        evaluator = { network, evaluator: new Evaluator(device, network, config.evalBatch) };
+        closeEvaluator();
+        evaluator = { network, evaluator: new Evaluator(device, network, config.evalBatch, { budget }) };
       }
-      const confusion = await evaluator.evaluator.confusion(dataset.ids(split), (id) => cache.get(id, true));
+      return evaluator!.evaluator;
+    };
+    const evaluate = async (split: 'val' | 'test', network: Network, step: number): Promise<EvalPoint> => {
+      const confusion = await evaluatorOf(network).confusion(dataset.ids(split), (id) => cache.get(id, true));
       return { step, split, ...scores(confusion, dataset.numClasses) };
     };
+    await checkFits(o, scheme, budget);
+    const val = await largestBatch(dataset, dataset.ids('val'), config.evalBatch);
     const seconds = (): number => before + (performance.now() - began) / 1000;
     let saved = performance.now();
     let reached: Position = resume?.position ?? { stage: 0, step: 0 };
@@ -192,7 +226,8 @@ export async function runSession(o: SessionOptions): Promise<SessionResult> {
       timing,
       services: {
         async predictUnlabelled(network, options, visit) {
-          const labeller = new Labeller(device, network);
+          closeEvaluator();
+          const labeller = new Labeller(device, network, { budget });
           try {
             await labeller.run(withoutLabels(dataset), (id) => cache.get(id, false), options, visit);
           } finally {
@@ -208,9 +243,10 @@ export async function runSession(o: SessionOptions): Promise<SessionResult> {
       },
       evalEvery: config.evalEvery,
       readEvery: o.readEvery,
-      budget: checkMemory,
+      budget,
       signal: o.signal,
       onMemory: hooks.onMemory,
+      onRecorded: (network) => void (val && evaluatorOf(network).reserve(val)),
       gate: hooks.gate && ((at, done) => hooks.gate!(scheme, at, done)),
       onSteps(points, progress) {
         if (kept) Object.assign(points.at(-1)!, { accepted: kept.accepted, pseudoAccuracy: kept.accuracy, pseudoHistogram: kept.histogram });

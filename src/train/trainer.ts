@@ -42,6 +42,8 @@ export interface TrainerOptions {
   /** Memory that one step may take beside what is in use. */
   budget?: number;
   onMemory?(stage: string, bytes: number): void;
+  /** Called when a stage's step is recorded, before its first step: what is evaluated later has to fit beside it. */
+  onRecorded?(network: Network): void;
   /** Awaited before each step: to pause, or to look at the networks between two steps. Its time does not count as the steps'. @param done steps over all stages */
   gate?(at: Position, done: number): Promise<void>;
 }
@@ -124,6 +126,7 @@ export async function train(device: Device, scheme: Scheme, options: TrainerOpti
     let loop: StageLoop | null = null;
     try {
       options.onMemory?.(name, plan.memory.bytes);
+      options.onRecorded?.(scheme.stages[stage].evaluated ?? scheme.evaluated);
       loop = new StageLoop(device, recorded, options, { stage, steps });
       for (let step = first; step < steps; step++) {
         const waiting = performance.now();
