@@ -11,22 +11,29 @@ export interface PseudoLabels {
   confidence: Tensor;
 }
 
-/** - sum log p_y / #(y != 255): all supervised terms. @param logits [..., C] @param labels [...] i32 */
+/** - sum log p_y / #(y != 255): all supervised terms. @param logits [..., C] @param labels [...] i32 @returns a scalar, 0 where no label is valid */
 export function ceValid(logits: Tensor, labels: Tensor): Tensor {
   return crossEntropy(logits, labels, { denominator: 'valid' });
 }
 
-/** - sum log p_y / #pixels, where every pixel has a label, padding included: CPS. */
+/** - sum log p_y / #pixels, where every pixel has a label, padding included: CPS. @param logits [..., C] @param labels [...] i32 @returns a scalar */
 export function ceAll(logits: Tensor, labels: Tensor): Tensor {
   return crossEntropy(logits, labels, { denominator: 'all' });
 }
 
-/** - sum over (confidence >= tau and valid) of log p_y / #valid, not / #accepted: UniMatch, FixMatch for segmentation, CorrMatch. */
+/**
+ * - sum over (confidence >= tau and valid) of log p_y / #valid, not / #accepted: UniMatch, FixMatch for segmentation, CorrMatch.
+ * @param logits [..., C] of the strong view
+ * @param pseudo labels and confidence [...] of the weak one; a label of 255 is not valid
+ * @param tau the threshold, a number or a scalar tensor
+ * @returns a scalar
+ * @throws ShapeError when the shapes do not go together
+ */
 export function ceThresholdValid(logits: Tensor, pseudo: PseudoLabels, tau: number | Tensor): Tensor {
   return crossEntropy(logits, pseudo.label, { pixelWeight: gate(pseudo.confidence, tau), denominator: 'valid' });
 }
 
-/** The same sum / #pixels: FixMatch (the mean over the batch, rejected ones included), AugSeg. */
+/** The sum of {@link ceThresholdValid} / #pixels: FixMatch (the mean over the batch, rejected ones included), AugSeg. Parameters, result and errors as there. */
 export function ceThresholdAll(logits: Tensor, pseudo: PseudoLabels, tau: number | Tensor): Tensor {
   return crossEntropy(logits, pseudo.label, { pixelWeight: gate(pseudo.confidence, tau), denominator: 'all' });
 }

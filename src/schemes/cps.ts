@@ -79,7 +79,7 @@ function total(ctx: StepContext, supervisedLoss: Tensor, cross: Tensor, o: CpsOp
   return { loss: weightedSum([[supervisedLoss], [cross, ramp]]), terms: { labelled: supervisedLoss, cross } };
 }
 
-/** Counts the pseudo-labels of network 1, which is evaluated. @param truth labels for judging only, 255 where unknown */
+/** Counts the pseudo-labels that network 1, which is evaluated, learns from: network 2's. @param truth labels for judging only, 255 where unknown */
 function count(counts: Tensor, label: Tensor, valid: Tensor | undefined, truth: Tensor): void {
   countPseudoLabels(counts, label, valid ?? full(label.device, label.shape, 1), truth);
 }
@@ -92,7 +92,7 @@ function plainLoss(ctx: StepContext, c: SchemeContext, nets: readonly [Network, 
   const xl = normalise(l.image), xu = normalise(u.image);
   const [a, b] = nets.map((net) => ({ l: net.forward(xl, TRAIN), u: net.forward(xu, TRAIN) }));
   const uValid = valid && u.valid;
-  count(counts, pseudoLabel(a.u, { valid: uValid }).label, uValid, u.labels);
+  count(counts, pseudoLabel(b.u, { valid: uValid }).label, uValid, u.labels);
   const supervisedLoss = add(ceValid(a.l, l.labels), ceValid(b.l, l.labels));
   const [z1, z2] = [a, b].map((z) => concat([z.l, z.u], 0));
   return total(ctx, supervisedLoss, cpsLoss(z1, z2, { valid }), o, o.weight ?? 1.5);
@@ -108,7 +108,7 @@ function mixedLoss(ctx: StepContext, c: SchemeContext, nets: readonly [Network, 
   const x0 = normalise(u0.image), x1 = normalise(u1.image);
   // The logits are mixed before the argmax, as published; it is the same as mixing the labels.
   const labels = noGrad(() => nets.map((net) => pseudoLabel(mixBy(mask, net.forward(x0, TRAIN), net.forward(x1, TRAIN)), { valid }).label));
-  count(counts, labels[0], valid, mixBy(mask, u0.labels, u1.labels));
+  count(counts, labels[1], valid, mixBy(mask, u0.labels, u1.labels));
   const mixed = mixBy(mask, x0, x1);
   const xl = normalise(l.image);
   const ce = valid ? ceValid : ceAll;

@@ -10,7 +10,7 @@ import { cutout } from '../augment/gpu/cutout.ts';
 import { checkFields, choice, fields, flag, nullable, number, numbers, type Kind } from '../augment/settings.ts';
 import type { SourceBatch } from '../data/types.ts';
 import { ceValid } from '../losses/index.ts';
-import { scores } from '../metrics/miou.ts';
+import { countConfusion, scores } from '../metrics/miou.ts';
 import { TRAIN, type Network } from '../nn/module.ts';
 import type { LabelMap, PredictOptions, Scheme, SchemeContext, Stage, StageServices, StepOutputs } from './scheme.ts';
 import type { StepContext } from './step.ts';
@@ -53,9 +53,7 @@ const PLAIN: PredictOptions = { scales: [1], flip: false };
 
 /** mIoU of two label maps of one image; classes that neither has are left out. */
 export function imageMiou(a: ArrayLike<number>, b: ArrayLike<number>, classes: number): number {
-  const confusion = new Uint32Array(classes * classes);
-  for (let i = 0; i < a.length; i++) if (a[i] < classes && b[i] < classes) confusion[a[i] * classes + b[i]]++;
-  return scores(confusion, classes).miou;
+  return scores(countConfusion(a, b, classes), classes).miou;
 }
 
 /** The most reliable share of images, ties in the order given. */
@@ -70,7 +68,11 @@ interface Learner {
   optimizer: Optimizer;
 }
 
-/** L = CE-valid over a mixed batch; no threshold, no weight. Batch norm: train, statistics move. Evaluated: the teacher, then the student of the stage. @throws UsageError where an option does not fit */
+/**
+ * L = CE-valid over a mixed batch of labelled + unlabelled images; no threshold, no weight. Batch norm: train, statistics move. Evaluated: the teacher, then
+ * the student of the stage.
+ * @throws UsageError where an option does not fit
+ */
 export function selfTraining(c: SchemeContext, options: SelfTrainingOptions = {}): Scheme {
   checkFields(SELF_TRAINING_FIELDS, options, 'the scheme self-training');
   const o = { scales: SCALES as readonly number[], flip: true, threshold: 0, teacher: 'best' as const, teacherSteps: c.steps, reliability: false, reliable: 0.5, ...options };

@@ -59,9 +59,11 @@ function keepOnly(table: Float32Array | Int32Array, chosen: readonly boolean[] |
 
 /**
  * A strong view of weakly augmented images, from draws that become inputs of the plan.
+ * @param name of the draws, and of the plan's input that holds them
  * @param image [n, h, w, 3] in [0, 1]
  * @param extra.only the images to change; the others stay as they are (RandAugment and CTAugment round them to 8 bits)
  * @param extra.cta the state of CTAugment, from `ctAugmentOf`
+ * @returns the view, of the same shape, and how its maps move
  * @throws UsageError for CTAugment without its state
  */
 export function strengthen(ctx: StepContext, name: string, image: Tensor, options: StrongOptions, extra: { only?: Choice; cta?: CtAugment | null } = {}): StrongView {

@@ -34,8 +34,6 @@ export interface SessionHooks {
   onSteps?(points: readonly StepPoint[], progress: Progress): void;
   onEval?(point: EvalPoint, progress: Progress): void;
   onWarning?(message: string): void;
-  /** Called after an evaluation, to look at the networks: previews. */
-  look?(scheme: Scheme, progress: Progress): Promise<void>;
   /** Awaited before each step: pauses the run, or looks at the networks between two steps. @param done steps over all stages */
   gate?(scheme: Scheme, at: Position, done: number): Promise<void>;
   /** Saves the state; called where it is consistent. */
@@ -267,7 +265,6 @@ export async function runSession(o: SessionOptions): Promise<SessionResult> {
           alarms.onEval(p, progress.done / progress.total);
           hooks.onEval?.(p, progress);
         }
-        await hooks.look?.(scheme, progress);
       },
       async checkpoint(position, due) {
         reached = position;

@@ -36,10 +36,10 @@ export interface TrainerOptions {
   /** Called after each read-back. */
   onSteps?(points: readonly StepPoint[], progress: Progress): void;
   onEval?(points: readonly EvalPoint[], progress: Progress): void | Promise<void>;
-  /** Called when the state is consistent; save here. `due` is true where the run ends or the signal was given. */
+  /** Called when the state is consistent; save here. `due` is true where a stage ends or the signal was given. */
   checkpoint?(position: Position, due: boolean): Promise<void>;
   signal?: AbortSignal;
-  /** Memory that one step may take beside what is in use. */
+  /** Bytes of GPU memory that may be in use at once, a step's included (default: the device's budget). */
   budget?: number;
   onMemory?(stage: string, bytes: number): void;
   /** Called when a stage's step is recorded, before its first step: what is evaluated later has to fit beside it. */
