@@ -22,6 +22,19 @@ export function ceAll(logits: Tensor, labels: Tensor): Tensor {
 }
 
 /**
+ * - sum over the accepted pixels of log p_y, divided by a denominator.
+ * @param logits [..., C]
+ * @param label [...] i32, 255 where a pixel is not valid
+ * @param accepted [...] f32, 0 or 1
+ * @param denominator `valid` (segmentation, default), `all` (the original: rejected and invalid pixels count), `kept` (only accepted ones)
+ * @returns a scalar
+ * @throws ShapeError when the shapes do not go together
+ */
+export function ceAccepted(logits: Tensor, label: Tensor, accepted: Tensor, denominator: 'all' | 'valid' | 'kept' = 'valid'): Tensor {
+  return crossEntropy(logits, label, { pixelWeight: accepted, denominator });
+}
+
+/**
  * - sum over (confidence >= tau and valid) of log p_y / #valid, not / #accepted: UniMatch, FixMatch for segmentation, CorrMatch.
  * @param logits [..., C] of the strong view
  * @param pseudo labels and confidence [...] of the weak one; a label of 255 is not valid
@@ -30,12 +43,12 @@ export function ceAll(logits: Tensor, labels: Tensor): Tensor {
  * @throws ShapeError when the shapes do not go together
  */
 export function ceThresholdValid(logits: Tensor, pseudo: PseudoLabels, tau: number | Tensor): Tensor {
-  return crossEntropy(logits, pseudo.label, { pixelWeight: gate(pseudo.confidence, tau), denominator: 'valid' });
+  return ceAccepted(logits, pseudo.label, gate(pseudo.confidence, tau), 'valid');
 }
 
 /** The sum of {@link ceThresholdValid} / #pixels: FixMatch (the mean over the batch, rejected ones included), AugSeg. Parameters, result and errors as there. */
 export function ceThresholdAll(logits: Tensor, pseudo: PseudoLabels, tau: number | Tensor): Tensor {
-  return crossEntropy(logits, pseudo.label, { pixelWeight: gate(pseudo.confidence, tau), denominator: 'all' });
+  return ceAccepted(logits, pseudo.label, gate(pseudo.confidence, tau), 'all');
 }
 
 /** - sum_c q_c log p_c summed over valid pixels / #valid: PseudoSeg. The targets q are constants. @param valid [...] f32, 0 or 1 */

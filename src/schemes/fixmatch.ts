@@ -1,7 +1,7 @@
 // FixMatch (Sohn et al. 2020) for segmentation: the confident predictions on a weak view are the labels of a strong view of the same image.
 
 import { grad, noGrad } from '../../runtime/autograd/tape.ts';
-import { classGate, concat, countPseudoLabels, crossEntropy, gate, pseudoLabel, pseudoLabelCounts, updateClassConfidence, weightedSum } from '../../runtime/ops/index.ts';
+import { classGate, concat, countPseudoLabels, gate, pseudoLabel, pseudoLabelCounts, updateClassConfidence, weightedSum } from '../../runtime/ops/index.ts';
 import type { Device } from '../../runtime/device/device.ts';
 import { Ema } from '../../runtime/optim/ema.ts';
 import { sigmoidRamp } from '../../runtime/optim/schedules.ts';
@@ -10,7 +10,7 @@ import { SINGLE_BOX_FIELDS, UNIMATCH_BOX, type SingleBoxOptions } from '../augme
 import type { CtAugment } from '../augment/ctaugment.ts';
 import { mixBy } from '../augment/gpu/mix.ts';
 import { checkFields, choice, fields, flag, nullable, number, type Kind } from '../augment/settings.ts';
-import { ceValid } from '../losses/index.ts';
+import { ceAccepted, ceValid } from '../losses/index.ts';
 import { EVAL, ParameterSet, TRAIN, type Network } from '../nn/module.ts';
 import type { Scheme, SchemeContext, StepOutputs } from './scheme.ts';
 import type { StepContext } from './step.ts';
@@ -166,7 +166,7 @@ function fixmatchLoss(ctx: StepContext, c: SchemeContext, { net, average, counts
   const accepted = open(label, moved(pseudo.confidence, 0), classes, o, moved(u.valid, 0));
   countPseudoLabels(counts, label, accepted, moved(u.labels, 255));
   const supervisedLoss = ceValid(zl, l.labels);
-  const unlabelledLoss = crossEntropy(zs, label, { pixelWeight: accepted, denominator: o.denominator ?? 'valid' });
+  const unlabelledLoss = ceAccepted(zs, label, accepted, o.denominator);
   const part = o.scale === 'half' ? 0.5 : 1;
   const ramp = ctx.scalar('weight', ({ progress }) => part * (o.weight ?? 1) * (o.ramp ? sigmoidRamp(progress / o.ramp) : 1));
   const loss = weightedSum([[supervisedLoss, part], [unlabelledLoss, ramp]]);

@@ -27,7 +27,7 @@ export const SCHEMES: Readonly<Record<string, Entry>> = {
     options: {
       scales: "sizes at which the teacher labels ([0.5,0.75,1,1.5,2])", flip: 'also mirrored (true)', threshold: 'labels below this probability are ignored (0)',
       teacher: '"best" on val, or "last" ("best")', teacherSteps: "steps of the teacher (the student's)", reliability: 'ST++: reliable images first (false)', reliable: 'share of them (0.5)',
-      strong: 'strong view of unlabelled images: colour changes ({}), {"randaugment":{}}', cutout: 'box filled with noise ({"probability":0.5,"area":[0.02,0.4],"ratio":[0.3,3.33]}); null: none',
+      strong: 'strong view of unlabelled images: colour changes ({}), {"randaugment":{}}', cutout: 'box filled with noise ({"probability":0.5,"area":[0.02,0.4]}); null: none',
     },
     fields: SELF_TRAINING_FIELDS,
     make: selfTraining,
@@ -36,7 +36,7 @@ export const SCHEMES: Readonly<Record<string, Entry>> = {
     about: 'confident predictions on a weak view label a strong view',
     options: {
       tau: 'confidence threshold (0.95)', classwise: 'decay of thresholds of their own for the classes; null: tau for all (null)', weight: 'weight of the unlabelled loss (1)', ramp: RAMP, denominator: '"valid", "all" or "kept" ("valid")', pseudo: '"joint", "separate" or "eval" ("joint")',
-      updateOnWeak: 'statistics move in the pass of the weak views (true)', strong: 'strong view: colour changes ({}), {"randaugment":{}}, {"ctaugment":{}}', cutmix: 'box of CutMix ({"probability":0.5,"area":[0.02,0.4],"ratio":[0.3,3.33]}); null: none',
+      updateOnWeak: 'statistics move in the pass of the weak views (true)', strong: 'strong view: colour changes ({}), {"randaugment":{}}, {"ctaugment":{}}', cutmix: 'box of CutMix ({"probability":0.5,"area":[0.02,0.4]}); null: none',
       ema: 'evaluate a moving average with this decay (null)', emaWarmup: 'its decay rises at first (false)', scale: '"sum" or "half" ("sum")',
     },
     fields: FIXMATCH_FIELDS,

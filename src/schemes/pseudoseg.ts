@@ -4,7 +4,7 @@
 import { grad, noGrad } from '../../runtime/autograd/tape.ts';
 import { DataError, UsageError } from '../../runtime/errors.ts';
 import {
-  acceptedShare, bceWithLogits, concat, countPseudoLabels, crossEntropy, full, gate, normaliseMaps, presentClasses, pseudoLabel, pseudoLabelCounts, resizeBilinear, slice, softCrossEntropy, weightedSum,
+  acceptedShare, bceWithLogits, concat, countPseudoLabels, full, gate, normaliseMaps, presentClasses, pseudoLabel, pseudoLabelCounts, resizeBilinear, slice, weightedSum,
 } from '../../runtime/ops/index.ts';
 import { sigmoidRamp } from '../../runtime/optim/schedules.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
@@ -13,7 +13,7 @@ import { drawCutout, pseudosegHalf } from '../augment/cutout.ts';
 import { cutout } from '../augment/gpu/cutout.ts';
 import { byName, checkFields, choice, fields, flag, nullable, number, numbers, type Kind } from '../augment/settings.ts';
 import { classActivationMaps } from '../cam/index.ts';
-import { calibratedFusion, ceValid } from '../losses/index.ts';
+import { calibratedFusion, ceAccepted, ceValid, softCeValid } from '../losses/index.ts';
 import { AttentionBranch } from '../nn/attention.ts';
 import { EVAL, TRAIN, type ForwardMode, type Network, type ParameterSet } from '../nn/module.ts';
 import type { Scheme, SchemeContext, StepOutputs } from './scheme.ts';
@@ -232,8 +232,8 @@ function unlabelledLoss(zs: Tensor, q: Tensor, valid: Tensor, o: PseudoSegOption
   const { tau = 0, denominator = 'valid' } = o;
   const { label, confidence } = pseudoLabel(q, { probabilities: true, valid });
   const accepted = tau > 0 ? gate(confidence, tau, valid) : valid;
-  if (o.labels === 'hard') return crossEntropy(zs, label, { pixelWeight: accepted, denominator });
-  const kept = softCrossEntropy(zs, q, { pixelWeight: accepted, denominator: 'kept' });
+  if (o.labels === 'hard') return ceAccepted(zs, label, accepted, denominator);
+  const kept = softCeValid(zs, q, accepted);
   // sum / #kept * #kept / #valid
   return tau > 0 && denominator === 'valid' ? weightedSum([[kept, acceptedShare(accepted, valid)]]) : kept;
 }

@@ -259,7 +259,7 @@ export async function runSession(o: SessionOptions): Promise<SessionResult> {
         if (point.miou > (bests.get(stage)?.miou ?? -1)) bests.set(stage, { step, miou: point.miou, state: await network.stateDict() });
         return [point];
       },
-      async onEval(points, progress) {
+      onEval(points, progress) {
         for (const p of points) {
           evals.push(p);
           alarms.onEval(p, progress.done / progress.total);
