@@ -1,6 +1,7 @@
 // Draws of strong colour changes: jitter, greyscale, blur. The table goes to the GPU, where shaders/colour.wgsl applies it.
 
 import type { Rng } from '../../runtime/random.ts';
+import { choice, number, pair, type Kind } from './settings.ts';
 
 /** Numbers in a row of the table: order of the four operations (0 brightness, 1 contrast, 2 saturation, 3 hue), their values, jitter on, grey on, sigma. */
 export const COLOUR_ROW = 12;
@@ -25,6 +26,13 @@ export interface ColourOptions {
   blur?: number;
   sigma?: readonly [number, number];
 }
+
+const probability = number({ from: 0, to: 1 }), strength = number({ from: 0 });
+
+/** What the options may be. */
+export const COLOUR_FIELDS: Readonly<Record<keyof ColourOptions, Kind>> = {
+  semantics: choice('torchvision', 'tensorflow'), probability, brightness: strength, contrast: strength, saturation: strength, hue: number({ from: 0, to: 0.5 }), grey: probability, blur: probability, sigma: pair({ above: 0, to: 20 }),
+};
 
 /** ST++, UniMatch: jitter(0.5, 0.5, 0.5, 0.25) p 0.8, grey p 0.2, blur p 0.5 with sigma U(0.1, 2). */
 export const STRONG_COLOUR: Required<ColourOptions> = {

@@ -1,11 +1,12 @@
 // CTAugment: RandAugment whose strengths are learned while training. Each operation's parameters are cut into bins; a bin's rate is how well a
 // labelled image changed with it was still recognised, and strong views are drawn from the bins whose rate is near the best.
 
-import { CheckpointError, UsageError } from '../../runtime/errors.ts';
+import { CheckpointError } from '../../runtime/errors.ts';
 import type { Rng } from '../../runtime/random.ts';
 import {
   blended, cutoutAround, enhance, identity, OP_ROW, posterize, rescale, RESAMPLING, rotate, shearX, shearY, solarize, translateX, translateY, type Row, type Size,
 } from './operations.ts';
+import { checkFields, choice, flag, number, type Kind } from './settings.ts';
 
 export interface CtAugmentOptions {
   /** Operations for each image, drawn with replacement (default 2). */
@@ -21,6 +22,11 @@ export interface CtAugmentOptions {
   /** Translations of up to 0.3 of the image (default), as the paper means; or of up to 0.3 pixels, as its code has it. */
   translate?: 'fraction' | 'pixels';
 }
+
+/** What the options may be. */
+export const CTAUGMENT_FIELDS: Readonly<Record<keyof CtAugmentOptions, Kind>> = {
+  depth: number({ whole: true, from: 1, to: 16 }), decay: number({ above: 0, below: 1 }), threshold: number({ from: 0, to: 1 }), geometric: flag, cutout: flag, translate: choice('fraction', 'pixels'),
+};
 
 interface Operation {
   /** Bins of each parameter. */
@@ -83,11 +89,10 @@ export class CtAugment {
   /** Rates of each operation, parameter and bin; all 1 at first. */
   readonly rates: ReadonlyMap<CtOperation, number[][]>;
 
+  /** @throws UsageError where an option is out of its range */
   constructor(options: CtAugmentOptions = {}) {
+    checkFields(CTAUGMENT_FIELDS, options, 'ctaugment', 'ctaugment.');
     const o = { depth: 2, decay: 0.99, threshold: 0.8, geometric: true, cutout: true, translate: 'fraction' as const, ...options };
-    if (!Number.isInteger(o.depth) || o.depth < 1) throw new UsageError(`ctaugment.depth is ${o.depth}`, 'give a whole number of at least 1');
-    if (!(o.decay > 0 && o.decay < 1)) throw new UsageError(`ctaugment.decay is ${o.decay}`, 'give a number between 0 and 1');
-    if (!(o.threshold >= 0 && o.threshold <= 1)) throw new UsageError(`ctaugment.threshold is ${o.threshold}`, 'give a number from 0 to 1');
     this.options = o;
     const chosen = (Object.entries(OPERATIONS) as [CtOperation, Operation][]).filter(([, op]) => o.geometric || !op.geometric);
     this.rates = new Map(chosen.map(([name, op]) => [name, op.bins.map((n) => Array<number>(n).fill(1))]));

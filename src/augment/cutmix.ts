@@ -1,6 +1,8 @@
 // Draws of boxes: CutMix (several boxes, joined by exclusive or) and UniMatch's single box. The GPU makes masks of them (shaders/mix.wgsl).
 
 import type { Rng } from '../../runtime/random.ts';
+import { roundEven } from './operations.ts';
+import { flag, number, pair, type Kind } from './settings.ts';
 
 /** Boxes [y0, x0, y1, x1] (end exclusive), i32 [n, k, 4]; an empty box has y0 = y1. */
 export type Boxes = Int32Array;
@@ -14,6 +16,9 @@ export interface BoxMaskOptions {
   invert?: boolean;
 }
 
+/** What the options may be. */
+export const BOX_MASK_FIELDS: Readonly<Record<keyof BoxMaskOptions, Kind>> = { range: pair({ from: 0, to: 1 }), boxes: number({ whole: true, from: 1, to: 64 }), invert: flag };
+
 /** French et al.: one box of half the image. */
 export const FRENCH_BOXES: BoxMaskOptions = { range: [0.5, 0.5], boxes: 1 };
 /** CPS: three boxes that share a quarter to a half of the image. */
@@ -25,12 +30,6 @@ export function boxSize(a: number, u: number, boxes: number, height: number, wid
   const h = Math.exp(u * Math.log(a));
   const s = Math.sqrt(1 / boxes);
   return [roundEven(h * s * height), roundEven((a / h) * s * width)];
-}
-
-/** Rounds halves to even, as NumPy does. */
-function roundEven(v: number): number {
-  const r = Math.round(v);
-  return Math.abs(v - Math.trunc(v)) === 0.5 && r % 2 !== 0 ? r - 1 : r;
 }
 
 /** Draws the boxes of n masks. Source: the generator of cutmix-semisup-seg, which CPS shares. */
@@ -47,26 +46,33 @@ export function drawBoxes(rng: Rng, n: number, size: readonly [number, number], 
 export interface SingleBoxOptions {
   /** Probability that an image gets a box at all. */
   probability: number;
-  /** Share of a square image of the crop's side that the box covers. */
+  /** Share of the crop that the box covers: U(lo, hi). */
   area: readonly [number, number];
-  /** Height over width. */
+  /** Height over width: U(lo, hi). */
   ratio: readonly [number, number];
 }
 
+/** What the options may be. */
+export const SINGLE_BOX_FIELDS: Readonly<Record<keyof SingleBoxOptions, Kind>> = { probability: number({ from: 0, to: 1 }), area: pair({ above: 0, to: 1 }), ratio: pair({ above: 0 }) };
+
 /** UniMatch: with probability one half a box of 2 to 40 % of the image. */
 export const UNIMATCH_BOX: SingleBoxOptions = { probability: 0.5, area: [0.02, 0.4], ratio: [0.3, 1 / 0.3] };
+
+/** Draws after which a box is made to fit: some areas and ratios never do. The published ones need a few. */
+const MOST_DRAWS = 1000;
 
 /** Draws one box for each of n images, again until it lies inside; an empty one where the image gets none. */
 export function drawSingleBoxes(rng: Rng, n: number, [height, width]: readonly [number, number], options: SingleBoxOptions): Boxes {
   const out = new Int32Array(n * 4);
   for (let i = 0; i < n; i++) {
     if (!rng.bernoulli(options.probability)) continue;
-    for (;;) {
+    for (let draw = 1; ; draw++) {
       const area = rng.uniform(...options.area) * height * width, ratio = rng.uniform(...options.ratio);
       const w = Math.floor(Math.sqrt(area / ratio)), h = Math.floor(Math.sqrt(area * ratio));
       const y = rng.int(height), x = rng.int(width);
-      if (y + h > height || x + w > width) continue;
-      out.set([y, x, y + h, x + w], 4 * i);
+      if ((y + h > height || x + w > width) && draw < MOST_DRAWS) continue;
+      const bh = Math.min(h, height), bw = Math.min(w, width), y0 = Math.min(y, height - bh), x0 = Math.min(x, width - bw);
+      out.set([y0, x0, y0 + bh, x0 + bw], 4 * i);
       break;
     }
   }

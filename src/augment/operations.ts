@@ -109,8 +109,8 @@ export function cutoutAround(y: number, x: number, side: number, [height, width]
   return cutout([Math.max(0, y - half), Math.max(0, x - half), Math.min(height, y + half), Math.min(width, x + half)]);
 }
 
-/** Rounds halves to even, as Python does. */
-function roundEven(v: number): number {
+/** Rounds halves to even, as Python and NumPy do. */
+export function roundEven(v: number): number {
   const r = Math.round(v);
   return Math.abs(v - Math.trunc(v)) === 0.5 && r % 2 !== 0 ? r - 1 : r;
 }

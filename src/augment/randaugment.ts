@@ -5,6 +5,7 @@ import type { Rng } from '../../runtime/random.ts';
 import {
   blended, cutoutAround, enhance, gaussianBlur, hue, identity, OP_ROW, posterize, rotate, shearX, shearY, solarize, solarizeAdd, translateX, translateY, type Row, type Size,
 } from './operations.ts';
+import { choice, flag, nullable, number, pair, type Kind } from './settings.ts';
 
 /**
  * - `augseg`: AugSeg's list for segmentation: no geometry, so that pixels stay where they are (default).
@@ -25,6 +26,11 @@ export interface RandAugmentOptions {
   /** Ends with a filled square of this share of the shorter side (default 0.5 for `cifar` and `paper`: 16 of 32 pixels; else none). */
   cutout?: number | null;
 }
+
+/** What the options may be. */
+export const RANDAUGMENT_FIELDS: Readonly<Record<keyof RandAugmentOptions, Kind>> = {
+  table: choice('augseg', 'cifar', 'paper', 'imagenet'), probability: number({ from: 0, to: 1 }), operations: pair({ whole: true, from: 1, to: 16 }), geometric: flag, cutout: nullable(number({ from: 0, to: 1 })),
+};
 
 type Operation = (rng: Rng, size: Size) => Row;
 

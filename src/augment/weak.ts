@@ -1,15 +1,16 @@
 // Draws of weak views: scale, crop, flip. The table goes to the GPU, where shaders/view.wgsl samples by it.
 
 import type { Rng } from '../../runtime/random.ts';
+import { choice, fields, flag, number, numbers, pair, type Kind } from './settings.ts';
 
 export interface WeakOptions {
   /** Size of the crop. */
   crop: readonly [number, number];
-  /** The image is scaled by U(lo, hi) … */
+  /** The image is scaled by U(lo, hi) (default: not at all) … */
   range?: readonly [number, number];
-  /** … or by one of these … */
+  /** … or, where this is given, by one of these … */
   choice?: readonly number[];
-  /** … or so that its long side is U(lo, hi) times this many pixels. Default: no scaling. */
+  /** … or, where this is given, so that its long side is U(lo, hi) times this many pixels. */
   longSide?: { base: number; range: readonly [number, number] };
   /** Probability of a mirrored view (default 0.5). */
   flip?: number;
@@ -18,6 +19,12 @@ export interface WeakOptions {
   /** Enlarge images that are smaller than the crop after scaling, instead of padding (as the reference implementation does). */
   cover?: boolean;
 }
+
+/** What the options may be; the crop is the run's. */
+export const WEAK_FIELDS: Readonly<Record<Exclude<keyof WeakOptions, 'crop'>, Kind>> = {
+  range: pair({ above: 0 }), choice: numbers({ above: 0 }), longSide: fields({ base: number({ above: 0 }), range: pair({ above: 0 }) }, { all: true }), flip: number({ from: 0, to: 1 }),
+  pad: choice('centre', 'right-bottom'), cover: flag,
+};
 
 /** Numbers in a row of the table. */
 export const VIEW_ROW = 8;
@@ -34,9 +41,10 @@ export function drawWeak(rng: Rng, sizes: Int32Array, options: WeakOptions): Flo
   for (let k = 0; k < n; k++) {
     const height = sizes[2 * k], width = sizes[2 * k + 1];
     let scale = 1;
-    if (options.choice) scale = rng.choice(options.choice);
+    // A range is there by default, so the others go first.
+    if (options.longSide) scale = (options.longSide.base * rng.uniform(...options.longSide.range)) / Math.max(height, width);
+    else if (options.choice) scale = rng.choice(options.choice);
     else if (options.range) scale = rng.uniform(...options.range);
-    else if (options.longSide) scale = (options.longSide.base * rng.uniform(...options.longSide.range)) / Math.max(height, width);
     let sh = Math.max(1, Math.floor(height * scale)), sw = Math.max(1, Math.floor(width * scale));
     if (options.cover) {
       sh = Math.max(sh, h);

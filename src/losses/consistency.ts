@@ -13,7 +13,12 @@ export function mseMeanC(student: Tensor, teacher: Tensor, valid?: Tensor): Tens
   return softmaxMse(student, teacher, { targetLogits: true, reduction: 'meanC', pixelWeight: valid });
 }
 
-/** mean of (softmax(z1) - softmax(z2))^2 with the gradient through both branches: the Pi-model. */
+/**
+ * mean over pixels and classes of (softmax(z1) - softmax(z2))^2 with the gradient through both branches: the Pi-model.
+ * @param logits1 [..., C] of one view
+ * @param logits2 [..., C] of the other
+ * @throws ShapeError when the shapes differ
+ */
 export function piModel(logits1: Tensor, logits2: Tensor): Tensor {
   return softmaxMse(logits1, logits2, { targetLogits: true, targetGradient: true, reduction: 'meanC' });
 }
@@ -34,12 +39,21 @@ export function mseSumC(student: Tensor, teacher: Tensor, options: { tau?: numbe
   return { loss, confidentShare };
 }
 
+/** 1 / (1 - a^t): what takes the start from 0 out of an ensemble. @param t number of the update, from 1 */
+export function ensembleCorrection(t: number, alpha = 0.6): number {
+  return 1 / (1 - alpha ** t);
+}
+
 /**
  * Temporal ensembling: Z <- a Z + (1-a) z, target = Z / (1 - a^t).
- * @param t number of this update, from 1
- * @returns the new Z and the target
+ * @param ensemble Z f32 [...]
+ * @param prediction z f32 [...], the same shape
+ * @param t number of this update, from 1; or, where it changes between replays of a plan, a scalar tensor with `ensembleCorrection(t, alpha)`
+ * @param alpha a, 0 to below 1
+ * @returns the new Z and the target, both [...]
+ * @throws ShapeError when the shapes differ
  */
-export function temporalEnsemble(ensemble: Tensor, prediction: Tensor, t: number, alpha = 0.6): { ensemble: Tensor; target: Tensor } {
+export function temporalEnsemble(ensemble: Tensor, prediction: Tensor, t: number | Tensor, alpha = 0.6): { ensemble: Tensor; target: Tensor } {
   const next = weightedSum([[ensemble, alpha], [prediction, 1 - alpha]]);
-  return { ensemble: next, target: weightedSum([[next, 1 / (1 - alpha ** t)]]) };
+  return { ensemble: next, target: weightedSum([[next, typeof t === 'number' ? ensembleCorrection(t, alpha) : t]]) };
 }

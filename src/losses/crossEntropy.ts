@@ -11,24 +11,44 @@ export interface PseudoLabels {
   confidence: Tensor;
 }
 
-/** - sum log p_y / #(y != 255): all supervised terms. @param logits [..., C] @param labels [...] i32 */
+/** - sum log p_y / #(y != 255): all supervised terms. @param logits [..., C] @param labels [...] i32 @returns a scalar, 0 where no label is valid */
 export function ceValid(logits: Tensor, labels: Tensor): Tensor {
   return crossEntropy(logits, labels, { denominator: 'valid' });
 }
 
-/** - sum log p_y / #pixels, where every pixel has a label, padding included: CPS. */
+/** - sum log p_y / #pixels, where every pixel has a label, padding included: CPS. @param logits [..., C] @param labels [...] i32 @returns a scalar */
 export function ceAll(logits: Tensor, labels: Tensor): Tensor {
   return crossEntropy(logits, labels, { denominator: 'all' });
 }
 
-/** - sum over (confidence >= tau and valid) of log p_y / #valid, not / #accepted: UniMatch, FixMatch for segmentation, CorrMatch. */
-export function ceThresholdValid(logits: Tensor, pseudo: PseudoLabels, tau: number | Tensor): Tensor {
-  return crossEntropy(logits, pseudo.label, { pixelWeight: gate(pseudo.confidence, tau), denominator: 'valid' });
+/**
+ * - sum over the accepted pixels of log p_y, divided by a denominator.
+ * @param logits [..., C]
+ * @param label [...] i32, 255 where a pixel is not valid
+ * @param accepted [...] f32, 0 or 1
+ * @param denominator `valid` (segmentation, default), `all` (the original: rejected and invalid pixels count), `kept` (only accepted ones)
+ * @returns a scalar
+ * @throws ShapeError when the shapes do not go together
+ */
+export function ceAccepted(logits: Tensor, label: Tensor, accepted: Tensor, denominator: 'all' | 'valid' | 'kept' = 'valid'): Tensor {
+  return crossEntropy(logits, label, { pixelWeight: accepted, denominator });
 }
 
-/** The same sum / #pixels: FixMatch (the mean over the batch, rejected ones included), AugSeg. */
+/**
+ * - sum over (confidence >= tau and valid) of log p_y / #valid, not / #accepted: UniMatch, FixMatch for segmentation, CorrMatch.
+ * @param logits [..., C] of the strong view
+ * @param pseudo labels and confidence [...] of the weak one; a label of 255 is not valid
+ * @param tau the threshold, a number or a scalar tensor
+ * @returns a scalar
+ * @throws ShapeError when the shapes do not go together
+ */
+export function ceThresholdValid(logits: Tensor, pseudo: PseudoLabels, tau: number | Tensor): Tensor {
+  return ceAccepted(logits, pseudo.label, gate(pseudo.confidence, tau), 'valid');
+}
+
+/** The sum of {@link ceThresholdValid} / #pixels: FixMatch (the mean over the batch, rejected ones included), AugSeg. Parameters, result and errors as there. */
 export function ceThresholdAll(logits: Tensor, pseudo: PseudoLabels, tau: number | Tensor): Tensor {
-  return crossEntropy(logits, pseudo.label, { pixelWeight: gate(pseudo.confidence, tau), denominator: 'all' });
+  return ceAccepted(logits, pseudo.label, gate(pseudo.confidence, tau), 'all');
 }
 
 /** - sum_c q_c log p_c summed over valid pixels / #valid: PseudoSeg. The targets q are constants. @param valid [...] f32, 0 or 1 */

@@ -1,8 +1,8 @@
 // Losses on hard pseudo-labels: FixMatch and cross pseudo supervision. Labels carry no gradient, so the stop-gradients are implicit.
 
-import { add, crossEntropy, gate, pseudoLabel } from '../../runtime/ops/index.ts';
+import { add, gate, pseudoLabel } from '../../runtime/ops/index.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
-import { ceAll, ceValid, type PseudoLabels } from './crossEntropy.ts';
+import { ceAccepted, ceAll, ceValid, type PseudoLabels } from './crossEntropy.ts';
 
 export interface FixMatchLoss extends PseudoLabels {
   loss: Tensor;
@@ -15,13 +15,13 @@ export interface FixMatchLoss extends PseudoLabels {
  * @param weak [..., C] logits of the weak view; no gradient flows into them
  * @param strong [..., C] logits of the strong view
  * @param tau the threshold, compared with >=
- * @param options.denominator `valid` (segmentation, default), `all` (the original: rejected and invalid ones count), `kept` (only accepted ones)
+ * @param options.denominator see {@link ceAccepted}
  * @param options.valid [...] f32: 0 where a pixel is padding
  */
 export function fixmatch(weak: Tensor, strong: Tensor, tau: number | Tensor, options: { denominator?: 'all' | 'valid' | 'kept'; valid?: Tensor } = {}): FixMatchLoss {
   const { label, confidence } = pseudoLabel(weak, { valid: options.valid });
   const accepted = gate(confidence, tau, options.valid);
-  const loss = crossEntropy(strong, label, { pixelWeight: accepted, denominator: options.denominator ?? 'valid' });
+  const loss = ceAccepted(strong, label, accepted, options.denominator);
   return { loss, label, confidence, accepted };
 }
 

@@ -19,7 +19,12 @@ export function calibratedFusion(zp: Tensor, m: Tensor, options: FuseOptions = {
 
 /**
  * Soft cross-entropy of the strong view with the fused pseudo-label, over the valid pixels (padding and the CutOut box are not).
- * @returns the loss, and the pseudo-label q
+ * @param strong [..., C] logits of the strong view, of the size of the maps
+ * @param zp [..., C] the decoder's logits of the weak view
+ * @param m [..., C] the attention branch's logits
+ * @param options.valid f32 [...]: 0 where a pixel does not count
+ * @returns the loss, a scalar, and the pseudo-label q [..., C]
+ * @throws ShapeError when the shapes do not go together
  */
 export function pseudoseg(strong: Tensor, zp: Tensor, m: Tensor, options: FuseOptions & { valid?: Tensor } = {}): { loss: Tensor; q: Tensor } {
   const q = calibratedFusion(zp, m, options);

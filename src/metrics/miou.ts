@@ -55,17 +55,3 @@ export function scores(confusion: ArrayLike<number>, classes: number): Scores {
   }
   return { iou, miou: present ? sum / present : 0, miouAbsentZero: sum / classes, pixelAccuracy: judged ? right / judged : 0, confusion: Array.from(confusion) };
 }
-
-/** The evaluations of the last step at which each split was evaluated. */
-export function lastEvals<T extends { step: number; split: string }>(evals: readonly T[]): T[] {
-  const bySplit = new Map<string, T>();
-  for (const e of evals) if (!(e.step < (bySplit.get(e.split)?.step ?? -1))) bySplit.set(e.split, e);
-  return [...bySplit.values()];
-}
-
-/** The evaluations of the step that is best on `val` (the earliest of equals): model selection never sees `test`. */
-export function bestEvals<T extends { step: number; split: string; miou: number }>(evals: readonly T[]): T[] {
-  let best: T | undefined;
-  for (const e of evals) if (e.split === 'val' && e.miou > (best?.miou ?? -1)) best = e;
-  return best ? evals.filter((e) => e.step === best.step) : [];
-}

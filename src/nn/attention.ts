@@ -101,7 +101,12 @@ export class AttentionBranch extends ParameterSet {
   /**
    * The branch's class scores: background b = 2 - max_c S beside S, a 1x1 convolution, batch normalisation with a shift only (eps 1e-3, decay 0.999).
    * Gradients reach the parameters alone: stages and maps are constants.
+   * @param stages the encoder's activations [n, h_i, w_i, c_i], deepest last
+   * @param maps activation maps [n, h, w, foreground] in [0, 1], at the size of the deepest stage
+   * @param valid f32 [n, h, w], 0 where a position does not count
+   * @param mode batch normalisation: of the batch in 'train', else by the running statistics
    * @returns logits [n, h, w, classes] at the size of the deepest stage
+   * @throws ShapeError when maps or validity are of another size
    */
   attend(stages: readonly Tensor[], maps: Tensor, valid: Tensor, mode: ForwardMode): Tensor {
     const s = this.refine(this.hypercolumn(stages), constant(maps), valid);

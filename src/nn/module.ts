@@ -171,11 +171,15 @@ export abstract class Network extends ParameterSet {
     return this.decode(this.encode(x, mode), mode);
   }
 
-  /** The encoder's activations. */
+  /**
+   * The encoder's activations.
+   * @param x [n, h, w, 3], normalised
+   * @returns stages [n, h_i, w_i, c_i], shallow to deep, with c_i as the last of `encoderChannels`
+   */
   abstract encode(x: Tensor, mode: ForwardMode): Features;
-  /** Logits at the input's size from the encoder's activations. */
+  /** Logits at the input's size from the encoder's activations. @returns [n, h, w, classes] */
   abstract decode(features: Features, mode: ForwardMode): Tensor;
-  /** The scores before the last enlargement; the same as `decode` where there is none. */
+  /** The scores before the last enlargement; the same as `decode` where there is none. @returns [n, h', w', classes], h' and w' at most those of the input */
   decodeCoarse(features: Features, mode: ForwardMode): Tensor {
     return this.decode(features, mode);
   }

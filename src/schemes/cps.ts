@@ -4,13 +4,14 @@ import { grad, noGrad } from '../../runtime/autograd/tape.ts';
 import { add, concat, countPseudoLabels, full, pseudoLabel, pseudoLabelCounts, weightedSum } from '../../runtime/ops/index.ts';
 import { sigmoidRamp } from '../../runtime/optim/schedules.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
-import { CPS_BOXES, type BoxMaskOptions } from '../augment/cutmix.ts';
+import { BOX_MASK_FIELDS, CPS_BOXES, type BoxMaskOptions } from '../augment/cutmix.ts';
 import { mixBy } from '../augment/gpu/mix.ts';
+import { checkFields, fields, flag, number, type Kind } from '../augment/settings.ts';
 import { ceAll, ceValid, cps as cpsLoss } from '../losses/index.ts';
 import { EVAL, TRAIN, type Network } from '../nn/module.ts';
 import type { Scheme, SchemeContext, StepOutputs } from './scheme.ts';
 import type { StepContext } from './step.ts';
-import { cutMixMask, normalise, type ViewOptions, weakView } from './views.ts';
+import { cutMixMask, normalise, VIEW_FIELDS, weakView, type ViewOptions } from './views.ts';
 
 export interface CpsOptions extends ViewOptions {
   /** Mix pairs of unlabelled images (default true). Without it the labelled images take part in the cross supervision; with it they do not. */
@@ -21,20 +22,30 @@ export interface CpsOptions extends ViewOptions {
   ramp?: number;
   /** Leave padding out of the cross supervision (default true; the published code counts it). */
   ignorePadding?: boolean;
-  boxes?: BoxMaskOptions;
+  /** Boxes of CutMix (default: three that share a quarter to a half of the image). */
+  boxes?: Partial<BoxMaskOptions>;
 }
+
+/** What the options may be. */
+export const CPS_FIELDS: Readonly<Record<keyof CpsOptions, Kind>> = {
+  ...VIEW_FIELDS,
+  cutmix: flag, weight: number({ from: 0 }), ramp: number({ from: 0, to: 1 }), ignorePadding: flag, boxes: fields(BOX_MASK_FIELDS),
+};
 
 /**
  * L = CE(P1, y) + CE(P2, y) + lambda [CE(P1, Y2) + CE(P2, Y1)]. Every pass is in training mode and moves the statistics, the ones without
  * gradients too. Network 1 alone is evaluated.
+ * @throws UsageError where an option does not fit
  */
 export function cps(c: SchemeContext, options: CpsOptions = {}): Scheme {
+  checkFields(CPS_FIELDS, options, 'the scheme cps');
   const nets = [c.network(0), c.network(1)] as const;
   const optimizers = nets.map((net) => c.optimizer(net.params, (name) => net.isHead(name)));
   const counts = pseudoLabelCounts(c.device, c.numClasses);
   const named = <T>(items: readonly T[]): Map<string, T> => new Map(items.map((item, i) => [`net${i + 1}`, item]));
   return {
     name: 'cps',
+    needsUnlabelled: true,
     networks: named<Network>(nets),
     optimizers: named(optimizers),
     evaluated: nets[0],
@@ -68,7 +79,7 @@ function total(ctx: StepContext, supervisedLoss: Tensor, cross: Tensor, o: CpsOp
   return { loss: weightedSum([[supervisedLoss], [cross, ramp]]), terms: { labelled: supervisedLoss, cross } };
 }
 
-/** Counts the pseudo-labels of network 1, which is evaluated. @param truth labels for judging only, 255 where unknown */
+/** Counts the pseudo-labels that network 1, which is evaluated, learns from: network 2's. @param truth labels for judging only, 255 where unknown */
 function count(counts: Tensor, label: Tensor, valid: Tensor | undefined, truth: Tensor): void {
   countPseudoLabels(counts, label, valid ?? full(label.device, label.shape, 1), truth);
 }
@@ -81,7 +92,7 @@ function plainLoss(ctx: StepContext, c: SchemeContext, nets: readonly [Network, 
   const xl = normalise(l.image), xu = normalise(u.image);
   const [a, b] = nets.map((net) => ({ l: net.forward(xl, TRAIN), u: net.forward(xu, TRAIN) }));
   const uValid = valid && u.valid;
-  count(counts, pseudoLabel(a.u, { valid: uValid }).label, uValid, u.labels);
+  count(counts, pseudoLabel(b.u, { valid: uValid }).label, uValid, u.labels);
   const supervisedLoss = add(ceValid(a.l, l.labels), ceValid(b.l, l.labels));
   const [z1, z2] = [a, b].map((z) => concat([z.l, z.u], 0));
   return total(ctx, supervisedLoss, cpsLoss(z1, z2, { valid }), o, o.weight ?? 1.5);
@@ -92,12 +103,12 @@ function mixedLoss(ctx: StepContext, c: SchemeContext, nets: readonly [Network, 
   const l = weakView(ctx, c, { name: 'labelled', kind: 'labelled', n }, o);
   const u0 = weakView(ctx, c, { name: 'unlabelled', kind: 'unlabelled', n: m }, o);
   const u1 = weakView(ctx, c, { name: 'unlabelled 2', kind: 'unlabelled', n: m }, o);
-  const mask = cutMixMask(ctx, c, 'cutmix', m, o.boxes ?? CPS_BOXES);
+  const mask = cutMixMask(ctx, c, 'cutmix', m, { ...CPS_BOXES, ...o.boxes });
   const valid = (o.ignorePadding ?? true) ? mixBy(mask, u0.valid, u1.valid) : undefined;
   const x0 = normalise(u0.image), x1 = normalise(u1.image);
   // The logits are mixed before the argmax, as published; it is the same as mixing the labels.
   const labels = noGrad(() => nets.map((net) => pseudoLabel(mixBy(mask, net.forward(x0, TRAIN), net.forward(x1, TRAIN)), { valid }).label));
-  count(counts, labels[0], valid, mixBy(mask, u0.labels, u1.labels));
+  count(counts, labels[1], valid, mixBy(mask, u0.labels, u1.labels));
   const mixed = mixBy(mask, x0, x1);
   const xl = normalise(l.image);
   const ce = valid ? ceValid : ceAll;

@@ -1,20 +1,21 @@
 // FixMatch (Sohn et al. 2020) for segmentation: the confident predictions on a weak view are the labels of a strong view of the same image.
 
 import { grad, noGrad } from '../../runtime/autograd/tape.ts';
-import { classGate, concat, countPseudoLabels, crossEntropy, gate, pseudoLabel, pseudoLabelCounts, updateClassConfidence, weightedSum } from '../../runtime/ops/index.ts';
+import { classGate, concat, countPseudoLabels, gate, pseudoLabel, pseudoLabelCounts, updateClassConfidence, weightedSum } from '../../runtime/ops/index.ts';
 import type { Device } from '../../runtime/device/device.ts';
 import { Ema } from '../../runtime/optim/ema.ts';
 import { sigmoidRamp } from '../../runtime/optim/schedules.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
-import { UNIMATCH_BOX, type SingleBoxOptions } from '../augment/cutmix.ts';
+import { SINGLE_BOX_FIELDS, UNIMATCH_BOX, type SingleBoxOptions } from '../augment/cutmix.ts';
 import type { CtAugment } from '../augment/ctaugment.ts';
 import { mixBy } from '../augment/gpu/mix.ts';
-import { ceValid } from '../losses/index.ts';
+import { checkFields, choice, fields, flag, nullable, number, type Kind } from '../augment/settings.ts';
+import { ceAccepted, ceValid } from '../losses/index.ts';
 import { EVAL, ParameterSet, TRAIN, type Network } from '../nn/module.ts';
 import type { Scheme, SchemeContext, StepOutputs } from './scheme.ts';
 import type { StepContext } from './step.ts';
-import { ctAugmentOf, probe, strengthen, type StrongOptions } from './strong.ts';
-import { cutMixMask, normalise, take, type ViewOptions, weakView } from './views.ts';
+import { ctAugmentOf, probe, strengthen, strongKind, type StrongOptions } from './strong.ts';
+import { cutMixMask, normalise, take, VIEW_FIELDS, weakView, type ViewOptions } from './views.ts';
 
 export interface FixMatchOptions extends ViewOptions {
   /** Confidence threshold, compared with >= (default 0.95). */
@@ -42,8 +43,8 @@ export interface FixMatchOptions extends ViewOptions {
    * pseudo-label, confidence and validity move alike. CTAugment probes labelled images with the moving average in each step, and the host waits for it.
    */
   strong?: StrongOptions;
-  /** CutMix of the strong views with those of the next image; null turns it off. */
-  cutmix?: SingleBoxOptions | null;
+  /** CutMix of the strong views with those of the next image, by UniMatch's box; null turns it off, as a batch of one unlabelled image does. */
+  cutmix?: Partial<SingleBoxOptions> | null;
   /** Evaluate a moving average of the weights with this decay (the original: 0.999); null (default, segmentation code) evaluates the weights themselves. */
   ema?: number | null;
   /** Let the average's decay rise as 1 - 1 / (step + 1) at first (default false, as the original; short runs need it). */
@@ -52,14 +53,22 @@ export interface FixMatchOptions extends ViewOptions {
   scale?: 'sum' | 'half';
 }
 
+/** What the options may be. A tau above 1 accepts nothing. */
+export const FIXMATCH_FIELDS: Readonly<Record<keyof FixMatchOptions, Kind>> = {
+  ...VIEW_FIELDS,
+  tau: number({ from: 0 }), classwise: nullable(number({ from: 0, below: 1 })), weight: number({ from: 0 }), ramp: number({ from: 0, to: 1 }), denominator: choice('valid', 'all', 'kept'), pseudo: choice('joint', 'separate', 'eval'),
+  updateOnWeak: flag, strong: strongKind({ learned: true }), cutmix: nullable(fields(SINGLE_BOX_FIELDS)), ema: nullable(number({ from: 0, below: 1 })), emaWarmup: flag, scale: choice('sum', 'half'),
+};
+
 /** Decay of the average that judges CTAugment's probes where `ema` says nothing. */
 const PROBE_DECAY = 0.999;
 
-/** L = CE-valid(labelled) + weight * CE of the strong views against the accepted pseudo-labels of the weak ones. */
+/** L = CE-valid(labelled) + weight * CE of the strong views against the accepted pseudo-labels of the weak ones. @throws UsageError where an option does not fit */
 export function fixmatch(c: SchemeContext, options: FixMatchOptions = {}): Scheme {
+  checkFields(FIXMATCH_FIELDS, options, 'the scheme fixmatch');
+  const cta = ctAugmentOf(options.strong ?? {});
   const net = c.network(0);
   const optimizer = c.optimizer(net.params, (name) => net.isHead(name));
-  const cta = ctAugmentOf(options.strong ?? {});
   const decay = options.ema ?? (cta ? PROBE_DECAY : null);
   const average = decay === null ? null : c.network(0);
   const ema = average ? new Ema(average, net, { buffers: 'copy' }) : null;
@@ -71,6 +80,7 @@ export function fixmatch(c: SchemeContext, options: FixMatchOptions = {}): Schem
   if (classes) networks.set('classes', classes);
   return {
     name: 'fixmatch',
+    needsUnlabelled: true,
     networks,
     optimizers: new Map([['net', optimizer]]),
     evaluated: options.ema && average ? average : net,
@@ -129,7 +139,7 @@ function fixmatchLoss(ctx: StepContext, c: SchemeContext, { net, average, counts
   const u = weakView(ctx, c, { name: 'unlabelled', kind: 'unlabelled', n: m }, o);
   const feedback = cta && average ? probe(ctx, c, cta, l, average) : undefined;
   const view = strengthen(ctx, 'strong', u.image, o.strong ?? {}, { cta });
-  const mask = o.cutmix === null || m < 2 ? null : cutMixMask(ctx, c, 'cutmix', m, o.cutmix ?? UNIMATCH_BOX);
+  const mask = o.cutmix === null || m < 2 ? null : cutMixMask(ctx, c, 'cutmix', m, { ...UNIMATCH_BOX, ...o.cutmix });
   const mixed = (t: Tensor): Tensor => (mask ? mixBy(mask, t, t, 1) : t);
   /** A map of the weak views as it lies on the strong ones. */
   const moved = (t: Tensor, fill: number): Tensor => mixed(view.move(t, fill));
@@ -156,7 +166,7 @@ function fixmatchLoss(ctx: StepContext, c: SchemeContext, { net, average, counts
   const accepted = open(label, moved(pseudo.confidence, 0), classes, o, moved(u.valid, 0));
   countPseudoLabels(counts, label, accepted, moved(u.labels, 255));
   const supervisedLoss = ceValid(zl, l.labels);
-  const unlabelledLoss = crossEntropy(zs, label, { pixelWeight: accepted, denominator: o.denominator ?? 'valid' });
+  const unlabelledLoss = ceAccepted(zs, label, accepted, o.denominator);
   const part = o.scale === 'half' ? 0.5 : 1;
   const ramp = ctx.scalar('weight', ({ progress }) => part * (o.weight ?? 1) * (o.ramp ? sigmoidRamp(progress / o.ramp) : 1));
   const loss = weightedSum([[supervisedLoss, part], [unlabelledLoss, ramp]]);

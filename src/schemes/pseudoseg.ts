@@ -4,20 +4,22 @@
 import { grad, noGrad } from '../../runtime/autograd/tape.ts';
 import { DataError, UsageError } from '../../runtime/errors.ts';
 import {
-  acceptedShare, bceWithLogits, concat, countPseudoLabels, crossEntropy, full, gate, normaliseMaps, presentClasses, pseudoLabel, pseudoLabelCounts, resizeBilinear, slice, softCrossEntropy, weightedSum,
+  acceptedShare, bceWithLogits, concat, countPseudoLabels, full, gate, normaliseMaps, presentClasses, pseudoLabel, pseudoLabelCounts, resizeBilinear, slice, weightedSum,
 } from '../../runtime/ops/index.ts';
 import { sigmoidRamp } from '../../runtime/optim/schedules.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
-import { PSEUDOSEG_COLOUR, type ColourOptions } from '../augment/colour.ts';
+import { COLOUR_FIELDS, PSEUDOSEG_COLOUR, type ColourOptions } from '../augment/colour.ts';
 import { drawCutout, pseudosegHalf } from '../augment/cutout.ts';
 import { cutout } from '../augment/gpu/cutout.ts';
+import { byName, checkFields, choice, fields, flag, nullable, number, numbers, type Kind } from '../augment/settings.ts';
 import { classActivationMaps } from '../cam/index.ts';
-import { calibratedFusion, ceValid } from '../losses/index.ts';
+import { calibratedFusion, ceAccepted, ceValid, softCeValid } from '../losses/index.ts';
 import { AttentionBranch } from '../nn/attention.ts';
 import { EVAL, TRAIN, type ForwardMode, type Network, type ParameterSet } from '../nn/module.ts';
 import type { Scheme, SchemeContext, StepOutputs } from './scheme.ts';
 import type { StepContext } from './step.ts';
-import { normalise, strongView, weakView, type ViewOptions } from './views.ts';
+import { strengthen } from './strong.ts';
+import { normalise, VIEW_FIELDS, weakView, type ViewOptions } from './views.ts';
 
 export interface PseudoSegOptions extends ViewOptions {
   /** What both logit maps are divided by before they are fused: 'rms-batch' (default, the published code), 'l2-pixel' (the paper's wording; softer labels). */
@@ -57,6 +59,14 @@ export interface PseudoSegOptions extends ViewOptions {
   dropout?: number;
 }
 
+/** What the options may be. */
+export const PSEUDOSEG_FIELDS: Readonly<Record<keyof PseudoSegOptions, Kind>> = {
+  ...VIEW_FIELDS,
+  norm: choice('rms-batch', 'l2-pixel'), fusion: choice('avg', 'att'), gamma: number({ from: 0, to: 1 }), temperature: number({ above: 0 }), labels: choice('soft', 'hard'), tau: number({ from: 0, to: 1 }),
+  denominator: choice('valid', 'kept'), weight: number({ from: 0 }), ramp: number({ from: 0, to: 1 }), background: nullable(number({ whole: true, from: 0 })), weakly: byName(numbers({ whole: true, from: 0 })),
+  updateOnWeak: flag, strong: fields(COLOUR_FIELDS), cutout: nullable(fields({ half: number({ whole: true, from: 1 }) })), attentionDims: number({ whole: true, from: 1 }), dropout: number({ from: 0, below: 1 }),
+};
+
 /** What a step is made of. */
 interface Parts {
   net: Network;
@@ -74,6 +84,7 @@ const foregroundOf = (c: SchemeContext, o: PseudoSegOptions): number[] => Array.
  * and moves the statistics. The published code sends the labelled images through the encoder twice, with the same result; here they pass once.
  * The published code also changes colours before it pads and crops, here it happens on the crop: its contrast sees the crop's mean.
  * The branch's batch norm uses the statistics of its batch in both passes. The maps of the labelled pass are made without dropout.
+ * @throws UsageError where an option does not fit
  */
 export function pseudoseg(c: SchemeContext, options: PseudoSegOptions = {}): Scheme {
   check(c, options);
@@ -86,6 +97,7 @@ export function pseudoseg(c: SchemeContext, options: PseudoSegOptions = {}): Sch
   const optimizers = trained.map(([, set]) => c.optimizer(set.params, (name) => set.isHead(name)));
   return {
     name: 'pseudoseg',
+    needsUnlabelled: true,
     networks: new Map(trained),
     optimizers: new Map(trained.map(([name], i) => [name, optimizers[i]])),
     evaluated: net,
@@ -114,11 +126,9 @@ export function pseudoseg(c: SchemeContext, options: PseudoSegOptions = {}): Sch
 }
 
 function check(c: SchemeContext, o: PseudoSegOptions): void {
-  const { fusion = 'avg', labels = 'soft', tau = 0, background = 0 } = o;
-  if (fusion !== 'avg' && fusion !== 'att') throw new UsageError(`there is no fusion "${String(fusion)}"`, "use 'avg' or 'att'");
-  if (labels !== 'soft' && labels !== 'hard') throw new UsageError(`pseudo-labels are not "${String(labels)}"`, "use 'soft' or 'hard'");
-  if (!(tau >= 0 && tau <= 1)) throw new UsageError(`the threshold is ${tau}`, 'give a probability');
-  if (background !== null && !(Number.isInteger(background) && background >= 0 && background < c.numClasses)) throw new UsageError(`the background is class ${background}`, `give 0 to ${c.numClasses - 1}, or null`);
+  checkFields(PSEUDOSEG_FIELDS, o, 'the scheme pseudoseg');
+  const { background = 0 } = o;
+  if (background !== null && background >= c.numClasses) throw new UsageError(`the background is class ${background}`, `give 0 to ${c.numClasses - 1}, or null`);
   if (foregroundOf(c, o).length === 0) throw new UsageError('there is no class beside the background', 'PseudoSeg needs at least two classes');
 }
 
@@ -191,7 +201,7 @@ export function pseudosegLoss(ctx: StepContext, c: SchemeContext, { net, branch,
   const q = fuse(zp, m, o);
 
   // The strong view.
-  const strong = strongView(ctx, 'strong', u.image, { ...PSEUDOSEG_COLOUR, ...o.strong });
+  const strong = strengthen(ctx, 'strong', u.image, { ...PSEUDOSEG_COLOUR, ...o.strong }).image;
   const { image, valid } = cutOut(ctx, c, strong, u.valid, o);
   const zs = net.decodeCoarse(net.encode(normalise(image), TRAIN), TRAIN);
   const unlabelled = unlabelledLoss(zs, q, coarseValid(valid, zs), o);
@@ -222,8 +232,8 @@ function unlabelledLoss(zs: Tensor, q: Tensor, valid: Tensor, o: PseudoSegOption
   const { tau = 0, denominator = 'valid' } = o;
   const { label, confidence } = pseudoLabel(q, { probabilities: true, valid });
   const accepted = tau > 0 ? gate(confidence, tau, valid) : valid;
-  if (o.labels === 'hard') return crossEntropy(zs, label, { pixelWeight: accepted, denominator });
-  const kept = softCrossEntropy(zs, q, { pixelWeight: accepted, denominator: 'kept' });
+  if (o.labels === 'hard') return ceAccepted(zs, label, accepted, denominator);
+  const kept = softCeValid(zs, q, accepted);
   // sum / #kept * #kept / #valid
   return tau > 0 && denominator === 'valid' ? weightedSum([[kept, acceptedShare(accepted, valid)]]) : kept;
 }

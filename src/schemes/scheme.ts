@@ -56,6 +56,8 @@ export interface Stage {
   readonly evaluated?: Network;
   /** A later stage asks for this one's best weights (`StageServices.loadBest`): the trainer keeps them. */
   readonly keepBest?: boolean;
+  /** How `prepare` has unlabelled images predicted: whether that fits into the memory is found out before the run begins. */
+  readonly predicts?: PredictOptions;
   /** Runs before the first step of the stage, again when a run is resumed there: it may change networks and `pseudoLabels`, and gives the same each time. */
   prepare?(services: StageServices): Promise<void>;
   /** Called after each step has been sent to the GPU: copies of networks. */
@@ -66,6 +68,8 @@ export interface Stage {
 
 export interface Scheme {
   readonly name: string;
+  /** Is there nothing to do without unlabelled images? Those that have a label as well do not count where the scheme keeps pseudo-labels on the host. */
+  readonly needsUnlabelled: boolean;
   /** Every network, and what is trained beside them, in the order in which they are saved. */
   readonly networks: ReadonlyMap<string, ParameterSet>;
   readonly optimizers: ReadonlyMap<string, Optimizer>;

@@ -5,17 +5,18 @@ import { grad } from '../../runtime/autograd/tape.ts';
 import { UsageError } from '../../runtime/errors.ts';
 import { Ema } from '../../runtime/optim/ema.ts';
 import type { Optimizer } from '../../runtime/optim/optimizer.ts';
-import { UNIMATCH_BOX, drawSingleBoxes, type SingleBoxOptions } from '../augment/cutmix.ts';
+import { drawSingleBoxes, SINGLE_BOX_FIELDS, UNIMATCH_BOX, type SingleBoxOptions } from '../augment/cutmix.ts';
 import { cutout } from '../augment/gpu/cutout.ts';
+import { checkFields, choice, fields, flag, nullable, number, numbers, type Kind } from '../augment/settings.ts';
 import type { SourceBatch } from '../data/types.ts';
 import { ceValid } from '../losses/index.ts';
-import { scores } from '../metrics/miou.ts';
+import { countConfusion, scores } from '../metrics/miou.ts';
 import { TRAIN, type Network } from '../nn/module.ts';
-import type { LabelMap, Scheme, SchemeContext, Stage, StageServices, StepOutputs } from './scheme.ts';
+import type { LabelMap, PredictOptions, Scheme, SchemeContext, Stage, StageServices, StepOutputs } from './scheme.ts';
 import type { StepContext } from './step.ts';
-import { strengthen, type StrongOptions } from './strong.ts';
+import { strengthen, strongKind, type StrongOptions } from './strong.ts';
 import { supervisedStep } from './supervised.ts';
-import { normalise, weakView, type ViewOptions } from './views.ts';
+import { normalise, VIEW_FIELDS, weakView, type ViewOptions } from './views.ts';
 
 export interface SelfTrainingOptions extends ViewOptions {
   /** Test-time augmentation of the labeller: scales (default 0.5, 0.75, 1, 1.5, 2), each also mirrored (default true). */
@@ -34,18 +35,25 @@ export interface SelfTrainingOptions extends ViewOptions {
   /** Colour changes of unlabelled images (default ST++'s list), or `{ randaugment: … }`. Labelled images are augmented weakly alone. */
   strong?: StrongOptions;
   /** CutOut of unlabelled images, filled with noise and ignored in the loss (default p 0.5, 2 to 40 % of the image); null turns it off. */
-  cutout?: SingleBoxOptions | null;
+  cutout?: Partial<SingleBoxOptions> | null;
 }
+
+/** What the options may be. */
+export const SELF_TRAINING_FIELDS: Readonly<Record<keyof SelfTrainingOptions, Kind>> = {
+  ...VIEW_FIELDS,
+  scales: numbers({ above: 0, to: 4 }), flip: flag, threshold: number({ from: 0, to: 1 }), teacher: choice('best', 'last'), teacherSteps: number({ whole: true, from: 1 }),
+  reliability: flag, reliable: number({ above: 0, below: 1 }), strong: strongKind({ learned: false }), cutout: nullable(fields(SINGLE_BOX_FIELDS)),
+};
 
 /** Draws of initial weights: the teacher has the supervised baseline's. */
 const TEACHER = 0, STUDENT = 1, FINAL_STUDENT = 2;
 const SCALES = [0.5, 0.75, 1, 1.5, 2] as const;
+/** Without test-time augmentation. */
+const PLAIN: PredictOptions = { scales: [1], flip: false };
 
 /** mIoU of two label maps of one image; classes that neither has are left out. */
 export function imageMiou(a: ArrayLike<number>, b: ArrayLike<number>, classes: number): number {
-  const confusion = new Uint32Array(classes * classes);
-  for (let i = 0; i < a.length; i++) if (a[i] < classes && b[i] < classes) confusion[a[i] * classes + b[i]]++;
-  return scores(confusion, classes).miou;
+  return scores(countConfusion(a, b, classes), classes).miou;
 }
 
 /** The most reliable share of images, ties in the order given. */
@@ -60,13 +68,14 @@ interface Learner {
   optimizer: Optimizer;
 }
 
-/** L = CE-valid over a mixed batch; no threshold, no weight. Batch norm: train, statistics move. Evaluated: the teacher, then the student of the stage. */
+/**
+ * L = CE-valid over a mixed batch of labelled + unlabelled images; no threshold, no weight. Batch norm: train, statistics move. Evaluated: the teacher, then
+ * the student of the stage.
+ * @throws UsageError where an option does not fit
+ */
 export function selfTraining(c: SchemeContext, options: SelfTrainingOptions = {}): Scheme {
+  checkFields(SELF_TRAINING_FIELDS, options, 'the scheme self-training');
   const o = { scales: SCALES as readonly number[], flip: true, threshold: 0, teacher: 'best' as const, teacherSteps: c.steps, reliability: false, reliable: 0.5, ...options };
-  if (o.teacher !== 'best' && o.teacher !== 'last') throw new UsageError(`teacher is "${o.teacher}"`, 'choose best or last');
-  if (!(o.reliable > 0 && o.reliable < 1)) throw new UsageError(`reliable is ${o.reliable}`, 'give a share between 0 and 1');
-  if (!Number.isInteger(o.teacherSteps) || o.teacherSteps < 1) throw new UsageError(`teacherSteps is ${o.teacherSteps}`, 'give a whole number of at least 1');
-  if (o.strong && 'ctaugment' in o.strong) throw new UsageError('CTAugment learns from labelled images as it goes', 'only fixmatch does; give self-training colour changes or randaugment');
   const learner = (draw: number): Learner => {
     const net = c.network(draw);
     return { net, optimizer: c.optimizer(net.params, (name) => net.isHead(name)) };
@@ -77,10 +86,11 @@ export function selfTraining(c: SchemeContext, options: SelfTrainingOptions = {}
   const pseudoLabels = new Map<string, LabelMap>();
   let reliable: string[] = [], others: string[] = [];
 
+  const augmented: PredictOptions = { scales: o.scales, flip: o.flip };
   /** Labels images by the network of an earlier stage. */
   const label = async (services: StageServices, net: Network, stage: number, ids?: ReadonlySet<string>): Promise<void> => {
     if (o.teacher === 'best') await services.loadBest?.(net, stage);
-    await services.predictUnlabelled(net, { scales: o.scales, flip: o.flip, ids }, (id, map, confidence) => {
+    await services.predictUnlabelled(net, { ...augmented, ids }, (id, map, confidence) => {
       if (o.threshold > 0) confidence.forEach((p, i) => (map.labels[i] = p >= o.threshold ? map.labels[i] : 255));
       pseudoLabels.set(id, map);
     });
@@ -99,7 +109,7 @@ export function selfTraining(c: SchemeContext, options: SelfTrainingOptions = {}
     },
   };
   const learning = (name: string, { net, optimizer }: Learner, prepare: Stage['prepare']): Stage => ({
-    name, steps: c.steps, evaluated: net, keepBest, prepare, record: (ctx) => studentStep(ctx, c, net, optimizer, pseudoLabels, options),
+    name, steps: c.steps, evaluated: net, keepBest, predicts: augmented, prepare, record: (ctx) => studentStep(ctx, c, net, optimizer, pseudoLabels, options),
   });
   const stages: Stage[] = o.reliability
     ? [
@@ -107,6 +117,7 @@ export function selfTraining(c: SchemeContext, options: SelfTrainingOptions = {}
         {
           name: 'reliability',
           steps: 0,
+          predicts: PLAIN,
           prepare: async (services) => {
             const scored = await reliabilities(services, teacher.net, snapshots, c.numClasses);
             reliable = mostReliable(scored, o.reliable);
@@ -136,6 +147,7 @@ export function selfTraining(c: SchemeContext, options: SelfTrainingOptions = {}
   const optimizers = new Map<string, Optimizer>([['teacher', teacher.optimizer], ...students.map(({ optimizer }, i) => [`student${i + 1}`, optimizer] as const)]);
   return {
     name: 'self-training',
+    needsUnlabelled: true,
     networks: named,
     optimizers,
     evaluated: students.at(-1)!.net,
@@ -163,11 +175,10 @@ function snapshotStep(i: number, steps: number): number {
 
 /** Reliability of each unlabelled image: the mean over the earlier states of the mIoU of their prediction with the last one's. No test-time augmentation. */
 async function reliabilities(services: StageServices, last: Network, earlier: readonly Network[], classes: number): Promise<{ id: string; score: number }[]> {
-  const plain = { scales: [1], flip: false };
   const final = new Map<string, { map: LabelMap; score: number }>();
-  await services.predictUnlabelled(last, plain, (id, map) => final.set(id, { map, score: 0 }));
+  await services.predictUnlabelled(last, PLAIN, (id, map) => final.set(id, { map, score: 0 }));
   for (const net of earlier) {
-    await services.predictUnlabelled(net, plain, (id, { labels }) => {
+    await services.predictUnlabelled(net, PLAIN, (id, { labels }) => {
       const known = final.get(id)!;
       known.score += imageMiou(labels, known.map.labels, classes) / earlier.length;
     });
@@ -184,7 +195,7 @@ function studentStep(ctx: StepContext, c: SchemeContext, net: Network, optimizer
   let image = view.image, labels = view.move(weak.labels, 255);
   if (o.cutout !== null) {
     const boxes = ctx.input('cutout', [n, 1, 4], 'i32', (at, batches) => {
-      const drawn = drawSingleBoxes(ctx.rng('cutout', at), n, c.crop, o.cutout ?? UNIMATCH_BOX);
+      const drawn = drawSingleBoxes(ctx.rng('cutout', at), n, c.crop, { ...UNIMATCH_BOX, ...o.cutout });
       only(batches).forEach((on, k) => {
         if (!on) drawn.fill(0, 4 * k, 4 * k + 4);
       });

@@ -3,12 +3,14 @@
 import { colour } from '../augment/gpu/colour.ts';
 import { proximity } from '../augment/gpu/proximity.ts';
 import { applyOperations, moveMap } from '../augment/gpu/randaugment.ts';
-import { COLOUR_ROW, drawColour, type ColourOptions } from '../augment/colour.ts';
-import { CtAugment, type CtAugmentOptions, type PolicyStep } from '../augment/ctaugment.ts';
+import { COLOUR_FIELDS, COLOUR_ROW, drawColour, type ColourOptions } from '../augment/colour.ts';
+import { CtAugment, CTAUGMENT_FIELDS, type CtAugmentOptions, type PolicyStep } from '../augment/ctaugment.ts';
 import { OP_ROW } from '../augment/operations.ts';
-import { drawRandAugment, randAugmentDefaults, randAugmentSlots, type RandAugmentOptions } from '../augment/randaugment.ts';
+import { drawRandAugment, RANDAUGMENT_FIELDS, randAugmentDefaults, randAugmentSlots, type RandAugmentOptions } from '../augment/randaugment.ts';
+import { checkFields, fields, isObject, refuse, type Fields, type Kind } from '../augment/settings.ts';
 import type { View } from '../augment/gpu/view.ts';
 import { noGrad } from '../../runtime/autograd/tape.ts';
+import { UsageError } from '../../runtime/errors.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
 import type { SourceBatch } from '../data/types.ts';
 import { EVAL, type Network } from '../nn/module.ts';
@@ -17,6 +19,19 @@ import type { Moment, StepContext } from './step.ts';
 import { normalise } from './views.ts';
 
 export type StrongOptions = ColourOptions | { randaugment: RandAugmentOptions } | { ctaugment: CtAugmentOptions };
+
+/** What the options may be. @param learned is there a scheme behind them that CTAugment can learn from? */
+export function strongKind({ learned }: { learned: boolean }): Kind {
+  const fits = `colour changes such as {"hue":0.1}, ${learned ? '{"randaugment":{}} or {"ctaugment":{}}' : 'or {"randaugment":{}}; CTAugment learns from labelled images as it goes, which only fixmatch does'}`;
+  return {
+    fits,
+    check(value, name) {
+      if (!isObject(value) || ('ctaugment' in value && !learned)) refuse(value, name, fits);
+      const own: Fields = 'randaugment' in value ? { randaugment: fields(RANDAUGMENT_FIELDS) } : 'ctaugment' in value ? { ctaugment: fields(CTAUGMENT_FIELDS) } : COLOUR_FIELDS;
+      checkFields(own, value, name, `${name}.`);
+    },
+  };
+}
 
 export interface StrongView {
   /** [n, h, w, 3] in [0, 1]. */
@@ -44,15 +59,19 @@ function keepOnly(table: Float32Array | Int32Array, chosen: readonly boolean[] |
 
 /**
  * A strong view of weakly augmented images, from draws that become inputs of the plan.
+ * @param name of the draws, and of the plan's input that holds them
  * @param image [n, h, w, 3] in [0, 1]
  * @param extra.only the images to change; the others stay as they are (RandAugment and CTAugment round them to 8 bits)
  * @param extra.cta the state of CTAugment, from `ctAugmentOf`
+ * @returns the view, of the same shape, and how its maps move
+ * @throws UsageError for CTAugment without its state
  */
 export function strengthen(ctx: StepContext, name: string, image: Tensor, options: StrongOptions, extra: { only?: Choice; cta?: CtAugment | null } = {}): StrongView {
   const [n, height, width] = image.shape;
   const size = [height, width] as const;
   if ('randaugment' in options || 'ctaugment' in options) {
     const { cta } = extra;
+    if ('ctaugment' in options && !cta) throw new UsageError('CTAugment without its state', 'give what ctAugmentOf made');
     const random = 'randaugment' in options ? options.randaugment : {};
     const slots = cta ? cta.slots(true) : randAugmentSlots(random);
     const table = ctx.input(name, [n, slots, OP_ROW], 'i32', (at, batches) => {

@@ -6,16 +6,21 @@ import { ceValid } from '../losses/index.ts';
 import { TRAIN, type Network } from '../nn/module.ts';
 import type { Scheme, SchemeContext, StepOutputs } from './scheme.ts';
 import type { StepContext } from './step.ts';
-import { normalise, weakView, type ViewOptions } from './views.ts';
+import { checkFields } from '../augment/settings.ts';
+import { normalise, VIEW_FIELDS, weakView, type ViewOptions } from './views.ts';
 
 export type SupervisedOptions = ViewOptions;
 
-/** L = CE-valid of the labelled batch. Batch norm: train, statistics move. */
+export const SUPERVISED_FIELDS = VIEW_FIELDS;
+
+/** L = CE-valid of the labelled batch. Batch norm: train, statistics move. @throws UsageError where an option does not fit */
 export function supervised(c: SchemeContext, options: SupervisedOptions = {}): Scheme {
+  checkFields(SUPERVISED_FIELDS, options, 'the scheme supervised');
   const net = c.network(0);
   const optimizer = c.optimizer(net.params, (name) => net.isHead(name));
   return {
     name: 'supervised',
+    needsUnlabelled: false,
     networks: new Map([['net', net]]),
     optimizers: new Map([['net', optimizer]]),
     evaluated: net,

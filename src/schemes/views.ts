@@ -1,23 +1,25 @@
 // Views as steps use them: a stream's images, weakly augmented by draws that become inputs of the plan.
 
-import { colour } from '../augment/gpu/colour.ts';
 import { boxMask } from '../augment/gpu/mix.ts';
 import { normalise as standardise } from '../augment/gpu/normalise.ts';
 import { view, type View } from '../augment/gpu/view.ts';
-import { COLOUR_ROW, drawColour, type ColourOptions } from '../augment/colour.ts';
 import { drawBoxes, drawSingleBoxes, type BoxMaskOptions, type SingleBoxOptions } from '../augment/cutmix.ts';
-import { drawWeak, VIEW_ROW, type WeakOptions } from '../augment/weak.ts';
+import { fields, type Kind } from '../augment/settings.ts';
+import { drawWeak, VIEW_ROW, WEAK_FIELDS, type WeakOptions } from '../augment/weak.ts';
 import { slice } from '../../runtime/ops/index.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
 import type { SchemeContext } from './scheme.ts';
 import type { StepContext, StreamSpec } from './step.ts';
 
 export interface ViewOptions {
-  /** Weak geometry; default: scale 0.5 to 2, crop, mirror. */
+  /** Weak geometry. What is left out: scaled by U(0.5, 2), mirrored with probability 0.5, padded right and below; a run fills in its own settings first. */
   weak?: Omit<WeakOptions, 'crop'>;
 }
 
-/** The weak views of a stream: image in [0, 1], labels, validity. */
+/** What the options may be. */
+export const VIEW_FIELDS: Readonly<Record<keyof ViewOptions, Kind>> = { weak: fields(WEAK_FIELDS) };
+
+/** The weak views of a stream, of the size of the crop: image [n, h, w, 3] in [0, 1], labels i32 [n, h, w], validity f32 [n, h, w]. */
 export function weakView(ctx: StepContext, c: SchemeContext, stream: StreamSpec, options: ViewOptions): View {
   const { texels, sizes } = ctx.source(stream);
   const weak: WeakOptions = { range: [0.5, 2], ...options.weak, crop: c.crop };
@@ -28,13 +30,6 @@ export function weakView(ctx: StepContext, c: SchemeContext, stream: StreamSpec,
 /** What a network takes: standardised by ImageNet's mean and deviation. */
 export function normalise(image: Tensor): Tensor {
   return standardise(image);
-}
-
-/** A strong view of weakly augmented images in [0, 1]. */
-export function strongView(ctx: StepContext, name: string, image: Tensor, options: ColourOptions = {}): Tensor {
-  const n = image.shape[0];
-  const table = ctx.input(name, [n, COLOUR_ROW], 'f32', (at) => drawColour(ctx.rng(name, at), n, options));
-  return colour(image, table, { semantics: options.semantics, blur: (options.blur ?? 0.5) > 0 });
 }
 
 /** CutMix masks [n, h, w]: joined boxes (French et al., CPS) or a single box with a probability (UniMatch). */

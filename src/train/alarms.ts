@@ -7,17 +7,34 @@ const COLLAPSED = 0.995;
 /** Share of a run before which a network has not had the time to learn. */
 const EARLY = 0.25;
 
+/** What has been said so far, and what it depends on: plain JSON for checkpoints. */
+export interface AlarmState {
+  messages: string[];
+  /** Kinds of warnings that still hold. */
+  active: string[];
+  /** Points in a row without accepted pseudo-labels. */
+  unaccepted: number;
+}
+
 /** Collects warnings; each kind is said once, until things are well again. */
 export class Alarms {
-  readonly messages: string[] = [];
+  readonly messages: string[];
   private readonly classNames: readonly string[];
   private readonly say: (message: string) => void;
-  private readonly active = new Set<string>();
-  private unaccepted = 0;
+  private readonly active: Set<string>;
+  private unaccepted: number;
 
-  constructor(classNames: readonly string[], say: (message: string) => void) {
+  /** @param state of the run that goes on */
+  constructor(classNames: readonly string[], say: (message: string) => void, state?: AlarmState) {
     this.classNames = classNames;
     this.say = say;
+    this.messages = [...(state?.messages ?? [])];
+    this.active = new Set(state?.active);
+    this.unaccepted = state?.unaccepted ?? 0;
+  }
+
+  save(): AlarmState {
+    return { messages: [...this.messages], active: [...this.active], unaccepted: this.unaccepted };
   }
 
   private set(kind: string, on: boolean, message: () => string): void {

@@ -7,8 +7,9 @@ import type { Tensor } from '../../runtime/tensor.ts';
 import type { EvalPoint, StepPoint } from '../report/types.ts';
 import type { LabelMap, Scheme } from '../schemes/scheme.ts';
 import { fromTorch, toTorch, type TorchTensor } from '../nn/module.ts';
+import type { AlarmState } from './alarms.ts';
 import type { RunConfig } from './config.ts';
-import type { Position } from './trainer.ts';
+import type { Position, Timing } from './trainer.ts';
 
 /** A stage's network at its best on the validation images. */
 export interface Best {
@@ -26,6 +27,8 @@ export interface Checkpoint {
   evals: EvalPoint[];
   /** Seconds of training so far. */
   seconds: number;
+  /** What else the record tells of the run so far; absent in files of earlier versions. */
+  soFar?: { alarms: AlarmState; timing: Timing; peakGpuBytes: number };
   /** By stage. */
   bests: Map<number, Best>;
   /** Networks (`net/NAME/PARAMETER`), optimiser states (`optim/NAME/STATE.PARAMETER`), in PyTorch's layouts. */

@@ -1,9 +1,12 @@
 // The settings of a training run: plain JSON, checked, with every default said here. Written beside the run and into its checkpoints.
 
 import { UsageError } from '../../runtime/errors.ts';
-import { schedule, warmUp } from '../../runtime/optim/schedules.ts';
-import type { WeakOptions } from '../augment/weak.ts';
+import { schedule, SCHEDULES, warmUp } from '../../runtime/optim/schedules.ts';
+import { checkFields, choice, fields, flag, inWords, isObject, nullable, number, numbers, object, refuse, text, type Kind } from '../augment/settings.ts';
+import { WEAK_FIELDS, type WeakOptions } from '../augment/weak.ts';
 import { NETWORKS, type NetworkConfig } from '../nn/create.ts';
+import type { DeepLabOptions } from '../nn/deeplab.ts';
+import type { UNetOptions } from '../nn/unet.ts';
 
 export interface OptimizerConfig {
   kind: 'sgd' | 'adamw';
@@ -44,7 +47,7 @@ export interface RunConfig {
   evalBatch: number;
   /** Most bytes of GPU memory; null leaves the device's own budget. */
   memory: number | null;
-  /** A file of pretrained weights for the encoder (torchvision's names), loaded before training; null starts from scratch. */
+  /** A file of weights to begin with, torchvision's for the encoder or this program's for all but the last layer; null starts from scratch. */
   pretrained: string | null;
 }
 
@@ -70,7 +73,51 @@ export const DEFAULTS: RunConfig = {
 /** A part of a configuration: what a file or the command line says. */
 export type PartialConfig = { [K in keyof RunConfig]?: RunConfig[K] extends readonly unknown[] | null ? RunConfig[K] : RunConfig[K] extends object ? Partial<RunConfig[K]> : RunConfig[K] };
 
-const isObject = (v: unknown): v is Record<string, unknown> => typeof v === 'object' && v !== null && !Array.isArray(v);
+/** Sizes of layers: channels, dilations. */
+const size = number({ whole: true, from: 1 });
+
+/** What the options of each architecture may be; images have three channels. */
+const NETWORK_FIELDS: { unet: Readonly<Record<Exclude<keyof UNetOptions, Fixed>, Kind>>; deeplabv3plus: Readonly<Record<Exclude<keyof DeepLabOptions, Fixed>, Kind>> } = {
+  unet: { width: size, depth: number({ whole: true, from: 1, to: 8 }), widths: numbers({ whole: true, from: 1 }), up: choice('bilinear', 'transpose') },
+  deeplabv3plus: {
+    depth: choice(18, 34, 50, 101), stem: choice('plain', 'deep'), outputStride: choice(8, 16), widths: numbers({ whole: true, from: 1 }, 4), dilateFirst: flag, rates: numbers({ whole: true, from: 1 }),
+    asppChannels: size, lowChannels: size, decoderChannels: size, alignCorners: flag, act: choice('relu', 'leaky'), norm: fields({ momentum: number({ from: 0, to: 1 }), eps: number({ above: 0 }) }),
+  },
+};
+type Fixed = 'numClasses' | 'seed' | 'channels';
+
+const network: Kind = {
+  fits: 'an object of kind and the options of the architecture',
+  check(value, name) {
+    if (!isObject(value)) refuse(value, name, this.fits);
+    const { kind, ...options } = value;
+    if (!NETWORKS.includes(kind as NetworkConfig['kind'])) throw new UsageError(`there is no network "${String(kind)}"`, `choose one of ${NETWORKS.join(', ')}`);
+    checkFields(NETWORK_FIELDS[kind as NetworkConfig['kind']], options, `the network ${String(kind)}`, `${name}.`);
+    if (kind === 'deeplabv3plus' && options.depth === undefined) throw new UsageError('the network deeplabv3plus has no depth', `give ${NETWORK_FIELDS.deeplabv3plus.depth.fits} (--depth)`);
+  },
+};
+
+/** What the settings may be. */
+const RUN_FIELDS: Readonly<Record<keyof RunConfig, Kind>> = {
+  scheme: text,
+  options: object,
+  network,
+  steps: inWords('at least one step (--steps)', number({ whole: true, from: 1 })),
+  batch: fields({ labelled: number({ whole: true, from: 1 }), unlabelled: number({ whole: true, from: 1 }) }),
+  crop: inWords('height and width of at least 8 pixels (--crop 96x128)', numbers({ whole: true, from: 8 }, 2)),
+  weak: fields(WEAK_FIELDS),
+  optimizer: fields({
+    kind: choice('sgd', 'adamw'), lr: number({ above: 0 }), momentum: number({ from: 0, below: 1 }), nesterov: flag, weightDecay: number({ from: 0 }), decayVectors: flag, headLr: number({ above: 0 }),
+    clip: nullable(number({ above: 0 })),
+  } satisfies Record<keyof OptimizerConfig, Kind>),
+  schedule: choice(...Object.keys(SCHEDULES)),
+  warmup: number({ whole: true, from: 0 }),
+  seed: number({ whole: true, from: 0 }),
+  evalEvery: number({ whole: true, from: 1 }),
+  evalBatch: number({ whole: true, from: 1 }),
+  memory: nullable(number({ above: 0 })),
+  pretrained: nullable(text),
+};
 
 /** The later of two values; objects are joined key by key. */
 function join(base: unknown, over: unknown): unknown {
@@ -87,43 +134,16 @@ function join(base: unknown, over: unknown): unknown {
  */
 export function resolveConfig(...parts: readonly PartialConfig[]): RunConfig {
   for (const part of parts) {
-    const unknown = Object.keys(part).find((k) => !(k in DEFAULTS));
+    if (!isObject(part)) refuse(part, 'the whole of the settings', 'a JSON object, such as the config.json beside a run');
+    const unknown = Object.keys(part).find((k) => !Object.hasOwn(DEFAULTS, k));
     if (unknown) throw new UsageError(`there is no setting "${unknown}"`, `the settings are ${Object.keys(DEFAULTS).join(', ')}`);
   }
   const kind = parts.map((p) => p.network?.kind).filter(Boolean).at(-1);
   // The other architecture's widths and depths mean nothing for this one.
   const base: RunConfig = kind && kind !== DEFAULTS.network.kind ? { ...DEFAULTS, network: { kind } as NetworkConfig } : DEFAULTS;
   const config = parts.reduce<unknown>(join, base) as RunConfig;
-  check(config);
+  checkFields(RUN_FIELDS, config, 'a run');
   return config;
-}
-
-function check(c: RunConfig): void {
-  const whole = (name: string, v: number, least: number, hint?: string): void => {
-    if (!Number.isInteger(v) || v < least) throw new UsageError(`${name} is ${v}`, hint ?? `give a whole number of at least ${least}`);
-  };
-  const from = (name: string, v: number, least: number, strictly = false): void => {
-    if (typeof v !== 'number' || !Number.isFinite(v) || v < least || (strictly && v === least)) throw new UsageError(`${name} is ${v}`, `give a number ${strictly ? 'above' : 'of at least'} ${least}`);
-  };
-  if (!NETWORKS.includes(c.network.kind)) throw new UsageError(`there is no network "${c.network.kind}"`, `choose one of ${NETWORKS.join(', ')}`);
-  whole('steps', c.steps, 1, 'give at least one step (--steps)');
-  whole('batch.labelled', c.batch.labelled, 1);
-  whole('batch.unlabelled', c.batch.unlabelled, 1);
-  if (!Array.isArray(c.crop) || c.crop.length !== 2) throw new UsageError(`crop is ${JSON.stringify(c.crop)}`, 'give height and width (--crop 96x128)');
-  c.crop.forEach((v) => whole('crop', v, 8));
-  whole('warmup', c.warmup, 0);
-  whole('seed', c.seed, 0);
-  whole('evalEvery', c.evalEvery, 1);
-  whole('evalBatch', c.evalBatch, 1);
-  if (c.optimizer.kind !== 'sgd' && c.optimizer.kind !== 'adamw') throw new UsageError(`there is no optimiser "${c.optimizer.kind}"`, 'choose sgd or adamw');
-  from('optimizer.lr', c.optimizer.lr, 0, true);
-  from('optimizer.weightDecay', c.optimizer.weightDecay, 0);
-  from('optimizer.momentum', c.optimizer.momentum, 0);
-  from('optimizer.headLr', c.optimizer.headLr, 0, true);
-  if (c.optimizer.momentum >= 1) throw new UsageError(`optimizer.momentum is ${c.optimizer.momentum}`, 'give a number below 1');
-  if (c.optimizer.clip !== null) from('optimizer.clip', c.optimizer.clip, 0, true);
-  if (c.memory !== null) from('memory', c.memory, 0, true);
-  schedule(c.schedule);
 }
 
 /** The learning rate at a step of a stage. @param stageSteps the stage's steps */

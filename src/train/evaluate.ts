@@ -10,98 +10,70 @@ import { identityViews } from '../augment/weak.ts';
 import { pack } from '../data/batch.ts';
 import type { Sample } from '../data/types.ts';
 import { EVAL, type Network } from '../nn/module.ts';
+import { batchesBySize, fitted, PlanCache } from './sizes.ts';
 
 /** Recorded shapes that are kept: images of many sizes would otherwise fill the memory with plans. */
 const MOST_PLANS = 6;
-/** Images that wait for others of their size. */
-const MOST_WAITING = 48;
 
 /** Counts a network's predictions against the truth. Batch norm: eval. Every image is seen at its own size, without padding. */
 export class Evaluator {
   private readonly device: Device;
   private readonly network: Network;
   private readonly batch: number;
+  private readonly budget: number | undefined;
   private readonly counts: Tensor;
-  /** By shape, the least recently used first. */
-  private readonly plans = new Map<string, Plan<Record<string, Tensor>>>();
+  private readonly plans = new PlanCache<Record<string, Tensor>>(MOST_PLANS);
 
-  /** @param batch images of one size that go through the network together */
-  constructor(device: Device, network: Network, batch: number) {
+  /**
+   * @param batch images of one size that go through the network together, at most; fewer of large ones
+   * @param options.budget bytes that may be in use at once (default: the device's)
+   */
+  constructor(device: Device, network: Network, batch: number, options: { budget?: number } = {}) {
     this.device = device;
     this.network = network;
     this.batch = batch;
+    this.budget = options.budget;
     this.counts = device.keep(confusionCounts(device, network.numClasses));
   }
 
-  private plan(n: number, height: number, width: number): Plan<Record<string, Tensor>> {
-    const key = `${n}x${height}x${width}`;
-    let plan = this.plans.get(key);
-    if (plan) this.plans.delete(key);
-    else {
-      const [oldest] = this.plans.keys();
-      if (this.plans.size === MOST_PLANS) {
-        this.plans.get(oldest)!.dispose();
-        this.plans.delete(oldest);
-      }
-      plan = new Plan<Record<string, Tensor>>(
+  private plan(shape: readonly [n: number, height: number, width: number]): Plan<Record<string, Tensor>> {
+    const [n, height, width] = shape;
+    const record = (): Plan<Record<string, Tensor>> =>
+      new Plan<Record<string, Tensor>>(
         this.device,
-        { texels: { shape: [n, height, width], dtype: 'u32' }, sizes: { shape: [n, 2], dtype: 'i32' }, table: { shape: [n, 8] } },
+        { texels: { shape, dtype: 'u32' }, sizes: { shape: [n, 2], dtype: 'i32' }, table: { shape: [n, 8] } },
         ({ texels, sizes, table }) => {
           const whole = view(texels, sizes, table, [height, width]);
           const { label } = pseudoLabel(this.network.forward(normalise(whole.image), EVAL));
           addConfusion(this.counts, whole.labels, label);
           return { label };
         },
+        { budget: this.budget },
       );
-    }
-    this.plans.set(key, plan);
-    return plan;
+    return fitted('evaluating', shape, () => this.plans.get(shape.join('x'), record));
   }
 
-  private add(samples: readonly Sample[]): void {
-    const { n, height, width, texels, sizes } = pack(samples);
-    this.plan(n, height, width).run({ texels, sizes, table: identityViews(n) });
+  /** Makes ready for a batch, see `largestBatch`. @throws OutOfMemoryError when it does not fit beside what is in use */
+  reserve(shape: readonly [n: number, height: number, width: number]): void {
+    this.plan(shape);
   }
 
   /**
    * The confusion matrix of the given images, [classes * classes], rows are the truth.
    * @param load gives an image with its labels
+   * @throws OutOfMemoryError for images that are too large
    */
   async confusion(ids: readonly string[], load: (id: string) => Promise<Sample>): Promise<number[]> {
     this.device.clear(this.counts);
-    const waiting = new Map<string, Sample[]>();
-    let total = 0;
-    const send = (key: string): void => {
-      const samples = waiting.get(key)!;
-      waiting.delete(key);
-      total -= samples.length;
-      this.add(samples);
-    };
-    // The next images are decoded while the GPU works on these.
-    const ahead = 2 * this.batch;
-    const loading: Promise<Sample>[] = [];
-    for (let i = 0; i < ids.length; i++) {
-      for (let j = loading.length; j < Math.min(ids.length, i + ahead); j++) {
-        loading.push(load(ids[j]));
-        loading[j].catch(() => undefined); // reported where it is awaited
-      }
-      const sample = await loading[i];
-      delete loading[i];
-      const key = `${sample.height}x${sample.width}`;
-      const bucket = waiting.get(key);
-      if (bucket) bucket.push(sample);
-      else waiting.set(key, [sample]);
-      total++;
-      if (waiting.get(key)!.length === this.batch) send(key);
-      else if (total > MOST_WAITING) send([...waiting].sort(([, a], [, b]) => b.length - a.length)[0][0]);
+    for await (const samples of batchesBySize(ids, load, this.batch)) {
+      const { n, height, width, texels, sizes } = pack(samples);
+      this.plan([n, height, width]).run({ texels, sizes, table: identityViews(n) });
     }
-    for (const key of [...waiting.keys()]) send(key);
     return [...(await this.counts.read())];
   }
 
   dispose(): void {
-    for (const plan of this.plans.values()) plan.dispose();
-    this.plans.clear();
+    this.plans.dispose();
     this.counts.dispose();
   }
 }

@@ -13,14 +13,10 @@ import { pack } from '../data/batch.ts';
 import type { Sample } from '../data/types.ts';
 import { EVAL, type Network } from '../nn/module.ts';
 import type { LabelMap, PredictOptions } from '../schemes/scheme.ts';
+import { batchesBySize, fitted, PlanCache } from './sizes.ts';
 
 /** Plans that are held at once: one for each image shape, and those of the least recent shapes go. */
 const MOST_PLANS = 3;
-/** Pixels of a batch of images of one shape, and images in it. */
-const BATCH_PIXELS = 2 ** 18;
-const MOST_IMAGES = 8;
-/** Images that are decoded ahead. */
-const AHEAD = 8;
 
 type LabelPlan = Plan<{ label: Tensor; confidence: Tensor }>;
 
@@ -35,7 +31,7 @@ function viewTable(n: number, mirrored: boolean): Float32Array {
  * Records the prediction of n images of one size: the mean over scales, mirrored or not, of the softmax at that scale, resized to the images' size.
  * Scaling is bilinear with aligned corners, sizes are floor(scale * size). Batch norm: eval.
  */
-export function labelPlan(device: Device, network: Network, shape: readonly [number, number, number], options: PredictOptions): LabelPlan {
+export function labelPlan(device: Device, network: Network, shape: readonly [number, number, number], options: PredictOptions, budget?: number): LabelPlan {
   const [n, height, width] = shape;
   const passes = options.scales.flatMap((scale) => (options.flip ? [{ scale, mirrored: false }, { scale, mirrored: true }] : [{ scale, mirrored: false }]));
   return new Plan(
@@ -51,6 +47,7 @@ export function labelPlan(device: Device, network: Network, shape: readonly [num
       }
       return pseudoLabel(sum, { probabilities: true });
     },
+    { budget },
   );
 }
 
@@ -64,11 +61,14 @@ export function labelPlan(device: Device, network: Network, shape: readonly [num
 export class Labeller {
   private readonly device: Device;
   private readonly network: Network;
-  private readonly plans = new Map<string, LabelPlan>();
+  private readonly budget: number | undefined;
+  private readonly plans = new PlanCache<{ label: Tensor; confidence: Tensor }>(MOST_PLANS);
 
-  constructor(device: Device, network: Network) {
+  /** @param options.budget bytes that may be in use at once (default: the device's) */
+  constructor(device: Device, network: Network, options: { budget?: number } = {}) {
     this.device = device;
     this.network = network;
+    this.budget = options.budget;
   }
 
   /** How many recorded plans are held. */
@@ -79,6 +79,7 @@ export class Labeller {
   /**
    * @param ids the images; `options.ids` chooses among them
    * @param visit gets each image's labels and the averaged probability of each label, both at the image's size; full batches come first
+   * @throws UsageError without scales; OutOfMemoryError for images that are too large
    */
   async run(
     ids: readonly string[], load: (id: string) => Promise<Sample>, options: PredictOptions,
@@ -86,23 +87,12 @@ export class Labeller {
   ): Promise<void> {
     if (options.scales.length === 0 || options.scales.some((s) => !(s > 0))) throw new UsageError(`scales ${options.scales} for test-time augmentation`, 'give positive factors, such as 0.75, 1, 1.5');
     const wanted = ids.filter((id) => options.ids?.has(id) ?? true);
-    const waiting = new Map<string, Sample[]>();
-    const ahead: Promise<Sample>[] = [];
-    for (let next = 0, done = 0; done < wanted.length; done++) {
-      for (; next < Math.min(wanted.length, done + AHEAD); next++) {
-        const sample = load(wanted[next]);
-        sample.catch(() => undefined); // reported where it is awaited
-        ahead.push(sample);
-      }
-      const sample = await ahead.shift()!;
-      const key = `${sample.height}x${sample.width}`;
-      const batch = [...(waiting.get(key) ?? []), sample];
-      waiting.set(key, batch);
-      if (batch.length < Math.max(1, Math.min(MOST_IMAGES, Math.floor(BATCH_PIXELS / (sample.height * sample.width))))) continue;
-      waiting.delete(key);
-      await this.predict(batch, options, visit);
-    }
-    for (const batch of waiting.values()) await this.predict(batch, options, visit);
+    for await (const batch of batchesBySize(wanted, load)) await this.predict(batch, options, visit);
+  }
+
+  /** Makes ready for a batch, see `largestBatch`. @throws OutOfMemoryError when it does not fit beside what is in use */
+  reserve(shape: readonly [n: number, height: number, width: number], options: PredictOptions): void {
+    this.planOf(shape, options);
   }
 
   private async predict(samples: readonly Sample[], options: PredictOptions, visit: (id: string, map: LabelMap, confidence: Float32Array) => void): Promise<void> {
@@ -118,20 +108,11 @@ export class Labeller {
 
   private planOf(shape: readonly [number, number, number], options: PredictOptions): LabelPlan {
     const key = `${shape.join('x')} at ${options.scales.join()}${options.flip ? ' mirrored' : ''}`;
-    const plan = this.plans.get(key) ?? labelPlan(this.device, this.network, shape, options);
-    this.plans.delete(key);
-    this.plans.set(key, plan);
-    if (this.plans.size > MOST_PLANS) {
-      const [oldest, unused] = this.plans.entries().next().value!;
-      unused.dispose();
-      this.plans.delete(oldest);
-    }
-    return plan;
+    return fitted('labelling', shape, () => this.plans.get(key, () => labelPlan(this.device, this.network, shape, options, this.budget)));
   }
 
   /** Frees the plans' memory. */
   dispose(): void {
-    for (const plan of this.plans.values()) plan.dispose();
-    this.plans.clear();
+    this.plans.dispose();
   }
 }

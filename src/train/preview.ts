@@ -9,12 +9,17 @@ import { view } from '../augment/gpu/view.ts';
 import { identityViews } from '../augment/weak.ts';
 import { gradCam } from '../cam/index.ts';
 import { pack } from '../data/batch.ts';
+import { resizeLabels } from '../data/mask.ts';
 import type { Sample } from '../data/types.ts';
 import { EVAL, type Network } from '../nn/module.ts';
 import type { Scheme } from '../schemes/scheme.ts';
 
+/** The longer side of a preview: larger images are shrunk before the networks see them, so that a look costs little memory beside a step. */
+const MOST_SIDE = 640;
+
 export interface Preview {
   id: string;
+  /** Of the preview, which is smaller than a large image. */
   width: number;
   height: number;
   /** [h, w, 3]. */
@@ -30,13 +35,37 @@ export interface Preview {
   cam: Float32Array;
 }
 
+/** The image at the size of its preview: colours are means of the pixels that they stand for, labels the nearest. */
+function shrunk(sample: Sample): Sample {
+  const { height, width, rgb, labels } = sample;
+  const scale = MOST_SIDE / Math.max(height, width);
+  if (scale >= 1) return sample;
+  const h = Math.max(1, Math.round(height * scale)), w = Math.max(1, Math.round(width * scale));
+  const out = new Uint8Array(3 * h * w);
+  for (let y = 0; y < h; y++) {
+    const y0 = Math.floor((y * height) / h), y1 = Math.ceil(((y + 1) * height) / h);
+    for (let x = 0; x < w; x++) {
+      const x0 = Math.floor((x * width) / w), x1 = Math.ceil(((x + 1) * width) / w);
+      for (let c = 0; c < 3; c++) {
+        let sum = 0;
+        for (let i = y0; i < y1; i++) for (let j = x0; j < x1; j++) sum += rgb[3 * (i * width + j) + c];
+        out[3 * (y * w + x) + c] = Math.round(sum / ((y1 - y0) * (x1 - x0)));
+      }
+    }
+  }
+  return { id: sample.id, height: h, width: w, rgb: out, labels: labels && resizeLabels(labels, [height, width], [h, w]) };
+}
+
 /**
  * Looks at images with the networks of a scheme in evaluation mode. Frees what it makes.
+ * @param samples with labels where the truth may be shown
  * @param network whose predictions are shown: a stage may have one of its own (default: the one that the scheme is evaluated by)
+ * @returns a preview of each image, at most 640 pixels high and wide
+ * @throws OutOfMemoryError when a pass does not fit beside what is in use
  */
 export async function preview(device: Device, scheme: Scheme, samples: readonly Sample[], network: Network = scheme.evaluated): Promise<Preview[]> {
   const out: Preview[] = [];
-  for (const sample of samples) {
+  for (const sample of samples.map(shrunk)) {
     const { id, width, height, rgb, labels } = sample;
     const { texels, sizes } = pack([sample]);
     const made = device.scope(() => {
@@ -47,9 +76,9 @@ export async function preview(device: Device, scheme: Scheme, samples: readonly 
     });
     const [label, confidence, cam, pseudo, accepted] = await device.read(made);
     for (const t of new Set(made)) t.dispose();
-    const kept = scheme.pseudoLabels?.get(id)?.labels;
+    const kept = scheme.pseudoLabels?.get(id);
     if (accepted) pseudo.forEach((_, i) => accepted[i] === 0 && (pseudo[i] = 255));
-    out.push({ id, width, height, rgb, truth: labels, prediction: Uint8Array.from(label), confidence: confidence as Float32Array, pseudo: kept ?? Uint8Array.from(pseudo), cam: cam as Float32Array });
+    out.push({ id, width, height, rgb, truth: labels, prediction: Uint8Array.from(label), confidence: confidence as Float32Array, pseudo: kept ? resizeLabels(kept.labels, [kept.height, kept.width], [height, width]) : Uint8Array.from(pseudo), cam: cam as Float32Array });
   }
   return out;
 }

@@ -19,8 +19,9 @@ import { learningRate, type RunConfig } from './config.ts';
 import { Evaluator } from './evaluate.ts';
 import { judgeLabelMaps } from './judge.ts';
 import { Labeller } from './labeller.ts';
+import { largestBatch } from './sizes.ts';
 import { openStreams, withoutLabels } from './streams.ts';
-import { train, type Position, type Progress } from './trainer.ts';
+import { train, type Position, type Progress, type Timing } from './trainer.ts';
 import { Alarms } from './alarms.ts';
 
 /** Builds a scheme in a context from its options. */
@@ -33,8 +34,6 @@ export interface SessionHooks {
   onSteps?(points: readonly StepPoint[], progress: Progress): void;
   onEval?(point: EvalPoint, progress: Progress): void;
   onWarning?(message: string): void;
-  /** Called after an evaluation, to look at the networks: previews. */
-  look?(scheme: Scheme, progress: Progress): Promise<void>;
   /** Awaited before each step: pauses the run, or looks at the networks between two steps. @param done steps over all stages */
   gate?(scheme: Scheme, at: Position, done: number): Promise<void>;
   /** Saves the state; called where it is consistent. */
@@ -48,7 +47,7 @@ export interface SessionOptions {
   makeScheme: SchemeFactory;
   /** Goes on from here. */
   resume?: Checkpoint;
-  /** Weights for the encoders, by torchvision's names. */
+  /** Weights to begin with, by torchvision's or this program's names; the last layer is drawn anew. */
   pretrained?: ReadonlyMap<string, TorchTensor>;
   /** Seconds between calls of `save` (default 300). */
   saveEvery?: number;
@@ -81,18 +80,27 @@ export function schemeContext(device: Device, dataset: Dataset, config: RunConfi
     // Seeds and draws meet in one number: seed s and draw d must differ from every other pair.
     network(draw) {
       const net = createNetwork(device, config.network, numClasses, config.seed * 1000 + draw);
-      if (pretrained) loadEncoder(net, pretrained);
+      try {
+        if (pretrained) loadPretrained(net, pretrained);
+      } catch (error) {
+        net.dispose();
+        throw error;
+      }
       return net;
     },
     optimizer: (params, isHead) => createOptimizer(params, config, isHead),
   };
 }
 
-/** Loads what fits of a file of pretrained weights. */
-function loadEncoder(net: Network, state: ReadonlyMap<string, TorchTensor>): void {
+/**
+ * Loads what a file of pretrained weights has of a network: of a classifier's file the encoder, of a segmentation network's all but the last layer. That is
+ * drawn anew, so that the two networks of cross pseudo supervision differ, and the classes may be others.
+ * @throws CheckpointError when the file has nothing of the network, or a shape differs
+ */
+function loadPretrained(net: Network, state: ReadonlyMap<string, TorchTensor>): void {
   // A torchvision classifier names its encoder's parameters without the prefix of the segmentation networks.
-  const bare = [...net.params.keys()].some((k) => state.has(k)) ? state : new Map([...state].map(([k, t]) => [`backbone.${k}`, t]));
-  const loaded = net.loadStateDict(bare, { partial: true });
+  const named = [...net.params.keys()].some((k) => state.has(k)) ? [...state] : [...state].map(([k, t]) => [`backbone.${k}`, t] as const);
+  const loaded = net.loadStateDict(new Map(named.filter(([k]) => !k.startsWith('head.'))), { partial: true });
   if (loaded.length === 0) throw new CheckpointError('the pretrained weights have no parameter of this network', 'give weights of the same architecture (torchvision names)');
 }
 
@@ -110,18 +118,67 @@ function createOptimizer(params: ReadonlyMap<string, Tensor>, config: RunConfig,
   return new Sgd(params, { ...common, momentum: o.momentum, nesterov: o.nesterov });
 }
 
+/** Builds the scheme; what it has made is freed when it cannot be built to the end. */
+function buildScheme({ device, dataset, config, pretrained, makeScheme }: SessionOptions): Scheme {
+  const context = schemeContext(device, dataset, config, pretrained);
+  const made: { dispose(): void }[] = [];
+  const noted = <T extends { dispose(): void }>(part: T): T => {
+    made.push(part);
+    return part;
+  };
+  try {
+    return makeScheme({ ...context, network: (draw) => noted(context.network(draw)), optimizer: (params, isHead) => noted(context.optimizer(params, isHead)) }, { ...config.options, weak: { ...config.weak, ...(config.options.weak as object | undefined) } });
+  } catch (error) {
+    for (const part of made) part.dispose();
+    throw advised(error);
+  }
+}
+
+/** Out of memory, with what helps a run. */
+function advised(error: unknown): unknown {
+  // Evaluating and labelling have advice of their own.
+  return error instanceof OutOfMemoryError && !error.hint?.includes('--memory') ? new OutOfMemoryError(error.message.split(' — ')[0], 'use a smaller --batch, --crop or --width, or raise --memory') : error;
+}
+
+/**
+ * Finds out what a run would find out late: whether the test images, which are evaluated after the last step, and the unlabelled ones, which a stage has
+ * predicted before its first step, fit into the memory. Validation images are evaluated beside a recorded step, and are looked at when it is there.
+ * @throws OutOfMemoryError
+ */
+async function checkFits({ device, dataset, config }: SessionOptions, scheme: Scheme, budget: number): Promise<void> {
+  const evaluator = new Evaluator(device, scheme.evaluated, config.evalBatch, { budget }), labeller = new Labeller(device, scheme.evaluated, { budget });
+  try {
+    const test = await largestBatch(dataset, dataset.ids('test'), config.evalBatch);
+    if (test) evaluator.reserve(test);
+    evaluator.dispose();
+    for (const { predicts } of scheme.stages) {
+      const unlabelled = predicts ? await largestBatch(dataset, withoutLabels(dataset)) : null;
+      if (unlabelled) labeller.reserve(unlabelled, predicts!);
+      labeller.dispose();
+    }
+  } finally {
+    evaluator.dispose();
+    labeller.dispose();
+    device.pool.trim();
+  }
+}
+
 /** Runs the settings to their end, or until the signal. The device stays open, the data set too. */
 export async function runSession(o: SessionOptions): Promise<SessionResult> {
   const { device, dataset, config, resume, hooks = {} } = o;
   const began = performance.now();
-  const checkMemory = config.memory ?? device.pool.budget;
+  const budget = config.memory ?? device.pool.budget;
   device.pool.stats.peak = device.pool.stats.allocated;
-  const context = schemeContext(device, dataset, config, o.pretrained);
-  const scheme = o.makeScheme(context, { weak: config.weak, ...config.options });
-  const alarms = new Alarms(dataset.classNames, (message) => hooks.onWarning?.(message));
+  const scheme = buildScheme(o);
+  const alarms = new Alarms(dataset.classNames, (message) => hooks.onWarning?.(message), resume?.soFar?.alarms);
+  const timing: Timing = { ...(resume?.soFar?.timing ?? { steps: 0, seconds: 0, images: 0 }) };
+  const peakGpuBytes = (): number => Math.max(resume?.soFar?.peakGpuBytes ?? 0, device.pool.stats.peak);
   let evaluator: { network: Network; evaluator: Evaluator } | null = null;
   try {
     if (dataset.ids('labelled').length === 0) throw new UsageError('there are no labelled images', 'training needs at least one image with a mask');
+    if (scheme.needsUnlabelled && (scheme.pseudoLabels ? withoutLabels(dataset) : dataset.ids('unlabelled')).length === 0) {
+      throw new UsageError(`there are no unlabelled images, which ${scheme.name} learns from`, 'name some (--unlabelled), label fewer (--labels), or use the scheme supervised');
+    }
     const sourceSize = await dataset.maxSize();
     const cache = new SampleCache(dataset, o.cacheBytes);
     const steps: StepPoint[] = resume ? [...resume.steps] : [];
@@ -138,26 +195,37 @@ export async function runSession(o: SessionOptions): Promise<SessionResult> {
     await judgeKept();
     hooks.onStart?.({ parameters: [...scheme.networks.values()].reduce((n, net) => n + net.parameterCount, 0), steps: scheme.stages.reduce((n, s) => n + s.steps, 0), sourceSize });
 
-    const evaluate = async (split: 'val' | 'test', network: Network, step: number): Promise<EvalPoint> => {
+    const closeEvaluator = (): void => {
+      evaluator?.evaluator.dispose();
+      evaluator = null;
+    };
+    const evaluatorOf = (network: Network): Evaluator => {
       if (evaluator?.network !== network) {
-        evaluator?.evaluator.dispose();
-        evaluator = { network, evaluator: new Evaluator(device, network, config.evalBatch) };
+        closeEvaluator();
+        evaluator = { network, evaluator: new Evaluator(device, network, config.evalBatch, { budget }) };
       }
-      const confusion = await evaluator.evaluator.confusion(dataset.ids(split), (id) => cache.get(id, true));
+      return evaluator!.evaluator;
+    };
+    const evaluate = async (split: 'val' | 'test', network: Network, step: number): Promise<EvalPoint> => {
+      const confusion = await evaluatorOf(network).confusion(dataset.ids(split), (id) => cache.get(id, true));
       return { step, split, ...scores(confusion, dataset.numClasses) };
     };
+    await checkFits(o, scheme, budget);
+    const val = await largestBatch(dataset, dataset.ids('val'), config.evalBatch);
     const seconds = (): number => before + (performance.now() - began) / 1000;
     let saved = performance.now();
     let reached: Position = resume?.position ?? { stage: 0, step: 0 };
 
-    const result = await train(device, scheme, {
+    const finished = await train(device, scheme, {
       seed: config.seed,
       sourceSize,
       open: openStreams({ dataset, cache, scheme, seed: config.seed, size: sourceSize, judge: o.judge ?? false }),
       lr: learningRate(config),
+      timing,
       services: {
         async predictUnlabelled(network, options, visit) {
-          const labeller = new Labeller(device, network);
+          closeEvaluator();
+          const labeller = new Labeller(device, network, { budget });
           try {
             await labeller.run(withoutLabels(dataset), (id) => cache.get(id, false), options, visit);
           } finally {
@@ -173,9 +241,10 @@ export async function runSession(o: SessionOptions): Promise<SessionResult> {
       },
       evalEvery: config.evalEvery,
       readEvery: o.readEvery,
-      budget: checkMemory,
+      budget,
       signal: o.signal,
       onMemory: hooks.onMemory,
+      onRecorded: (network) => void (val && evaluatorOf(network).reserve(val)),
       gate: hooks.gate && ((at, done) => hooks.gate!(scheme, at, done)),
       onSteps(points, progress) {
         if (kept) Object.assign(points.at(-1)!, { accepted: kept.accepted, pseudoAccuracy: kept.accuracy, pseudoHistogram: kept.histogram });
@@ -190,13 +259,12 @@ export async function runSession(o: SessionOptions): Promise<SessionResult> {
         if (point.miou > (bests.get(stage)?.miou ?? -1)) bests.set(stage, { step, miou: point.miou, state: await network.stateDict() });
         return [point];
       },
-      async onEval(points, progress) {
+      onEval(points, progress) {
         for (const p of points) {
           evals.push(p);
           alarms.onEval(p, progress.done / progress.total);
           hooks.onEval?.(p, progress);
         }
-        await hooks.look?.(scheme, progress);
       },
       async checkpoint(position, due) {
         reached = position;
@@ -209,6 +277,7 @@ export async function runSession(o: SessionOptions): Promise<SessionResult> {
     async function capture(): Promise<Checkpoint> {
       return {
         config, position: reached, classNames: dataset.classNames, steps, evals, seconds: seconds(), bests,
+        soFar: { alarms: alarms.save(), timing, peakGpuBytes: peakGpuBytes() },
         tensors: await captureTensors(device, scheme), pseudoLabels: new Map(scheme.pseudoLabels ?? []), hostState: scheme.hostState?.save() ?? null,
       };
     }
@@ -217,9 +286,9 @@ export async function runSession(o: SessionOptions): Promise<SessionResult> {
     const best = bests.get(scheme.stages.length - 1) ?? null;
     const record: RunRecord = {
       scheme: config.scheme, seed: config.seed, config: { ...config }, adapter: device.info.description, classNames: dataset.classNames, palette: paletteRows(dataset),
-      steps, evals, last: [], best: [], secondsPerStep: result.secondsPerStep, imagesPerSecond: result.imagesPerSecond, peakGpuBytes: device.pool.stats.peak, seconds: seconds(), pictures: [], warnings: alarms.messages,
+      steps, evals, last: [], best: [], secondsPerStep: timing.steps ? timing.seconds / timing.steps : 0, imagesPerSecond: timing.seconds ? timing.images / timing.seconds : 0, peakGpuBytes: peakGpuBytes(), seconds: seconds(), pictures: [], warnings: alarms.messages,
     };
-    if (!result.interrupted) {
+    if (finished) {
       const total = steps.at(-1)?.step ?? 0;
       const splits = (['val', 'test'] as const).filter((s) => dataset.ids(s).length > 0);
       const measure = async (step: number): Promise<EvalPoint[]> => {
@@ -234,11 +303,10 @@ export async function runSession(o: SessionOptions): Promise<SessionResult> {
         scheme.evaluated.loadStateDict(last);
       } else record.best = record.last;
     }
-    return { record, scheme, last, best, interrupted: result.interrupted, dispose: () => scheme.dispose() };
+    return { record, scheme, last, best, interrupted: !finished, dispose: () => scheme.dispose() };
   } catch (error) {
     scheme.dispose();
-    if (error instanceof OutOfMemoryError) throw new OutOfMemoryError(error.message.split(' — ')[0], 'use a smaller --batch, --crop or --width, or raise --memory');
-    throw error;
+    throw advised(error);
   } finally {
     (evaluator as { evaluator: Evaluator } | null)?.evaluator.dispose();
   }

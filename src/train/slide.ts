@@ -11,6 +11,7 @@ import { identityViews } from '../augment/weak.ts';
 import { pack } from '../data/batch.ts';
 import type { Sample } from '../data/types.ts';
 import { EVAL, type Network } from '../nn/module.ts';
+import { PlanCache } from './sizes.ts';
 
 /** Where windows begin along a side: `stride` apart, the last one moved back to end with the image. */
 export function windowStarts(side: number, window: number, stride: number): number[] {
@@ -32,7 +33,7 @@ export class SlidingWindow {
   private readonly network: Network;
   private readonly window: number;
   private readonly stride: number;
-  private readonly plans = new Map<string, Plan<{ p: Tensor }>>();
+  private readonly plans = new PlanCache<{ p: Tensor }>(4);
 
   /**
    * @param window side of the windows in pixels
@@ -48,18 +49,16 @@ export class SlidingWindow {
   }
 
   private plan(height: number, width: number): Plan<{ p: Tensor }> {
-    const key = `${height}x${width}`;
-    let plan = this.plans.get(key);
-    if (!plan) {
-      plan = new Plan(this.device, { texels: { shape: [1, height, width], dtype: 'u32' }, sizes: { shape: [1, 2], dtype: 'i32' }, table: { shape: [1, 8] } },
-        ({ texels, sizes, table }) => ({ p: softmax(this.network.forward(normalise(view(texels, sizes, table, [height, width]).image), EVAL)) }));
-      if (this.plans.size === 4) this.dispose();
-      this.plans.set(key, plan);
-    }
-    return plan;
+    return this.plans.get(`${height}x${width}`, () =>
+      new Plan(this.device, { texels: { shape: [1, height, width], dtype: 'u32' }, sizes: { shape: [1, 2], dtype: 'i32' }, table: { shape: [1, 8] } },
+        ({ texels, sizes, table }) => ({ p: softmax(this.network.forward(normalise(view(texels, sizes, table, [height, width]).image), EVAL)) })));
   }
 
-  /** Most likely class and its averaged probability in each pixel. Holds the probabilities of one row of windows at a time. */
+  /**
+   * Most likely class and its averaged probability. Holds the probabilities of one row of windows at a time.
+   * @returns labels and confidence [h, w] at the image's size
+   * @throws OutOfMemoryError when a window does not fit
+   */
   async predict(sample: Sample): Promise<{ labels: Uint8Array; confidence: Float32Array }> {
     const { height, width } = sample, c = this.network.numClasses;
     const h = Math.min(this.window, height), w = Math.min(this.window, width);
@@ -96,7 +95,6 @@ export class SlidingWindow {
   }
 
   dispose(): void {
-    for (const plan of this.plans.values()) plan.dispose();
-    this.plans.clear();
+    this.plans.dispose();
   }
 }

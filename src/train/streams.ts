@@ -11,7 +11,8 @@ import type { BatchSource } from './trainer.ts';
 export interface StreamOptions {
   dataset: Dataset;
   cache: SampleCache;
-  scheme: Pick<Scheme, 'pseudoLabels'>;
+  /** Its stages say how far to decode ahead. */
+  scheme: Pick<Scheme, 'pseudoLabels'> & Partial<Pick<Scheme, 'stages'>>;
   seed: number;
   /** Height and width to which images are padded. */
   size: readonly [number, number];
@@ -50,7 +51,7 @@ export function relabelled(sample: Sample, map: LabelMap): Sample {
  */
 export function openStreams({ dataset, cache, scheme, seed, size, judge = false }: StreamOptions): (stream: StreamSpec, stage: number) => BatchSource {
   return ({ name, kind, n }, stage) => {
-    const common = { n, seed: seed + 1000003 * stage, stream: streamOf(name), size };
+    const common = { n, seed: seed + 1000003 * stage, stream: streamOf(name), size, steps: scheme.stages?.[stage].steps };
     if (kind === 'labelled') return new Loader(cache, { ...common, ids: dataset.ids('labelled'), labels: true });
     if (kind === 'unlabelled') return new Loader(cache, { ...common, ids: dataset.ids('unlabelled'), labels: judge });
     const pseudo = scheme.pseudoLabels ?? new Map<string, LabelMap>();

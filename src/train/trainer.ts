@@ -2,7 +2,7 @@
 
 import { Plan } from '../../runtime/autograd/plan.ts';
 import type { Device } from '../../runtime/device/device.ts';
-import { FewmaskError, NonFiniteError } from '../../runtime/errors.ts';
+import { NonFiniteError } from '../../runtime/errors.ts';
 import { concat, pseudoLabelStats } from '../../runtime/ops/index.ts';
 import type { Tensor, TensorData } from '../../runtime/tensor.ts';
 import type { SourceBatch } from '../data/types.ts';
@@ -24,6 +24,8 @@ export interface TrainerOptions {
   open(stream: StreamSpec, stage: number): BatchSource;
   /** Learning rate from the moment within a stage. */
   lr(at: Moment): number;
+  /** The trainer adds its steps to it. */
+  timing?: Timing;
   services: StageServices;
   /** Evaluates the network of a stage. */
   evaluate(step: number, network: Network, stage: number): Promise<EvalPoint[]>;
@@ -34,12 +36,14 @@ export interface TrainerOptions {
   /** Called after each read-back. */
   onSteps?(points: readonly StepPoint[], progress: Progress): void;
   onEval?(points: readonly EvalPoint[], progress: Progress): void | Promise<void>;
-  /** Called when the state is consistent; save here. `due` is true where the run ends or the signal was given. */
+  /** Called when the state is consistent; save here. `due` is true where a stage ends or the signal was given. */
   checkpoint?(position: Position, due: boolean): Promise<void>;
   signal?: AbortSignal;
-  /** Memory that one step may take beside what is in use. */
+  /** Bytes of GPU memory that may be in use at once, a step's included (default: the device's budget). */
   budget?: number;
   onMemory?(stage: string, bytes: number): void;
+  /** Called when a stage's step is recorded, before its first step: what is evaluated later has to fit beside it. */
+  onRecorded?(network: Network): void;
   /** Awaited before each step: to pause, or to look at the networks between two steps. Its time does not count as the steps'. @param done steps over all stages */
   gate?(at: Position, done: number): Promise<void>;
 }
@@ -59,13 +63,12 @@ export interface Progress extends Position {
   rate: number;
 }
 
-export interface TrainResult {
-  steps: StepPoint[];
-  evals: EvalPoint[];
-  secondsPerStep: number;
-  imagesPerSecond: number;
-  /** True when the signal ended the run before its last step. */
-  interrupted: boolean;
+/** Sums over the steps, without evaluations and saving. */
+export interface Timing {
+  steps: number;
+  seconds: number;
+  /** Images that the steps have seen. */
+  images: number;
 }
 
 /** Names of the scalars of a step, in the order in which they are logged. */
@@ -102,25 +105,29 @@ function record(device: Device, scheme: Scheme, stage: number, options: TrainerO
   return { plan: recorded, context, names, counts, feedback };
 }
 
-/** Runs the scheme from `start` to its end, or until the signal. */
-export async function train(device: Device, scheme: Scheme, options: TrainerOptions, start: Position = { stage: 0, step: 0 }): Promise<TrainResult> {
-  const result: TrainResult = { steps: [], evals: [], secondsPerStep: 0, imagesPerSecond: 0, interrupted: false };
+/**
+ * Runs the scheme from `start` to its end, or until the signal.
+ * @returns false when the signal ended the run before its last step
+ */
+export async function train(device: Device, scheme: Scheme, options: TrainerOptions, start: Position = { stage: 0, step: 0 }): Promise<boolean> {
+  const { timing } = options;
   const total = scheme.stages.reduce((n, s) => n + s.steps, 0);
   let done = scheme.stages.slice(0, start.stage).reduce((n, s) => n + s.steps, 0) + start.step;
-  let seconds = 0, timedSteps = 0, images = 0;
-  for (let stage = start.stage; stage < scheme.stages.length && !result.interrupted; stage++) {
+  for (let stage = start.stage; stage < scheme.stages.length; stage++) {
     const { name, steps } = scheme.stages[stage];
     const first = stage === start.stage ? start.step : 0;
     if (first === 0) {
       await scheme.stages[stage].prepare?.(options.services);
       await options.checkpoint?.({ stage, step: 0 }, false);
     }
-    if (steps === 0) continue;
+    if (first >= steps) continue;
     const recorded = record(device, scheme, stage, options);
     const { plan, context } = recorded;
-    options.onMemory?.(name, plan.memory.bytes);
-    const loop = new StageLoop(device, recorded, options, { stage, steps });
+    let loop: StageLoop | null = null;
     try {
+      options.onMemory?.(name, plan.memory.bytes);
+      options.onRecorded?.(scheme.stages[stage].evaluated ?? scheme.evaluated);
+      loop = new StageLoop(device, recorded, options, { stage, steps });
       for (let step = first; step < steps; step++) {
         const waiting = performance.now();
         await options.gate?.({ stage, step }, done);
@@ -134,31 +141,28 @@ export async function train(device: Device, scheme: Scheme, options: TrainerOpti
         const evaluating = (step + 1) % options.evalEvery === 0 || last;
         if (loop.full || last || stopping || evaluating) {
           const points = await loop.read(done);
-          result.steps.push(...points);
           options.onSteps?.(points, { stage, step: step + 1, done, total, stageName: name, rate: loop.rate });
         }
-        seconds += (performance.now() - began) / 1000;
-        timedSteps++;
-        images += context.streams.reduce((n, s) => n + s.n, 0);
-        if (evaluating && !stopping) {
+        if (timing) {
+          timing.seconds += (performance.now() - began) / 1000;
+          timing.steps++;
+          timing.images += context.streams.reduce((n, s) => n + s.n, 0);
+        }
+        const pausing = performance.now();
+        if (evaluating) {
           const evals = await options.evaluate(done, scheme.stages[stage].evaluated ?? scheme.evaluated, stage);
-          result.evals.push(...evals);
           await options.onEval?.(evals, { stage, step: step + 1, done, total, stageName: name, rate: loop.rate });
         }
         if (loop.settled) await options.checkpoint?.({ stage, step: step + 1 }, last || stopping);
-        if (stopping) {
-          result.interrupted = !(last && stage === scheme.stages.length - 1);
-          break;
-        }
+        loop.leaveOut(performance.now() - pausing);
+        if (stopping) return last && stage === scheme.stages.length - 1;
       }
     } finally {
-      await loop.close();
+      await loop?.close();
       plan.dispose();
     }
   }
-  result.secondsPerStep = timedSteps ? seconds / timedSteps : 0;
-  result.imagesPerSecond = seconds ? images / seconds : 0;
-  return result;
+  return true;
 }
 
 /** The inner loop of one stage. */
@@ -190,8 +194,8 @@ class StageLoop {
     this.options = options;
     this.stage = stage;
     this.capacity = options.readEvery ?? 10;
-    this.ring = device.keep(device.tensor(new Float32Array(this.capacity * names.length), [this.capacity, names.length]));
     this.sources = context.streams.map((spec) => ({ spec, source: options.open(spec, stage.stage) }));
+    this.ring = device.keep(device.tensor(new Float32Array(this.capacity * names.length), [this.capacity, names.length]));
   }
 
   get full(): boolean {
@@ -259,9 +263,4 @@ class StageLoop {
     await this.next?.batches.catch(() => undefined);
     this.ring.dispose();
   }
-}
-
-/** Throws unless the numbers of a run make sense. */
-export function checkSteps(steps: number): void {
-  if (!Number.isInteger(steps) || steps < 1) throw new FewmaskError('usage', `${steps} steps`, 'give at least one step (--steps)');
 }

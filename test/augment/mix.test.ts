@@ -36,6 +36,13 @@ test('boxes lie inside and cover what they should', () => {
   assert.ok(Math.abs(with_ / 400 - 0.5) < 0.08);
 });
 
+test('boxes that never fit are made to, with their number of draws limited', () => {
+  for (const options of [{ probability: 1, area: [1, 1], ratio: [1, 1] }, { probability: 1, area: [0.5, 0.5], ratio: [9, 9] }] as const) {
+    const [y0, x0, y1, x1] = drawSingleBoxes(new Rng(3, 2), 1, [72, 96], options);
+    assert.ok(y0 >= 0 && x0 >= 0 && y1 === 72 && x1 <= 96 && x1 > x0, `${[y0, x0, y1, x1]}`);
+  }
+});
+
 test('without invert a mask is the complement', async () => {
   const device = await testDevice();
   const boxes = drawBoxes(new Rng(7, 1), 2, [20, 30], FRENCH_BOXES);

@@ -71,6 +71,14 @@ for (const [name, options] of OPTIONS) {
   });
 }
 
+test('a long side goes before a choice of scales, and that before a range', () => {
+  const draw = (options: Partial<WeakOptions>): Float32Array => drawWeak(new Rng(1, 2), sizes, { crop: [12, 16], range: [0.5, 0.5], ...options });
+  const longSide = { base: 62, range: [1, 1] } as const;
+  assert.is(draw({})[2], 2);
+  assert.is(draw({ choice: [0.25] })[2], 4);
+  assert.equal([draw({ longSide })[2], draw({ longSide, choice: [0.25] })[2]], [0.5, 0.5]);
+});
+
 test('the identity shows each image as it is', async () => {
   const source = texels();
   const got = await sample(identityViews(3), [H, W]);

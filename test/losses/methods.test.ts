@@ -8,7 +8,7 @@ import type { Device } from '../../runtime/device/device.ts';
 import { gate, sharpen, softCrossEntropyMap, softmaxMse, weightedSum } from '../../runtime/ops/index.ts';
 import { Rng } from '../../runtime/random.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
-import { calibratedFusion, cps, infoNce, mseMeanC, mseSumC, piModel, pseudoseg, softCeValid, temporalEnsemble, u2pl, u2plPercent } from '../../src/losses/index.ts';
+import { calibratedFusion, cps, ensembleCorrection, infoNce, mseMeanC, mseSumC, piModel, pseudoseg, softCeValid, temporalEnsemble, u2pl, u2plPercent } from '../../src/losses/index.ts';
 import { testDevice } from '../support/device.ts';
 import { close } from '../support/op.ts';
 
@@ -119,6 +119,9 @@ test('temporal ensembling: worked example', async () => {
     z = next.ensemble;
     seen.push([await z.item(), await next.target.item()]);
   }
+  const step = plan(device, { v: { shape: [1] }, correction: { shape: [] } }, ({ v, correction }) => temporalEnsemble(v, v, correction));
+  for (const t of [1, 3]) close(await step.run({ v: Float32Array.of(0.4), correction: Float32Array.of(ensembleCorrection(t)) }).target.read(), [0.4 / (1 - 0.6 ** t)], T, `a plan, update ${t}`);
+  step.dispose();
   close(seen.flat(), [0.08, 0.2, 0.368, 0.575, 0.4208, 0.53673469], T, 'Z, target');
 });
 

@@ -1,8 +1,8 @@
-// Confusion counts, mIoU in both treatments of absent classes, selection on val.
+// Confusion counts, mIoU in both treatments of absent classes.
 
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { bestEvals, countConfusion, lastEvals, scores } from '../../src/metrics/miou.ts';
+import { countConfusion, scores } from '../../src/metrics/miou.ts';
 
 const near = (a: number, b: number): void => assert.ok(Math.abs(a - b) < 1e-8, `${a} is not ${b}`);
 
@@ -29,14 +29,6 @@ test('nothing judged: zeros, no NaN', () => {
   assert.equal([s.miou, s.pixelAccuracy], [0, 0]);
   assert.throws(() => scores([1, 2, 3], 2), /3 counts for 2 classes/);
   assert.throws(() => countConfusion([1], [1, 2], 2), /1 true labels, 2 predicted/);
-});
-
-test('best is chosen on val, and test is read where val was best', () => {
-  const at = (step: number, split: 'val' | 'test', miou: number) => ({ step, split, miou });
-  const evals = [at(10, 'val', 0.3), at(10, 'test', 0.9), at(20, 'val', 0.5), at(20, 'test', 0.4), at(30, 'val', 0.5), at(30, 'test', 0.6)];
-  assert.equal(bestEvals(evals), [evals[2], evals[3]]);
-  assert.equal(lastEvals(evals), [evals[4], evals[5]]);
-  assert.equal(bestEvals([]), []);
 });
 
 test.run();

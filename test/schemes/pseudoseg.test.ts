@@ -191,9 +191,9 @@ test('what cannot be', async () => {
   const device = await testDevice();
   const c = smallContext(device);
   const refuse = (o: object, what: RegExp): void => assert.throws(() => pseudoseg(c, o as PseudoSegOptions), what);
-  refuse({ fusion: 'max' }, /no fusion "max"/);
-  refuse({ labels: 'firm' }, /not "firm"/);
-  refuse({ tau: 2 }, /threshold is 2/);
+  refuse({ fusion: 'max' }, /^fusion is "max".*"avg", "att"/);
+  refuse({ labels: 'firm' }, /^labels is "firm".*"soft", "hard"/);
+  refuse({ tau: 2 }, /^tau is 2.*from 0 to 1/);
   refuse({ background: 9 }, /background is class 9/);
   const { given, dispose } = await parts();
   const step = new HandStep(device, (ctx) => ({ loss: pseudosegLoss(ctx, c, given, { weakly: { 'train-0': [1] } }).loss }));

@@ -29,4 +29,21 @@ test('a classifier fills the encoder and leaves the rest; what fits nowhere is r
   for (const n of [other, net, fresh]) n.dispose();
 });
 
+test('a trained network fills all but the last layer, which differs from draw to draw', async () => {
+  const device = await testDevice();
+  const { dataset } = tinyData();
+  const config = resolveConfig({ network: { kind: 'unet', width: 4, depth: 2 } });
+  // Of other classes: the last layer does not have to fit.
+  const other = createNetwork(device, config.network, dataset.numClasses + 1, 99);
+  const given = await other.stateDict();
+  const context = schemeContext(device, dataset, config, given);
+  const nets = [context.network(0), context.network(1)];
+  const [a, b] = await Promise.all(nets.map((net) => net.stateDict()));
+  for (const [name, t] of a) {
+    if (name.startsWith('head.')) assert.not.equal(t, b.get(name), name);
+    else assert.equal([t, b.get(name)], [given.get(name), given.get(name)], name);
+  }
+  for (const net of [other, ...nets]) net.dispose();
+});
+
 test.run();

@@ -6,7 +6,7 @@ import { createScheme, SCHEMES } from '../../src/schemes/index.ts';
 import type { Scheme } from '../../src/schemes/scheme.ts';
 import { resolveConfig } from '../../src/train/config.ts';
 import { preview, type Preview } from '../../src/train/preview.ts';
-import { runSession } from '../../src/train/session.ts';
+import { runSession, schemeContext } from '../../src/train/session.ts';
 import { testDevice } from '../support/device.ts';
 import { runTiny, TINY, tinyData } from '../support/tiny.ts';
 
@@ -53,5 +53,19 @@ for (const name of Object.keys(SCHEMES)) {
     result.dispose();
   });
 }
+
+test('a large image is shown smaller, with its truth and its kept pseudo-label', async () => {
+  const device = await testDevice(), { dataset } = tinyData();
+  const config = resolveConfig(TINY, { scheme: 'self-training' });
+  const scheme = createScheme('self-training', schemeContext(device, dataset, config), {});
+  const height = 400, width = 1280, top = 150;
+  const half = (size: number, upper: number, lower: number): Uint8Array => Uint8Array.from({ length: size * height * width }, (_, i) => (i < size * top * width ? upper : lower));
+  scheme.pseudoLabels!.set('large', { height, width, labels: half(1, 2, 255) });
+  const [look] = await preview(device, scheme, [{ id: 'large', height, width, rgb: half(3, 10, 200), labels: half(1, 1, 0) }]);
+  assert.equal([look.height, look.width, look.rgb.length], [200, 640, 3 * 200 * 640]);
+  for (const a of [look.truth!, look.prediction, look.confidence, look.pseudo, look.cam]) assert.is(a.length, 200 * 640);
+  for (const [row, ...values] of [[0, 10, 1, 2], [74, 10, 1, 2], [75, 200, 0, 255], [199, 200, 0, 255]]) assert.equal([look.rgb[3 * row * 640], look.truth![row * 640], look.pseudo[row * 640]], values, `row ${row}`);
+  scheme.dispose();
+});
 
 test.run();
