@@ -38,3 +38,9 @@ export function wholeWords(values: TensorData): Uint8Array<ArrayBuffer> {
 export function fromBytes(dtype: DType, bytes: ArrayBuffer): Float32Array | Int32Array | Uint32Array {
   return dtype === 'f16' ? halfToFloat(new Uint16Array(bytes)) : new ARRAYS[dtype](bytes);
 }
+
+/** The word that repeats a value of a dtype: its 32 bits, or its 16 twice. Rounded as the dtype has it, exact where it holds the value. */
+export function wordOf(op: string, value: number, dtype: DType): number {
+  const { values } = elementsOf(op, dtype === 'f16' ? [value, value] : [value], dtype);
+  return new Uint32Array(values.buffer as ArrayBuffer, 0, 1)[0];
+}
