@@ -199,6 +199,7 @@ const forwardOp: Op = defineOp<Geometry>({
     w: ({ dy, inputs: { x }, attrs }) => weightGradOp({ x, dy }, attrs).dw,
     b: ({ dy }) => sumToLast(dy),
   },
+  twice: true,
 });
 
 const inputGradOp: Op = defineOp<Geometry>({
@@ -211,6 +212,7 @@ const inputGradOp: Op = defineOp<Geometry>({
     w: ({ dy: d, inputs: { dy }, attrs }) => weightGradOp({ x: d, dy }, attrs).dw,
     b: ({ dy: d }) => sumToLast(d),
   },
+  twice: true,
 });
 
 const weightGradOp: Op = defineOp<Geometry>({
@@ -222,6 +224,7 @@ const weightGradOp: Op = defineOp<Geometry>({
     x: ({ dy: d, inputs: { dy }, attrs }) => inputGradOp({ dy, w: d }, attrs).dx,
     dy: ({ dy: d, inputs: { x }, attrs }) => forwardOp({ x, w: d }, attrs).y,
   },
+  twice: true,
 });
 
 function check(op: string, x: Tensor, w: Tensor, b: Tensor | undefined, cx: number, cb: number): void {

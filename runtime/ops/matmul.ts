@@ -59,6 +59,7 @@ const op: Op = defineOp<Attrs>({
     b: ({ dy, inputs: { a, b }, attrs: { transposeA: ta, transposeB: tb } }) =>
       overBatch(tb ? op({ a: dy, b: a }, { transposeA: true, transposeB: ta }).y : op({ a, b: dy }, { transposeA: !ta, transposeB: false }).y, b),
   },
+  twice: true,
 });
 
 /** A gradient in the shape of its input: summed over the matrices of a batch where `like` is a single matrix. */

@@ -4,8 +4,8 @@ import { defineOp } from '../autograd/tape.ts';
 import { ShapeError } from '../errors.ts';
 import { pair, type Pair } from '../kernel/geometry.ts';
 import type { Constants, ParamValue } from '../kernel/kernel.ts';
-import { checkF32, type Shape, type Tensor } from '../tensor.ts';
 import { byVectors } from '../kernel/vectors.ts';
+import { checkF32, type Shape, type Tensor } from '../tensor.ts';
 
 export interface MaxPool2dOptions {
   kernel: Pair;
