@@ -204,4 +204,16 @@ test('the weight gradient of more weights than one dimension of the grid holds',
   for (const t of [got, x, dy]) t.dispose();
 });
 
+test('workgroups past the last pixel store nothing', async () => {
+  const device = await testDevice();
+  if (!device.broadcasts) return; // the kernel is for such adapters alone
+  const x = device.tensor(Float32Array.from({ length: 64 }, (_, i) => i), [1, 8, 2, 4]), w = full(device, [1, 1, 4, 4], 1), y = full(device, [1, 8, 2, 4], -1);
+  const params = { x_size: x.shape, y_size: y.shape, kernel: [1, 1, 4, 4], stride: [1, 1], pad: [0, 0], dilation: [1, 1] };
+  device.run({ shader: 'conv2dSubgroup', entry: 'forward', bindings: { x, w, b: w, y }, params, groups: [1, 1, 1] });
+  const want = await y.read();
+  assert.is(want[0], 0 + 1 + 2 + 3);
+  device.run({ shader: 'conv2dSubgroup', entry: 'forward', bindings: { x, w, b: w, y }, params, groups: [9, 1, 1] });
+  assert.equal(await y.read(), want);
+});
+
 test.run();
