@@ -41,14 +41,14 @@ const op: Op = defineOp<Attrs>({
     const y = a.device.empty([...batch, m, n], 'f32', 'matmul');
     if (k === 0) a.device.clear(y);
     else {
-      const [x, columns, z] = folded(Math.ceil(m / 8) * batches, Math.ceil(n / 256));
+      const [strips, columns, folds] = folded(Math.ceil(m / 8) * batches, Math.ceil(n / 256));
       a.device.run({
         shader: 'matmul',
         entry: 'forward',
         constants: { TRANSPOSE_A: attrs.transposeA, TRANSPOSE_B: attrs.transposeB },
         bindings: { a, b, y },
         params: { m, n, k, batches, a_stride: a.size === m * k ? 0 : m * k, b_stride: b.size === k * n ? 0 : k * n },
-        groups: [columns, x, z],
+        groups: [columns, strips, folds],
       });
     }
     return y;
