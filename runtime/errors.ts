@@ -19,6 +19,13 @@ export class ShapeError extends FewmaskError {
   }
 }
 
+/** A gradient that cannot be taken. */
+export class GradientError extends FewmaskError {
+  constructor(op: string, message: string, hint?: string) {
+    super('gradient', `${op}: ${message}`, hint);
+  }
+}
+
 /** Wrong use of a command or an API (exit code 2 on the command line). */
 export class UsageError extends FewmaskError {
   constructor(message: string, hint?: string) {

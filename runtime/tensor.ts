@@ -47,6 +47,11 @@ export class Storage {
   }
 }
 
+/** @throws ShapeError when a tensor is not f32. @param tensors by the names of the formula; absent ones pass */
+export function checkF32(op: string, tensors: Readonly<Record<string, Tensor | undefined>>): void {
+  for (const [name, t] of Object.entries(tensors)) if (t && t.dtype !== 'f32') throw new ShapeError(op, `${name} [${t.shape}] is ${t.dtype}`, 'give f32');
+}
+
 /** An n-dimensional array on a GPU. Made by {@link tensor}, {@link zeros}, … and by operations. */
 export class Tensor {
   readonly device: Device;
@@ -94,8 +99,13 @@ export class Tensor {
     return buffer;
   }
 
-  /** Another tensor over the same memory. */
+  /**
+   * Another tensor over the same memory, which lives until both are disposed. It has no history: no gradient flows through it (unlike `reshape`).
+   * @param shape of as many elements
+   * @throws ShapeError for another number of elements, DisposedError
+   */
   view(shape: Shape): Tensor {
+    if (this.disposed) void this.buffer;
     if (sizeOf(shape) !== this.size) throw new ShapeError('reshape', `cannot see [${this.shape}] as [${shape}]`, 'the number of elements must stay the same');
     return new Tensor(this.storage, shape, this.dtype);
   }
@@ -119,4 +129,12 @@ export class Tensor {
     if (this.size !== 1) throw new ShapeError('item', `the tensor has shape [${this.shape}]`, 'only a tensor of one element is a number');
     return (await this.read())[0];
   }
+}
+
+/** Collects the tensors in a value: itself, or inside arrays, maps and plain objects. */
+export function collectTensors(value: unknown, into: Set<Tensor>): void {
+  if (value instanceof Tensor) into.add(value);
+  else if (Array.isArray(value)) for (const v of value) collectTensors(v, into);
+  else if (value instanceof Map) for (const v of value.values()) collectTensors(v, into);
+  else if (value && typeof value === 'object' && Object.getPrototypeOf(value) === Object.prototype) for (const v of Object.values(value)) collectTensors(v, into);
 }

@@ -32,8 +32,9 @@ struct Params {
 @group(0) @binding(10) var<storage, read_write> new_variance: array<f32>;
 @group(0) @binding(11) var<storage, read_write> running_mean: array<f32>;
 @group(0) @binding(12) var<storage, read_write> running_variance: array<f32>;
-@group(0) @binding(13) var<storage, read> dgamma: array<f32>;
-@group(0) @binding(14) var<storage, read> dbeta: array<f32>;
+/// (dgamma, dbeta) of each channel, as gradCombine leaves them and inputGrad reads them: no entry may bind more than eight storage buffers.
+@group(0) @binding(13) var<storage, read_write> new_sums: array<vec2<f32>>;
+@group(0) @binding(14) var<storage, read> sums: array<vec2<f32>>;
 @group(0) @binding(15) var<storage, read_write> dx: array<f32>;
 @group(0) @binding(16) var<uniform> params: Params;
 
@@ -134,14 +135,14 @@ fn gradStats(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgrou
     let scale = 1.0 / sqrt(variance[c] + params.eps);
     let g = gamma[c];
     let shift = beta[c];
-    var sums = vec2<f32>(0.0);
+    var sum = vec2<f32>(0.0);
     for (var r = rows.x; r < rows.y; r++) {
       let at = r * params.c + c;
       let xh = (x[at] - m) * scale;
       let d = masked(dy[at], xh * g + shift);
-      sums += vec2<f32>(d * xh, d);
+      sum += vec2<f32>(d * xh, d);
     }
-    parts[i] = sums;
+    parts[i] = sum;
   }
 }
 
@@ -149,12 +150,13 @@ fn gradStats(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgrou
 fn gradCombine(@builtin(global_invocation_id) id: vec3<u32>) {
   let c = id.x;
   if (c < params.c) {
-    var sums = vec2<f32>(0.0);
+    var sum = vec2<f32>(0.0);
     for (var k = 0u; k < params.chunks; k++) {
-      sums += partials[k * params.c + c];
+      sum += partials[k * params.c + c];
     }
-    new_mean[c] = sums.x;
-    new_variance[c] = sums.y;
+    new_mean[c] = sum.x;
+    new_variance[c] = sum.y;
+    new_sums[c] = sum;
   }
 }
 
@@ -167,7 +169,10 @@ fn inputGrad(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgrou
     let scale = 1.0 / sqrt(variance[c] + params.eps);
     let g = gamma[c];
     let shift = beta[c];
-    let through = select(vec2<f32>(0.0), vec2<f32>(dbeta[c], dgamma[c]) / f32(params.rows), TRAIN);
+    var through = vec2<f32>(0.0);
+    if (TRAIN) {
+      through = sums[c].yx / f32(params.rows);
+    }
     for (var r = i / params.c; r < params.rows; r += params.strip) {
       let at = r * params.c + c;
       let xh = (x[at] - m) * scale;

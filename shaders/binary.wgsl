@@ -1,6 +1,5 @@
 // Elementwise functions of two tensors of one shape: y = f(a, b).
 
-alias T = f32;
 const WG: u32 = 64u;
 /// 0 add, 1 multiply.
 const OP: u32 = 0u;
@@ -9,12 +8,12 @@ struct Params {
   n: u32,
 }
 
-@group(0) @binding(0) var<storage, read> a: array<T>;
-@group(0) @binding(1) var<storage, read> b: array<T>;
-@group(0) @binding(2) var<storage, read_write> y: array<T>;
+@group(0) @binding(0) var<storage, read> a: array<f32>;
+@group(0) @binding(1) var<storage, read> b: array<f32>;
+@group(0) @binding(2) var<storage, read_write> y: array<f32>;
 @group(0) @binding(3) var<uniform> params: Params;
 
-fn f(u: T, v: T) -> T {
+fn f(u: f32, v: f32) -> f32 {
   switch OP {
     case 0u: { return u + v; }
     default: { return u * v; }

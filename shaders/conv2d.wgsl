@@ -3,7 +3,7 @@
 // forward and inputGrad: one thread makes PX pixels x 4 channels in registers. Neighbouring threads take neighbouring pixels; the
 // channel block is the workgroup's, so every load of w is uniform over the workgroup and is a scalar load or a broadcast.
 // weightGrad: one thread makes 4 x 4 channels of one tap over a chunk of pixels that its whole workgroup shares (split-K);
-// weightReduce adds the chunks in a fixed order. The ...Any entries are for channel counts that 4 does not divide.
+// weightReduce adds the chunks in a fixed order. conv2dAny.wgsl is for channel counts that 4 does not divide.
 
 const WG: u32 = 64u;
 const BIAS: bool = false;
@@ -157,7 +157,7 @@ fn weightGrad(@builtin(local_invocation_id) lane: vec3<u32>, @builtin(workgroup_
   let cig4 = params.kernel.z / 4u;
   let co4 = params.y_size.w / 4u;
   let blocks = params.kernel.x * params.kernel.y * cig4 * co4;
-  let slot = group.x * WG + lane.x;
+  let slot = (group.x + group.z * 32768u) * WG + lane.x;
   let used = min(slot, blocks - 1u);
   let o = used % co4;
   let c = (used / co4) % cig4;

@@ -146,7 +146,7 @@ fn weightGrad(@builtin(local_invocation_id) lane: vec3<u32>, @builtin(workgroup_
   let cig = params.kernel.z;
   let co = params.y_size.w;
   let n = params.kernel.x * params.kernel.y * cig * co;
-  let i = group.x * WG + lane.x;
+  let i = (group.x + group.z * 32768u) * WG + lane.x;
   let used = min(i, n - 1u);
   let o = used % co;
   let c = (used / co) % cig;

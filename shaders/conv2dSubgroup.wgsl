@@ -75,7 +75,8 @@ fn forward(@builtin(local_invocation_id) lane: vec3<u32>, @builtin(workgroup_id)
     let row = q / grid.y;
     let in_grid = vec2<u32>(row % grid.x, q % grid.y);
     let pixel = in_grid * step + phase;
-    stored[i] = q < each && all(pixel < size.yz);
+    // The last fold of the grid may reach past the last phase.
+    stored[i] = tile < span * step.x * step.y && q < each && all(pixel < size.yz);
     to[i] = ((row / grid.x * size.y + pixel.x) * size.z + pixel.y) * size.w + g * co;
     at[i] = vec2<i32>(in_grid) * scale;
     base[i] = (i32(min(row / grid.x, size.x - 1u) * params.x_size.y) + at[i].x) * i32(params.x_size.z) + at[i].y;

@@ -22,7 +22,6 @@ struct Params {
   pad: vec2<u32>,       // top, left
   dilation: vec2<u32>,
   chunk: u32,           // pixels of y in a chunk
-  chunks: u32,
 }
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;

@@ -1,20 +1,19 @@
-// Fills a tensor with one value.
+// Fills a tensor with one value: n words of 32 bits, whatever they mean.
 
-alias T = f32;
 const WG: u32 = 64u;
 
 struct Params {
   n: u32,
-  value: f32,
+  word: u32,
 }
 
-@group(0) @binding(0) var<storage, read_write> y: array<T>;
+@group(0) @binding(0) var<storage, read_write> y: array<u32>;
 @group(0) @binding(1) var<uniform> params: Params;
 
 @compute @workgroup_size(WG)
 fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
   let i = id.x + id.y * grid.x * WG;
   if (i < params.n) {
-    y[i] = T(params.value);
+    y[i] = params.word;
   }
 }

@@ -75,7 +75,7 @@ fn sharp(v: f32) -> f32 {
   return select(0.0, pow(max(v, 1e-38), params.power), v > 0.0);
 }
 
-/// Sharpens the pixel in q in place.
+/// Sharpens the pixel in q in place. The largest becomes 1 before the division, so that only a pixel of zeros has the sum 0: it stays as it is.
 fn sharpenPixel(at: u32) {
   var top = 1e-30;
   for (var c = 0u; c < params.c; c++) {
@@ -88,7 +88,7 @@ fn sharpenPixel(at: u32) {
     sum += v;
   }
   for (var c = 0u; c < params.c; c++) {
-    q[at + c] /= sum;
+    q[at + c] /= max(sum, 1e-30);
   }
 }
 

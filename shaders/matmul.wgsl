@@ -1,5 +1,6 @@
 // Batched matrix product y = a b, with either factor transposed in place. One thread makes 8 rows x 4 columns in registers: the rows are the
-// workgroup's, so that loads of a are uniform, and neighbouring threads take neighbouring columns of b.
+// workgroup's, so that loads of a are uniform, and neighbouring threads take neighbouring columns of b. Strips of rows of all matrices are numbered
+// through and folded at 32768.
 
 const WG: u32 = 64u;
 const ROWS: u32 = 8u;
@@ -10,7 +11,7 @@ struct Params {
   m: u32,
   n: u32,
   k: u32,
-  batches: u32,
+  batches: u32,     // matrices of y
   a_stride: u32,    // elements from one matrix of a to the next; 0 repeats the first
   b_stride: u32,
 }
@@ -26,9 +27,14 @@ fn forward(@builtin(local_invocation_id) lane: vec3<u32>, @builtin(workgroup_id)
   let n = params.n;
   let k = params.k;
   let column = (group.x * WG + lane.x) * 4u;
-  let row = group.y * ROWS;
-  let a0 = group.z * params.a_stride;
-  let b0 = group.z * params.b_stride;
+  let strips = (m + ROWS - 1u) / ROWS;
+  let strip = group.y + group.z * 32768u;
+  // The last fold may reach past the last matrix: what is made there is not stored.
+  let batch = min(strip / strips, params.batches - 1u);
+  let rows = select(0u, m, strip < strips * params.batches);
+  let row = (strip % strips) * ROWS;
+  let a0 = batch * params.a_stride;
+  let b0 = batch * params.b_stride;
   let c = vec4<u32>(min(column, n - 1u), min(column + 1u, n - 1u), min(column + 2u, n - 1u), min(column + 3u, n - 1u));
   var acc: array<vec4<f32>, ROWS>;
   for (var i = 0u; i < k; i++) {
@@ -45,8 +51,8 @@ fn forward(@builtin(local_invocation_id) lane: vec3<u32>, @builtin(workgroup_id)
     }
   }
   for (var r = 0u; r < ROWS; r++) {
-    if (row + r < m) {
-      let to = (group.z * m + row + r) * n + column;
+    if (row + r < rows) {
+      let to = (batch * m + row + r) * n + column;
       if (column < n) { y[to] = acc[r].x; }
       if (column + 1u < n) { y[to + 1u] = acc[r].y; }
       if (column + 2u < n) { y[to + 2u] = acc[r].z; }

@@ -12,9 +12,10 @@ struct Params {
   items: u32,
   /// Of the eight bits that are counted: 24, 16, 8, 0.
   shift: u32,
-  /// Rank from 0 among the valid numbers, or with `share` = 1 a part of the way from the first to the last of them.
-  rank: f32,
-  share: u32,
+  /// Rank from 0 among the valid numbers.
+  rank: u32,
+  /// Not below 0: in place of the rank, the share of the way from the first rank to the last.
+  share: f32,
 }
 
 /// Where the search stands.
@@ -84,11 +85,15 @@ fn walk() {
     for (var i = 0u; i < BINS; i++) {
       total += atomicLoad(&bins[i]);
     }
-    let last = f32(max(total, 1u) - 1u);
-    let rank = clamp(select(params.rank, params.rank * last, params.share == 1u), 0.0, last);
-    state.rest = u32(floor(rank));
+    let last = max(total, 1u) - 1u;
+    state.rest = min(params.rank, last);
+    state.fraction = 0.0;
+    if (params.share >= 0.0) {
+      let rank = clamp(params.share * f32(last), 0.0, f32(last));
+      state.rest = min(u32(floor(rank)), last);
+      state.fraction = rank - floor(rank);
+    }
     state.whole = state.rest;
-    state.fraction = rank - floor(rank);
     state.prefix = 0u;
     state.below = 0u;
     state.found = select(0u, 1u, total > 0u);

@@ -17,13 +17,14 @@ struct Params {
 
 @compute @workgroup_size(WG)
 fn forward(@builtin(global_invocation_id) id: vec3<u32>) {
-  if (id.x < params.c) {
+  let c = id.x + id.z * 32768u * WG;
+  if (c < params.c) {
     let end = min((id.y + 1u) * params.chunk, params.rows);
     var sum = 0.0;
     for (var r = id.y * params.chunk; r < end; r++) {
-      sum += x[r * params.c + id.x];
+      sum += x[r * params.c + c];
     }
-    y[id.y * params.c + id.x] = sum;
+    y[id.y * params.c + c] = sum;
   }
 }
 

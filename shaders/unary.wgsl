@@ -1,6 +1,5 @@
 // Elementwise functions of one tensor: y = f(x), dx = dy * f'(x). OP picks f at compile time.
 
-alias T = f32;
 const WG: u32 = 64u;
 /// 0 relu, 1 leaky relu (a: slope).
 const OP: u32 = 0u;
@@ -10,10 +9,10 @@ struct Params {
   a: f32,
 }
 
-@group(0) @binding(0) var<storage, read> x: array<T>;
-@group(0) @binding(1) var<storage, read_write> y: array<T>;
-@group(0) @binding(2) var<storage, read> dy: array<T>;
-@group(0) @binding(3) var<storage, read_write> dx: array<T>;
+@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read_write> y: array<f32>;
+@group(0) @binding(2) var<storage, read> dy: array<f32>;
+@group(0) @binding(3) var<storage, read_write> dx: array<f32>;
 @group(0) @binding(4) var<uniform> params: Params;
 
 fn f(v: f32) -> f32 {
@@ -34,7 +33,7 @@ fn df(v: f32) -> f32 {
 fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
   let i = id.x + id.y * grid.x * WG;
   if (i < params.n) {
-    y[i] = T(f(f32(x[i])));
+    y[i] = f(x[i]);
   }
 }
 
@@ -42,6 +41,6 @@ fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups
 fn backward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
   let i = id.x + id.y * grid.x * WG;
   if (i < params.n) {
-    dx[i] = T(f32(dy[i]) * df(f32(x[i])));
+    dx[i] = dy[i] * df(x[i]);
   }
 }

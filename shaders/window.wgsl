@@ -9,7 +9,7 @@ struct Params {
   x_size: vec4<u32>,
   y_size: vec4<u32>,
   start: vec4<i32>,
-  value: f32,
+  value: u32,           // its bits
 }
 
 @group(0) @binding(0) var<storage, read> x: array<Element>;
@@ -35,7 +35,7 @@ fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups
     if (all(at >= vec4<i32>(0)) && all(at < vec4<i32>(params.x_size))) {
       y[i] = x[ravel(vec4<u32>(at), params.x_size)];
     } else {
-      y[i] = Element(bitcast<u32>(params.value));
+      y[i] = Element(params.value);
     }
   }
 }

@@ -1,11 +1,12 @@
 // A plan: a function of tensors recorded once and replayed. Recording resolves autograd, pipelines, bind groups and a static memory layout
 // with reuse by lifetime; replaying writes the inputs and encodes the dispatches, with no allocation.
 
-import { bindingEntry, collectTensors, type Device, type Launch, type Recorder } from '../device/device.ts';
+import { bindingEntry, type Device, type Launch, type Recorder } from '../device/device.ts';
+import { elementsOf } from '../device/elements.ts';
 import { mib, sizeClass } from '../device/pool.ts';
-import { FewmaskError, OutOfMemoryError, ShapeError } from '../errors.ts';
+import { DisposedError, FewmaskError, OutOfMemoryError, ShapeError } from '../errors.ts';
 import { fillParams } from '../kernel/kernel.ts';
-import { BYTES, sizeOf, Storage, Tensor, type DType, type Shape, type TensorData } from '../tensor.ts';
+import { collectTensors, sizeOf, Storage, Tensor, type DType, type Shape, type TensorData } from '../tensor.ts';
 
 type Command =
   | { kind: 'launch'; launch: Launch }
@@ -33,29 +34,45 @@ export interface PlanMemory {
 
 class PlanRecorder implements Recorder {
   readonly commands: Command[] = [];
-  readonly storages: Storage[] = [];
+  /** Memory of the plan's own, laid out when all is recorded. */
+  readonly storages = new Set<Storage>();
+  /** Memory from outside that the commands use: it is held, so that it is not handed out again while the plan may still run. */
+  readonly outside = new Set<Storage>();
   private readonly device: Device;
 
   constructor(device: Device) {
     this.device = device;
   }
 
+  owns(storage: Storage): boolean {
+    return this.storages.has(storage);
+  }
+
   allocate(bytes: number, label: string): Storage {
     const s = new Storage(this.device, bytes, null, true, label);
-    this.storages.push(s);
+    this.storages.add(s);
     return s;
   }
 
   launch(launch: Launch): void {
-    this.commands.push({ kind: 'launch', launch });
+    this.add({ kind: 'launch', launch });
   }
 
   clear(storage: Storage): void {
-    this.commands.push({ kind: 'clear', storage });
+    this.add({ kind: 'clear', storage });
   }
 
   copy(from: Storage, to: Storage, bytes: number): void {
-    this.commands.push({ kind: 'copy', from, to, bytes });
+    this.add({ kind: 'copy', from, to, bytes });
+  }
+
+  private add(command: Command): void {
+    this.commands.push(command);
+    for (const s of storagesOf(command)) {
+      if (this.storages.has(s) || this.outside.has(s)) continue;
+      s.retain();
+      this.outside.add(s);
+    }
   }
 }
 
@@ -64,8 +81,7 @@ function storagesOf(c: Command): readonly Storage[] {
 }
 
 /** First and last command that touches each storage of the plan; pinned ones live throughout. */
-function lifetimes(commands: readonly Command[], storages: readonly Storage[], pinned: ReadonlySet<Storage>): Map<Storage, [number, number]> {
-  const own = new Set(storages);
+function lifetimes(commands: readonly Command[], own: ReadonlySet<Storage>, pinned: ReadonlySet<Storage>): Map<Storage, [number, number]> {
   const life = new Map<Storage, [number, number]>();
   for (const s of pinned) if (own.has(s)) life.set(s, [-1, commands.length]);
   commands.forEach((c, i) => {
@@ -107,7 +123,8 @@ function assign(life: ReadonlyMap<Storage, [number, number]>): { slots: Slot[]; 
 }
 
 /**
- * A recorded step. `run` replays it; `outputs` hold the results of the last replay.
+ * A recorded step. `run` replays it; `outputs` hold the results of the last replay. Tensors from outside that the body uses stay alive as long as the
+ * plan, and a replay sees their content of that moment.
  * @example
  * const step = plan(device, { x: { shape: [8, 64, 64, 3] } }, ({ x }) => ({ loss: mean(square(x)) }));
  * step.run({ x: pixels });
@@ -115,35 +132,57 @@ function assign(life: ReadonlyMap<Storage, [number, number]>): { slots: Slot[]; 
  */
 export class Plan<O extends PlanOutputs> {
   readonly device: Device;
-  readonly inputs: Record<string, Tensor>;
+  readonly inputs: Record<string, Tensor> = {};
   readonly outputs: O;
   readonly memory: PlanMemory;
-  private readonly commands: Encoded[];
-  private readonly buffers: GPUBuffer[];
-  private readonly uniforms: GPUBuffer | null;
-  private readonly own: readonly Tensor[];
+  private readonly recorder: PlanRecorder;
+  private commands: readonly Encoded[] = [];
+  private readonly buffers: GPUBuffer[] = [];
+  private uniforms: GPUBuffer | null = null;
+  private own: readonly Tensor[] = [];
   private disposed = false;
 
+  /**
+   * Records `body`, which is called once, and lays out its memory.
+   * @param inputs shapes and dtypes (default f32) by name; their content is given to `run`
+   * @param body makes the step from the inputs; all it launches is recorded, and only what it returns can be read afterwards. `declare` makes further inputs
+   * @param options.budget most bytes that may be in use with this plan (default: the device's budget)
+   * @throws OutOfMemoryError when the plan does not fit into the budget, FewmaskError inside another plan, DeviceError or DeviceLostError when the GPU failed before
+   */
   constructor(device: Device, inputs: InputSpec, body: (inputs: Record<string, Tensor>, declare: DeclareInput) => O, options: { budget?: number } = {}) {
     this.device = device;
     if (device.recorder) throw new FewmaskError('plan', 'a plan cannot be recorded inside another one');
     device.check();
-    const recorder = new PlanRecorder(device);
-    device.recorder = recorder;
+    this.recorder = new PlanRecorder(device);
     try {
-      this.inputs = {};
+      this.outputs = this.record(inputs, body);
+      this.memory = this.layOut(options.budget ?? device.pool.budget);
+    } catch (error) {
+      this.dispose();
+      throw error;
+    }
+  }
+
+  private record(inputs: InputSpec, body: (inputs: Record<string, Tensor>, declare: DeclareInput) => O): O {
+    const { device } = this;
+    device.recorder = this.recorder;
+    try {
       const declare: DeclareInput = (name, spec) => {
         if (this.inputs[name]) throw new ShapeError('plan', `there are two inputs called ${name}`);
-        return (this.inputs[name] = device.empty(spec.shape, spec.dtype ?? 'f32', `input ${name}`));
+        return (this.inputs[name] = device.keep(device.empty(spec.shape, spec.dtype ?? 'f32', `input ${name}`)));
       };
       for (const [name, spec] of Object.entries(inputs)) declare(name, spec);
       const { result, made } = device.collect(() => body(this.inputs, declare));
-      this.outputs = result;
       // Constants that the body made, and its views of tensors from outside, live as long as the plan.
       this.own = [...made].filter((t) => !t.storage.planned);
+      return result;
     } finally {
       device.recorder = null;
     }
+  }
+
+  private layOut(budget: number): PlanMemory {
+    const { device, recorder } = this;
     const pinned = new Set<Storage>(Object.values(this.inputs).map((t) => t.storage));
     const kept = new Set<Tensor>();
     collectTensors(this.outputs, kept);
@@ -154,18 +193,26 @@ export class Plan<O extends PlanOutputs> {
     const life = lifetimes(recorder.commands, recorder.storages, pinned);
     const { slots, slotOf } = assign(life);
     const bytes = slots.reduce((n, s) => n + s.bytes, 0);
-    this.memory = { bytes, buffers: slots.length, withoutReuse: [...life.keys()].reduce((n, s) => n + sizeClass(s.bytes), 0) };
-    const budget = options.budget ?? device.pool.budget;
     if (device.pool.stats.inUse + bytes > budget) {
       throw new OutOfMemoryError(`the step needs ${mib(bytes)} beside ${mib(device.pool.stats.inUse)} in use; the budget is ${mib(budget)}`, 'use a smaller batch, crop or width, or raise the memory budget');
     }
-    const bufferOf = new Map(slots.map((s) => [s, device.pool.acquire(s.bytes)]));
-    this.buffers = [...bufferOf.values()];
+    const bufferOf = new Map<Slot, GPUBuffer>();
+    for (const slot of slots) {
+      const buffer = device.pool.acquire(slot.bytes);
+      this.buffers.push(buffer);
+      bufferOf.set(slot, buffer);
+    }
     for (const [s, slot] of slotOf) s.buffer = bufferOf.get(slot)!;
     this.uniforms = this.writeUniforms(recorder.commands);
     this.commands = this.encode(recorder.commands);
     // Only the plan's results may be looked at from outside: the rest of the memory changes hands during a replay.
-    for (const s of recorder.storages) if (!pinned.has(s)) s.buffer = null;
+    for (const s of recorder.storages) {
+      if (pinned.has(s)) continue;
+      s.buffer = null;
+      recorder.storages.delete(s);
+    }
+    recorder.commands.length = 0;
+    return { bytes, buffers: slots.length, withoutReuse: [...life.keys()].reduce((n, s) => n + sizeClass(s.bytes), 0) };
   }
 
   private paramsSize(l: Launch): number {
@@ -211,15 +258,26 @@ export class Plan<O extends PlanOutputs> {
     return this.commands.map((c) => (c.kind === 'dispatch' ? c.key : c.kind));
   }
 
-  /** Writes the given inputs (the others keep their content) and replays the step. Does not wait for the GPU. */
+  private check(): void {
+    if (this.disposed) throw new DisposedError('the plan has been disposed', 'record it anew');
+  }
+
+  /**
+   * Writes the given inputs (the others keep their content) and replays the step. Does not wait for the GPU.
+   * @param inputs row-major elements by name, each in the array of its dtype
+   * @returns the outputs, whose content the next replay overwrites
+   * @throws ShapeError when an input is unknown or does not fit (then none is written), DisposedError, DeviceError or DeviceLostError when the GPU failed
+   */
   run(inputs: Record<string, TensorData> = {}): O {
-    if (this.disposed) throw new FewmaskError('plan', 'the plan has been disposed');
-    for (const [name, data] of Object.entries(inputs)) {
+    this.check();
+    const writes = Object.entries(inputs).map(([name, data]) => {
       const t = this.inputs[name];
       if (!t) throw new ShapeError('plan', `it has no input ${name}`, `its inputs are ${Object.keys(this.inputs).join(', ')}`);
-      if (data.length !== sizeOf(t.shape) || data.BYTES_PER_ELEMENT !== BYTES[t.dtype]) throw new ShapeError('plan', `input ${name} is [${t.shape}] ${t.dtype}, not ${data.length} elements of ${data.BYTES_PER_ELEMENT} bytes`);
-      this.device.write(t, data);
-    }
+      const { values } = elementsOf(`input ${name}`, data, t.dtype);
+      if (values.length !== sizeOf(t.shape)) throw new ShapeError('plan', `input ${name} is [${t.shape}] ${t.dtype}, not ${values.length} elements`);
+      return [t, values] as const;
+    });
+    for (const [t, values] of writes) this.device.write(t, values);
     this.device.submit((encoder) => {
       let pass: GPUComputePassEncoder | null = null;
       for (const c of this.commands) {
@@ -241,11 +299,13 @@ export class Plan<O extends PlanOutputs> {
   }
 
   /**
-   * Replays once with a timestamp around every dispatch.
+   * Runs the dispatches once, in order, with a timestamp around each. Clears and copies are left out: the times are those of a replay, the outputs are not,
+   * and what the step changes in place (parameters, statistics) changes.
    * @returns milliseconds of each dispatch, in order, with the key of its kernel
-   * @throws FewmaskError without the feature timestamp-query
+   * @throws FewmaskError without the feature timestamp-query, DisposedError
    */
   async profile(): Promise<{ kernel: string; ms: number }[]> {
+    this.check();
     const { gpu } = this.device;
     if (!gpu.features.has('timestamp-query')) throw new FewmaskError('plan', 'the device has no timestamps', 'profile on another adapter');
     const dispatches = this.commands.filter((c) => c.kind === 'dispatch');
@@ -275,18 +335,20 @@ export class Plan<O extends PlanOutputs> {
     return dispatches.map((c, i) => ({ kernel: c.key, ms: Number(times[2 * i + 1] - times[2 * i]) / 1e6 }));
   }
 
-  /** Gives the plan's memory back. */
+  /** Gives the plan's memory back: its inputs and outputs can no longer be read or written. */
   dispose(): void {
     if (this.disposed) return;
     this.disposed = true;
     this.device.flush();
+    for (const s of this.recorder.storages) s.buffer = null;
     for (const b of this.buffers) this.device.pool.release(b);
+    for (const s of this.recorder.outside) s.release();
     for (const t of this.own) t.dispose();
     this.uniforms?.destroy();
   }
 }
 
-/** Records `body` as a plan. See {@link Plan}. */
+/** Records `body` as a plan. See {@link Plan} and its constructor. */
 export function plan<O extends PlanOutputs>(device: Device, inputs: InputSpec, body: (inputs: Record<string, Tensor>, declare: DeclareInput) => O, options: { budget?: number } = {}): Plan<O> {
   return new Plan(device, inputs, body, options);
 }

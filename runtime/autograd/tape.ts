@@ -1,6 +1,6 @@
 // Reverse-mode automatic differentiation. Each differentiable operation leaves a node; `grad` walks the nodes backwards.
 
-import { FewmaskError, ShapeError } from '../errors.ts';
+import { FewmaskError, GradientError, ShapeError } from '../errors.ts';
 import type { Tensor } from '../tensor.ts';
 
 /** What a backward function sees: the gradients of the outputs, the inputs, the outputs, the attributes. */
@@ -27,6 +27,10 @@ export interface OpRecord<A> {
   readonly outputs: readonly string[];
   forward(inputs: Record<string, Tensor>, attrs: A): Tensor | Record<string, Tensor>;
   readonly backward: Readonly<Record<string, Backward<A>>>;
+  /** Outputs that only `backward` looks at: freed at once where no gradient is recorded. */
+  readonly saved?: readonly string[];
+  /** True when `backward` is made of differentiable operations: only then can a second derivative be taken through it. */
+  readonly twice?: boolean;
 }
 
 /** One call of an operation on the tape. */
@@ -74,6 +78,8 @@ export function defineOp<A>(record: OpRecord<A>): (inputs: Record<string, Tensor
     if (wanted) {
       const node: TapeNode = { op: record as OpRecord<unknown>, inputs, outputs, attrs, order: counter++ };
       for (const name of record.outputs) if (outputs[name]?.dtype === 'f32' || outputs[name]?.dtype === 'f16') outputs[name].node = node;
+    } else {
+      for (const name of record.saved ?? []) outputs[name]?.dispose();
     }
     return outputs;
   };
@@ -98,17 +104,21 @@ export function provideGradientOps(ops: { add(a: Tensor, b: Tensor): Tensor; one
 /**
  * Gradients of `y` with respect to each tensor of `wrt`.
  * @param y any tensor; a non-scalar needs `dy`
- * @param options.dy gradient of the result, same shape as `y` (default: ones for a scalar)
+ * @param options.dy gradient of the result, shape and dtype of `y` (default: ones for a scalar)
  * @param options.createGraph record the backward pass too, for second derivatives
- * @returns one tensor for each of `wrt`, zeros where `y` does not depend on it
+ * @returns one tensor for each of `wrt` in its shape, zeros where `y` does not depend on it
+ * @throws ShapeError when `dy` is missing or does not fit
+ * @throws GradientError with `createGraph`, when an operation between `y` and `wrt` has no second derivative
  */
 export function grad(y: Tensor, wrt: readonly Tensor[], options: { dy?: Tensor; createGraph?: boolean } = {}): Tensor[] {
   if (y.size !== 1 && !options.dy) throw new ShapeError('grad', `the result has shape [${y.shape}]`, 'give dy, or reduce it to a scalar');
-  const body = () => walk(y, wrt, options.dy ?? onesLike!(y));
-  return options.createGraph ? body() : noGrad(body);
+  const { dy, createGraph = false } = options;
+  if (dy && (String(dy.shape) !== String(y.shape) || dy.dtype !== y.dtype)) throw new ShapeError('grad', `dy is [${dy.shape}] ${dy.dtype}, the result [${y.shape}] ${y.dtype}`, 'they must be alike');
+  const body = () => walk(y, wrt, dy ?? onesLike!(y), createGraph);
+  return createGraph ? body() : noGrad(body);
 }
 
-function walk(y: Tensor, wrt: readonly Tensor[], dy: Tensor): Tensor[] {
+function walk(y: Tensor, wrt: readonly Tensor[], dy: Tensor, createGraph: boolean): Tensor[] {
   // The nodes between y and wrt, and which of them lie on a path to wrt: the others' gradients are never computed.
   const targets = new Set(wrt);
   const reaches = new Map<TapeNode, boolean>();
@@ -127,6 +137,10 @@ function walk(y: Tensor, wrt: readonly Tensor[], dy: Tensor): Tensor[] {
   };
   if (y.node) visit(y.node);
   const nodes = [...reaches].filter(([, on]) => on).map(([n]) => n).sort((a, b) => b.order - a.order);
+  if (createGraph) {
+    const once = nodes.find((n) => !n.op.twice);
+    if (once) throw new GradientError(once.op.name, 'it has no second derivative', 'take the gradient without createGraph');
+  }
   const gradients = new Map<Tensor, Tensor>([[y, dy]]);
   for (const node of nodes) {
     const grads: Record<string, Tensor | undefined> = {};
@@ -162,7 +176,7 @@ function walk(y: Tensor, wrt: readonly Tensor[], dy: Tensor): Tensor[] {
       if (!needs(name)) continue;
       const t = node.inputs[name];
       const g = node.op.backward[name]!(ctx);
-      if (g.size !== t.size) throw new ShapeError(node.op.name, `its gradient for ${name} is [${g.shape}], the input is [${t.shape}]`);
+      if (String(g.shape) !== String(t.shape)) throw new ShapeError(node.op.name, `its gradient for ${name} is [${g.shape}], the input is [${t.shape}]`);
       const before = gradients.get(t);
       gradients.set(t, before ? addGradients!(before, g) : g);
     }

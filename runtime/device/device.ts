@@ -1,9 +1,9 @@
 // A device: memory, kernels, and the queue. Dispatches run at once (eager) or go into the plan that is being recorded.
 
 import { DeviceError, DeviceLostError, FewmaskError, ShapeError } from '../errors.ts';
-import { halfToFloat } from '../half.ts';
 import { fillParams, KernelCache, type Constants, type Kernel, type ParamValue } from '../kernel/kernel.ts';
-import { BYTES, sizeOf, Storage, Tensor, type DType, type Shape, type TensorData } from '../tensor.ts';
+import { BYTES, collectTensors, sizeOf, Storage, Tensor, type DType, type Shape, type TensorData } from '../tensor.ts';
+import { elementsOf, fromBytes, wholeWords } from './elements.ts';
 import { BufferPool, mib } from './pool.ts';
 
 /** What an adapter says of itself. */
@@ -40,6 +40,8 @@ export interface Launch {
 
 /** What takes the dispatches while a plan is being recorded. */
 export interface Recorder {
+  /** Is this memory the plan's own, which has no buffer yet? */
+  owns(storage: Storage): boolean;
   allocate(bytes: number, label: string): Storage;
   launch(launch: Launch): void;
   clear(storage: Storage): void;
@@ -56,7 +58,7 @@ export class Device {
   readonly kernels: KernelCache;
   readonly pool: BufferPool;
   recorder: Recorder | null = null;
-  /** Dispatches sent since the device was opened. */
+  /** Dispatches launched eagerly since the device was opened; those that plans replay are not counted. */
   dispatches = 0;
   private readonly scopes: Set<Tensor>[] = [];
   private encoder: GPUCommandEncoder | null = null;
@@ -76,7 +78,7 @@ export class Device {
     this.gpu = gpu;
     this.info = info;
     this.kernels = new KernelCache(gpu);
-    this.pool = new BufferPool(gpu, options.budget ?? 4 * 2 ** 30);
+    this.pool = new BufferPool(gpu, options.budget ?? 4 * 2 ** 30, () => this.flush());
     this.page = gpu.createBuffer({ size: PAGE, usage: 64 | 8, label: 'params' }); // UNIFORM | COPY_DST
     gpu.onuncapturederror = (event) => {
       this.failure ??= new DeviceError(`the GPU refused a command: ${event.error.message}`, 'this is a fault in a kernel or a limit of the adapter');
@@ -95,7 +97,7 @@ export class Device {
     return this.info.kind === 'lavapipe' && this.gpu.features.has('subgroups') && (this.gpu.adapterInfo?.subgroupMinSize ?? 0) >= 8;
   }
 
-  /** Throws what went wrong on the GPU since the last look. */
+  /** @throws DeviceError when the device is closed or the GPU refused a command, DeviceLostError when it is lost: from then on at each call */
   check(): void {
     if (this.closed) throw new DeviceError('the device has been closed');
     if (this.failure) throw this.failure;
@@ -103,38 +105,56 @@ export class Device {
 
   // --- memory -------------------------------------------------------------------------------------------------------
 
-  /** A new tensor with unspecified content. */
+  /**
+   * A new tensor with unspecified content.
+   * @throws ShapeError when the shape is none, or larger than the adapter can bind
+   * @throws OutOfMemoryError beyond the budget
+   */
   empty(shape: Shape, dtype: DType = 'f32', label = 'empty'): Tensor {
+    const bytes = this.bytesOf(shape, dtype, label);
+    return new Tensor(this.recorder ? this.recorder.allocate(bytes, label) : this.allocate(bytes, label), shape, dtype);
+  }
+
+  /** Bytes of a tensor, checked against what the adapter can bind. */
+  private bytesOf(shape: Shape, dtype: DType, label: string): number {
     for (const d of shape) if (!Number.isInteger(d) || d < 0) throw new ShapeError(label, `[${shape}] is not a shape`);
-    return new Tensor(this.allocate(sizeOf(shape) * BYTES[dtype], label), shape, dtype);
+    const bytes = sizeOf(shape) * BYTES[dtype], limit = this.gpu.limits.maxStorageBufferBindingSize;
+    if (bytes > limit) throw new ShapeError(label, `a tensor of ${mib(bytes)} is larger than the adapter can bind (${mib(limit)})`, 'use a smaller batch, crop or width');
+    return bytes;
   }
 
   private allocate(bytes: number, label: string): Storage {
-    const limit = this.gpu.limits.maxStorageBufferBindingSize;
-    if (bytes > limit) {
-      throw new ShapeError(label, `a tensor of ${mib(bytes)} is larger than the adapter can bind (${mib(limit)})`, 'use a smaller batch, crop or width');
-    }
-    if (this.recorder) return this.recorder.allocate(bytes, label);
     return new Storage(this, bytes, this.pool.acquire(bytes), false, label);
   }
 
-  /** A tensor with the given elements; always made at once, also while a plan is being recorded. */
+  /**
+   * A tensor with the given elements; always made at once, also while a plan is being recorded.
+   * @param data row-major: plain numbers, or the array of the dtype (Float32Array, Int32Array, Uint32Array; for f16 a Uint16Array of its bits)
+   * @param dtype default: that of the array; f32 for plain numbers
+   * @throws ShapeError when the elements do not make the shape, are in another dtype's array, or are more than the adapter can bind
+   * @throws OutOfMemoryError beyond the budget
+   */
   tensor(data: TensorData | readonly number[], shape: Shape, dtype?: DType): Tensor {
-    const type = dtype ?? (data instanceof Int32Array ? 'i32' : data instanceof Uint32Array ? 'u32' : 'f32');
-    const values = Array.isArray(data) ? (type === 'i32' ? Int32Array.from(data) : type === 'u32' ? Uint32Array.from(data) : Float32Array.from(data)) : (data as TensorData);
+    const { values, dtype: type } = elementsOf('tensor', data, dtype);
     if (values.length !== sizeOf(shape)) throw new ShapeError('tensor', `${values.length} elements do not make [${shape}]`);
-    const bytes = sizeOf(shape) * BYTES[type];
-    const t = new Tensor(new Storage(this, bytes, this.pool.acquire(bytes), false, 'tensor'), shape, type);
+    const t = new Tensor(this.allocate(this.bytesOf(shape, type, 'tensor'), 'tensor'), shape, type);
     this.write(t, values);
     return t;
   }
 
-  /** Overwrites the elements of a tensor. */
+  /**
+   * Overwrites all elements of a tensor, after what was launched before.
+   * @param data row-major, in the array of its dtype (f16: a Uint16Array of its bits)
+   * @throws ShapeError when the elements are too few, too many or in another dtype's array
+   * @throws DisposedError
+   */
   write(t: Tensor, data: TensorData): void {
-    if (data.length !== t.size) throw new ShapeError('write', `${data.length} elements for a tensor [${t.shape}]`);
-    if (data.length === 0) return;
+    const { values } = elementsOf('write', data, t.dtype);
+    if (values.length !== t.size) throw new ShapeError('write', `${values.length} elements for a tensor [${t.shape}]`);
+    const { buffer } = t;
+    if (values.length === 0) return;
     this.flush();
-    this.gpu.queue.writeBuffer(t.buffer, 0, data.buffer as ArrayBuffer, data.byteOffset, data.byteLength);
+    this.gpu.queue.writeBuffer(buffer, 0, wholeWords(values));
   }
 
   recycle(storage: Storage): void {
@@ -203,8 +223,7 @@ export class Device {
       const t = d.bindings[b.name];
       if (!t) throw new FewmaskError('kernel', `${kernel.key}: binding ${b.name} is missing`);
       if (t.device !== this) throw new FewmaskError('kernel', `${kernel.key}: ${b.name} lives on another device`);
-      if (t.isDisposed) void t.buffer;
-      bindings.push(t.storage);
+      bindings.push(this.storageOf(t));
       given--;
     }
     if (given !== 0) throw new FewmaskError('kernel', `${kernel.key}: it binds ${kernel.bindings.map((b) => b.name)}, not ${Object.keys(d.bindings)}`);
@@ -215,6 +234,12 @@ export class Device {
     const launch: Launch = { kernel, bindings, params: d.params ?? {}, shader: d.shader, groups };
     if (this.recorder) this.recorder.launch(launch);
     else this.launch(launch);
+  }
+
+  /** The memory of a tensor that a command is about to use. @throws DisposedError when there is none, or none yet outside of the plan in hand */
+  private storageOf(t: Tensor): Storage {
+    if (t.isDisposed || !this.recorder?.owns(t.storage)) void t.buffer;
+    return t.storage;
   }
 
   /** Workgroups of a one-dimensional kernel, folded into two dimensions. */
@@ -266,20 +291,31 @@ export class Device {
 
   /** Fills a tensor with zero bytes. */
   clear(t: Tensor): void {
+    const storage = this.storageOf(t);
     if (t.size === 0) return;
-    if (this.recorder) this.recorder.clear(t.storage);
+    if (this.recorder) this.recorder.clear(storage);
     else this.outsidePass().clearBuffer(t.buffer, 0, Math.ceil(t.storage.bytes / 4) * 4);
   }
 
-  /** Copies the bytes of one tensor over another's. */
+  /**
+   * Copies the elements of one tensor over another's; inside a plan it is recorded.
+   * @throws ShapeError when the number of elements or their width differs
+   * @throws DisposedError
+   */
   copy(from: Tensor, to: Tensor): void {
     if (from.size !== to.size || BYTES[from.dtype] !== BYTES[to.dtype]) throw new ShapeError('copy', `[${from.shape}] ${from.dtype} cannot be copied into [${to.shape}] ${to.dtype}`);
+    const source = this.storageOf(from), target = this.storageOf(to);
     if (from.size === 0) return;
-    if (this.recorder) this.recorder.copy(from.storage, to.storage, from.storage.bytes);
+    if (this.recorder) this.recorder.copy(source, target, source.bytes);
     else this.outsidePass().copyBufferToBuffer(from.buffer, 0, to.buffer, 0, Math.ceil(from.storage.bytes / 4) * 4);
   }
 
-  /** Copies a tensor into part of another, from element `offset` on: how losses are gathered before they are read together. */
+  /**
+   * Copies a tensor into part of another, from element `offset` on: how losses are gathered before they are read together.
+   * @throws ShapeError when the dtypes differ, an element has not four bytes, or the part lies outside
+   * @throws FewmaskError while a plan is being recorded
+   * @throws DisposedError
+   */
   copyInto(from: Tensor, to: Tensor, offset: number): void {
     if (from.dtype !== to.dtype || BYTES[from.dtype] !== 4 || offset < 0 || offset + from.size > to.size) throw new ShapeError('copyInto', `[${from.shape}] ${from.dtype} at ${offset} does not fit into [${to.shape}] ${to.dtype}`);
     if (this.recorder) throw new FewmaskError('plan', 'copyInto is not recorded', 'use concat inside a plan');
@@ -313,28 +349,34 @@ export class Device {
     this.check();
   }
 
-  /** Reads several tensors with one copy and one map. */
+  /**
+   * Reads several tensors with one copy and one map.
+   * @returns the elements of each, row-major; f16 as f32
+   * @throws DisposedError for a disposed tensor, FewmaskError while a plan is being recorded, DeviceError or DeviceLostError when the GPU failed
+   */
   async read(tensors: readonly Tensor[]): Promise<(Float32Array | Int32Array | Uint32Array)[]> {
     if (this.recorder) throw new FewmaskError('plan', 'a tensor cannot be read while a plan is being recorded', 'return it from the plan and read it after run()');
     this.check();
+    // Before anything is encoded: a copy into a staging buffer that is then destroyed would fail all that is submitted with it.
+    const buffers = tensors.map((t) => t.buffer);
     const offsets: number[] = [];
     let total = 0;
     for (const t of tensors) {
       offsets.push(total);
       total += Math.ceil((t.size * BYTES[t.dtype]) / 8) * 8;
     }
-    if (total === 0) return tensors.map((t) => typed(t.dtype, new ArrayBuffer(0)));
+    if (total === 0) return tensors.map((t) => fromBytes(t.dtype, new ArrayBuffer(0)));
     const staging = this.gpu.createBuffer({ size: total, usage: 1 | 8 }); // MAP_READ | COPY_DST
     try {
       const encoder = this.outsidePass();
       tensors.forEach((t, i) => {
-        if (t.size > 0) encoder.copyBufferToBuffer(t.buffer, 0, staging, offsets[i], Math.ceil((t.size * BYTES[t.dtype]) / 4) * 4);
+        if (t.size > 0) encoder.copyBufferToBuffer(buffers[i], 0, staging, offsets[i], Math.ceil((t.size * BYTES[t.dtype]) / 4) * 4);
       });
       this.flush();
       await staging.mapAsync(1); // GPUMapMode.READ
       this.check();
       const all = staging.getMappedRange();
-      return tensors.map((t, i) => typed(t.dtype, all.slice(offsets[i], offsets[i] + t.size * BYTES[t.dtype])));
+      return tensors.map((t, i) => fromBytes(t.dtype, all.slice(offsets[i], offsets[i] + t.size * BYTES[t.dtype])));
     } catch (error) {
       this.check();
       throw error;
@@ -355,19 +397,4 @@ export class Device {
 export function bindingEntry(binding: number, storage: Storage): GPUBindGroupEntry {
   const size = Math.max(4, Math.ceil(storage.bytes / 4) * 4);
   return { binding, resource: { buffer: storage.buffer!, offset: 0, size: Math.min(storage.buffer!.size, Math.ceil(size / 16) * 16) } };
-}
-
-function typed(dtype: DType, bytes: ArrayBuffer): Float32Array | Int32Array | Uint32Array {
-  if (dtype === 'f32') return new Float32Array(bytes);
-  if (dtype === 'i32') return new Int32Array(bytes);
-  if (dtype === 'u32') return new Uint32Array(bytes);
-  return halfToFloat(new Uint16Array(bytes));
-}
-
-/** Collects the tensors in a value: itself, or inside arrays, maps and plain objects. */
-export function collectTensors(value: unknown, into: Set<Tensor>): void {
-  if (value instanceof Tensor) into.add(value);
-  else if (Array.isArray(value)) for (const v of value) collectTensors(v, into);
-  else if (value instanceof Map) for (const v of value.values()) collectTensors(v, into);
-  else if (value && typeof value === 'object' && Object.getPrototypeOf(value) === Object.prototype) for (const v of Object.values(value)) collectTensors(v, into);
 }

@@ -32,9 +32,12 @@ export class BufferPool {
   /** Most bytes that may exist at once; software adapters report no out-of-memory of their own. */
   budget: number;
   private readonly largest: number;
+  private readonly flush: () => void;
 
-  constructor(gpu: GPUDevice, budget: number) {
+  /** @param flush submits the commands that have been encoded but not sent: they may use buffers that are free by now */
+  constructor(gpu: GPUDevice, budget: number, flush: () => void) {
     this.gpu = gpu;
+    this.flush = flush;
     this.budget = budget;
     this.largest = gpu.limits.maxBufferSize;
   }
@@ -71,6 +74,8 @@ export class BufferPool {
 
   /** Destroys every free buffer. */
   trim(): void {
+    if (this.free.size === 0) return;
+    this.flush();
     for (const list of this.free.values()) {
       for (const b of list) {
         this.stats.allocated -= b.size;

@@ -22,7 +22,10 @@ type FileType = keyof typeof TYPES;
 
 const typeOf = (data: FileTensor['data']): FileType => (Object.keys(TYPES) as FileType[]).find((k) => data instanceof TYPES[k])!;
 
-/** Writes a file. */
+/**
+ * Writes a file of f32, i32, u32 and u8 tensors.
+ * @throws CheckpointError when a tensor's elements do not make its shape
+ */
 export function encodeSafetensors(tensors: ReadonlyMap<string, FileTensor>, metadata: Record<string, string> = {}): Uint8Array<ArrayBuffer> {
   const header: Record<string, unknown> = Object.keys(metadata).length ? { __metadata__: metadata } : {};
   let offset = 0;
@@ -48,9 +51,9 @@ export function encodeSafetensors(tensors: ReadonlyMap<string, FileTensor>, meta
 }
 
 /**
- * Reads a file of f32, f16, bf16, f64, i32, i64, u32, u8 tensors; the wider and narrower floats become f32, i64 becomes i32.
+ * Reads a file of f32, f16, bf16, f64, i32, i64, u32, u8 and bool tensors; the wider and narrower floats become f32, i64 becomes i32, bool u8 (0 or 1).
  * @param name the file, for errors
- * @throws CheckpointError when the file is truncated, damaged, or no safetensors file
+ * @throws CheckpointError when the file is truncated, damaged, no safetensors file, or holds a tensor of another dtype
  */
 export function decodeSafetensors(bytes: Uint8Array, name = 'the file'): SafetensorsFile {
   const bad = (what: string): never => {

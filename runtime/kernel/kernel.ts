@@ -10,7 +10,6 @@ export type ParamValue = number | readonly number[];
 /** A compute pipeline and what is needed to bind to it. */
 export interface Kernel {
   readonly key: string;
-  readonly entry: string;
   readonly bindings: readonly BindingInfo[];
   readonly workgroup: readonly [number, number, number];
   readonly pipeline: GPUComputePipeline;
@@ -117,7 +116,7 @@ export class KernelCache {
       compute: { module, entryPoint: entry },
     });
     const usesParams = entryInfo.bindings.some((b) => b.kind === 'uniform');
-    const kernel: Kernel = { key, entry, bindings: entryInfo.bindings, workgroup: workgroupSize(info, entryInfo.workgroup, constants), pipeline, layout, params: usesParams ? info.params : null };
+    const kernel: Kernel = { key, bindings: entryInfo.bindings, workgroup: workgroupSize(info, entryInfo.workgroup, constants), pipeline, layout, params: usesParams ? info.params : null };
     this.kernels.set(key, kernel);
     return kernel;
   }

@@ -1,8 +1,8 @@
 // Batch normalisation over all axes but the last, optionally followed by ReLU.
 
-import { defineOp } from '../autograd/tape.ts';
+import { defineOp, type BackwardContext } from '../autograd/tape.ts';
 import { ShapeError } from '../errors.ts';
-import type { Tensor } from '../tensor.ts';
+import { checkF32, type Tensor } from '../tensor.ts';
 
 export interface BatchNormOptions {
   /** 'train': statistics of this batch; 'eval': the running ones. */
@@ -11,10 +11,11 @@ export interface BatchNormOptions {
   update?: boolean;
   /** Share of the new statistics in the running ones (PyTorch's momentum, default 0.1). */
   momentum?: number;
+  /** Added to the variance (default 1e-5). */
   eps?: number;
   /** Which variance the running one takes from a batch: 'unbiased' (default, PyTorch) or 'biased' (TensorFlow, whose decay of 0.9997 is a momentum of 0.0003). */
   runningVariance?: 'unbiased' | 'biased';
-  /** Fuse max(y, 0). */
+  /** Fuse max(y, 0) (default false). */
   relu?: boolean;
 }
 
@@ -31,17 +32,28 @@ function layout(x: Tensor): { rows: number; c: number; chunk: number; chunks: nu
   return { rows, c, chunk, chunks: Math.ceil(rows / chunk), strip: Math.ceil(rows / 8) };
 }
 
-function gradients(x: Tensor, dy: Tensor, gamma: Tensor, beta: Tensor, mean: Tensor, variance: Tensor, { relu, eps }: Attrs): { dgamma: Tensor; dbeta: Tensor } {
-  const device = x.device;
-  const size = layout(x);
-  const params = { ...size, eps, momentum: 0, lost: 0 };
-  const parts = device.empty([size.chunks, size.c, 2], 'f32', 'batchNorm gradient parts');
-  device.run({ shader: 'batchNorm', entry: 'gradStats', constants: { RELU: relu }, bindings: { x, dy, mean, variance, parts, gamma, beta }, params, threads: size.chunks * size.c });
-  const dgamma = device.empty([size.c], 'f32', 'batchNorm dgamma');
-  const dbeta = device.empty([size.c], 'f32', 'batchNorm dbeta');
-  device.run({ shader: 'batchNorm', entry: 'gradCombine', bindings: { partials: parts, new_mean: dgamma, new_variance: dbeta }, params, threads: size.c });
-  parts.dispose();
-  return { dgamma, dbeta };
+/** The mean and variance that the forward pass used: those of the batch, or the running ones. */
+const statistics = ({ inputs, outputs }: BackwardContext<Attrs>): { mean: Tensor; variance: Tensor } => ({ mean: outputs.mean ?? inputs.runningMean, variance: outputs.variance ?? inputs.runningVariance });
+
+/** The gradients of gamma and beta, [c], and `sums`, both together as [c, 2] for a gradient of x that flows through the statistics. */
+function gradients(ctx: BackwardContext<Attrs>): { dgamma: Tensor; dbeta: Tensor; sums: Tensor } {
+  return ctx.once('gradients', () => {
+    const { x, gamma, beta } = ctx.inputs, { mode, relu, eps } = ctx.attrs, { dy } = ctx;
+    const { device } = x;
+    const size = layout(x);
+    const params = { ...size, eps, momentum: 0, lost: 0 };
+    const parts = device.empty([size.chunks, size.c, 2], 'f32', 'batchNorm gradient parts');
+    device.run({ shader: 'batchNorm', entry: 'gradStats', constants: { RELU: relu }, bindings: { x, dy, ...statistics(ctx), parts, gamma, beta }, params, threads: size.chunks * size.c });
+    const dgamma = device.empty([size.c], 'f32', 'batchNorm dgamma');
+    const dbeta = device.empty([size.c], 'f32', 'batchNorm dbeta');
+    const sums = device.empty([size.c, 2], 'f32', 'batchNorm gradient sums');
+    device.run({ shader: 'batchNorm', entry: 'gradCombine', bindings: { partials: parts, new_mean: dgamma, new_variance: dbeta, new_sums: sums }, params, threads: size.c });
+    parts.dispose();
+    if (!(mode === 'train' && ctx.needs('x'))) sums.dispose();
+    if (!ctx.needs('gamma')) dgamma.dispose();
+    if (!ctx.needs('beta')) dbeta.dispose();
+    return { dgamma, dbeta, sums };
+  });
 }
 
 const op = defineOp<Attrs>({
@@ -53,11 +65,12 @@ const op = defineOp<Attrs>({
     const size = layout(x);
     const params = { ...size, eps, momentum, lost: variant === 'biased' ? 0 : 1 };
     let mean = runningMean, variance = runningVariance;
+    const saved: Record<string, Tensor> = {};
     if (mode === 'train') {
       const parts = device.empty([size.chunks, size.c, 2], 'f32', 'batchNorm parts');
       device.run({ shader: 'batchNorm', entry: 'stats', bindings: { x, parts }, params, threads: size.chunks * size.c });
-      mean = device.empty([size.c], 'f32', 'batchNorm mean');
-      variance = device.empty([size.c], 'f32', 'batchNorm variance');
+      mean = saved.mean = device.empty([size.c], 'f32', 'batchNorm mean');
+      variance = saved.variance = device.empty([size.c], 'f32', 'batchNorm variance');
       const moves = update && !!runningMean;
       const bindings = { partials: parts, new_mean: mean, new_variance: variance };
       if (moves) device.run({ shader: 'batchNorm', entry: 'combineAndUpdate', bindings: { ...bindings, running_mean: runningMean, running_variance: runningVariance }, params, threads: size.c });
@@ -66,47 +79,51 @@ const op = defineOp<Attrs>({
     }
     const y = device.empty(x.shape, 'f32', 'batchNorm');
     device.run({ shader: 'batchNorm', entry: 'forward', constants: { RELU: relu }, bindings: { x, gamma, beta, mean, variance, y }, params, threads: size.strip * size.c });
-    return { y, mean, variance };
+    return { y, ...saved };
   },
   backward: {
     x: (ctx) => {
       const { x, gamma, beta } = ctx.inputs;
-      const { mean, variance } = ctx.outputs;
       const { mode, relu, eps } = ctx.attrs;
-      const { dgamma, dbeta } =
-        mode === 'train' ? ctx.once('gradients', () => gradients(x, ctx.dy, gamma, beta, mean, variance, ctx.attrs)) : { dgamma: gamma, dbeta: beta };
+      const train = mode === 'train';
+      // In evaluation nothing flows through the statistics: what stands in for the sums is not read.
+      const sums = train ? gradients(ctx).sums : gamma;
       const size = layout(x);
       const dx = x.device.empty(x.shape, 'f32', 'batchNorm input gradient');
       x.device.run({
         shader: 'batchNorm',
         entry: 'inputGrad',
-        constants: { RELU: relu, TRAIN: mode === 'train' },
-        bindings: { x, dy: ctx.dy, gamma, beta, mean, variance, dgamma, dbeta, dx },
+        constants: { RELU: relu, TRAIN: train },
+        bindings: { x, dy: ctx.dy, gamma, beta, ...statistics(ctx), sums, dx },
         params: { ...size, eps, momentum: 0, lost: 0 },
         threads: size.strip * size.c,
       });
+      if (train) sums.dispose();
       return dx;
     },
-    gamma: (ctx) => ctx.once('gradients', () => gradients(ctx.inputs.x, ctx.dy, ctx.inputs.gamma, ctx.inputs.beta, ctx.outputs.mean, ctx.outputs.variance, ctx.attrs)).dgamma,
-    beta: (ctx) => ctx.once('gradients', () => gradients(ctx.inputs.x, ctx.dy, ctx.inputs.gamma, ctx.inputs.beta, ctx.outputs.mean, ctx.outputs.variance, ctx.attrs)).dbeta,
+    gamma: (ctx) => gradients(ctx).dgamma,
+    beta: (ctx) => gradients(ctx).dbeta,
     runningMean: null,
     runningVariance: null,
   },
+  saved: ['mean', 'variance'],
 });
 
 /**
- * Batch normalisation of [.., c] over all axes but the last.
- * @param gamma scale [c]
- * @param beta shift [c]
- * @param running running mean and variance [c]; moved in place in 'train' with `update`, used in 'eval'
- * @returns y, shaped as x
- * @throws ShapeError when the sizes do not fit, or when a training batch has a single value per channel
+ * Batch normalisation over all axes but the last.
+ * @param x f32 [..., c]
+ * @param gamma scale, f32 [c]
+ * @param beta shift, f32 [c]
+ * @param running running mean and variance, f32 [c]; moved in place in 'train' with `update`, used in 'eval'
+ * @returns y, f32 in the shape of x
+ * @throws ShapeError when the sizes do not fit, a dtype is not f32, or when a training batch has a single value per channel
  * Source: Ioffe & Szegedy 2015; conventions of torch.nn.functional.batch_norm.
  */
 export function batchNorm(x: Tensor, gamma: Tensor, beta: Tensor, running: { mean: Tensor; variance: Tensor } | undefined, options: BatchNormOptions): Tensor {
   const c = x.shape[x.rank - 1];
+  checkF32('batchNorm', { x, gamma, beta, 'the running mean': running?.mean, 'the running variance': running?.variance });
   for (const t of [gamma, beta, ...(running ? [running.mean, running.variance] : [])]) {
-    if (t.size !== c) throw new ShapeError('batchNorm', `x is [${x.shape}], a per-channel tensor is [${t.shape}]`);
+    if (t.rank !== 1 || t.size !== c) throw new ShapeError('batchNorm', `x is [${x.shape}], a per-channel tensor is [${t.shape}]`);
   }
   if (options.mode === 'eval' && !running) throw new ShapeError('batchNorm', 'evaluation needs running statistics');
   if (options.mode === 'train' && x.size <= c) throw new ShapeError('batchNorm', `x [${x.shape}] has one value per channel, which has no variance`, 'use a larger batch or image, or evaluation mode');

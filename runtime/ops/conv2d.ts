@@ -3,22 +3,26 @@
 import { defineOp } from '../autograd/tape.ts';
 import type { Device, Dispatch } from '../device/device.ts';
 import { ShapeError } from '../errors.ts';
+import { checkWhole, folded, pair, type Pair } from '../kernel/geometry.ts';
 import type { Constants } from '../kernel/kernel.ts';
-import type { Shape, Tensor } from '../tensor.ts';
+import { checkF32, type Shape, type Tensor } from '../tensor.ts';
 import { sumToLast } from './sumToLast.ts';
 
-/** One number for both directions, or [vertical, horizontal]. */
-export type Pair = number | readonly [number, number];
+export type { Pair } from '../kernel/geometry.ts';
 
 export interface Conv2dOptions {
+  /** Default 1. */
   stride?: Pair;
   /** One number, [vertical, horizontal], or [top, bottom, left, right]; zeros are added there (default 0). */
   padding?: Pair | readonly [number, number, number, number];
+  /** Default 1. */
   dilation?: Pair;
+  /** Default 1. */
   groups?: number;
 }
 
 export interface ConvTranspose2dOptions extends Conv2dOptions {
+  /** Rows and columns added below and on the right of the result (default 0). */
   outputPadding?: Pair;
 }
 
@@ -35,9 +39,17 @@ interface Geometry {
   groups: number;
 }
 
-const pair = (v: Pair): readonly [number, number] => (typeof v === 'number' ? [v, v] : v);
+/** [top, bottom, left, right] of a padding. */
 const sides = (p: NonNullable<Conv2dOptions['padding']>): readonly [number, number, number, number] =>
   typeof p === 'number' ? [p, p, p, p] : p.length === 2 ? [p[0], p[0], p[1], p[1]] : p;
+
+/** The options, filled up and checked. */
+function settings(op: string, o: Conv2dOptions): { stride: readonly [number, number]; dilation: readonly [number, number]; p: readonly [number, number, number, number]; groups: number } {
+  const p = sides(o.padding ?? 0), groups = o.groups ?? 1;
+  checkWhole(op, 'padding', p, 0);
+  checkWhole(op, 'groups', [groups], 1);
+  return { stride: pair(op, 'stride', o.stride ?? 1, 1), dilation: pair(op, 'dilation', o.dilation ?? 1, 1), p, groups };
+}
 
 const vectorised = (g: Geometry): boolean => g.cig % 4 === 0 && g.cog % 4 === 0;
 
@@ -47,11 +59,8 @@ function geometryParams(g: Geometry, ci = g.cig, co = g.cog): NonNullable<Dispat
 
 const params = (g: Geometry, chunk = 0, chunks = 0): NonNullable<Dispatch['params']> => ({ ...geometryParams(g), chunk, chunks });
 
-/** Workgroups for `pixels` taken `each` at a time, folded at 32768 as the shader expects. */
-function grid(pixels: number, each: number, blocks: number): readonly [number, number, number] {
-  const n = Math.ceil(pixels / each);
-  return n <= 32768 ? [n, blocks, 1] : [32768, blocks, Math.ceil(n / 32768)];
-}
+/** Workgroups for `pixels` taken `each` at a time. */
+const grid = (pixels: number, each: number, blocks: number): readonly [number, number, number] => folded(Math.ceil(pixels / each), blocks);
 
 const WG = 64;
 const pixelsOf = (s: Shape): number => s[0] * s[1] * s[2];
@@ -167,9 +176,10 @@ function runWeightGrad(device: Device, g: Geometry, x: Tensor, dy: Tensor): Tens
   const dw = device.empty([...g.kernel, g.cig, g.y[3]], 'f32', 'conv2d weight gradient');
   const p = params(g, chunk, chunks);
   if (broadcast) {
-    device.run({ shader: 'conv2dSubgroupGrad', entry: 'weightGrad', constants: { RC, CB, ...whole(g.cig, RC, g.cog, CB) }, bindings: { x, dy, parts }, params: p, groups: [Math.ceil(slots / 8), chunks, columns] });
+    const sizes = { ...geometryParams(g), chunk };
+    device.run({ shader: 'conv2dSubgroupGrad', entry: 'weightGrad', constants: { RC, CB, ...whole(g.cig, RC, g.cog, CB) }, bindings: { x, dy, parts }, params: sizes, groups: [Math.ceil(slots / 8), chunks, columns] });
   } else {
-    device.run({ shader: fast ? 'conv2d' : 'conv2dAny', entry: 'weightGrad', bindings: { x, dy, parts }, params: p, groups: [Math.ceil(threads / WG), chunks, 1] });
+    device.run({ shader: fast ? 'conv2d' : 'conv2dAny', entry: 'weightGrad', bindings: { x, dy, parts }, params: p, groups: folded(Math.ceil(threads / WG), chunks) });
   }
   device.run({ shader: 'conv2d', entry: 'weightReduce', bindings: { partials: parts, dw }, params: p, threads: n });
   parts.dispose();
@@ -189,6 +199,7 @@ const forwardOp: Op = defineOp<Geometry>({
     w: ({ dy, inputs: { x }, attrs }) => weightGradOp({ x, dy }, attrs).dw,
     b: ({ dy }) => sumToLast(dy),
   },
+  twice: true,
 });
 
 const inputGradOp: Op = defineOp<Geometry>({
@@ -201,6 +212,7 @@ const inputGradOp: Op = defineOp<Geometry>({
     w: ({ dy: d, inputs: { dy }, attrs }) => weightGradOp({ x: d, dy }, attrs).dw,
     b: ({ dy: d }) => sumToLast(d),
   },
+  twice: true,
 });
 
 const weightGradOp: Op = defineOp<Geometry>({
@@ -212,30 +224,30 @@ const weightGradOp: Op = defineOp<Geometry>({
     x: ({ dy: d, inputs: { dy }, attrs }) => inputGradOp({ dy, w: d }, attrs).dx,
     dy: ({ dy: d, inputs: { x }, attrs }) => forwardOp({ x, w: d }, attrs).y,
   },
+  twice: true,
 });
 
 function check(op: string, x: Tensor, w: Tensor, b: Tensor | undefined, cx: number, cb: number): void {
   if (x.rank !== 4 || w.rank !== 4) throw new ShapeError(op, `x is [${x.shape}] and w [${w.shape}]`, 'x must be [n, h, w, channels] and w [kh, kw, channels in, channels out]');
   if (x.shape[3] !== cx) throw new ShapeError(op, `x has ${x.shape[3]} channels, the weights [${w.shape}] want ${cx}`);
   if (b && (b.rank !== 1 || b.size !== cb)) throw new ShapeError(op, `the bias is [${b.shape}], not [${cb}]`);
-  for (const t of [x, w, ...(b ? [b] : [])]) if (t.dtype !== 'f32') throw new ShapeError(op, `dtype ${t.dtype} is not f32`);
+  checkF32(op, { x, w, b });
 }
 
 /**
  * 2-D convolution (cross-correlation, as in PyTorch).
- * @param x [n, h, w, cin]
+ * @param x f32 [n, h, w, cin]
  * @param w [kh, kw, cin / groups, cout]
  * @param b [cout], optional
- * @returns [n, floor((h + top + bottom - dilation (kh - 1) - 1) / stride) + 1, …, cout]
- * @throws ShapeError when channels, groups or sizes do not fit
+ * @returns f32 [n, floor((h + top + bottom - dilation (kh - 1) - 1) / stride) + 1, …, cout]
+ * @throws ShapeError when channels, groups or sizes do not fit, a setting is no whole number, or a dtype is not f32
  * @example const y = conv2d(x, w, b, { stride: 2, padding: 1 });
  */
 export function conv2d(x: Tensor, w: Tensor, b?: Tensor, options: Conv2dOptions = {}): Tensor {
-  const groups = options.groups ?? 1;
+  const { stride, dilation, p, groups } = settings('conv2d', options);
   const [kh, kw, cig, cout] = w.shape;
   check('conv2d', x, w, b, cig * groups, cout);
   if (cout % groups !== 0) throw new ShapeError('conv2d', `${cout} output channels do not divide into ${groups} groups`);
-  const stride = pair(options.stride ?? 1), dilation = pair(options.dilation ?? 1), p = sides(options.padding ?? 0);
   const [n, h, width] = x.shape;
   const oh = Math.floor((h + p[0] + p[1] - dilation[0] * (kh - 1) - 1) / stride[0]) + 1;
   const ow = Math.floor((width + p[2] + p[3] - dilation[1] * (kw - 1) - 1) / stride[1]) + 1;
@@ -245,18 +257,19 @@ export function conv2d(x: Tensor, w: Tensor, b?: Tensor, options: Conv2dOptions 
 
 /**
  * Transposed 2-D convolution: the input gradient of {@link conv2d}.
- * @param x [n, h, w, cin]
+ * @param x f32 [n, h, w, cin]
  * @param w [kh, kw, cout / groups, cin]: the weights of the convolution that it transposes (PyTorch's IOHW permuted to HWOI)
  * @param b [cout], optional
- * @returns [n, (h - 1) stride - top - bottom + dilation (kh - 1) + outputPadding + 1, …, cout]
+ * @returns f32 [n, (h - 1) stride - top - bottom + dilation (kh - 1) + outputPadding + 1, …, cout]
+ * @throws ShapeError when channels, groups or sizes do not fit, a setting is no whole number, or a dtype is not f32
+ * @example const y = convTranspose2d(x, w, b, { stride: 2 }); // twice the size, with a kernel of 2
  */
 export function convTranspose2d(x: Tensor, w: Tensor, b?: Tensor, options: ConvTranspose2dOptions = {}): Tensor {
-  const groups = options.groups ?? 1;
+  const { stride, dilation, p, groups } = settings('convTranspose2d', options), extra = pair('convTranspose2d', 'output padding', options.outputPadding ?? 0, 0);
   const [kh, kw, cog, cin] = w.shape;
   const cout = cog * groups;
   check('convTranspose2d', x, w, b, cin, cout);
   if (cin % groups !== 0) throw new ShapeError('convTranspose2d', `${cin} input channels do not divide into ${groups} groups`);
-  const stride = pair(options.stride ?? 1), dilation = pair(options.dilation ?? 1), p = sides(options.padding ?? 0), extra = pair(options.outputPadding ?? 0);
   const [n, h, width] = x.shape;
   const oh = (h - 1) * stride[0] - p[0] - p[1] + dilation[0] * (kh - 1) + extra[0] + 1;
   const ow = (width - 1) * stride[1] - p[2] - p[3] + dilation[1] * (kw - 1) + extra[1] + 1;

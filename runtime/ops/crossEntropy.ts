@@ -47,7 +47,9 @@ const op = defineOp<Attrs>({
     const { groups, items } = chunks(labels.size);
     const partials = device.empty([groups, 2], 'f32', 'crossEntropy partial sums');
     device.run({ shader: 'crossEntropy', entry: 'forward', ...common(inputs, attrs, items), bindings: { ...reads(inputs), partials }, groups: [groups, 1, 1] });
-    return lossReduce(partials, attrs.fixed);
+    const sums = lossReduce(partials, attrs.fixed);
+    partials.dispose();
+    return sums;
   },
   backward: {
     logits: ({ dy, inputs, outputs, attrs }) => {
@@ -63,6 +65,7 @@ const op = defineOp<Attrs>({
     classWeights: null,
     pixelWeight: null,
   },
+  saved: ['inverse'],
 });
 
 /** The tensors that every entry reads; an absent weight is bound to the logits and never looked at. */

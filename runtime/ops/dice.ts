@@ -31,6 +31,7 @@ const op = defineOp<Attrs>({
     device.run({ shader: 'dice', entry: 'normaliser', bindings: { logits, shifts: shift }, params: p, threads: p.n });
     device.run({ shader: 'dice', entry: 'sums', bindings: { logits, labels, shift, partials }, params: p, threads: p.chunks * p.c });
     device.run({ shader: 'dice', entry: 'finish', bindings: { partials, y, scores: score }, params: p, groups: [1, 1, 1] });
+    partials.dispose();
     return { y, shift, score };
   },
   backward: {
@@ -41,6 +42,7 @@ const op = defineOp<Attrs>({
     },
     labels: null,
   },
+  saved: ['shift', 'score'],
 });
 
 /**

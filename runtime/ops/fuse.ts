@@ -41,15 +41,17 @@ export function fuse(a: Tensor, b: Tensor, options: FuseOptions = {}): Tensor {
     r = device.empty([], 'f32', 'fuse norm');
     device.run({ shader: 'fuse', entry: 'squares', bindings: { a, b, partials }, params: { ...params, n: a.size, items }, groups: [groups, 1, 1] });
     device.run({ shader: 'fuse', entry: 'finish', bindings: { partials, norm: r }, params: { ...params, n: groups }, groups: [1, 1, 1] });
+    partials.dispose();
   }
   const q = device.empty(a.shape, 'f32', 'fuse');
   const n = a.size / c;
   device.run({ shader: 'fuse', entry: 'forward', constants: { PIXEL_NORM: norm === 'l2-pixel' }, bindings: { a, b, r, q }, params: { ...params, n }, threads: n });
+  if (r !== a) r.dispose();
   return q;
 }
 
 /**
- * p_c^(1/T) / sum_k p_k^(1/T).
+ * p_c^(1/T) / sum_k p_k^(1/T); a pixel without any probability stays 0.
  * @param p [..., C] f32 probabilities
  * @param temperature T (default 0.5); below 1 it sharpens
  */

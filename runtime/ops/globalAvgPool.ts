@@ -2,7 +2,7 @@
 
 import { defineOp } from '../autograd/tape.ts';
 import { ShapeError } from '../errors.ts';
-import type { Tensor } from '../tensor.ts';
+import { checkF32, type Tensor } from '../tensor.ts';
 
 const sizes = (x: Tensor) => ({ n: x.shape[0], pixels: x.shape[1] * x.shape[2], c: x.shape[3] });
 
@@ -24,8 +24,14 @@ const op = defineOp<null>({
   },
 });
 
-/** Mean of [n, h, w, c] over h and w: [n, 1, 1, c]. */
+/**
+ * Mean over h and w.
+ * @param x f32 [n, h, w, c], not empty
+ * @returns f32 [n, 1, 1, c]
+ * @throws ShapeError for other shapes, or when x is not f32
+ */
 export function globalAvgPool(x: Tensor): Tensor {
   if (x.rank !== 4 || x.size === 0) throw new ShapeError('globalAvgPool', `x is [${x.shape}], not a non-empty [n, h, w, c]`);
+  checkF32('globalAvgPool', { x });
   return op({ x }, null).y;
 }

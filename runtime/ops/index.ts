@@ -12,7 +12,7 @@ export * from './dropout.ts';
 export * from './fill.ts';
 export * from './fuse.ts';
 export * from './globalAvgPool.ts';
-export * from './lossReduce.ts';
+export type { Denominator } from './lossReduce.ts';
 export * from './maskPairs.ts';
 export * from './matmul.ts';
 export * from './maxPool2d.ts';

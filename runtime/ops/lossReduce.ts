@@ -40,7 +40,7 @@ export function chunks(n: number): { groups: number; items: number } {
 
 /**
  * Adds up the partial sums of a first pass.
- * @param partials [groups, 2]: sums of losses, shares of the denominator
+ * @param partials f32 [groups, 2]: sums of losses, shares of the denominator
  * @param fixed the denominator, or 0 to take the added-up shares
  * @returns `y` [] the loss, and `inverse` [] one over the denominator, for the backward pass
  */

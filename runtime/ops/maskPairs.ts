@@ -2,7 +2,7 @@
 
 import { defineOp } from '../autograd/tape.ts';
 import { ShapeError } from '../errors.ts';
-import type { Tensor } from '../tensor.ts';
+import { checkF32, type Tensor } from '../tensor.ts';
 
 /** PseudoSeg's score of a pair that does not count: its weight after a softmax is 0, without an infinity. */
 const NONE = -1e9;
@@ -25,11 +25,14 @@ const op = defineOp<null>({
  * Sets the scores of pairs with an end that is not valid to -1e9. In a row that is itself not valid all scores become equal.
  * @param x f32 [n, p, p]
  * @param valid f32 [n, p], 0 where a position is padding
+ * @returns f32 [n, p, p]
+ * @throws ShapeError for other shapes or dtypes
  * @example const a = softmax(maskPairs(matmul(q, k, { transposeB: true }), valid), 1 / Math.sqrt(d));
  */
 export function maskPairs(x: Tensor, valid: Tensor): Tensor {
-  if (x.rank !== 3 || x.shape[1] !== x.shape[2] || valid.size !== x.shape[0] * x.shape[1] || valid.dtype !== 'f32') {
-    throw new ShapeError('maskPairs', `scores [${x.shape}] and mask [${valid.shape}] ${valid.dtype}`, 'give f32 [n, p, p] and f32 [n, p]');
+  if (x.rank !== 3 || x.shape[1] !== x.shape[2] || valid.size !== x.shape[0] * x.shape[1]) {
+    throw new ShapeError('maskPairs', `scores [${x.shape}] and mask [${valid.shape}]`, 'give f32 [n, p, p] and f32 [n, p]');
   }
+  checkF32('maskPairs', { x, valid });
   return op({ x, valid }, null).y;
 }

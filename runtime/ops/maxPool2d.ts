@@ -2,10 +2,10 @@
 
 import { defineOp } from '../autograd/tape.ts';
 import { ShapeError } from '../errors.ts';
+import { pair, type Pair } from '../kernel/geometry.ts';
 import type { Constants, ParamValue } from '../kernel/kernel.ts';
-import type { Shape, Tensor } from '../tensor.ts';
-import type { Pair } from './conv2d.ts';
 import { byVectors } from '../kernel/vectors.ts';
+import { checkF32, type Shape, type Tensor } from '../tensor.ts';
 
 export interface MaxPool2dOptions {
   kernel: Pair;
@@ -13,6 +13,7 @@ export interface MaxPool2dOptions {
   stride?: Pair;
   /** Pixels outside of the image never win (default 0). */
   padding?: Pair;
+  /** Default 1. */
   dilation?: Pair;
   /** Round the output size up (a window must still start inside the image or its left padding). */
   ceilMode?: boolean;
@@ -25,8 +26,6 @@ interface Attrs {
   pad: readonly [number, number];
   dilation: readonly [number, number];
 }
-
-const pair = (v: Pair): readonly [number, number] => (typeof v === 'number' ? [v, v] : v);
 
 function settings(x: Shape, a: Attrs): { constants: Constants; params: Record<string, ParamValue>; lanes: number } {
   const { constants, lanes, sizes } = byVectors(x, a.y);
@@ -54,12 +53,17 @@ const op = defineOp<Attrs>({
 });
 
 /**
- * Maximum over windows of [n, h, w, c]; the gradient goes to the first maximum of a window, as in PyTorch.
+ * Maximum over windows; the gradient goes to the first maximum of a window, as in PyTorch.
+ * @param x f32 [n, h, w, c]
+ * @returns f32 [n, floor((h + 2 padding - dilation (kernel - 1) - 1) / stride) + 1, …, c]
+ * @throws ShapeError when the window does not fit, the padding is more than half of the kernel, a setting is no whole number, or x is not f32
  * @example const y = maxPool2d(x, { kernel: 3, stride: 2, padding: 1 });
  */
 export function maxPool2d(x: Tensor, options: MaxPool2dOptions): Tensor {
   if (x.rank !== 4) throw new ShapeError('maxPool2d', `x is [${x.shape}], not [n, h, w, c]`);
-  const kernel = pair(options.kernel), stride = pair(options.stride ?? options.kernel), pad = pair(options.padding ?? 0), dilation = pair(options.dilation ?? 1);
+  checkF32('maxPool2d', { x });
+  const whole = (name: string, v: Pair, least: number): readonly [number, number] => pair('maxPool2d', name, v, least);
+  const kernel = whole('kernel', options.kernel, 1), stride = whole('stride', options.stride ?? options.kernel, 1), pad = whole('padding', options.padding ?? 0, 0), dilation = whole('dilation', options.dilation ?? 1, 1);
   if (2 * pad[0] > kernel[0] || 2 * pad[1] > kernel[1]) throw new ShapeError('maxPool2d', `padding ${pad} is more than half of the kernel ${kernel}`);
   const out = [1, 2].map((axis, i) => {
     const span = x.shape[axis] + 2 * pad[i] - dilation[i] * (kernel[i] - 1) - 1;

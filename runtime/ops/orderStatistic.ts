@@ -4,7 +4,8 @@ import { ShapeError } from '../errors.ts';
 import type { Tensor } from '../tensor.ts';
 import { chunks } from './lossReduce.ts';
 
-function select(op: string, x: Tensor, rank: number, share: boolean, valid: Tensor | undefined): Tensor {
+/** The element of a rank from 0, or of a share (0 to 1) of the way from the first rank to the last. */
+function select(op: string, x: Tensor, at: { rank: number } | { share: number }, valid?: Tensor): Tensor {
   if (x.dtype !== 'f32' || x.size === 0) throw new ShapeError(op, `[${x.shape}] ${x.dtype} has no order`, 'give f32 with at least one element');
   if (valid && (valid.dtype !== 'f32' || valid.size !== x.size)) throw new ShapeError(op, `valid is [${valid.shape}] ${valid.dtype} for [${x.shape}]`, 'give f32 of the same shape');
   const { device } = x;
@@ -13,13 +14,15 @@ function select(op: string, x: Tensor, rank: number, share: boolean, valid: Tens
   device.clear(bins);
   device.clear(state);
   const given = { shader: 'orderStatistic', constants: { VALID: !!valid } };
-  const params = { n: x.size, items, shift: 0, rank, share: share ? 1 : 0 };
+  const params = { n: x.size, items, shift: 0, rank: 0, share: -1, ...at };
   for (const shift of [24, 16, 8, 0]) {
     device.run({ ...given, entry: 'histogram', bindings: { x, valid: valid ?? x, bins, state }, params: { ...params, shift }, groups: [groups, 1, 1] });
     device.run({ ...given, entry: 'walk', bindings: { bins, state }, params: { ...params, shift }, groups: [1, 1, 1] });
   }
   device.run({ ...given, entry: 'above', bindings: { x, valid: valid ?? x, bins, state }, params, threads: x.size });
   device.run({ ...given, entry: 'finish', bindings: { bins, state, y }, groups: [1, 1, 1] });
+  bins.dispose();
+  state.dispose();
   return y;
 }
 
@@ -29,7 +32,7 @@ function select(op: string, x: Tensor, rank: number, share: boolean, valid: Tens
  */
 export function kthLargest(x: Tensor, k: number): Tensor {
   if (!Number.isInteger(k) || k < 1 || k > x.size) throw new ShapeError('kthLargest', `k = ${k} for ${x.size} elements`, `give 1 to ${x.size}`);
-  return select('kthLargest', x, x.size - k, false, undefined);
+  return select('kthLargest', x, { rank: x.size - k });
 }
 
 /**
@@ -40,5 +43,5 @@ export function kthLargest(x: Tensor, k: number): Tensor {
  */
 export function percentile(x: Tensor, q: number, valid?: Tensor): Tensor {
   if (!(q >= 0 && q <= 100)) throw new ShapeError('percentile', `q = ${q} is not between 0 and 100`);
-  return select('percentile', x, q / 100, true, valid);
+  return select('percentile', x, { share: q / 100 }, valid);
 }

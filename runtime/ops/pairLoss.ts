@@ -68,9 +68,12 @@ const op = defineOp<Attrs>({
     const partials = device.empty([groups, 2], 'f32', `${attrs.kind} partial sums`);
     const launch = common(inputs, attrs, items);
     device.run({ ...launch, entry: 'forward', bindings: { ...launch.bindings, partials }, groups: [groups, 1, 1] });
-    return lossReduce(partials, attrs.fixed);
+    const sums = lossReduce(partials, attrs.fixed);
+    partials.dispose();
+    return sums;
   },
   backward: { a: backward('backwardA'), b: backward('backwardB'), pixelWeight: null, scalar: null, classWeights: null },
+  saved: ['inverse'],
 });
 
 function apply(kind: Kind, a: Tensor, b: Tensor, o: PairLossOptions, extra: { beta?: number; classWeights?: Tensor } = {}): Tensor {

@@ -93,7 +93,10 @@ export function acceptedShare(accepted: Tensor, valid?: Tensor, options: { inver
     shader: 'pseudoLabel', entry: 'share', constants: { VALID: !!valid, INVERSE: options.inverse ?? false },
     bindings: { gates: accepted, valid: valid ?? accepted, partials }, params: { n: size, c: 1, ignore: IGNORE, items, tau: 0 }, groups: [groups, 1, 1],
   });
-  return lossReduce(partials, 0).y;
+  const { y, inverse } = lossReduce(partials, 0);
+  partials.dispose();
+  inverse.dispose();
+  return y;
 }
 
 /** Zeroed counts for {@link countPseudoLabels}; they outlive scopes and plans. */

@@ -2,8 +2,9 @@
 
 import { defineOp } from '../autograd/tape.ts';
 import { ShapeError } from '../errors.ts';
-import type { Shape, Tensor } from '../tensor.ts';
+import { checkWhole } from '../kernel/geometry.ts';
 import { byVectors } from '../kernel/vectors.ts';
+import { checkF32, type Shape, type Tensor } from '../tensor.ts';
 
 export interface ResizeOptions {
   /** true: corner pixels' centres coincide; false (default): pixel areas do (PyTorch's `align_corners=False`). */
@@ -37,12 +38,18 @@ const op = defineOp<Attrs>({
 });
 
 /**
- * Resizes [n, h, w, c] to [n, size[0], size[1], c]. Enlarging interpolates; shrinking does not filter (as PyTorch without antialias).
+ * Enlarging interpolates; shrinking does not filter (as PyTorch without antialias).
+ * @param x f32 [n, h, w, c]
+ * @param size height and width of the result, whole numbers of at least 1
+ * @returns f32 [n, size[0], size[1], c]
+ * @throws ShapeError when a size is empty or no whole number, or x is not f32
  * @example const y = resizeBilinear(x, [2 * h, 2 * w], { alignCorners: true });
  */
 export function resizeBilinear(x: Tensor, size: readonly [number, number], options: ResizeOptions = {}): Tensor {
   if (x.rank !== 4) throw new ShapeError('resizeBilinear', `x is [${x.shape}], not [n, h, w, c]`);
-  if (size[0] < 1 || size[1] < 1 || x.shape[1] < 1 || x.shape[2] < 1) throw new ShapeError('resizeBilinear', `cannot resize [${x.shape}] to ${size}`);
+  checkF32('resizeBilinear', { x });
+  checkWhole('resizeBilinear', 'the size', size, 1);
+  if (x.shape[1] < 1 || x.shape[2] < 1) throw new ShapeError('resizeBilinear', `cannot resize [${x.shape}] to ${size}`);
   const along = (from: number, to: number): [number, number] => {
     if (options.alignCorners) return [to > 1 ? (from - 1) / (to - 1) : 0, 0];
     return [from / to, (0.5 * from) / to - 0.5];

@@ -1,6 +1,6 @@
 // Cross-entropy with target distributions.
 
-import { defineOp, type BackwardContext } from '../autograd/tape.ts';
+import { defineOp, type BackwardContext, type OpRecord } from '../autograd/tape.ts';
 import { ShapeError } from '../errors.ts';
 import { sizeOf, type Tensor } from '../tensor.ts';
 import { chunks, counting, lossReduce, type Denominator } from './lossReduce.ts';
@@ -30,9 +30,9 @@ interface Attrs {
 
 type Tensors = Record<string, Tensor>;
 
-/** The tensors that every entry reads; an absent weight is bound to the logits and never looked at. */
-function reads({ logits, targets, classWeights, pixelWeight }: Tensors, classes = true): Tensors {
-  return { logits, ...(classes && { targets }), classWeights: classWeights ?? logits, pixelWeight: pixelWeight ?? logits };
+/** The tensors that the entries read (the targets' gradient not the targets); an absent weight is bound to the logits and never looked at. */
+function reads({ logits, targets, classWeights, pixelWeight }: Tensors, withTargets = true): Tensors {
+  return { logits, ...(withTargets && { targets }), classWeights: classWeights ?? logits, pixelWeight: pixelWeight ?? logits };
 }
 
 function common({ logits, classWeights, pixelWeight }: Tensors, a: Attrs, items = 1) {
@@ -55,7 +55,7 @@ function backward(name: 'logits' | 'targets') {
   };
 }
 
-const op = defineOp<Attrs>({
+const record: OpRecord<Attrs> = {
   name: 'softCrossEntropy',
   inputs: ['logits', 'targets', 'classWeights', 'pixelWeight'],
   outputs: ['y', 'inverse'],
@@ -71,10 +71,16 @@ const op = defineOp<Attrs>({
     const { groups, items } = chunks(sizeOf(pixels));
     const partials = device.empty([groups, 2], 'f32', 'softCrossEntropy partial sums');
     device.run({ shader: 'softCrossEntropy', entry: 'forward', ...common(inputs, attrs, items), bindings: { ...reads(inputs), partials }, groups: [groups, 1, 1] });
-    return lossReduce(partials, attrs.fixed);
+    const sums = lossReduce(partials, attrs.fixed);
+    partials.dispose();
+    return sums;
   },
   backward: { logits: backward('logits'), targets: backward('targets'), classWeights: null, pixelWeight: null },
-});
+  saved: ['inverse'],
+};
+
+const op = defineOp(record);
+const constantTargets = defineOp({ ...record, backward: { ...record.backward, targets: null } });
 
 function apply(logits: Tensor, targets: Tensor, o: SoftCrossEntropyMapOptions, counts: { count: number; fixed: number }, map: boolean): Tensor {
   const c = logits.shape.at(-1) ?? 0;
@@ -84,9 +90,8 @@ function apply(logits: Tensor, targets: Tensor, o: SoftCrossEntropyMapOptions, c
   if (classWeights && (classWeights.dtype !== 'f32' || classWeights.size !== c)) throw new ShapeError('softCrossEntropy', `class weights [${classWeights.shape}] ${classWeights.dtype} for ${c} classes`);
   if (pixelWeight && (pixelWeight.dtype !== 'f32' || pixelWeight.size !== logits.size / c)) throw new ShapeError('softCrossEntropy', `pixel weights [${pixelWeight.shape}] ${pixelWeight.dtype} for logits [${logits.shape}]`);
   if (!(smoothing >= 0 && smoothing <= 1)) throw new ShapeError('softCrossEntropy', `label smoothing ${smoothing} is not between 0 and 1`);
-  // A view has no history: through it no gradient reaches the targets.
-  const q = o.targetGradient ? targets : targets.view(targets.shape);
-  return op({ logits, targets: q, classWeights, pixelWeight }, { smoothing, ...counts, map }).y;
+  const apply = o.targetGradient ? op : constantTargets;
+  return apply({ logits, targets, classWeights, pixelWeight }, { smoothing, ...counts, map }).y;
 }
 
 /**

@@ -2,7 +2,7 @@
 
 import { defineOp } from '../autograd/tape.ts';
 import { ShapeError } from '../errors.ts';
-import type { Tensor } from '../tensor.ts';
+import { checkF32, type Tensor } from '../tensor.ts';
 
 interface Attrs {
   log: boolean;
@@ -30,16 +30,23 @@ const op = defineOp<Attrs>({
 });
 
 function check(name: string, x: Tensor): void {
+  checkF32(name, { x });
   if (x.rank < 1 || x.shape[x.rank - 1] < 1) throw new ShapeError(name, `x is [${x.shape}]`, 'the last axis must hold at least one value');
 }
 
-/** exp(scale x_c) / sum exp(scale x) over the last axis. @example const attention = softmax(scores, 1 / Math.sqrt(d)); */
+/**
+ * exp(scale x_c) / sum exp(scale x) over the last axis.
+ * @param x f32 [..., c]
+ * @returns f32, shape of x
+ * @throws ShapeError when the last axis is empty or x is not f32
+ * @example const attention = softmax(scores, 1 / Math.sqrt(d));
+ */
 export function softmax(x: Tensor, scale = 1): Tensor {
   check('softmax', x);
   return op({ x }, { log: false, scale }).y;
 }
 
-/** The logarithm of {@link softmax}, without loss of precision for small probabilities. */
+/** The logarithm of {@link softmax}, without loss of precision for small probabilities. Shapes and errors as there. */
 export function logSoftmax(x: Tensor, scale = 1): Tensor {
   check('logSoftmax', x);
   return op({ x }, { log: true, scale }).y;

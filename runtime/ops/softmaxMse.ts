@@ -1,6 +1,6 @@
 // Squared error of softmax probabilities: the consistency loss of Mean Teacher, the Pi-model and CutMix-Seg.
 
-import { defineOp, type BackwardContext } from '../autograd/tape.ts';
+import { defineOp, type BackwardContext, type OpRecord } from '../autograd/tape.ts';
 import { ShapeError } from '../errors.ts';
 import { sizeOf, type Tensor } from '../tensor.ts';
 import { chunks, lossReduce } from './lossReduce.ts';
@@ -43,7 +43,7 @@ function backward(exchanged: boolean) {
   };
 }
 
-const op = defineOp<Attrs>({
+const record: OpRecord<Attrs> = {
   name: 'softmaxMse',
   inputs: ['logits', 'targets', 'pixelWeight', 'scalar'],
   outputs: ['y', 'inverse'],
@@ -53,10 +53,16 @@ const op = defineOp<Attrs>({
     const partials = device.empty([groups, 2], 'f32', 'softmaxMse partial sums');
     const launch = common(inputs, attrs, items);
     device.run({ ...launch, entry: 'forward', bindings: { ...launch.bindings, partials }, groups: [groups, 1, 1] });
-    return lossReduce(partials, attrs.fixed);
+    const sums = lossReduce(partials, attrs.fixed);
+    partials.dispose();
+    return sums;
   },
   backward: { logits: backward(false), targets: backward(true), pixelWeight: null, scalar: null },
-});
+  saved: ['inverse'],
+};
+
+const op = defineOp(record);
+const constantTargets = defineOp({ ...record, backward: { ...record.backward, targets: null } });
 
 /**
  * sum_c (softmax(z)_c - q_c)^2, summed over the pixels and divided by a denominator. The gradient flows into the logits; into target logits on request.
@@ -78,6 +84,5 @@ export function softmaxMse(logits: Tensor, targets: Tensor, options: SoftmaxMseO
   const share = reduction === 'meanC' ? c : 1;
   const counted = reduction === 'meanC' || reduction === 'sumC';
   const fixed = typeof reduction === 'number' ? reduction : !counted ? 1 : options.over === 'kept' ? 0 : Math.max(1, share * pixels);
-  // A view has no history: through it no gradient reaches the targets.
-  return op({ logits, targets: targetGradient ? targets : targets.view(targets.shape), pixelWeight, scalar }, { share, fixed, targetLogits }).y;
+  return (targetGradient ? op : constantTargets)({ logits, targets, pixelWeight, scalar }, { share, fixed, targetLogits }).y;
 }

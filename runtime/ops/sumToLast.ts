@@ -2,12 +2,13 @@
 
 import { defineOp } from '../autograd/tape.ts';
 import { ShapeError } from '../errors.ts';
-import type { Tensor } from '../tensor.ts';
+import { folded } from '../kernel/geometry.ts';
+import { checkF32, type Tensor } from '../tensor.ts';
 
 function pass(x: Tensor, rows: number, c: number, chunk: number): Tensor {
   const chunks = Math.ceil(rows / chunk);
   const y = x.device.empty([chunks, c], 'f32', 'sumToLast');
-  x.device.run({ shader: 'sumToLast', entry: 'forward', bindings: { x, y }, params: { rows, c, chunk }, groups: [Math.ceil(c / 64), chunks, 1] });
+  x.device.run({ shader: 'sumToLast', entry: 'forward', bindings: { x, y }, params: { rows, c, chunk }, groups: folded(Math.ceil(c / 64), chunks) });
   return y;
 }
 
@@ -19,6 +20,11 @@ const op = defineOp<null>({
     const c = x.shape[x.rank - 1];
     let t = x;
     let rows = x.size / Math.max(1, c);
+    if (rows === 0) {
+      const none = x.device.empty([c], 'f32', 'sumToLast');
+      x.device.clear(none);
+      return none;
+    }
     do {
       const next = pass(t, rows, c, Math.max(64, Math.ceil(rows / 4096)));
       rows = next.shape[0];
@@ -38,8 +44,14 @@ const op = defineOp<null>({
   },
 });
 
-/** Sums [.., c] over all axes but the last: [c]. */
+/**
+ * Sums over all axes but the last.
+ * @param x f32 [..., c]
+ * @returns f32 [c]; zeros where there are no rows
+ * @throws ShapeError for a scalar, or when x is not f32
+ */
 export function sumToLast(x: Tensor): Tensor {
   if (x.rank < 1) throw new ShapeError('sumToLast', 'a scalar has no last axis');
+  checkF32('sumToLast', { x });
   return op({ x }, null).y;
 }

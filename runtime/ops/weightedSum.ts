@@ -30,13 +30,16 @@ const op = defineOp<Attrs>({
     scalarA: null,
     scalarB: null,
   },
+  twice: true,
 });
 
 /** A term and its weight: a number, a scalar tensor (a ramp that changes between replays), or a number times a scalar tensor. No gradient flows into weights. */
 export type WeightedTerm = readonly [x: Tensor, weight?: number | Tensor, factor?: Tensor];
 
 /**
- * Sum of w x over the terms, all of one shape; a weight that is left out is 1.
+ * Sum of w x over the terms, all f32 of one shape; a weight that is left out is 1.
+ * @returns f32 of that shape
+ * @throws ShapeError when there are no terms, their shapes or dtypes differ, or a weight is neither a number nor a scalar
  * @example const loss = weightedSum([[supervised], [consistency, ramp], [strong, 0.25]]);
  */
 export function weightedSum(terms: readonly WeightedTerm[]): Tensor {
@@ -44,6 +47,7 @@ export function weightedSum(terms: readonly WeightedTerm[]): Tensor {
   const shape = String(terms[0][0].shape);
   const split = terms.map(([x, weight = 1, factor]) => {
     if (x.dtype !== 'f32' || String(x.shape) !== shape) throw new ShapeError('weightedSum', `a term is [${x.shape}] ${x.dtype}, the first [${shape}]`, 'give f32 terms of one shape');
+    if (typeof weight !== 'number' && factor) throw new ShapeError('weightedSum', 'a term has two tensors as its weight', 'give a number, a scalar tensor, or a number and a scalar tensor');
     const scalar = typeof weight === 'number' ? factor : weight;
     if (scalar && (scalar.size !== 1 || scalar.dtype !== 'f32')) throw new ShapeError('weightedSum', `a weight is [${scalar.shape}] ${scalar.dtype}`, 'give a number or a scalar f32 tensor');
     return { x, w: typeof weight === 'number' ? weight : 1, scalar };

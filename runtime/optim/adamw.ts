@@ -23,11 +23,12 @@ export class AdamW extends Optimizer {
   private readonly decoupled: boolean;
 
   constructor(params: ReadonlyMap<string, Tensor>, options: AdamWOptions = {}) {
+    const betas = options.betas ?? [0.9, 0.999];
+    if (!betas.every((b) => b >= 0 && b < 1)) throw new UsageError(`betas ${betas} are not between 0 and 1`);
     super(params, options, ['m', 'v']);
-    this.betas = options.betas ?? [0.9, 0.999];
+    this.betas = betas;
     this.eps = options.eps ?? 1e-8;
     this.decoupled = options.decoupled ?? true;
-    if (!this.betas.every((b) => b >= 0 && b < 1)) throw new UsageError(`betas ${this.betas} are not between 0 and 1`);
   }
 
   protected update({ param: w, weightDecay, lrScale, state }: Slot, dw: Tensor, hyper: Tensor, clip: Tensor | undefined): void {

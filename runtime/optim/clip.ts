@@ -33,5 +33,6 @@ export function clipCoefficient(grads: readonly Tensor[] | ReadonlyMap<string, T
   }
   const norm = device.empty([], 'f32', 'gradient norm'), coefficient = device.empty([], 'f32', 'clip coefficient');
   device.run({ shader: 'gradNorm', entry: 'finish', bindings: { hyper, partials, norm, coefficient }, params: { n, items: 0, first: 0, most: maxNorm }, groups: [1, 1, 1] });
+  partials.dispose();
   return { norm, coefficient };
 }

@@ -45,17 +45,21 @@ export abstract class Optimizer {
   /**
    * @param params the parameters by name, f32
    * @param states names of the state tensors of each parameter, zero at first
+   * @throws ShapeError for a parameter that is not f32, UsageError for a negative setting; nothing is then allocated
    */
   constructor(params: ReadonlyMap<string, Tensor>, options: OptimizerOptions, states: readonly string[]) {
     this.maxNorm = options.maxNorm;
-    for (const [name, param] of params) {
+    const settings = [...params].map(([name, param]) => {
       if (param.dtype !== 'f32') throw new ShapeError('optimizer', `parameter ${name} is ${param.dtype}`, 'parameters are f32');
       const group = options.groups?.find((g) => g.match(name, param));
       const weightDecay = group?.weightDecay ?? options.weightDecay ?? 0;
       const lrScale = group?.lrScale ?? 1;
       if (!(weightDecay >= 0 && lrScale >= 0)) throw new UsageError(`parameter ${name}: weight decay ${weightDecay} and learning-rate factor ${lrScale} must not be negative`);
-      const zero = (): Tensor => param.device.keep(param.device.tensor(new Float32Array(param.size), param.shape));
-      this.slots.push({ name, param, weightDecay, lrScale, state: Object.fromEntries(states.map((s) => [s, zero()])) });
+      return { name, param, weightDecay, lrScale };
+    });
+    for (const s of settings) {
+      const zero = (): Tensor => s.param.device.keep(s.param.device.tensor(new Float32Array(s.param.size), s.param.shape));
+      this.slots.push({ ...s, state: Object.fromEntries(states.map((name) => [name, zero()])) });
     }
   }
 
@@ -72,13 +76,15 @@ export abstract class Optimizer {
   step(grads: Gradients, hyper: Tensor, clip?: Tensor): void {
     if (hyper.size !== HYPER_SIZE || hyper.dtype !== 'f32') throw new ShapeError('optimizer', `the hyper-parameters are [${hyper.shape}] ${hyper.dtype}`, `give f32 [${HYPER_SIZE}], see hyperValues`);
     if (Array.isArray(grads) && grads.length !== this.slots.length) throw new ShapeError('optimizer', `${grads.length} gradients for ${this.slots.length} parameters`);
-    if (!clip && this.maxNorm !== undefined) clip = clipCoefficient(grads, this.maxNorm, hyper).coefficient;
+    const own = !clip && this.maxNorm !== undefined ? clipCoefficient(grads, this.maxNorm, hyper) : undefined;
     this.slots.forEach((slot, i) => {
       const dw = Array.isArray(grads) ? (grads[i] as Tensor) : (grads as ReadonlyMap<string, Tensor>).get(slot.name);
       if (!dw || slot.lrScale === 0) return;
       if (dw.size !== slot.param.size || dw.dtype !== 'f32') throw new ShapeError('optimizer', `the gradient of ${slot.name} is [${dw.shape}] ${dw.dtype}, the parameter [${slot.param.shape}]`);
-      this.update(slot, dw, hyper, clip);
+      this.update(slot, dw, hyper, clip ?? own?.coefficient);
     });
+    own?.norm.dispose();
+    own?.coefficient.dispose();
   }
 
   protected abstract update(slot: Slot, dw: Tensor, hyper: Tensor, clip: Tensor | undefined): void;

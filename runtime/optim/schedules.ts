@@ -49,7 +49,7 @@ export function rampDown(epoch: number, epochs: number): number {
   return into <= 0 ? 1 : Math.exp(-((0.5 * into) ** 2) / 50);
 }
 
-/** Linear from 0 to 1 over the first `warm` steps, then 1. */
+/** (step + 1) / warm over the first `warm` steps, counted from 0: the first has 1 / warm, the last of them 1; then 1. Without a warm-up (`warm` of 0) always 1. */
 export function warmUp(step: number, warm: number): number {
   return warm > 0 ? Math.min(1, (step + 1) / warm) : 1;
 }

@@ -24,11 +24,12 @@ export class Sgd extends Optimizer {
   private readonly nesterov: boolean;
 
   constructor(params: ReadonlyMap<string, Tensor>, options: SgdOptions = {}) {
-    super(params, options, options.momentum ? ['momentum'] : []);
-    this.momentum = options.momentum ?? 0;
-    this.dampening = options.dampening ?? 0;
-    this.nesterov = options.nesterov ?? false;
-    if (this.nesterov && (this.momentum === 0 || this.dampening !== 0)) throw new UsageError('Nesterov needs a momentum, and no dampening');
+    const { momentum = 0, dampening = 0, nesterov = false } = options;
+    if (nesterov && (momentum === 0 || dampening !== 0)) throw new UsageError('Nesterov needs a momentum, and no dampening');
+    super(params, options, momentum ? ['momentum'] : []);
+    this.momentum = momentum;
+    this.dampening = dampening;
+    this.nesterov = nesterov;
   }
 
   protected update({ param: w, weightDecay, lrScale, state }: Slot, dw: Tensor, hyper: Tensor, clip: Tensor | undefined): void {

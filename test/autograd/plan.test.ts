@@ -4,8 +4,9 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { plan } from '../../runtime/autograd/plan.ts';
 import { grad } from '../../runtime/autograd/tape.ts';
-import { OutOfMemoryError } from '../../runtime/errors.ts';
-import { add, relu, sumToLast } from '../../runtime/ops/index.ts';
+import { DisposedError, OutOfMemoryError, ShapeError } from '../../runtime/errors.ts';
+import { add, mul, relu, sumToLast } from '../../runtime/ops/index.ts';
+import type { Tensor } from '../../runtime/tensor.ts';
 import { testDevice } from '../support/device.ts';
 
 test('replays with new inputs; gradients are part of it', async () => {
@@ -47,6 +48,91 @@ test('the memory is known before the first run, and refused beyond the budget', 
   const body = () => plan(device, { x: { shape: [512, 512] } }, ({ x }) => ({ y: relu(relu(relu(x))) }), { budget: 2 * 2 ** 20 });
   assert.throws(body, (e: unknown) => e instanceof OutOfMemoryError && /the step needs .* budget is 2\.0 MiB/.test(e.message));
   assert.is(device.pool.stats.inUse, before);
+});
+
+const disposed = (e: unknown): boolean => e instanceof DisposedError;
+
+test('a tensor from outside lives as long as a plan that uses it', async () => {
+  const device = await testDevice();
+  const before = device.pool.stats.inUse;
+  const w = device.tensor([2, 3], [2]);
+  const step = plan(device, { x: { shape: [2] } }, ({ x }) => ({ y: mul(x, w) }));
+  w.dispose();
+  const other = device.tensor([-1, -1], [2]);
+  assert.equal([...(await step.run({ x: Float32Array.of(10, 20) }).y.read())], [20, 60]);
+  step.dispose();
+  other.dispose();
+  assert.is(device.pool.stats.inUse, before);
+});
+
+test('a constant made in a scope inside the body; inputs made in a scope outside of it', async () => {
+  const device = await testDevice();
+  const step = device.scope(() => {
+    const made = plan(device, { x: { shape: [2] } }, ({ x }, declare) => {
+      const z = device.scope(() => declare('z', { shape: [2] }));
+      return { y: device.scope(() => add(add(x, z), device.tensor([1, 2], [2]))) };
+    });
+    return made;
+  });
+  const other = device.tensor([-1, -1], [2]);
+  assert.equal([...(await step.run({ x: Float32Array.of(10, 20), z: Float32Array.of(100, 200) }).y.read())], [111, 222]);
+  step.dispose();
+  other.dispose();
+});
+
+test('a disposed plan: neither its inputs nor its outputs show memory that is somebody else\'s', async () => {
+  const device = await testDevice();
+  const step = plan(device, { x: { shape: [2] } }, ({ x }) => ({ y: relu(x) }));
+  const { x } = step.inputs, { y } = step.run({ x: Float32Array.of(1, 2) });
+  step.dispose();
+  let error: unknown;
+  await y.read().catch((e: unknown) => (error = e));
+  assert.ok(disposed(error));
+  assert.throws(() => device.write(x, Float32Array.of(3, 4)), disposed);
+  assert.throws(() => step.run(), disposed);
+  await step.profile().catch((e: unknown) => (error = e));
+  assert.ok(disposed(error) && /the plan/.test((error as Error).message));
+});
+
+test('what is in the middle of a plan cannot be used outside of it', async () => {
+  const device = await testDevice();
+  let middle: Tensor | undefined;
+  const step = plan(device, { x: { shape: [2] } }, ({ x }) => ({ y: relu((middle = relu(x))) }));
+  assert.throws(() => relu(middle!), disposed);
+  assert.throws(() => plan(device, {}, () => ({ y: relu(middle!) })), disposed);
+  step.dispose();
+});
+
+test('a plan that fails leaves no memory behind, whenever it fails', async () => {
+  const device = await testDevice();
+  const w = device.tensor([1, 2], [2]);
+  const before = device.pool.stats.inUse;
+  const body = (x: Tensor): { y: Tensor } => ({ y: add(add(x, w), device.tensor([1, 2], [2])) });
+  assert.throws(() => plan(device, { x: { shape: [2] } }, ({ x }) => body(x) && relu(x).view([5]) && body(x)));
+  assert.throws(() => plan(device, { x: { shape: [2] } }, ({ x }) => body(x), { budget: 0 }));
+  const { gpu } = device, group = gpu.createBindGroup;
+  gpu.createBindGroup = () => {
+    throw new Error('no group');
+  };
+  try {
+    assert.throws(() => plan(device, { x: { shape: [2] } }, ({ x }) => body(x)), /no group/);
+  } finally {
+    gpu.createBindGroup = group;
+  }
+  assert.is(device.pool.stats.inUse, before);
+  w.dispose();
+});
+
+test('an input that does not fit leaves all of them as they were', async () => {
+  const device = await testDevice();
+  const step = plan(device, { a: { shape: [2] }, b: { shape: [2], dtype: 'i32' } }, ({ a, b }) => ({ y: relu(a), b: b.view([2]) }));
+  step.run({ a: Float32Array.of(1, 2), b: Int32Array.of(3, 4) });
+  const wrong = (e: unknown): boolean => e instanceof ShapeError;
+  assert.throws(() => step.run({ a: Float32Array.of(7, 8), b: Int32Array.of(1) }), wrong);
+  assert.throws(() => step.run({ a: Float32Array.of(7, 8), b: Float32Array.of(1, 2) as never }), wrong);
+  const { y, b } = step.run();
+  assert.equal([...(await y.read()), ...(await b.read())], [1, 2, 3, 4]);
+  step.dispose();
 });
 
 test.run();

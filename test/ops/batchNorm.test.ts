@@ -74,4 +74,16 @@ test('a large common offset costs no digits', async () => {
   close(await y.read(), Float64Array.from(values, (v) => (v - mean[0]) / Math.sqrt(variance[0] + 1e-5)), 2e-3, 'y');
 });
 
+test('in evaluation the running statistics stay what they are: tensors without a history, not freed', async () => {
+  const device = await testDevice();
+  const x = device.tensor([1, 2, 3, 6], [4, 1]), one = device.tensor([1], [1]), zero = device.tensor([0], [1]);
+  const mean = device.tensor([3], [1]), variance = device.tensor([4], [1]);
+  one.requiresGrad = true;
+  const y = batchNorm(x, one, zero, { mean, variance }, { mode: 'eval' });
+  assert.ok(y.tracked && !mean.tracked && !variance.tracked);
+  one.requiresGrad = false;
+  batchNorm(x, one, zero, { mean, variance }, { mode: 'eval' });
+  assert.equal([await mean.item(), await variance.item()], [3, 4]);
+});
+
 test.run();

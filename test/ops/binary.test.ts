@@ -19,4 +19,10 @@ test('different sizes are refused', async () => {
   assert.throws(() => mul(device.empty([2]), device.empty([3])), /mul: \[2\] and \[3\]/);
 });
 
+test('other shapes of the same size, and other dtypes, are refused', async () => {
+  const device = await testDevice();
+  assert.throws(() => add(device.empty([2, 3]), device.empty([3, 2])), /add: \[2,3\] and \[3,2\]/);
+  assert.throws(() => mul(device.empty([2]), device.empty([2], 'i32')), /mul: b \[2\] is i32/);
+});
+
 test.run();

@@ -3,6 +3,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { grad } from '../../runtime/autograd/tape.ts';
+import { full } from '../../runtime/ops/fill.ts';
 import { conv2d, convTranspose2d, type Conv2dOptions } from '../../runtime/ops/conv2d.ts';
 import { Rng } from '../../runtime/random.ts';
 import { sizeOf, type Shape } from '../../runtime/tensor.ts';
@@ -167,6 +168,52 @@ test('conv2d refuses shapes that do not fit', async () => {
   assert.throws(() => conv2d(x, w), /x has 3 channels.*want 5/);
   const big = device.tensor(new Float32Array(7 * 7 * 3 * 8), [7, 7, 3, 8]);
   assert.throws(() => conv2d(x, big), /does not fit/);
+});
+
+test('settings that are no whole numbers are refused', async () => {
+  const device = await testDevice();
+  const x = device.empty([1, 8, 8, 4]), w = device.empty([3, 3, 4, 4]);
+  assert.throws(() => conv2d(x, w, undefined, { stride: 1.5 }), /stride is 1.5, 1.5/);
+  assert.throws(() => conv2d(x, w, undefined, { stride: [0, 1] }), /stride is 0, 1/);
+  assert.throws(() => conv2d(x, w, undefined, { dilation: 0.5 }), /dilation/);
+  assert.throws(() => conv2d(x, w, undefined, { padding: [1, -1] }), /padding is 1, 1, -1, -1/);
+  assert.throws(() => conv2d(x, w, undefined, { groups: 0.5 }), /groups/);
+  assert.throws(() => convTranspose2d(x, w, undefined, { outputPadding: 0.5 }), /output padding/);
+});
+
+test('a batch of no images: all gradients are zeros', async () => {
+  const device = await testDevice();
+  const x = device.empty([0, 5, 5, 3]), w = full(device, [3, 3, 3, 4], 1), b = full(device, [4], 1);
+  for (const t of [x, w, b]) t.requiresGrad = true;
+  const y = conv2d(x, w, b);
+  const [dx, dw, db] = await device.read(grad(y, [x, w, b], { dy: device.empty(y.shape) }));
+  assert.equal([dx.length, [...db], dw.every((v) => v === 0)], [0, [0, 0, 0, 0], true]);
+});
+
+test('the weight gradient of more weights than one dimension of the grid holds', async () => {
+  const device = await gpuVariants();
+  const c = 2049;
+  const [x, dy] = [3, 5].map((k) => device.tensor(Float32Array.from({ length: c }, (_, i) => (i * k) % 17), [1, 1, 1, c]));
+  const got = device.scope(() => {
+    const w = device.empty([1, 1, c, c]);
+    w.requiresGrad = true;
+    return grad(conv2d(x, w), [w], { dy })[0];
+  });
+  const dw = await got.read();
+  assert.ok(dw.every((v, i) => v === ((Math.floor(i / c) * 3) % 17) * (((i % c) * 5) % 17)));
+  for (const t of [got, x, dy]) t.dispose();
+});
+
+test('workgroups past the last pixel store nothing', async () => {
+  const device = await testDevice();
+  if (!device.broadcasts) return; // the kernel is for such adapters alone
+  const x = device.tensor(Float32Array.from({ length: 64 }, (_, i) => i), [1, 8, 2, 4]), w = full(device, [1, 1, 4, 4], 1), y = full(device, [1, 8, 2, 4], -1);
+  const params = { x_size: x.shape, y_size: y.shape, kernel: [1, 1, 4, 4], stride: [1, 1], pad: [0, 0], dilation: [1, 1] };
+  device.run({ shader: 'conv2dSubgroup', entry: 'forward', bindings: { x, w, b: w, y }, params, groups: [1, 1, 1] });
+  const want = await y.read();
+  assert.is(want[0], 0 + 1 + 2 + 3);
+  device.run({ shader: 'conv2dSubgroup', entry: 'forward', bindings: { x, w, b: w, y }, params, groups: [9, 1, 1] });
+  assert.equal(await y.read(), want);
 });
 
 test.run();

@@ -68,4 +68,12 @@ test('what cannot be fused', async () => {
   assert.throws(() => sharpen(a, 0), /temperature/);
 });
 
+test('a pixel without any probability stays 0 when it is sharpened', async () => {
+  const device = await testDevice();
+  const p = device.tensor([0, 0, 0, 0.5, 0.25, 0.25], [2, 3]);
+  const q = await sharpen(p, 0.5).read();
+  assert.equal([...q.subarray(0, 3)], [0, 0, 0]);
+  assert.ok(Math.abs(q[3] - 2 / 3) < 1e-6);
+});
+
 test.run();

@@ -2,9 +2,11 @@
 
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { grad } from '../../runtime/autograd/tape.ts';
+import { full } from '../../runtime/ops/fill.ts';
 import { matmul } from '../../runtime/ops/matmul.ts';
 import { logSoftmax, softmax } from '../../runtime/ops/softmax.ts';
-import type { Shape } from '../../runtime/tensor.ts';
+import { sizeOf, type Shape } from '../../runtime/tensor.ts';
 import { testDevice } from '../support/device.ts';
 import { checkCase, f64, type OpCase } from '../support/op.ts';
 
@@ -71,6 +73,37 @@ test('huge scores stay finite, mismatched sizes are refused', async () => {
   const y = await softmax(device.tensor([1e30, -1e30, 1e30], [1, 3])).read();
   assert.equal([...y], [0.5, 0, 0.5]);
   assert.throws(() => matmul(device.tensor(new Float32Array(6), [2, 3]), device.tensor(new Float32Array(8), [2, 4])), /inner sizes 3 and 2/);
+});
+
+for (const [a, b, want] of [
+  [[4, 2, 3], [1, 1, 3, 2], [4, 2, 2]],
+  [[1, 1, 3, 2], [4, 2, 3], [4, 3, 3]],
+  [[1, 2, 3], [1, 1, 3, 2], [1, 1, 2, 2]],
+  [[0, 2, 3], [3, 2], [0, 2, 2]],
+  [[2, 3], [0, 3, 2], [0, 2, 2]],
+] as Shape[][]) {
+  test(`the batch of [${a}] [${b}], and gradients in the shapes of the factors`, async () => {
+    const device = await testDevice();
+    const ta = full(device, a, 1), tb = full(device, b, 2);
+    ta.requiresGrad = tb.requiresGrad = true;
+    const y = matmul(ta, tb);
+    assert.equal(y.shape, want);
+    assert.ok((await y.read()).every((v) => v === 2 * a.at(-1)!));
+    const [da, db] = grad(y, [ta, tb], { dy: full(device, want, 1) });
+    assert.equal([da.shape, db.shape], [a, b]);
+    const matrices = (s: Shape): number => sizeOf(s.slice(0, -2)), summed = (s: Shape): number => (matrices(s) === 1 ? matrices(want) : 1);
+    assert.ok((await da.read()).every((v) => v === 2 * want.at(-1)! * summed(a)));
+    assert.ok((await db.read()).every((v) => v === want.at(-2)! * summed(b)));
+  });
+}
+
+test('more rows than one dimension of the grid holds', async () => {
+  const device = await testDevice();
+  const a = device.tensor(Float32Array.from({ length: 600000 }, (_, i) => i), [600000, 1]);
+  const y = await matmul(a, device.tensor([2], [1, 1])).read();
+  assert.ok(y.every((v, i) => v === 2 * i));
+  const many = await matmul(a.view([100000, 6, 1]), device.tensor([2], [1, 1])).read();
+  assert.ok(many.every((v, i) => v === 2 * i));
 });
 
 test.run();

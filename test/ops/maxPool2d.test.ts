@@ -43,4 +43,13 @@ test('a window larger than the padded image is refused', async () => {
   assert.throws(() => maxPool2d(x, { kernel: 5 }), /does not fit/);
 });
 
+test('settings that are no whole numbers, and other dtypes, are refused', async () => {
+  const x = (await testDevice()).empty([1, 8, 8, 4]);
+  assert.throws(() => maxPool2d(x, { kernel: 2.5 }), /kernel is 2.5/);
+  assert.throws(() => maxPool2d(x, { kernel: 2, stride: [1, 0] }), /stride is 1, 0/);
+  assert.throws(() => maxPool2d(x, { kernel: 2, dilation: 0.5 }), /dilation/);
+  assert.throws(() => maxPool2d(x, { kernel: 2, padding: 0.5 }), /padding/);
+  assert.throws(() => maxPool2d(x.device.empty([1, 8, 8, 4], 'i32'), { kernel: 2 }), /is i32/);
+});
+
 test.run();

@@ -38,4 +38,15 @@ test('nothing valid, and what cannot be asked for', async () => {
   assert.throws(() => percentile(x, 50, device.empty([3])), /valid is \[3\]/);
 });
 
+test('the rank is exact beyond what f32 holds', async () => {
+  const device = await testDevice();
+  const counts = new Uint32Array(256);
+  counts[3] = 2 ** 24 + 1;
+  counts[7] = 5;
+  const bins = device.tensor(counts, [256]), state = device.tensor(new Uint32Array(6), [6]);
+  const params = { n: 2 ** 24 + 6, items: 1, shift: 24, rank: 2 ** 24 + 1, share: -1 };
+  device.run({ shader: 'orderStatistic', entry: 'walk', bindings: { bins, state }, params, groups: [1, 1, 1] });
+  assert.equal([...(await state.read())].slice(0, 2), [7 * 2 ** 24, 0]);
+});
+
 test.run();

@@ -1,6 +1,7 @@
 // Sums over all axes but the last.
 
 import { test } from 'uvu';
+import * as assert from 'uvu/assert';
 import { grad } from '../../runtime/autograd/tape.ts';
 import { sumToLast } from '../../runtime/ops/index.ts';
 import { testDevice } from '../support/device.ts';
@@ -26,6 +27,16 @@ test('its gradient spreads over the rows', async () => {
   x.requiresGrad = true;
   const [dx] = grad(sumToLast(x), [x], { dy: device.tensor([1, -2, 3], [3]) });
   close(await dx.read(), [1, -2, 3, 1, -2, 3, 1, -2, 3, 1, -2, 3], 1e-7, 'dx');
+});
+
+test('no rows give zeros', async () => {
+  const device = await testDevice();
+  const x = device.empty([0, 3]);
+  x.requiresGrad = true;
+  const y = sumToLast(x);
+  assert.equal([...(await y.read())], [0, 0, 0]);
+  assert.equal(grad(y, [x], { dy: device.tensor([1, 2, 3], [3]) })[0].shape, [0, 3]);
+  assert.throws(() => sumToLast(device.empty([2, 3], 'i32')), /is i32/);
 });
 
 test.run();

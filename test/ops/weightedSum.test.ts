@@ -27,4 +27,10 @@ test('shapes that do not fit', async () => {
   assert.throws(() => weightedSum([[a, device.empty([3])]]), /a weight is \[3\]/);
 });
 
+test('two tensors as one weight are refused, not dropped', async () => {
+  const device = await testDevice();
+  const a = device.empty([2]), s = device.empty([]);
+  assert.throws(() => weightedSum([[a, s, s]]), /two tensors as its weight/);
+});
+
 test.run();

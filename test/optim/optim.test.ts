@@ -171,4 +171,15 @@ test('EMA: buffers averaged, copied or left alone', async () => {
   assert.throws(() => new Ema(make(1), { ...make(1), buffers: new Map() }, { buffers: 'own' }), /2 buffers/);
 });
 
+test('settings that are refused cost no memory', async () => {
+  const device = await testDevice();
+  const params = new Map([['a', device.empty([2])], ['b', device.empty([2])]]);
+  const before = device.pool.stats.inUse;
+  assert.throws(() => new AdamW(params, { betas: [0.9, 1] }), /betas 0.9,1/);
+  assert.throws(() => new Sgd(params, { momentum: 0.9, dampening: 0.1, nesterov: true }), /Nesterov/);
+  assert.throws(() => new AdamW(params, { groups: [{ match: (name) => name === 'b', weightDecay: -1 }] }), /parameter b/);
+  assert.throws(() => new AdamW(new Map([...params, ['c', device.empty([2], 'i32')]])), /parameter c is i32/);
+  assert.is(device.pool.stats.inUse, before + 256);
+});
+
 test.run();

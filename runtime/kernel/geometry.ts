@@ -1,0 +1,26 @@
+// What windows over images and folded grids have in common.
+
+import { ShapeError } from '../errors.ts';
+
+/** One number for both directions, or [vertical, horizontal]. */
+export type Pair = number | readonly [number, number];
+
+/** Checks that all are whole numbers of at least `least`. @throws ShapeError */
+export function checkWhole(op: string, name: string, values: readonly number[], least: number): void {
+  if (!values.every((v) => Number.isInteger(v) && v >= least)) throw new ShapeError(op, `${name} is ${values.join(', ')}`, `give whole numbers of at least ${least}`);
+}
+
+/** Both directions of a setting: whole numbers of at least `least`. @throws ShapeError for others */
+export function pair(op: string, name: string, v: Pair, least: number): readonly [number, number] {
+  const both: readonly [number, number] = typeof v === 'number' ? [v, v] : v;
+  checkWhole(op, name, both, least);
+  return both;
+}
+
+/** Workgroups in x at most, as the shaders have it that number them `x + z * 32768` (in matmul: y in place of x). */
+const FOLD = 32768;
+
+/** `n` workgroups along x, the rest of them along z, and `rows` along y. */
+export function folded(n: number, rows: number): readonly [number, number, number] {
+  return n <= FOLD ? [n, rows, 1] : [FOLD, rows, Math.ceil(n / FOLD)];
+}
