@@ -1,10 +1,6 @@
 // Losses, optimisers and metrics against PyTorch in float64 (conformance set torch-ops, NCHW: pictures are brought to NHWC and back).
 
-import { readFileSync } from 'node:fs';
 import { test } from 'uvu';
-import * as assert from 'uvu/assert';
-import { grad } from '../../runtime/autograd/tape.ts';
-import type { Device } from '../../runtime/device/device.ts';
 import * as ops from '../../runtime/ops/index.ts';
 import { accumulate } from '../../runtime/optim/accumulate.ts';
 import { AdamW } from '../../runtime/optim/adamw.ts';
@@ -16,49 +12,7 @@ import { Sgd } from '../../runtime/optim/sgd.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
 import { cps, fixmatch, mseMeanC, mseSumC, ohem, pseudoseg } from '../../src/losses/index.ts';
 import { scores } from '../../src/metrics/miou.ts';
-import { sharedFolder } from '../support/shared.ts';
-import { testDevice } from '../support/device.ts';
-
-interface Stored { name: string; dtype: 'f32' | 'i32' | 'bool'; shape: number[]; offset: number; atol: number; rtol: number }
-interface Case { name: string; op: string; params: Record<string, never>; inputs: Stored[]; outputs: Stored[]; grad_outputs?: Stored[]; grad_inputs?: Stored[] }
-type Tensors = Record<string, Tensor>;
-type Run = (t: Tensors, params: Record<string, any>, device: Device) => Tensors | Tensor | Promise<Tensors | Tensor>;
-
-const folder = sharedFolder('conformance/torch-ops');
-const cases: Case[] = folder ? JSON.parse(readFileSync(`${folder}/cases.json`, 'utf8')).cases : [];
-const blob = folder ? readFileSync(`${folder}/data.bin`) : new Uint8Array();
-
-type Values = Float32Array | Int32Array;
-
-function stored(t: Stored): Values {
-  const n = t.shape.reduce((a, b) => a * b, 1), bytes = blob.buffer.slice(blob.byteOffset + t.offset);
-  return t.dtype === 'f32' ? new Float32Array(bytes, 0, n) : t.dtype === 'i32' ? new Int32Array(bytes, 0, n) : Int32Array.from(new Uint8Array(bytes, 0, n));
-}
-
-/** Moves the channels of a picture [n, c, h, w] last, or back. */
-function channels(v: Values, [n, c, h, w]: number[], last: boolean): Values {
-  const out = v.slice(), pixels = h * w;
-  for (let i = 0; i < n; i++) for (let k = 0; k < c; k++) for (let p = 0; p < pixels; p++) {
-    const first = (i * c + k) * pixels + p, final = (i * pixels + p) * c + k;
-    if (last) out[final] = v[first];
-    else out[first] = v[final];
-  }
-  return out;
-}
-
-function load(device: Device, t: Stored): Tensor {
-  const v = stored(t), { shape: s } = t;
-  return s.length === 4 ? device.tensor(channels(v, s, true), [s[0], s[2], s[3], s[1]]) : device.tensor(v, s);
-}
-
-async function compare(got: Tensor, want: Stored, what: string): Promise<void> {
-  const values = (await got.read()) as Values, expected = stored(want);
-  const g = want.shape.length === 4 ? channels(values, want.shape, false) : values;
-  assert.is(g.length, expected.length, `${what}: length`);
-  expected.forEach((w, i) => {
-    if (Number.isNaN(w) ? !Number.isNaN(g[i]) : !(Math.abs(g[i] - w) <= want.atol + want.rtol * Math.abs(w))) assert.unreachable(`${what}[${i}] is ${g[i]}, expected ${w} within ${want.atol} + ${want.rtol} relative`);
-  });
-}
+import { torchTests, type Run, type Tensors } from '../support/torchCases.ts';
 
 const REDUCTION: Record<string, 'meanC' | 'none-sum' | 'none'> = { mean: 'meanC', sum: 'none-sum', none: 'none' };
 
@@ -135,24 +89,7 @@ const runs: Record<string, Run> = {
   },
 };
 
-async function check(c: Case): Promise<void> {
-  const device = await testDevice();
-  const inputs: Tensors = Object.fromEntries(c.inputs.map((t) => [t.name, load(device, t)]));
-  for (const g of c.grad_inputs ?? []) inputs[g.name].requiresGrad = true;
-  const made = await runs[c.op](inputs, c.params, device);
-  const outputs: Tensors = 'storage' in made ? { [c.outputs[0].name]: made as Tensor } : (made as Tensors);
-  for (const t of c.outputs) await compare(outputs[t.name], t, `${c.name} ${t.name}`);
-  if (!c.grad_inputs?.length) return;
-  const [upstream] = c.grad_outputs!;
-  const grads = grad(outputs[upstream.name], c.grad_inputs.map((g) => inputs[g.name]), { dy: load(device, upstream) });
-  for (const [i, g] of c.grad_inputs.entries()) await compare(grads[i], g, `${c.name} d${g.name}`);
-}
-
-if (!folder) console.log('conformance/torch-ops is not there: skipped');
-for (const c of cases.filter((k) => k.op in runs)) {
-  // Where nothing is valid PyTorch's mean is NaN, ours 0 (see Denominator).
-  if (c.name === 'cross_entropy.all-ignored.mean-is-nan') continue;
-  test(c.name, () => check(c));
-}
+// Where nothing is valid PyTorch's mean is NaN, ours 0 (see Denominator).
+torchTests(runs, { channelsLast: true, except: ['cross_entropy.all-ignored.mean-is-nan'] });
 
 test.run();
