@@ -5,6 +5,8 @@
 const WG: u32 = 64u;
 const VALID: bool = false;
 const BINS: u32 = 256u;
+/// The share comes in a tensor, in percent.
+const PERCENT: bool = false;
 
 struct Params {
   n: u32,
@@ -37,6 +39,7 @@ struct State {
 @group(0) @binding(3) var<storage, read_write> state: State;
 @group(0) @binding(4) var<storage, read_write> y: array<f32>;
 @group(0) @binding(5) var<uniform> params: Params;
+@group(0) @binding(6) var<storage, read> percent: array<f32>;
 
 fn keyOf(v: f32) -> u32 {
   let bits = bitcast<u32>(v);
@@ -88,8 +91,12 @@ fn walk() {
     let last = max(total, 1u) - 1u;
     state.rest = min(params.rank, last);
     state.fraction = 0.0;
-    if (params.share >= 0.0) {
-      let rank = clamp(params.share * f32(last), 0.0, f32(last));
+    var share = params.share;
+    if (PERCENT) {
+      share = clamp(percent[0] / 100.0, 0.0, 1.0);
+    }
+    if (share >= 0.0) {
+      let rank = clamp(share * f32(last), 0.0, f32(last));
       state.rest = min(u32(floor(rank)), last);
       state.fraction = rank - floor(rank);
     }

@@ -5,7 +5,7 @@ import type { Tensor } from '../tensor.ts';
 import { chunks } from './lossReduce.ts';
 
 /** The element of a rank from 0, or of a share (0 to 1) of the way from the first rank to the last. */
-function select(op: string, x: Tensor, at: { rank: number } | { share: number }, valid?: Tensor): Tensor {
+function select(op: string, x: Tensor, at: { rank: number } | { share: number } | { percent: Tensor }, valid?: Tensor): Tensor {
   if (x.dtype !== 'f32' || x.size === 0) throw new ShapeError(op, `[${x.shape}] ${x.dtype} has no order`, 'give f32 with at least one element');
   if (valid && (valid.dtype !== 'f32' || valid.size !== x.size)) throw new ShapeError(op, `valid is [${valid.shape}] ${valid.dtype} for [${x.shape}]`, 'give f32 of the same shape');
   const { device } = x;
@@ -14,10 +14,11 @@ function select(op: string, x: Tensor, at: { rank: number } | { share: number },
   device.clear(bins);
   device.clear(state);
   const given = { shader: 'orderStatistic', constants: { VALID: !!valid } };
-  const params = { n: x.size, items, shift: 0, rank: 0, share: -1, ...at };
+  const percent = 'percent' in at ? at.percent : undefined;
+  const params = { n: x.size, items, shift: 0, rank: 'rank' in at ? at.rank : 0, share: 'share' in at ? at.share : -1 };
   for (const shift of [24, 16, 8, 0]) {
     device.run({ ...given, entry: 'histogram', bindings: { x, valid: valid ?? x, bins, state }, params: { ...params, shift }, groups: [groups, 1, 1] });
-    device.run({ ...given, entry: 'walk', bindings: { bins, state }, params: { ...params, shift }, groups: [1, 1, 1] });
+    device.run({ ...given, entry: 'walk', constants: { PERCENT: !!percent }, bindings: { bins, state, percent: percent ?? x }, params: { ...params, shift }, groups: [1, 1, 1] });
   }
   device.run({ ...given, entry: 'above', bindings: { x, valid: valid ?? x, bins, state }, params, threads: x.size });
   device.run({ ...given, entry: 'finish', bindings: { bins, state, y }, groups: [1, 1, 1] });
@@ -37,11 +38,15 @@ export function kthLargest(x: Tensor, k: number): Tensor {
 
 /**
  * The q-th percentile of the elements of x (linear between neighbours, as in NumPy); 0 if no element is valid.
- * @param q 0 to 100
+ * @param q 0 to 100, or a scalar tensor, which a replayed plan can be given anew (kept within 0 to 100)
  * @param valid f32, the shape of x: elements where it is 0 are left out
  * @returns a scalar
  */
-export function percentile(x: Tensor, q: number, valid?: Tensor): Tensor {
+export function percentile(x: Tensor, q: number | Tensor, valid?: Tensor): Tensor {
+  if (typeof q !== 'number') {
+    if (q.dtype !== 'f32' || q.size !== 1) throw new ShapeError('percentile', `q is [${q.shape}] ${q.dtype}`, 'give a number or a scalar f32 tensor');
+    return select('percentile', x, { percent: q }, valid);
+  }
   if (!(q >= 0 && q <= 100)) throw new ShapeError('percentile', `q = ${q} is not between 0 and 100`);
   return select('percentile', x, { share: q / 100 }, valid);
 }

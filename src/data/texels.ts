@@ -10,7 +10,7 @@ export function packTexels(rgb: Uint8Array, labels: Uint8Array | null): Uint32Ar
   return texels;
 }
 
-/** Not a property of the sample: a copy of one with other labels (`{ ...sample, labels }`) must not inherit them. */
+/** Not a property of the sample: a copy of one must not inherit them. */
 const packed = new WeakMap<Sample, Uint32Array>();
 
 /** A sample that holds texels. `rgb` and `labels` are unpacked anew each time they are read: a cache of samples holds the texels alone. */
@@ -37,4 +37,10 @@ export function texelSample(id: string, width: number, height: number, texels: U
 /** The texels of any sample, row-major, without padding. */
 export function texelsOf(sample: Sample): Uint32Array {
   return packed.get(sample) ?? packTexels(sample.rgb, sample.labels);
+}
+
+/** A sample with other labels: colours are not unpacked. @param labels height*width class ids */
+export function withLabels(sample: Sample, labels: Uint8Array): Sample {
+  const texels = texelsOf(sample).map((t, i) => (t & 0xffffff) | (labels[i] << 24));
+  return texelSample(sample.id, sample.width, sample.height, texels, true);
 }

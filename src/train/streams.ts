@@ -2,6 +2,7 @@
 
 import { DataError, FewmaskError } from '../../runtime/errors.ts';
 import { Loader, type SampleCache } from '../data/batch.ts';
+import { withLabels } from '../data/texels.ts';
 import type { Dataset, Sample } from '../data/types.ts';
 import { streamOf } from '../nn/module.ts';
 import type { LabelMap, Scheme } from '../schemes/scheme.ts';
@@ -42,7 +43,7 @@ export function relabelled(sample: Sample, map: LabelMap): Sample {
   if (map.height !== sample.height || map.width !== sample.width) {
     throw new FewmaskError('data', `the pseudo-label of ${sample.id} is ${map.width}x${map.height}, the image ${sample.width}x${sample.height}`, 'the images have changed since the pseudo-labels were made');
   }
-  return { ...sample, labels: map.labels };
+  return withLabels(sample, map.labels);
 }
 
 /**

@@ -7,7 +7,7 @@ import { drawWeak } from '../../src/augment/weak.ts';
 import { Loader, pack, SampleCache, type LoaderOptions } from '../../src/data/batch.ts';
 import { decodeMask, resizeLabels } from '../../src/data/mask.ts';
 import { createSynthetic } from '../../src/data/synthetic.ts';
-import { packTexels, texelSample, texelsOf } from '../../src/data/texels.ts';
+import { packTexels, texelSample, texelsOf, withLabels } from '../../src/data/texels.ts';
 import type { Dataset } from '../../src/data/types.ts';
 import { colourMask, mask } from '../support/files.ts';
 
@@ -39,6 +39,9 @@ test('texels hold colours and labels; a relabelled copy packs its new labels', (
   for (const sample of [plain, lazy]) {
     assert.equal([...pack([sample], [2, 3]).texels].map((t) => t.toString(16)), ['7030201', 'ff060504', 'ff000000', 'ff000000', 'ff000000', 'ff000000']);
     assert.equal([...texelsOf({ ...sample, labels: Uint8Array.of(1, 2) })].map((t) => t >>> 24), [1, 2]);
+    const other = withLabels(sample, Uint8Array.of(1, 200));
+    assert.equal([other.id, other.rgb, other.labels, other.width], ['x', rgb, Uint8Array.of(1, 200), 2]);
+    assert.equal([...texelsOf(other)].map((t) => t.toString(16)), ['1030201', 'c8060504']);
   }
 });
 

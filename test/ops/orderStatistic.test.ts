@@ -2,6 +2,7 @@
 
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { plan } from '../../runtime/autograd/plan.ts';
 import { kthLargest, percentile } from '../../runtime/ops/index.ts';
 import { Rng } from '../../runtime/random.ts';
 import { testDevice } from '../support/device.ts';
@@ -38,6 +39,18 @@ test('nothing valid, and what cannot be asked for', async () => {
   assert.throws(() => percentile(x, 50, device.empty([3])), /valid is \[3\]/);
 });
 
+test('a percentile from a tensor that changes between replays', async () => {
+  const device = await testDevice();
+  const x = device.tensor([4, 1, 3, 2, 5], [5]);
+  const step = plan(device, { q: { shape: [] } }, ({ q }) => ({ y: percentile(x, q) }));
+  for (const [q, want] of [[0, 1], [50, 3], [62.5, 3.5], [100, 5], [120, 5]]) {
+    step.run({ q: Float32Array.of(q) });
+    assert.is(await step.outputs.y.item(), want);
+  }
+  step.dispose();
+  assert.throws(() => percentile(x, x), /q is \[5\]/);
+});
+
 test('the rank is exact beyond what f32 holds', async () => {
   const device = await testDevice();
   const counts = new Uint32Array(256);
@@ -45,7 +58,7 @@ test('the rank is exact beyond what f32 holds', async () => {
   counts[7] = 5;
   const bins = device.tensor(counts, [256]), state = device.tensor(new Uint32Array(6), [6]);
   const params = { n: 2 ** 24 + 6, items: 1, shift: 24, rank: 2 ** 24 + 1, share: -1 };
-  device.run({ shader: 'orderStatistic', entry: 'walk', bindings: { bins, state }, params, groups: [1, 1, 1] });
+  device.run({ shader: 'orderStatistic', entry: 'walk', bindings: { bins, state, percent: device.tensor([0], [1]) }, params, groups: [1, 1, 1] });
   assert.equal([...(await state.read())].slice(0, 2), [7 * 2 ** 24, 0]);
 });
 
