@@ -12,11 +12,18 @@ const EXPERIMENTS: Record<string, { data: string; args: string[] }> = {
   // The reference's small setting (shared/reference): U-Net of width 8, crops of 72x96 from 90x120, batch 8 + 8, 2000 steps.
   'camvid-reference': {
     data: 'camvid',
-    args: ['--labels', 'labeled_1_8', '--size', '90x120', '--crop', '72x96', '--width', '8', '--steps', '2000', '--eval-every', '500', '--judge', '--set', 'pseudoseg.background=null'],
+    args: [
+      ...['--labels', 'labeled_1_8', '--size', '90x120', '--crop', '72x96', '--width', '8', '--batch', '8', '--steps', '2000', '--eval-every', '500', '--judge'],
+      ...['--set', 'fixmatch.tau=0.9', '--set', 'fixmatch.classwise=0.95', '--set', 'fixmatch.ramp=0.3', '--set', 'fixmatch.pseudo=separate'],
+      ...['--set', 'self-training.scales=[0.75,1,1.5]', '--set', 'pseudoseg.background=null'],
+    ],
   },
   'nuclei-1-16': {
     data: 'nuclei',
-    args: ['--labels', 'labeled_1_16', '--size', '96x96', '--crop', '96x96', '--width', '8', '--batch', '4', '--steps', '1500', '--eval-every', '500', '--judge'],
+    args: [
+      ...['--labels', 'labeled_1_16', '--size', '96x96', '--crop', '64x64', '--width', '8', '--batch', '4', '--steps', '1500', '--eval-every', '250', '--judge'],
+      ...['--set', 'fixmatch.tau=0.9', '--set', 'fixmatch.pseudo=separate', '--set', 'self-training.scales=[0.75,1,1.5]'],
+    ],
   },
 };
 
