@@ -1,0 +1,31 @@
+// Operations of networks against PyTorch in float64 (conformance set torch-ops). Layouts are changed by einsum: pictures to NHWC, weights to HWIO.
+
+import { test } from 'uvu';
+import * as ops from '../../runtime/ops/index.ts';
+import type { Tensor } from '../../runtime/tensor.ts';
+import { torchTests, type Run } from '../support/torchCases.ts';
+
+const last = (x: Tensor): Tensor => ops.einsum('nchw->nhwc', x);
+const first = (y: Tensor): Tensor => ops.einsum('nhwc->nchw', y);
+
+const runs: Record<string, Run> = {
+  conv2d({ x, w, b }, p) {
+    const [left, right, top, bottom] = [p.padding].flat();
+    const padding = bottom === undefined ? p.padding : [top, bottom, left, right];
+    return first(ops.conv2d(last(x), ops.einsum('oihw->hwio', w), b, { ...p, padding }));
+  },
+  conv1d: ({ x, w, b }, p) => ops.einsum('nwc->ncw', ops.conv1d(ops.einsum('ncw->nwc', x), ops.einsum('oiw->wio', w), b, p)),
+  conv_transpose2d: ({ x, w, b }, { output_padding: outputPadding, ...p }) => first(ops.convTranspose2d(last(x), ops.einsum('iohw->hwoi', w), b, { ...p, outputPadding })),
+  matmul: ({ a, b }, p) => ops.matmul(a, b, { transposeA: p.transpose_a, transposeB: p.transpose_b }),
+  linear: ({ x, w, b }) => ops.linear(x, ops.einsum('oi->io', w), b),
+  async batch_norm({ x, w, b, running_mean: mean, running_var: variance }, p, device) {
+    const { size } = mean, flat = x.rank === 2 ? 'nc' : x.rank === 3 ? 'ncw' : 'nchw', back = flat.replace('c', '') + 'c';
+    const o = { mode: p.training ? 'train' : 'eval', momentum: p.momentum, eps: p.eps } as const;
+    const y = ops.batchNorm(ops.einsum(`${flat}->${back}`, x), w ?? ops.full(device, [size], 1), b ?? ops.zeros(device, [size]), { mean, variance }, o);
+    return { y: ops.einsum(`${back}->${flat}`, y), new_running_mean: mean, new_running_var: variance };
+  },
+};
+
+torchTests(runs);
+
+test.run();
