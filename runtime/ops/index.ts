@@ -1,5 +1,6 @@
 // Every operation, one export line each.
 
+export * from './avgPool2d.ts';
 export * from './batchNorm.ts';
 export * from './binary.ts';
 export * from './channelMax.ts';

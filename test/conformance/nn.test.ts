@@ -8,6 +8,8 @@ import { torchTests, type Run } from '../support/torchCases.ts';
 const last = (x: Tensor): Tensor => ops.einsum('nchw->nhwc', x);
 const first = (y: Tensor): Tensor => ops.einsum('nhwc->nchw', y);
 
+const pool = (p: Record<string, any>): ops.MaxPool2dOptions => ({ kernel: p.kernel_size, stride: p.stride, padding: p.padding, dilation: p.dilation, ceilMode: p.ceil_mode });
+
 const runs: Record<string, Run> = {
   conv2d({ x, w, b }, p) {
     const [left, right, top, bottom] = [p.padding].flat();
@@ -24,6 +26,10 @@ const runs: Record<string, Run> = {
     const y = ops.batchNorm(ops.einsum(`${flat}->${back}`, x), w ?? ops.full(device, [size], 1), b ?? ops.zeros(device, [size]), { mean, variance }, o);
     return { y: ops.einsum(`${back}->${flat}`, y), new_running_mean: mean, new_running_var: variance };
   },
+  max_pool2d: ({ x }, p) => first(ops.maxPool2d(last(x), pool(p))),
+  avg_pool2d: ({ x }, p) => first(ops.avgPool2d(last(x), { ...pool(p), countIncludePad: p.count_include_pad })),
+  adaptive_avg_pool2d: ({ x }, p) => first(ops.adaptiveAvgPool2d(last(x), p.output_size)),
+  adaptive_max_pool2d: ({ x }, p) => first(ops.adaptiveMaxPool2d(last(x), p.output_size)),
 };
 
 torchTests(runs);
