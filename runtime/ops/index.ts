@@ -15,6 +15,7 @@ export * from './einsum.ts';
 export * from './fill.ts';
 export * from './fuse.ts';
 export * from './globalAvgPool.ts';
+export * from './groupNorm.ts';
 export * from './linear.ts';
 export type { Denominator } from './lossReduce.ts';
 export * from './maskPairs.ts';
