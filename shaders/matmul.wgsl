@@ -12,14 +12,24 @@ struct Params {
   n: u32,
   k: u32,
   batches: u32,     // matrices of y
-  a_stride: u32,    // elements from one matrix of a to the next; 0 repeats the first
-  b_stride: u32,
+  batch: vec4<u32>,     // their axes
+  a_stride: vec4<u32>,  // elements from one matrix of a to the next along each; 0 repeats it
+  b_stride: vec4<u32>,
 }
 
 @group(0) @binding(0) var<storage, read> a: array<f32>;
 @group(0) @binding(1) var<storage, read> b: array<f32>;
 @group(0) @binding(2) var<storage, read_write> y: array<f32>;
 @group(0) @binding(3) var<uniform> params: Params;
+
+/// Where the matrices of a and b begin that make matrix i of y.
+fn matrices(i: u32) -> vec2<u32> {
+  let s = params.batch;
+  let c = i / s.w;
+  let d = c / s.z;
+  let at = vec4<u32>(d / s.y, d % s.y, c % s.z, i % s.w);
+  return vec2<u32>(dot(at, params.a_stride), dot(at, params.b_stride));
+}
 
 @compute @workgroup_size(WG)
 fn forward(@builtin(local_invocation_id) lane: vec3<u32>, @builtin(workgroup_id) group: vec3<u32>) {
@@ -33,8 +43,9 @@ fn forward(@builtin(local_invocation_id) lane: vec3<u32>, @builtin(workgroup_id)
   let batch = min(strip / strips, params.batches - 1u);
   let rows = select(0u, m, strip < strips * params.batches);
   let row = (strip % strips) * ROWS;
-  let a0 = batch * params.a_stride;
-  let b0 = batch * params.b_stride;
+  let first = matrices(batch);
+  let a0 = first.x;
+  let b0 = first.y;
   let c = vec4<u32>(min(column, n - 1u), min(column + 1u, n - 1u), min(column + 2u, n - 1u), min(column + 3u, n - 1u));
   var acc: array<vec4<f32>, ROWS>;
   for (var i = 0u; i < k; i++) {

@@ -1,9 +1,12 @@
-// Max-pooling, NHWC. The backward pass finds the first maximum of each window again and gathers, so that nothing is saved and nothing collides.
+// Max-pooling, NHWC. forward and backward: the backward pass finds the first maximum of each window again and gathers, so that nothing is saved and
+// nothing collides. indexed and backwardIndexed: the places of the maxima are kept, for large windows and for callers.
 
 const WG: u32 = 64u;
 /// Or vec4<f32> and vec4<i32>, where 4 divides the channels: sizes then count vectors.
 alias Element = f32;
 alias Index = i32;
+/// The windows divide the image into y_size parts; kernel, stride, pad and dilation do not count.
+const ADAPTIVE: bool = false;
 const LOWEST: f32 = -3.4028234e38;
 
 struct Params {
@@ -19,7 +22,9 @@ struct Params {
 @group(0) @binding(1) var<storage, read> dy: array<Element>;
 @group(0) @binding(2) var<storage, read_write> y: array<Element>;
 @group(0) @binding(3) var<storage, read_write> dx: array<Element>;
-@group(0) @binding(4) var<uniform> params: Params;
+@group(0) @binding(4) var<storage, read_write> indices: array<Index>;
+@group(0) @binding(5) var<storage, read> chosen: array<Index>;
+@group(0) @binding(6) var<uniform> params: Params;
 
 struct Best {
   value: Element,
@@ -30,13 +35,22 @@ struct Best {
 /// The first maximum of the window of output pixel o, in image n, channel c.
 fn best(n: u32, o: vec2<u32>, c: u32) -> Best {
   let size = vec2<i32>(params.x_size.yz);
-  let corner = vec2<i32>(o * params.stride) - vec2<i32>(params.pad);
+  var corner = vec2<i32>(o * params.stride) - vec2<i32>(params.pad);
+  var kernel = params.kernel;
+  var dilation = params.dilation;
+  if (ADAPTIVE) {
+    let parts = params.y_size.yz;
+    let first = o * params.x_size.yz / parts;
+    corner = vec2<i32>(first);
+    kernel = ((o + vec2<u32>(1u)) * params.x_size.yz + parts - vec2<u32>(1u)) / parts - first;
+    dilation = vec2<u32>(1u);
+  }
   var found = Best(Element(LOWEST), Index(-1));
-  for (var ky = 0u; ky < params.kernel.x; ky++) {
-    let row = corner.x + i32(ky * params.dilation.x);
+  for (var ky = 0u; ky < kernel.x; ky++) {
+    let row = corner.x + i32(ky * dilation.x);
     if (row < 0 || row >= size.x) { continue; }
-    for (var kx = 0u; kx < params.kernel.y; kx++) {
-      let column = corner.y + i32(kx * params.dilation.y);
+    for (var kx = 0u; kx < kernel.y; kx++) {
+      let column = corner.y + i32(kx * dilation.y);
       if (column < 0 || column >= size.y) { continue; }
       let v = x[((n * params.x_size.y + u32(row)) * params.x_size.z + u32(column)) * params.x_size.w + c];
       let better = (v > found.value) | (found.at < Index(0));
@@ -58,6 +72,33 @@ fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups
 }
 
 @compute @workgroup_size(WG)
+fn indexed(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
+  let i = id.x + id.y * grid.x * WG;
+  let size = params.y_size;
+  if (i < size.x * size.y * size.z * size.w) {
+    let p = i / size.w;
+    let row = p / size.z;
+    let found = best(row / size.y, vec2<u32>(row % size.y, p % size.z), i % size.w);
+    y[i] = found.value;
+    indices[i] = found.at;
+  }
+}
+
+/// Windows that can hold a pixel: the first row and column of them, and one past the last.
+fn reaching(at: vec2<u32>) -> vec4<u32> {
+  if (ADAPTIVE) {
+    let size = params.x_size.yz;
+    return vec4<u32>(at * params.y_size.yz / size, ((at + vec2<u32>(1u)) * params.y_size.yz + size - vec2<u32>(1u)) / size);
+  }
+  // stride * o - pad <= at <= stride * o - pad + dilation * (kernel - 1)
+  let reach = vec2<i32>(params.dilation * (params.kernel - vec2<u32>(1u)));
+  let padded = vec2<i32>(at + params.pad);
+  let stride = vec2<i32>(params.stride);
+  let first = vec2<u32>(max(padded - reach + stride - vec2<i32>(1), vec2<i32>(0)) / stride);
+  return vec4<u32>(first, min(vec2<u32>(padded / stride) + vec2<u32>(1u), params.y_size.yz));
+}
+
+@compute @workgroup_size(WG)
 fn backward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
   let i = id.x + id.y * grid.x * WG;
   let size = params.x_size;
@@ -66,18 +107,34 @@ fn backward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroup
     let p = i / size.w;
     let n = p / size.z / size.y;
     let at = vec2<u32>(p / size.z % size.y, p % size.z);
-    // Windows that can hold this pixel: stride * o - pad <= at <= stride * o - pad + dilation * (kernel - 1).
-    let reach = vec2<i32>(params.dilation * (params.kernel - vec2<u32>(1u)));
-    let padded = vec2<i32>(at + params.pad);
-    let stride = vec2<i32>(params.stride);
-    let first = vec2<u32>(max(padded - reach + stride - vec2<i32>(1), vec2<i32>(0)) / stride);
-    let last = min(vec2<u32>(padded / stride) + vec2<u32>(1u), params.y_size.yz);
+    let o = reaching(at);
     let here = Index(i32(at.x * size.z + at.y));
     var sum = Element(0.0);
-    for (var oy = first.x; oy < last.x; oy++) {
-      for (var ox = first.y; ox < last.y; ox++) {
+    for (var oy = o.x; oy < o.z; oy++) {
+      for (var ox = o.y; ox < o.w; ox++) {
         let d = dy[((n * params.y_size.y + oy) * params.y_size.z + ox) * params.y_size.w + c];
         sum += select(Element(0.0), d, best(n, vec2<u32>(oy, ox), c).at == here);
+      }
+    }
+    dx[i] = sum;
+  }
+}
+
+@compute @workgroup_size(WG)
+fn backwardIndexed(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
+  let i = id.x + id.y * grid.x * WG;
+  let size = params.x_size;
+  if (i < size.x * size.y * size.z * size.w) {
+    let p = i / size.w;
+    let n = p / size.z / size.y;
+    let at = vec2<u32>(p / size.z % size.y, p % size.z);
+    let o = reaching(at);
+    let here = Index(i32(at.x * size.z + at.y));
+    var sum = Element(0.0);
+    for (var oy = o.x; oy < o.z; oy++) {
+      for (var ox = o.y; ox < o.w; ox++) {
+        let k = ((n * params.y_size.y + oy) * params.y_size.z + ox) * params.y_size.w + i % size.w;
+        sum += select(Element(0.0), dy[k], chosen[k] == here);
       }
     }
     dx[i] = sum;

@@ -17,6 +17,16 @@ export function pair(op: string, name: string, v: Pair, least: number): readonly
   return both;
 }
 
+/** One number for all sides, [vertical, horizontal], or [top, bottom, left, right]. */
+export type Padding = Pair | readonly [number, number, number, number];
+
+/** [top, bottom, left, right] of a padding: whole numbers of at least 0. @throws ShapeError for others */
+export function sides(op: string, p: Padding): readonly [number, number, number, number] {
+  const all: readonly [number, number, number, number] = typeof p === 'number' ? [p, p, p, p] : p.length === 2 ? [p[0], p[0], p[1], p[1]] : p;
+  checkWhole(op, 'padding', all, 0);
+  return all;
+}
+
 /** Workgroups in x at most, as the shaders have it that number them `x + z * 32768` (in matmul: y in place of x). */
 const FOLD = 32768;
 

@@ -3,18 +3,18 @@
 import { defineOp } from '../autograd/tape.ts';
 import type { Device, Dispatch } from '../device/device.ts';
 import { ShapeError } from '../errors.ts';
-import { checkWhole, folded, pair, type Pair } from '../kernel/geometry.ts';
+import { checkWhole, folded, pair, sides, type Padding, type Pair } from '../kernel/geometry.ts';
 import type { Constants } from '../kernel/kernel.ts';
 import { checkF32, type Shape, type Tensor } from '../tensor.ts';
 import { sumToLast } from './sumToLast.ts';
 
-export type { Pair } from '../kernel/geometry.ts';
+export type { Padding, Pair } from '../kernel/geometry.ts';
 
 export interface Conv2dOptions {
   /** Default 1. */
   stride?: Pair;
   /** One number, [vertical, horizontal], or [top, bottom, left, right]; zeros are added there (default 0). */
-  padding?: Pair | readonly [number, number, number, number];
+  padding?: Padding;
   /** Default 1. */
   dilation?: Pair;
   /** Default 1. */
@@ -39,14 +39,9 @@ interface Geometry {
   groups: number;
 }
 
-/** [top, bottom, left, right] of a padding. */
-const sides = (p: NonNullable<Conv2dOptions['padding']>): readonly [number, number, number, number] =>
-  typeof p === 'number' ? [p, p, p, p] : p.length === 2 ? [p[0], p[0], p[1], p[1]] : p;
-
 /** The options, filled up and checked. */
 function settings(op: string, o: Conv2dOptions): { stride: readonly [number, number]; dilation: readonly [number, number]; p: readonly [number, number, number, number]; groups: number } {
-  const p = sides(o.padding ?? 0), groups = o.groups ?? 1;
-  checkWhole(op, 'padding', p, 0);
+  const p = sides(op, o.padding ?? 0), groups = o.groups ?? 1;
   checkWhole(op, 'groups', [groups], 1);
   return { stride: pair(op, 'stride', o.stride ?? 1, 1), dilation: pair(op, 'dilation', o.dilation ?? 1, 1), p, groups };
 }

@@ -1,17 +1,22 @@
 // Every operation, one export line each.
 
+export * from './avgPool2d.ts';
 export * from './batchNorm.ts';
 export * from './binary.ts';
 export * from './channelMax.ts';
 export * from './classThreshold.ts';
 export * from './confusion.ts';
+export * from './conv1d.ts';
 export * from './conv2d.ts';
 export * from './crossEntropy.ts';
 export * from './dice.ts';
 export * from './dropout.ts';
+export * from './einsum.ts';
 export * from './fill.ts';
 export * from './fuse.ts';
 export * from './globalAvgPool.ts';
+export * from './groupNorm.ts';
+export * from './linear.ts';
 export type { Denominator } from './lossReduce.ts';
 export * from './maskPairs.ts';
 export * from './matmul.ts';

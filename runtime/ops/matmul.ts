@@ -2,6 +2,7 @@
 
 import { defineOp } from '../autograd/tape.ts';
 import { ShapeError } from '../errors.ts';
+import { broadcastShape, walk } from '../kernel/batches.ts';
 import { folded } from '../kernel/geometry.ts';
 import { checkF32, sizeOf, type Shape, type Tensor } from '../tensor.ts';
 import { full } from './fill.ts';
@@ -20,15 +21,13 @@ export interface MatmulOptions {
 
 type Op = (inputs: Record<string, Tensor | undefined>, attrs: Attrs) => Record<string, Tensor>;
 
-/** Rows, columns, inner size, and the batch axes of a product. */
-function sizes(a: Tensor, b: Tensor, { transposeA, transposeB }: Attrs): { m: number; n: number; k: number; batch: Shape } {
-  if (a.rank < 2 || b.rank < 2) throw new ShapeError('matmul', `[${a.shape}] and [${b.shape}]`, 'both need at least two axes');
+/** Rows, columns, inner size, the batch axes of a product, and how both factors' matrices are walked along them. */
+function sizes(a: Tensor, b: Tensor, { transposeA, transposeB }: Attrs): { m: number; n: number; k: number; batch: Shape; size: number[]; strides: number[][] } {
   const [ar, ac] = a.shape.slice(-2), [br, bc] = b.shape.slice(-2);
   const m = transposeA ? ac : ar, k = transposeA ? ar : ac, k2 = transposeB ? bc : br, n = transposeB ? br : bc;
-  const ba = a.shape.slice(0, -2), bb = b.shape.slice(0, -2);
   if (k !== k2) throw new ShapeError('matmul', `inner sizes ${k} and ${k2} of [${a.shape}]${transposeA ? ' transposed' : ''} and [${b.shape}]${transposeB ? ' transposed' : ''} differ`);
-  if (sizeOf(ba) !== 1 && sizeOf(bb) !== 1 && String(ba) !== String(bb)) throw new ShapeError('matmul', `batches [${ba}] and [${bb}] differ`, 'they must be equal, or one of them a single matrix');
-  return { m, n, k, batch: sizeOf(bb) === 1 && (sizeOf(ba) !== 1 || ba.length >= bb.length) ? ba : bb };
+  const batches = [a.shape.slice(0, -2), b.shape.slice(0, -2)], batch = broadcastShape('matmul', batches);
+  return { m, n, k, batch, ...walk('matmul', batch, batches) };
 }
 
 const op: Op = defineOp<Attrs>({
@@ -36,7 +35,7 @@ const op: Op = defineOp<Attrs>({
   inputs: ['a', 'b'],
   outputs: ['y'],
   forward({ a, b }, attrs) {
-    const { m, n, k, batch } = sizes(a, b, attrs);
+    const { m, n, k, batch, size, strides } = sizes(a, b, attrs);
     const batches = sizeOf(batch);
     const y = a.device.empty([...batch, m, n], 'f32', 'matmul');
     if (k === 0) a.device.clear(y);
@@ -47,7 +46,7 @@ const op: Op = defineOp<Attrs>({
         entry: 'forward',
         constants: { TRANSPOSE_A: attrs.transposeA, TRANSPOSE_B: attrs.transposeB },
         bindings: { a, b, y },
-        params: { m, n, k, batches, a_stride: a.size === m * k ? 0 : m * k, b_stride: b.size === k * n ? 0 : k * n },
+        params: { m, n, k, batches, batch: size, a_stride: strides[0].map((d) => d * m * k), b_stride: strides[1].map((d) => d * k * n) },
         groups: [columns, strips, folds],
       });
     }
@@ -55,33 +54,58 @@ const op: Op = defineOp<Attrs>({
   },
   backward: {
     a: ({ dy, inputs: { a, b }, attrs: { transposeA: ta, transposeB: tb } }) =>
-      overBatch(ta ? op({ a: b, b: dy }, { transposeA: tb, transposeB: true }).y : op({ a: dy, b }, { transposeA: false, transposeB: !tb }).y, a),
+      sumTo(ta ? op({ a: b, b: dy }, { transposeA: tb, transposeB: true }).y : op({ a: dy, b }, { transposeA: false, transposeB: !tb }).y, a.shape),
     b: ({ dy, inputs: { a, b }, attrs: { transposeA: ta, transposeB: tb } }) =>
-      overBatch(tb ? op({ a: dy, b: a }, { transposeA: true, transposeB: ta }).y : op({ a, b: dy }, { transposeA: !ta, transposeB: false }).y, b),
+      sumTo(tb ? op({ a: dy, b: a }, { transposeA: true, transposeB: ta }).y : op({ a, b: dy }, { transposeA: !ta, transposeB: false }).y, b.shape),
   },
   twice: true,
 });
 
-/** A gradient in the shape of its input: summed over the matrices of a batch where `like` is a single matrix. */
-function overBatch(g: Tensor, like: Tensor): Tensor {
-  if (String(g.shape) === String(like.shape)) return g;
-  if (g.size === like.size) return reshape(g, like.shape);
-  const copies = g.size / like.size;
-  const ones = full(g.device, [1, copies], 1);
-  return reshape(op({ a: ones, b: reshape(g, [copies, like.size]) }, { transposeA: false, transposeB: false }).y, like.shape);
+/**
+ * Takes broadcasting back: sums over the axes along which a tensor of `shape` would be repeated to have the shape of x.
+ * @param x f32
+ * @param shape broadcasts to that of x
+ * @returns f32 of that shape
+ * @throws ShapeError when it does not, or x is not f32
+ */
+export function sumTo(x: Tensor, shape: Shape): Tensor {
+  checkF32('sumTo', { x });
+  if (String(broadcastShape('sumTo', [x.shape, shape])) !== String(x.shape)) throw new ShapeError('sumTo', `[${shape}] does not broadcast to [${x.shape}]`);
+  const aligned = [...Array<number>(x.rank - shape.length).fill(1), ...shape];
+  let y = x;
+  for (let i = 0; i < x.rank; ) {
+    let end = i;
+    while (end < x.rank && aligned[end] === 1 && x.shape[end] !== 1) end++;
+    if (end === i) {
+      i++;
+      continue;
+    }
+    // [before, summed, after] times ones.
+    const before = sizeOf(aligned.slice(0, i)), summed = sizeOf(x.shape.slice(i, end)), after = sizeOf(x.shape.slice(end));
+    const none = { transposeA: false, transposeB: false };
+    if (after === 1) y = op({ a: reshape(y, [before, summed]), b: full(x.device, [summed, 1], 1) }, none).y;
+    else y = op({ a: full(x.device, [1, summed], 1), b: reshape(y, [before, summed, after]) }, none).y;
+    i = end;
+  }
+  return String(y.shape) === String(shape) ? y : reshape(y, shape);
 }
 
 /**
- * Matrix product of the last two axes; equal batch axes in front, or a single matrix on one side.
- * @param a f32 [..., m, k]; with `transposeA` [..., k, m]
- * @param b f32 [..., k, n]; with `transposeB` [..., n, k]
- * @returns f32 [..., m, n] with the batch axes of the factor that has a batch (of the longer shape, if neither has)
- * @throws ShapeError when inner sizes or batches differ, or a dtype is not f32
+ * Matrix product of the last two axes; the axes in front of them are broadcast. A vector is a row on the left and a column on the right, and that axis
+ * is not in the result.
+ * @param a f32 [..., m, k]; with `transposeA` [..., k, m]; or [k]
+ * @param b f32 [..., k, n]; with `transposeB` [..., n, k]; or [k]
+ * @returns f32 [..., m, n]; without m or n where a factor is a vector
+ * @throws ShapeError when inner sizes or batches do not fit, a factor is a scalar or a transposed vector, or a dtype is not f32
  * @example const scores = matmul(q, k, { transposeB: true }); // [n, i, d] x [n, j, d] -> [n, i, j]
  */
 export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tensor {
   checkF32('matmul', { a, b });
   const attrs = { transposeA: options.transposeA ?? false, transposeB: options.transposeB ?? false };
-  sizes(a, b, attrs);
-  return op({ a, b }, attrs).y;
+  if (a.rank < 1 || b.rank < 1) throw new ShapeError('matmul', `[${a.shape}] and [${b.shape}]`, 'multiply by a scalar with mul');
+  if ((a.rank === 1 && attrs.transposeA) || (b.rank === 1 && attrs.transposeB)) throw new ShapeError('matmul', `[${a.shape}] and [${b.shape}]`, 'a vector cannot be transposed');
+  const row = a.rank === 1 ? reshape(a, [1, a.size]) : a, column = b.rank === 1 ? reshape(b, [b.size, 1]) : b;
+  const { m, n, batch } = sizes(row, column, attrs);
+  const { y } = op({ a: row, b: column }, attrs);
+  return a.rank > 1 && b.rank > 1 ? y : reshape(y, [...batch, ...(a.rank > 1 ? [m] : []), ...(b.rank > 1 ? [n] : [])]);
 }

@@ -1,38 +1,25 @@
 // Max-pooling.
 
 import { defineOp } from '../autograd/tape.ts';
-import { ShapeError } from '../errors.ts';
-import { pair, type Pair } from '../kernel/geometry.ts';
+import type { Pair } from '../kernel/geometry.ts';
 import type { Constants, ParamValue } from '../kernel/kernel.ts';
 import { byVectors } from '../kernel/vectors.ts';
-import { checkF32, type Shape, type Tensor } from '../tensor.ts';
+import { adaptiveWindows, windows, type PoolOptions, type Windows } from '../kernel/windows.ts';
+import type { Shape, Tensor } from '../tensor.ts';
 
-export interface MaxPool2dOptions {
-  kernel: Pair;
-  /** Default: the kernel. */
-  stride?: Pair;
-  /** Pixels outside of the image never win (default 0). */
-  padding?: Pair;
-  /** Default 1. */
-  dilation?: Pair;
-  /** Round the output size up (a window must still start inside the image or its left padding). */
-  ceilMode?: boolean;
-}
+/** Pixels outside of the image never win. */
+export type MaxPool2dOptions = PoolOptions;
 
-interface Attrs {
-  y: Shape;
-  kernel: readonly [number, number];
-  stride: readonly [number, number];
-  pad: readonly [number, number];
-  dilation: readonly [number, number];
-}
-
-function settings(x: Shape, a: Attrs): { constants: Constants; params: Record<string, ParamValue>; lanes: number } {
+function settings(x: Shape, a: Windows): { constants: Constants; params: Record<string, ParamValue>; lanes: number } {
   const { constants, lanes, sizes } = byVectors(x, a.y);
-  return { constants: lanes === 4 ? { ...constants, Index: 'vec4<i32>' } : {}, params: { ...sizes, kernel: a.kernel, stride: a.stride, pad: a.pad, dilation: a.dilation }, lanes };
+  return {
+    constants: { ...(a.adaptive ? { ADAPTIVE: true } : {}), ...(lanes === 4 ? { ...constants, Index: 'vec4<i32>' } : {}) },
+    params: { ...sizes, kernel: a.kernel, stride: a.stride, pad: [a.pad[0], a.pad[2]], dilation: a.dilation },
+    lanes,
+  };
 }
 
-const op = defineOp<Attrs>({
+const op = defineOp<Windows>({
   name: 'maxPool2d',
   inputs: ['x'],
   outputs: ['y'],
@@ -52,25 +39,81 @@ const op = defineOp<Attrs>({
   },
 });
 
+const indexedOp = defineOp<Windows>({
+  name: 'maxPool2d with indices',
+  inputs: ['x'],
+  outputs: ['y', 'indices'],
+  forward({ x }, a) {
+    const y = x.device.empty(a.y, 'f32', 'maxPool2d'), indices = x.device.empty(a.y, 'i32', 'maxPool2d indices');
+    const { constants, params, lanes } = settings(x.shape, a);
+    x.device.run({ shader: 'maxPool2d', entry: 'indexed', constants, bindings: { x, y, indices }, params, threads: y.size / lanes });
+    return { y, indices };
+  },
+  backward: {
+    x: ({ dy, inputs: { x }, outputs: { indices }, attrs: a }) => {
+      const dx = x.device.empty(x.shape, 'f32', 'maxPool2d gradient');
+      const { constants, params, lanes } = settings(x.shape, a);
+      x.device.run({ shader: 'maxPool2d', entry: 'backwardIndexed', constants, bindings: { dy, dx, chosen: indices }, params, threads: x.size / lanes });
+      return dx;
+    },
+  },
+});
+
+/** Up to this many pixels in a window it is cheaper to look for its maximum again than to keep its place. */
+const LOOK_AGAIN = 16;
+
+/** The maxima, with their places kept for the backward pass alone. */
+function pooled(x: Tensor, a: Windows): Tensor {
+  const { y, indices } = indexedOp({ x }, a);
+  if (!y.tracked) indices.dispose();
+  return y;
+}
+
 /**
  * Maximum over windows; the gradient goes to the first maximum of a window, as in PyTorch.
  * @param x f32 [n, h, w, c]
- * @returns f32 [n, floor((h + 2 padding - dilation (kernel - 1) - 1) / stride) + 1, …, c]
- * @throws ShapeError when the window does not fit, the padding is more than half of the kernel, a setting is no whole number, or x is not f32
+ * @returns f32 [n, floor((h + top + bottom - dilation (kernel - 1) - 1) / stride) + 1, …, c]
+ * @throws ShapeError when the window does not fit, the padding is more than half of it, a setting is no whole number, or x is not f32
  * @example const y = maxPool2d(x, { kernel: 3, stride: 2, padding: 1 });
  */
 export function maxPool2d(x: Tensor, options: MaxPool2dOptions): Tensor {
-  if (x.rank !== 4) throw new ShapeError('maxPool2d', `x is [${x.shape}], not [n, h, w, c]`);
-  checkF32('maxPool2d', { x });
-  const whole = (name: string, v: Pair, least: number): readonly [number, number] => pair('maxPool2d', name, v, least);
-  const kernel = whole('kernel', options.kernel, 1), stride = whole('stride', options.stride ?? options.kernel, 1), pad = whole('padding', options.padding ?? 0, 0), dilation = whole('dilation', options.dilation ?? 1, 1);
-  if (2 * pad[0] > kernel[0] || 2 * pad[1] > kernel[1]) throw new ShapeError('maxPool2d', `padding ${pad} is more than half of the kernel ${kernel}`);
-  const out = [1, 2].map((axis, i) => {
-    const span = x.shape[axis] + 2 * pad[i] - dilation[i] * (kernel[i] - 1) - 1;
-    let n = (options.ceilMode ? Math.ceil(span / stride[i]) : Math.floor(span / stride[i])) + 1;
-    if (options.ceilMode && (n - 1) * stride[i] >= x.shape[axis] + pad[i]) n--;
-    return n;
-  });
-  if (out[0] < 1 || out[1] < 1) throw new ShapeError('maxPool2d', `a window of ${kernel} does not fit into [${x.shape}]`, 'use a larger image');
-  return op({ x }, { y: [x.shape[0], out[0], out[1], x.shape[3]], kernel, stride, pad, dilation }).y;
+  const a = windows('maxPool2d', x, options);
+  return a.kernel[0] * a.kernel[1] > LOOK_AGAIN ? pooled(x, a) : op({ x }, a).y;
+}
+
+/**
+ * {@link maxPool2d} with the places of the maxima.
+ * @returns y; indices, i32 in the shape of y: row * w + column of the (first) maximum in its image
+ */
+export function maxPool2dWithIndices(x: Tensor, options: MaxPool2dOptions): { y: Tensor; indices: Tensor } {
+  const { y, indices } = indexedOp({ x }, windows('maxPool2d', x, options));
+  return { y, indices };
+}
+
+/**
+ * Maximum over windows that divide the image: output pixel o covers rows floor(o h / size) to ceil((o + 1) h / size), likewise columns.
+ * @param x f32 [n, h, w, c], h and w not 0
+ * @param size height and width of the result
+ * @returns f32 [n, size[0], size[1], c]
+ * @throws ShapeError for empty images or sizes, or when x is not f32
+ * @example const y = adaptiveMaxPool2d(x, 7);
+ */
+export function adaptiveMaxPool2d(x: Tensor, size: Pair): Tensor {
+  return pooled(x, adaptiveWindows('adaptiveMaxPool2d', x, size));
+}
+
+/** {@link adaptiveMaxPool2d} with the places of the maxima, as {@link maxPool2dWithIndices} gives them. */
+export function adaptiveMaxPool2dWithIndices(x: Tensor, size: Pair): { y: Tensor; indices: Tensor } {
+  const { y, indices } = indexedOp({ x }, adaptiveWindows('adaptiveMaxPool2d', x, size));
+  return { y, indices };
+}
+
+/**
+ * Maximum over h and w.
+ * @param x f32 [n, h, w, c], h and w not 0
+ * @returns f32 [n, 1, 1, c]
+ * @throws ShapeError for other shapes, or when x is not f32
+ */
+export function globalMaxPool(x: Tensor): Tensor {
+  return pooled(x, adaptiveWindows('globalMaxPool', x, 1));
 }

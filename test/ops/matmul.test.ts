@@ -4,7 +4,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { grad } from '../../runtime/autograd/tape.ts';
 import { full } from '../../runtime/ops/fill.ts';
-import { matmul } from '../../runtime/ops/matmul.ts';
+import { matmul, sumTo } from '../../runtime/ops/matmul.ts';
 import { logSoftmax, softmax } from '../../runtime/ops/softmax.ts';
 import { sizeOf, type Shape } from '../../runtime/tensor.ts';
 import { testDevice } from '../support/device.ts';
@@ -46,6 +46,56 @@ for (const [batchA, batchB, m, k, n] of [
     }
 }
 
+// Broadcast batches, vectors, and a sum taken back.
+const BROADCAST: [Shape, Shape][] = [
+  [[2, 1, 4, 5], [3, 5, 6]],
+  [[2, 1, 3, 1, 2, 3], [4, 1, 5, 3, 2]],
+  [[3, 1, 2, 3], [3, 4, 3, 1]],
+  [[5, 6], [6]],
+  [[6], [6, 3]],
+  [[2, 5, 6], [6]],
+  [[3], [2, 2, 3, 4]],
+  [[8], [8]],
+];
+for (const [a, b] of BROADCAST) {
+  const full2 = (s: Shape, row: boolean): Shape => (s.length > 1 ? s : row ? [1, s[0]] : [s[0], 1]);
+  const fa = full2(a, true), fb = full2(b, false), [m, k] = fa.slice(-2), n = fb[fb.length - 1];
+  const rank = Math.max(fa.length, fb.length) - 2, ba = fa.slice(0, -2), bb = fb.slice(0, -2);
+  const batch = Array.from({ length: rank }, (_, i) => Math.max(ba[i - rank + ba.length] ?? 1, bb[i - rank + bb.length] ?? 1));
+  /** Which matrix of a factor makes the matrix of y at `at`. */
+  const matrix = (s: Shape, at: number[]): number => s.reduce((p, d, i) => p * d + (d === 1 ? 0 : at[i + rank - s.length]), 0);
+  cases.push({
+    name: `matmul [${a}] [${b}]`,
+    inputs: { a: { shape: a }, b: { shape: b } },
+    run: (t) => matmul(t.a, t.b),
+    reference: (t) => {
+      const y = f64([...batch, ...(a.length > 1 ? [m] : []), ...(b.length > 1 ? [n] : [])]);
+      for (let s = 0; s < sizeOf(batch); s++) {
+        const at = batch.map((d, i) => Math.floor(s / sizeOf(batch.slice(i + 1))) % d);
+        const a0 = matrix(ba, at) * m * k, b0 = matrix(bb, at) * k * n;
+        for (let i = 0; i < m; i++) for (let j = 0; j < n; j++) for (let q = 0; q < k; q++) y.data[(s * m + i) * n + j] += t.a.data[a0 + i * k + q] * t.b.data[b0 + q * n + j];
+      }
+      return y;
+    },
+  });
+}
+
+for (const shape of [[1, 3, 1, 2], [2], [], [4, 1, 1, 1], [4, 3, 5, 2]] as Shape[]) {
+  cases.push({
+    name: `sumTo [4, 3, 5, 2] to [${shape}]`,
+    inputs: { x: { shape: [4, 3, 5, 2] } },
+    run: ({ x }) => sumTo(x, shape),
+    reference: ({ x }) => {
+      const y = f64(shape);
+      x.data.forEach((v, i) => {
+        const at = [4, 3, 5, 2].map((d, axis) => Math.floor(i / sizeOf([4, 3, 5, 2].slice(axis + 1))) % d);
+        y.data[shape.reduce((p, d, axis) => p * d + (d === 1 ? 0 : at[axis + 4 - shape.length]), 0)] += v;
+      });
+      return y;
+    },
+  });
+}
+
 for (const shape of [[4, 5], [2, 3, 7], [3, 1], [2, 40, 33]] as Shape[]) {
   for (const log of [false, true]) {
     const c = shape[shape.length - 1];
@@ -76,8 +126,8 @@ test('huge scores stay finite, mismatched sizes are refused', async () => {
 });
 
 for (const [a, b, want] of [
-  [[4, 2, 3], [1, 1, 3, 2], [4, 2, 2]],
-  [[1, 1, 3, 2], [4, 2, 3], [4, 3, 3]],
+  [[4, 2, 3], [1, 1, 3, 2], [1, 4, 2, 2]],
+  [[1, 1, 3, 2], [4, 2, 3], [1, 4, 3, 3]],
   [[1, 2, 3], [1, 1, 3, 2], [1, 1, 2, 2]],
   [[0, 2, 3], [3, 2], [0, 2, 2]],
   [[2, 3], [0, 3, 2], [0, 2, 2]],
@@ -96,6 +146,17 @@ for (const [a, b, want] of [
     assert.ok((await db.read()).every((v) => v === want.at(-2)! * summed(b)));
   });
 }
+
+test('what is no product of matrices is refused', async () => {
+  const device = await testDevice();
+  const make = (...shape: number[]) => device.empty(shape);
+  assert.throws(() => matmul(make(2, 2, 3), make(3, 3, 2)), /\[2\] and \[3\] do not fit together/);
+  assert.throws(() => matmul(make(), make(3, 3)), /by a scalar/);
+  assert.throws(() => matmul(make(3), make(3, 3), { transposeA: true }), /cannot be transposed/);
+  assert.throws(() => matmul(make(2, 1, 2, 1, 2, 2, 2), make(1, 2, 1, 2, 1, 2, 2)), /alternate/);
+  assert.throws(() => sumTo(make(2, 3), [2]), /do not fit/);
+  assert.throws(() => sumTo(make(1, 3), [2, 3]), /does not broadcast/);
+});
 
 test('more rows than one dimension of the grid holds', async () => {
   const device = await testDevice();

@@ -1,42 +1,71 @@
-// Max pooling.
+// Max pooling, adaptive and global too, with and without the places of the maxima.
 
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { maxPool2d } from '../../runtime/ops/index.ts';
+import { adaptiveMaxPool2d, adaptiveMaxPool2dWithIndices, globalMaxPool, maxPool2d, maxPool2dWithIndices, type MaxPool2dOptions } from '../../runtime/ops/index.ts';
 import type { Shape } from '../../runtime/tensor.ts';
 import { testDevice } from '../support/device.ts';
-import { checkCase, type OpCase } from '../support/op.ts';
-import { at, build } from '../support/reference.ts';
+import { checkCase, f64 } from '../support/op.ts';
+import { adaptiveReference, poolReference, type Window } from '../support/pools.ts';
 
-const cases: OpCase[] = [];
+const highest = (w: Window): number => Math.max(...w.values);
+const place = (w: Window): number => w.places[w.values.indexOf(highest(w))];
 
-for (const [shape, kernel, stride, padding] of [
-  [[2, 6, 8, 3], 2, 2, 0],
-  [[1, 9, 7, 4], 3, 2, 1],
-  [[1, 7, 6, 8], 3, 1, 1],
-  [[2, 5, 5, 1], 3, 1, 1],
-  [[2, 48, 64, 16], 2, 2, 0],
-] as [Shape, number, number, number][]) {
-  cases.push({
-    name: `maxPool2d [${shape}] kernel ${kernel} stride ${stride} padding ${padding}`,
-    inputs: { x: { shape } },
-    run: ({ x }) => maxPool2d(x, { kernel, stride, padding }),
-    reference: ({ x }) => {
-      const out = (n: number) => Math.floor((n + 2 * padding - kernel) / stride) + 1;
-      return build([shape[0], out(shape[1]), out(shape[2]), shape[3]], (n, oy, ox, c) => {
-        let best = -Infinity;
-        for (let ky = 0; ky < kernel; ky++) for (let kx = 0; kx < kernel; kx++) {
-          const y = oy * stride - padding + ky, xx = ox * stride - padding + kx;
-          if (y >= 0 && xx >= 0 && y < shape[1] && xx < shape[2]) best = Math.max(best, at(x, n, y, xx, c));
-        }
-        return best;
-      });
-    },
-    h: 1e-7,
+const CASES: [Shape, MaxPool2dOptions][] = [
+  [[2, 6, 8, 3], { kernel: 2 }],
+  [[1, 9, 7, 4], { kernel: 3, stride: 2, padding: 1 }],
+  [[1, 7, 6, 8], { kernel: 3, stride: 1, padding: 1 }],
+  [[2, 5, 5, 1], { kernel: 3, stride: 1, padding: 1 }],
+  [[2, 48, 64, 16], { kernel: 2 }],
+  [[1, 8, 9, 2], { kernel: 3, stride: 2, ceilMode: true }],
+  [[1, 8, 7, 5], { kernel: [3, 2], stride: [2, 3], padding: [0, 1, 1, 0], ceilMode: true }],
+  [[1, 9, 10, 4], { kernel: [2, 3], stride: 1, dilation: [3, 2], padding: [2, 1] }],
+  [[2, 12, 11, 4], { kernel: 5, stride: 2, padding: 2 }],
+  [[1, 13, 16, 3], { kernel: [13, 3], stride: 1, padding: [6, 1] }],
+  [[1, 1, 1, 1], { kernel: 1 }],
+  [[0, 4, 4, 4], { kernel: 2 }],
+  [[8, 128, 128, 3], { kernel: 3, stride: 2, padding: 1 }],
+];
+
+for (const [shape, o] of CASES) {
+  const name = `maxPool2d [${shape}] ${JSON.stringify(o)}`;
+  for (const kept of [false, true]) {
+    test(`${name}${kept ? ' with indices' : ''}`, async () => checkCase(await testDevice(), {
+      name,
+      inputs: { x: { shape } },
+      run: ({ x }) => (kept ? maxPool2dWithIndices(x, o).y : maxPool2d(x, o)),
+      reference: ({ x }) => poolReference(x, o, highest),
+      h: 1e-8,
+    }));
+  }
+  test(`${name}: the places`, async () => {
+    const device = await testDevice();
+    const values = Float32Array.from({ length: shape.reduce((a, b) => a * b) }, (_, i) => (i * 7919) % 10007);
+    const { indices } = maxPool2dWithIndices(device.tensor(values, shape), o);
+    assert.is(indices.dtype, 'i32');
+    assert.equal([...(await indices.read())], [...poolReference(f64(shape, values), o, place).data]);
   });
 }
 
-for (const c of cases) test(c.name, async () => checkCase(await testDevice(), c));
+for (const [shape, size] of [[[1, 7, 8, 3], [2, 3]], [[2, 8, 10, 4], [1, 1]], [[1, 3, 3, 2], [5, 4]], [[2, 33, 40, 8], [4, 7]]] as [Shape, [number, number]][]) {
+  const name = `adaptiveMaxPool2d [${shape}] to ${size}`;
+  test(name, async () => checkCase(await testDevice(), { name, inputs: { x: { shape } }, run: ({ x }) => adaptiveMaxPool2d(x, size), reference: ({ x }) => adaptiveReference(x, size, highest), h: 1e-8 }));
+  test(`${name}: the places`, async () => {
+    const device = await testDevice();
+    const values = Float32Array.from({ length: shape.reduce((a, b) => a * b) }, (_, i) => (i * 7919) % 10007);
+    const { indices } = adaptiveMaxPool2dWithIndices(device.tensor(values, shape), size);
+    assert.equal([...(await indices.read())], [...adaptiveReference(f64(shape, values), size, place).data]);
+  });
+}
+
+test('globalMaxPool [2,33,40,5]', async () => checkCase(await testDevice(), { name: 'globalMaxPool', inputs: { x: { shape: [2, 33, 40, 5] } }, run: ({ x }) => globalMaxPool(x), reference: ({ x }) => adaptiveReference(x, [1, 1], highest), h: 1e-8 }));
+
+test('without a gradient the places are freed', async () => {
+  const device = await testDevice();
+  const x = device.tensor(new Float32Array(64), [1, 8, 8, 1]);
+  assert.is(device.collect(() => maxPool2d(x, { kernel: 5 })).made.size, 1);
+  assert.is(device.collect(() => globalMaxPool(x)).made.size, 1);
+});
 
 test('a window larger than the padded image is refused', async () => {
   const x = (await testDevice()).tensor(new Float32Array(24), [1, 2, 3, 4]);
@@ -49,7 +78,9 @@ test('settings that are no whole numbers, and other dtypes, are refused', async 
   assert.throws(() => maxPool2d(x, { kernel: 2, stride: [1, 0] }), /stride is 1, 0/);
   assert.throws(() => maxPool2d(x, { kernel: 2, dilation: 0.5 }), /dilation/);
   assert.throws(() => maxPool2d(x, { kernel: 2, padding: 0.5 }), /padding/);
+  assert.throws(() => maxPool2d(x, { kernel: 2, padding: 2 }), /more than half/);
   assert.throws(() => maxPool2d(x.device.empty([1, 8, 8, 4], 'i32'), { kernel: 2 }), /is i32/);
+  assert.throws(() => globalMaxPool(x.device.empty([1, 0, 8, 4])), /globalMaxPool/);
 });
 
 test.run();

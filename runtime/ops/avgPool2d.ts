@@ -1,0 +1,82 @@
+// Average pooling.
+
+import { defineOp } from '../autograd/tape.ts';
+import { ShapeError } from '../errors.ts';
+import type { Pair } from '../kernel/geometry.ts';
+import { byVectors } from '../kernel/vectors.ts';
+import { adaptiveWindows, windows, type PoolOptions, type Windows } from '../kernel/windows.ts';
+import type { Shape, Tensor } from '../tensor.ts';
+
+export interface AvgPool2dOptions extends PoolOptions {
+  /** Do the zeros of the padding count? (default true; those beyond it, which only `ceilMode` reaches, never do) */
+  countIncludePad?: boolean;
+  /** What sums are divided by, in place of the number of pixels. */
+  divisor?: number;
+}
+
+interface Attrs extends Windows {
+  x: Shape;
+  countPad: boolean;
+  divisor: number;
+}
+
+type Op = (inputs: Record<string, Tensor | undefined>, attrs: Attrs) => Record<string, Tensor>;
+
+function run(entry: 'forward' | 'backward', from: Tensor, a: Attrs): Tensor {
+  const forward = entry === 'forward';
+  const to = from.device.empty(forward ? a.y : a.x, 'f32', forward ? 'avgPool2d' : 'avgPool2d gradient');
+  const { constants, lanes, sizes } = byVectors(a.x, a.y);
+  from.device.run({
+    shader: 'avgPool2d',
+    entry,
+    constants: { ...constants, ADAPTIVE: a.adaptive, COUNT_PAD: a.countPad },
+    bindings: forward ? { x: from, y: to } : { dy: from, dx: to },
+    params: { ...sizes, kernel: a.kernel, stride: a.stride, pad: [a.pad[0], a.pad[2]], end: [a.x[1] + a.pad[1], a.x[2] + a.pad[3]], dilation: a.dilation, divisor: a.divisor },
+    threads: to.size / lanes,
+  });
+  return to;
+}
+
+// Linear: each is the gradient of the other.
+const op: Op = defineOp<Attrs>({
+  name: 'avgPool2d',
+  inputs: ['x'],
+  outputs: ['y'],
+  forward: ({ x }, a) => run('forward', x, a),
+  backward: { x: ({ dy, attrs }) => gradientOp({ dy }, attrs).dx },
+  twice: true,
+});
+
+const gradientOp: Op = defineOp<Attrs>({
+  name: 'avgPool2d gradient',
+  inputs: ['dy'],
+  outputs: ['dx'],
+  forward: ({ dy }, a) => run('backward', dy, a),
+  backward: { dy: ({ dy: d, attrs }) => op({ x: d }, attrs).y },
+  twice: true,
+});
+
+/**
+ * Mean over windows.
+ * @param x f32 [n, h, w, c]
+ * @returns f32 [n, floor((h + top + bottom - dilation (kernel - 1) - 1) / stride) + 1, …, c]
+ * @throws ShapeError when the window does not fit, the padding is more than half of it, a setting is no whole number, the divisor is 0, or x is not f32
+ * @example const y = avgPool2d(x, { kernel: 3, stride: 2, padding: 1, countIncludePad: false });
+ */
+export function avgPool2d(x: Tensor, options: AvgPool2dOptions): Tensor {
+  const { countIncludePad = true, divisor } = options;
+  if (divisor !== undefined && !(Number.isFinite(divisor) && divisor !== 0)) throw new ShapeError('avgPool2d', `the divisor is ${divisor}`, 'leave it out, or give a number that is not 0');
+  return op({ x }, { ...windows('avgPool2d', x, options), x: x.shape, countPad: countIncludePad, divisor: divisor ?? 0 }).y;
+}
+
+/**
+ * Mean over windows that divide the image: output pixel o covers rows floor(o h / size) to ceil((o + 1) h / size), likewise columns.
+ * @param x f32 [n, h, w, c], h and w not 0
+ * @param size height and width of the result
+ * @returns f32 [n, size[0], size[1], c]
+ * @throws ShapeError for empty images or sizes, or when x is not f32
+ * @example const y = adaptiveAvgPool2d(x, [1, 1]);
+ */
+export function adaptiveAvgPool2d(x: Tensor, size: Pair): Tensor {
+  return op({ x }, { ...adaptiveWindows('adaptiveAvgPool2d', x, size), x: x.shape, countPad: false, divisor: 0 }).y;
+}
