@@ -1,12 +1,15 @@
 // Every operation, one export line each.
 
+export * from './argmax.ts';
 export * from './batchNorm.ts';
 export * from './binary.ts';
+export * from './bincount.ts';
 export * from './channelMax.ts';
 export * from './classThreshold.ts';
 export * from './confusion.ts';
 export * from './conv2d.ts';
 export * from './crossEntropy.ts';
+export * from './cumsum.ts';
 export * from './dice.ts';
 export * from './dropout.ts';
 export * from './fill.ts';
@@ -30,6 +33,7 @@ export * from './resizeBilinear.ts';
 export * from './softCrossEntropy.ts';
 export * from './softmax.ts';
 export * from './softmaxMse.ts';
+export { argsort, sort, topk, type Picked } from './sort.ts';
 export * from './sumToLast.ts';
 export * from './unary.ts';
 export * from './variance.ts';

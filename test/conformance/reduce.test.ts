@@ -20,6 +20,12 @@ const runs: Record<string, Run> = {
   logsumexp: ({ x }, p) => ops.logsumexp(x, p.dim, keep(p)),
   normalize: ({ x }, p) => ops.normalize(x, { p: p.p, axes: p.dim }),
   cosine_similarity: ({ a, b }, p) => ops.cosineSimilarity(a, b, { axes: p.dim }),
+  argmax: ({ x }, p) => ops.argmax(x, p.dim, keep(p)),
+  argmin: ({ x }, p) => ops.argmin(x, p.dim, keep(p)),
+  max_dim: ({ x }, p) => ({ ...ops.maxDim(x, p.dim, keep(p)) }),
+  topk: ({ x }, p) => ({ ...ops.topk(x, p.k, p.dim, { largest: p.largest }) }),
+  cumsum: ({ x }, p) => ops.cumsum(x, p.dim),
+  bincount: ({ x }, p) => ops.bincount(x, p.minlength),
 };
 
 torchTests(runs);
