@@ -1,53 +1,63 @@
-// Softmax and its logarithm over the last axis.
+// Softmax and its logarithm along an axis.
 
 import { defineOp } from '../autograd/tape.ts';
-import { ShapeError } from '../errors.ts';
+import { lines, type Lines } from '../kernel/axes.ts';
 import { checkF32, type Tensor } from '../tensor.ts';
 
 interface Attrs {
   log: boolean;
   scale: number;
+  l: Lines;
 }
 
-const params = (x: Tensor, scale: number) => ({ rows: x.size / x.shape[x.rank - 1], c: x.shape[x.rank - 1], scale });
+/** Few long lines have a workgroup each, others a thread. Depends on sizes alone, so that results repeat bit by bit. */
+const FEW = 1024, LONG = 1024;
+
+function launch(x: Tensor, entry: 'forward' | 'backward', bindings: Record<string, Tensor>, { log, scale, l: { outer, n, inner } }: Attrs): void {
+  const rows = n === 0 ? 0 : outer * inner, wide = rows < FEW && n >= LONG;
+  x.device.run({
+    shader: 'softmax', entry: wide ? `${entry}Wide` : entry, constants: { LOG: log, LAST: inner === 1 }, bindings, params: { rows, c: n, scale, inner },
+    ...(wide ? { groups: [rows, 1, 1] } : { threads: rows }),
+  });
+}
 
 const op = defineOp<Attrs>({
   name: 'softmax',
   inputs: ['x'],
   outputs: ['y'],
-  forward({ x }, { log, scale }) {
+  forward({ x }, attrs) {
     const y = x.device.empty(x.shape, 'f32', 'softmax');
-    x.device.run({ shader: 'softmax', entry: 'forward', constants: { LOG: log }, bindings: { x, y }, params: params(x, scale), threads: x.size / x.shape[x.rank - 1] });
+    launch(x, 'forward', { x, y }, attrs);
     return y;
   },
   backward: {
-    x: ({ dy, outputs: { y }, attrs: { log, scale } }) => {
+    x: ({ dy, outputs: { y }, attrs }) => {
       const dx = y.device.empty(y.shape, 'f32', 'softmax gradient');
-      y.device.run({ shader: 'softmax', entry: 'backward', constants: { LOG: log }, bindings: { y_in: y, dy, dx }, params: params(y, scale), threads: y.size / y.shape[y.rank - 1] });
+      launch(y, 'backward', { y_in: y, dy, dx }, attrs);
       return dx;
     },
   },
 });
 
-function check(name: string, x: Tensor): void {
+function apply(name: string, x: Tensor, log: boolean, scale: number, axis: number): Tensor {
   checkF32(name, { x });
-  if (x.rank < 1 || x.shape[x.rank - 1] < 1) throw new ShapeError(name, `x is [${x.shape}]`, 'the last axis must hold at least one value');
+  return op({ x }, { log, scale, l: lines(name, x.shape, axis) }).y;
 }
 
 /**
- * exp(scale x_c) / sum exp(scale x) over the last axis.
- * @param x f32 [..., c]
+ * exp(scale x_c) / sum exp(scale x) along an axis, without overflow.
+ * @param x f32 of any shape
+ * @param scale default 1
+ * @param axis default -1; negative ones from the back
  * @returns f32, shape of x
- * @throws ShapeError when the last axis is empty or x is not f32
+ * @throws ShapeError for an axis that is not there, or when x is not f32
  * @example const attention = softmax(scores, 1 / Math.sqrt(d));
  */
-export function softmax(x: Tensor, scale = 1): Tensor {
-  check('softmax', x);
-  return op({ x }, { log: false, scale }).y;
+export function softmax(x: Tensor, scale = 1, axis = -1): Tensor {
+  return apply('softmax', x, false, scale, axis);
 }
 
 /** The logarithm of {@link softmax}, without loss of precision for small probabilities. Shapes and errors as there. */
-export function logSoftmax(x: Tensor, scale = 1): Tensor {
-  check('logSoftmax', x);
-  return op({ x }, { log: true, scale }).y;
+export function logSoftmax(x: Tensor, scale = 1, axis = -1): Tensor {
+  return apply('logSoftmax', x, true, scale, axis);
 }

@@ -1,0 +1,216 @@
+// Reductions over any axes: sums, products, extremes; and what the other reductions are made of.
+
+import { defineOp } from '../autograd/tape.ts';
+import { ShapeError } from '../errors.ts';
+import { gatherPartials, passOver, reduction, type Axes, type Reduction } from '../kernel/axes.ts';
+import { folded } from '../kernel/geometry.ts';
+import { checkF32, type DType, type Shape, type Tensor } from '../tensor.ts';
+import { full } from './fill.ts';
+
+export interface ReduceOptions {
+  /** Keep the reduced axes, with size 1 (default: they are left out). */
+  keepdim?: boolean;
+}
+
+const COMBINE = { sum: 0, prod: 1, max: 2, min: 3 } as const;
+const MAP = { x: 0, abs: 1, square: 2, power: 3, deviation: 4, exp: 5, equal: 6, absEqual: 7, nonzero: 8, zero: 9, factor: 10 } as const;
+const POST = { none: 0, scale: 1, sqrt: 2, root: 3, log: 4 } as const;
+
+/** What a reduction computes, in the words of shaders/reduce.wgsl. */
+export interface Recipe {
+  combine: keyof typeof COMBINE;
+  map?: keyof typeof MAP;
+  post?: keyof typeof POST;
+  /** One f32 element for each result, for the maps and finishes that look at it. */
+  m?: Tensor;
+  scale?: number;
+  p?: number;
+  /** Default: that of x. */
+  dtype?: DType;
+  /** The result of no elements; without it they are an error. */
+  none?: number;
+}
+
+/**
+ * Runs a reduction. Makes no record for gradients: operations call it in their forward and backward passes.
+ * @throws ShapeError for no elements, where the recipe has no result for them
+ */
+export function reduce(op: string, x: Tensor, r: Reduction, recipe: Recipe): Tensor {
+  const { combine, map = 'x', post = 'none', dtype = x.dtype, scale = 1, p = 1, none } = recipe;
+  if (r.n === 0 && r.k > 0) {
+    if (none === undefined) throw new ShapeError(op, `axes ${r.axes.join(', ')} of [${x.shape}] have no elements`, 'give at least one');
+    return full(x.device, r.shape, none, dtype);
+  }
+  if (r.k === 0) return x.device.empty(r.shape, dtype, op);
+  let from = x, n = r.n;
+  let gather: Parameters<typeof x.device.run>[0]['params'] = r.gather;
+  for (;;) {
+    const { entry, chunk, chunks } = passOver(n, (gather!.reduced_stride as number[])[3] === 1);
+    const y = x.device.empty(chunks === 1 ? r.shape : [chunks, r.k], dtype, op);
+    x.device.run({
+      shader: 'reduce', entry, bindings: { x: from, m: recipe.m ?? from, y },
+      constants: { In: from.dtype, Out: dtype, COMBINE: COMBINE[combine], MAP: from === x ? MAP[map] : 0, POST: chunks === 1 ? POST[post] : 0 },
+      params: { k: r.k, n, chunk, chunks, ...gather, scale, p },
+      ...(entry === 'rows' ? { groups: folded(r.k * chunks, 1) } : { threads: r.k * chunks }),
+    });
+    if (from !== x) from.dispose();
+    if (chunks === 1) return y;
+    from = y;
+    n = chunks;
+    gather = gatherPartials(r.k, chunks);
+  }
+}
+
+const SPREAD = { expand: 0, share: 1, variance: 2, std: 3, logsumexp: 4, prod: 5, norm: 6, infNorm: 7, divide: 8, byNorm: 9 } as const;
+
+/** The way back: an f32 tensor of `shape` from what its elements x and the results u, v, dy of their reduction hold; see shaders/spread.wgsl. */
+export function spread(op: string, kind: keyof typeof SPREAD, shape: Shape, r: Reduction, t: { x?: Tensor; u?: Tensor; v?: Tensor; dy: Tensor }, scale = 1, p = 1): Tensor {
+  const { dy, x = dy, u = dy, v = dy } = t;
+  const dx = dy.device.empty(shape, 'f32', op);
+  dy.device.run({ shader: 'spread', entry: 'forward', constants: { KIND: SPREAD[kind] }, bindings: { x, u, v, dy, dx }, params: { n: dx.size, scale, p, ...r.spread }, threads: dx.size });
+  return dx;
+}
+
+/** @throws ShapeError for f16 */
+export function checkNumbers(op: string, x: Tensor): void {
+  if (x.dtype === 'f16') throw new ShapeError(op, `x [${x.shape}] is f16`, 'give f32, i32 or u32');
+}
+
+interface SumAttrs {
+  name: string;
+  r: Reduction;
+  shape: Shape;
+  scale: number;
+}
+
+type Op = (inputs: Record<string, Tensor | undefined>, attrs: SumAttrs) => Record<string, Tensor>;
+
+const sumOp: Op = defineOp<SumAttrs>({
+  name: 'sum',
+  inputs: ['x'],
+  outputs: ['y'],
+  forward: ({ x }, { name, r, scale }) => reduce(name, x, r, { combine: 'sum', post: scale === 1 ? 'none' : 'scale', scale, none: name === 'mean' ? NaN : 0 }),
+  backward: { x: ({ dy, attrs }) => expandOp({ y: dy }, attrs).x },
+  twice: true,
+});
+
+/** x[i] = scale y[k]: the gradient of a sum. */
+const expandOp: Op = defineOp<SumAttrs>({
+  name: 'expand',
+  inputs: ['y'],
+  outputs: ['x'],
+  forward: ({ y }, { name, r, shape, scale }) => spread(`${name} gradient`, 'expand', shape, r, { dy: y }, scale),
+  backward: { y: ({ dy, attrs }) => sumOp({ x: dy }, attrs).y },
+  twice: true,
+});
+
+const prodOp = defineOp<Reduction>({
+  name: 'prod',
+  inputs: ['x'],
+  outputs: ['y'],
+  forward: ({ x }, r) => reduce('prod', x, r, { combine: 'prod', none: 1 }),
+  backward: {
+    x: ({ dy, inputs: { x }, attrs: r }) => {
+      const u = reduce('prod gradient', x, r, { combine: 'prod', map: 'factor', none: 1 });
+      const v = reduce('prod gradient', x, r, { combine: 'sum', map: 'zero', none: 0 });
+      return spread('prod gradient', 'prod', x.shape, r, { x, u, v, dy });
+    },
+  },
+});
+
+const extremeOp = defineOp<{ name: string; combine: 'max' | 'min'; r: Reduction }>({
+  name: 'amax',
+  inputs: ['x'],
+  outputs: ['y'],
+  forward: ({ x }, { name, combine, r }) => reduce(name, x, r, { combine }),
+  backward: {
+    x: ({ dy, inputs: { x }, outputs: { y }, attrs: { name, r } }) =>
+      spread(`${name} gradient`, 'share', x.shape, r, { x, u: y, v: reduce(`${name} gradient`, x, r, { combine: 'sum', map: 'equal', m: y, none: 1 }), dy }),
+  },
+});
+
+function sums(name: string, x: Tensor, axes: Axes | undefined, keepdim: boolean, scaleOf: (n: number) => number): Tensor {
+  const r = reduction(name, x.shape, axes, keepdim);
+  return sumOp({ x }, { name, r, shape: x.shape, scale: scaleOf(r.n) }).y;
+}
+
+/**
+ * Sum over axes, in a fixed order: the same bits every time. Has second derivatives.
+ * @param x f32, i32 or u32 of any shape; integers wrap around
+ * @param axes one or several, negative ones from the back (default, or an empty list: all)
+ * @returns dtype of x, the shape without those axes; 0 where there are no elements
+ * @throws ShapeError for axes that are not there or named twice, or f16
+ * @example const perImage = sum(losses, [1, 2]); // [n, h, w] -> [n]
+ */
+export function sum(x: Tensor, axes?: Axes, options: ReduceOptions = {}): Tensor {
+  checkNumbers('sum', x);
+  return sums('sum', x, axes, options.keepdim ?? false, () => 1);
+}
+
+/**
+ * Mean over axes. Has second derivatives.
+ * @param x f32 of any shape
+ * @param axes as in {@link sum}
+ * @returns f32, the shape without those axes; NaN where there are no elements, as in PyTorch
+ * @throws ShapeError for axes that are not there or named twice, or another dtype
+ */
+export function mean(x: Tensor, axes?: Axes, options: ReduceOptions = {}): Tensor {
+  checkF32('mean', { x });
+  return sums('mean', x, axes, options.keepdim ?? false, (n) => 1 / n);
+}
+
+/**
+ * Product over axes. The gradient is right where factors are 0.
+ * @param x f32, i32 or u32 of any shape; integers wrap around
+ * @param axes as in {@link sum}
+ * @returns dtype of x, the shape without those axes; 1 where there are no elements
+ * @throws ShapeError for axes that are not there or named twice, or f16
+ */
+export function prod(x: Tensor, axes?: Axes, options: ReduceOptions = {}): Tensor {
+  checkNumbers('prod', x);
+  return prodOp({ x }, reduction('prod', x.shape, axes, options.keepdim ?? false)).y;
+}
+
+function extreme(name: string, combine: 'max' | 'min', x: Tensor, axes: Axes | undefined, keepdim: boolean): Tensor {
+  checkNumbers(name, x);
+  const r = reduction(name, x.shape, axes, keepdim);
+  if (r.n === 0) throw new ShapeError(name, `axes ${r.axes.join(', ')} of [${x.shape}] have no elements`, 'give at least one');
+  return extremeOp({ x }, { name, combine, r }).y;
+}
+
+/**
+ * Largest element over axes. Equal largest elements share the gradient evenly; {@link maxDim} gives it to the first, and says where it is.
+ * @param x f32, i32 or u32 of any shape, without NaN
+ * @param axes as in {@link sum}
+ * @returns dtype of x, the shape without those axes
+ * @throws ShapeError where there are no elements, for axes that are not there or named twice, or f16
+ */
+export function amax(x: Tensor, axes?: Axes, options: ReduceOptions = {}): Tensor {
+  return extreme('amax', 'max', x, axes, options.keepdim ?? false);
+}
+
+/** Smallest element over axes. See {@link amax}. */
+export function amin(x: Tensor, axes?: Axes, options: ReduceOptions = {}): Tensor {
+  return extreme('amin', 'min', x, axes, options.keepdim ?? false);
+}
+
+function truth(name: string, combine: 'max' | 'min', x: Tensor, axes: Axes | undefined, keepdim: boolean): Tensor {
+  checkNumbers(name, x);
+  return reduce(name, x, reduction(name, x.shape, axes, keepdim), { combine, map: 'nonzero', dtype: 'i32', none: combine === 'min' ? 1 : 0 });
+}
+
+/**
+ * Is any element not 0? Without gradient.
+ * @param x f32, i32 or u32 of any shape
+ * @param axes as in {@link sum}
+ * @returns i32 0 or 1, the shape without those axes; 0 where there are no elements
+ * @throws ShapeError for axes that are not there or named twice, or f16
+ */
+export function any(x: Tensor, axes?: Axes, options: ReduceOptions = {}): Tensor {
+  return truth('any', 'max', x, axes, options.keepdim ?? false);
+}
+
+/** Are all elements not 0? 1 where there are none. See {@link any}. */
+export function all(x: Tensor, axes?: Axes, options: ReduceOptions = {}): Tensor {
+  return truth('all', 'min', x, axes, options.keepdim ?? false);
+}
