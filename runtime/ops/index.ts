@@ -27,6 +27,8 @@ export * from './resizeBilinear.ts';
 export * from './softCrossEntropy.ts';
 export * from './softmax.ts';
 export * from './softmaxMse.ts';
+export { expand, flip, permute, pixelShuffle, pixelUnshuffle, repeat, repeatInterleave, roll, transpose } from './strided.ts';
+export type { Rule } from './strided.ts';
 export * from './sumToLast.ts';
 export * from './unary.ts';
 export * from './weightedSum.ts';
