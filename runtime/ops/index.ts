@@ -30,6 +30,8 @@ export * from './softmaxMse.ts';
 export { expand, flip, permute, pixelShuffle, pixelUnshuffle, repeat, repeatInterleave, roll, transpose } from './strided.ts';
 export type { Rule } from './strided.ts';
 export * from './sumToLast.ts';
+export * from './triangle.ts';
 export * from './unary.ts';
+export * from './unfold.ts';
 export * from './weightedSum.ts';
 export * from './window.ts';
