@@ -11,6 +11,7 @@ export * from './dice.ts';
 export * from './dropout.ts';
 export * from './fill.ts';
 export * from './fuse.ts';
+export * from './gather.ts';
 export * from './globalAvgPool.ts';
 export type { Denominator } from './lossReduce.ts';
 export * from './maskPairs.ts';
