@@ -1,4 +1,4 @@
-// Axes of a reduction: what the caller names, brought to the few groups of neighbouring axes that kernels index by.
+// Axes: what the caller names, how far apart elements lie along them, and the few groups of neighbouring axes that kernels of reductions index by.
 
 import { ShapeError } from '../errors.ts';
 import { sizeOf, type Shape } from '../tensor.ts';
@@ -110,4 +110,22 @@ export function passOver(n: number, contiguous: boolean): Pass {
 /** Params of a further pass, over the [chunks, k] partial results of one before. */
 export function gatherPartials(k: number, chunks: number): Record<string, ParamValue> {
   return { kept_size: [1, 1, 1, k], kept_stride: [0, 0, 0, 1], reduced_size: [1, 1, 1, chunks], reduced_stride: [0, 0, 0, k] };
+}
+
+/** An axis from 0 on; negative ones count from the end. @throws ShapeError when there is none */
+export function axisOf(op: string, axis: number, rank: number): number {
+  if (!Number.isInteger(axis) || axis < -rank || axis >= rank) throw new ShapeError(op, `there is no axis ${axis} among ${rank}`);
+  return axis < 0 ? axis + rank : axis;
+}
+
+/** Several axes, each once. @throws ShapeError when one is missing or named twice */
+export function axesOf(op: string, axes: readonly number[], rank: number): number[] {
+  const found = axes.map((a) => axisOf(op, a, rank));
+  if (new Set(found).size !== found.length) throw new ShapeError(op, `an axis is named twice in ${axes.join(', ')}`);
+  return found;
+}
+
+/** Elements between neighbours along each axis of a dense tensor. */
+export function stridesOf(shape: Shape): number[] {
+  return shape.map((_, a) => sizeOf(shape.slice(a + 1)));
 }

@@ -1,7 +1,9 @@
 // Another shape for the same elements.
 
 import { defineOp } from '../autograd/tape.ts';
-import type { Shape, Tensor } from '../tensor.ts';
+import { ShapeError } from '../errors.ts';
+import { axisOf } from '../kernel/axes.ts';
+import { sizeOf, type Shape, type Tensor } from '../tensor.ts';
 
 type Op = (inputs: Record<string, Tensor | undefined>, attrs: { shape: Shape }) => Record<string, Tensor>;
 
@@ -17,9 +19,46 @@ const op: Op = defineOp<{ shape: Shape }>({
 /**
  * The elements of x in their order, in another shape. Costs nothing: the memory is the same. Unlike `Tensor.view` it lets gradients through.
  * @param x of any shape and dtype
- * @param shape of as many elements
+ * @param shape of as many elements; one size may be -1, which is then what the others leave
  * @throws ShapeError for another number of elements
  */
 export function reshape(x: Tensor, shape: Shape): Tensor {
-  return op({ x }, { shape }).y;
+  const open = shape.indexOf(-1);
+  if (open < 0) return op({ x }, { shape }).y;
+  const rest = sizeOf(shape.filter((_, i) => i !== open));
+  if (rest < 1 || x.size % rest !== 0) throw new ShapeError('reshape', `cannot see [${x.shape}] as [${shape}]`, 'the sizes must leave a whole number for -1');
+  return op({ x }, { shape: shape.map((s, i) => (i === open ? x.size / rest : s)) }).y;
+}
+
+/**
+ * Neighbouring axes as one, in the memory of x.
+ * @param start the first of them (default 0); negative ones count from the end
+ * @param end the last of them (default the last axis)
+ * @returns x with the axes merged; a scalar becomes [1]
+ * @throws ShapeError when there are no such axes
+ */
+export function flatten(x: Tensor, start = 0, end = -1): Tensor {
+  const rank = Math.max(1, x.rank), a = axisOf('flatten', start, rank), b = axisOf('flatten', end, rank);
+  if (a > b) throw new ShapeError('flatten', `axis ${start} of [${x.shape}] comes after axis ${end}`);
+  return reshape(x, [...x.shape.slice(0, a), sizeOf(x.shape.slice(a, b + 1)), ...x.shape.slice(b + 1)]);
+}
+
+/**
+ * Without an axis of size 1, or without all of them; in the memory of x.
+ * @param axis negative ones count from the end; an axis of another size stays, as in PyTorch
+ * @throws ShapeError when there is no such axis
+ */
+export function squeeze(x: Tensor, axis?: number): Tensor {
+  const only = axis === undefined ? undefined : axisOf('squeeze', axis, x.rank);
+  return reshape(x, x.shape.filter((s, i) => s !== 1 || (only !== undefined && i !== only)));
+}
+
+/**
+ * With a new axis of size 1, in the memory of x.
+ * @param axis where it is in the result; negative ones count from the end
+ * @throws ShapeError when there is no such place
+ */
+export function unsqueeze(x: Tensor, axis: number): Tensor {
+  const a = axisOf('unsqueeze', axis, x.rank + 1);
+  return reshape(x, [...x.shape.slice(0, a), 1, ...x.shape.slice(a)]);
 }

@@ -1,69 +1,140 @@
-// Boxes of tensors: slice, constant padding, concatenation. Each one's gradient is another.
+// Boxes of tensors: slice, padding, concatenation, splitting. Each one's gradient is another.
 
 import { defineOp } from '../autograd/tape.ts';
 import { wordOf } from '../device/elements.ts';
 import { ShapeError } from '../errors.ts';
+import { axisOf, stridesOf } from '../kernel/axes.ts';
 import { checkWhole } from '../kernel/geometry.ts';
-import type { Constants, ParamValue } from '../kernel/kernel.ts';
-import type { Shape, Tensor } from '../tensor.ts';
+import { sizeOf, type Shape, type Tensor } from '../tensor.ts';
+import { zeros } from './fill.ts';
+import { reshape } from './reshape.ts';
+import { checkWords, copied, put, RULES, taken, type Layout, type Rule } from './strided.ts';
 
-interface Box {
-  start: Shape;
-  size: Shape;
-  value: number;
+/** [start, stop, step] along an axis, as Python has it: negative numbers count from the end, what is absent or null goes as far as it can; a negative step goes backwards. */
+export type Range = readonly [start?: number | null, stop?: number | null, step?: number | null];
+
+/** The box of `size` from `start` within a tensor of the given shape. */
+function boxed(shape: Shape, start: Shape, size: Shape): Layout {
+  const strides = stridesOf(shape);
+  return { offset: start.reduce((sum, s, a) => sum + s * strides[a], 0), axes: size.map((n, a) => ({ size: n, stride: strides[a] })) };
 }
 
-type Op = (inputs: Record<string, Tensor | undefined>, attrs: Box) => Record<string, Tensor>;
-
-/** The last four axes, filled up with ones in front. */
-const four = (shape: Shape, fill = 1): number[] => [...Array<number>(4 - shape.length).fill(fill), ...shape];
-
-/** The kernel's constants and params for a box of y that begins at `start`, and the bits of the value outside; last axes that 4 divides are taken by vectors. */
-function boxed(x: Shape, y: Shape, start: Shape, value = 0): { constants: Constants; params: Record<string, ParamValue>; lanes: number } {
-  const sizes = { x_size: four(x), y_size: four(y), start: four(start, 0) };
-  const lanes = Object.values(sizes).every((s) => s[3] % 4 === 0) ? 4 : 1;
-  const params = Object.fromEntries(Object.entries(sizes).map(([k, s]) => [k, [s[0], s[1], s[2], s[3] / lanes]]));
-  return { constants: lanes === 4 ? { Element: 'vec4<u32>' } : {}, params: { ...params, value }, lanes };
-}
-
-// y = x[start … start + size], `value` outside of x.
-const windowOp: Op = defineOp<Box>({
-  name: 'window',
-  inputs: ['x'],
-  outputs: ['y'],
-  forward({ x }, { start, size, value }) {
-    const y = x.device.empty(size, x.dtype, 'window');
-    const { constants, params, lanes } = boxed(x.shape, size, start, wordOf('window', value, x.dtype));
-    x.device.run({ shader: 'window', entry: 'forward', constants, bindings: { x, y }, params, threads: y.size / lanes });
-    return y;
-  },
-  backward: { x: ({ dy, inputs: { x }, attrs: { start } }) => windowOp({ x: dy }, { start: start.map((s) => -s), size: x.shape, value: 0 }).y },
-  twice: true,
-});
-
-function check(op: string, x: Tensor): void {
-  if (x.rank > 4) throw new ShapeError(op, `x is [${x.shape}]`, 'at most four axes');
-  if (x.dtype === 'f16') throw new ShapeError(op, `x [${x.shape}] is f16`, 'give elements of four bytes');
+/** First index, count and step of a range along an axis of n. */
+function resolved([start, stop, step]: Range, n: number): { first: number; count: number; by: number } {
+  const by = step ?? 1;
+  if (![start ?? 0, stop ?? 0, by].every(Number.isInteger) || by === 0) throw new ShapeError('slice', `[${start}, ${stop}, ${step}] is not a range`, 'give whole numbers, and a step other than 0');
+  const [low, high] = by > 0 ? [0, n] : [-1, n - 1];
+  const end = (v: number | null | undefined, otherwise: number): number => (v === undefined || v === null ? otherwise : Math.min(high, Math.max(low, v < 0 ? v + n : v)));
+  const first = end(start, by > 0 ? low : high), last = end(stop, by > 0 ? high : low);
+  return { first, count: Math.max(0, Math.ceil((last - first) / by)), by };
 }
 
 /**
+ * A part of x, by ranges or by the place and size of a box.
+ * @param x f32, i32 or u32 of any rank
+ * @param ranges [start, stop, step] for the first axes, or null for a whole axis; the axes that are not named stay whole
+ * @returns dtype of x
+ * @throws ShapeError for more ranges than axes, fractions, a step of 0, or f16
+ * @example slice(x, [[1, 3], null, [null, null, -1]]);   // x[1:3, :, ::-1]
+ */
+export function slice(x: Tensor, ranges: readonly (Range | null)[]): Tensor;
+/**
  * A box of x.
- * @param x f32, i32 or u32 of at most four axes
+ * @param x f32, i32 or u32 of any rank
  * @param start first index along each axis
  * @param size length along each axis
  * @returns shape `size`, dtype of x
- * @throws ShapeError when the box does not lie inside x, or x is f16 or has more axes
+ * @throws ShapeError when the box does not lie inside x, or x is f16
+ * @example slice(x, [0, 8, 8, 0], [n, 32, 32, 3]);
  */
-export function slice(x: Tensor, start: Shape, size: Shape): Tensor {
-  check('slice', x);
-  if (start.length !== x.rank || size.length !== x.rank || start.some((s, i) => !(Number.isInteger(s) && Number.isInteger(size[i]) && s >= 0 && size[i] >= 0 && s + size[i] <= x.shape[i]))) {
-    throw new ShapeError('slice', `[${size}] from [${start}] does not lie inside [${x.shape}]`);
+export function slice(x: Tensor, start: Shape, size: Shape): Tensor;
+export function slice(x: Tensor, from: readonly (Range | null)[] | Shape, size?: Shape): Tensor {
+  if (size) {
+    const start = from as Shape;
+    if (start.length !== x.rank || size.length !== x.rank || start.some((s, i) => !(Number.isInteger(s) && Number.isInteger(size[i]) && s >= 0 && size[i] >= 0 && s + size[i] <= x.shape[i]))) {
+      throw new ShapeError('slice', `[${size}] from [${start}] does not lie inside [${x.shape}]`);
+    }
+    return taken('slice', x, size, boxed(x.shape, start, size));
   }
-  return windowOp({ x }, { start, size, value: 0 }).y;
+  const ranges = from as readonly (Range | null)[];
+  if (ranges.length > x.rank) throw new ShapeError('slice', `${ranges.length} ranges for [${x.shape}]`);
+  const strides = stridesOf(x.shape), parts = x.shape.map((n, a) => resolved(ranges[a] ?? [], n));
+  return taken('slice', x, parts.map((p) => p.count), {
+    offset: parts.reduce((sum, p, a) => sum + p.first * strides[a], 0),
+    axes: parts.map((p, a) => ({ size: p.count, stride: p.by * strides[a] })),
+  });
+}
+
+export interface PadOptions {
+  /** What is beyond the ends: a constant (default), the elements mirrored at the outermost one, that one, or the other end. */
+  mode?: Rule;
+  /** The constant, of x's dtype (default 0). */
+  value?: number;
 }
 
 /**
- * Pads with a constant.
+ * Pads any axes.
+ * @param x f32, i32 or u32 of any rank
+ * @param padding [before, after] for each axis; negative ones cut off
+ * @returns x's sizes plus both paddings, dtype of x
+ * @throws ShapeError when there is not one pair of whole numbers for each axis, more is cut off than there is, a reflection reaches beyond the axis
+ * (padding >= size), another mode but the constant has nothing to repeat, or for f16
+ * @example const wide = pad(images, [[0, 0], [1, 1], [1, 1], [0, 0]], { mode: 'reflect' });
+ */
+export function pad(x: Tensor, padding: readonly (readonly [number, number])[], options: PadOptions = {}): Tensor {
+  const { mode = 'constant', value = 0 } = options;
+  if (!(mode in RULES)) throw new ShapeError('pad', `there is no mode ${mode}`, `give ${Object.keys(RULES).join(', ')}`);
+  if (padding.length !== x.rank || !padding.every((p) => p.length === 2 && p.every(Number.isInteger))) throw new ShapeError('pad', `padding is ${JSON.stringify(padding)} for [${x.shape}]`, 'give [before, after] in whole numbers for each axis');
+  checkWords('pad', x);
+  const shape = x.shape.map((n, a) => n + padding[a][0] + padding[a][1]), { shape: from } = x;
+  const padded = from.flatMap((_, a) => (padding[a].some((p) => p !== 0) ? [a] : []));
+  for (const a of padded) {
+    const most = Math.max(...padding[a]), n = from[a];
+    if (shape[a] < 0 || (mode === 'reflect' && most >= Math.max(1, n)) || (mode !== 'constant' && n === 0 && shape[a] > 0)) throw new ShapeError('pad', `axis ${a} of [${from}] cannot be padded by ${padding[a].join(' and ')} (${mode})`);
+  }
+  const strides = stridesOf(from);
+  const axes = shape.map((size, a) => (padded.includes(a) ? { size, stride: strides[a], start: -padding[a][0], limit: from[a] } : { size, stride: strides[a] }));
+  const back = (dy: Tensor): Tensor =>
+    mode === 'constant' ? pad(dy, padding.map(([before, after]) => [-before, -after] as const)) : padded.reduce((g, axis) => overlap(g, { axis, before: padding[axis][0], size: from[axis], mode }), dy);
+  return copied('pad', x, shape, { axes, rule: mode, value: wordOf('pad', value, x.dtype) }, back);
+}
+
+interface Overlap {
+  axis: number;
+  before: number;
+  /** Of the axis without the padding. */
+  size: number;
+  mode: Rule;
+}
+
+/** The adjoint of a padding along one axis. */
+const overlapOp = defineOp<Overlap>({
+  name: 'pad gradient',
+  inputs: ['dy'],
+  outputs: ['dx'],
+  forward({ dy }, { axis, before, size, mode }) {
+    const shape = dy.shape.map((n, a) => (a === axis ? size : n));
+    const outer = sizeOf(shape.slice(0, axis)), inner = sizeOf(shape.slice(axis + 1)), none = [0, 0, 0, 0];
+    const dx = dy.device.empty(shape, 'f32', 'pad gradient');
+    dy.device.run({
+      shader: 'strided', entry: 'overlap', constants: { RULE: RULES[mode] }, bindings: { dy, dx }, threads: dx.size,
+      params: { n: dx.size, rank: 3, offset: 0, value: 0, size0: [outer, dy.shape[axis], inner, 0], size1: none, stride0: none, stride1: none, start0: [0, -before, 0, 0], start1: none, limit0: [outer, size, inner, 0], limit1: none },
+    });
+    return dx;
+  },
+  backward: {
+    dy: ({ grads, inputs: { dy }, attrs: { axis, before, size, mode } }) =>
+      pad(grads.ddx!, dy.shape.map((n, a) => (a === axis ? ([before, n - size - before] as const) : ([0, 0] as const))), { mode }),
+  },
+  twice: true,
+});
+
+function overlap(dy: Tensor, attrs: Overlap): Tensor {
+  return overlapOp({ dy }, attrs).dx;
+}
+
+/**
+ * Pads images with a constant.
  * @param x f32, i32 or u32 [n, h, w, c]
  * @param padding top, bottom, left, right; whole numbers
  * @param value of x's dtype (default 0)
@@ -71,17 +142,16 @@ export function slice(x: Tensor, start: Shape, size: Shape): Tensor {
  * @throws ShapeError for other shapes, f16, or paddings that are negative or no whole numbers
  */
 export function pad2d(x: Tensor, padding: readonly [number, number, number, number], value = 0): Tensor {
-  check('pad2d', x);
   checkWhole('pad2d', 'padding', padding, 0);
   if (x.rank !== 4) throw new ShapeError('pad2d', `x is [${x.shape}], not [n, h, w, c]`);
   const [top, bottom, left, right] = padding;
-  return windowOp({ x }, { start: [0, -top, -left, 0], size: [x.shape[0], x.shape[1] + top + bottom, x.shape[2] + left + right, x.shape[3]], value }).y;
+  return pad(x, [[0, 0], [top, bottom], [left, right], [0, 0]], { value });
 }
 
 /**
  * Joins tensors along an axis.
- * @param parts f32, i32 or u32 of one dtype and at most four axes; all sizes but those along the axis agree
- * @param axis from 0
+ * @param parts f32, i32 or u32 of one dtype and rank; all sizes but those along the axis agree
+ * @param axis negative ones count from the end
  * @returns the same dtype; the sizes along the axis are added up
  * @throws ShapeError when the parts do not fit, are f16, or there is no such axis
  * @example const y = concat([skip, enlarged], 3);
@@ -89,48 +159,99 @@ export function pad2d(x: Tensor, padding: readonly [number, number, number, numb
 export function concat(parts: readonly Tensor[], axis: number): Tensor {
   const first = parts[0];
   if (!first) throw new ShapeError('concat', 'there is nothing to join');
+  const along = axisOf('concat', axis, first.rank);
   for (const p of parts) {
-    check('concat', p);
-    if (p.rank !== first.rank || p.dtype !== first.dtype || p.shape.some((d, i) => i !== axis && d !== first.shape[i])) {
+    checkWords('concat', p);
+    if (p.rank !== first.rank || p.dtype !== first.dtype || p.shape.some((d, i) => i !== along && d !== first.shape[i])) {
       throw new ShapeError('concat', `[${p.shape}] ${p.dtype} does not fit to [${first.shape}] ${first.dtype} along axis ${axis}`);
     }
   }
-  if (axis < 0 || axis >= first.rank) throw new ShapeError('concat', `[${first.shape}] has no axis ${axis}`);
-  return joiner(parts.length)(Object.fromEntries(parts.map((p, i) => [`x${i}`, p])), { axis }).y;
+  const shape = first.shape.slice(), start = shape.map(() => 0);
+  shape[along] = parts.reduce((n, p) => n + p.shape[along], 0);
+  const layouts = parts.map((p) => {
+    const layout = boxed(shape, start, p.shape);
+    start[along] += p.shape[along];
+    return layout;
+  });
+  return put('concat', parts, shape, layouts);
 }
 
-const joiners = new Map<number, (inputs: Record<string, Tensor | undefined>, attrs: { axis: number }) => Record<string, Tensor>>();
+/**
+ * Joins tensors along a new axis.
+ * @param parts f32, i32 or u32 of one shape and dtype
+ * @param axis of the result (default 0); negative ones count from the end
+ * @throws ShapeError when the parts differ, are f16, or there is no such axis
+ * @example const batch = stack(images);
+ */
+export function stack(parts: readonly Tensor[], axis = 0): Tensor {
+  const first = parts[0];
+  if (!first) throw new ShapeError('stack', 'there is nothing to join');
+  for (const p of parts) if (String(p.shape) !== String(first.shape) || p.rank !== first.rank) throw new ShapeError('stack', `[${p.shape}] and [${first.shape}] differ`);
+  const a = axisOf('stack', axis, first.rank + 1);
+  return concat(parts.map((p) => reshape(p, [...p.shape.slice(0, a), 1, ...p.shape.slice(a)])), a);
+}
 
-/** The operation that joins `count` tensors. */
-function joiner(count: number) {
-  const known = joiners.get(count);
+interface Split {
+  axis: number;
+  sizes: Shape;
+}
+
+const splitters = new Map<number, (inputs: Record<string, Tensor | undefined>, attrs: Split) => Record<string, Tensor>>();
+
+/** The operation that splits into `count` tensors. */
+function splitter(count: number) {
+  const known = splitters.get(count);
   if (known) return known;
-  const names = Array.from({ length: count }, (_, i) => `x${i}`);
-  const startOf = (inputs: Readonly<Record<string, Tensor>>, i: number, axis: number): number[] => {
-    const start = inputs.x0.shape.map(() => 0);
-    for (let k = 0; k < i; k++) start[axis] += inputs[`x${k}`].shape[axis];
-    return start;
-  };
-  const op = defineOp<{ axis: number }>({
-    name: 'concat',
-    inputs: names,
-    outputs: ['y'],
-    forward(inputs, { axis }) {
-      const size = inputs.x0.shape.slice();
-      size[axis] = names.reduce((n, k) => n + inputs[k].shape[axis], 0);
-      const y = inputs.x0.device.empty(size, inputs.x0.dtype, 'concat');
-      names.forEach((k, i) => {
-        const x = inputs[k];
-        const { constants, params, lanes } = boxed(x.shape, size, startOf(inputs, i, axis));
-        x.device.run({ shader: 'window', entry: 'place', constants, bindings: { x, y }, params, threads: x.size / lanes });
-      });
-      return y;
+  const names = Array.from({ length: count }, (_, i) => `y${i}`);
+  const made = defineOp<Split>({
+    name: 'split',
+    inputs: ['x'],
+    outputs: names,
+    forward({ x }, { axis, sizes }) {
+      const start = x.shape.map(() => 0);
+      return Object.fromEntries(names.map((name, i) => {
+        const part = slice(x, start, x.shape.map((n, a) => (a === axis ? sizes[i] : n)));
+        start[axis] += sizes[i];
+        return [name, part];
+      }));
     },
-    backward: Object.fromEntries(
-      names.map((k, i) => [k, ({ dy, inputs, attrs: { axis } }) => windowOp({ x: dy }, { start: startOf(inputs, i, axis), size: inputs[k].shape, value: 0 }).y]),
-    ),
+    backward: { x: ({ grads, outputs, attrs: { axis } }) => concat(names.map((name) => grads[`d${name}`] ?? zeros(outputs[name].device, outputs[name].shape, outputs[name].dtype)), axis) },
     twice: true,
   });
-  joiners.set(count, op);
-  return op;
+  splitters.set(count, made);
+  return made;
+}
+
+/**
+ * Cuts a tensor along an axis.
+ * @param x f32, i32 or u32 of any rank
+ * @param sizes of the parts along the axis, which add up to it; or the size of all parts but the last, which may be smaller
+ * @param axis negative ones count from the end (default 0)
+ * @throws ShapeError when the sizes do not add up, there is no such axis, or x is f16
+ * @example const [q, k, v] = split(qkv, 64, -1);
+ */
+export function split(x: Tensor, sizes: number | Shape, axis = 0): Tensor[] {
+  const a = axisOf('split', axis, x.rank), n = x.shape[a];
+  let parts: Shape;
+  if (typeof sizes === 'number') {
+    checkWhole('split', 'the size', [sizes], 1);
+    parts = Array.from({ length: Math.max(1, Math.ceil(n / sizes)) }, (_, i) => Math.min(sizes, n - i * sizes));
+  } else {
+    checkWhole('split', 'sizes', sizes, 0);
+    parts = sizes;
+  }
+  if (parts.length === 0 || parts.reduce((s, p) => s + p, 0) !== n) throw new ShapeError('split', `sizes ${parts.join(' + ')} do not make ${n}, axis ${axis} of [${x.shape}]`);
+  const made = splitter(parts.length)({ x }, { axis: a, sizes: parts });
+  return parts.map((_, i) => made[`y${i}`]);
+}
+
+/**
+ * Cuts a tensor into equal parts; the last may be smaller, and there may be fewer, as in PyTorch.
+ * @param chunks how many at most
+ * @param axis negative ones count from the end (default 0)
+ * @throws ShapeError as {@link split}
+ */
+export function chunk(x: Tensor, chunks: number, axis = 0): Tensor[] {
+  checkWhole('chunk', 'chunks', [chunks], 1);
+  return split(x, Math.max(1, Math.ceil(x.shape[axisOf('chunk', axis, x.rank)] / chunks)), axis);
 }

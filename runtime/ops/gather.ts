@@ -1,0 +1,250 @@
+// Reading and writing along an axis at indices that are tensors: gather, scatter, index select, index add, embedding, advanced indexing.
+//
+// Sums (scatterAdd, and the gradients of all that reads) are made without atomics and in a fixed order: a thread owns a column of the result and goes
+// through the indexed elements in order, so the work is the number of elements. Where there are fewer columns than a GPU has lanes the axis is cut into
+// chunks with partial sums, added up in order by a second pass; the partial sums take at most four times the memory of what is added.
+
+import { defineOp } from '../autograd/tape.ts';
+import { ShapeError } from '../errors.ts';
+import { axisOf } from '../kernel/axes.ts';
+import type { ParamValue } from '../kernel/kernel.ts';
+import { sizeOf, type Shape, type Tensor } from '../tensor.ts';
+import { zeros } from './fill.ts';
+import { reshape } from './reshape.ts';
+import { checkWords, expand } from './strided.ts';
+import { pad, slice } from './window.ts';
+
+interface Along {
+  axis: number;
+  /** The shape of x. */
+  x: Shape;
+  /** One list of indices for the whole of the other axes. */
+  shared: boolean;
+}
+
+type Op = (inputs: Record<string, Tensor | undefined>, attrs: Along) => Record<string, Tensor>;
+
+/** The params for indices of `index`'s shape: along the axis alone where they are shared, else in the shape of the indexed side. */
+function launch(index: Tensor, { axis, x, shared }: Along): { params: Record<string, ParamValue>; outer: number; limit: number; taken: number; inner: number } {
+  const outer = sizeOf(x.slice(0, axis)), inner = sizeOf(x.slice(axis + 1)), limit = x[axis], taken = shared ? index.size : index.shape[axis];
+  return { params: { outer, limit, taken, inner, step: shared ? [0, 1, 0] : [taken * inner, inner, 1], chunk: 0, chunks: 0 }, outer, limit, taken, inner };
+}
+
+/** The shape of the indexed side. */
+const takenShape = (index: Tensor, { axis, x, shared }: Along): Shape => (shared ? [...x.slice(0, axis), index.size, ...x.slice(axis + 1)] : index.shape);
+
+// y[o, m, i] = x[o, index, i]; with a winner (see scatterOp) only the m that won.
+const gatherOp: Op = defineOp<Along>({
+  name: 'gather',
+  inputs: ['x', 'index', 'winner'],
+  outputs: ['y'],
+  forward({ x, index, winner }, attrs) {
+    const { params, inner } = launch(index, attrs);
+    const y = x.device.empty(takenShape(index, attrs), x.dtype, 'gather');
+    const lanes = attrs.shared && inner % 4 === 0 ? 4 : 1, n = y.size / lanes;
+    x.device.run({
+      shader: 'gather', entry: 'forward', constants: { WON: !!winner, ...(lanes === 4 && { Element: 'vec4<u32>' }) },
+      bindings: { x, index, y, winner: winner ?? index }, params: { ...params, n, inner: inner / lanes }, threads: n,
+    });
+    return y;
+  },
+  backward: {
+    x: ({ dy, inputs: { x, index, winner }, attrs }) => (winner ? scatterOp({ x: zeros(x.device, x.shape), index, src: dy }, attrs).y : addOp({ index, src: dy }, attrs).y),
+    index: null,
+    winner: null,
+  },
+  twice: true,
+});
+
+// y = x, or zeros without one, and y[o, index, i] += src[o, m, i].
+const addOp: Op = defineOp<Along>({
+  name: 'scatterAdd',
+  inputs: ['x', 'index', 'src'],
+  outputs: ['y'],
+  forward({ x, index, src }, attrs) {
+    const { device, dtype } = src, { params, outer, taken, inner } = launch(index, attrs);
+    const y = device.empty(attrs.x, dtype, 'scatterAdd');
+    if (y.size === 0) return y;
+    const columns = outer * inner, chunks = Math.max(1, Math.min(Math.ceil(Math.sqrt(taken)), Math.ceil(16384 / columns), Math.floor((4 * src.size) / y.size)));
+    const chunk = Math.ceil(taken / chunks), constants = { Number: dtype };
+    const add = (sums: Tensor): void => device.run({ shader: 'gather', entry: 'add', constants, bindings: { index, src, sums }, params: { ...params, n: columns * chunks, chunk, chunks }, threads: columns * chunks });
+    if (chunks === 1) {
+      if (x) device.copy(x, y);
+      else device.clear(y);
+      add(y);
+    } else {
+      const parts = device.empty([chunks, y.size], dtype, 'scatterAdd');
+      device.clear(parts);
+      add(parts);
+      device.run({ shader: 'gather', entry: 'combine', constants: { ...constants, BASE: !!x }, bindings: { parts, base: x ?? parts, sums: y }, params: { ...params, n: y.size, chunk, chunks }, threads: y.size });
+      parts.dispose();
+    }
+    return y;
+  },
+  backward: {
+    x: ({ dy }) => dy,
+    index: null,
+    src: ({ dy, inputs: { index }, attrs }) => gatherOp({ x: dy, index }, attrs).y,
+  },
+  twice: true,
+});
+
+// y = x and y[o, index, i] = src[o, m, i]; winner holds m + 1 (in elements of src) of the last one for each element of y, 0 where there is none.
+const scatterOp: Op = defineOp<Along>({
+  name: 'scatter',
+  inputs: ['x', 'index', 'src'],
+  outputs: ['y', 'winner'],
+  saved: ['winner'],
+  forward({ x, index, src }, attrs) {
+    const { device, dtype } = x, { params } = launch(index, attrs);
+    const winner = device.empty(x.shape, 'u32', 'scatter'), y = device.empty(x.shape, dtype, 'scatter');
+    device.clear(winner);
+    device.run({ shader: 'gather', entry: 'claim', bindings: { index, claims: winner }, params: { ...params, n: src.size }, threads: src.size });
+    device.run({ shader: 'gather', entry: 'overwrite', constants: { Number: dtype }, bindings: { src, sums: y, base: x, winner }, params: { ...params, n: y.size }, threads: y.size });
+    return { y, winner };
+  },
+  backward: {
+    x: ({ dy, inputs: { index, src }, attrs }) => scatterOp({ x: dy, index, src: zeros(src.device, src.shape) }, attrs).y,
+    index: null,
+    src: ({ dy, inputs: { index }, outputs: { winner }, attrs }) => gatherOp({ x: dy, index, winner }, attrs).y,
+  },
+  twice: true,
+});
+
+/** The axis, with all inputs checked. `index` is one list, or as large as `src` at most, and x along the other axes. */
+function checked(op: string, x: Tensor, axis: number, index: Tensor, shared: boolean, src?: Tensor): Along {
+  checkWords(op, x);
+  const a = axisOf(op, axis, x.rank);
+  if (index.dtype !== 'i32' && index.dtype !== 'u32') throw new ShapeError(op, `indices [${index.shape}] are ${index.dtype}`, 'give i32');
+  if (shared ? index.rank !== 1 : index.rank !== x.rank || index.shape.some((n, i) => i !== a && n > x.shape[i])) throw new ShapeError(op, `indices [${index.shape}] do not fit to [${x.shape}] along axis ${axis}`);
+  if (src) {
+    const fits = shared ? String(src.shape) === String(x.shape.map((n, i) => (i === a ? index.size : n))) : src.rank === index.rank && index.shape.every((n, i) => n <= src.shape[i]);
+    if (!fits || src.dtype !== x.dtype) throw new ShapeError(op, `src [${src.shape}] ${src.dtype} does not fit to [${x.shape}] ${x.dtype} and indices [${index.shape}]`);
+  }
+  return { axis: a, x: x.shape, shared };
+}
+
+/** x cut down to the indices along the other axes, which the kernel wants equal. */
+function cut(x: Tensor, shape: Shape): Tensor {
+  return String(x.shape) === String(shape) ? x : slice(x, shape.map(() => 0), shape);
+}
+
+/** Indices that leave some of x's other axes alone, and src, filled up with indices of nothing. */
+function filled(along: Along, index: Tensor, src: Tensor): { index: Tensor; src: Tensor } {
+  const more = index.shape.map((n, a) => [0, a === along.axis ? 0 : along.x[a] - n] as const), used = cut(src, index.shape);
+  return more.every(([, n]) => n === 0) ? { index, src: used } : { index: pad(index, more, { value: -(2 ** 31) }), src: pad(used, more) };
+}
+
+/**
+ * Elements of x along an axis by index: for axis 1, y[i, j, k] = x[i, index[i, j, k], k].
+ * @param x f32, i32 or u32 of rank 1 or more
+ * @param axis negative ones count from the end
+ * @param index i32 or u32 of x's rank, along the other axes no larger than x. Indices below 0 count from the end; one outside of x gives 0
+ * @returns the shape of index, dtype of x; the gradient is summed in a fixed order
+ * @throws ShapeError when the shapes do not fit, index is no integer, or x is f16
+ * @example const picked = gather(logProbabilities, -1, unsqueeze(labels, -1));
+ */
+export function gather(x: Tensor, axis: number, index: Tensor): Tensor {
+  const { axis: a } = checked('gather', x, axis, index, false);
+  const whole = cut(x, index.shape.map((n, i) => (i === a ? x.shape[i] : n)));
+  return gatherOp({ x: whole, index }, { axis: a, x: whole.shape, shared: false }).y;
+}
+
+/**
+ * x with elements overwritten along an axis: for axis 1, y[i, index[i, j, k], k] = src[i, j, k]. Where several go to one place the last wins.
+ * @param x f32, i32 or u32 of rank 1 or more
+ * @param axis negative ones count from the end
+ * @param index i32 or u32 as for {@link gather}; an index outside of x writes nothing
+ * @param src dtype of x, at least as large as index; what index does not reach is not used
+ * @throws ShapeError when shapes or dtypes do not fit, index is no integer, or x is f16
+ */
+export function scatter(x: Tensor, axis: number, index: Tensor, src: Tensor): Tensor {
+  const along = checked('scatter', x, axis, index, false, src);
+  return scatterOp({ x, ...filled(along, index, src) }, along).y;
+}
+
+/**
+ * x with elements added along an axis: for axis 1, y[i, index[i, j, k], k] += src[i, j, k]. The order of additions is fixed.
+ * @param x f32, i32 or u32 of rank 1 or more
+ * @param axis negative ones count from the end
+ * @param index i32 or u32 as for {@link gather}; an index outside of x adds nothing
+ * @param src dtype of x, at least as large as index; what index does not reach is not used
+ * @throws ShapeError when shapes or dtypes do not fit, index is no integer, or x is f16
+ * @example const votes = scatterAdd(zeros(device, [classes]), 0, labels, full(device, [n], 1));
+ */
+export function scatterAdd(x: Tensor, axis: number, index: Tensor, src: Tensor): Tensor {
+  const along = checked('scatterAdd', x, axis, index, false, src);
+  return addOp({ x, ...filled(along, index, src) }, along).y;
+}
+
+/**
+ * Slices of x along an axis in the order of a list of indices.
+ * @param x f32, i32 or u32 of rank 1 or more
+ * @param index i32 or u32 [m]. Indices below 0 count from the end; one outside of x gives 0
+ * @returns x's shape with m along the axis; the gradient is summed in a fixed order
+ * @throws ShapeError when the shapes do not fit, index is no integer, or x is f16
+ * @example const shuffled = indexSelect(images, 0, order);
+ */
+export function indexSelect(x: Tensor, axis: number, index: Tensor): Tensor {
+  return gatherOp({ x, index }, checked('indexSelect', x, axis, index, true)).y;
+}
+
+/**
+ * x with the slices of src added along an axis at a list of indices. The order of additions is fixed.
+ * @param x f32, i32 or u32 of rank 1 or more
+ * @param index i32 or u32 [m] as for {@link indexSelect}; an index outside of x adds nothing
+ * @param src x's shape with m along the axis, dtype of x
+ * @throws ShapeError when shapes or dtypes do not fit, index is no integer, or x is f16
+ */
+export function indexAdd(x: Tensor, axis: number, index: Tensor, src: Tensor): Tensor {
+  return addOp({ x, index, src }, checked('indexAdd', x, axis, index, true, src)).y;
+}
+
+/**
+ * Rows of a table.
+ * @param index i32 or u32 of any rank; an index outside of the table gives zeros
+ * @param w f32, i32 or u32 [rows, ...]
+ * @returns index's shape followed by the shape of a row
+ * @throws ShapeError when w has no axis or is f16, or index is no integer
+ * @example const tokens = embedding(ids, table);   // [n, t], [vocabulary, d] -> [n, t, d]
+ */
+export function embedding(index: Tensor, w: Tensor): Tensor {
+  return at('embedding', w, [index], 0);
+}
+
+/**
+ * Advanced indexing: x[i0, i1, …], for axes that follow each other.
+ * @param x f32, i32 or u32
+ * @param indices i32 or u32, one for each of the axes, broadcast against each other. Indices below 0 count from the end; where one is outside of x the result is 0
+ * @param axis the first of the axes (default 0); negative ones count from the end
+ * @returns the broadcast shape of the indices in place of the axes; the gradient is summed in a fixed order
+ * @throws ShapeError when there are more indices than axes, they do not broadcast or are no integers, or x is f16
+ * @example const corners = index(image, [ys, xs]);   // [h, w, c] at [k] points -> [k, c]
+ */
+export function index(x: Tensor, indices: readonly Tensor[], axis = 0): Tensor {
+  return at('index', x, indices, axis);
+}
+
+function at(op: string, x: Tensor, indices: readonly Tensor[], axis: number): Tensor {
+  const a = axisOf(op, axis, x.rank), last = a + indices.length;
+  if (indices.length === 0 || last > x.rank) throw new ShapeError(op, `${indices.length} indices from axis ${axis} of [${x.shape}]`, 'give one for each axis, from one on');
+  for (const i of indices) if (i.dtype !== 'i32' && i.dtype !== 'u32') throw new ShapeError(op, `indices [${i.shape}] are ${i.dtype}`, 'give i32');
+  const rank = Math.max(...indices.map((i) => i.rank));
+  const fromEnd = (i: Tensor, k: number): number => i.shape[k - rank + i.rank] ?? 1;
+  const shape = Array.from({ length: rank }, (_, k) => indices.map((i) => fromEnd(i, k)).find((s) => s !== 1) ?? 1);
+  const all = indices.map((i) => (String(i.shape) === String(shape) && i.rank === rank ? i : expand(i, shape)));
+  const n = sizeOf(shape);
+  let flat = all[0];
+  if (all.length > 1) {
+    all.forEach((i, k) => {
+      const next = x.device.empty(shape, 'i32', op);
+      const params = { n, outer: 1, limit: x.shape[a + k], taken: n, inner: 1, step: [0, 0, 0], chunk: 0, chunks: 0 };
+      x.device.run({ shader: 'gather', entry: 'linear', constants: { FIRST: k === 0 }, bindings: { index: i, previous: k === 0 ? i : flat, flat: next }, params, threads: n });
+      flat = next;
+    });
+  }
+  const before = x.shape.slice(0, a), after = x.shape.slice(last);
+  const merged = reshape(x, [...before, sizeOf(x.shape.slice(a, last)), ...after]);
+  const list = reshape(flat, [n]);
+  return reshape(gatherOp({ x: merged, index: list }, checked(op, merged, a, list, true)).y, [...before, ...shape, ...after]);
+}

@@ -1,0 +1,288 @@
+// Copies from and into strided places, and the operations that are nothing else: permute, expand, flip, roll, repeat, pixel shuffle.
+
+import { defineOp } from '../autograd/tape.ts';
+import { ShapeError } from '../errors.ts';
+import { axesOf, axisOf, stridesOf } from '../kernel/axes.ts';
+import { checkWhole } from '../kernel/geometry.ts';
+import type { Dispatch } from '../device/device.ts';
+import { sizeOf, type Shape, type Tensor } from '../tensor.ts';
+import { reshape } from './reshape.ts';
+import { sumToLast } from './sumToLast.ts';
+
+/** What lies beyond the ends of an axis. */
+export const RULES = { constant: 1, reflect: 2, replicate: 3, circular: 4 } as const;
+export type Rule = keyof typeof RULES;
+
+/** An axis of the dense side of a copy; with a `limit` its index, plus `start`, goes through a rule before it is multiplied by the stride. */
+export interface Axis {
+  size: number;
+  stride: number;
+  start?: number;
+  limit?: number;
+}
+
+/** Where each element of the dense side lies on the other. */
+export interface Layout {
+  axes: readonly Axis[];
+  offset?: number;
+  rule?: Rule;
+  /** The bits of the constant that stands for what a rule does not find. */
+  value?: number;
+}
+
+type Named<A> = (inputs: Record<string, Tensor | undefined>, attrs: A) => Record<string, Tensor>;
+
+/** @throws ShapeError for f16, whose elements are no whole words */
+export function checkWords(op: string, x: Tensor): void {
+  if (x.dtype === 'f16') throw new ShapeError(op, `x [${x.shape}] is f16`, 'give elements of four bytes');
+}
+
+/** The launch of a copy: neighbouring axes that go through memory as one are merged, and a dense last axis that 4 divides is taken by vectors. */
+function laid(op: string, { axes, offset = 0, rule, value = 0 }: Layout): Pick<Dispatch, 'constants' | 'params' | 'threads'> {
+  const merged: Axis[] = [];
+  for (const a of axes) {
+    const last = merged.at(-1);
+    if (a.size === 1 && a.limit === undefined) continue;
+    if (last && last.limit === undefined && a.limit === undefined && last.stride === a.stride * a.size) merged[merged.length - 1] = { size: last.size * a.size, stride: a.stride };
+    else merged.push({ ...a });
+  }
+  if (merged.length > 8) throw new ShapeError(op, `${merged.length} axes lie apart in memory`, 'at most eight');
+  const last = merged.at(-1);
+  const lanes = last && last.limit === undefined && last.stride === 1 && [last.size, offset, ...merged.slice(0, -1).map((a) => a.stride)].every((v) => v % 4 === 0) ? 4 : 1;
+  if (lanes === 4) {
+    for (const a of merged) a.stride /= 4;
+    merged[merged.length - 1] = { size: last!.size / 4, stride: 1 };
+  }
+  const n = sizeOf(merged.map((a) => a.size));
+  const halves = (name: string, of: (a: Axis) => number): Record<string, number[]> => {
+    const all = Array.from({ length: 8 }, (_, i) => (i < merged.length ? of(merged[i]) : 0));
+    return { [`${name}0`]: all.slice(0, 4), [`${name}1`]: all.slice(4) };
+  };
+  return {
+    constants: { ...(rule && { RULE: RULES[rule] }), ...(lanes === 4 && { Element: 'vec4<u32>' }) },
+    params: {
+      n, rank: merged.length, offset: offset / lanes, value,
+      ...halves('size', (a) => a.size), ...halves('stride', (a) => a.stride), ...halves('start', (a) => a.start ?? 0), ...halves('limit', (a) => a.limit ?? -1),
+    },
+    threads: n,
+  };
+}
+
+interface Copy {
+  op: string;
+  shape: Shape;
+  layout: Layout;
+  /** The gradient for x, by differentiable operations. */
+  back: (dy: Tensor) => Tensor;
+}
+
+const copyOp = defineOp<Copy>({
+  name: 'strided',
+  inputs: ['x'],
+  outputs: ['y'],
+  forward({ x }, { op, shape, layout }) {
+    const launch = laid(op, layout);
+    const y = x.device.empty(shape, x.dtype, op);
+    x.device.run({ shader: 'strided', entry: 'forward', bindings: { x, y }, ...launch });
+    return y;
+  },
+  backward: { x: ({ dy, attrs: { back } }) => back(dy) },
+  twice: true,
+});
+
+/** y of the given shape, each element from where the layout says; `back` gives the gradient. */
+export function copied(op: string, x: Tensor, shape: Shape, layout: Layout, back: (dy: Tensor) => Tensor): Tensor {
+  checkWords(op, x);
+  return copyOp({ x }, { op, shape, layout, back }).y;
+}
+
+/** The same for a layout that reads no element twice and has no rule. */
+export function taken(op: string, x: Tensor, shape: Shape, layout: Layout): Tensor {
+  const { shape: from } = x;
+  return copied(op, x, shape, layout, (dy) => put(op, [dy], from, [layout]));
+}
+
+interface Put {
+  op: string;
+  shape: Shape;
+  layouts: readonly Layout[];
+}
+
+const putters = new Map<number, Named<Put>>();
+
+/** The operation that puts `count` tensors into one. */
+function putter(count: number): Named<Put> {
+  const known = putters.get(count);
+  if (known) return known;
+  const names = Array.from({ length: count }, (_, i) => `x${i}`);
+  const made = defineOp<Put>({
+    name: 'put',
+    inputs: names,
+    outputs: ['y'],
+    forward(inputs, { op, shape, layouts }) {
+      const { device, dtype } = inputs.x0;
+      const launches = layouts.map((l) => laid(op, l));
+      const y = device.empty(shape, dtype, op);
+      if (names.reduce((n, k) => n + inputs[k].size, 0) < y.size) device.clear(y);
+      names.forEach((k, i) => device.run({ shader: 'strided', entry: 'place', bindings: { x: inputs[k], y }, ...launches[i] }));
+      return y;
+    },
+    backward: Object.fromEntries(names.map((k, i) => [k, ({ dy, inputs, attrs: { op, layouts } }) => taken(op, dy, inputs[k].shape, layouts[i])])),
+    twice: true,
+  });
+  putters.set(count, made);
+  return made;
+}
+
+/** A tensor of the given shape that has each part where its layout says, zeros elsewhere; the parts do not overlap. */
+export function put(op: string, parts: readonly Tensor[], shape: Shape, layouts: readonly Layout[]): Tensor {
+  for (const x of parts) checkWords(op, x);
+  return putter(parts.length)(Object.fromEntries(parts.map((x, i) => [`x${i}`, x])), { op, shape, layouts }).y;
+}
+
+/**
+ * The axes of x in another order.
+ * @param x f32, i32 or u32 of any rank
+ * @param axes for each axis of the result the axis of x; negative ones count from the end
+ * @returns dtype of x. Where only axes of size 1 move the memory is shared, as with `reshape`
+ * @throws ShapeError when `axes` does not name each axis once, for f16, or when more than eight axes lie apart in memory
+ * @example const nhwc = permute(nchw, [0, 2, 3, 1]);
+ */
+export function permute(x: Tensor, axes: readonly number[]): Tensor {
+  checkWords('permute', x);
+  if (axes.length !== x.rank) throw new ShapeError('permute', `[${axes}] does not name each axis of [${x.shape}] once`);
+  const order = axesOf('permute', axes, x.rank);
+  const shape = order.map((a) => x.shape[a]);
+  const moved = order.filter((a) => x.shape[a] !== 1);
+  if (x.size === 0 || moved.every((a, i) => i === 0 || a > moved[i - 1])) return reshape(x, shape);
+  const strides = stridesOf(x.shape);
+  return taken('permute', x, shape, { axes: order.map((a) => ({ size: x.shape[a], stride: strides[a] })) });
+}
+
+/** Two axes of x exchanged. See {@link permute}. */
+export function transpose(x: Tensor, a: number, b: number): Tensor {
+  const order = x.shape.map((_, i) => i), i = axisOf('transpose', a, x.rank), j = axisOf('transpose', b, x.rank);
+  [order[i], order[j]] = [j, i];
+  return permute(x, order);
+}
+
+/**
+ * Repeats axes of size 1, and adds axes in front.
+ * @param x f32, i32 or u32 of any rank
+ * @param shape of at least as many axes; -1 keeps the size of an axis of x
+ * @returns that shape, dtype of x; the gradient is summed over what was repeated
+ * @throws ShapeError when an axis of x is neither 1 nor as long as wanted, or for f16
+ * @example const rows = expand(bias, [8, 64, 64, 3]);   // bias [3]
+ */
+export function expand(x: Tensor, shape: Shape): Tensor {
+  const front = shape.length - x.rank;
+  const sizes = shape.map((s, i) => (s === -1 && i >= front ? x.shape[i - front] : s));
+  if (front < 0 || x.shape.some((d, i) => d !== 1 && d !== sizes[i + front])) throw new ShapeError('expand', `[${x.shape}] cannot become [${shape}]`, 'only axes of size 1 are repeated');
+  checkWhole('expand', 'the shape', sizes, 0);
+  const strides = stridesOf(x.shape), { shape: from } = x;
+  const axes = sizes.map((size, i) => ({ size, stride: i < front || x.shape[i - front] === 1 ? 0 : strides[i - front] }));
+  return copied('expand', x, sizes, { axes }, (dy) => {
+    const kept = sizes.flatMap((_, i) => (i >= front && from[i - front] !== 1 ? [i] : [])), summed = sizes.flatMap((_, i) => (kept.includes(i) ? [] : [i]));
+    const c = sizeOf(kept.map((i) => sizes[i]));
+    return reshape(sumToLast(reshape(permute(dy, [...summed, ...kept]), [sizeOf(summed.map((i) => sizes[i])), c])), from);
+  });
+}
+
+/**
+ * Reverses the order along axes.
+ * @param x f32, i32 or u32 of any rank
+ * @param axes negative ones count from the end
+ * @throws ShapeError when an axis is missing or named twice, or for f16
+ * @example const mirrored = flip(images, [2]);   // left and right, NHWC
+ */
+export function flip(x: Tensor, axes: readonly number[]): Tensor {
+  const flipped = axesOf('flip', axes, x.rank), strides = stridesOf(x.shape);
+  const offset = flipped.reduce((sum, a) => sum + (x.shape[a] - 1) * strides[a], 0);
+  return taken('flip', x, x.shape, { offset, axes: x.shape.map((size, a) => ({ size, stride: flipped.includes(a) ? -strides[a] : strides[a] })) });
+}
+
+/**
+ * Shifts elements along axes; what leaves at one end enters at the other.
+ * @param x f32, i32 or u32 of any rank
+ * @param shifts towards higher indices, for each of `axes`
+ * @param axes negative ones count from the end; without them x is shifted as one row of all its elements
+ * @throws ShapeError when shifts and axes do not fit, or for f16
+ * @example const next = roll(x, [1], [0]);
+ */
+export function roll(x: Tensor, shifts: readonly number[], axes?: readonly number[]): Tensor {
+  if (!axes) return reshape(roll(reshape(x, [x.size]), shifts, [0]), x.shape);
+  const rolled = axesOf('roll', axes, x.rank), strides = stridesOf(x.shape);
+  if (shifts.length !== rolled.length || !shifts.every(Number.isInteger)) throw new ShapeError('roll', `shifts ${shifts.join(', ')} for axes ${axes.join(', ')}`, 'give a whole number for each axis');
+  const start = (size: number, a: number): number => {
+    const by = rolled.includes(a) ? shifts[rolled.indexOf(a)] % size : 0;
+    return by > 0 ? size - by : -by;
+  };
+  const layout: Layout = {
+    rule: 'circular',
+    axes: x.shape.map((size, a) => (size > 0 && start(size, a) ? { size, stride: strides[a], start: start(size, a), limit: size } : { size, stride: strides[a] })),
+  };
+  return copied('roll', x, x.shape, layout, (dy) => roll(dy, shifts.map((s) => -s), axes));
+}
+
+/**
+ * Puts copies of x one after another along each axis.
+ * @param x f32, i32 or u32 of any rank
+ * @param repeats for each axis; more numbers than axes add axes in front
+ * @returns each size times its repeats
+ * @throws ShapeError when there are fewer repeats than axes, negative ones, or for f16
+ * @example const tiled = repeat(tile, [1, 4, 4, 1]);
+ */
+export function repeat(x: Tensor, repeats: readonly number[]): Tensor {
+  checkWhole('repeat', 'repeats', repeats, 0);
+  if (repeats.length < x.rank) throw new ShapeError('repeat', `${repeats.length} repeats for [${x.shape}]`, 'give one for each axis');
+  const shape = [...Array<number>(repeats.length - x.rank).fill(1), ...x.shape];
+  // Each repeated axis becomes two. Three of them at a time, so that no more than seven lie apart in memory.
+  const third = repeats.flatMap((r, a) => (r === 1 ? [] : [a]))[3] ?? repeats.length;
+  if (third < repeats.length) return repeat(repeat(x, repeats.map((r, a) => (a < third ? r : 1))), repeats.map((r, a) => (a < third ? 1 : r)));
+  const apart = reshape(x, shape.flatMap((s) => [1, s]));
+  return reshape(expand(apart, shape.flatMap((s, a) => [repeats[a], s])), shape.map((s, a) => s * repeats[a]));
+}
+
+/**
+ * Repeats each element in place along an axis.
+ * @param x f32, i32 or u32 of any rank
+ * @param repeats how often
+ * @param axis negative ones count from the end; without it x is taken as one row of all its elements
+ * @throws ShapeError when there is no such axis, repeats is negative or no whole number, or for f16
+ * @example repeatInterleave(x, 2, 0);   // [a, b] becomes [a, a, b, b]
+ */
+export function repeatInterleave(x: Tensor, repeats: number, axis?: number): Tensor {
+  checkWhole('repeatInterleave', 'repeats', [repeats], 0);
+  if (axis === undefined) return repeatInterleave(reshape(x, [x.size]), repeats, 0);
+  const a = axisOf('repeatInterleave', axis, x.rank), before = x.shape.slice(0, a + 1), after = x.shape.slice(a + 1);
+  const shape = x.shape.slice();
+  shape[a] *= repeats;
+  return reshape(expand(reshape(x, [...before, 1, ...after]), [...before, repeats, ...after]), shape);
+}
+
+/**
+ * Moves channels into space: r x r channels of a pixel become r x r pixels (sub-pixel convolution, Shi et al. 2016). Channel c r² + i r + j goes to row i,
+ * column j, as in PyTorch.
+ * @param x f32, i32 or u32 [n, h, w, c r²]
+ * @returns [n, h r, w r, c]
+ * @throws ShapeError for other shapes, or f16
+ */
+export function pixelShuffle(x: Tensor, r: number): Tensor {
+  checkWhole('pixelShuffle', 'the factor', [r], 1);
+  if (x.rank !== 4 || x.shape[3] % (r * r) !== 0) throw new ShapeError('pixelShuffle', `x is [${x.shape}], not [n, h, w, a multiple of ${r * r}]`);
+  const [n, h, w, channels] = x.shape, c = channels / (r * r);
+  return reshape(permute(reshape(x, [n, h, w, c, r, r]), [0, 1, 4, 2, 5, 3]), [n, h * r, w * r, c]);
+}
+
+/**
+ * Moves space into channels: the inverse of {@link pixelShuffle}.
+ * @param x f32, i32 or u32 [n, h r, w r, c]
+ * @returns [n, h, w, c r²]
+ * @throws ShapeError for other shapes, or f16
+ */
+export function pixelUnshuffle(x: Tensor, r: number): Tensor {
+  checkWhole('pixelUnshuffle', 'the factor', [r], 1);
+  if (x.rank !== 4 || x.shape[1] % r !== 0 || x.shape[2] % r !== 0) throw new ShapeError('pixelUnshuffle', `x is [${x.shape}], not [n, h, w, c] with h and w multiples of ${r}`);
+  const [n, height, width, c] = x.shape, h = height / r, w = width / r;
+  return reshape(permute(reshape(x, [n, h, r, w, r, c]), [0, 1, 3, 5, 2, 4]), [n, h, w, c * r * r]);
+}

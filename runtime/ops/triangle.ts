@@ -1,0 +1,47 @@
+// Triangles of matrices.
+
+import { defineOp } from '../autograd/tape.ts';
+import { ShapeError } from '../errors.ts';
+import type { Tensor } from '../tensor.ts';
+import { checkWords } from './strided.ts';
+
+interface Attrs {
+  op: 'tril' | 'triu';
+  diagonal: number;
+}
+
+const triangle: (inputs: Record<string, Tensor | undefined>, attrs: Attrs) => Record<string, Tensor> = defineOp<Attrs>({
+  name: 'triangle',
+  inputs: ['x'],
+  outputs: ['y'],
+  forward({ x }, { op, diagonal }) {
+    const y = x.device.empty(x.shape, x.dtype, op), [rows, columns] = x.shape.slice(-2);
+    x.device.run({ shader: 'triangle', entry: 'forward', constants: { LOWER: op === 'tril' }, bindings: { x, y }, params: { n: x.size, rows, columns, diagonal }, threads: x.size });
+    return y;
+  },
+  backward: { x: ({ dy, attrs }) => triangle({ x: dy }, attrs).y },
+  twice: true,
+});
+
+function make(op: 'tril' | 'triu', x: Tensor, diagonal: number): Tensor {
+  checkWords(op, x);
+  if (x.rank < 2) throw new ShapeError(op, `x is [${x.shape}]`, 'give matrices');
+  if (!Number.isInteger(diagonal) || Math.abs(diagonal) >= 2 ** 30) throw new ShapeError(op, `there is no diagonal ${diagonal}`, 'give a whole number');
+  return triangle({ x }, { op, diagonal }).y;
+}
+
+/**
+ * The lower triangle: elements with column - row <= diagonal, zeros elsewhere.
+ * @param x f32, i32 or u32 [..., rows, columns]
+ * @param diagonal 0 the main one (default), positive ones above it
+ * @throws ShapeError when x has fewer than two axes or is f16, or the diagonal is no whole number
+ * @example const causal = tril(full(device, [t, t], 1));
+ */
+export function tril(x: Tensor, diagonal = 0): Tensor {
+  return make('tril', x, diagonal);
+}
+
+/** The upper triangle: elements with column - row >= diagonal, zeros elsewhere. See {@link tril}. */
+export function triu(x: Tensor, diagonal = 0): Tensor {
+  return make('triu', x, diagonal);
+}
