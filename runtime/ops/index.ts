@@ -1,9 +1,12 @@
 // Every operation, one export line each.
 
+export * from './activation.ts';
 export * from './batchNorm.ts';
 export * from './binary.ts';
+export { cast } from './cast.ts';
 export * from './channelMax.ts';
 export * from './classThreshold.ts';
+export * from './compare.ts';
 export * from './confusion.ts';
 export * from './conv2d.ts';
 export * from './crossEntropy.ts';
@@ -27,7 +30,9 @@ export * from './resizeBilinear.ts';
 export * from './softCrossEntropy.ts';
 export * from './softmax.ts';
 export * from './softmaxMse.ts';
+export * from './sumTo.ts';
 export * from './sumToLast.ts';
 export * from './unary.ts';
 export * from './weightedSum.ts';
+export * from './where.ts';
 export * from './window.ts';

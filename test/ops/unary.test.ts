@@ -1,7 +1,7 @@
 // Elementwise functions of one tensor.
 
 import { test } from 'uvu';
-import { leakyRelu, relu } from '../../runtime/ops/unary.ts';
+import { leakyRelu, relu } from '../../runtime/ops/index.ts';
 import { testDevice } from '../support/device.ts';
 import { checkCase, type OpCase } from '../support/op.ts';
 
