@@ -31,6 +31,8 @@ struct Params {
 @group(0) @binding(2) var<storage, read_write> y: array<Result>;
 @group(0) @binding(3) var<uniform> params: Params;
 
+const PI: f32 = 3.14159265;
+
 fn unravel(i: u32, size: vec4<u32>) -> vec4<u32> {
   let c = i / size.w;
   let b = c / size.z;
@@ -137,6 +139,21 @@ fn floor_divide(u: Element, v: Element) -> Element {
   return Element(round(f32((u - remainder(u, v)) / v)));
 }
 
+/// The angle of the point (v, u) to some 1e-7 (Cephes, atanf): built-in functions may be far less accurate.
+fn angle(u: f32, v: f32) -> f32 {
+  let top = max(abs(u), abs(v));
+  if (top == 0.0) {
+    return select(0.0, PI, (bitcast<u32>(v) >> 31u) == 1u) * select(1.0, -1.0, (bitcast<u32>(u) >> 31u) == 1u);
+  }
+  let t = min(abs(u), abs(v)) / top;
+  let s = select(t, (t - 1.0) / (t + 1.0), t > 0.41421356);
+  let q = s * s;
+  var r = select(0.0, 0.25 * PI, t > 0.41421356) + s + s * q * (-3.33329491539e-1 + q * (1.99777106478e-1 + q * (-1.38776856032e-1 + q * 8.05374449538e-2)));
+  r = select(r, 0.5 * PI - r, abs(u) > abs(v));
+  r = select(r, PI - r, v < 0.0);
+  return select(r, -r, u < 0.0);
+}
+
 fn less(u: Element, v: Element) -> bool {
   if (FLOAT) {
     return !is_nan(u) && !is_nan(v) && key(u) < key(v);
@@ -173,7 +190,7 @@ fn f(u: Element, v: Element) -> Result {
     case 4u: { return Result(select(v, u, less(v, u) || is_nan(u))); }
     case 5u: { return Result(select(v, u, less(u, v) || is_nan(u))); }
     case 6u: { return Result(power(u, v)); }
-    case 7u: { return Result(atan2(f32(u), f32(v))); }
+    case 7u: { return Result(angle(f32(u), f32(v))); }
     case 8u: { return Result(fmod(u, v)); }
     case 9u: { return Result(remainder(u, v)); }
     case 10u: { return Result(floor_divide(u, v)); }

@@ -18,6 +18,7 @@ struct Params {
 @group(0) @binding(6) var<uniform> params: Params;
 
 const LN2: f32 = 0.69314718;
+const PI: f32 = 3.14159265;
 
 /// Its series near 0; elsewhere by e^|v| / 2, which is finite as long as the result is.
 fn stable_sinh(v: f32) -> f32 {
@@ -34,9 +35,19 @@ fn stable_cosh(v: f32) -> f32 {
   return e + 0.25 / e;
 }
 
-/// By the arctangent: the built-in function may lose half of the digits near 1.
-fn arcsine(v: f32) -> f32 {
-  return atan2(v, sqrt((1.0 - v) * (1.0 + v)));
+/// The angle of the point (v, u) to some 1e-7 (Cephes, atanf): built-in functions may be far less accurate.
+fn angle(u: f32, v: f32) -> f32 {
+  let top = max(abs(u), abs(v));
+  if (top == 0.0) {
+    return select(0.0, PI, (bitcast<u32>(v) >> 31u) == 1u) * select(1.0, -1.0, (bitcast<u32>(u) >> 31u) == 1u);
+  }
+  let t = min(abs(u), abs(v)) / top;
+  let s = select(t, (t - 1.0) / (t + 1.0), t > 0.41421356);
+  let q = s * s;
+  var r = select(0.0, 0.25 * PI, t > 0.41421356) + s + s * q * (-3.33329491539e-1 + q * (1.99777106478e-1 + q * (-1.38776856032e-1 + q * 8.05374449538e-2)));
+  r = select(r, 0.5 * PI - r, abs(u) > abs(v));
+  r = select(r, PI - r, v < 0.0);
+  return select(r, -r, u < 0.0);
 }
 
 fn f(v: f32) -> f32 {
@@ -53,9 +64,9 @@ fn f(v: f32) -> f32 {
     case 9u: { return sin(v); }
     case 10u: { return cos(v); }
     case 11u: { return sin(v) / cos(v); }
-    case 12u: { return arcsine(v); }
-    case 13u: { return atan2(sqrt((1.0 - v) * (1.0 + v)), v); }
-    case 14u: { return atan(v); }
+    case 12u: { return angle(v, sqrt((1.0 - v) * (1.0 + v))); }
+    case 13u: { return angle(sqrt((1.0 - v) * (1.0 + v)), v); }
+    case 14u: { return angle(v, 1.0); }
     case 15u: { return stable_sinh(v); }
     case 16u: { return stable_cosh(v); }
     case 17u: { return sign(v); }
