@@ -56,14 +56,14 @@ export function layout(op: string, shape: Shape, operands: readonly Shape[]): La
  * @throws ShapeError as {@link layout}
  */
 export function broadcasting(op: string, shape: Shape, operands: Readonly<Record<string, Shape>>): { constants: Constants; params: Record<string, ParamValue> } {
-  const names = Object.keys(operands);
-  const { size, strides } = layout(op, shape, Object.values(operands));
+  const shapes = Object.values(operands);
+  const plain = shapes.every((s) => sizeOf(s) === sizeOf(shape));
+  const { size, strides } = plain ? { size: [], strides: shapes.map(() => []) } : layout(op, shape, shapes);
   const filled = (v: readonly number[], fill: number): number[] => [...Array<number>(MOST - v.length).fill(fill), ...v];
   const params: Record<string, ParamValue> = { size: filled(size, 1).slice(4), outer_size: filled(size, 1).slice(0, 4) };
-  names.forEach((name, k) => {
+  Object.keys(operands).forEach((name, k) => {
     params[`${name}_stride`] = filled(strides[k], 0).slice(4);
     params[`${name}_outer`] = filled(strides[k], 0).slice(0, 4);
   });
-  const plain = Object.values(operands).every((s) => sizeOf(s) === sizeOf(shape));
   return { constants: plain ? {} : size.length > 4 ? { BROADCAST: true, DEEP: true } : { BROADCAST: true }, params };
 }
