@@ -1,54 +1,157 @@
-// Elementwise functions of two tensors.
+// Arithmetic of two tensors, or of a tensor and a number, by broadcasting.
 
-import { defineOp, provideGradientOps } from '../autograd/tape.ts';
+import { defineOp, provideGradientOps, type BackwardContext, type OpRecord } from '../autograd/tape.ts';
 import { ShapeError } from '../errors.ts';
-import { checkF32, type Tensor } from '../tensor.ts';
+import { pairwise, type Operand, type Pairwise } from '../kernel/pairwise.ts';
+import { Tensor } from '../tensor.ts';
+import { cast, inF32 } from './cast.ts';
+import { eq } from './compare.ts';
 import { full, zeros } from './fill.ts';
+import { sumTo } from './sumTo.ts';
+import { floor, log, neg, square, trunc } from './unary.ts';
+import { where } from './where.ts';
 
-function combine(name: 'add' | 'mul', a: Tensor, b: Tensor): Tensor {
-  checkF32(name, { a, b });
-  if (String(a.shape) !== String(b.shape)) throw new ShapeError(name, `[${a.shape}] and [${b.shape}] differ`);
-  const y = a.device.empty(a.shape, 'f32', name);
-  a.device.run({ shader: 'binary', entry: 'forward', constants: name === 'mul' ? { OP: 1 } : {}, bindings: { a, b, y }, params: { n: y.size }, threads: y.size });
-  return y;
+export type { Operand };
+
+interface Attrs {
+  /** The operand that is a number. */
+  a?: number;
+  b?: number;
+}
+type Context = BackwardContext<Attrs>;
+
+/** An operation from its gradients in the shape of y: those of a repeated operand are summed. */
+function define(name: Pairwise, da: ((ctx: Context) => Tensor) | null, db: ((ctx: Context) => Tensor) | null): (a: Operand, b: Operand) => Tensor {
+  const record: OpRecord<Attrs> = {
+    name,
+    inputs: ['a', 'b'],
+    outputs: ['y'],
+    forward: ({ a, b }, attrs) => pairwise(name, a ?? attrs.a!, b ?? attrs.b!),
+    backward: {
+      a: da && ((ctx) => summed(da(ctx), ctx.inputs.a)),
+      b: db && ((ctx) => summed(db(ctx), ctx.inputs.b)),
+    },
+    twice: true,
+  };
+  const op = defineOp<Attrs>(record);
+  const split = (v: Operand): [Tensor | undefined, number | undefined] => (v instanceof Tensor ? [v, undefined] : [undefined, v]);
+  return (u, v) =>
+    inF32([u, v], (s, t) => {
+      const [a, na] = split(s), [b, nb] = split(t);
+      if (!a && !b) throw new ShapeError(name, `${u} and ${v} are no tensors`, 'give at least one');
+      return op({ a, b }, { a: na, b: nb }).y;
+    });
 }
 
-const addOp = defineOp<null>({
-  name: 'add',
-  inputs: ['a', 'b'],
-  outputs: ['y'],
-  forward: ({ a, b }) => combine('add', a, b),
-  backward: { a: ({ dy }) => dy, b: ({ dy }) => dy },
-  twice: true,
-});
+const summed = (g: Tensor, like: Tensor): Tensor => (String(g.shape) === String(like.shape) ? g : sumTo(g, like.shape));
 
-const mulOp = defineOp<null>({
-  name: 'mul',
-  inputs: ['a', 'b'],
-  outputs: ['y'],
-  forward: ({ a, b }) => combine('mul', a, b),
-  backward: { a: ({ dy, inputs: { b } }) => mul(dy, b), b: ({ dy, inputs: { a } }) => mul(dy, a) },
-  twice: true,
-});
+/** The operands as they were given. */
+const aOf = ({ inputs, attrs }: Context): Operand => inputs.a ?? attrs.a!;
+const bOf = ({ inputs, attrs }: Context): Operand => inputs.b ?? attrs.b!;
+
+/** dy where u > v, half of it where they are equal, else 0. */
+const won = (dy: Tensor, u: Operand, v: Operand): Tensor => mul(dy, pairwise('step', u, v));
+
+/** dy / (a^2 + b^2) */
+const overSquares = (ctx: Context): Tensor =>
+  ctx.once('squares', () => {
+    const [a, b] = [aOf(ctx), bOf(ctx)].map((v) => (v instanceof Tensor ? square(v) : v * v));
+    return div(ctx.dy, add(a, b));
+  });
+
+/** The logarithm of a base; 0 where it is 0, as PyTorch has the gradient there. */
+const logOf = (a: Operand): Operand => (a instanceof Tensor ? log(where(eq(a, 0), 1, a)) : a === 0 ? 0 : Math.log(a));
+
+/** b a^(b - 1), 0 where b is 0 */
+const powerBelow = (a: Operand, b: Operand): Operand => (b instanceof Tensor ? where(eq(b, 0), 0, mul(b, pow(a, sub(b, 1)))) : b === 0 ? 0 : mul(pow(a, b - 1), b));
+
+const ops = {
+  add: define('add', ({ dy }) => dy, ({ dy }) => dy),
+  sub: define('sub', ({ dy }) => dy, ({ dy }) => neg(dy)),
+  mul: define('mul', (c) => mul(c.dy, bOf(c)), (c) => mul(c.dy, aOf(c))),
+  div: define('div', (c) => div(c.dy, bOf(c)), (c) => neg(div(mul(c.dy, c.outputs.y), bOf(c)))),
+  maximum: define('maximum', (c) => won(c.dy, aOf(c), bOf(c)), (c) => won(c.dy, bOf(c), aOf(c))),
+  minimum: define('minimum', (c) => won(c.dy, bOf(c), aOf(c)), (c) => won(c.dy, aOf(c), bOf(c))),
+  pow: define('pow', (c) => mul(c.dy, powerBelow(aOf(c), bOf(c))), (c) => mul(c.dy, mul(c.outputs.y, logOf(aOf(c))))),
+  atan2: define('atan2', (c) => mul(overSquares(c), bOf(c)), (c) => neg(mul(overSquares(c), aOf(c)))),
+  fmod: define('fmod', ({ dy }) => dy, (c) => neg(mul(c.dy, trunc(div(aOf(c), bOf(c)))))),
+  remainder: define('remainder', ({ dy }) => dy, (c) => neg(mul(c.dy, floor(div(aOf(c), bOf(c)))))),
+  floorDivide: define('floorDivide', null, null),
+};
 
 /**
- * a + b, element by element.
- * @param a f32
- * @param b f32 of the same shape
- * @throws ShapeError when shapes differ or a dtype is not f32
+ * a + b by broadcasting: axes are aligned at the last one, and those of one element repeat.
+ * @param a f32, f16, i32, u32 of any shape, or a number; `add` says what holds for every function of two operands
+ * @param b of the dtype of a, or a number that stands for a scalar of it; one of both is a tensor
+ * @returns of the same dtype in the common shape; integers wrap around; f16 is computed in f32
+ * @throws ShapeError when the shapes do not meet, dtypes differ, or a number is none of the dtype
+ * @example const y = add(x, bias); // [8, 32, 32, 64] and [64]
  */
-export function add(a: Tensor, b: Tensor): Tensor {
-  return addOp({ a, b }, null).y;
+export function add(a: Operand, b: Operand): Tensor {
+  return ops.add(a, b);
+}
+
+/** a - b by broadcasting. Operands and errors as in {@link add}. */
+export function sub(a: Operand, b: Operand): Tensor {
+  return ops.sub(a, b);
+}
+
+/** a b, element by element, by broadcasting. Operands and errors as in {@link add}. */
+export function mul(a: Operand, b: Operand): Tensor {
+  return ops.mul(a, b);
+}
+
+/** a / b by broadcasting; integers are made f32 first, as in PyTorch. Operands and errors as in {@link add}. */
+export function div(a: Operand, b: Operand): Tensor {
+  const real = (v: Operand): Operand => (v instanceof Tensor && (v.dtype === 'i32' || v.dtype === 'u32') ? cast(v, 'f32') : v);
+  return ops.div(real(a), real(b));
 }
 
 /**
- * a b, element by element.
- * @param a f32
- * @param b f32 of the same shape
- * @throws ShapeError when shapes differ or a dtype is not f32
+ * The larger of both by broadcasting; what is no number wins. Where they are equal each gets half of the gradient, as in PyTorch.
+ * Operands and errors as in {@link add}.
  */
-export function mul(a: Tensor, b: Tensor): Tensor {
-  return mulOp({ a, b }, null).y;
+export function maximum(a: Operand, b: Operand): Tensor {
+  return ops.maximum(a, b);
+}
+
+/** The smaller of both; else as {@link maximum}. */
+export function minimum(a: Operand, b: Operand): Tensor {
+  return ops.minimum(a, b);
+}
+
+/**
+ * a to the power of b by broadcasting. A negative base has whole powers only (else NaN). Integers by multiplication: a negative power of
+ * anything but 1 and -1 is 0. Operands and errors as in {@link add}.
+ * @example const cube = pow(x, 3);
+ */
+export function pow(a: Operand, b: Operand): Tensor {
+  return ops.pow(a, b);
+}
+
+/**
+ * The angle of the point (b, a) in radians, -pi to pi, by broadcasting. Operands and errors as in {@link add}.
+ * @param a f32 or f16
+ * @param b of the same dtype
+ */
+export function atan2(a: Operand, b: Operand): Tensor {
+  for (const v of [a, b]) if (v instanceof Tensor && v.dtype !== 'f32' && v.dtype !== 'f16') throw new ShapeError('atan2', `[${v.shape}] is ${v.dtype}`, 'cast it to f32');
+  return ops.atan2(a, b);
+}
+
+/** The rest of a / b with the sign of a, exact, by broadcasting. By zero: NaN, for integers 0. Operands and errors as in {@link add}. */
+export function fmod(a: Operand, b: Operand): Tensor {
+  return ops.fmod(a, b);
+}
+
+/** The rest of a / b with the sign of b (Python's %). By zero: NaN, for integers 0. Operands and errors as in {@link add}. */
+export function remainder(a: Operand, b: Operand): Tensor {
+  return ops.remainder(a, b);
+}
+
+/** The largest whole number not above a / b; it has no gradient. By zero: a / b, for integers a. Operands and errors as in {@link add}. */
+export function floorDivide(a: Operand, b: Operand): Tensor {
+  return ops.floorDivide(a, b);
 }
 
 provideGradientOps({

@@ -1,12 +1,15 @@
 // Every operation, one export line each.
 
+export * from './activation.ts';
 export * from './argmax.ts';
 export * from './avgPool2d.ts';
 export * from './batchNorm.ts';
 export * from './binary.ts';
 export * from './bincount.ts';
+export { cast } from './cast.ts';
 export * from './channelMax.ts';
 export * from './classThreshold.ts';
+export * from './compare.ts';
 export * from './confusion.ts';
 export * from './conv1d.ts';
 export * from './conv2d.ts';
@@ -40,12 +43,14 @@ export * from './softCrossEntropy.ts';
 export * from './softmax.ts';
 export * from './softmaxMse.ts';
 export { argsort, sort, topk, type Picked } from './sort.ts';
-export type { Rule } from './strided.ts';
 export { expand, flip, permute, pixelShuffle, pixelUnshuffle, repeat, repeatInterleave, roll, transpose } from './strided.ts';
+export type { Rule } from './strided.ts';
+export * from './sumTo.ts';
 export * from './sumToLast.ts';
 export * from './triangle.ts';
 export * from './unary.ts';
 export * from './unfold.ts';
 export * from './variance.ts';
 export * from './weightedSum.ts';
+export * from './where.ts';
 export * from './window.ts';

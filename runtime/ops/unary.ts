@@ -1,48 +1,150 @@
-// Elementwise functions of one tensor.
+// Elementary functions of one tensor. The activations lie in activation.ts.
 
+import { pointwise } from '../autograd/pointwise.ts';
 import { defineOp } from '../autograd/tape.ts';
+import { pairwise } from '../kernel/pairwise.ts';
 import { checkF32, type Tensor } from '../tensor.ts';
+import { inF32 } from './cast.ts';
 
-const CODES = { relu: 0, leakyRelu: 1 } as const;
-
-interface Attrs {
-  op: keyof typeof CODES;
-  a: number;
-}
-
-const unary = defineOp<Attrs>({
-  name: 'unary',
-  inputs: ['x'],
-  outputs: ['y'],
-  forward({ x }, { op, a }) {
-    checkF32(op, { x });
-    const y = x.device.empty(x.shape, 'f32', op);
-    x.device.run({ shader: 'unary', entry: 'forward', constants: { OP: CODES[op] }, bindings: { x, y }, params: { n: x.size, a }, threads: x.size });
-    return y;
-  },
-  backward: {
-    x: ({ dy, inputs: { x }, attrs: { op, a } }) => {
-      const dx = x.device.empty(x.shape, 'f32', `${op} gradient`);
-      x.device.run({ shader: 'unary', entry: 'backward', constants: { OP: CODES[op] }, bindings: { x, dy, dx }, params: { n: x.size, a }, threads: x.size });
-      return dx;
-    },
-  },
+const unary = pointwise('unary', {
+  abs: 0, neg: 1, square: 2, reciprocal: 3, sqrt: 4, rsqrt: 5, exp: 6, log: 7, log2: 8, sin: 9, cos: 10, tan: 11, asin: 12, acos: 13, atan: 14, sinh: 15, cosh: 16,
 });
 
-/**
- * max(x, 0); the gradient at 0 is 0, as in PyTorch.
- * @param x f32 of any shape
- * @throws ShapeError when x is not f32
- */
-export function relu(x: Tensor): Tensor {
-  return unary({ x }, { op: 'relu', a: 0 }).y;
-}
+const STEPS = { sign: 17, floor: 18, ceil: 19, round: 20, trunc: 21 } as const;
+
+/** Functions that are constant between their jumps: without a gradient. */
+const step = defineOp<{ op: keyof typeof STEPS }>({
+  name: 'step',
+  inputs: ['x'],
+  outputs: ['y'],
+  forward({ x }, { op }) {
+    checkF32(op, { x });
+    const y = x.device.empty(x.shape, 'f32', op);
+    x.device.run({ shader: 'unary', entry: 'forward', constants: { OP: STEPS[op] }, bindings: { x, y }, params: { n: x.size }, threads: x.size });
+    return y;
+  },
+  backward: { x: null },
+});
+
+const smooth = (op: Parameters<typeof unary>[1], x: Tensor): Tensor => inF32([x], (v) => unary(v, op));
+const integer = (x: Tensor): boolean => x.dtype === 'i32' || x.dtype === 'u32';
+
+/** Whole numbers are what they are rounded to: x through another tensor. */
+const stepped = (op: keyof typeof STEPS, x: Tensor): Tensor => (integer(x) ? x.view(x.shape) : inF32([x], (v) => step({ x: v }, { op }).y));
 
 /**
- * x where x >= 0, else slope * x; the gradient at 0 is the slope, as in PyTorch.
- * @param x f32 of any shape
- * @throws ShapeError when x is not f32
+ * |x|; the gradient at 0 is 0. `abs` says what holds for every function here.
+ * @param x f32 or f16 (computed in f32) of any shape; i32 and u32 where it is said
+ * @returns shape and dtype of x
+ * @throws ShapeError when x is of another dtype
+ * @example const y = abs(x); // i32 too
  */
-export function leakyRelu(x: Tensor, slope = 0.01): Tensor {
-  return unary({ x }, { op: 'leakyRelu', a: slope }).y;
+export function abs(x: Tensor): Tensor {
+  if (x.dtype === 'u32') return x.view(x.shape);
+  return x.dtype === 'i32' ? pairwise('maximum', x, pairwise('sub', 0, x)) : smooth('abs', x);
+}
+
+/** -x. i32 and u32 too; they wrap around. See {@link abs}. */
+export function neg(x: Tensor): Tensor {
+  return integer(x) ? pairwise('sub', 0, x) : smooth('neg', x);
+}
+
+/** x^2. i32 and u32 too; they wrap around. See {@link abs}. */
+export function square(x: Tensor): Tensor {
+  return integer(x) ? pairwise('mul', x, x) : smooth('square', x);
+}
+
+/** 1 / x. See {@link abs}. */
+export function reciprocal(x: Tensor): Tensor {
+  return smooth('reciprocal', x);
+}
+
+/** The square root; NaN below 0. See {@link abs}. */
+export function sqrt(x: Tensor): Tensor {
+  return smooth('sqrt', x);
+}
+
+/** 1 / sqrt(x). See {@link abs}. */
+export function rsqrt(x: Tensor): Tensor {
+  return smooth('rsqrt', x);
+}
+
+/** e^x. See {@link abs}. */
+export function exp(x: Tensor): Tensor {
+  return smooth('exp', x);
+}
+
+/** The natural logarithm; NaN below 0. See {@link abs}. */
+export function log(x: Tensor): Tensor {
+  return smooth('log', x);
+}
+
+/** The logarithm to base 2; NaN below 0. See {@link abs}. */
+export function log2(x: Tensor): Tensor {
+  return smooth('log2', x);
+}
+
+/** The sine of x in radians. See {@link abs}. */
+export function sin(x: Tensor): Tensor {
+  return smooth('sin', x);
+}
+
+/** The cosine of x in radians. See {@link abs}. */
+export function cos(x: Tensor): Tensor {
+  return smooth('cos', x);
+}
+
+/** The tangent of x in radians. See {@link abs}. */
+export function tan(x: Tensor): Tensor {
+  return smooth('tan', x);
+}
+
+/** The angle in radians, -pi/2 to pi/2, whose sine is x; NaN beyond -1 and 1. See {@link abs}. */
+export function asin(x: Tensor): Tensor {
+  return smooth('asin', x);
+}
+
+/** The angle in radians, 0 to pi, whose cosine is x; NaN beyond -1 and 1. See {@link abs}. */
+export function acos(x: Tensor): Tensor {
+  return smooth('acos', x);
+}
+
+/** The angle in radians, -pi/2 to pi/2, whose tangent is x. See {@link abs}. */
+export function atan(x: Tensor): Tensor {
+  return smooth('atan', x);
+}
+
+/** (e^x - e^-x) / 2. See {@link abs}. */
+export function sinh(x: Tensor): Tensor {
+  return smooth('sinh', x);
+}
+
+/** (e^x + e^-x) / 2. See {@link abs}. */
+export function cosh(x: Tensor): Tensor {
+  return smooth('cosh', x);
+}
+
+/** -1, 0 or 1. i32 and u32 too. It has no gradient. See {@link abs}. */
+export function sign(x: Tensor): Tensor {
+  return integer(x) ? pairwise('minimum', x.dtype === 'u32' ? x : pairwise('maximum', x, -1), 1) : stepped('sign', x);
+}
+
+/** The largest whole number not above x. i32 and u32 too. It has no gradient. See {@link abs}. */
+export function floor(x: Tensor): Tensor {
+  return stepped('floor', x);
+}
+
+/** The smallest whole number not below x. i32 and u32 too. It has no gradient. See {@link abs}. */
+export function ceil(x: Tensor): Tensor {
+  return stepped('ceil', x);
+}
+
+/** The nearest whole number; halves become even. i32 and u32 too. It has no gradient. See {@link abs}. */
+export function round(x: Tensor): Tensor {
+  return stepped('round', x);
+}
+
+/** x without its fraction. i32 and u32 too. It has no gradient. See {@link abs}. */
+export function trunc(x: Tensor): Tensor {
+  return stepped('trunc', x);
 }

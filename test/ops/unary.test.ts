@@ -1,17 +1,115 @@
-// Elementwise functions of one tensor.
+// Elementary functions of one tensor.
 
 import { test } from 'uvu';
-import { leakyRelu, relu } from '../../runtime/ops/unary.ts';
+import * as assert from 'uvu/assert';
+import { grad } from '../../runtime/autograd/tape.ts';
+import * as ops from '../../runtime/ops/index.ts';
+import type { Tensor } from '../../runtime/tensor.ts';
+import { checkSecond } from '../support/curvature.ts';
 import { testDevice } from '../support/device.ts';
 import { checkCase, type OpCase } from '../support/op.ts';
+import { round } from '../support/special.ts';
 
-const SHAPES = [[7], [3, 5, 2], [2, 9, 11, 5]];
+const SHAPES = [[], [0], [1], [7], [3, 5, 2], [2, 9, 11, 5], [2, 1, 3, 1, 5]];
 
-const cases: OpCase[] = SHAPES.flatMap((shape) => [
-  { name: `relu [${shape}]`, inputs: { x: { shape } }, run: ({ x }) => relu(x), reference: ({ x }) => ({ shape, data: x.data.map((v) => Math.max(v, 0)) }) },
-  { name: `leakyRelu 0.1 [${shape}]`, inputs: { x: { shape } }, run: ({ x }) => leakyRelu(x, 0.1), reference: ({ x }) => ({ shape, data: x.data.map((v) => (v >= 0 ? v : 0.1 * v)) }) },
-]);
+type F = [run: (x: Tensor) => Tensor, f: (v: number) => number, draw?: (n: number) => number];
+const away = (n: number): number => Math.sign(n) * (0.5 + Math.abs(n)); // from 0
+const above = (n: number): number => 0.2 + Math.abs(n);
+const within = (n: number): number => 0.9 * Math.tanh(n);
+const SMOOTH: Record<string, F> = {
+  neg: [ops.neg, (v) => -v],
+  square: [ops.square, (v) => v * v],
+  reciprocal: [ops.reciprocal, (v) => 1 / v, away],
+  sqrt: [ops.sqrt, Math.sqrt, above],
+  rsqrt: [ops.rsqrt, (v) => 1 / Math.sqrt(v), above],
+  exp: [ops.exp, Math.exp],
+  log: [ops.log, Math.log, above],
+  log2: [ops.log2, Math.log2, above],
+  sin: [ops.sin, Math.sin, (n) => 3 * n],
+  cos: [ops.cos, Math.cos, (n) => 3 * n],
+  tan: [ops.tan, Math.tan, within],
+  asin: [ops.asin, Math.asin, within],
+  acos: [ops.acos, Math.acos, within],
+  atan: [ops.atan, Math.atan],
+  sinh: [ops.sinh, Math.sinh],
+  cosh: [ops.cosh, Math.cosh],
+};
+const STEPS: Record<string, F> = {
+  sign: [ops.sign, Math.sign],
+  floor: [ops.floor, Math.floor],
+  ceil: [ops.ceil, Math.ceil],
+  round: [ops.round, round],
+  trunc: [ops.trunc, Math.trunc],
+};
 
-for (const c of cases) test(c.name, async () => checkCase(await testDevice(), c));
+const caseOf = (name: string, [run, f, draw]: F, shape: number[]): OpCase => ({
+  name: `${name} [${shape}]`,
+  inputs: { x: { shape, draw: draw && ((rng) => draw(rng.normal())) } },
+  run: ({ x }) => run(x),
+  reference: ({ x }) => ({ shape, data: x.data.map(f) }),
+  tolerance: 2e-6,
+});
+
+for (const [name, f] of Object.entries({ abs: [ops.abs, Math.abs] as F, ...SMOOTH })) {
+  test(name, async () => {
+    const device = await testDevice();
+    for (const shape of SHAPES) await checkCase(device, caseOf(name, f, shape));
+  });
+}
+
+for (const [name, f] of Object.entries(SMOOTH)) {
+  test(`the second derivative of ${name}`, async () => checkSecond(await testDevice(), caseOf(name, f, [3, 17])));
+}
+
+test('the rounding functions, with a gradient of 0', async () => {
+  const device = await testDevice();
+  const values = [-2.5, -1.5, -0.7, -0.5, -0, 0, 0.5, 0.7, 1.5, 2.5, 1e7, -3e9];
+  for (const [name, [run, f]] of Object.entries(STEPS)) {
+    for (const shape of SHAPES) await checkCase(device, { ...caseOf(name, STEPS[name], shape), h: 0 });
+    const x = device.tensor(values, [12]);
+    x.requiresGrad = true;
+    const y = run(x);
+    const [dx] = grad(y, [x], { dy: ops.full(device, [12], 1) });
+    assert.equal([...(await y.read())].map((v) => v + 0), Array.from(Float32Array.from(values), (v) => f(v) + 0), name);
+    assert.equal([...(await dx.read())], Array(12).fill(0), name);
+  }
+});
+
+test('at a real size', async () => {
+  await checkCase(await testDevice(), caseOf('square', SMOOTH.square, [8, 128, 128, 3]));
+});
+
+test('accurate far out and near 0', async () => {
+  const device = await testDevice();
+  const table: [string, F, number[]][] = [
+    ['sinh', SMOOTH.sinh, [-89, -5, -1, -0.99, -1e-6, 1e-6, 0.99, 1, 5, 89]],
+    ['cosh', SMOOTH.cosh, [-89, -1, 0, 1e-3, 89]],
+    ['asin', SMOOTH.asin, [-1, -0.999999, -1e-6, 0, 0.5, 1]],
+    ['acos', SMOOTH.acos, [-1, -0.5, 0, 0.999999, 1]],
+    ['log', SMOOTH.log, [1e-37, 0.5, 2, 1e38]],
+    ['exp', SMOOTH.exp, [-80, -1, 0, 1, 80]],
+    ['atan', SMOOTH.atan, [-1e30, -1, 1e-6, 3, 1e30]],
+  ];
+  for (const [name, [run, f], values] of table) {
+    const y = await run(device.tensor(values, [values.length])).read();
+    Array.from(Float32Array.from(values), f).forEach((w, i) => assert.ok(Math.abs(y[i] - w) <= 3e-5 * Math.abs(w) + 1e-7, `${name}(${values[i]}) is ${y[i]}, expected ${w}`));
+  }
+});
+
+test('integers', async () => {
+  const device = await testDevice();
+  const x = device.tensor(Int32Array.from([-7, 0, 5, -(2 ** 31)]), [4]), u = device.tensor(Uint32Array.from([7, 0, 4e9, 1]), [4]);
+  const read = async (t: Tensor): Promise<number[]> => [...(await t.read())];
+  assert.equal(await read(ops.abs(x)), [7, 0, 5, -(2 ** 31)]);
+  assert.equal(await read(ops.neg(x)), [7, 0, -5, -(2 ** 31)]);
+  assert.equal(await read(ops.square(x)), [49, 0, 25, 0]);
+  assert.equal(await read(ops.sign(x)), [-1, 0, 1, -1]);
+  assert.equal(await read(ops.floor(x)), [-7, 0, 5, -(2 ** 31)]);
+  assert.equal(await read(ops.abs(u)), [7, 0, 4e9, 1]);
+  assert.equal(await read(ops.neg(u)), [2 ** 32 - 7, 0, 2 ** 32 - 4e9, 2 ** 32 - 1]);
+  assert.equal(await read(ops.sign(u)), [1, 0, 1, 1]);
+  assert.is(ops.round(u).dtype, 'u32');
+  assert.throws(() => ops.sin(x), /sin: x \[4\] is i32/);
+});
 
 test.run();

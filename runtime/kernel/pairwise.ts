@@ -1,0 +1,68 @@
+// Launches the shader of elementwise functions of two operands (shaders/binary.wgsl): which shapes, dtypes and numbers meet, and how.
+
+import { wordOf } from '../device/elements.ts';
+import { ShapeError } from '../errors.ts';
+import { sizeOf, type DType, Tensor } from '../tensor.ts';
+import { broadcasting, broadcastShape } from './broadcast.ts';
+
+/** A tensor, or a number that stands for a scalar tensor of the other operand's dtype. */
+export type Operand = Tensor | number;
+
+const ARITHMETIC = { add: 0, mul: 1, sub: 2, div: 3, maximum: 4, minimum: 5, pow: 6, atan2: 7, fmod: 8, remainder: 9, floorDivide: 10, step: 11 } as const;
+const TRUTH = { eq: 12, ne: 13, lt: 14, le: 15, gt: 16, ge: 17, logicalAnd: 18, logicalOr: 19, logicalXor: 20, isNan: 21, isInf: 22, isFinite: 23 } as const;
+const CODES = { ...ARITHMETIC, ...TRUTH };
+
+export type Pairwise = keyof typeof CODES;
+
+/**
+ * Checks that a number is one of a dtype.
+ * @throws ShapeError for a fraction beside integers, or an integer beyond them
+ */
+export function checkNumber(op: string, value: number, dtype: DType): void {
+  const [least, most] = dtype === 'i32' ? [-(2 ** 31), 2 ** 31 - 1] : [0, 2 ** 32 - 1];
+  if (typeof value !== 'number' || ((dtype === 'i32' || dtype === 'u32') && !(Number.isInteger(value) && value >= least && value <= most))) {
+    throw new ShapeError(op, `${value} is not ${dtype === 'i32' ? 'an' : 'a'} ${dtype}`, 'cast the tensor, or give a number of its dtype');
+  }
+}
+
+/**
+ * y = f(a, b), by broadcasting.
+ * @param a f32, i32 or u32, like b; or a number
+ * @param b at least one of both is a tensor
+ * @returns of the dtype of the operands, i32 of 0 and 1 for truths
+ * @throws ShapeError when shapes do not meet, dtypes differ or are f16, a number does not fit the dtype, or there is no tensor
+ */
+export function pairwise(op: Pairwise, a: Operand, b: Operand): Tensor {
+  const tensors = [a, b].filter((t): t is Tensor => t instanceof Tensor);
+  const [like, other] = tensors;
+  if (!like) throw new ShapeError(op, `${a} and ${b} are no tensors`, 'give at least one');
+  const { device, dtype } = like;
+  if (other && other.dtype !== dtype) throw new ShapeError(op, `b [${other.shape}] is ${other.dtype}, a [${like.shape}] ${dtype}`, 'cast one of them');
+  if (dtype === 'f16') throw new ShapeError(op, `[${like.shape}] is f16`, 'cast it');
+  let number = 0;
+  for (const v of [a, b]) {
+    if (v instanceof Tensor) continue;
+    checkNumber(op, v, dtype);
+    number = wordOf(op, v, dtype);
+  }
+  const [ta, tb] = [a instanceof Tensor ? a : like, b instanceof Tensor ? b : like];
+  const shape = String(ta.shape) === String(tb.shape) ? ta.shape : broadcastShape(op, ta.shape, tb.shape);
+  const { constants, params } = broadcasting(op, shape, { a: ta.shape, b: tb.shape });
+  const result = op in TRUTH ? 'i32' : dtype;
+  const y = device.empty(shape, result, op);
+  device.run({
+    shader: 'binary',
+    entry: 'forward',
+    constants: {
+      OP: CODES[op],
+      ...(dtype === 'f32' ? {} : { Element: dtype, FLOAT: false }),
+      ...(result === 'f32' ? {} : { Result: result }),
+      ...(other ? {} : { NUMBER: a instanceof Tensor ? 2 : 1 }),
+      ...constants,
+    },
+    bindings: { a: ta, b: tb, y },
+    params: { n: sizeOf(shape), number, ...params },
+    threads: sizeOf(shape),
+  });
+  return y;
+}

@@ -1,0 +1,126 @@
+// Activations and other functions of one tensor that saturate.
+
+import { pointwise } from '../autograd/pointwise.ts';
+import { ShapeError } from '../errors.ts';
+import type { Tensor } from '../tensor.ts';
+import { inF32 } from './cast.ts';
+
+const activation = pointwise('activation', {
+  relu: 0, leakyRelu: 1, hardtanh: 2, hardsigmoid: 3, hardswish: 4, elu: 5, softsign: 6, softplus: 7, logSigmoid: 8, sigmoid: 9, tanh: 10, silu: 11, gelu: 12, geluTanh: 13, mish: 14, erf: 15, expm1: 16, log1p: 17,
+});
+
+const apply = (op: Parameters<typeof activation>[1], x: Tensor, a = 0, b = 0, c = 0): Tensor => inF32([x], (v) => activation(v, op, { a, b, c }));
+
+/**
+ * max(x, 0); the gradient at 0 is 0, as in PyTorch. `relu` says what holds for every function here.
+ * @param x f32 or f16 (computed in f32) of any shape
+ * @returns shape and dtype of x
+ * @throws ShapeError when x is of another dtype
+ * @example const y = relu(conv2d(x, w));
+ */
+export function relu(x: Tensor): Tensor {
+  return apply('relu', x);
+}
+
+/** x where x >= 0, else slope * x; the gradient at 0 is the slope, as in PyTorch. See {@link relu}. */
+export function leakyRelu(x: Tensor, slope = 0.01): Tensor {
+  return apply('leakyRelu', x, slope);
+}
+
+/** x kept between min and max; at both ends the gradient is 0, as in PyTorch. See {@link relu}. @throws ShapeError also when min is above max */
+export function hardtanh(x: Tensor, min = -1, max = 1): Tensor {
+  if (!(min <= max)) throw new ShapeError('hardtanh', `min is ${min}, max ${max}`, 'min must not be above max');
+  return apply('hardtanh', x, min, max);
+}
+
+/** x kept between 0 and 6. See {@link hardtanh}. */
+export function relu6(x: Tensor): Tensor {
+  return hardtanh(x, 0, 6);
+}
+
+/** x / 6 + 1/2 kept between 0 and 1. See {@link relu}. */
+export function hardsigmoid(x: Tensor): Tensor {
+  return apply('hardsigmoid', x);
+}
+
+/** x hardsigmoid(x). See {@link relu}. Source: https://arxiv.org/abs/1905.02244 */
+export function hardswish(x: Tensor): Tensor {
+  return apply('hardswish', x);
+}
+
+/** x above 0, else alpha (e^x - 1). See {@link relu}. Source: https://arxiv.org/abs/1511.07289 */
+export function elu(x: Tensor, alpha = 1): Tensor {
+  return apply('elu', x, alpha, 1, 1);
+}
+
+/** scale elu(x, alpha) with the two constants that keep mean 0 and variance 1. See {@link relu}. Source: https://arxiv.org/abs/1706.02515 */
+export function selu(x: Tensor): Tensor {
+  const alpha = 1.6732632423543772, scale = 1.0507009873554805;
+  return apply('elu', x, scale * alpha, 1, scale);
+}
+
+/** x above 0, else alpha (e^(x / alpha) - 1). See {@link relu}. Source: https://arxiv.org/abs/1704.07483 @throws ShapeError also when alpha is 0 */
+export function celu(x: Tensor, alpha = 1): Tensor {
+  if (alpha === 0) throw new ShapeError('celu', 'alpha is 0', 'it divides x');
+  return apply('elu', x, alpha, 1 / alpha, 1);
+}
+
+/** x / (1 + |x|). See {@link relu}. */
+export function softsign(x: Tensor): Tensor {
+  return apply('softsign', x);
+}
+
+/** log(1 + e^(beta x)) / beta, without overflow and without loss for small values. See {@link relu}. @throws ShapeError also when beta is not positive */
+export function softplus(x: Tensor, beta = 1): Tensor {
+  if (!(beta > 0)) throw new ShapeError('softplus', `beta is ${beta}`, 'give a positive number');
+  return apply('softplus', x, beta);
+}
+
+/** log(sigmoid(x)), without overflow and without loss for small values. See {@link relu}. */
+export function logSigmoid(x: Tensor): Tensor {
+  return apply('logSigmoid', x);
+}
+
+/** 1 / (1 + e^-x). See {@link relu}. */
+export function sigmoid(x: Tensor): Tensor {
+  return apply('sigmoid', x);
+}
+
+/** The hyperbolic tangent. See {@link relu}. */
+export function tanh(x: Tensor): Tensor {
+  return apply('tanh', x);
+}
+
+/** x sigmoid(x), also called swish. See {@link relu}. Source: https://arxiv.org/abs/1710.05941 */
+export function silu(x: Tensor): Tensor {
+  return apply('silu', x);
+}
+
+/**
+ * x P(X <= x) for a standard normal X. See {@link relu}. Source: https://arxiv.org/abs/1606.08415
+ * @param options.approximate 'tanh' for x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))); default 'none', by the error function
+ * @example const y = gelu(x, { approximate: 'tanh' });
+ */
+export function gelu(x: Tensor, options: { approximate?: 'none' | 'tanh' } = {}): Tensor {
+  return apply(options.approximate === 'tanh' ? 'geluTanh' : 'gelu', x);
+}
+
+/** x tanh(softplus(x)). See {@link relu}. Source: https://arxiv.org/abs/1908.08681 */
+export function mish(x: Tensor): Tensor {
+  return apply('mish', x);
+}
+
+/** The error function, 2 / sqrt(pi) times the integral of e^(-t^2) from 0 to x. See {@link relu}. */
+export function erf(x: Tensor): Tensor {
+  return apply('erf', x);
+}
+
+/** e^x - 1, without loss near 0. See {@link relu}. */
+export function expm1(x: Tensor): Tensor {
+  return apply('expm1', x);
+}
+
+/** log(1 + x), without loss near 0. See {@link relu}. */
+export function log1p(x: Tensor): Tensor {
+  return apply('log1p', x);
+}

@@ -1,0 +1,79 @@
+// Comparisons, logic, and what kind of number an element is: 1 or 0 in i32. None has a gradient.
+
+import { pairwise, type Operand, type Pairwise } from '../kernel/pairwise.ts';
+import type { Tensor } from '../tensor.ts';
+import { inF32 } from './cast.ts';
+
+const compare = (op: Pairwise, a: Operand, b: Operand): Tensor => inF32([a, b], (u, v) => pairwise(op, u, v));
+
+/**
+ * 1 where a = b, else 0, by broadcasting; NaN equals nothing.
+ * @param a f32, f16, i32, u32 of any shape, or a number; `eq` says what holds for every function of two operands here
+ * @param b of the dtype of a, or a number that stands for a scalar of it; one of both is a tensor
+ * @returns i32 in the common shape
+ * @throws ShapeError when the shapes do not meet, dtypes differ, or a number is none of the dtype
+ * @example const mask = eq(labels, 255);
+ */
+export function eq(a: Operand, b: Operand): Tensor {
+  return compare('eq', a, b);
+}
+
+/** 1 where a and b differ, else 0; NaN differs from everything. See {@link eq}. */
+export function ne(a: Operand, b: Operand): Tensor {
+  return compare('ne', a, b);
+}
+
+/** 1 where a < b, else 0. See {@link eq}. */
+export function lt(a: Operand, b: Operand): Tensor {
+  return compare('lt', a, b);
+}
+
+/** 1 where a <= b, else 0. See {@link eq}. */
+export function le(a: Operand, b: Operand): Tensor {
+  return compare('le', a, b);
+}
+
+/** 1 where a > b, else 0. See {@link eq}. */
+export function gt(a: Operand, b: Operand): Tensor {
+  return compare('gt', a, b);
+}
+
+/** 1 where a >= b, else 0. See {@link eq}. */
+export function ge(a: Operand, b: Operand): Tensor {
+  return compare('ge', a, b);
+}
+
+/** 1 where neither a nor b is 0, else 0. See {@link eq}. */
+export function logicalAnd(a: Operand, b: Operand): Tensor {
+  return compare('logicalAnd', a, b);
+}
+
+/** 1 where a or b is not 0, else 0. See {@link eq}. */
+export function logicalOr(a: Operand, b: Operand): Tensor {
+  return compare('logicalOr', a, b);
+}
+
+/** 1 where one of a and b is 0 and the other is not, else 0. See {@link eq}. */
+export function logicalXor(a: Operand, b: Operand): Tensor {
+  return compare('logicalXor', a, b);
+}
+
+/** 1 where x is 0, else 0. @param x f32, f16, i32, u32 of any shape @returns i32, shape of x */
+export function logicalNot(x: Tensor): Tensor {
+  return eq(x, 0);
+}
+
+/** 1 where x is no number, else 0. @param x f32, f16, i32, u32 of any shape @returns i32, shape of x */
+export function isNan(x: Tensor): Tensor {
+  return compare('isNan', x, 0);
+}
+
+/** 1 where x is infinite, else 0. @param x f32, f16, i32, u32 of any shape @returns i32, shape of x */
+export function isInf(x: Tensor): Tensor {
+  return compare('isInf', x, 0);
+}
+
+/** 1 where x is neither infinite nor NaN, else 0. @param x f32, f16, i32, u32 of any shape @returns i32, shape of x */
+export function isFinite(x: Tensor): Tensor {
+  return compare('isFinite', x, 0);
+}

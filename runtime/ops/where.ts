@@ -1,0 +1,98 @@
+// A choice between two tensors, element by element, and what is made of it: filling under a mask, limits.
+
+import { defineOp, type BackwardContext } from '../autograd/tape.ts';
+import { wordOf } from '../device/elements.ts';
+import { ShapeError } from '../errors.ts';
+import { broadcasting, broadcastShape } from '../kernel/broadcast.ts';
+import { checkNumber, type Operand } from '../kernel/pairwise.ts';
+import { sizeOf, Tensor, type DType, type Shape } from '../tensor.ts';
+import { inF32 } from './cast.ts';
+import { gt, lt } from './compare.ts';
+import { sumTo } from './sumTo.ts';
+
+interface Attrs {
+  /** What is a number, and the dtype of the result. */
+  a?: number;
+  b?: number;
+  dtype: DType;
+}
+
+/** Sums a gradient to the shape of its operand. */
+const summed = (g: Tensor, like: Tensor): Tensor => (String(g.shape) === String(like.shape) ? g : sumTo(g, like.shape));
+
+const op = defineOp<Attrs>({
+  name: 'where',
+  inputs: ['cond', 'a', 'b'],
+  outputs: ['y'],
+  forward({ cond, a, b }, attrs) {
+    const given = [cond, a, b].filter((t) => t !== undefined);
+    const shape = given.reduce<Shape>((s, t) => (String(s) === String(t.shape) ? s : broadcastShape('where', s, t.shape)), cond.shape);
+    const { constants, params } = broadcasting('where', shape, { cond: cond.shape, a: a?.shape ?? shape, b: b?.shape ?? shape });
+    const y = cond.device.empty(shape, attrs.dtype, 'where');
+    cond.device.run({
+      shader: 'where',
+      entry: 'forward',
+      constants: { ...(a && b ? {} : { NUMBER: (a ? 0 : 1) + (b ? 0 : 2) }), ...constants },
+      bindings: { cond, a: a ?? cond, b: b ?? cond, y },
+      params: { n: sizeOf(shape), a_number: wordOf('where', attrs.a ?? 0, attrs.dtype), b_number: wordOf('where', attrs.b ?? 0, attrs.dtype), ...params },
+      threads: sizeOf(shape),
+    });
+    return y;
+  },
+  backward: {
+    cond: null,
+    a: ({ dy, inputs: { cond, a } }: BackwardContext<Attrs>) => summed(where(cond, dy, 0), a),
+    b: ({ dy, inputs: { cond, b } }: BackwardContext<Attrs>) => summed(where(cond, 0, dy), b),
+  },
+  twice: true,
+});
+
+/**
+ * a where the condition holds, else b, by broadcasting. What is not chosen gets the gradient 0, whatever it is.
+ * @param cond i32 or u32; it holds where it is not 0
+ * @param a f32, f16, i32, u32 of any shape, or a number
+ * @param b of the dtype of a, or a number that stands for a scalar of it; two numbers make f32
+ * @returns of the same dtype in the common shape
+ * @throws ShapeError when the shapes do not meet, dtypes differ, the condition is no integer, or a number is none of the dtype
+ * @example const y = where(gt(x, 0), x, mul(x, 0.1));
+ */
+export function where(cond: Tensor, a: Operand, b: Operand): Tensor {
+  if (cond.dtype !== 'i32' && cond.dtype !== 'u32') throw new ShapeError('where', `the condition [${cond.shape}] is ${cond.dtype}`, 'give i32 or u32, as comparisons do');
+  return inF32([a, b], (u, v) => {
+    const tensors = [u, v].filter((t): t is Tensor => t instanceof Tensor);
+    const dtype = tensors[0]?.dtype ?? 'f32';
+    if (tensors[1] && tensors[1].dtype !== dtype) throw new ShapeError('where', `b [${tensors[1].shape}] is ${tensors[1].dtype}, a [${tensors[0].shape}] ${dtype}`, 'cast one of them');
+    for (const k of [u, v]) if (!(k instanceof Tensor)) checkNumber('where', k, dtype);
+    const part = (k: Operand): { tensor?: Tensor; number?: number } => (k instanceof Tensor ? { tensor: k } : { number: k });
+    return op({ cond, a: part(u).tensor, b: part(v).tensor }, { a: part(u).number, b: part(v).number, dtype }).y;
+  });
+}
+
+/**
+ * x with `value` where the mask is not 0.
+ * @param x f32, f16, i32, u32 of any shape
+ * @param mask i32 or u32 that broadcasts with x
+ * @param value a number, or a tensor of the dtype of x that broadcasts with it
+ * @returns of the dtype of x in the common shape
+ * @throws ShapeError as {@link where}
+ * @example const scores = maskedFill(logits, mask, -1e9);
+ */
+export function maskedFill(x: Tensor, mask: Tensor, value: Operand): Tensor {
+  return where(mask, value, x);
+}
+
+/**
+ * x kept within limits: first raised to `min`, then lowered to `max`. The gradient passes where x lies within, ends included; elsewhere
+ * to the limit that stands, as in PyTorch.
+ * @param x f32, f16, i32, u32 of any shape
+ * @param limits numbers, or tensors of the dtype of x that broadcast with it; at least one of them
+ * @returns of the dtype of x
+ * @throws ShapeError when shapes do not meet, dtypes differ, or there is no limit
+ * @example const y = clamp(x, { min: 0, max: 1 });
+ */
+export function clamp(x: Tensor, limits: { min?: Operand; max?: Operand }): Tensor {
+  const { min, max } = limits;
+  if (min === undefined && max === undefined) throw new ShapeError('clamp', 'there is neither min nor max', 'give at least one');
+  const raised = min === undefined ? x : where(lt(x, min), min, x);
+  return max === undefined ? raised : where(gt(raised, max), max, raised);
+}

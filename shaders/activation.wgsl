@@ -1,0 +1,217 @@
+// Activations and other functions of one tensor that saturate: y = f(x), dx = dy f'(x), ddx = g dy f''(x). OP picks f at compile time.
+// Every one keeps its relative accuracy where the plain formula would cancel or overflow.
+
+const WG: u32 = 64u;
+/// 0 relu, 1 leaky relu (a: slope), 2 hardtanh (a, b: limits), 3 hard sigmoid, 4 hard swish, 5 elu (c x, or a (e^(b x) - 1)),
+/// 6 softsign, 7 softplus (a: beta), 8 log sigmoid, 9 sigmoid, 10 tanh, 11 silu, 12 gelu, 13 gelu by tanh, 14 mish, 15 erf, 16 expm1, 17 log1p.
+const OP: u32 = 0u;
+
+struct Params {
+  n: u32,
+  a: f32,
+  b: f32,
+  c: f32,
+}
+
+@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read_write> y: array<f32>;
+@group(0) @binding(2) var<storage, read> dy: array<f32>;
+@group(0) @binding(3) var<storage, read_write> dx: array<f32>;
+@group(0) @binding(4) var<storage, read> g: array<f32>;
+@group(0) @binding(5) var<storage, read_write> ddx: array<f32>;
+@group(0) @binding(6) var<uniform> params: Params;
+
+const SQRT_HALF: f32 = 0.70710678;
+const TWO_BY_SQRT_PI: f32 = 1.12837917;
+const BY_SQRT_TWO_PI: f32 = 0.39894228;
+// gelu by tanh: x sigmoid(2 K (x + C x^3))
+const K: f32 = 0.79788456;
+const C: f32 = 0.044715;
+
+/// e^v - 1: its series near 0.
+fn expm1(v: f32) -> f32 {
+  if (abs(v) < 0.5) {
+    return v * (1.0 + v / 2.0 * (1.0 + v / 3.0 * (1.0 + v / 4.0 * (1.0 + v / 5.0 * (1.0 + v / 6.0 * (1.0 + v / 7.0 * (1.0 + v / 8.0)))))));
+  }
+  return exp(v) - 1.0;
+}
+
+/// log(1 + v): near 0 the series of 2 artanh(v / (2 + v)).
+fn log1p(v: f32) -> f32 {
+  if (abs(v) < 0.5) {
+    let s = v / (2.0 + v);
+    let q = s * s;
+    return 2.0 * s * (1.0 + q * (1.0 / 3.0 + q * (1.0 / 5.0 + q * (1.0 / 7.0 + q * (1.0 / 9.0 + q * (1.0 / 11.0 + q * (1.0 / 13.0 + q / 15.0)))))));
+  }
+  return log(1.0 + v);
+}
+
+fn sigmoid(v: f32) -> f32 {
+  let e = exp(-abs(v));
+  return select(e, 1.0, v >= 0.0) / (1.0 + e);
+}
+
+/// The derivative of the sigmoid.
+fn dsigmoid(v: f32) -> f32 {
+  let e = exp(-abs(v));
+  return e / ((1.0 + e) * (1.0 + e));
+}
+
+fn softplus(v: f32) -> f32 {
+  return max(v, 0.0) + log1p(exp(-abs(v)));
+}
+
+fn stable_tanh(v: f32) -> f32 {
+  let e = expm1(-2.0 * abs(v));
+  return select(1.0, -1.0, v >= 0.0) * e / (2.0 + e);
+}
+
+/// tanh(softplus(v))
+fn tanh_softplus(v: f32) -> f32 {
+  let e = exp(-abs(v));
+  let top = select(e * (e + 2.0), 1.0 + 2.0 * e, v >= 0.0);
+  return top / (top + select(2.0, 2.0 * e * e, v >= 0.0));
+}
+
+/// 1 - erf(z) for z >= 0 to a relative 1.2e-7 (Numerical Recipes, erfcc), beyond what an exponential of f32 holds 0.
+fn erfc_positive(z: f32) -> f32 {
+  let t = 1.0 / (1.0 + 0.5 * z);
+  let p = -1.26551223 + t * (1.00002368 + t * (0.37409196 + t * (0.09678418 + t * (-0.18628806 + t * (0.27886807 + t * (-1.13520398 + t * (1.48851587 + t * (-0.82215223 + t * 0.17087277))))))));
+  return t * exp(max(p - z * z, -100.0)) * select(0.0, 1.0, z < 10.0);
+}
+
+/// The series of erf near 0, elsewhere by erfc.
+fn erf(v: f32) -> f32 {
+  if (abs(v) < 1.0) {
+    let q = v * v;
+    return TWO_BY_SQRT_PI * v * (1.0 + q * (-1.0 / 3.0 + q * (1.0 / 10.0 + q * (-1.0 / 42.0 + q * (1.0 / 216.0 + q * (-1.0 / 1320.0 + q * (1.0 / 9360.0 + q * (-1.0 / 75600.0 + q * (1.0 / 685440.0 - q / 6894720.0)))))))));
+  }
+  return sign(v) * (1.0 - erfc_positive(abs(v)));
+}
+
+/// The normal distribution and its density.
+fn normal_cdf(v: f32) -> f32 {
+  let tail = 0.5 * erfc_positive(abs(v) * SQRT_HALF);
+  return select(tail, 1.0 - tail, v >= 0.0);
+}
+
+fn normal_pdf(v: f32) -> f32 {
+  return BY_SQRT_TWO_PI * exp(-0.5 * v * v);
+}
+
+fn f(v: f32) -> f32 {
+  switch OP {
+    case 0u: { return max(v, 0.0); }
+    case 1u: { return select(params.a * v, v, v >= 0.0); }
+    case 2u: { return min(max(v, params.a), params.b); }
+    case 3u: { return clamp(v / 6.0 + 0.5, 0.0, 1.0); }
+    case 4u: { return v * clamp(v / 6.0 + 0.5, 0.0, 1.0); }
+    case 5u: { return select(params.a * expm1(params.b * min(v, 0.0)), params.c * v, v > 0.0); }
+    case 6u: { return v / (1.0 + abs(v)); }
+    case 7u: { return softplus(params.a * v) / params.a; }
+    case 8u: { return -softplus(-v); }
+    case 9u: { return sigmoid(v); }
+    case 10u: { return stable_tanh(v); }
+    case 11u: { return v * sigmoid(v); }
+    case 12u: { return v * normal_cdf(v); }
+    case 13u: {
+      let c = clamp(v, -20.0, 20.0);
+      return v * sigmoid(2.0 * K * (c + C * c * c * c));
+    }
+    case 14u: { return v * tanh_softplus(v); }
+    case 15u: { return erf(v); }
+    case 16u: { return expm1(v); }
+    default: { return log1p(v); }
+  }
+}
+
+fn df(v: f32) -> f32 {
+  switch OP {
+    case 0u: { return select(0.0, 1.0, v > 0.0); }
+    case 1u: { return select(params.a, 1.0, v > 0.0); }
+    case 2u: { return select(0.0, 1.0, v > params.a && v < params.b); }
+    case 3u: { return select(0.0, 1.0 / 6.0, v > -3.0 && v < 3.0); }
+    case 4u: { return select(select(v / 3.0 + 0.5, 1.0, v > 3.0), 0.0, v < -3.0); }
+    case 5u: { return select(params.a * params.b * exp(params.b * min(v, 0.0)), params.c, v > 0.0); }
+    case 6u: {
+      let r = 1.0 / (1.0 + abs(v));
+      return r * r;
+    }
+    case 7u: { return sigmoid(params.a * v); }
+    case 8u: { return sigmoid(-v); }
+    case 9u: { return dsigmoid(v); }
+    case 10u: { return 4.0 * dsigmoid(2.0 * v); }
+    case 11u: { return sigmoid(v) + v * dsigmoid(v); }
+    case 12u: { return normal_cdf(v) + v * normal_pdf(clamp(v, -20.0, 20.0)); }
+    case 13u: {
+      let c = clamp(v, -20.0, 20.0);
+      let z = 2.0 * K * (c + C * c * c * c);
+      return sigmoid(z) + c * dsigmoid(z) * 2.0 * K * (1.0 + 3.0 * C * c * c);
+    }
+    case 14u: {
+      let t = tanh_softplus(v);
+      return t + v * (1.0 - t * t) * sigmoid(v);
+    }
+    case 15u: { return TWO_BY_SQRT_PI * exp(-v * v); }
+    case 16u: { return exp(v); }
+    default: { return 1.0 / (1.0 + v); }
+  }
+}
+
+/// The second derivative; 0 where it is not written.
+fn ddf(v: f32) -> f32 {
+  let c = clamp(v, -20.0, 20.0);
+  switch OP {
+    case 4u: { return select(0.0, 1.0 / 3.0, v > -3.0 && v < 3.0); }
+    case 5u: { return select(params.a * params.b * params.b * exp(params.b * min(v, 0.0)), 0.0, v > 0.0); }
+    case 6u: {
+      let r = 1.0 / (1.0 + abs(v));
+      return -2.0 * sign(v) * r * r * r;
+    }
+    case 7u: { return params.a * dsigmoid(params.a * v); }
+    case 8u: { return -dsigmoid(v); }
+    case 9u: { return -dsigmoid(v) * stable_tanh(0.5 * v); }
+    case 10u: { return -8.0 * dsigmoid(2.0 * v) * stable_tanh(v); }
+    case 11u: { return dsigmoid(v) * (2.0 - v * stable_tanh(0.5 * v)); }
+    case 12u: { return normal_pdf(c) * (2.0 - c * c); }
+    case 13u: {
+      let z = 2.0 * K * (c + C * c * c * c);
+      let dz = 2.0 * K * (1.0 + 3.0 * C * c * c);
+      return dsigmoid(z) * (2.0 * dz + c * (12.0 * K * C * c - stable_tanh(0.5 * z) * dz * dz));
+    }
+    case 14u: {
+      let t = tanh_softplus(v);
+      let s = sigmoid(v);
+      let r = 1.0 - t * t;
+      return 2.0 * r * s + v * (r * dsigmoid(v) - 2.0 * t * r * s * s);
+    }
+    case 15u: { return -2.0 * c * TWO_BY_SQRT_PI * exp(-c * c); }
+    case 16u: { return exp(v); }
+    case 17u: { return -1.0 / ((1.0 + v) * (1.0 + v)); }
+    default: { return 0.0; }
+  }
+}
+
+@compute @workgroup_size(WG)
+fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
+  let i = id.x + id.y * grid.x * WG;
+  if (i < params.n) {
+    y[i] = f(x[i]);
+  }
+}
+
+@compute @workgroup_size(WG)
+fn backward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
+  let i = id.x + id.y * grid.x * WG;
+  if (i < params.n) {
+    dx[i] = dy[i] * df(x[i]);
+  }
+}
+
+@compute @workgroup_size(WG)
+fn second(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
+  let i = id.x + id.y * grid.x * WG;
+  if (i < params.n) {
+    ddx[i] = g[i] * dy[i] * ddf(x[i]);
+  }
+}
