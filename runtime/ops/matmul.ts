@@ -2,11 +2,12 @@
 
 import { defineOp } from '../autograd/tape.ts';
 import { ShapeError } from '../errors.ts';
-import { broadcastShape, walk } from '../kernel/batches.ts';
+import { broadcastShape, layout } from '../kernel/broadcast.ts';
 import { folded } from '../kernel/geometry.ts';
 import { checkF32, sizeOf, type Shape, type Tensor } from '../tensor.ts';
-import { full } from './fill.ts';
+
 import { reshape } from './reshape.ts';
+import { sumTo } from './sumTo.ts';
 
 interface Attrs {
   transposeA: boolean;
@@ -26,8 +27,11 @@ function sizes(a: Tensor, b: Tensor, { transposeA, transposeB }: Attrs): { m: nu
   const [ar, ac] = a.shape.slice(-2), [br, bc] = b.shape.slice(-2);
   const m = transposeA ? ac : ar, k = transposeA ? ar : ac, k2 = transposeB ? bc : br, n = transposeB ? br : bc;
   if (k !== k2) throw new ShapeError('matmul', `inner sizes ${k} and ${k2} of [${a.shape}]${transposeA ? ' transposed' : ''} and [${b.shape}]${transposeB ? ' transposed' : ''} differ`);
-  const batches = [a.shape.slice(0, -2), b.shape.slice(0, -2)], batch = broadcastShape('matmul', batches);
-  return { m, n, k, batch, ...walk('matmul', batch, batches) };
+  const batches = [a.shape.slice(0, -2), b.shape.slice(0, -2)], batch = broadcastShape('matmul', ...batches);
+  const { size, strides } = layout('matmul', batch, batches);
+  if (size.length > 4) throw new ShapeError('matmul', `the batch axes of [${a.shape}] and [${b.shape}] that are repeated alternate too often`, 'bring those axes together');
+  const four = (v: readonly number[], fill: number): number[] => [...Array<number>(4 - v.length).fill(fill), ...v];
+  return { m, n, k, batch, size: four(size, 1), strides: strides.map((s) => four(s, 0)) };
 }
 
 const op: Op = defineOp<Attrs>({
@@ -60,35 +64,6 @@ const op: Op = defineOp<Attrs>({
   },
   twice: true,
 });
-
-/**
- * Takes broadcasting back: sums over the axes along which a tensor of `shape` would be repeated to have the shape of x.
- * @param x f32
- * @param shape broadcasts to that of x
- * @returns f32 of that shape
- * @throws ShapeError when it does not, or x is not f32
- */
-export function sumTo(x: Tensor, shape: Shape): Tensor {
-  checkF32('sumTo', { x });
-  if (String(broadcastShape('sumTo', [x.shape, shape])) !== String(x.shape)) throw new ShapeError('sumTo', `[${shape}] does not broadcast to [${x.shape}]`);
-  const aligned = [...Array<number>(x.rank - shape.length).fill(1), ...shape];
-  let y = x;
-  for (let i = 0; i < x.rank; ) {
-    let end = i;
-    while (end < x.rank && aligned[end] === 1 && x.shape[end] !== 1) end++;
-    if (end === i) {
-      i++;
-      continue;
-    }
-    // [before, summed, after] times ones.
-    const before = sizeOf(aligned.slice(0, i)), summed = sizeOf(x.shape.slice(i, end)), after = sizeOf(x.shape.slice(end));
-    const none = { transposeA: false, transposeB: false };
-    if (after === 1) y = op({ a: reshape(y, [before, summed]), b: full(x.device, [summed, 1], 1) }, none).y;
-    else y = op({ a: full(x.device, [1, summed], 1), b: reshape(y, [before, summed, after]) }, none).y;
-    i = end;
-  }
-  return String(y.shape) === String(shape) ? y : reshape(y, shape);
-}
 
 /**
  * Matrix product of the last two axes; the axes in front of them are broadcast. A vector is a row on the left and a column on the right, and that axis

@@ -69,12 +69,12 @@ const spreadOp: Op = defineOp<{ shape: Shape }>({
  * Sums x over the axes along which `shape` would repeat to become that of x, in a fixed order.
  * @param x f32
  * @param shape that broadcasts to the shape of x: aligned at the last axis, each length that of x or 1
- * @returns f32 in `shape`; zeros where there is nothing to sum
+ * @returns f32 in `shape` (x itself where it has it); zeros where there is nothing to sum
  * @throws ShapeError when `shape` does not broadcast to that of x, or x is not f32
  * @example const db = sumTo(dy, [1, 3, 1, 1]); // dy [8, 3, 32, 32]
  */
 export function sumTo(x: Tensor, shape: Shape): Tensor {
   checkF32('sumTo', { x });
   if (String(broadcastShape('sumTo', x.shape, shape)) !== String(x.shape) || shape.length > x.rank) throw new ShapeError('sumTo', `[${shape}] does not broadcast to [${x.shape}]`);
-  return sumOp({ x }, { shape }).y;
+  return String(shape) === String(x.shape) ? x : sumOp({ x }, { shape }).y;
 }
