@@ -68,7 +68,7 @@ const cases: OpCase[] = [
   makeCase([70, 3], {}, {}, true),
 ];
 
-cases.push(makeCase([5], {}), makeCase([2, 3, 2, 5, 4], { denominator: 'weight' }, { k: true }), makeCase([0, 4], {}), makeCase([0, 4], {}, {}, true));
+cases.push(makeCase([5], {}), makeCase([5], { focalGamma: 2 }), makeCase([2, 3, 2, 5, 4], { focalGamma: 2 }), makeCase([2, 3, 2, 5, 4], { denominator: 'weight' }, { k: true }), makeCase([0, 4], {}), makeCase([0, 4], {}, {}, true));
 
 /** The negative log-likelihood of log-probabilities is linear in them. */
 function nllCase(shape: Shape, o: Plain, weights: { k?: boolean; w?: boolean } = {}, map = false): OpCase {
