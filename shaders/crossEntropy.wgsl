@@ -2,6 +2,7 @@
 //   l = w ((1-s) k_y (L - z_y) + s/C sum_c k_c (L - z_c)),   L = log sum_c exp z_c
 //   dz_c = dl w (((1-s) k_y + s/C K) p_c - (1-s) k_y [c = y] - s/C k_c)
 // The focal loss multiplies l by (1 - p_y)^g, and so its gradient by (1 - p_y)^g + g (1 - p_y)^(g-1) p_y (L - z_y) (without smoothing).
+// Negative log-likelihood is given log-probabilities for z: L is 0 then, and constant.
 // A pixel whose label is `ignore` or no class has l = 0 and dz = 0. One thread a pixel, neighbouring threads on neighbouring pixels.
 // The forward pass leaves one pair (sum of losses, share of the denominator) for each workgroup; lossReduce adds them up.
 
@@ -10,6 +11,8 @@ const CLASS_WEIGHT: bool = false;
 const PIXEL_WEIGHT: bool = false;
 /// The losses of the pixels are wanted, not their sum: dy has an element for each pixel.
 const MAP: bool = false;
+/// The logits are log-probabilities.
+const LOG_PROBS: bool = false;
 
 struct Params {
   n: u32,
@@ -55,6 +58,9 @@ fn valid(label: i32) -> bool {
 
 /// Largest logit of a pixel, and log sum_c exp(z_c - largest).
 fn logSum(at: u32) -> vec2f {
+  if (LOG_PROBS) {
+    return vec2f();
+  }
   var top = logits[at];
   for (var c = 1u; c < params.c; c++) {
     top = max(top, logits[at + c]);
@@ -179,6 +185,10 @@ fn backward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroup
   }
   for (var c = 0u; c < params.c; c++) {
     let target_c = select(0.0, hard, c == u32(label)) + soft * classWeight(c);
-    dlogits[at + c] = total * exp((logits[at + c] - l.x) - l.y) - target_c;
+    if (LOG_PROBS) {
+      dlogits[at + c] = -target_c;
+    } else {
+      dlogits[at + c] = total * exp((logits[at + c] - l.x) - l.y) - target_c;
+    }
   }
 }

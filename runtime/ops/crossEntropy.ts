@@ -1,4 +1,4 @@
-// Cross-entropy with integer labels.
+// Cross-entropy and negative log-likelihood with integer labels.
 
 import { defineOp } from '../autograd/tape.ts';
 import { ShapeError } from '../errors.ts';
@@ -30,6 +30,8 @@ interface Attrs {
   count: number;
   fixed: number;
   map: boolean;
+  /** The logits are log-probabilities. */
+  logProbs: boolean;
 }
 
 const op = defineOp<Attrs>({
@@ -75,31 +77,31 @@ function reads({ logits, labels, classWeights, pixelWeight }: Record<string, Ten
 
 function common({ logits, labels, classWeights, pixelWeight }: Record<string, Tensor>, a: Attrs, items = 1) {
   return {
-    constants: { CLASS_WEIGHT: !!classWeights, PIXEL_WEIGHT: !!pixelWeight, MAP: a.map },
+    constants: { CLASS_WEIGHT: !!classWeights, PIXEL_WEIGHT: !!pixelWeight, MAP: a.map, LOG_PROBS: a.logProbs },
     params: { n: labels.size, c: logits.shape.at(-1)!, ignore: a.ignore, smoothing: a.smoothing, focal: a.focal, items, count: a.count },
   };
 }
 
-function check(logits: Tensor, labels: Tensor, o: CrossEntropyMapOptions): void {
+function check(name: string, logits: Tensor, labels: Tensor, o: CrossEntropyMapOptions): void {
   const pixels = logits.shape.slice(0, -1);
   const c = logits.shape.at(-1) ?? 0;
-  if (logits.rank < 1 || c < 1 || logits.dtype !== 'f32') throw new ShapeError('crossEntropy', `logits [${logits.shape}] ${logits.dtype} are not [..., classes] f32`);
+  if (logits.rank < 1 || c < 1 || logits.dtype !== 'f32') throw new ShapeError(name, `logits [${logits.shape}] ${logits.dtype} are not [..., classes] f32`);
   if (labels.dtype !== 'i32' || String(labels.shape) !== String(pixels)) {
-    throw new ShapeError('crossEntropy', `labels [${labels.shape}] ${labels.dtype} for logits [${logits.shape}]`, `give i32 labels of shape [${pixels}]`);
+    throw new ShapeError(name, `labels [${labels.shape}] ${labels.dtype} for logits [${logits.shape}]`, `give i32 labels of shape [${pixels}]`);
   }
-  if (o.classWeights && (o.classWeights.dtype !== 'f32' || o.classWeights.size !== c)) throw new ShapeError('crossEntropy', `class weights [${o.classWeights.shape}] ${o.classWeights.dtype} for ${c} classes`);
+  if (o.classWeights && (o.classWeights.dtype !== 'f32' || o.classWeights.size !== c)) throw new ShapeError(name, `class weights [${o.classWeights.shape}] ${o.classWeights.dtype} for ${c} classes`);
   if (o.pixelWeight && (o.pixelWeight.dtype !== 'f32' || o.pixelWeight.size !== sizeOf(pixels))) {
-    throw new ShapeError('crossEntropy', `pixel weights [${o.pixelWeight.shape}] ${o.pixelWeight.dtype} for labels [${labels.shape}]`, `give f32 weights of shape [${pixels}]`);
+    throw new ShapeError(name, `pixel weights [${o.pixelWeight.shape}] ${o.pixelWeight.dtype} for labels [${labels.shape}]`, `give f32 weights of shape [${pixels}]`);
   }
   const s = o.labelSmoothing ?? 0;
-  if (!(s >= 0 && s <= 1)) throw new ShapeError('crossEntropy', `label smoothing ${s} is not between 0 and 1`);
+  if (!(s >= 0 && s <= 1)) throw new ShapeError(name, `label smoothing ${s} is not between 0 and 1`);
   const g = o.focalGamma ?? 0;
-  if (g !== 0 && !(g >= 1 && s === 0)) throw new ShapeError('crossEntropy', `focal exponent ${g} with label smoothing ${s}`, 'give an exponent of at least 1, without smoothing');
+  if (g !== 0 && !(g >= 1 && s === 0)) throw new ShapeError(name, `focal exponent ${g} with label smoothing ${s}`, 'give an exponent of at least 1, without smoothing');
 }
 
-function apply(logits: Tensor, labels: Tensor, o: CrossEntropyMapOptions, counts: { count: number; fixed: number }, map: boolean): Tensor {
-  check(logits, labels, o);
-  const attrs = { ignore: o.ignoreIndex ?? 255, smoothing: o.labelSmoothing ?? 0, focal: o.focalGamma ?? 0, ...counts, map };
+function apply(logits: Tensor, labels: Tensor, o: CrossEntropyMapOptions, counts: { count: number; fixed: number }, map: boolean, logProbs = false): Tensor {
+  check(logProbs ? 'nll' : 'crossEntropy', logits, labels, o);
+  const attrs = { ignore: o.ignoreIndex ?? 255, smoothing: o.labelSmoothing ?? 0, focal: o.focalGamma ?? 0, ...counts, map, logProbs };
   return op({ logits, labels, classWeights: o.classWeights, pixelWeight: o.pixelWeight }, attrs).y;
 }
 
@@ -116,4 +118,25 @@ export function crossEntropy(logits: Tensor, labels: Tensor, options: CrossEntro
 /** The cross-entropy of each pixel, shape of the labels; 0 at ignored pixels. See {@link crossEntropy}. */
 export function crossEntropyMap(logits: Tensor, labels: Tensor, options: CrossEntropyMapOptions = {}): Tensor {
   return apply(logits, labels, options, { count: 0, fixed: 1 }, true);
+}
+
+/** Options of the negative log-likelihood: those of the cross-entropy that are about classes and pixels. */
+export type NllMapOptions = Pick<CrossEntropyMapOptions, 'ignoreIndex' | 'classWeights' | 'pixelWeight'>;
+
+/**
+ * Negative log-likelihood: -logP of the label, summed and divided by a denominator; {@link crossEntropy} of what is already log-probabilities.
+ * @param logP [..., C] f32
+ * @param labels [...] i32
+ * @param options.denominator default `valid`; PyTorch's mean is `weight`
+ * @returns a scalar; 0 where nothing is counted
+ * @throws ShapeError when shapes or dtypes do not fit
+ * @example const loss = nll(logSoftmax(logits), labels);
+ */
+export function nll(logP: Tensor, labels: Tensor, options: NllMapOptions & { denominator?: Denominator } = {}): Tensor {
+  return apply(logP, labels, options, counting('nll', options.denominator ?? 'valid', labels.size), false, true);
+}
+
+/** The negative log-likelihood of each pixel, shape of the labels; 0 at ignored pixels. See {@link nll}. */
+export function nllMap(logP: Tensor, labels: Tensor, options: NllMapOptions = {}): Tensor {
+  return apply(logP, labels, options, { count: 0, fixed: 1 }, true, true);
 }

@@ -30,8 +30,10 @@ const normOp = defineOp<Attrs>({
     x: ({ dy, inputs: { x }, outputs: { y }, attrs: { p, r } }) => {
       if (p === 0) return full(x.device, x.shape, 0);
       if (Number.isFinite(p)) return spread('norm gradient', 'norm', x.shape, r, { x, u: y, dy }, 1, p);
-      const v = reduce('norm gradient', x, r, { combine: 'sum', map: 'absEqual', m: y, none: 1 });
-      return spread('norm gradient', 'infNorm', x.shape, r, { x, u: y, v, dy });
+      const v = reduce('norm gradient', x, r, { combine: 'sum', map: 'absEqual', m: y });
+      const dx = spread('norm gradient', 'infNorm', x.shape, r, { x, u: y, v, dy });
+      v.dispose();
+      return dx;
     },
   },
 });
@@ -70,8 +72,11 @@ const overOp: Over = defineOp<OverAttrs>({
   backward: {
     x: ({ dy, inputs: { n }, attrs }) => overOp({ x: dy, n }, attrs).y,
     n: ({ dy, inputs: { n }, outputs: { y }, attrs: { r, eps } }) => {
-      const s = reduce('normalize gradient', mul(dy, y), r, { combine: 'sum', none: 0 });
-      return spread('normalize gradient', 'byNorm', n.shape, reduction('normalize', [n.size, 1], 1, true), { x: s, u: n, dy: n }, eps);
+      const product = mul(dy, y), s = reduce('normalize gradient', product, r, { combine: 'sum', none: 0 });
+      const dn = spread('normalize gradient', 'byNorm', n.shape, reduction('normalize', [n.size, 1], 1, true), { x: s, u: n, dy: n }, eps);
+      product.dispose();
+      s.dispose();
+      return dn;
     },
   },
 });

@@ -4,16 +4,18 @@ import { defineOp, type BackwardContext } from '../autograd/tape.ts';
 import { ShapeError } from '../errors.ts';
 import type { Tensor } from '../tensor.ts';
 import { chunks, lossReduce } from './lossReduce.ts';
+import { weightedSum } from './weightedSum.ts';
 
 const KINDS = { mse: 0, l1: 1, smoothL1: 2, bceWithLogits: 3, klDiv: 4 } as const;
 type Kind = keyof typeof KINDS;
 
 export interface PairLossOptions {
   /**
-   * What the sum is divided by. `meanC` (default): the number of elements. `sumC`: the number of pixels, that is, a sum over channels and a mean
-   * over pixels, C times `meanC`. `none-sum`: 1. Or a number. `none`: nothing is summed, the result has the shape of the inputs.
+   * What the sum is divided by. `meanC` (default) or `mean`: the number of elements. `sumC`: the number of pixels, that is, a sum over channels and a
+   * mean over pixels, C times `meanC`. `none-sum` or `sum`: 1. Or a number. `none`: nothing is summed, the result has the shape of the inputs.
+   * `mean`, `sum` and `none` are PyTorch's names.
    */
-  reduction?: 'meanC' | 'sumC' | 'none-sum' | 'none' | number;
+  reduction?: 'meanC' | 'mean' | 'sumC' | 'none-sum' | 'sum' | 'none' | number;
   /** f32, one element for each pixel (row of the last dimension): a factor. No gradient flows into it. */
   pixelWeight?: Tensor;
   /** `all` (default): `meanC` and `sumC` count all pixels. `kept`: they count the sum of the pixel weights. Where that is 0, the loss is 0. */
@@ -38,7 +40,7 @@ function common(t: Tensors, { kind, share, map, beta }: Attrs, items = 1) {
     shader: 'pairLoss',
     constants: { KIND: KINDS[kind], PIXEL_WEIGHT: !!t.pixelWeight, SCALAR: !!t.scalar, CLASS_WEIGHT: !!t.classWeights, MAP: map },
     bindings: { a, b, pixelWeight, scalar, classWeights } as Tensors,
-    params: { n: a.size, c: a.shape.at(-1) ?? 1, items, share, beta },
+    params: { n: a.size, c: a.shape.at(-1) || 1, items, share, beta },
   };
 }
 
@@ -78,8 +80,9 @@ const op = defineOp<Attrs>({
 
 function apply(kind: Kind, a: Tensor, b: Tensor, o: PairLossOptions, extra: { beta?: number; classWeights?: Tensor } = {}): Tensor {
   if (a.dtype !== 'f32' || b.dtype !== 'f32' || String(a.shape) !== String(b.shape)) throw new ShapeError(kind, `[${a.shape}] ${a.dtype} and [${b.shape}] ${b.dtype}`, 'give two f32 tensors of one shape');
-  const c = a.shape.at(-1) ?? 1;
-  const { pixelWeight, scalar, reduction = 'meanC' } = o;
+  const c = a.shape.at(-1) || 1;
+  const { pixelWeight, scalar } = o;
+  const reduction = o.reduction === 'mean' || o.reduction === undefined ? 'meanC' : o.reduction === 'sum' ? 'none-sum' : o.reduction;
   if (pixelWeight && (pixelWeight.dtype !== 'f32' || pixelWeight.size * c !== a.size)) throw new ShapeError(kind, `pixel weights [${pixelWeight.shape}] ${pixelWeight.dtype} for [${a.shape}]`, `give f32 [${a.shape.slice(0, -1)}]`);
   if (scalar && (scalar.dtype !== 'f32' || scalar.size !== 1)) throw new ShapeError(kind, `the scalar is [${scalar.shape}] ${scalar.dtype}`);
   if (extra.classWeights && (extra.classWeights.dtype !== 'f32' || extra.classWeights.size !== c)) throw new ShapeError(kind, `weights [${extra.classWeights.shape}] ${extra.classWeights.dtype} for ${c} classes`);
@@ -110,6 +113,13 @@ export function l1(a: Tensor, b: Tensor, options: PairLossOptions = {}): Tensor 
 export function smoothL1(a: Tensor, b: Tensor, options: PairLossOptions & { beta?: number } = {}): Tensor {
   if (options.beta !== undefined && !(options.beta > 0)) throw new ShapeError('smoothL1', `beta is ${options.beta}`, 'give a positive number, or use l1');
   return apply('smoothL1', a, b, options, { beta: options.beta });
+}
+
+/** Huber's loss: (a-b)^2 / 2 below `delta` (default 1), delta (|a-b| - delta/2) above; delta times {@link smoothL1}. See {@link mse}. */
+export function huber(a: Tensor, b: Tensor, options: PairLossOptions & { delta?: number } = {}): Tensor {
+  const { delta = 1 } = options;
+  if (!(delta > 0 && Number.isFinite(delta))) throw new ShapeError('huber', `delta is ${delta}`, 'give a positive number');
+  return weightedSum([[smoothL1(a, b, { ...options, beta: delta }), delta]]);
 }
 
 /**

@@ -113,7 +113,10 @@ const prodOp = defineOp<Reduction>({
     x: ({ dy, inputs: { x }, attrs: r }) => {
       const u = reduce('prod gradient', x, r, { combine: 'prod', map: 'factor', none: 1 });
       const v = reduce('prod gradient', x, r, { combine: 'sum', map: 'zero', none: 0 });
-      return spread('prod gradient', 'prod', x.shape, r, { x, u, v, dy });
+      const dx = spread('prod gradient', 'prod', x.shape, r, { x, u, v, dy });
+      u.dispose();
+      v.dispose();
+      return dx;
     },
   },
 });
@@ -124,8 +127,12 @@ const extremeOp = defineOp<{ name: string; combine: 'max' | 'min'; r: Reduction 
   outputs: ['y'],
   forward: ({ x }, { name, combine, r }) => reduce(name, x, r, { combine }),
   backward: {
-    x: ({ dy, inputs: { x }, outputs: { y }, attrs: { name, r } }) =>
-      spread(`${name} gradient`, 'share', x.shape, r, { x, u: y, v: reduce(`${name} gradient`, x, r, { combine: 'sum', map: 'equal', m: y, none: 1 }), dy }),
+    x: ({ dy, inputs: { x }, outputs: { y }, attrs: { name, r } }) => {
+      const v = reduce(`${name} gradient`, x, r, { combine: 'sum', map: 'equal', m: y });
+      const dx = spread(`${name} gradient`, 'share', x.shape, r, { x, u: y, v, dy });
+      v.dispose();
+      return dx;
+    },
   },
 });
 

@@ -1,4 +1,4 @@
-// Reductions, softmax and their kin against PyTorch in float64 (conformance set torch-ops, in its own layout).
+// Reductions, softmax, losses and their kin against PyTorch in float64 (conformance set torch-ops, in its own layout).
 
 import { test } from 'uvu';
 import * as ops from '../../runtime/ops/index.ts';
@@ -31,5 +31,13 @@ const runs: Record<string, Run> = {
 };
 
 torchTests(runs);
+
+// Pictures, whose classes lie last here.
+torchTests({
+  nll_loss({ x, target, weight }, p) {
+    const o = { classWeights: weight, ignoreIndex: p.ignore_index };
+    return p.reduction === 'none' ? ops.nllMap(x, target, o) : ops.nll(x, target, { ...o, denominator: p.reduction === 'sum' ? 'none-sum' : 'weight' });
+  },
+}, { channelsLast: true });
 
 test.run();

@@ -1,9 +1,9 @@
-// Cross-entropy: every option and denominator against float64, pixels that must not count, and the case without valid pixels.
+// Cross-entropy and negative log-likelihood: every option and denominator against float64, pixels that must not count, and the case without valid pixels.
 
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { grad } from '../../runtime/autograd/tape.ts';
-import { crossEntropy, crossEntropyMap, type CrossEntropyOptions } from '../../runtime/ops/index.ts';
+import { crossEntropy, crossEntropyMap, logSoftmax, nll, nllMap, type CrossEntropyOptions } from '../../runtime/ops/index.ts';
 import type { Shape, Tensor } from '../../runtime/tensor.ts';
 import { testDevice } from '../support/device.ts';
 import { checkCase, close, f64, type CaseInput, type F64, type OpCase } from '../support/op.ts';
@@ -68,6 +68,30 @@ const cases: OpCase[] = [
   makeCase([70, 3], {}, {}, true),
 ];
 
+cases.push(makeCase([5], {}), makeCase([5], { focalGamma: 2 }), makeCase([2, 3, 2, 5, 4], { focalGamma: 2 }), makeCase([2, 3, 2, 5, 4], { denominator: 'weight' }, { k: true }), makeCase([0, 4], {}), makeCase([0, 4], {}, {}, true));
+
+/** The negative log-likelihood of log-probabilities is linear in them. */
+function nllCase(shape: Shape, o: Plain, weights: { k?: boolean; w?: boolean } = {}, map = false): OpCase {
+  const given = makeCase(shape, o, weights, map);
+  return {
+    ...given,
+    name: given.name.replace('crossEntropy', 'nll'),
+    run: ({ logits, labels, classWeights, pixelWeight }) => (map ? nllMap : nll)(logits, labels, { ...o, classWeights, pixelWeight }),
+    reference: ({ logits, labels, classWeights, pixelWeight }) => {
+      const c = shape.at(-1)!, ignore = o.ignoreIndex ?? 255;
+      const k = (p: number): number => classWeights?.data[labels.data[p]] ?? 1;
+      const counts = [...labels.data.keys()].filter((p) => labels.data[p] !== ignore);
+      const losses = f64(labels.shape);
+      for (const p of counts) losses.data[p] = -(pixelWeight?.data[p] ?? 1) * k(p) * logits.data[p * c + labels.data[p]];
+      if (map) return losses;
+      const by = o.denominator === 'weight' ? counts.reduce((s, p) => s + k(p), 0) : o.denominator === 'none-sum' ? 1 : counts.length;
+      return f64([], [by === 0 ? 0 : losses.data.reduce((s, v) => s + v, 0) / by]);
+    },
+  };
+}
+
+cases.push(nllCase([5], {}), nllCase([7, 1], {}), nllCase([2, 9, 8, 11], { denominator: 'weight' }, { k: true }), nllCase([2, 3, 4, 2, 3], { denominator: 'none-sum', ignoreIndex: 0 }, { w: true }), nllCase([3, 17, 3], {}, { k: true, w: true }, true), nllCase([0, 3], {}));
+
 for (const c of cases) test(c.name, async () => checkCase(await testDevice(), c));
 
 test('more pixels than one pass of the grid holds', async () => {
@@ -77,6 +101,17 @@ test('more pixels than one pass of the grid holds', async () => {
   const labels = device.tensor(Int32Array.from({ length: n }, (_, i) => [0, 1, 255][i % 3]), [n]);
   const want = reference({ logits: f64([n, 2], await logits.read()), labels: f64([n], await labels.read()) }, {}, false).data[0];
   assert.ok(Math.abs((await crossEntropy(logits, labels).item()) - want) < 1e-5);
+});
+
+test('cross-entropy is the negative log-likelihood of the log-softmax, gradient and all', async () => {
+  const device = await testDevice();
+  const logits = device.tensor(Float32Array.from({ length: 60 }, (_, i) => 3 * Math.sin(i)), [4, 5, 3]);
+  const labels = device.tensor(Int32Array.from({ length: 20 }, (_, i) => [0, 1, 2, 255][i % 4]), [4, 5]);
+  logits.requiresGrad = true;
+  const y = [crossEntropy(logits, labels), nll(logSoftmax(logits), labels)];
+  const [a, b, da, db] = await device.read([...y, ...y.map((l) => grad(l, [logits])[0])]);
+  close(a, b, 1e-6, 'loss');
+  close(da, db, 1e-6, 'gradient');
 });
 
 test('no valid pixel: loss and gradient are 0', async () => {

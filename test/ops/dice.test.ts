@@ -27,7 +27,7 @@ function makeCase(shape: Shape, smooth: number, ignoreIndex = 255): OpCase {
   };
 }
 
-const cases = [makeCase([7, 1], 1), makeCase([2, 5, 6, 3], 1), makeCase([2, 9, 8, 5], 0.1, -1), makeCase([2, 9, 8, 11], 0, 0), makeCase([2, 48, 64, 16], 1), makeCase([40, 70], 1), makeCase([150, 150, 3], 1)];
+const cases = [makeCase([7, 1], 1), makeCase([2, 5, 6, 3], 1), makeCase([2, 9, 8, 5], 0.1, -1), makeCase([2, 9, 8, 11], 0, 0), makeCase([2, 48, 64, 16], 1), makeCase([40, 70], 1), makeCase([150, 150, 3], 1), makeCase([5], 1), makeCase([2, 3, 2, 5, 4], 1), makeCase([0, 3], 1)];
 for (const c of cases) test(c.name, async () => checkCase(await testDevice(), c));
 
 test('nothing valid, and shapes that do not fit', async () => {

@@ -2,30 +2,31 @@
 
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { bceWithLogits, klDiv, l1, mse, smoothL1, type PairLossOptions } from '../../runtime/ops/index.ts';
+import { bceWithLogits, huber, klDiv, l1, mse, smoothL1, type PairLossOptions } from '../../runtime/ops/index.ts';
 import type { Shape, Tensor } from '../../runtime/tensor.ts';
 import { testDevice } from '../support/device.ts';
 import { checkCase, f64, type CaseInput, type OpCase } from '../support/op.ts';
 
-type Loss = (a: Tensor, b: Tensor, o: PairLossOptions & { posWeight?: Tensor; beta?: number }) => Tensor;
+type Loss = (a: Tensor, b: Tensor, o: PairLossOptions & { posWeight?: Tensor; beta?: number; delta?: number }) => Tensor;
 interface Kind {
   run: Loss;
   f(a: number, b: number, pw: number): number;
   /** Draws b: a target between 0 and 1. */
   unit?: boolean;
-  extra?: { beta?: number };
+  extra?: { beta?: number; delta?: number };
 }
 
 const kinds: Record<string, Kind> = {
   mse: { run: mse, f: (a, b) => (a - b) ** 2 },
   l1: { run: l1, f: (a, b) => Math.abs(a - b) },
   smoothL1: { run: smoothL1, f: (a, b) => (Math.abs(a - b) < 0.7 ? (a - b) ** 2 / 1.4 : Math.abs(a - b) - 0.35), extra: { beta: 0.7 } },
+  huber: { run: huber, f: (a, b) => (Math.abs(a - b) < 0.7 ? (a - b) ** 2 / 2 : 0.7 * (Math.abs(a - b) - 0.35)), extra: { delta: 0.7 } },
   bceWithLogits: { run: bceWithLogits as Loss, f: (a, b, pw) => (1 - b) * a + (1 + (pw - 1) * b) * (Math.log1p(Math.exp(-Math.abs(a))) + Math.max(-a, 0)), unit: true },
   klDiv: { run: klDiv, f: (a, b) => b * (Math.log(b) - a), unit: true },
 };
 
 function makeCase(kind: string, shape: Shape, o: PairLossOptions, tensors: { w?: boolean; s?: boolean; pw?: boolean } = {}): OpCase {
-  const k = kinds[kind], c = shape.at(-1)!, pixels = shape.slice(0, -1);
+  const k = kinds[kind], c = shape.at(-1) ?? 1, pixels = shape.slice(0, -1);
   const inputs: Record<string, CaseInput> = { a: { shape }, b: { shape, draw: k.unit ? (r) => 0.05 + 0.9 * r.uniform() : undefined } };
   if (tensors.w) inputs.pixelWeight = { shape: pixels, grad: false, draw: (r) => (r.uniform() < 0.4 ? 0 : r.uniform()) };
   if (tensors.s) inputs.scalar = { shape: [], grad: false };
@@ -40,7 +41,7 @@ function makeCase(kind: string, shape: Shape, o: PairLossOptions, tensors: { w?:
       if (o.reduction === 'none') return { shape, data: each };
       const sum = each.reduce((s, v) => s + v, 0), r = o.reduction ?? 'meanC';
       const count = o.over === 'kept' ? each.reduce((s, _, i) => s + w(i), 0) : each.length;
-      return f64([], [sum / (typeof r === 'number' ? r : { meanC: count, sumC: count / c, 'none-sum': 1 }[r])]);
+      return f64([], [sum / (typeof r === 'number' ? r : { meanC: count, mean: count, sumC: count / c, 'none-sum': 1, sum: 1 }[r])]);
     },
   };
 }
@@ -49,6 +50,9 @@ const cases: OpCase[] = Object.keys(kinds).flatMap((kind) => [
   makeCase(kind, [7, 1], {}),
   makeCase(kind, [2, 5, 6, 5], { reduction: 'sumC' }, { w: true, s: true }),
   makeCase(kind, [2, 5, 6, 3], { reduction: 'none' }, { w: true, s: true }),
+  makeCase(kind, [], { reduction: 'sum' }),
+  makeCase(kind, [2, 3, 2, 3, 5], { reduction: 'mean' }),
+  makeCase(kind, [3, 0], { reduction: 'none' }),
 ]);
 cases.push(
   makeCase('mse', [2, 9, 8, 11], { reduction: 'meanC', over: 'kept' }, { w: true }),
@@ -72,6 +76,12 @@ test('the worked example of the method specification', async () => {
   assert.ok(Math.abs(y - 0.37777896) < 1e-6);
 });
 
+test('no elements: 0', async () => {
+  const device = await testDevice();
+  const a = device.empty([3, 0]);
+  for (const reduction of ['mean', 'sumC', 'sum'] as const) assert.is(await mse(a, a, { reduction }).item(), 0, reduction);
+});
+
 test('shapes that do not fit', async () => {
   const device = await testDevice();
   const a = device.empty([2, 3]);
@@ -79,6 +89,7 @@ test('shapes that do not fit', async () => {
   assert.throws(() => mse(a, a, { pixelWeight: device.empty([3]) }), /pixel weights/);
   assert.throws(() => mse(a, a, { reduction: -1 }), /positive/);
   assert.throws(() => smoothL1(a, a, { beta: 0 }), /beta is 0/);
+  assert.throws(() => huber(a, a, { delta: -1 }), /delta is -1/);
   assert.throws(() => bceWithLogits(a, a, { posWeight: device.empty([2]) }), /3 classes/);
 });
 

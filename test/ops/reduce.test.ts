@@ -77,6 +77,16 @@ test('integers are exact', async () => {
   assert.equal([...um], [4000000000]);
 });
 
+test('more rows than one dimension of the grid holds, and rows that take three passes', async () => {
+  const device = await testDevice();
+  const v = Int32Array.from({ length: 70001 * 64 }, (_, i) => i % 1001);
+  const x = device.tensor(v, [70001, 64]);
+  const y = await sum(x, 1).read();
+  for (const r of [0, 1, 32767, 32768, 65536, 70000]) assert.is(y[r], add([...v.subarray(64 * r, 64 * r + 64)]));
+  const total = v.reduce((s, e) => (s + e) | 0, 0);
+  assert.equal(await Promise.all([sum(x).item(), sum(sum(x, 0)).item(), amax(x).item()]), [total, total, 1000]);
+});
+
 test('any and all', async () => {
   const device = await testDevice();
   const x = device.tensor([0, 0, 0, 0, -0.5, 0, 1, 2, 3], [3, 3]);

@@ -63,6 +63,15 @@ test('integers, whose bits are not those of floats', async () => {
   assert.equal([...b], [4294967295, 2147483648, 3, 0]);
 });
 
+test('a long line', async () => {
+  const device = await testDevice();
+  const n = 200003, v = Float32Array.from({ length: n }, (_, i) => ((i * 7919) % n) - n / 2);
+  const { values, indices } = sort(device.tensor(v, [n]), 0, { descending: true });
+  const [a, b] = await device.read([values, indices]);
+  assert.equal(a, Float32Array.from(v).sort().reverse());
+  b.forEach((i, j) => assert.ok(v[i] === a[j]));
+});
+
 test('zeros are equal, NaN is the largest', async () => {
   const device = await testDevice();
   const x = device.tensor([NaN, 0, -0, -Infinity, 1, Infinity, -0, -1e-30], [8]);
