@@ -1,5 +1,5 @@
 // Last pass of a loss: adds the pairs (sum of losses, share of the denominator) that the workgroups of the first pass left, in a fixed order.
-//   y = sum / d, inverse = 1 / d, where d is the added-up denominator or a given one; both are 0 when nothing was counted.
+//   y = sum / d, inverse = 1 / d, where d is the added-up denominator or a given one; both are 0 (y: a given value) when nothing was counted.
 
 const WG: u32 = 256u;
 
@@ -7,6 +7,8 @@ struct Params {
   n: u32,
   /// The denominator if it is known beforehand, else 0.
   fixed: f32,
+  /// Bits of y where nothing was counted: a value that the kernel must not know, as NaN.
+  empty: u32,
 }
 
 @group(0) @binding(0) var<storage, read> partials: array<vec2f>;
@@ -37,6 +39,6 @@ fn forward(@builtin(local_invocation_index) lane: u32) {
       r = 1.0 / d;
     }
     inverse[0] = r;
-    y[0] = select(0.0, sums[0].x / select(1.0, d, d != 0.0), d != 0.0);
+    y[0] = select(bitcast<f32>(params.empty), sums[0].x / select(1.0, d, d != 0.0), d != 0.0);
   }
 }

@@ -21,6 +21,8 @@ export interface CrossEntropyMapOptions {
 export interface CrossEntropyOptions extends CrossEntropyMapOptions {
   /** See {@link Denominator} (default `valid`). */
   denominator?: Denominator;
+  /** The loss where nothing is counted (default 0; PyTorch's mean: NaN). Its gradient is 0 in any case. */
+  empty?: number;
 }
 
 interface Attrs {
@@ -32,6 +34,8 @@ interface Attrs {
   map: boolean;
   /** The logits are log-probabilities. */
   logProbs: boolean;
+  /** The loss where nothing is counted. */
+  empty: number;
 }
 
 const op = defineOp<Attrs>({
@@ -49,7 +53,7 @@ const op = defineOp<Attrs>({
     const { groups, items } = chunks(labels.size);
     const partials = device.empty([groups, 2], 'f32', 'crossEntropy partial sums');
     device.run({ shader: 'crossEntropy', entry: 'forward', ...common(inputs, attrs, items), bindings: { ...reads(inputs), partials }, groups: [groups, 1, 1] });
-    const sums = lossReduce(partials, attrs.fixed);
+    const sums = lossReduce(partials, attrs.fixed, attrs.empty);
     partials.dispose();
     return sums;
   },
@@ -99,15 +103,15 @@ function check(name: string, logits: Tensor, labels: Tensor, o: CrossEntropyMapO
   if (g !== 0 && !(g >= 1 && s === 0)) throw new ShapeError(name, `focal exponent ${g} with label smoothing ${s}`, 'give an exponent of at least 1, without smoothing');
 }
 
-function apply(logits: Tensor, labels: Tensor, o: CrossEntropyMapOptions, counts: { count: number; fixed: number }, map: boolean, logProbs = false): Tensor {
+function apply(logits: Tensor, labels: Tensor, o: CrossEntropyMapOptions & { empty?: number }, counts: { count: number; fixed: number }, map: boolean, logProbs = false): Tensor {
   check(logProbs ? 'nll' : 'crossEntropy', logits, labels, o);
-  const attrs = { ignore: o.ignoreIndex ?? 255, smoothing: o.labelSmoothing ?? 0, focal: o.focalGamma ?? 0, ...counts, map, logProbs };
+  const attrs = { ignore: o.ignoreIndex ?? 255, smoothing: o.labelSmoothing ?? 0, focal: o.focalGamma ?? 0, ...counts, map, logProbs, empty: o.empty ?? 0 };
   return op({ logits, labels, classWeights: o.classWeights, pixelWeight: o.pixelWeight }, attrs).y;
 }
 
 /**
  * Cross-entropy of `logits` [..., C] f32 with class ids `labels` [...] i32, summed and divided by a denominator. Pixels whose label is
- * `ignoreIndex`, negative or not below C are left out. Gradient for the logits only. Where nothing is counted, 0.
+ * `ignoreIndex`, negative or not below C are left out. Gradient for the logits only.
  * @returns a scalar
  * @example const loss = crossEntropy(logits, labels, { pixelWeight: gate, denominator: 'valid' });
  */

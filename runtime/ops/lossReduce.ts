@@ -12,7 +12,7 @@ import type { Tensor } from '../tensor.ts';
  * - `none-sum`: 1
  * - a number
  *
- * Where nothing is counted the loss is 0 and so is its gradient (PyTorch: NaN).
+ * Where nothing is counted the loss is 0 and so is its gradient (PyTorch: NaN; cross-entropy takes that as an option).
  */
 export type Denominator = 'valid' | 'all' | 'weight' | 'kept' | 'none-sum' | number;
 
@@ -42,12 +42,13 @@ export function chunks(n: number): { groups: number; items: number } {
  * Adds up the partial sums of a first pass.
  * @param partials f32 [groups, 2]: sums of losses, shares of the denominator
  * @param fixed the denominator, or 0 to take the added-up shares
+ * @param empty the loss where nothing is counted (default 0)
  * @returns `y` [] the loss, and `inverse` [] one over the denominator, for the backward pass
  */
-export function lossReduce(partials: Tensor, fixed: number): { y: Tensor; inverse: Tensor } {
+export function lossReduce(partials: Tensor, fixed: number, empty = 0): { y: Tensor; inverse: Tensor } {
   if (partials.rank !== 2 || partials.shape[1] !== 2) throw new ShapeError('lossReduce', `partial sums have shape [groups, 2], not [${partials.shape}]`);
   const y = partials.device.empty([], 'f32', 'loss');
   const inverse = partials.device.empty([], 'f32', 'inverse denominator');
-  partials.device.run({ shader: 'lossReduce', entry: 'forward', bindings: { partials, y, inverse }, params: { n: partials.shape[0], fixed }, groups: [1, 1, 1] });
+  partials.device.run({ shader: 'lossReduce', entry: 'forward', bindings: { partials, y, inverse }, params: { n: partials.shape[0], fixed, empty: new Uint32Array(Float32Array.of(empty).buffer)[0] }, groups: [1, 1, 1] });
   return { y, inverse };
 }
