@@ -62,3 +62,12 @@ export function unsqueeze(x: Tensor, axis: number): Tensor {
   const a = axisOf('unsqueeze', axis, x.rank + 1);
   return reshape(x, [...x.shape.slice(0, a), 1, ...x.shape.slice(a)]);
 }
+
+/**
+ * The same values, in the same memory, for which no gradient flows back (sg in the formulas).
+ * @returns x's shape and dtype
+ * @example const consistency = mse(student, detach(teacher));
+ */
+export function detach(x: Tensor): Tensor {
+  return x.view(x.shape);
+}

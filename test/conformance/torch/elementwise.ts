@@ -1,10 +1,9 @@
 // Elementwise operations against PyTorch in float64 (conformance set torch-ops).
 
-import { test } from 'uvu';
-import * as ops from '../../runtime/ops/index.ts';
-import type { Operand } from '../../runtime/ops/index.ts';
-import type { Tensor } from '../../runtime/tensor.ts';
-import { torchTests, type Run } from '../support/torchCases.ts';
+import * as ops from '../../../runtime/ops/index.ts';
+import type { Operand } from '../../../runtime/ops/index.ts';
+import type { Tensor } from '../../../runtime/tensor.ts';
+import { type Family, type Run } from '../../support/torchCases.ts';
 
 const UNARY = {
   relu: ops.relu, selu: ops.selu, celu: ops.celu, silu: ops.silu, mish: ops.mish, hardswish: ops.hardswish, hardsigmoid: ops.hardsigmoid, hardtanh: ops.hardtanh, relu6: ops.relu6, softsign: ops.softsign,
@@ -30,6 +29,4 @@ const runs: Record<string, Run> = {
   clamp: ({ x }, p) => ops.clamp(x, { min: p.min, max: p.max }),
 };
 
-torchTests(runs);
-
-test.run();
+export const elementwise: Family = { runs };

@@ -1,18 +1,17 @@
 // Losses, optimisers and metrics against PyTorch in float64 (conformance set torch-ops, NCHW: pictures are brought to NHWC and back).
 
-import { test } from 'uvu';
-import * as ops from '../../runtime/ops/index.ts';
-import { accumulate } from '../../runtime/optim/accumulate.ts';
-import { AdamW } from '../../runtime/optim/adamw.ts';
-import { clipCoefficient } from '../../runtime/optim/clip.ts';
-import { Ema } from '../../runtime/optim/ema.ts';
-import { hyperTensor } from '../../runtime/optim/hyper.ts';
-import { Adagrad, Rmsprop } from '../../runtime/optim/rmsprop.ts';
-import { Sgd } from '../../runtime/optim/sgd.ts';
-import type { Tensor } from '../../runtime/tensor.ts';
-import { cps, fixmatch, mseMeanC, mseSumC, ohem, pseudoseg } from '../../src/losses/index.ts';
-import { scores } from '../../src/metrics/miou.ts';
-import { torchTests, type Run, type Tensors } from '../support/torchCases.ts';
+import * as ops from '../../../runtime/ops/index.ts';
+import { accumulate } from '../../../runtime/optim/accumulate.ts';
+import { AdamW } from '../../../runtime/optim/adamw.ts';
+import { clipCoefficient } from '../../../runtime/optim/clip.ts';
+import { Ema } from '../../../runtime/optim/ema.ts';
+import { hyperTensor } from '../../../runtime/optim/hyper.ts';
+import { Adagrad, Rmsprop } from '../../../runtime/optim/rmsprop.ts';
+import { Sgd } from '../../../runtime/optim/sgd.ts';
+import type { Tensor } from '../../../runtime/tensor.ts';
+import { cps, fixmatch, mseMeanC, mseSumC, ohem, pseudoseg } from '../../../src/losses/index.ts';
+import { scores } from '../../../src/metrics/miou.ts';
+import { type Family, type Run, type Tensors } from '../../support/torchCases.ts';
 
 const REDUCTION: Record<string, 'meanC' | 'none-sum' | 'none'> = { mean: 'meanC', sum: 'none-sum', none: 'none' };
 
@@ -25,6 +24,10 @@ const runs: Record<string, Run> = {
     }
     const hard = { ...o, ignoreIndex: p.ignore_index ?? -100 };
     return p.reduction === 'none' ? ops.crossEntropyMap(x, target, hard) : ops.crossEntropy(x, target, { ...hard, denominator: p.reduction === 'sum' ? 'none-sum' : 'weight', empty: NaN });
+  },
+  nll_loss({ x, target, weight }, p) {
+    const o = { classWeights: weight, ignoreIndex: p.ignore_index };
+    return p.reduction === 'none' ? ops.nllMap(x, target, o) : ops.nll(x, target, { ...o, denominator: p.reduction === 'sum' ? 'none-sum' : 'weight' });
   },
   mse_loss: ({ a, b }, p) => ops.mse(a, b, { reduction: REDUCTION[p.reduction] }),
   l1_loss: ({ a, b }, p) => ops.l1(a, b, { reduction: REDUCTION[p.reduction] }),
@@ -89,6 +92,4 @@ const runs: Record<string, Run> = {
   },
 };
 
-torchTests(runs, { channelsLast: true });
-
-test.run();
+export const losses: Family = { runs, channelsLast: true };

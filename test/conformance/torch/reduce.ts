@@ -1,8 +1,7 @@
 // Reductions, softmax, losses and their kin against PyTorch in float64 (conformance set torch-ops, in its own layout).
 
-import { test } from 'uvu';
-import * as ops from '../../runtime/ops/index.ts';
-import { torchTests, type Run } from '../support/torchCases.ts';
+import * as ops from '../../../runtime/ops/index.ts';
+import { type Family, type Run } from '../../support/torchCases.ts';
 
 const keep = (p: { keepdim?: boolean }): { keepdim: boolean } => ({ keepdim: p.keepdim ?? false });
 
@@ -30,14 +29,4 @@ const runs: Record<string, Run> = {
   bincount: ({ x }, p) => ops.bincount(x, p.minlength),
 };
 
-torchTests(runs);
-
-// Pictures, whose classes lie last here.
-torchTests({
-  nll_loss({ x, target, weight }, p) {
-    const o = { classWeights: weight, ignoreIndex: p.ignore_index };
-    return p.reduction === 'none' ? ops.nllMap(x, target, o) : ops.nll(x, target, { ...o, denominator: p.reduction === 'sum' ? 'none-sum' : 'weight' });
-  },
-}, { channelsLast: true });
-
-test.run();
+export const reduce: Family = { runs };

@@ -1,9 +1,8 @@
 // Shapes and indices against PyTorch (conformance set torch-ops, tensors as stored).
 
-import { test } from 'uvu';
-import * as ops from '../../runtime/ops/index.ts';
-import type { Tensor } from '../../runtime/tensor.ts';
-import { torchTests, type Run, type Tensors } from '../support/torchCases.ts';
+import * as ops from '../../../runtime/ops/index.ts';
+import type { Tensor } from '../../../runtime/tensor.ts';
+import { type Family, type Run, type Tensors } from '../../support/torchCases.ts';
 
 const byName = (t: Tensors): Tensor[] => Object.keys(t).sort().map((k) => t[k]);
 const nhwc = (x: Tensor): Tensor => ops.permute(x, [0, 2, 3, 1]);
@@ -39,6 +38,4 @@ const runs: Record<string, Run> = {
   },
 };
 
-torchTests(runs);
-
-test.run();
+export const shape: Family = { runs };

@@ -1,9 +1,8 @@
 // Operations of networks against PyTorch in float64 (conformance set torch-ops). Layouts are changed by einsum: pictures to NHWC, weights to HWIO.
 
-import { test } from 'uvu';
-import * as ops from '../../runtime/ops/index.ts';
-import type { Tensor } from '../../runtime/tensor.ts';
-import { torchTests, type Run } from '../support/torchCases.ts';
+import * as ops from '../../../runtime/ops/index.ts';
+import type { Tensor } from '../../../runtime/tensor.ts';
+import { type Family, type Run } from '../../support/torchCases.ts';
 
 const last = (x: Tensor): Tensor => ops.einsum('nchw->nhwc', x);
 const first = (y: Tensor): Tensor => ops.einsum('nhwc->nchw', y);
@@ -35,6 +34,4 @@ const runs: Record<string, Run> = {
   instance_norm: ({ x, w, b }, p) => first(ops.instanceNorm(last(x), w, b, { eps: p.eps })),
 };
 
-torchTests(runs);
-
-test.run();
+export const nn: Family = { runs };
