@@ -1,13 +1,12 @@
 // Arithmetic of two tensors, or of a tensor and a number, by broadcasting.
 
 import { defineOp, provideGradientOps, type BackwardContext, type OpRecord } from '../autograd/tape.ts';
-import { ShapeError } from '../errors.ts';
 import { pairwise, type Operand, type Pairwise } from '../kernel/pairwise.ts';
 import { Tensor } from '../tensor.ts';
 import { inF32, real } from './cast.ts';
 import { eq } from './compare.ts';
 import { full, zeros } from './fill.ts';
-import { sumTo } from './sumTo.ts';
+import { summed } from './sumTo.ts';
 import { floor, log, neg, square, trunc } from './unary.ts';
 import { where } from './where.ts';
 
@@ -38,14 +37,11 @@ function define(name: Pairwise, da: ((ctx: Context) => Tensor) | null, db: ((ctx
   return (u, v) =>
     inF32([u, v], (s, t) => {
       const [a, na] = split(s), [b, nb] = split(t);
-      if (!a && !b) throw new ShapeError(name, `${u} and ${v} are no tensors`, 'give at least one');
       return op({ a, b }, { a: na, b: nb }).y;
     });
 }
 
 const reals = (a: Operand, b: Operand): [Operand, Operand] => [a instanceof Tensor ? real(a) : a, b instanceof Tensor ? real(b) : b];
-
-const summed = (g: Tensor, like: Tensor): Tensor => (String(g.shape) === String(like.shape) ? g : sumTo(g, like.shape));
 
 /** The operands as they were given. */
 const aOf = ({ inputs, attrs }: Context): Operand => inputs.a ?? attrs.a!;

@@ -30,7 +30,7 @@ export * from './resizeBilinear.ts';
 export * from './softCrossEntropy.ts';
 export * from './softmax.ts';
 export * from './softmaxMse.ts';
-export * from './sumTo.ts';
+export { sumTo } from './sumTo.ts';
 export * from './sumToLast.ts';
 export * from './unary.ts';
 export * from './weightedSum.ts';

@@ -5,6 +5,7 @@ import * as assert from 'uvu/assert';
 import { grad } from '../../runtime/autograd/tape.ts';
 import * as ops from '../../runtime/ops/index.ts';
 import type { Operand } from '../../runtime/ops/index.ts';
+import { Rng } from '../../runtime/random.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
 import { repeated } from '../support/broadcast.ts';
 import { checkSecond } from '../support/curvature.ts';
@@ -74,6 +75,15 @@ for (const [name, f] of Object.entries(SMOOTH)) {
 test('the second derivative of powers of whole number', async () => {
   for (const k of [2, 3, -1]) {
     await checkSecond(await testDevice(), { name: `x^${k}`, inputs: { x: { shape: [9], draw: (rng) => away(rng.normal()) } }, run: ({ x }) => ops.pow(x, k), reference: ({ x }) => f64([9], x.data.map((v) => v ** k)) });
+  }
+});
+
+test('random shapes that meet', async () => {
+  const device = await testDevice(), rng = new Rng(11, 1), whole = (n: number): number => Math.floor(rng.uniform(0, n));
+  for (let trial = 0; trial < 40; trial++) {
+    const shape = Array.from({ length: whole(7) }, () => [0, 1, 2, 2, 3, 3, 4, 5][whole(trial % 4 ? 7 : 8) + (trial % 4 ? 1 : 0)]);
+    const part = (): number[] => shape.slice(whole(3) === 0 ? whole(shape.length + 1) : 0).map((d) => (whole(3) === 0 ? 1 : d));
+    await checkCase(device, { ...caseOf('mul', SMOOTH.mul, part(), part()), seed: trial });
   }
 });
 
