@@ -101,9 +101,9 @@ fn normal_pdf(v: f32) -> f32 {
 
 fn f(v: f32) -> f32 {
   switch OP {
-    case 0u: { return max(v, 0.0); }
+    case 0u: { return select(v, 0.0, v < 0.0); }
     case 1u: { return select(params.a * v, v, v >= 0.0); }
-    case 2u: { return min(max(v, params.a), params.b); }
+    case 2u: { return select(select(v, params.a, v < params.a), params.b, v > params.b); }
     case 3u: { return clamp(v / 6.0 + 0.5, 0.0, 1.0); }
     case 4u: { return v * clamp(v / 6.0 + 0.5, 0.0, 1.0); }
     case 5u: { return select(params.a * expm1(params.b * min(v, 0.0)), params.c * v, v > 0.0); }

@@ -145,7 +145,7 @@ fn angle(u: f32, v: f32) -> f32 {
   if (top == 0.0) {
     return select(0.0, PI, (bitcast<u32>(v) >> 31u) == 1u) * select(1.0, -1.0, (bitcast<u32>(u) >> 31u) == 1u);
   }
-  let t = min(abs(u), abs(v)) / top;
+  let t = select(min(abs(u), abs(v)) / top, 1.0, abs(u) == abs(v)); // also where both are infinite
   let s = select(t, (t - 1.0) / (t + 1.0), t > 0.41421356);
   let q = s * s;
   var r = select(0.0, 0.25 * PI, t > 0.41421356) + s + s * q * (-3.33329491539e-1 + q * (1.99777106478e-1 + q * (-1.38776856032e-1 + q * 8.05374449538e-2)));

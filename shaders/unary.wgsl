@@ -41,13 +41,69 @@ fn angle(u: f32, v: f32) -> f32 {
   if (top == 0.0) {
     return select(0.0, PI, (bitcast<u32>(v) >> 31u) == 1u) * select(1.0, -1.0, (bitcast<u32>(u) >> 31u) == 1u);
   }
-  let t = min(abs(u), abs(v)) / top;
+  let t = select(min(abs(u), abs(v)) / top, 1.0, abs(u) == abs(v)); // also where both are infinite
   let s = select(t, (t - 1.0) / (t + 1.0), t > 0.41421356);
   let q = s * s;
   var r = select(0.0, 0.25 * PI, t > 0.41421356) + s + s * q * (-3.33329491539e-1 + q * (1.99777106478e-1 + q * (-1.38776856032e-1 + q * 8.05374449538e-2)));
   r = select(r, 0.5 * PI - r, abs(u) > abs(v));
   r = select(r, PI - r, v < 0.0);
   return select(r, -r, u < 0.0);
+}
+
+/// The bits of 2 / pi, after 32 of 0.
+const TWO_BY_PI: array<u32, 8> = array<u32, 8>(0u, 0xa2f9836eu, 0x4e441529u, 0xfc2757d1u, 0xf534ddc0u, 0xdb629599u, 0x3c439041u, 0xfe5163abu);
+
+/// All 64 bits of a product, the higher half first.
+fn product(a: u32, b: u32) -> vec2<u32> {
+  let low = (a & 0xffffu) * (b & 0xffffu);
+  let left = (a >> 16u) * (b & 0xffffu);
+  let right = (a & 0xffffu) * (b >> 16u);
+  let middle = (low >> 16u) + (left & 0xffffu) + (right & 0xffffu);
+  return vec2<u32>((a >> 16u) * (b >> 16u) + (left >> 16u) + (right >> 16u) + (middle >> 16u), (middle << 16u) | (low & 0xffffu));
+}
+
+/// 32 bits of 2 / pi from bit k on.
+fn two_by_pi(k: u32) -> u32 {
+  let i = k / 32u;
+  let by = k % 32u;
+  return select((TWO_BY_PI[i] << by) | (TWO_BY_PI[min(i + 1u, 7u)] >> (32u - max(by, 1u))), TWO_BY_PI[i], by == 0u);
+}
+
+/// sin(v + turns pi / 2) to some 1e-7 for every v: built-in functions may be good for a few digits, and within a turn only. The rest of v / (pi / 2)
+/// is taken exactly (Payne and Hanek): of the product with 2 / pi only those bits are computed that tell the quarter and the place in it.
+fn sine(v: f32, turns: u32) -> f32 {
+  var rest = v;
+  var quarter = turns;
+  if (abs(v) > 0.785) {
+    let bits = bitcast<u32>(v);
+    let e = (bits >> 23u) & 0xffu;
+    if (e == 255u) {
+      return bitcast<f32>(bits | 0x400000u) - v; // no number
+    }
+    // v = m 2^(e - 150), so that the quarters begin at bit e - 120 of 2 / pi and what lies before makes whole turns.
+    let m = (bits & 0x7fffffu) | 0x800000u;
+    let low = product(m, two_by_pi(e - 56u));
+    let middle = product(m, two_by_pi(e - 88u));
+    let next = middle.y + low.x;
+    let top = m * two_by_pi(e - 120u) + middle.x + select(0u, 1u, next < middle.y);
+    var q = top >> 30u;
+    var high = (top << 2u) | (next >> 30u);
+    var lower = next << 2u;
+    let above = (high >> 31u) == 1u;
+    if (above) { // nearer to the next quarter
+      q++;
+      high = select(~high, ~high + 1u, lower == 0u);
+      lower = ~lower + 1u;
+    }
+    rest = 0.5 * PI * (f32(high) * 2.3283064365386963e-10 + f32(lower) * 5.421010862427522e-20);
+    rest = select(rest, -rest, above != (v < 0.0));
+    quarter = turns + select(q, 4u - q, v < 0.0);
+  }
+  let z = rest * rest;
+  let s = rest + rest * z * (-1.6666654611e-1 + z * (8.3321608736e-3 - z * 1.9515295891e-4));
+  let c = 1.0 - 0.5 * z + z * z * (4.166664568298827e-2 + z * (-1.388731625493765e-3 + z * 2.443315711809948e-5));
+  let r = select(s, c, (quarter & 1u) == 1u);
+  return select(r, -r, (quarter & 2u) == 2u);
 }
 
 fn f(v: f32) -> f32 {
@@ -61,9 +117,9 @@ fn f(v: f32) -> f32 {
     case 6u: { return exp(v); }
     case 7u: { return log(v); }
     case 8u: { return log2(v); }
-    case 9u: { return sin(v); }
-    case 10u: { return cos(v); }
-    case 11u: { return sin(v) / cos(v); }
+    case 9u: { return sine(v, 0u); }
+    case 10u: { return sine(v, 1u); }
+    case 11u: { return sine(v, 0u) / sine(v, 1u); }
     case 12u: { return angle(v, sqrt((1.0 - v) * (1.0 + v))); }
     case 13u: { return angle(sqrt((1.0 - v) * (1.0 + v)), v); }
     case 14u: { return angle(v, 1.0); }
@@ -88,9 +144,9 @@ fn df(v: f32) -> f32 {
     case 6u: { return exp(v); }
     case 7u: { return 1.0 / v; }
     case 8u: { return 1.0 / (LN2 * v); }
-    case 9u: { return cos(v); }
-    case 10u: { return -sin(v); }
-    case 11u: { return 1.0 / (cos(v) * cos(v)); }
+    case 9u: { return sine(v, 1u); }
+    case 10u: { return -sine(v, 0u); }
+    case 11u: { return 1.0 / (sine(v, 1u) * sine(v, 1u)); }
     case 12u: { return 1.0 / sqrt((1.0 - v) * (1.0 + v)); }
     case 13u: { return -1.0 / sqrt((1.0 - v) * (1.0 + v)); }
     case 14u: { return 1.0 / (1.0 + v * v); }
@@ -110,9 +166,9 @@ fn ddf(v: f32) -> f32 {
     case 6u: { return exp(v); }
     case 7u: { return -1.0 / (v * v); }
     case 8u: { return -1.0 / (LN2 * v * v); }
-    case 9u: { return -sin(v); }
-    case 10u: { return -cos(v); }
-    case 11u: { return 2.0 * sin(v) / (cos(v) * cos(v) * cos(v)); }
+    case 9u: { return -sine(v, 0u); }
+    case 10u: { return -sine(v, 1u); }
+    case 11u: { return 2.0 * sine(v, 0u) / (sine(v, 1u) * sine(v, 1u) * sine(v, 1u)); }
     case 12u: {
       let q = (1.0 - v) * (1.0 + v);
       return v / (q * sqrt(q));

@@ -2,8 +2,9 @@
 
 import { pointwise } from '../autograd/pointwise.ts';
 import { ShapeError } from '../errors.ts';
+import { pairwise } from '../kernel/pairwise.ts';
 import type { Tensor } from '../tensor.ts';
-import { inF32 } from './cast.ts';
+import { inF32, real } from './cast.ts';
 
 const activation = pointwise('activation', {
   relu: 0, leakyRelu: 1, hardtanh: 2, hardsigmoid: 3, hardswish: 4, elu: 5, softsign: 6, softplus: 7, logSigmoid: 8, sigmoid: 9, tanh: 10, silu: 11, gelu: 12, geluTanh: 13, mish: 14, erf: 15, expm1: 16, log1p: 17,
@@ -11,15 +12,17 @@ const activation = pointwise('activation', {
 
 const apply = (op: Parameters<typeof activation>[1], x: Tensor, a = 0, b = 0, c = 0): Tensor => inF32([x], (v) => activation(v, op, { a, b, c }));
 
+const integer = (x: Tensor): boolean => x.dtype === 'i32' || x.dtype === 'u32';
+
 /**
- * max(x, 0); the gradient at 0 is 0, as in PyTorch. `relu` says what holds for every function here.
- * @param x f32 or f16 (computed in f32) of any shape
+ * max(x, 0); the gradient at 0 is 0, as in PyTorch. Integers too. `relu` says what holds for every function here.
+ * @param x f32 or f16 (computed in f32) of any shape; integers where it is said
  * @returns shape and dtype of x
  * @throws ShapeError when x is of another dtype
  * @example const y = relu(conv2d(x, w));
  */
 export function relu(x: Tensor): Tensor {
-  return apply('relu', x);
+  return integer(x) ? pairwise('maximum', x, 0) : apply('relu', x);
 }
 
 /** x where x >= 0, else slope * x; the gradient at 0 is the slope, as in PyTorch. See {@link relu}. */
@@ -27,10 +30,10 @@ export function leakyRelu(x: Tensor, slope = 0.01): Tensor {
   return apply('leakyRelu', x, slope);
 }
 
-/** x kept between min and max; at both ends the gradient is 0, as in PyTorch. See {@link relu}. @throws ShapeError also when min is above max */
+/** x kept between min and max; at both ends the gradient is 0, as in PyTorch. Integers too. See {@link relu}. @throws ShapeError also when min is above max */
 export function hardtanh(x: Tensor, min = -1, max = 1): Tensor {
   if (!(min <= max)) throw new ShapeError('hardtanh', `min is ${min}, max ${max}`, 'min must not be above max');
-  return apply('hardtanh', x, min, max);
+  return integer(x) ? pairwise('minimum', pairwise('maximum', x, min), max) : apply('hardtanh', x, min, max);
 }
 
 /** x kept between 0 and 6. See {@link hardtanh}. */
@@ -81,14 +84,14 @@ export function logSigmoid(x: Tensor): Tensor {
   return apply('logSigmoid', x);
 }
 
-/** 1 / (1 + e^-x). See {@link relu}. */
+/** 1 / (1 + e^-x). Integers are made f32 first, here and in tanh, erf, expm1 and log1p. See {@link relu}. */
 export function sigmoid(x: Tensor): Tensor {
-  return apply('sigmoid', x);
+  return apply('sigmoid', real(x));
 }
 
 /** The hyperbolic tangent. See {@link relu}. */
 export function tanh(x: Tensor): Tensor {
-  return apply('tanh', x);
+  return apply('tanh', real(x));
 }
 
 /** x sigmoid(x), also called swish. See {@link relu}. Source: https://arxiv.org/abs/1710.05941 */
@@ -112,15 +115,15 @@ export function mish(x: Tensor): Tensor {
 
 /** The error function, 2 / sqrt(pi) times the integral of e^(-t^2) from 0 to x. See {@link relu}. */
 export function erf(x: Tensor): Tensor {
-  return apply('erf', x);
+  return apply('erf', real(x));
 }
 
 /** e^x - 1, without loss near 0. See {@link relu}. */
 export function expm1(x: Tensor): Tensor {
-  return apply('expm1', x);
+  return apply('expm1', real(x));
 }
 
 /** log(1 + x), without loss near 0. See {@link relu}. */
 export function log1p(x: Tensor): Tensor {
-  return apply('log1p', x);
+  return apply('log1p', real(x));
 }

@@ -1,13 +1,12 @@
 // Arithmetic of two tensors, or of a tensor and a number, by broadcasting.
 
 import { defineOp, provideGradientOps, type BackwardContext, type OpRecord } from '../autograd/tape.ts';
-import { ShapeError } from '../errors.ts';
 import { pairwise, type Operand, type Pairwise } from '../kernel/pairwise.ts';
 import { Tensor } from '../tensor.ts';
-import { cast, inF32 } from './cast.ts';
+import { inF32, real } from './cast.ts';
 import { eq } from './compare.ts';
 import { full, zeros } from './fill.ts';
-import { sumTo } from './sumTo.ts';
+import { summed } from './sumTo.ts';
 import { floor, log, neg, square, trunc } from './unary.ts';
 import { where } from './where.ts';
 
@@ -38,12 +37,11 @@ function define(name: Pairwise, da: ((ctx: Context) => Tensor) | null, db: ((ctx
   return (u, v) =>
     inF32([u, v], (s, t) => {
       const [a, na] = split(s), [b, nb] = split(t);
-      if (!a && !b) throw new ShapeError(name, `${u} and ${v} are no tensors`, 'give at least one');
       return op({ a, b }, { a: na, b: nb }).y;
     });
 }
 
-const summed = (g: Tensor, like: Tensor): Tensor => (String(g.shape) === String(like.shape) ? g : sumTo(g, like.shape));
+const reals = (a: Operand, b: Operand): [Operand, Operand] => [a instanceof Tensor ? real(a) : a, b instanceof Tensor ? real(b) : b];
 
 /** The operands as they were given. */
 const aOf = ({ inputs, attrs }: Context): Operand => inputs.a ?? attrs.a!;
@@ -103,8 +101,7 @@ export function mul(a: Operand, b: Operand): Tensor {
 
 /** a / b by broadcasting; integers are made f32 first, as in PyTorch. Operands and errors as in {@link add}. */
 export function div(a: Operand, b: Operand): Tensor {
-  const real = (v: Operand): Operand => (v instanceof Tensor && (v.dtype === 'i32' || v.dtype === 'u32') ? cast(v, 'f32') : v);
-  return ops.div(real(a), real(b));
+  return ops.div(...reals(a, b));
 }
 
 /**
@@ -129,14 +126,9 @@ export function pow(a: Operand, b: Operand): Tensor {
   return ops.pow(a, b);
 }
 
-/**
- * The angle of the point (b, a) in radians, -pi to pi, by broadcasting. Operands and errors as in {@link add}.
- * @param a f32 or f16
- * @param b of the same dtype
- */
+/** The angle of the point (b, a) in radians, -pi to pi, by broadcasting; integers are made f32 first. Operands and errors as in {@link add}. */
 export function atan2(a: Operand, b: Operand): Tensor {
-  for (const v of [a, b]) if (v instanceof Tensor && v.dtype !== 'f32' && v.dtype !== 'f16') throw new ShapeError('atan2', `[${v.shape}] is ${v.dtype}`, 'cast it to f32');
-  return ops.atan2(a, b);
+  return ops.atan2(...reals(a, b));
 }
 
 /** The rest of a / b with the sign of a, exact, by broadcasting. By zero: NaN, for integers 0. Operands and errors as in {@link add}. */

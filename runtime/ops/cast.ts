@@ -38,6 +38,9 @@ export function cast(x: Tensor, dtype: DType): Tensor {
   return x.dtype === dtype ? reshape(x, x.shape) : op({ x }, { dtype }).y;
 }
 
+/** What functions of real numbers see of integers: f32, as in PyTorch. */
+export const real = (x: Tensor): Tensor => (x.dtype === 'i32' || x.dtype === 'u32' ? cast(x, 'f32') : x);
+
 /** Runs an operation of f32 on tensors that may be f16, and brings its result back to f16 where one was. */
 export function inF32<T>(operands: readonly T[], compute: (...operands: T[]) => Tensor): Tensor {
   const half = (t: T): boolean => typeof t === 'object' && (t as Tensor).dtype === 'f16';

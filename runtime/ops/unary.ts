@@ -4,7 +4,7 @@ import { pointwise } from '../autograd/pointwise.ts';
 import { defineOp } from '../autograd/tape.ts';
 import { pairwise } from '../kernel/pairwise.ts';
 import { checkF32, type Tensor } from '../tensor.ts';
-import { inF32 } from './cast.ts';
+import { inF32, real } from './cast.ts';
 
 const unary = pointwise('unary', {
   abs: 0, neg: 1, square: 2, reciprocal: 3, sqrt: 4, rsqrt: 5, exp: 6, log: 7, log2: 8, sin: 9, cos: 10, tan: 11, asin: 12, acos: 13, atan: 14, sinh: 15, cosh: 16,
@@ -26,30 +26,29 @@ const step = defineOp<{ op: keyof typeof STEPS }>({
   backward: { x: null },
 });
 
-const smooth = (op: Parameters<typeof unary>[1], x: Tensor): Tensor => inF32([x], (v) => unary(v, op));
+const smooth = (op: Parameters<typeof unary>[1], x: Tensor): Tensor => inF32([real(x)], (v) => unary(v, op));
 const integer = (x: Tensor): boolean => x.dtype === 'i32' || x.dtype === 'u32';
 
 /** Whole numbers are what they are rounded to: x through another tensor. */
 const stepped = (op: keyof typeof STEPS, x: Tensor): Tensor => (integer(x) ? x.view(x.shape) : inF32([x], (v) => step({ x: v }, { op }).y));
 
 /**
- * |x|; the gradient at 0 is 0. `abs` says what holds for every function here.
- * @param x f32 or f16 (computed in f32) of any shape; i32 and u32 where it is said
- * @returns shape and dtype of x
- * @throws ShapeError when x is of another dtype
- * @example const y = abs(x); // i32 too
+ * |x|; the gradient at 0 is 0. Integers stay integers. `abs` says what holds for every function here.
+ * @param x f32, f16 (computed in f32), i32 or u32 of any shape
+ * @returns shape and dtype of x; for integers f32, as in PyTorch, but where it is said that they stay integers
+ * @example const y = abs(x);
  */
 export function abs(x: Tensor): Tensor {
   if (x.dtype === 'u32') return x.view(x.shape);
   return x.dtype === 'i32' ? pairwise('maximum', x, pairwise('sub', 0, x)) : smooth('abs', x);
 }
 
-/** -x. i32 and u32 too; they wrap around. See {@link abs}. */
+/** -x. Integers stay integers and wrap around. See {@link abs}. */
 export function neg(x: Tensor): Tensor {
   return integer(x) ? pairwise('sub', 0, x) : smooth('neg', x);
 }
 
-/** x^2. i32 and u32 too; they wrap around. See {@link abs}. */
+/** x^2. Integers stay integers and wrap around. See {@link abs}. */
 export function square(x: Tensor): Tensor {
   return integer(x) ? pairwise('mul', x, x) : smooth('square', x);
 }
@@ -124,27 +123,27 @@ export function cosh(x: Tensor): Tensor {
   return smooth('cosh', x);
 }
 
-/** -1, 0 or 1. i32 and u32 too. It has no gradient. See {@link abs}. */
+/** -1, 0 or 1. Integers stay integers. It has no gradient. See {@link abs}. */
 export function sign(x: Tensor): Tensor {
   return integer(x) ? pairwise('minimum', x.dtype === 'u32' ? x : pairwise('maximum', x, -1), 1) : stepped('sign', x);
 }
 
-/** The largest whole number not above x. i32 and u32 too. It has no gradient. See {@link abs}. */
+/** The largest whole number not above x. Integers stay integers. It has no gradient. See {@link abs}. */
 export function floor(x: Tensor): Tensor {
   return stepped('floor', x);
 }
 
-/** The smallest whole number not below x. i32 and u32 too. It has no gradient. See {@link abs}. */
+/** The smallest whole number not below x. Integers stay integers. It has no gradient. See {@link abs}. */
 export function ceil(x: Tensor): Tensor {
   return stepped('ceil', x);
 }
 
-/** The nearest whole number; halves become even. i32 and u32 too. It has no gradient. See {@link abs}. */
+/** The nearest whole number; halves become even. Integers stay integers. It has no gradient. See {@link abs}. */
 export function round(x: Tensor): Tensor {
   return stepped('round', x);
 }
 
-/** x without its fraction. i32 and u32 too. It has no gradient. See {@link abs}. */
+/** x without its fraction. Integers stay integers. It has no gradient. See {@link abs}. */
 export function trunc(x: Tensor): Tensor {
   return stepped('trunc', x);
 }

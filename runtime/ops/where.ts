@@ -8,7 +8,7 @@ import { checkNumber, type Operand } from '../kernel/pairwise.ts';
 import { sizeOf, Tensor, type DType, type Shape } from '../tensor.ts';
 import { inF32 } from './cast.ts';
 import { gt, lt } from './compare.ts';
-import { sumTo } from './sumTo.ts';
+import { summed } from './sumTo.ts';
 
 interface Attrs {
   /** What is a number, and the dtype of the result. */
@@ -16,9 +16,6 @@ interface Attrs {
   b?: number;
   dtype: DType;
 }
-
-/** Sums a gradient to the shape of its operand. */
-const summed = (g: Tensor, like: Tensor): Tensor => (String(g.shape) === String(like.shape) ? g : sumTo(g, like.shape));
 
 const op = defineOp<Attrs>({
   name: 'where',

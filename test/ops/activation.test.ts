@@ -144,9 +144,26 @@ test('f16 is computed in f32', async () => {
   close(await dx.read(), [-1, 0.5, 2].map((v) => sigmoid(v) * sigmoid(-v)), 1e-3, 'dx');
 });
 
+test('integers', async () => {
+  const device = await testDevice();
+  const x = device.tensor(Int32Array.from([-3, 0, 9]), [3]);
+  assert.equal([...(await ops.relu(x).read())], [0, 0, 9]);
+  assert.equal([...(await ops.relu6(x).read())], [0, 0, 6]);
+  assert.is(ops.relu6(x).dtype, 'i32');
+  close(await ops.sigmoid(x).read(), [-3, 0, 9].map(sigmoid), 1e-6, 'sigmoid');
+});
+
+test('what is no number stays so', async () => {
+  const device = await testDevice();
+  const x = device.tensor([NaN, Infinity], [2]);
+  for (const f of [ops.relu, ops.hardtanh, ops.sigmoid, ops.tanh, ops.gelu, ops.softplus]) assert.ok(Number.isNaN((await f(x).read())[0]));
+  assert.equal([...(await ops.relu(x).read())], [NaN, Infinity]);
+  assert.is((await ops.tanh(x).read())[1], 1);
+});
+
 test('wrong settings and dtypes are refused', async () => {
   const device = await testDevice();
-  assert.throws(() => ops.relu(device.empty([2], 'i32')), /relu: x \[2\] is i32/);
+  assert.throws(() => ops.elu(device.empty([2], 'i32')), /elu: x \[2\] is i32/);
   assert.throws(() => ops.hardtanh(device.empty([2]), 1, -1), /hardtanh: min is 1, max -1/);
   assert.throws(() => ops.softplus(device.empty([2]), 0), /softplus: beta is 0/);
   assert.throws(() => ops.celu(device.empty([2]), 0), /celu: alpha is 0/);

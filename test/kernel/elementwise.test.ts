@@ -1,0 +1,36 @@
+// The shaders of the elementwise operations compile, without a warning, in every specialisation that the code can ask for.
+
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { SHADERS } from '../../runtime/kernel/generated.ts';
+import { specialise, type Constants } from '../../runtime/kernel/kernel.ts';
+import { testDevice } from '../support/device.ts';
+
+const upTo = (n: number): number[] => Array.from({ length: n }, (_, i) => i);
+const WALKS: Constants[] = [{}, { BROADCAST: true }, { BROADCAST: true, DEEP: true }];
+const elements = (op: number): Constants[] => {
+  const truth: Constants = op < 12 ? {} : { Result: 'i32' };
+  return [truth, { Element: 'i32', FLOAT: false, Result: 'i32' }, { Element: 'u32', FLOAT: false, Result: 'u32', ...truth }];
+};
+
+const CASES: Record<string, Constants[]> = {
+  unary: upTo(22).map((OP) => ({ OP })),
+  activation: upTo(18).map((OP) => ({ OP })),
+  // Up to 11 the result is of the type of the operands, from 12 on a truth.
+  binary: upTo(24).flatMap((OP) => elements(OP).flatMap((e) => [...WALKS.map((w) => ({ OP, ...e, ...w })), { OP, ...e, NUMBER: 1 }, { OP, ...e, NUMBER: 2 }])),
+  where: WALKS.flatMap((w) => upTo(4).map((NUMBER) => ({ NUMBER, ...w }))),
+  cast: upTo(4).flatMap((FROM) => upTo(4).map((TO) => ({ FROM, TO }))),
+  sumTo: WALKS,
+};
+
+for (const [shader, all] of Object.entries(CASES)) {
+  test(`${shader} in ${all.length} ways`, async () => {
+    const device = await testDevice();
+    for (const constants of all) {
+      const { messages } = await device.gpu.createShaderModule({ code: specialise(SHADERS[shader], shader, constants) }).getCompilationInfo();
+      assert.equal(messages.map((m) => `${JSON.stringify(constants)} ${m.lineNum}: ${m.message}`), []);
+    }
+  });
+}
+
+test.run();
