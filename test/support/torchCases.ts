@@ -32,7 +32,7 @@ export interface CaseSet {
 /** @throws where the folder holds no cases */
 export function openCases(folder: string): CaseSet {
   const { set, blob, cases } = JSON.parse(readFileSync(`${folder}/cases.json`, 'utf8'));
-  return { set, cases, data: readFileSync(`${folder}/${blob}`) };
+  return { set, cases, data: new Uint8Array(readFileSync(`${folder}/${blob}`)) };
 }
 
 type Values = Float32Array | Int32Array;
