@@ -64,15 +64,16 @@ function laid(op: string, { axes, offset = 0, rule, value = 0 }: Layout): Pick<D
     merged[merged.length - 1] = { size: last!.size / 4, stride: 1 };
   }
   const n = sizeOf(merged.map((a) => a.size));
+  const count = merged.length <= 2 ? 2 : merged.length <= 4 ? 4 : 8, missing = count - merged.length;
   const halves = (name: string, of: (a: Axis) => number): Record<string, number[]> => {
-    const all = Array.from({ length: 8 }, (_, i) => (i < merged.length ? of(merged[i]) : 0));
+    const all = Array.from({ length: 8 }, (_, i) => of(i >= missing && i < count ? merged[i - missing] : { size: 1, stride: 0 }));
     return { [`${name}0`]: all.slice(0, 4), [`${name}1`]: all.slice(4) };
   };
   return {
-    constants: { ...(rule && { RULE: RULES[rule] }), ...(lanes === 4 && { Element: 'vec4<u32>' }) },
+    constants: { AXES: count, ...(rule && { RULE: RULES[rule] }), ...(lanes === 4 && { Element: 'vec4<u32>' }) },
     params: {
-      n, rank: merged.length, offset: offset / lanes, value,
-      ...halves('size', (a) => a.size), ...halves('stride', (a) => a.stride), ...halves('start', (a) => a.start ?? 0), ...halves('limit', (a) => a.limit ?? -1),
+      n, offset: offset / lanes, value,
+      ...halves('size', (a) => a.size), ...halves('stride', (a) => a.stride), ...halves('start', (a) => a.start ?? 0), ...halves('limit', (a) => a.limit ?? a.size),
     },
     threads: n,
   };

@@ -117,7 +117,7 @@ const overlapOp = defineOp<Overlap>({
     const dx = dy.device.empty(shape, 'f32', 'pad gradient');
     dy.device.run({
       shader: 'strided', entry: 'overlap', constants: { RULE: RULES[mode] }, bindings: { dy, dx }, threads: dx.size,
-      params: { n: dx.size, rank: 3, offset: 0, value: 0, size0: [outer, dy.shape[axis], inner, 0], size1: none, stride0: none, stride1: none, start0: [0, -before, 0, 0], start1: none, limit0: [outer, size, inner, 0], limit1: none },
+      params: { n: dx.size, offset: 0, value: 0, size0: [outer, dy.shape[axis], inner, 0], size1: none, stride0: none, stride1: none, start0: [0, -before, 0, 0], start1: none, limit0: [outer, size, inner, 0], limit1: none },
     });
     return dx;
   },
