@@ -160,6 +160,7 @@ export function gather(x: Tensor, axis: number, index: Tensor): Tensor {
  * @param index i32 or u32 as for {@link gather}; an index outside of x writes nothing
  * @param src dtype of x, at least as large as index; what index does not reach is not used
  * @throws ShapeError when shapes or dtypes do not fit, index is no integer, or x is f16
+ * @example const marked = scatter(mask, 1, positions, full(device, positions.shape, 1));
  */
 export function scatter(x: Tensor, axis: number, index: Tensor, src: Tensor): Tensor {
   const along = checked('scatter', x, axis, index, false, src);
@@ -198,6 +199,7 @@ export function indexSelect(x: Tensor, axis: number, index: Tensor): Tensor {
  * @param index i32 or u32 [m] as for {@link indexSelect}; an index outside of x adds nothing
  * @param src x's shape with m along the axis, dtype of x
  * @throws ShapeError when shapes or dtypes do not fit, index is no integer, or x is f16
+ * @example const sums = indexAdd(zeros(device, [groups, d]), 0, groupOf, rows);
  */
 export function indexAdd(x: Tensor, axis: number, index: Tensor, src: Tensor): Tensor {
   return addOp({ x, index, src }, checked('indexAdd', x, axis, index, true, src)).y;

@@ -170,7 +170,11 @@ export function permute(x: Tensor, axes: readonly number[]): Tensor {
   return taken('permute', x, shape, { axes: order.map((a) => ({ size: x.shape[a], stride: strides[a] })) });
 }
 
-/** Two axes of x exchanged. See {@link permute}. */
+/**
+ * Two axes of x exchanged. See {@link permute}.
+ * @throws ShapeError when there are no such axes, or for f16
+ * @example const t = transpose(m, -1, -2);
+ */
 export function transpose(x: Tensor, a: number, b: number): Tensor {
   const order = x.shape.map((_, i) => i), i = axisOf('transpose', a, x.rank), j = axisOf('transpose', b, x.rank);
   [order[i], order[j]] = [j, i];
@@ -277,6 +281,7 @@ export function repeatInterleave(x: Tensor, repeats: number, axis?: number): Ten
  * @param x f32, i32 or u32 [n, h, w, c r²]
  * @returns [n, h r, w r, c]
  * @throws ShapeError for other shapes, or f16
+ * @example const large = pixelShuffle(conv2d(x, w, b, { padding: 1 }), 2);
  */
 export function pixelShuffle(x: Tensor, r: number): Tensor {
   checkWhole('pixelShuffle', 'the factor', [r], 1);
@@ -293,6 +298,7 @@ export function pixelShuffle(x: Tensor, r: number): Tensor {
  * @param x f32, i32 or u32 [n, h r, w r, c]
  * @returns [n, h, w, c r²]
  * @throws ShapeError for other shapes, or f16
+ * @example const small = pixelUnshuffle(images, 4);   // [8, 64, 64, 3] becomes [8, 16, 16, 48]
  */
 export function pixelUnshuffle(x: Tensor, r: number): Tensor {
   checkWhole('pixelUnshuffle', 'the factor', [r], 1);

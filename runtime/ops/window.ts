@@ -250,6 +250,7 @@ export function split(x: Tensor, sizes: number | Shape, axis = 0): Tensor[] {
  * @param chunks how many at most
  * @param axis negative ones count from the end (default 0)
  * @throws ShapeError as {@link split}
+ * @example const [scale, shift] = chunk(film, 2, -1);
  */
 export function chunk(x: Tensor, chunks: number, axis = 0): Tensor[] {
   checkWhole('chunk', 'chunks', [chunks], 1);
