@@ -1,6 +1,6 @@
 // Copies between a dense tensor and a strided one of up to eight axes, and the sums that such copies need backwards.
-// forward: y[i] = x[offset + sum over axes a of k_a stride_a], where i = (i_0, i_1, …) is an index of y and k_a is i_a, or, along an axis with a limit,
-// the index in 0 … limit - 1 that the RULE gives for start_a + i_a: permute, expand, slice, flip without a rule; pad and roll with one.
+// forward: y[i] = x[offset + sum over axes a of k_a stride_a], where i = (i_0, i_1, …) is an index of y and k_a is i_a, or, with a RULE,
+// the index in 0 … limit_a - 1 that it gives for start_a + i_a: permute, expand, slice, flip without a rule; pad and roll with one.
 // place: y[offset + sum of i_a stride_a] = x[i]: the adjoint of a copy that reads no element twice (slice, permute), and the parts of a concatenation.
 // overlap: the adjoint of a padding along the middle one of three axes, [outer, size, inner] to [outer, limit, inner]; every element of dx
 // gathers what was copied from it, in the order of the copies.
@@ -8,12 +8,14 @@
 const WG: u32 = 64u;
 /// 0 none, 1 constant, 2 reflect, 3 replicate, 4 circular.
 const RULE: u32 = 0u;
+/// Axes that are looked at, 2, 4 or 8; those that a copy lacks have size 1 and come first. The loops over them count upwards, for which Mesa unrolls
+/// them: counting down takes twice the time.
+const AXES: u32 = 8u;
 /// Or vec4<u32>, where the last axis is dense on both sides and 4 divides all: sizes and strides then count vectors.
 alias Element = u32;
 
 struct Params {
   n: u32,
-  rank: u32,
   offset: i32,
   value: u32,           // the bits of the constant
   size0: vec4<i32>,     // axes 0 to 3, the slowest first
@@ -22,7 +24,7 @@ struct Params {
   stride1: vec4<i32>,
   start0: vec4<i32>,
   start1: vec4<i32>,
-  limit0: vec4<i32>,    // -1: the rule does not hold along this axis
+  limit0: vec4<i32>,    // the size, with a start of 0, where the rule has nothing to do
   limit1: vec4<i32>,
 }
 
@@ -41,7 +43,12 @@ fn within(c: i32, n: i32) -> i32 {
   switch RULE {
     case 2u: { return select(abs(c), 2 * (n - 1) - c, c >= n); }
     case 3u: { return clamp(c, 0, n - 1); }
-    case 4u: { return (c % n + n) % n; }
+    case 4u: {
+      if (c >= 0 && c < n) {
+        return c;
+      }
+      return (c % n + n) % n;
+    }
     default: { return select(-1, c, c >= 0 && c < n); }
   }
 }
@@ -55,18 +62,20 @@ fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups
   var rest = i;
   var source = params.offset;
   var inside = true;
-  for (var a = params.rank; a > 0u; a--) {
-    let size = u32(pick(a - 1u, params.size0, params.size1));
-    var k = i32(rest % size);
-    rest /= size;
-    if (RULE != 0u) {
-      let limit = pick(a - 1u, params.limit0, params.limit1);
-      if (limit >= 0) {
-        k = within(k + pick(a - 1u, params.start0, params.start1), limit);
-        inside &= k >= 0;
-      }
+  for (var b = 0u; b < AXES; b++) {
+    let a = AXES - 1u - b;
+    var k = i32(rest);
+    if (a > 0u) {
+      let size = u32(pick(a, params.size0, params.size1));
+      let slower = rest / size;
+      k = i32(rest - slower * size);
+      rest = slower;
     }
-    source += k * pick(a - 1u, params.stride0, params.stride1);
+    if (RULE != 0u) {
+      k = within(k + pick(a, params.start0, params.start1), pick(a, params.limit0, params.limit1));
+      inside &= k >= 0;
+    }
+    source += k * pick(a, params.stride0, params.stride1);
   }
   if (inside) {
     y[i] = x[source];
@@ -83,10 +92,16 @@ fn place(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) 
   }
   var rest = i;
   var dest = params.offset;
-  for (var a = params.rank; a > 0u; a--) {
-    let size = u32(pick(a - 1u, params.size0, params.size1));
-    dest += i32(rest % size) * pick(a - 1u, params.stride0, params.stride1);
-    rest /= size;
+  for (var b = 0u; b < AXES; b++) {
+    let a = AXES - 1u - b;
+    var k = rest;
+    if (a > 0u) {
+      let size = u32(pick(a, params.size0, params.size1));
+      let slower = rest / size;
+      k = rest - slower * size;
+      rest = slower;
+    }
+    dest += i32(k) * pick(a, params.stride0, params.stride1);
   }
   y[dest] = x[i];
 }

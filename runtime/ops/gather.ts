@@ -2,7 +2,8 @@
 //
 // Sums (scatterAdd, and the gradients of all that reads) are made without atomics and in a fixed order: a thread owns a column of the result and goes
 // through the indexed elements in order, so the work is the number of elements. Where there are fewer columns than a GPU has lanes the axis is cut into
-// chunks with partial sums, added up in order by a second pass; the partial sums take at most four times the memory of what is added.
+// chunks with partial sums, added up in order by a second pass; the partial sums take at most four times the memory of what is added,
+// and 128 MiB.
 
 import { defineOp } from '../autograd/tape.ts';
 import { ShapeError } from '../errors.ts';
@@ -11,7 +12,7 @@ import type { ParamValue } from '../kernel/kernel.ts';
 import { sizeOf, type Shape, type Tensor } from '../tensor.ts';
 import { zeros } from './fill.ts';
 import { reshape } from './reshape.ts';
-import { checkWords, expand } from './strided.ts';
+import { checkWords, expand, tidy } from './strided.ts';
 import { pad, slice } from './window.ts';
 
 interface Along {
@@ -49,7 +50,7 @@ const gatherOp: Op = defineOp<Along>({
     return y;
   },
   backward: {
-    x: ({ dy, inputs: { x, index, winner }, attrs }) => (winner ? scatterOp({ x: zeros(x.device, x.shape), index, src: dy }, attrs).y : addOp({ index, src: dy }, attrs).y),
+    x: ({ dy, inputs: { x, index, winner }, attrs }) => (winner ? tidy(x.device, () => scatterOp({ x: zeros(x.device, x.shape), index, src: dy }, attrs).y) : addOp({ index, src: dy }, attrs).y),
     index: null,
     winner: null,
   },
@@ -65,7 +66,7 @@ const addOp: Op = defineOp<Along>({
     const { device, dtype } = src, { params, outer, taken, inner } = launch(index, attrs);
     const y = device.empty(attrs.x, dtype, 'scatterAdd');
     if (y.size === 0) return y;
-    const columns = outer * inner, chunks = Math.max(1, Math.min(Math.ceil(Math.sqrt(taken)), Math.ceil(16384 / columns), Math.floor((4 * src.size) / y.size)));
+    const columns = outer * inner, chunks = Math.max(1, Math.min(Math.ceil(Math.sqrt(taken)), Math.ceil(16384 / columns), Math.floor(Math.min(4 * src.size, 2 ** 25) / y.size)));
     const chunk = Math.ceil(taken / chunks), constants = { Number: dtype };
     const add = (sums: Tensor): void => device.run({ shader: 'gather', entry: 'add', constants, bindings: { index, src, sums }, params: { ...params, n: columns * chunks, chunk, chunks }, threads: columns * chunks });
     if (chunks === 1) {
@@ -104,7 +105,7 @@ const scatterOp: Op = defineOp<Along>({
     return { y, winner };
   },
   backward: {
-    x: ({ dy, inputs: { index, src }, attrs }) => scatterOp({ x: dy, index, src: zeros(src.device, src.shape) }, attrs).y,
+    x: ({ dy, inputs: { index, src }, attrs }) => tidy(dy.device, () => scatterOp({ x: dy, index, src: zeros(src.device, src.shape) }, attrs).y),
     index: null,
     src: ({ dy, inputs: { index }, outputs: { winner }, attrs }) => gatherOp({ x: dy, index, winner }, attrs).y,
   },
@@ -146,8 +147,10 @@ function filled(along: Along, index: Tensor, src: Tensor): { index: Tensor; src:
  */
 export function gather(x: Tensor, axis: number, index: Tensor): Tensor {
   const { axis: a } = checked('gather', x, axis, index, false);
-  const whole = cut(x, index.shape.map((n, i) => (i === a ? x.shape[i] : n)));
-  return gatherOp({ x: whole, index }, { axis: a, x: whole.shape, shared: false }).y;
+  return tidy(x.device, () => {
+    const whole = cut(x, index.shape.map((n, i) => (i === a ? x.shape[i] : n)));
+    return gatherOp({ x: whole, index }, { axis: a, x: whole.shape, shared: false }).y;
+  });
 }
 
 /**
@@ -157,10 +160,11 @@ export function gather(x: Tensor, axis: number, index: Tensor): Tensor {
  * @param index i32 or u32 as for {@link gather}; an index outside of x writes nothing
  * @param src dtype of x, at least as large as index; what index does not reach is not used
  * @throws ShapeError when shapes or dtypes do not fit, index is no integer, or x is f16
+ * @example const marked = scatter(mask, 1, positions, full(device, positions.shape, 1));
  */
 export function scatter(x: Tensor, axis: number, index: Tensor, src: Tensor): Tensor {
   const along = checked('scatter', x, axis, index, false, src);
-  return scatterOp({ x, ...filled(along, index, src) }, along).y;
+  return tidy(x.device, () => scatterOp({ x, ...filled(along, index, src) }, along).y);
 }
 
 /**
@@ -174,7 +178,7 @@ export function scatter(x: Tensor, axis: number, index: Tensor, src: Tensor): Te
  */
 export function scatterAdd(x: Tensor, axis: number, index: Tensor, src: Tensor): Tensor {
   const along = checked('scatterAdd', x, axis, index, false, src);
-  return addOp({ x, ...filled(along, index, src) }, along).y;
+  return tidy(x.device, () => addOp({ x, ...filled(along, index, src) }, along).y);
 }
 
 /**
@@ -195,6 +199,7 @@ export function indexSelect(x: Tensor, axis: number, index: Tensor): Tensor {
  * @param index i32 or u32 [m] as for {@link indexSelect}; an index outside of x adds nothing
  * @param src x's shape with m along the axis, dtype of x
  * @throws ShapeError when shapes or dtypes do not fit, index is no integer, or x is f16
+ * @example const sums = indexAdd(zeros(device, [groups, d]), 0, groupOf, rows);
  */
 export function indexAdd(x: Tensor, axis: number, index: Tensor, src: Tensor): Tensor {
   return addOp({ x, index, src }, checked('indexAdd', x, axis, index, true, src)).y;
@@ -209,7 +214,7 @@ export function indexAdd(x: Tensor, axis: number, index: Tensor, src: Tensor): T
  * @example const tokens = embedding(ids, table);   // [n, t], [vocabulary, d] -> [n, t, d]
  */
 export function embedding(index: Tensor, w: Tensor): Tensor {
-  return at('embedding', w, [index], 0);
+  return tidy(w.device, () => at('embedding', w, [index], 0));
 }
 
 /**
@@ -222,7 +227,7 @@ export function embedding(index: Tensor, w: Tensor): Tensor {
  * @example const corners = index(image, [ys, xs]);   // [h, w, c] at [k] points -> [k, c]
  */
 export function index(x: Tensor, indices: readonly Tensor[], axis = 0): Tensor {
-  return at('index', x, indices, axis);
+  return tidy(x.device, () => at('index', x, indices, axis));
 }
 
 function at(op: string, x: Tensor, indices: readonly Tensor[], axis: number): Tensor {

@@ -21,6 +21,7 @@ const op: Op = defineOp<{ shape: Shape }>({
  * @param x of any shape and dtype
  * @param shape of as many elements; one size may be -1, which is then what the others leave
  * @throws ShapeError for another number of elements
+ * @example const rows = reshape(x, [-1, x.shape[x.rank - 1]]);
  */
 export function reshape(x: Tensor, shape: Shape): Tensor {
   const open = shape.indexOf(-1);
@@ -36,6 +37,7 @@ export function reshape(x: Tensor, shape: Shape): Tensor {
  * @param end the last of them (default the last axis)
  * @returns x with the axes merged; a scalar becomes [1]
  * @throws ShapeError when there are no such axes
+ * @example const pixels = flatten(images, 1, 2);   // [n, h, w, c] becomes [n, h w, c]
  */
 export function flatten(x: Tensor, start = 0, end = -1): Tensor {
   const rank = Math.max(1, x.rank), a = axisOf('flatten', start, rank), b = axisOf('flatten', end, rank);
@@ -47,6 +49,7 @@ export function flatten(x: Tensor, start = 0, end = -1): Tensor {
  * Without an axis of size 1, or without all of them; in the memory of x.
  * @param axis negative ones count from the end; an axis of another size stays, as in PyTorch
  * @throws ShapeError when there is no such axis
+ * @example const labels = squeeze(picked, -1);
  */
 export function squeeze(x: Tensor, axis?: number): Tensor {
   const only = axis === undefined ? undefined : axisOf('squeeze', axis, x.rank);
@@ -57,6 +60,7 @@ export function squeeze(x: Tensor, axis?: number): Tensor {
  * With a new axis of size 1, in the memory of x.
  * @param axis where it is in the result; negative ones count from the end
  * @throws ShapeError when there is no such place
+ * @example const column = unsqueeze(weights, 1);   // [n] becomes [n, 1]
  */
 export function unsqueeze(x: Tensor, axis: number): Tensor {
   const a = axisOf('unsqueeze', axis, x.rank + 1);

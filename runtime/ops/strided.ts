@@ -4,7 +4,7 @@ import { defineOp } from '../autograd/tape.ts';
 import { ShapeError } from '../errors.ts';
 import { axesOf, axisOf, stridesOf } from '../kernel/axes.ts';
 import { checkWhole } from '../kernel/geometry.ts';
-import type { Dispatch } from '../device/device.ts';
+import type { Device, Dispatch } from '../device/device.ts';
 import { sizeOf, type Shape, type Tensor } from '../tensor.ts';
 import { reshape } from './reshape.ts';
 import { sumToLast } from './sumToLast.ts';
@@ -37,6 +37,16 @@ export function checkWords(op: string, x: Tensor): void {
   if (x.dtype === 'f16') throw new ShapeError(op, `x [${x.shape}] is f16`, 'give elements of four bytes');
 }
 
+/** Runs `body` and frees what it made on the way, unless the gradient of its result needs it. */
+export function tidy(device: Device, body: () => Tensor): Tensor {
+  const { result, made } = device.collect(body);
+  for (const t of made) {
+    if (t === result || result.node) device.track(t);
+    else t.dispose();
+  }
+  return result;
+}
+
 /** The launch of a copy: neighbouring axes that go through memory as one are merged, and a dense last axis that 4 divides is taken by vectors. */
 function laid(op: string, { axes, offset = 0, rule, value = 0 }: Layout): Pick<Dispatch, 'constants' | 'params' | 'threads'> {
   const merged: Axis[] = [];
@@ -54,15 +64,16 @@ function laid(op: string, { axes, offset = 0, rule, value = 0 }: Layout): Pick<D
     merged[merged.length - 1] = { size: last!.size / 4, stride: 1 };
   }
   const n = sizeOf(merged.map((a) => a.size));
+  const count = merged.length <= 2 ? 2 : merged.length <= 4 ? 4 : 8, missing = count - merged.length;
   const halves = (name: string, of: (a: Axis) => number): Record<string, number[]> => {
-    const all = Array.from({ length: 8 }, (_, i) => (i < merged.length ? of(merged[i]) : 0));
+    const all = Array.from({ length: 8 }, (_, i) => of(i >= missing && i < count ? merged[i - missing] : { size: 1, stride: 0 }));
     return { [`${name}0`]: all.slice(0, 4), [`${name}1`]: all.slice(4) };
   };
   return {
-    constants: { ...(rule && { RULE: RULES[rule] }), ...(lanes === 4 && { Element: 'vec4<u32>' }) },
+    constants: { AXES: count, ...(rule && { RULE: RULES[rule] }), ...(lanes === 4 && { Element: 'vec4<u32>' }) },
     params: {
-      n, rank: merged.length, offset: offset / lanes, value,
-      ...halves('size', (a) => a.size), ...halves('stride', (a) => a.stride), ...halves('start', (a) => a.start ?? 0), ...halves('limit', (a) => a.limit ?? -1),
+      n, offset: offset / lanes, value,
+      ...halves('size', (a) => a.size), ...halves('stride', (a) => a.stride), ...halves('start', (a) => a.start ?? 0), ...halves('limit', (a) => a.limit ?? a.size),
     },
     threads: n,
   };
@@ -159,7 +170,11 @@ export function permute(x: Tensor, axes: readonly number[]): Tensor {
   return taken('permute', x, shape, { axes: order.map((a) => ({ size: x.shape[a], stride: strides[a] })) });
 }
 
-/** Two axes of x exchanged. See {@link permute}. */
+/**
+ * Two axes of x exchanged. See {@link permute}.
+ * @throws ShapeError when there are no such axes, or for f16
+ * @example const t = transpose(m, -1, -2);
+ */
 export function transpose(x: Tensor, a: number, b: number): Tensor {
   const order = x.shape.map((_, i) => i), i = axisOf('transpose', a, x.rank), j = axisOf('transpose', b, x.rank);
   [order[i], order[j]] = [j, i];
@@ -179,13 +194,16 @@ export function expand(x: Tensor, shape: Shape): Tensor {
   const sizes = shape.map((s, i) => (s === -1 && i >= front ? x.shape[i - front] : s));
   if (front < 0 || x.shape.some((d, i) => d !== 1 && d !== sizes[i + front])) throw new ShapeError('expand', `[${x.shape}] cannot become [${shape}]`, 'only axes of size 1 are repeated');
   checkWhole('expand', 'the shape', sizes, 0);
-  const strides = stridesOf(x.shape), { shape: from } = x;
-  const axes = sizes.map((size, i) => ({ size, stride: i < front || x.shape[i - front] === 1 ? 0 : strides[i - front] }));
-  return copied('expand', x, sizes, { axes }, (dy) => {
-    const kept = sizes.flatMap((_, i) => (i >= front && from[i - front] !== 1 ? [i] : [])), summed = sizes.flatMap((_, i) => (kept.includes(i) ? [] : [i]));
-    const c = sizeOf(kept.map((i) => sizes[i]));
-    return reshape(sumToLast(reshape(permute(dy, [...summed, ...kept]), [sizeOf(summed.map((i) => sizes[i])), c])), from);
-  });
+  const strides = stridesOf(x.shape);
+  return spread('expand', x, sizes, sizes.map((size, i) => ({ size, stride: i < front || x.shape[i - front] === 1 ? 0 : strides[i - front] })));
+}
+
+/** A copy that reads elements again along the axes of stride 0; its gradient is the sum over these. */
+function spread(op: string, x: Tensor, shape: Shape, axes: readonly Axis[]): Tensor {
+  const { shape: from } = x, sizes = axes.map((a) => a.size);
+  const numbers = axes.map((_, i) => i), summed = numbers.filter((i) => axes[i].stride === 0), kept = numbers.filter((i) => axes[i].stride !== 0);
+  const rows = sizeOf(summed.map((i) => sizes[i])), columns = sizeOf(kept.map((i) => sizes[i]));
+  return copied(op, x, shape, { axes }, (dy) => tidy(dy.device, () => reshape(sumToLast(reshape(permute(reshape(dy, sizes), [...summed, ...kept]), [rows, columns])), from)));
 }
 
 /**
@@ -210,16 +228,15 @@ export function flip(x: Tensor, axes: readonly number[]): Tensor {
  * @example const next = roll(x, [1], [0]);
  */
 export function roll(x: Tensor, shifts: readonly number[], axes?: readonly number[]): Tensor {
-  if (!axes) return reshape(roll(reshape(x, [x.size]), shifts, [0]), x.shape);
-  const rolled = axesOf('roll', axes, x.rank), strides = stridesOf(x.shape);
-  if (shifts.length !== rolled.length || !shifts.every(Number.isInteger)) throw new ShapeError('roll', `shifts ${shifts.join(', ')} for axes ${axes.join(', ')}`, 'give a whole number for each axis');
+  const sizes = axes ? x.shape : [x.size], rolled = axes ? axesOf('roll', axes, x.rank) : [0], strides = stridesOf(sizes);
+  if (shifts.length !== rolled.length || !shifts.every(Number.isInteger)) throw new ShapeError('roll', `shifts ${shifts.join(', ')} for axes ${rolled.join(', ')}`, 'give a whole number for each axis');
   const start = (size: number, a: number): number => {
     const by = rolled.includes(a) ? shifts[rolled.indexOf(a)] % size : 0;
     return by > 0 ? size - by : -by;
   };
   const layout: Layout = {
     rule: 'circular',
-    axes: x.shape.map((size, a) => (size > 0 && start(size, a) ? { size, stride: strides[a], start: start(size, a), limit: size } : { size, stride: strides[a] })),
+    axes: sizes.map((size, a) => (size > 0 && start(size, a) ? { size, stride: strides[a], start: start(size, a), limit: size } : { size, stride: strides[a] })),
   };
   return copied('roll', x, x.shape, layout, (dy) => roll(dy, shifts.map((s) => -s), axes));
 }
@@ -235,12 +252,11 @@ export function roll(x: Tensor, shifts: readonly number[], axes?: readonly numbe
 export function repeat(x: Tensor, repeats: readonly number[]): Tensor {
   checkWhole('repeat', 'repeats', repeats, 0);
   if (repeats.length < x.rank) throw new ShapeError('repeat', `${repeats.length} repeats for [${x.shape}]`, 'give one for each axis');
-  const shape = [...Array<number>(repeats.length - x.rank).fill(1), ...x.shape];
+  const sizes = [...Array<number>(repeats.length - x.rank).fill(1), ...x.shape], strides = stridesOf(sizes);
   // Each repeated axis becomes two. Three of them at a time, so that no more than seven lie apart in memory.
-  const third = repeats.flatMap((r, a) => (r === 1 ? [] : [a]))[3] ?? repeats.length;
-  if (third < repeats.length) return repeat(repeat(x, repeats.map((r, a) => (a < third ? r : 1))), repeats.map((r, a) => (a < third ? 1 : r)));
-  const apart = reshape(x, shape.flatMap((s) => [1, s]));
-  return reshape(expand(apart, shape.flatMap((s, a) => [repeats[a], s])), shape.map((s, a) => s * repeats[a]));
+  const rest = repeats.flatMap((r, a) => (r === 1 ? [] : [a]))[3];
+  if (rest !== undefined) return tidy(x.device, () => repeat(repeat(x, repeats.map((r, a) => (a < rest ? r : 1))), repeats.map((r, a) => (a < rest ? 1 : r))));
+  return spread('repeat', x, sizes.map((s, a) => s * repeats[a]), sizes.flatMap((size, a) => [{ size: repeats[a], stride: 0 }, { size, stride: strides[a] }]));
 }
 
 /**
@@ -253,11 +269,10 @@ export function repeat(x: Tensor, repeats: readonly number[]): Tensor {
  */
 export function repeatInterleave(x: Tensor, repeats: number, axis?: number): Tensor {
   checkWhole('repeatInterleave', 'repeats', [repeats], 0);
-  if (axis === undefined) return repeatInterleave(reshape(x, [x.size]), repeats, 0);
-  const a = axisOf('repeatInterleave', axis, x.rank), before = x.shape.slice(0, a + 1), after = x.shape.slice(a + 1);
-  const shape = x.shape.slice();
-  shape[a] *= repeats;
-  return reshape(expand(reshape(x, [...before, 1, ...after]), [...before, repeats, ...after]), shape);
+  const a = axis === undefined ? 0 : axisOf('repeatInterleave', axis, x.rank);
+  const [outer, n, inner] = axis === undefined ? [1, x.size, 1] : [sizeOf(x.shape.slice(0, a)), x.shape[a], sizeOf(x.shape.slice(a + 1))];
+  const shape = axis === undefined ? [n * repeats] : x.shape.map((s, i) => (i === a ? s * repeats : s));
+  return spread('repeatInterleave', x, shape, [{ size: outer * n, stride: inner }, { size: repeats, stride: 0 }, { size: inner, stride: 1 }]);
 }
 
 /**
@@ -266,12 +281,16 @@ export function repeatInterleave(x: Tensor, repeats: number, axis?: number): Ten
  * @param x f32, i32 or u32 [n, h, w, c r²]
  * @returns [n, h r, w r, c]
  * @throws ShapeError for other shapes, or f16
+ * @example const large = pixelShuffle(conv2d(x, w, b, { padding: 1 }), 2);
  */
 export function pixelShuffle(x: Tensor, r: number): Tensor {
   checkWhole('pixelShuffle', 'the factor', [r], 1);
   if (x.rank !== 4 || x.shape[3] % (r * r) !== 0) throw new ShapeError('pixelShuffle', `x is [${x.shape}], not [n, h, w, a multiple of ${r * r}]`);
   const [n, h, w, channels] = x.shape, c = channels / (r * r);
-  return reshape(permute(reshape(x, [n, h, w, c, r, r]), [0, 1, 4, 2, 5, 3]), [n, h * r, w * r, c]);
+  const along = { b: h * w * channels, y: w * channels, x: channels };
+  return taken('pixelShuffle', x, [n, h * r, w * r, c], {
+    axes: [{ size: n, stride: along.b }, { size: h, stride: along.y }, { size: r, stride: r }, { size: w, stride: along.x }, { size: r, stride: 1 }, { size: c, stride: r * r }],
+  });
 }
 
 /**
@@ -279,10 +298,14 @@ export function pixelShuffle(x: Tensor, r: number): Tensor {
  * @param x f32, i32 or u32 [n, h r, w r, c]
  * @returns [n, h, w, c r²]
  * @throws ShapeError for other shapes, or f16
+ * @example const small = pixelUnshuffle(images, 4);   // [8, 64, 64, 3] becomes [8, 16, 16, 48]
  */
 export function pixelUnshuffle(x: Tensor, r: number): Tensor {
   checkWhole('pixelUnshuffle', 'the factor', [r], 1);
   if (x.rank !== 4 || x.shape[1] % r !== 0 || x.shape[2] % r !== 0) throw new ShapeError('pixelUnshuffle', `x is [${x.shape}], not [n, h, w, c] with h and w multiples of ${r}`);
   const [n, height, width, c] = x.shape, h = height / r, w = width / r;
-  return reshape(permute(reshape(x, [n, h, r, w, r, c]), [0, 1, 3, 5, 2, 4]), [n, h, w, c * r * r]);
+  const along = { b: height * width * c, y: width * c, x: c };
+  return taken('pixelUnshuffle', x, [n, h, w, c * r * r], {
+    axes: [{ size: n, stride: along.b }, { size: h, stride: r * along.y }, { size: w, stride: r * along.x }, { size: c, stride: 1 }, { size: r, stride: along.y }, { size: r, stride: along.x }],
+  });
 }

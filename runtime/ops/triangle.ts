@@ -41,7 +41,11 @@ export function tril(x: Tensor, diagonal = 0): Tensor {
   return make('tril', x, diagonal);
 }
 
-/** The upper triangle: elements with column - row >= diagonal, zeros elsewhere. See {@link tril}. */
+/**
+ * The upper triangle: elements with column - row >= diagonal, zeros elsewhere. See {@link tril}.
+ * @throws ShapeError as there
+ * @example const future = triu(full(device, [t, t], 1), 1);
+ */
 export function triu(x: Tensor, diagonal = 0): Tensor {
   return make('triu', x, diagonal);
 }

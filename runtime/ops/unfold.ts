@@ -102,6 +102,7 @@ export function unfold(x: Tensor, kernel: Pair, options: UnfoldOptions = {}): Te
  * @param size height and width of the image
  * @returns f32 [n, h, w, c]
  * @throws ShapeError when the patches are not those of such an image, or not f32
+ * @example const covered = fold(unfold(x, 3), [h, w], 3);   // x times the number of windows over each pixel
  */
 export function fold(patches: Tensor, size: readonly [number, number], kernel: Pair, options: UnfoldOptions = {}): Tensor {
   checkF32('fold', { patches });

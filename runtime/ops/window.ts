@@ -7,8 +7,7 @@ import { axisOf, stridesOf } from '../kernel/axes.ts';
 import { checkWhole } from '../kernel/geometry.ts';
 import { sizeOf, type Shape, type Tensor } from '../tensor.ts';
 import { zeros } from './fill.ts';
-import { reshape } from './reshape.ts';
-import { checkWords, copied, put, RULES, taken, type Layout, type Rule } from './strided.ts';
+import { checkWords, copied, put, RULES, taken, tidy, type Layout, type Rule } from './strided.ts';
 
 /** [start, stop, step] along an axis, as Python has it: negative numbers count from the end, what is absent or null goes as far as it can; a negative step goes backwards. */
 export type Range = readonly [start?: number | null, stop?: number | null, step?: number | null];
@@ -95,7 +94,7 @@ export function pad(x: Tensor, padding: readonly (readonly [number, number])[], 
   const strides = stridesOf(from);
   const axes = shape.map((size, a) => (padded.includes(a) ? { size, stride: strides[a], start: -padding[a][0], limit: from[a] } : { size, stride: strides[a] }));
   const back = (dy: Tensor): Tensor =>
-    mode === 'constant' ? pad(dy, padding.map(([before, after]) => [-before, -after] as const)) : padded.reduce((g, axis) => overlap(g, { axis, before: padding[axis][0], size: from[axis], mode }), dy);
+    mode === 'constant' ? pad(dy, padding.map(([before, after]) => [-before, -after] as const)) : tidy(dy.device, () => padded.reduce((g, axis) => overlap(g, { axis, before: padding[axis][0], size: from[axis], mode }), dy));
   return copied('pad', x, shape, { axes, rule: mode, value: wordOf('pad', value, x.dtype) }, back);
 }
 
@@ -118,7 +117,7 @@ const overlapOp = defineOp<Overlap>({
     const dx = dy.device.empty(shape, 'f32', 'pad gradient');
     dy.device.run({
       shader: 'strided', entry: 'overlap', constants: { RULE: RULES[mode] }, bindings: { dy, dx }, threads: dx.size,
-      params: { n: dx.size, rank: 3, offset: 0, value: 0, size0: [outer, dy.shape[axis], inner, 0], size1: none, stride0: none, stride1: none, start0: [0, -before, 0, 0], start1: none, limit0: [outer, size, inner, 0], limit1: none },
+      params: { n: dx.size, offset: 0, value: 0, size0: [outer, dy.shape[axis], inner, 0], size1: none, stride0: none, stride1: none, start0: [0, -before, 0, 0], start1: none, limit0: [outer, size, inner, 0], limit1: none },
     });
     return dx;
   },
@@ -186,9 +185,10 @@ export function concat(parts: readonly Tensor[], axis: number): Tensor {
 export function stack(parts: readonly Tensor[], axis = 0): Tensor {
   const first = parts[0];
   if (!first) throw new ShapeError('stack', 'there is nothing to join');
-  for (const p of parts) if (String(p.shape) !== String(first.shape) || p.rank !== first.rank) throw new ShapeError('stack', `[${p.shape}] and [${first.shape}] differ`);
-  const a = axisOf('stack', axis, first.rank + 1);
-  return concat(parts.map((p) => reshape(p, [...p.shape.slice(0, a), 1, ...p.shape.slice(a)])), a);
+  for (const p of parts) if (String(p.shape) !== String(first.shape) || p.rank !== first.rank || p.dtype !== first.dtype) throw new ShapeError('stack', `[${p.shape}] ${p.dtype} and [${first.shape}] ${first.dtype} differ`);
+  const a = axisOf('stack', axis, first.rank + 1), shape = [...first.shape.slice(0, a), parts.length, ...first.shape.slice(a)];
+  const [along] = stridesOf(shape).splice(a, 1), strides = stridesOf(shape).filter((_, i) => i !== a);
+  return put('stack', parts, shape, parts.map((_, k) => ({ offset: k * along, axes: first.shape.map((size, i) => ({ size, stride: strides[i] })) })));
 }
 
 interface Split {
@@ -215,7 +215,7 @@ function splitter(count: number) {
         return [name, part];
       }));
     },
-    backward: { x: ({ grads, outputs, attrs: { axis } }) => concat(names.map((name) => grads[`d${name}`] ?? zeros(outputs[name].device, outputs[name].shape, outputs[name].dtype)), axis) },
+    backward: { x: ({ grads, inputs: { x }, outputs, attrs: { axis } }) => tidy(x.device, () => concat(names.map((name) => grads[`d${name}`] ?? zeros(x.device, outputs[name].shape)), axis)) },
     twice: true,
   });
   splitters.set(count, made);
@@ -250,6 +250,7 @@ export function split(x: Tensor, sizes: number | Shape, axis = 0): Tensor[] {
  * @param chunks how many at most
  * @param axis negative ones count from the end (default 0)
  * @throws ShapeError as {@link split}
+ * @example const [scale, shift] = chunk(film, 2, -1);
  */
 export function chunk(x: Tensor, chunks: number, axis = 0): Tensor[] {
   checkWhole('chunk', 'chunks', [chunks], 1);

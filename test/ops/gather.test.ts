@@ -126,6 +126,18 @@ test('gradients can be differentiated again', async () => {
   }
 });
 
+test('every specialisation compiles', async () => {
+  const device = await testDevice();
+  for (const Element of ['u32', 'vec4<u32>']) device.kernels.get('gather', 'forward', { Element });
+  device.kernels.get('gather', 'forward', { WON: true });
+  for (const FIRST of [false, true]) device.kernels.get('gather', 'linear', { FIRST });
+  for (const Number of ['f32', 'i32', 'u32']) {
+    for (const entry of ['add', 'overwrite']) device.kernels.get('gather', entry, { Number });
+    for (const BASE of [false, true]) device.kernels.get('gather', 'combine', { Number, BASE });
+  }
+  await device.sync();
+});
+
 test('what cannot be', async () => {
   const device = await testDevice();
   const x = device.empty([2, 3]), i = device.empty([2, 2], 'i32'), list = device.empty([4], 'i32');

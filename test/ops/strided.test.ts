@@ -137,6 +137,16 @@ test('a new size compiles nothing', async () => {
   assert.is(device.kernels.size, before);
 });
 
+test('every specialisation compiles', async () => {
+  const device = await testDevice();
+  for (const AXES of [2, 4, 8]) for (const Element of ['u32', 'vec4<u32>']) {
+    device.kernels.get('strided', 'place', { AXES, Element });
+    for (const RULE of [0, 1, 2, 3, 4]) device.kernels.get('strided', 'forward', { AXES, Element, RULE });
+  }
+  for (const RULE of [2, 3, 4]) device.kernels.get('strided', 'overlap', { RULE });
+  await device.sync();
+});
+
 test('what cannot be', async () => {
   const device = await testDevice();
   const x = device.empty([2, 3]), h = device.empty([2, 3], 'f16');
