@@ -1,5 +1,7 @@
 // Every operation, one export line each.
 
+export * from './affineGrid.ts';
+export * from './attention.ts';
 export * from './avgPool2d.ts';
 export * from './batchNorm.ts';
 export * from './binary.ts';
@@ -15,6 +17,7 @@ export * from './einsum.ts';
 export * from './fill.ts';
 export * from './fuse.ts';
 export * from './globalAvgPool.ts';
+export * from './gridSample.ts';
 export * from './groupNorm.ts';
 export * from './interpolate.ts';
 export * from './linear.ts';

@@ -1,5 +1,6 @@
 // Resizing by PyTorch's names.
 
+import { composed } from '../autograd/compose.ts';
 import { ShapeError } from '../errors.ts';
 import type { Pair } from '../kernel/geometry.ts';
 import type { Tensor } from '../tensor.ts';
@@ -39,15 +40,14 @@ export function interpolate(x: Tensor, options: InterpolateOptions): Tensor {
   if ((mode === 'linear' && x.rank !== 3) || (mode === 'bilinear' && x.rank !== 4)) refuse(`mode ${mode} does not fit x [${x.shape}]`);
   const flat = x.rank === 3;
   const both = (v: Pair, rows: number): readonly [number, number] => (typeof v !== 'number' ? v : flat ? [rows, v] : [v, v]);
-  const image = flat ? reshape(x, [x.shape[0], 1, ...x.shape.slice(1)]) : x;
-  const factor = scaleFactor === undefined ? undefined : both(scaleFactor, 1);
-  const size = factor ? ([Math.floor(image.shape[1] * factor[0]), Math.floor(image.shape[2] * factor[1])] as const) : both(options.size!, 1);
+  const factor = scaleFactor === undefined ? undefined : both(scaleFactor, 1), [h, w] = flat ? [1, x.shape[1]] : x.shape.slice(1, 3);
+  const size = factor ? ([Math.floor(h * factor[0]), Math.floor(w * factor[1])] as const) : both(options.size!, 1);
   const o = options.recomputeScaleFactor || !factor ? {} : { factor };
-  const resized = (): Tensor => {
+  const resize = (image: Tensor): Tensor => {
     if (mode === 'area') return adaptiveAvgPool2d(image, size);
     if (mode === 'nearest') return resizeNearest(image, size, { ...o, coordinates: 'asymmetric', rounding: 'floor' });
     return mode === 'nearest-exact' ? resizeNearest(image, size, o) : resizeBilinear(image, size, { ...o, alignCorners });
   };
-  const y = resized();
-  return flat ? reshape(y, [y.shape[0], y.shape[2], y.shape[3]]) : y;
+  if (!flat) return resize(x);
+  return composed(x.device, () => reshape(resize(reshape(x, [x.shape[0], 1, ...x.shape.slice(1)])), [x.shape[0], size[1], x.shape[2]]));
 }

@@ -1,5 +1,6 @@
 // Matrix products.
 
+import { composed } from '../autograd/compose.ts';
 import { defineOp } from '../autograd/tape.ts';
 import { ShapeError } from '../errors.ts';
 import { broadcastShape, walk } from '../kernel/batches.ts';
@@ -72,22 +73,25 @@ export function sumTo(x: Tensor, shape: Shape): Tensor {
   checkF32('sumTo', { x });
   if (String(broadcastShape('sumTo', [x.shape, shape])) !== String(x.shape)) throw new ShapeError('sumTo', `[${shape}] does not broadcast to [${x.shape}]`);
   const aligned = [...Array<number>(x.rank - shape.length).fill(1), ...shape];
-  let y = x;
-  for (let i = 0; i < x.rank; ) {
-    let end = i;
-    while (end < x.rank && aligned[end] === 1 && x.shape[end] !== 1) end++;
-    if (end === i) {
-      i++;
-      continue;
-    }
-    // [before, summed, after] times ones.
-    const before = sizeOf(aligned.slice(0, i)), summed = sizeOf(x.shape.slice(i, end)), after = sizeOf(x.shape.slice(end));
+  if (String(x.shape) === String(shape)) return x;
+  return composed(x.device, () => {
     const none = { transposeA: false, transposeB: false };
-    if (after === 1) y = op({ a: reshape(y, [before, summed]), b: full(x.device, [summed, 1], 1) }, none).y;
-    else y = op({ a: full(x.device, [1, summed], 1), b: reshape(y, [before, summed, after]) }, none).y;
-    i = end;
-  }
-  return String(y.shape) === String(shape) ? y : reshape(y, shape);
+    let y = x;
+    for (let i = 0; i < x.rank; ) {
+      let end = i;
+      while (end < x.rank && aligned[end] === 1 && x.shape[end] !== 1) end++;
+      if (end === i) {
+        i++;
+        continue;
+      }
+      // [before, summed, after] times ones.
+      const before = sizeOf(aligned.slice(0, i)), summed = sizeOf(x.shape.slice(i, end)), after = sizeOf(x.shape.slice(end));
+      if (after === 1) y = op({ a: reshape(y, [before, summed]), b: full(x.device, [summed, 1], 1) }, none).y;
+      else y = op({ a: full(x.device, [1, summed], 1), b: reshape(y, [before, summed, after]) }, none).y;
+      i = end;
+    }
+    return reshape(y, shape);
+  });
 }
 
 /**
@@ -104,8 +108,13 @@ export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tenso
   const attrs = { transposeA: options.transposeA ?? false, transposeB: options.transposeB ?? false };
   if (a.rank < 1 || b.rank < 1) throw new ShapeError('matmul', `[${a.shape}] and [${b.shape}]`, 'multiply by a scalar with mul');
   if ((a.rank === 1 && attrs.transposeA) || (b.rank === 1 && attrs.transposeB)) throw new ShapeError('matmul', `[${a.shape}] and [${b.shape}]`, 'a vector cannot be transposed');
-  const row = a.rank === 1 ? reshape(a, [1, a.size]) : a, column = b.rank === 1 ? reshape(b, [b.size, 1]) : b;
-  const { m, n, batch } = sizes(row, column, attrs);
-  const { y } = op({ a: row, b: column }, attrs);
-  return a.rank > 1 && b.rank > 1 ? y : reshape(y, [...batch, ...(a.rank > 1 ? [m] : []), ...(b.rank > 1 ? [n] : [])]);
+  if (a.rank > 1 && b.rank > 1) {
+    sizes(a, b, attrs);
+    return op({ a, b }, attrs).y;
+  }
+  return composed(a.device, () => {
+    const row = a.rank === 1 ? reshape(a, [1, a.size]) : a, column = b.rank === 1 ? reshape(b, [b.size, 1]) : b;
+    const { m, n, batch } = sizes(row, column, attrs);
+    return reshape(op({ a: row, b: column }, attrs).y, [...batch, ...(a.rank > 1 ? [m] : []), ...(b.rank > 1 ? [n] : [])]);
+  });
 }
