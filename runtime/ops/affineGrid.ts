@@ -13,14 +13,15 @@ export interface GridOptions {
   alignCorners?: boolean;
 }
 
-/** The pixels of a picture transformed by each matrix of theta [n, rows, 3]: [n, h w, rows]. */
+/** The pixels of a picture transformed by each matrix of theta [n, rows, 3]: [n, h, w, rows]. */
 function transformed(op: string, theta: Tensor, rows: number, [h, w]: readonly [number, number], { alignCorners = false }: GridOptions): Tensor {
   checkF32(op, { theta });
   checkWhole(op, 'the size', [h, w], 1);
   if (theta.rank !== 3 || theta.shape[1] !== rows || theta.shape[2] !== 3) throw new ShapeError(op, `theta is [${theta.shape}], not [n, ${rows}, 3]`);
-  const { device } = theta, points = device.empty([h * w, 3], 'f32', op);
+  const { device } = theta, points = device.empty([h, w, 3], 'f32', op);
   device.run({ shader: 'affineGrid', entry: 'base', constants: { ALIGN: alignCorners }, bindings: { points }, params: { n: h * w, width: w, height: h }, threads: h * w });
-  return matmul(points, theta, { transposeB: true });
+  // Row by row, so that the gradient of theta is a sum of sums.
+  return matmul(points, reshape(theta, [theta.shape[0], 1, rows, 3]), { transposeB: true });
 }
 
 const projectOp = defineOp<null>({
@@ -51,7 +52,7 @@ const projectOp = defineOp<null>({
  * @example const mirrored = gridSample(x, affineGrid(device.tensor([-1, 0, 0, 0, 1, 0], [1, 2, 3]), [h, w]));
  */
 export function affineGrid(theta: Tensor, size: readonly [number, number], options: GridOptions = {}): Tensor {
-  return composed(theta.device, () => reshape(transformed('affineGrid', theta, 2, size, options), [theta.shape[0], ...size, 2]));
+  return composed(theta.device, () => transformed('affineGrid', theta, 2, size, options));
 }
 
 /**
@@ -62,5 +63,5 @@ export function affineGrid(theta: Tensor, size: readonly [number, number], optio
  * @throws ShapeError when theta has another shape or dtype, or the size is empty
  */
 export function projectiveGrid(theta: Tensor, size: readonly [number, number], options: GridOptions = {}): Tensor {
-  return composed(theta.device, () => reshape(projectOp({ p: transformed('projectiveGrid', theta, 3, size, options) }, null).y, [theta.shape[0], ...size, 2]));
+  return composed(theta.device, () => projectOp({ p: transformed('projectiveGrid', theta, 3, size, options) }, null).y);
 }

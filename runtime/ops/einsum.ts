@@ -4,8 +4,7 @@ import { composed } from '../autograd/compose.ts';
 import { defineOp } from '../autograd/tape.ts';
 import { ShapeError } from '../errors.ts';
 import { checkF32, sizeOf, type Shape, type Tensor } from '../tensor.ts';
-import { full } from './fill.ts';
-import { matmul } from './matmul.ts';
+import { matmul, sumTo } from './matmul.ts';
 import { reshape } from './reshape.ts';
 
 /** The array with axes `size` lies in the one of shape `whole` with these strides. */
@@ -79,7 +78,7 @@ function summed(x: Term, keep: readonly string[]): Term {
   if (!lost.length) return x;
   const { t } = ordered(x, [...lost, ...kept]);
   const n = sizeOf(t.shape.slice(0, lost.length)), shape = t.shape.slice(lost.length);
-  return { t: reshape(matmul(full(t.device, [1, n], 1), reshape(t, [n, sizeOf(shape)])), shape), labels: kept };
+  return { t: reshape(sumTo(reshape(t, [n, sizeOf(shape)]), [1, sizeOf(shape)]), shape), labels: kept };
 }
 
 /** The product of two terms, summed over the letters that are not in `keep`. */

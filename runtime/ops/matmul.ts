@@ -62,6 +62,21 @@ const op: Op = defineOp<Attrs>({
   twice: true,
 });
 
+/** Terms of a sum that are added up one after the other, where the number of terms divides well enough. */
+const RUN = 256;
+
+/** Sums [before, summed, after] over its middle axis, as a product with ones. Long sums are sums of sums, for their digits and for more threads. */
+function total(x: Tensor, before: number, summed: number, after: number): Tensor {
+  if (summed > RUN) {
+    let part = RUN;
+    while (summed % part !== 0) part--;
+    if (part > 1) return total(total(x, (before * summed) / part, part, after), before, summed / part, after);
+  }
+  const none = { transposeA: false, transposeB: false };
+  if (after === 1) return op({ a: reshape(x, [before, summed]), b: full(x.device, [summed, 1], 1) }, none).y;
+  return op({ a: full(x.device, [1, summed], 1), b: reshape(x, [before, summed, after]) }, none).y;
+}
+
 /**
  * Takes broadcasting back: sums over the axes along which a tensor of `shape` would be repeated to have the shape of x.
  * @param x f32
@@ -75,7 +90,6 @@ export function sumTo(x: Tensor, shape: Shape): Tensor {
   const aligned = [...Array<number>(x.rank - shape.length).fill(1), ...shape];
   if (String(x.shape) === String(shape)) return x;
   return composed(x.device, () => {
-    const none = { transposeA: false, transposeB: false };
     let y = x;
     for (let i = 0; i < x.rank; ) {
       let end = i;
@@ -84,10 +98,7 @@ export function sumTo(x: Tensor, shape: Shape): Tensor {
         i++;
         continue;
       }
-      // [before, summed, after] times ones.
-      const before = sizeOf(aligned.slice(0, i)), summed = sizeOf(x.shape.slice(i, end)), after = sizeOf(x.shape.slice(end));
-      if (after === 1) y = op({ a: reshape(y, [before, summed]), b: full(x.device, [summed, 1], 1) }, none).y;
-      else y = op({ a: full(x.device, [1, summed], 1), b: reshape(y, [before, summed, after]) }, none).y;
+      y = total(y, sizeOf(aligned.slice(0, i)), sizeOf(x.shape.slice(i, end)), sizeOf(x.shape.slice(end)));
       i = end;
     }
     return reshape(y, shape);
