@@ -13,8 +13,8 @@ struct Params {
   x_size: vec4<u32>,   // n, h, w, c
   y_size: vec4<u32>,   // n, h, w, c
   scale: vec2<f32>,    // source pixels per output pixel
-  half: f32,
-  offset: f32,
+  half: vec2<f32>,
+  offset: vec2<f32>,
 }
 
 @group(0) @binding(0) var<storage, read> x: array<Element>;
@@ -25,7 +25,7 @@ struct Params {
 
 /// The source pixel of output o along an axis (0 vertical, 1 horizontal).
 fn source(o: u32, axis: u32) -> u32 {
-  let s = (f32(o) + params.half) * params.scale[axis] + params.offset;
+  let s = (f32(o) + params.half[axis]) * params.scale[axis] + params.offset[axis];
   return u32(clamp(select(floor(s), ceil(s), UP), 0.0, f32(params.x_size[axis + 1u] - 1u)));
 }
 
@@ -49,8 +49,8 @@ fn reach(s: u32, axis: u32) -> vec2<u32> {
     return vec2<u32>(0u, u32(outputs));
   }
   // What lies outside of the image takes its border.
-  let low = select((f32(s) - 1.0 - params.offset) / scale - params.half - 1.0, 0.0, s == 0u);
-  let high = select((f32(s) + 1.0 - params.offset) / scale - params.half + 2.0, outputs, s + 1u >= params.x_size[axis + 1u]);
+  let low = select((f32(s) - 1.0 - params.offset[axis]) / scale - params.half[axis] - 1.0, 0.0, s == 0u);
+  let high = select((f32(s) + 1.0 - params.offset[axis]) / scale - params.half[axis] + 2.0, outputs, s + 1u >= params.x_size[axis + 1u]);
   return vec2<u32>(u32(clamp(low, 0.0, outputs)), u32(clamp(high, 0.0, outputs)));
 }
 

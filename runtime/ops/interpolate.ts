@@ -18,7 +18,7 @@ export interface InterpolateOptions {
   mode?: 'nearest' | 'nearest-exact' | 'linear' | 'bilinear' | 'area';
   /** For linear and bilinear (default false). */
   alignCorners?: boolean;
-  /** Compute positions from the sizes, not from the scale factor (default false). */
+  /** Compute positions from the sizes, not from the scale factor (default false; aligned corners always do). */
   recomputeScaleFactor?: boolean;
 }
 
@@ -42,7 +42,7 @@ export function interpolate(x: Tensor, options: InterpolateOptions): Tensor {
   const both = (v: Pair, rows: number): readonly [number, number] => (typeof v !== 'number' ? v : flat ? [rows, v] : [v, v]);
   const factor = scaleFactor === undefined ? undefined : both(scaleFactor, 1), [h, w] = flat ? [1, x.shape[1]] : x.shape.slice(1, 3);
   const size = factor ? ([Math.floor(h * factor[0]), Math.floor(w * factor[1])] as const) : both(options.size!, 1);
-  const o = options.recomputeScaleFactor || !factor ? {} : { factor };
+  const o = options.recomputeScaleFactor || alignCorners || !factor ? {} : { factor };
   const resize = (image: Tensor): Tensor => {
     if (mode === 'area') return adaptiveAvgPool2d(image, size);
     if (mode === 'nearest') return resizeNearest(image, size, { ...o, coordinates: 'asymmetric', rounding: 'floor' });

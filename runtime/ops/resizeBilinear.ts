@@ -56,5 +56,5 @@ const gradientOp: Op = defineOp<Attrs>({
 export function resizeBilinear(x: Tensor, size: readonly [number, number], options: ResizeOptions = {}): Tensor {
   checkF32('resizeBilinear', { x });
   const { size: [h, w], half, scale, shift } = positions('resizeBilinear', x, size, options);
-  return op({ x }, { x: x.shape, y: [x.shape[0], h, w, x.shape[3]], scale, shift: [half * scale[0] + shift, half * scale[1] + shift] }).y;
+  return op({ x }, { x: x.shape, y: [x.shape[0], h, w, x.shape[3]], scale, shift: [half[0] * scale[0] + shift[0], half[1] * scale[1] + shift[1]] }).y;
 }

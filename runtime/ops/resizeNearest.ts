@@ -15,8 +15,8 @@ interface Attrs {
   x: Shape;
   y: Shape;
   scale: readonly [number, number];
-  half: number;
-  offset: number;
+  half: readonly [number, number];
+  offset: readonly [number, number];
   up: boolean;
 }
 
@@ -68,6 +68,6 @@ export function resizeNearest(x: Tensor, size: readonly [number, number], option
   if (x.dtype === 'f16') throw new ShapeError('resizeNearest', `x [${x.shape}] is f16`, 'give elements of four bytes');
   const { rounding = 'roundPreferCeil' } = options, { size: [h, w], half, scale, shift } = positions('resizeNearest', x, size, options);
   // Rounding is floor(s + 1/2) or ceil(s - 1/2).
-  const offset = shift + { floor: 0, ceil: 0, roundPreferCeil: 0.5, roundPreferFloor: -0.5 }[rounding], up = rounding === 'ceil' || rounding === 'roundPreferFloor';
-  return op({ x }, { x: x.shape, y: [x.shape[0], h, w, x.shape[3]], scale, half, offset, up }).y;
+  const moved = { floor: 0, ceil: 0, roundPreferCeil: 0.5, roundPreferFloor: -0.5 }[rounding], up = rounding === 'ceil' || rounding === 'roundPreferFloor';
+  return op({ x }, { x: x.shape, y: [x.shape[0], h, w, x.shape[3]], scale, half, offset: [shift[0] + moved, shift[1] + moved], up }).y;
 }

@@ -43,6 +43,28 @@ for (const [from, factor] of [[5, 1.5], [9, 0.6], [4, 2.3]]) {
   });
 }
 
+cases.push(
+  {
+    name: 'resizeBilinear to one pixel, pytorchHalfPixel',
+    inputs: { x: { shape: [1, 4, 5, 2] } },
+    run: ({ x }) => resizeBilinear(x, [3, 1], { coordinates: 'pytorchHalfPixel' }),
+    reference: ({ x }) => resizeReference(x, [3, 1], linear(POSITIONS.halfPixel), linear(() => 0)),
+  },
+  {
+    name: 'resizeBilinear by a factor, alignCorners',
+    inputs: { x: { shape: [1, 4, 4, 3] } },
+    run: ({ x }) => resizeBilinear(x, [2, 2], { alignCorners: true, factor: [0.6, 0.6] }),
+    reference: ({ x }) => resizeReference(x, [2, 2], linear((o) => (o * 3) / (2.4 - 1))),
+  },
+  {
+    // ONNX: the result of 4 pixels by 0.6 would be 2.4 wide; what is cut off is cut off on both sides.
+    name: 'resizeBilinear by a factor, halfPixelSymmetric',
+    inputs: { x: { shape: [1, 4, 4, 3] } },
+    run: ({ x }) => resizeBilinear(x, [2, 2], { coordinates: 'halfPixelSymmetric', factor: [0.6, 0.6] }),
+    reference: ({ x }) => resizeReference(x, [2, 2], linear((o) => 2 * (1 - 2 / 2.4) + (o + 0.5) / 0.6 - 0.5)),
+  },
+);
+
 for (const c of cases) test(c.name, async () => checkCase(await testDevice(), c));
 
 test('aligned corners: worked example', async () => {
