@@ -1,5 +1,5 @@
 // Normalisation within one sample: y = (x - mean) / sqrt(variance + eps) gamma + beta, with statistics over the pixels of a sample and the channels of a
-// group. Layer norm is one pixel and one group; instance norm has groups of one channel; RMS norm takes the mean for 0.
+// group. Layer norm has one group; instance norm has groups of one channel; RMS norm takes the mean for 0.
 //
 // x is [n, pixels, groups, width]. A segment is a chunk of the pixels of one (sample, group); LANES invocations share it and add up in a fixed tree.
 // As in batchNorm two passes are made over it (mean, then squared deviations), and chunks are joined in order by Chan's formula.
@@ -17,6 +17,7 @@ struct Params {
   pixels: u32,
   groups: u32,
   width: u32,
+  channels: u32,   // of gamma and beta: they repeat after as many elements
   chunk: u32,      // pixels in a segment
   chunks: u32,
   eps: f32,
@@ -126,7 +127,7 @@ fn groupOf(i: u32) -> u32 {
 fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
   let i = id.x + id.y * grid.x * WG;
   if (i < params.n * params.pixels * params.groups * params.width) {
-    let c = i % (params.groups * params.width);
+    let c = i % params.channels;
     let s = stats[groupOf(i)];
     var v = (x[i] - s.x) / sqrt(s.y + params.eps) * gammaOf(c);
     if (BETA) {
@@ -145,7 +146,7 @@ fn gradSums(@builtin(local_invocation_index) thread: u32, @builtin(workgroup_id)
   var sum = vec2<f32>(0.0);
   for (var k = thread % LANES; k < count; k += LANES) {
     let i = elementOf(segment, k);
-    let d = dy[i] * gammaOf(i % (params.groups * params.width));
+    let d = dy[i] * gammaOf(i % params.channels);
     sum += vec2<f32>(d, d * (x[i] - s.x) * scale);
   }
   sum = total(sum, thread);
@@ -175,7 +176,7 @@ fn inputGrad(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgrou
     let s = stats[at];
     let scale = 1.0 / sqrt(s.y + params.eps);
     let through = sums[at] / (f32(params.pixels) * f32(params.width));
-    let d = dy[i] * gammaOf(i % (params.groups * params.width));
+    let d = dy[i] * gammaOf(i % params.channels);
     dx[i] = (d - select(0.0, through.x, CENTRE) - (x[i] - s.x) * scale * through.y) * scale;
   }
 }

@@ -52,6 +52,17 @@ export function layout(op: string, shape: Shape, operands: readonly Shape[]): La
 }
 
 /**
+ * The same for kernels that walk four axes: sizes filled up with 1, strides with 0, in front.
+ * @throws ShapeError when more than four remain
+ */
+export function fourAxes(op: string, shape: Shape, operands: readonly Shape[]): Layout {
+  const { size, strides } = layout(op, shape, operands);
+  if (size.length > 4) throw new ShapeError(op, `the axes of ${operands.map((s) => `[${s}]`).join(' and ')} that are repeated alternate too often`, 'bring those axes together');
+  const four = (v: readonly number[], fill: number): number[] => [...Array<number>(4 - v.length).fill(fill), ...v];
+  return { size: four(size, 1), strides: strides.map((v) => four(v, 0)) };
+}
+
+/**
  * What a kernel with `const BROADCAST`, `const DEEP` and the params size, outer_size, NAME_stride and NAME_outer takes: operands by name.
  * @throws ShapeError as {@link layout}
  */

@@ -10,7 +10,7 @@ export interface PoolOptions {
   kernel: Pair;
   /** Default: the kernel. */
   stride?: Pair;
-  /** One number, [vertical, horizontal], or [top, bottom, left, right]; at most half of what a window spans (default 0). */
+  /** One number, [vertical, horizontal], or [top, bottom, left, right]; less than what a window spans (default 0). */
   padding?: Padding;
   /** Default 1. */
   dilation?: Pair;
@@ -41,7 +41,7 @@ export function windows(op: string, x: Tensor, o: PoolOptions): Windows {
   const kernel = pair(op, 'kernel', o.kernel, 1), stride = pair(op, 'stride', o.stride ?? o.kernel, 1), pad = sides(op, o.padding ?? 0), dilation = pair(op, 'dilation', o.dilation ?? 1, 1);
   const out = [0, 1].map((axis) => {
     const size = x.shape[axis + 1], [before, after] = pad.slice(2 * axis), span = dilation[axis] * (kernel[axis] - 1) + 1;
-    if (2 * Math.max(before, after) > span) throw new ShapeError(op, `padding ${pad} is more than half of the kernel ${kernel}`);
+    if (Math.max(before, after) >= span) throw new ShapeError(op, `padding ${pad} is as large as a window of ${kernel}`, 'some windows would see nothing of the image');
     const steps = (size + before + after - span) / stride[axis];
     const n = (o.ceilMode ? Math.ceil(steps) : Math.floor(steps)) + 1;
     return o.ceilMode && (n - 1) * stride[axis] >= size + before ? n - 1 : n;

@@ -60,7 +60,7 @@ const gradientOp: Op = defineOp<Attrs>({
  * Mean over windows.
  * @param x f32 [n, h, w, c]
  * @returns f32 [n, floor((h + top + bottom - dilation (kernel - 1) - 1) / stride) + 1, …, c]
- * @throws ShapeError when the window does not fit, the padding is more than half of it, a setting is no whole number, the divisor is 0, or x is not f32
+ * @throws ShapeError when the window does not fit, the padding is as large as it, a setting is no whole number, the divisor is 0, or x is not f32
  * @example const y = avgPool2d(x, { kernel: 3, stride: 2, padding: 1, countIncludePad: false });
  */
 export function avgPool2d(x: Tensor, options: AvgPool2dOptions): Tensor {

@@ -1,5 +1,6 @@
 // One-dimensional convolution: a two-dimensional one over pictures of one row.
 
+import { composed } from '../autograd/compose.ts';
 import { ShapeError } from '../errors.ts';
 import type { Tensor } from '../tensor.ts';
 import { conv2d } from './conv2d.ts';
@@ -29,6 +30,8 @@ export function conv1d(x: Tensor, w: Tensor, b?: Tensor, options: Conv1dOptions 
   if (x.rank !== 3 || w.rank !== 3) throw new ShapeError('conv1d', `x is [${x.shape}] and w [${w.shape}]`, 'x must be [n, w, channels] and w [k, channels in, channels out]');
   const { stride = 1, padding = 0, dilation = 1, groups } = options;
   const [before, after] = typeof padding === 'number' ? [padding, padding] : padding;
-  const y = conv2d(reshape(x, [x.shape[0], 1, ...x.shape.slice(1)]), reshape(w, [1, ...w.shape]), b, { stride: [1, stride], padding: [0, 0, before, after], dilation: [1, dilation], groups });
-  return reshape(y, [y.shape[0], y.shape[2], y.shape[3]]);
+  return composed(x.device, () => {
+    const y = conv2d(reshape(x, [x.shape[0], 1, ...x.shape.slice(1)]), reshape(w, [1, ...w.shape]), b, { stride: [1, stride], padding: [0, 0, before, after], dilation: [1, dilation], groups });
+    return reshape(y, [y.shape[0], y.shape[2], y.shape[3]]);
+  });
 }

@@ -5,19 +5,35 @@ import { ShapeError } from '../errors.ts';
 import { checkF32, type Tensor } from '../tensor.ts';
 import { uniform } from './random.ts';
 
-function apply(x: Tensor, u: Tensor, p: number): Tensor {
-  const y = x.device.empty(x.shape, 'f32', 'dropout');
-  x.device.run({ shader: 'dropout', entry: 'forward', bindings: { x, u, y }, params: { n: x.size, p }, threads: x.size });
-  return y;
+interface Attrs {
+  p: number;
+  channels: boolean;
 }
 
-const op = defineOp<{ p: number }>({
+type Op = (inputs: Record<string, Tensor | undefined>, attrs: Attrs) => Record<string, Tensor>;
+
+// Linear in x, and its own gradient.
+const op: Op = defineOp<Attrs>({
   name: 'dropout',
   inputs: ['x', 'u'],
   outputs: ['y'],
-  forward: ({ x, u }, { p }) => apply(x, u, p),
-  backward: { x: ({ dy, inputs: { u }, attrs: { p } }) => apply(dy, u, p), u: null },
+  forward({ x, u }, { p, channels }) {
+    const y = x.device.empty(x.shape, 'f32', 'dropout'), c = channels ? x.shape[x.rank - 1] : 1;
+    x.device.run({ shader: 'dropout', entry: 'forward', constants: channels ? { CHANNELS: true } : {}, bindings: { x, u, y }, params: { n: x.size, p, c, sample: channels ? x.size / Math.max(1, x.shape[0]) : 1 }, threads: x.size });
+    return y;
+  },
+  backward: { x: ({ dy, inputs: { u }, attrs }) => op({ x: dy, u }, attrs).y, u: null },
+  twice: true,
 });
+
+function drop(name: string, x: Tensor, seed: Tensor, p: number, channels: boolean): Tensor {
+  if (!(p >= 0 && p < 1)) throw new ShapeError(name, `the probability is ${p}`, 'give a number from 0 to below 1');
+  checkF32(name, { x });
+  if (channels && x.rank < 2) throw new ShapeError(name, `x is [${x.shape}], not [n, ..., c]`);
+  const u = uniform(seed, channels ? [x.shape[0], x.shape[x.rank - 1]] : x.shape), { y } = op({ x, u }, { p, channels });
+  if (!y.tracked) u.dispose();
+  return y;
+}
 
 /**
  * Sets elements to 0 with probability p and divides the others by 1 - p.
@@ -28,9 +44,18 @@ const op = defineOp<{ p: number }>({
  * @throws ShapeError when p or the seed does not fit, or x is not f32
  */
 export function dropout(x: Tensor, seed: Tensor, p = 0.5): Tensor {
-  if (!(p >= 0 && p < 1)) throw new ShapeError('dropout', `the probability is ${p}`, 'give a number from 0 to below 1');
-  checkF32('dropout', { x });
-  const u = uniform(seed, x.shape), { y } = op({ x, u }, { p });
-  if (!y.tracked) u.dispose();
-  return y;
+  return drop('dropout', x, seed, p, false);
+}
+
+/**
+ * Sets whole channels of a sample to 0 with probability p and divides the others by 1 - p.
+ * @param x f32 [n, ..., c]
+ * @param seed as {@link dropout} takes it
+ * @param p from 0 to below 1 (default 0.5)
+ * @returns f32, shape of x
+ * @throws ShapeError when p, the seed or x does not fit
+ * Source: Tompson et al. 2015; torch.nn.functional.dropout2d.
+ */
+export function dropout2d(x: Tensor, seed: Tensor, p = 0.5): Tensor {
+  return drop('dropout2d', x, seed, p, true);
 }

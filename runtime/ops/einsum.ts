@@ -1,11 +1,12 @@
 // Einstein sums: permutations, diagonals, sums and contractions, the contractions by matmul.
 
+import { composed } from '../autograd/compose.ts';
 import { defineOp } from '../autograd/tape.ts';
 import { ShapeError } from '../errors.ts';
 import { checkF32, sizeOf, type Shape, type Tensor } from '../tensor.ts';
-import { full } from './fill.ts';
 import { matmul } from './matmul.ts';
 import { reshape } from './reshape.ts';
+import { sumTo } from './sumTo.ts';
 
 /** The array with axes `size` lies in the one of shape `whole` with these strides. */
 interface Arrangement {
@@ -78,7 +79,7 @@ function summed(x: Term, keep: readonly string[]): Term {
   if (!lost.length) return x;
   const { t } = ordered(x, [...lost, ...kept]);
   const n = sizeOf(t.shape.slice(0, lost.length)), shape = t.shape.slice(lost.length);
-  return { t: reshape(matmul(full(t.device, [1, n], 1), reshape(t, [n, sizeOf(shape)])), shape), labels: kept };
+  return { t: reshape(sumTo(reshape(t, [n, sizeOf(shape)]), [1, sizeOf(shape)]), shape), labels: kept };
 }
 
 /** The product of two terms, summed over the letters that are not in `keep`. */
@@ -153,17 +154,11 @@ export function einsum(equation: string, ...xs: readonly Tensor[]): Tensor {
     sizes.set(l, d === 1 ? known : d);
   }));
   const { device } = xs[0];
-  const { result: y, made } = device.collect(() => {
+  return composed(device, () => {
     const operands = xs.map((t, i): Term => ordered({ t, labels: terms[i] }, [...new Set(terms[i])]));
     let left = operands[0];
     for (let i = 1; i < operands.length; i++) left = product(left, operands[i], [...result, ...terms.slice(i + 1).flat()]);
     const { t } = ordered(summed(left, result), result);
     return t === xs[0] ? reshape(t, t.shape) : t;
   });
-  for (const t of made) {
-    if (t === y) device.track(t);
-    else if (!y.tracked) t.dispose();
-    else device.track(t);
-  }
-  return y;
 }

@@ -17,6 +17,8 @@ interface Attrs {
   pixels: number;
   groups: number;
   width: number;
+  /** Elements of gamma and beta. */
+  channels: number;
   eps: number;
   centre: boolean;
 }
@@ -24,8 +26,8 @@ interface Attrs {
 /** Segments of some thousand elements at most; a workgroup takes one, or several small ones. */
 function layout(a: Attrs): { params: Record<string, ParamValue>; segments: number; LANES: number } {
   const chunk = Math.max(1, Math.min(a.pixels, Math.ceil(4096 / a.width))), chunks = Math.ceil(a.pixels / chunk), length = chunk * a.width;
-  const { n, pixels, groups, width, eps } = a;
-  return { params: { n, pixels, groups, width, chunk, chunks, eps }, segments: n * groups * chunks, LANES: length >= 256 ? 64 : length >= 16 ? 8 : 1 };
+  const { n, pixels, groups, width, channels, eps } = a;
+  return { params: { n, pixels, groups, width, channels, chunk, chunks, eps }, segments: n * groups * chunks, LANES: length >= 256 ? 64 : length >= 16 ? 8 : 1 };
 }
 
 const affine = (gamma: Tensor | undefined, beta: Tensor | undefined, a: Attrs): Constants => ({ GAMMA: gamma !== undefined, BETA: beta !== undefined, CENTRE: a.centre });
@@ -90,7 +92,7 @@ function normalise(name: string, x: Tensor, gamma: Tensor | undefined, beta: Ten
 /** The attributes of a norm over the last axes. */
 function overLast(name: string, x: Tensor, shape: Shape, eps: number, centre: boolean): Attrs {
   if (shape.length < 1 || String(x.shape.slice(-shape.length)) !== String(shape)) throw new ShapeError(name, `[${x.shape}] does not end in [${shape}]`);
-  return { n: sizeOf(x.shape.slice(0, -shape.length)), pixels: 1, groups: 1, width: sizeOf(shape), eps, centre };
+  return { n: sizeOf(x.shape.slice(0, -shape.length)), pixels: sizeOf(shape.slice(0, -1)), groups: 1, width: shape[shape.length - 1], channels: sizeOf(shape), eps, centre };
 }
 
 /**
@@ -128,7 +130,7 @@ function grouped(name: string, x: Tensor, groups: number, gamma: Tensor | undefi
   if (x.rank < 2) throw new ShapeError(name, `x is [${x.shape}], not [n, ..., c]`);
   const c = x.shape[x.rank - 1];
   if (!(Number.isInteger(groups) && groups >= 1 && c % groups === 0)) throw new ShapeError(name, `${c} channels of [${x.shape}] do not divide into ${groups} groups`);
-  return normalise(name, x, gamma, beta, [c], { n: x.shape[0], pixels: sizeOf(x.shape.slice(1, -1)), groups, width: c / groups, eps, centre: true });
+  return normalise(name, x, gamma, beta, [c], { n: x.shape[0], pixels: sizeOf(x.shape.slice(1, -1)), groups, width: c / groups, channels: c, eps, centre: true });
 }
 
 /**

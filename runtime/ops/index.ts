@@ -1,7 +1,9 @@
 // Every operation, one export line each.
 
 export * from './activation.ts';
+export * from './affineGrid.ts';
 export * from './argmax.ts';
+export * from './attention.ts';
 export * from './avgPool2d.ts';
 export * from './batchNorm.ts';
 export * from './binary.ts';
@@ -22,7 +24,9 @@ export * from './fill.ts';
 export * from './fuse.ts';
 export * from './gather.ts';
 export * from './globalAvgPool.ts';
+export * from './gridSample.ts';
 export * from './groupNorm.ts';
+export * from './interpolate.ts';
 export * from './linear.ts';
 export * from './logsumexp.ts';
 export type { Denominator } from './lossReduce.ts';
@@ -39,6 +43,7 @@ export * from './random.ts';
 export { all, amax, amin, any, mean, prod, sum, type ReduceOptions } from './reduce.ts';
 export * from './reshape.ts';
 export * from './resizeBilinear.ts';
+export * from './resizeNearest.ts';
 export * from './softCrossEntropy.ts';
 export * from './softmax.ts';
 export * from './softmaxMse.ts';

@@ -2,10 +2,9 @@
 
 import { defineOp } from '../autograd/tape.ts';
 import { ShapeError } from '../errors.ts';
-import { broadcastShape, layout } from '../kernel/broadcast.ts';
+import { broadcastShape, fourAxes } from '../kernel/broadcast.ts';
 import { folded } from '../kernel/geometry.ts';
 import { checkF32, sizeOf, type Shape, type Tensor } from '../tensor.ts';
-
 import { reshape } from './reshape.ts';
 import { sumTo } from './sumTo.ts';
 
@@ -28,10 +27,7 @@ function sizes(a: Tensor, b: Tensor, { transposeA, transposeB }: Attrs): { m: nu
   const m = transposeA ? ac : ar, k = transposeA ? ar : ac, k2 = transposeB ? bc : br, n = transposeB ? br : bc;
   if (k !== k2) throw new ShapeError('matmul', `inner sizes ${k} and ${k2} of [${a.shape}]${transposeA ? ' transposed' : ''} and [${b.shape}]${transposeB ? ' transposed' : ''} differ`);
   const batches = [a.shape.slice(0, -2), b.shape.slice(0, -2)], batch = broadcastShape('matmul', ...batches);
-  const { size, strides } = layout('matmul', batch, batches);
-  if (size.length > 4) throw new ShapeError('matmul', `the batch axes of [${a.shape}] and [${b.shape}] that are repeated alternate too often`, 'bring those axes together');
-  const four = (v: readonly number[], fill: number): number[] => [...Array<number>(4 - v.length).fill(fill), ...v];
-  return { m, n, k, batch, size: four(size, 1), strides: strides.map((s) => four(s, 0)) };
+  return { m, n, k, batch, ...fourAxes('matmul', batch, batches) };
 }
 
 const op: Op = defineOp<Attrs>({
@@ -79,8 +75,13 @@ export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tenso
   const attrs = { transposeA: options.transposeA ?? false, transposeB: options.transposeB ?? false };
   if (a.rank < 1 || b.rank < 1) throw new ShapeError('matmul', `[${a.shape}] and [${b.shape}]`, 'multiply by a scalar with mul');
   if ((a.rank === 1 && attrs.transposeA) || (b.rank === 1 && attrs.transposeB)) throw new ShapeError('matmul', `[${a.shape}] and [${b.shape}]`, 'a vector cannot be transposed');
-  const row = a.rank === 1 ? reshape(a, [1, a.size]) : a, column = b.rank === 1 ? reshape(b, [b.size, 1]) : b;
-  const { m, n, batch } = sizes(row, column, attrs);
-  const { y } = op({ a: row, b: column }, attrs);
-  return a.rank > 1 && b.rank > 1 ? y : reshape(y, [...batch, ...(a.rank > 1 ? [m] : []), ...(b.rank > 1 ? [n] : [])]);
+  if (a.rank > 1 && b.rank > 1) {
+    sizes(a, b, attrs);
+    return op({ a, b }, attrs).y;
+  }
+  return composed(a.device, () => {
+    const row = a.rank === 1 ? reshape(a, [1, a.size]) : a, column = b.rank === 1 ? reshape(b, [b.size, 1]) : b;
+    const { m, n, batch } = sizes(row, column, attrs);
+    return reshape(op({ a: row, b: column }, attrs).y, [...batch, ...(a.rank > 1 ? [m] : []), ...(b.rank > 1 ? [n] : [])]);
+  });
 }

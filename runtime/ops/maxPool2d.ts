@@ -73,7 +73,7 @@ function pooled(x: Tensor, a: Windows): Tensor {
  * Maximum over windows; the gradient goes to the first maximum of a window, as in PyTorch.
  * @param x f32 [n, h, w, c]
  * @returns f32 [n, floor((h + top + bottom - dilation (kernel - 1) - 1) / stride) + 1, …, c]
- * @throws ShapeError when the window does not fit, the padding is more than half of it, a setting is no whole number, or x is not f32
+ * @throws ShapeError when the window does not fit, the padding is as large as it, a setting is no whole number, or x is not f32
  * @example const y = maxPool2d(x, { kernel: 3, stride: 2, padding: 1 });
  */
 export function maxPool2d(x: Tensor, options: MaxPool2dOptions): Tensor {

@@ -58,7 +58,7 @@ test('a large common offset costs no digits', async () => {
 
 test('the trees have no races', () => {
   const f = (n: number) => Float32Array.from({ length: n }, (_, i) => (i * 37) % 11);
-  const params = { n: 2, pixels: 3, groups: 2, width: 2, chunk: 2, chunks: 2, eps: 1e-5 }, constants = { WG: 8, LANES: 4 };
+  const params = { n: 2, pixels: 3, groups: 2, width: 2, channels: 4, chunk: 2, chunks: 2, eps: 1e-5 }, constants = { WG: 8, LANES: 4 };
   checkRaces({ shader: 'groupNorm', entry: 'statistics', constants, data: { x: f(24), parts: f(16) }, params, groups: 4 });
   checkRaces({ shader: 'groupNorm', entry: 'gradSums', constants, data: { x: f(24), gamma: f(4), stats: f(8), dy: f(24), parts: f(16) }, params, groups: 4 });
 });

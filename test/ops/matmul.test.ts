@@ -81,16 +81,19 @@ for (const [a, b] of BROADCAST) {
   });
 }
 
-for (const shape of [[1, 3, 1, 2], [2], [], [4, 1, 1, 1], [4, 3, 5, 2]] as Shape[]) {
+for (const [whole, shape] of [
+  [[4, 3, 5, 2], [1, 3, 1, 2]], [[4, 3, 5, 2], [2]], [[4, 3, 5, 2], []], [[4, 3, 5, 2], [4, 1, 1, 1]], [[4, 3, 5, 2], [4, 3, 5, 2]],
+  [[3, 40, 30, 2], [3, 1, 1, 2]], [[2, 65537], [2, 1]], [[8, 128, 128, 3], []], [[0, 3], [3]],
+] as [Shape, Shape][]) {
   cases.push({
-    name: `sumTo [4, 3, 5, 2] to [${shape}]`,
-    inputs: { x: { shape: [4, 3, 5, 2] } },
+    name: `sumTo [${whole}] to [${shape}]`,
+    inputs: { x: { shape: whole } },
     run: ({ x }) => sumTo(x, shape),
     reference: ({ x }) => {
       const y = f64(shape);
       x.data.forEach((v, i) => {
-        const at = [4, 3, 5, 2].map((d, axis) => Math.floor(i / sizeOf([4, 3, 5, 2].slice(axis + 1))) % d);
-        y.data[shape.reduce((p, d, axis) => p * d + (d === 1 ? 0 : at[axis + 4 - shape.length]), 0)] += v;
+        const at = whole.map((d, axis) => Math.floor(i / sizeOf(whole.slice(axis + 1))) % d);
+        y.data[shape.reduce((p, d, axis) => p * d + (d === 1 ? 0 : at[axis + whole.length - shape.length]), 0)] += v;
       });
       return y;
     },

@@ -1,11 +1,13 @@
-// Bilinear resizing, in both coordinate conventions.
+// Bilinear resizing, in all coordinate conventions.
 
 import { test } from 'uvu';
-import { resizeBilinear } from '../../runtime/ops/index.ts';
+import * as assert from 'uvu/assert';
+import { grad } from '../../runtime/autograd/tape.ts';
+import { einsum, resizeBilinear } from '../../runtime/ops/index.ts';
 import type { Shape } from '../../runtime/tensor.ts';
 import { testDevice } from '../support/device.ts';
 import { checkCase, close, type OpCase } from '../support/op.ts';
-import { at, build } from '../support/reference.ts';
+import { linear, POSITIONS, resizeReference } from '../support/resize.ts';
 
 const cases: OpCase[] = [];
 
@@ -18,25 +20,50 @@ for (const [shape, size] of [
   [[1, 6, 5, 2], [1, 1]],
   [[2, 5, 7, 8], [10, 14]],
   [[2, 12, 16, 11], [48, 64]],
+  [[0, 3, 3, 4], [5, 5]],
 ] as [Shape, [number, number]][]) {
-  for (const alignCorners of [true, false]) {
+  for (const coordinates of ['halfPixel', 'alignCorners', 'asymmetric'] as const) {
     cases.push({
-      name: `resizeBilinear [${shape}] to ${size}${alignCorners ? ' aligned corners' : ''}`,
+      name: `resizeBilinear [${shape}] to ${size} ${coordinates}`,
       inputs: { x: { shape } },
-      run: ({ x }) => resizeBilinear(x, size, { alignCorners }),
-      reference: ({ x }) => {
-        const source = (o: number, from: number, to: number) => Math.min(Math.max(alignCorners ? (to > 1 ? (o * (from - 1)) / (to - 1) : 0) : ((o + 0.5) * from) / to - 0.5, 0), from - 1);
-        return build([shape[0], ...size, shape[3]], (n, oy, ox, c) => {
-          const sy = source(oy, shape[1], size[0]), sx = source(ox, shape[2], size[1]);
-          const y0 = Math.floor(sy), x0 = Math.floor(sx), y1 = Math.min(y0 + 1, shape[1] - 1), x1 = Math.min(x0 + 1, shape[2] - 1);
-          const top = at(x, n, y0, x0, c) * (1 - sx + x0) + at(x, n, y0, x1, c) * (sx - x0);
-          const below = at(x, n, y1, x0, c) * (1 - sx + x0) + at(x, n, y1, x1, c) * (sx - x0);
-          return top * (1 - sy + y0) + below * (sy - y0);
-        });
-      },
+      run: ({ x }) => resizeBilinear(x, size, { coordinates }),
+      reference: ({ x }) => resizeReference(x, size, linear(POSITIONS[coordinates])),
     });
   }
 }
+
+// Positions from a factor: what is left over on the right repeats or is cut off.
+for (const [from, factor] of [[5, 1.5], [9, 0.6], [4, 2.3]]) {
+  const to = Math.floor(from * factor);
+  cases.push({
+    name: `resizeBilinear ${from} to ${to} by ${factor}`,
+    inputs: { x: { shape: [1, from, from, 3] } },
+    run: ({ x }) => resizeBilinear(x, [to, to], { factor: [factor, factor] }),
+    reference: ({ x }) => resizeReference(x, [to, to], linear((o) => (o + 0.5) / factor - 0.5)),
+  });
+}
+
+cases.push(
+  {
+    name: 'resizeBilinear to one pixel, pytorchHalfPixel',
+    inputs: { x: { shape: [1, 4, 5, 2] } },
+    run: ({ x }) => resizeBilinear(x, [3, 1], { coordinates: 'pytorchHalfPixel' }),
+    reference: ({ x }) => resizeReference(x, [3, 1], linear(POSITIONS.halfPixel), linear(() => 0)),
+  },
+  {
+    name: 'resizeBilinear by a factor, alignCorners',
+    inputs: { x: { shape: [1, 4, 4, 3] } },
+    run: ({ x }) => resizeBilinear(x, [2, 2], { alignCorners: true, factor: [0.6, 0.6] }),
+    reference: ({ x }) => resizeReference(x, [2, 2], linear((o) => (o * 3) / (2.4 - 1))),
+  },
+  {
+    // ONNX: the result of 4 pixels by 0.6 would be 2.4 wide; what is cut off is cut off on both sides.
+    name: 'resizeBilinear by a factor, halfPixelSymmetric',
+    inputs: { x: { shape: [1, 4, 4, 3] } },
+    run: ({ x }) => resizeBilinear(x, [2, 2], { coordinates: 'halfPixelSymmetric', factor: [0.6, 0.6] }),
+    reference: ({ x }) => resizeReference(x, [2, 2], linear((o) => 2 * (1 - 2 / 2.4) + (o + 0.5) / 0.6 - 0.5)),
+  },
+);
 
 for (const c of cases) test(c.name, async () => checkCase(await testDevice(), c));
 
@@ -45,6 +72,24 @@ test('aligned corners: worked example', async () => {
   const x = device.tensor([0, 1, 2, 3], [1, 2, 2, 1]);
   close(await resizeBilinear(x, [3, 3], { alignCorners: true }).read(), [0, 0.5, 1, 1, 1.5, 2, 2, 2.5, 3], 1e-6, '3x3');
   close((await resizeBilinear(x, [4, 4], { alignCorners: true }).read()).slice(0, 4), [0, 1 / 3, 2 / 3, 1], 1e-6, '4x4');
+});
+
+test('second derivatives', async () => {
+  const device = await testDevice();
+  const x = device.tensor([1, 2], [1, 1, 2, 1]);
+  x.requiresGrad = true;
+  const y = resizeBilinear(x, [1, 3], { alignCorners: true });
+  const [dx] = grad(einsum('nhwc,nhwc->', y, y), [x], { createGraph: true });
+  // y = (a, (a + b) / 2, b): the second derivatives are 2.5 and 0.5.
+  assert.equal([...(await grad(dx, [x], { dy: device.tensor([1, 0], [1, 1, 2, 1]) })[0].read())], [2.5, 0.5]);
+});
+
+test('what does not fit is refused', async () => {
+  const device = await testDevice();
+  assert.throws(() => resizeBilinear(device.empty([2, 2]), [2, 2]), /not \[n, h, w, c\]/);
+  assert.throws(() => resizeBilinear(device.empty([1, 0, 2, 1]), [2, 2]), /h and w/);
+  assert.throws(() => resizeBilinear(device.empty([1, 2, 2, 1]), [2, 0]), /size is 2, 0/);
+  assert.throws(() => resizeBilinear(device.empty([1, 2, 2, 1]), [2, 2], { factor: [1, 0] }), /factor is 1,0/);
 });
 
 test.run();

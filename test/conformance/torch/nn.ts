@@ -29,9 +29,13 @@ const runs: Record<string, Run> = {
   avg_pool2d: ({ x }, p) => first(ops.avgPool2d(last(x), { ...pool(p), countIncludePad: p.count_include_pad })),
   adaptive_avg_pool2d: ({ x }, p) => first(ops.adaptiveAvgPool2d(last(x), p.output_size)),
   adaptive_max_pool2d: ({ x }, p) => first(ops.adaptiveMaxPool2d(last(x), p.output_size)),
+  interpolate: ({ x }, p) => first(ops.interpolate(last(x), { size: p.size, scaleFactor: p.scale_factor, mode: p.mode, alignCorners: p.align_corners, recomputeScaleFactor: p.recompute_scale_factor })),
+  grid_sample: ({ x, grid }, p) => first(ops.gridSample(last(x), grid, { mode: p.mode, padding: p.padding_mode, alignCorners: p.align_corners })),
+  affine_grid: ({ theta }, p) => ops.affineGrid(theta, p.size.slice(2), { alignCorners: p.align_corners }),
   layer_norm: ({ x, w, b }, p) => ops.layerNorm(x, p.normalized_shape, w, b, { eps: p.eps }),
   group_norm: ({ x, w, b }, p) => first(ops.groupNorm(last(x), p.num_groups, w, b, { eps: p.eps })),
   instance_norm: ({ x, w, b }, p) => first(ops.instanceNorm(last(x), w, b, { eps: p.eps })),
+  scaled_dot_product_attention: ({ q, k, v }, p) => ops.scaledDotProductAttention(q, k, v, { causal: p.causal }),
 };
 
 export const nn: Family = { runs };

@@ -1,0 +1,54 @@
+// Where the pixels of a resized picture lie in the source.
+
+import { ShapeError } from '../errors.ts';
+import { checkWhole, pair, type Pair } from './geometry.ts';
+import type { Tensor } from '../tensor.ts';
+
+/**
+ * halfPixel: pixel areas coincide, (o + 1/2) scale - 1/2 (PyTorch's `align_corners=False`). alignCorners: the centres of corner pixels coincide.
+ * asymmetric: the upper left corners of pixels coincide, o scale. pytorchHalfPixel: halfPixel, but the first pixel where the result has only one.
+ * halfPixelSymmetric: halfPixel, with what a factor leaves over shared between both sides. The names are those of ONNX.
+ */
+export type Coordinates = 'halfPixel' | 'alignCorners' | 'asymmetric' | 'pytorchHalfPixel' | 'halfPixelSymmetric';
+
+export interface ResizeOptions {
+  /** Default halfPixel. */
+  coordinates?: Coordinates;
+  /** true: the same as coordinates: 'alignCorners'. */
+  alignCorners?: boolean;
+  /**
+   * Factor by which the picture grows, [vertical, horizontal]: positions are computed with it instead of the quotient of the sizes, from which it differs
+   * where the size was rounded.
+   */
+  factor?: readonly [number, number];
+}
+
+type Both = readonly [number, number];
+
+/** Along both axes: output o lies at (o + half) scale + shift. */
+export interface Positions {
+  half: Both;
+  scale: Both;
+  shift: Both;
+}
+
+/** Checks the size of a picture and of its result, and gives the positions. @throws ShapeError */
+export function positions(op: string, x: Tensor, size: Pair, o: ResizeOptions): Positions & { size: Both } {
+  const to = pair(op, 'the size', size, 1);
+  if (x.rank !== 4) throw new ShapeError(op, `x is [${x.shape}], not [n, h, w, c]`);
+  checkWhole(op, `h and w of [${x.shape}]`, x.shape.slice(1, 3), 1);
+  if (o.factor && !o.factor.every((f) => Number.isFinite(f) && f > 0)) throw new ShapeError(op, `the factor is ${o.factor}`, 'give numbers above 0');
+  const coordinates = o.alignCorners ? 'alignCorners' : (o.coordinates ?? 'halfPixel');
+  const along = (axis: 0 | 1): { half: number; scale: number; shift: number } => {
+    const from = x.shape[axis + 1], n = to[axis], scale = o.factor ? 1 / o.factor[axis] : from / n;
+    if (coordinates === 'alignCorners') {
+      const wanted = o.factor ? from * o.factor[axis] : n;
+      return { half: 0, scale: wanted > 1 && n > 1 ? (from - 1) / (wanted - 1) : 0, shift: 0 };
+    }
+    if (coordinates === 'asymmetric') return { half: 0, scale, shift: 0 };
+    if (coordinates === 'pytorchHalfPixel' && n === 1) return { half: 0, scale: 0, shift: 0 };
+    return { half: 0.5, scale, shift: (coordinates === 'halfPixelSymmetric' ? (from - n * scale) / 2 : 0) - 0.5 };
+  };
+  const [v, h] = [along(0), along(1)];
+  return { size: to, half: [v.half, h.half], scale: [v.scale, h.scale], shift: [v.shift, h.shift] };
+}

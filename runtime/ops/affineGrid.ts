@@ -1,0 +1,67 @@
+// Grids of sampling points from affine and projective transformations.
+
+import { composed } from '../autograd/compose.ts';
+import { defineOp } from '../autograd/tape.ts';
+import { ShapeError } from '../errors.ts';
+import { checkWhole } from '../kernel/geometry.ts';
+import { checkF32, type Tensor } from '../tensor.ts';
+import { matmul } from './matmul.ts';
+import { reshape } from './reshape.ts';
+
+export interface GridOptions {
+  /** -1 and 1 are the centres of the corner pixels; false (default): their outer edges. Give {@link gridSample} the same. */
+  alignCorners?: boolean;
+}
+
+/** The pixels of a picture transformed by each matrix of theta [n, rows, 3]: [n, h, w, rows]. */
+function transformed(op: string, theta: Tensor, rows: number, [h, w]: readonly [number, number], { alignCorners = false }: GridOptions): Tensor {
+  checkF32(op, { theta });
+  checkWhole(op, 'the size', [h, w], 1);
+  if (theta.rank !== 3 || theta.shape[1] !== rows || theta.shape[2] !== 3) throw new ShapeError(op, `theta is [${theta.shape}], not [n, ${rows}, 3]`);
+  const { device } = theta, points = device.empty([h, w, 3], 'f32', op);
+  device.run({ shader: 'affineGrid', entry: 'base', constants: { ALIGN: alignCorners }, bindings: { points }, params: { n: h * w, width: w, height: h }, threads: h * w });
+  // Row by row, so that the gradient of theta is a sum of sums.
+  return matmul(points, reshape(theta, [theta.shape[0], 1, rows, 3]), { transposeB: true });
+}
+
+const projectOp = defineOp<null>({
+  name: 'projectiveGrid',
+  inputs: ['p'],
+  outputs: ['y'],
+  forward({ p }) {
+    const y = p.device.empty([...p.shape.slice(0, -1), 2], 'f32', 'projectiveGrid'), n = p.size / 3;
+    p.device.run({ shader: 'affineGrid', entry: 'project', bindings: { p, y }, params: { n, width: 0, height: 0 }, threads: n });
+    return y;
+  },
+  backward: {
+    p: ({ dy, inputs: { p } }) => {
+      const dp = p.device.empty(p.shape, 'f32', 'projectiveGrid gradient'), n = p.size / 3;
+      p.device.run({ shader: 'affineGrid', entry: 'projectGrad', bindings: { p, dy, dp }, params: { n, width: 0, height: 0 }, threads: n });
+      return dp;
+    },
+  },
+});
+
+/**
+ * The grid for {@link gridSample} at which pixel (x, y) of the result shows point theta (x, y, 1) of the source.
+ * @param theta f32 [n, 2, 3]
+ * @param size height and width of the grid
+ * @returns f32 [n, h, w, 2]
+ * @throws ShapeError when theta has another shape or dtype, or the size is empty
+ * Source: torch.nn.functional.affine_grid.
+ * @example const mirrored = gridSample(x, affineGrid(device.tensor([-1, 0, 0, 0, 1, 0], [1, 2, 3]), [h, w]));
+ */
+export function affineGrid(theta: Tensor, size: readonly [number, number], options: GridOptions = {}): Tensor {
+  return composed(theta.device, () => transformed('affineGrid', theta, 2, size, options));
+}
+
+/**
+ * The same for a homography: theta (x, y, 1) is divided by its third coordinate.
+ * @param theta f32 [n, 3, 3]; its sign does not matter
+ * @param size height and width of the grid
+ * @returns f32 [n, h, w, 2]
+ * @throws ShapeError when theta has another shape or dtype, or the size is empty
+ */
+export function projectiveGrid(theta: Tensor, size: readonly [number, number], options: GridOptions = {}): Tensor {
+  return composed(theta.device, () => projectOp({ p: transformed('projectiveGrid', theta, 3, size, options) }, null).y);
+}

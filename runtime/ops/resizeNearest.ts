@@ -1,0 +1,73 @@
+// Nearest-neighbour resize.
+
+import { defineOp } from '../autograd/tape.ts';
+import { ShapeError } from '../errors.ts';
+import { positions, type ResizeOptions } from '../kernel/resize.ts';
+import { byVectors } from '../kernel/vectors.ts';
+import type { Shape, Tensor } from '../tensor.ts';
+
+export interface ResizeNearestOptions extends ResizeOptions {
+  /** How a position becomes a pixel; the rounding ones differ at the middle between two pixels (default roundPreferCeil). */
+  rounding?: 'floor' | 'ceil' | 'roundPreferFloor' | 'roundPreferCeil';
+}
+
+interface Attrs {
+  x: Shape;
+  y: Shape;
+  scale: readonly [number, number];
+  half: readonly [number, number];
+  offset: readonly [number, number];
+  up: boolean;
+}
+
+type Op = (inputs: Record<string, Tensor | undefined>, attrs: Attrs) => Record<string, Tensor>;
+
+function run(entry: 'forward' | 'backward', from: Tensor, { x, y, scale, half, offset, up }: Attrs): Tensor {
+  const forward = entry === 'forward', to = from.device.empty(forward ? y : x, from.dtype, forward ? 'resizeNearest' : 'resizeNearest gradient');
+  const { lanes, sizes } = byVectors(x, y);
+  from.device.run({
+    shader: 'resizeNearest',
+    entry,
+    constants: { UP: up, ...(lanes === 4 ? { Element: 'vec4<u32>', Gradient: 'vec4<f32>' } : {}) },
+    bindings: forward ? { x: from, y: to } : { dy: from, dx: to },
+    params: { ...sizes, scale, half, offset },
+    threads: to.size / lanes,
+  });
+  return to;
+}
+
+// Linear: each is the gradient of the other.
+const op: Op = defineOp<Attrs>({
+  name: 'resizeNearest',
+  inputs: ['x'],
+  outputs: ['y'],
+  forward: ({ x }, a) => run('forward', x, a),
+  backward: { x: ({ dy, attrs }) => gradientOp({ dy }, attrs).dx },
+  twice: true,
+});
+
+const gradientOp: Op = defineOp<Attrs>({
+  name: 'resizeNearest gradient',
+  inputs: ['dy'],
+  outputs: ['dx'],
+  forward: ({ dy }, a) => run('backward', dy, a),
+  backward: { dy: ({ dy: d, attrs }) => op({ x: d }, attrs).y },
+  twice: true,
+});
+
+/**
+ * Takes for each pixel the source pixel nearest to it. PyTorch's `nearest` is `{ coordinates: 'asymmetric', rounding: 'floor' }`, its `nearest-exact` the
+ * default.
+ * @param x f32, i32 or u32 [n, h, w, c]
+ * @param size height and width of the result, whole numbers of at least 1
+ * @returns [n, size[0], size[1], c], dtype of x
+ * @throws ShapeError when a size is empty or no whole number, a factor is not above 0, or x is f16
+ * @example const small = resizeNearest(labels, [h / 2, w / 2]);
+ */
+export function resizeNearest(x: Tensor, size: readonly [number, number], options: ResizeNearestOptions = {}): Tensor {
+  if (x.dtype === 'f16') throw new ShapeError('resizeNearest', `x [${x.shape}] is f16`, 'give elements of four bytes');
+  const { rounding = 'roundPreferCeil' } = options, { size: [h, w], half, scale, shift } = positions('resizeNearest', x, size, options);
+  // Rounding is floor(s + 1/2) or ceil(s - 1/2).
+  const moved = { floor: 0, ceil: 0, roundPreferCeil: 0.5, roundPreferFloor: -0.5 }[rounding], up = rounding === 'ceil' || rounding === 'roundPreferFloor';
+  return op({ x }, { x: x.shape, y: [x.shape[0], h, w, x.shape[3]], scale, half, offset: [shift[0] + moved, shift[1] + moved], up }).y;
+}

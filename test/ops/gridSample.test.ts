@@ -1,0 +1,89 @@
+// Sampling at the points of a grid: all modes and paddings, gradients of picture and grid.
+
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { grad } from '../../runtime/autograd/tape.ts';
+import { gridSample, type GridSampleOptions } from '../../runtime/ops/index.ts';
+import { sizeOf, type Shape } from '../../runtime/tensor.ts';
+import { testDevice } from '../support/device.ts';
+import { checkCase, close, type F64 } from '../support/op.ts';
+import { at, build } from '../support/reference.ts';
+
+function position(g: number, size: number, o: GridSampleOptions): number {
+  let p = o.alignCorners ? ((g + 1) / 2) * (size - 1) : ((g + 1) * size - 1) / 2;
+  if (o.padding === 'reflection') {
+    // Mirrored at the edges until it lies inside.
+    const low = o.alignCorners ? 0 : -0.5, high = o.alignCorners ? size - 1 : size - 0.5;
+    while (high > low && (p < low || p > high)) p = p < low ? 2 * low - p : 2 * high - p;
+  }
+  return o.padding === 'border' || o.padding === 'reflection' ? Math.min(Math.max(p, 0), size - 1) : p;
+}
+
+/** The pixels of a point with their weights, as [row, column, weight]. */
+function taps(grid: F64, n: number, gy: number, gx: number, [, h, w]: Shape, o: GridSampleOptions): [number, number, number][] {
+  const px = position(at(grid, n, gy, gx, 0), w, o), py = position(at(grid, n, gy, gx, 1), h, o);
+  const inside = ([y, x]: [number, number, number]): boolean => y >= 0 && x >= 0 && y < h && x < w;
+  if (o.mode === 'nearest') return ([[Math.round(py), Math.round(px), 1]] as [number, number, number][]).filter(inside);
+  const y = Math.floor(py), x = Math.floor(px), fy = py - y, fx = px - x;
+  return ([[y, x, (1 - fy) * (1 - fx)], [y, x + 1, (1 - fy) * fx], [y + 1, x, fy * (1 - fx)], [y + 1, x + 1, fy * fx]] as [number, number, number][]).filter(inside);
+}
+
+function reference(x: F64, grid: F64, o: GridSampleOptions): F64 {
+  return build([grid.shape[0], grid.shape[1], grid.shape[2], x.shape[3]], (n, gy, gx, c) => taps(grid, n, gy, gx, x.shape, o).reduce((s, [y, q, w]) => s + w * at(x, n, y, q, c), 0));
+}
+
+for (const mode of ['bilinear', 'nearest'] as const) for (const padding of ['zeros', 'border', 'reflection'] as const) for (const alignCorners of [false, true]) {
+  const o = { mode, padding, alignCorners };
+  for (const [shape, points] of [[[2, 6, 5, 3], [4, 7]], [[1, 1, 8, 4], [3, 3]], [[1, 9, 4, 1], [0, 5]], [[0, 3, 3, 2], [2, 2]]] as [Shape, [number, number]][]) {
+    const name = `gridSample [${shape}] at ${points} ${mode} ${padding}${alignCorners ? ' aligned corners' : ''}`;
+    test(name, async () => checkCase(await testDevice(), {
+      name,
+      inputs: { x: { shape }, grid: { shape: [shape[0], ...points, 2], draw: (r) => 1.2 * r.normal(), grad: mode === 'bilinear' } },
+      run: ({ x, grid }) => gridSample(x, grid, o),
+      reference: ({ x, grid }) => reference(x, grid, o),
+      h: 1e-8,
+    }));
+  }
+}
+
+test('the gradient of x, element by element, where very many points fall on one pixel', async () => {
+  const device = await testDevice();
+  const shape: Shape = [1, 16, 16, 3], grid: F64 = { shape: [1, 256, 256, 2], data: Float64Array.from({ length: 2 * 65536 }, (_, i) => Math.fround(i % 2 ? 5 : 3 * Math.sin(i))) };
+  const dy = Float32Array.from({ length: 3 * 65536 }, (_, i) => Math.sin(7 * i) * (i % 3 === 2 ? 1e-4 : 1));
+  const want = new Float64Array(sizeOf(shape)), o: GridSampleOptions = { padding: 'border' };
+  for (let gy = 0; gy < 256; gy++) for (let gx = 0; gx < 256; gx++) for (const [y, q, w] of taps(grid, 0, gy, gx, shape, o)) for (let c = 0; c < 3; c++) want[(y * 16 + q) * 3 + c] += w * dy[(gy * 256 + gx) * 3 + c];
+  const results: Float32Array[] = [];
+  for (let run = 0; run < 2; run++) {
+    const dx = device.scope(() => {
+      const x = device.tensor(new Float32Array(sizeOf(shape)), shape);
+      x.requiresGrad = true;
+      return grad(gridSample(x, device.tensor(Float32Array.from(grid.data), grid.shape), o), [x], { dy: device.tensor(dy, [1, 256, 256, 3]) })[0];
+    });
+    results.push((await dx.read()) as Float32Array);
+  }
+  close(results[0], want, 1e-5, 'dx');
+  assert.equal(results[0], results[1]);
+});
+
+test('nearest has no gradient for the grid; a gradient that is not finite is passed on', async () => {
+  const device = await testDevice();
+  const x = device.tensor([1, 2, 3, 4], [1, 2, 2, 1]), grid = device.tensor([0.5, 0.5], [1, 1, 1, 2]);
+  x.requiresGrad = grid.requiresGrad = true;
+  const y = gridSample(x, grid, { mode: 'nearest' });
+  assert.equal([...(await grad(y, [grid])[0].read())], [0, 0]);
+  assert.equal([...(await grad(y, [x])[0].read())], [0, 0, 0, 1]);
+  assert.ok((await grad(y, [x], { dy: device.tensor([NaN], [1, 1, 1, 1]) })[0].read()).every((v) => Number.isNaN(v)));
+  assert.equal([...(await grad(y, [x], { dy: device.tensor([0], [1, 1, 1, 1]) })[0].read())], [0, 0, 0, 0]);
+  close(await grad(y, [x], { dy: device.tensor([1e-30], [1, 1, 1, 1]) })[0].read(), [0, 0, 0, 1e-30], 1e-6, 'a tiny gradient');
+});
+
+test('what does not fit is refused', async () => {
+  const device = await testDevice();
+  const x = device.empty([2, 4, 4, 1]);
+  assert.throws(() => gridSample(x, device.empty([1, 2, 2, 2])), /the grid \[1,2,2,2\]/);
+  assert.throws(() => gridSample(x, device.empty([2, 2, 2, 3])), /the grid \[2,2,2,3\]/);
+  assert.throws(() => gridSample(device.empty([2, 0, 4, 1]), device.empty([2, 2, 2, 2])), /h and w/);
+  assert.throws(() => gridSample(device.empty([2, 4, 4, 1], 'i32'), device.empty([2, 2, 2, 2])), /is i32/);
+});
+
+test.run();
