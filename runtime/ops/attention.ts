@@ -69,10 +69,10 @@ export function scaledDotProductAttention(q: Tensor, k: Tensor, v: Tensor, optio
   if (q.rank < 2 || k.rank < 2 || v.rank < 2) throw new ShapeError(name, `q is [${q.shape}], k [${k.shape}], v [${v.shape}]`, 'give [..., tokens, channels]');
   const [i, d] = q.shape.slice(-2), [j, d2] = k.shape.slice(-2);
   if (d !== d2 || d < 1 || v.shape[v.rank - 2] !== j) throw new ShapeError(name, `q is [${q.shape}], k [${k.shape}], v [${v.shape}]`, 'q and k must have the same channels, k and v the same tokens');
-  const batch = broadcastShape(name, [q.shape.slice(0, -2), k.shape.slice(0, -2)]), shape = [...batch, i, j];
-  broadcastShape(name, [batch, v.shape.slice(0, -2)]);
+  const batch = broadcastShape(name, q.shape.slice(0, -2), k.shape.slice(0, -2)), shape = [...batch, i, j];
+  broadcastShape(name, batch, v.shape.slice(0, -2));
   if (mask && mask.dtype === 'f16') throw new ShapeError(name, `the mask [${mask.shape}] is f16`, 'give i32, u32 or f32');
-  if (mask && String(broadcastShape(name, [shape, mask.shape])) !== String(shape)) throw new ShapeError(name, `the mask [${mask.shape}] does not broadcast to the scores [${shape}]`);
+  if (mask && String(broadcastShape(name, shape, mask.shape)) !== String(shape)) throw new ShapeError(name, `the mask [${mask.shape}] does not broadcast to the scores [${shape}]`);
   if (mask) params(shape, mask, 1);
   return composed(q.device, () => {
     const s = matmul(q, k, { transposeB: true });

@@ -1,5 +1,6 @@
 // Matrix products.
 
+import { composed } from '../autograd/compose.ts';
 import { defineOp } from '../autograd/tape.ts';
 import { ShapeError } from '../errors.ts';
 import { broadcastShape, fourAxes } from '../kernel/broadcast.ts';
