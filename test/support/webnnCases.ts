@@ -1,0 +1,71 @@
+// The cases of conformance/webnn: loading, running one, comparing by value.
+
+import type { Device } from '../../runtime/device/device.ts';
+import type { Tensor } from '../../runtime/tensor.ts';
+import { Unsupported } from './unsupported.ts';
+
+interface Stored { name: string; dtype: string; shape: number[]; offset: number }
+interface Node { op: string; inputs: Record<string, string>; outputs: string[]; attributes: Record<string, unknown> }
+export interface WebnnCase { name: string; op: string; nodes: Node[]; inputs: Stored[]; outputs: Stored[]; atol: number; rtol: number }
+
+export type Tensors = Record<string, Tensor>;
+/** Does an operation of WebNN: the inputs by the names of the arguments, the options with their tensors. */
+export type Run = (inputs: Tensors, options: Record<string, any>) => Tensor | Tensor[];
+
+/** Elements as they are stored; each is a number of JavaScript. */
+const VIEWS = { f32: Float32Array, f64: Float64Array, i32: Int32Array, u32: Uint32Array, i64: BigInt64Array, u64: BigUint64Array, i8: Int8Array, u8: Uint8Array, bool: Uint8Array } as const;
+
+function values(data: Uint8Array, t: Stored): number[] {
+  if (!(t.dtype in VIEWS)) throw new Unsupported(t.dtype);
+  const View = VIEWS[t.dtype as keyof typeof VIEWS], n = t.shape.reduce((a, b) => a * b, 1);
+  return Array.from(new View(data.slice(t.offset, t.offset + n * View.BYTES_PER_ELEMENT).buffer), Number);
+}
+
+/** Integers of every width are i32 here, as far as they fit; u32 stays. */
+function load(device: Device, data: Uint8Array, t: Stored): Tensor {
+  const v = values(data, t);
+  if (t.dtype === 'f32' || t.dtype === 'f64') return device.tensor(new Float32Array(v), t.shape);
+  if (t.dtype === 'u32') return device.tensor(new Uint32Array(v), t.shape);
+  checkRange(t, v);
+  return device.tensor(new Int32Array(v), t.shape);
+}
+
+function checkRange(t: Stored, v: readonly number[]): void {
+  if (/64$/.test(t.dtype) && t.dtype !== 'f64' && v.some((e) => (e | 0) !== e)) throw new Unsupported(`${t.dtype} beyond 32 bits`);
+}
+
+/** Options as numbers and tensors: `{ $tensor }`, "Infinity", "NaN" and "12n" are resolved. */
+function resolved(v: unknown, tensors: Tensors): unknown {
+  if (Array.isArray(v)) return v.map((e) => resolved(e, tensors));
+  if (typeof v === 'string' && /^(-?Infinity|NaN|-?\d+n)$/.test(v)) return Number(v.replace(/n$/, ''));
+  return v && typeof v === 'object' && '$tensor' in v ? tensors[v.$tensor as string] : v;
+}
+
+async function compare(got: Tensor | undefined, want: Stored, expected: readonly number[], atol: number, rtol: number): Promise<void> {
+  if (!got) throw new Error(`${want.name} was not made`);
+  if (String(got.shape) !== String(want.shape) || got.rank !== want.shape.length) throw new Error(`${want.name} has shape [${got.shape}], expected [${want.shape}]`);
+  const v = await got.read();
+  expected.forEach((w, i) => {
+    const right = v[i] === w || (Number.isNaN(v[i]) && Number.isNaN(w)) || (Number.isFinite(w) && Math.abs(v[i] - w) <= atol + rtol * Math.abs(w));
+    if (!right) throw new Error(`${want.name}[${i}] is ${v[i]}, expected ${w} within ${atol} + ${rtol} relative`);
+  });
+}
+
+/** Runs a case and compares its outputs. @throws Error with the first mismatch, Unsupported where the engine has no such operation or dtype */
+export async function runWebnnCase(device: Device, data: Uint8Array, c: WebnnCase, runs: Readonly<Record<string, Run>>): Promise<void> {
+  const [node] = c.nodes, run = runs[c.op];
+  if (!run) throw new Unsupported('no such operation');
+  const expected = c.outputs.map((t) => {
+    const v = values(data, t);
+    checkRange(t, v);
+    return v;
+  });
+  const made = device.scope(() => {
+    const tensors: Tensors = Object.fromEntries(c.inputs.map((t) => [t.name, load(device, data, t)]));
+    const inputs = Object.fromEntries(Object.entries(node.inputs).map(([argument, name]) => [argument, tensors[name]]));
+    const options = Object.fromEntries(Object.entries(node.attributes).map(([name, v]) => [name, resolved(v, tensors)]));
+    return [run(inputs, options)].flat();
+  });
+  for (const [i, t] of c.outputs.entries()) await compare(made[node.outputs.indexOf(t.name)], t, expected[i], c.atol, c.rtol);
+  for (const t of made) t.dispose();
+}
