@@ -5,30 +5,23 @@ import * as assert from 'uvu/assert';
 import { testDevice } from '../support/device.ts';
 import { sharedFolder } from '../support/shared.ts';
 import { openCases } from '../support/torchCases.ts';
-import { Unsupported } from '../support/unsupported.ts';
-import { runWebnnCase, type WebnnCase } from '../support/webnnCases.ts';
+import { beyond, runWebnnCase, type WebnnCase } from '../support/webnnCases.ts';
 import { WEBNN } from './webnn/index.ts';
 
 const folder = sharedFolder('conformance/webnn');
 if (!folder) console.log('conformance/webnn is not there: skipped');
 else {
   const { cases, data } = openCases<WebnnCase>(folder);
-  const half = (c: WebnnCase): boolean => [...c.inputs, ...c.outputs].some((t) => t.dtype === 'f16');
-  const tooLarge: string[] = [];
-  for (const c of cases.filter((k) => !half(k))) {
-    test(c.name, async () => {
-      try {
-        await runWebnnCase(await testDevice(), data, c, WEBNN);
-      } catch (error) {
-        if (!(error instanceof Unsupported)) throw error;
-        tooLarge.push(`${c.name}: ${error.message}`);
-      }
-    });
+  const left = new Map<string, number>();
+  for (const c of cases) {
+    const reason = beyond(data, c);
+    if (reason) left.set(reason, (left.get(reason) ?? 0) + 1);
+    else test(c.name, async () => runWebnnCase(await testDevice(), data, c, WEBNN));
   }
+  console.log(`left out: ${[...left].map(([reason, n]) => `${n} in ${reason}`).join(', ')}`);
 
-  test('only integers beyond 32 bits are left out', () => {
-    for (const line of tooLarge) assert.match(line, 'i64 beyond 32 bits');
-    console.log(`\nleft out: ${tooLarge.join('; ')}; ${cases.filter(half).length} cases in f16`);
+  test('only f16 and integers beyond 32 bits are left out', () => {
+    assert.equal([...left.keys()].filter((reason) => !['f16', 'i64 beyond 32 bits'].includes(reason)), []);
   });
 }
 
