@@ -1,6 +1,8 @@
 // The cases of conformance/webnn: loading, running one, comparing by value.
 
 import type { Device } from '../../runtime/device/device.ts';
+import { ShapeError } from '../../runtime/errors.ts';
+import { halfToFloat } from '../../runtime/half.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
 import { Unsupported } from './unsupported.ts';
 
@@ -12,13 +14,21 @@ export type Tensors = Record<string, Tensor>;
 /** Does an operation of WebNN: the inputs by the names of the arguments, the options with their tensors. */
 export type Run = (inputs: Tensors, options: Record<string, any>) => Tensor | Tensor[];
 
-/** Elements as they are stored; each is a number of JavaScript. */
-const VIEWS = { f32: Float32Array, f64: Float64Array, i32: Int32Array, u32: Uint32Array, i64: BigInt64Array, u64: BigUint64Array, i8: Int8Array, u8: Uint8Array, bool: Uint8Array } as const;
+/** Elements as they are stored; f16 by its bits. */
+const VIEWS = { f32: Float32Array, f64: Float64Array, i32: Int32Array, u32: Uint32Array, i64: BigInt64Array, u64: BigUint64Array, i8: Int8Array, u8: Uint8Array, f16: Uint16Array, bool: Uint8Array } as const;
 
-function values(data: Uint8Array, t: Stored): number[] {
+function stored(data: Uint8Array, t: Stored): InstanceType<(typeof VIEWS)[keyof typeof VIEWS]> {
   const View = VIEWS[t.dtype as keyof typeof VIEWS], n = t.shape.reduce((a, b) => a * b, 1);
-  return Array.from(new View(data.slice(t.offset, t.offset + n * View.BYTES_PER_ELEMENT).buffer), Number);
+  return new View(data.slice(t.offset, t.offset + n * View.BYTES_PER_ELEMENT).buffer);
 }
+
+/** The elements as numbers of JavaScript. */
+function values(data: Uint8Array, t: Stored): number[] {
+  const elements = stored(data, t);
+  return Array.from(elements instanceof Uint16Array ? halfToFloat(elements) : elements, Number);
+}
+
+export const isHalf = (c: WebnnCase): boolean => [...c.inputs, ...c.outputs].some((t) => t.dtype === 'f16');
 
 /** Why the engine cannot hold the tensors of a case; null where it can. */
 export function beyond(data: Uint8Array, c: WebnnCase): string | null {
@@ -31,6 +41,8 @@ export function beyond(data: Uint8Array, c: WebnnCase): string | null {
 
 /** Integers of every width are i32 here; u32 stays. */
 function load(device: Device, data: Uint8Array, t: Stored): Tensor {
+  const bits = stored(data, t);
+  if (bits instanceof Uint16Array) return device.tensor(bits, t.shape);
   const v = values(data, t), Elements = /^f/.test(t.dtype) ? Float32Array : t.dtype === 'u32' ? Uint32Array : Int32Array;
   return device.tensor(new Elements(v), t.shape);
 }
@@ -52,16 +64,21 @@ async function compare(got: Tensor | undefined, data: Uint8Array, want: Stored, 
   });
 }
 
-/** Runs a case and compares its outputs. @throws Error with the first mismatch, Unsupported where the engine has no such operation or dtype */
+/** Runs a case and compares its outputs. @throws Error with the first mismatch, Unsupported where the engine has no such operation or dtype, or refuses f16 */
 export async function runWebnnCase(device: Device, data: Uint8Array, c: WebnnCase, runs: Readonly<Record<string, Run>>): Promise<void> {
-  const [node] = c.nodes, run = runs[c.op], reason = c.op in runs ? beyond(data, c) : 'no such operation';
+  const [node] = c.nodes, reason = c.op in runs ? beyond(data, c) : 'no such operation';
   if (reason) throw new Unsupported(reason);
-  const made = device.scope(() => {
-    const tensors: Tensors = Object.fromEntries(c.inputs.map((t) => [t.name, load(device, data, t)]));
-    const inputs = Object.fromEntries(Object.entries(node.inputs).map(([argument, name]) => [argument, tensors[name]]));
-    const options = Object.fromEntries(Object.entries(node.attributes).map(([name, v]) => [name, resolved(v, tensors)]));
-    return [run(inputs, options)].flat();
-  });
+  let made: Tensor[];
+  try {
+    made = device.scope(() => {
+      const tensors: Tensors = Object.fromEntries(c.inputs.map((t) => [t.name, load(device, data, t)]));
+      const inputs = Object.fromEntries(Object.entries(node.inputs).map(([argument, name]) => [argument, tensors[name]]));
+      const options = Object.fromEntries(Object.entries(node.attributes).map(([name, v]) => [name, resolved(v, tensors)]));
+      return [runs[c.op](inputs, options)].flat();
+    });
+  } catch (error) {
+    throw isHalf(c) && error instanceof ShapeError && /is f16/.test(error.message) ? new Unsupported('in f16, which the operation does not take') : error;
+  }
   for (const t of c.outputs) await compare(made[node.outputs.indexOf(t.name)], data, t, c.atol, c.rtol);
   for (const t of made) t.dispose();
 }

@@ -8,12 +8,15 @@ import { Unsupported } from '../../support/unsupported.ts';
 const unary = (f: (x: Tensor) => Tensor): Run => ({ input, a }) => f(input ?? a);
 const binary = (f: (a: Tensor, b: Tensor) => Tensor): Run => ({ a, b }) => f(a, b);
 
+const real = (x: Tensor): boolean => x.dtype === 'f32' || x.dtype === 'f16';
+
 /** Whole numbers are divided towards 0. */
-const div = (a: Tensor, b: Tensor): Tensor => (a.dtype === 'f32' ? ops.div(a, b) : ops.floorDivide(ops.sub(a, ops.fmod(a, b)), b));
+const div = (a: Tensor, b: Tensor): Tensor => (real(a) ? ops.div(a, b) : ops.floorDivide(ops.sub(a, ops.fmod(a, b)), b));
 
 /** Integers are i32, those of fewer bits wrap around. */
 function cast(x: Tensor, type: string): Tensor {
   if (type === 'float32') return ops.cast(x, 'f32');
+  if (type === 'float16') return ops.cast(x, 'f16');
   if (type === 'uint32') return ops.cast(x, 'u32');
   if (type === 'int32' || type === 'int64') return ops.cast(x, 'i32');
   if (type === 'uint8') return ops.remainder(ops.cast(x, 'i32'), 256);
@@ -23,7 +26,7 @@ function cast(x: Tensor, type: string): Tensor {
 
 /** A limit that an integer can have; one that is no number or beyond all of them limits nothing. */
 function limit(x: Tensor, v: number | undefined, round: (v: number) => number): number | undefined {
-  if (v === undefined || x.dtype === 'f32') return v;
+  if (v === undefined || real(x)) return v;
   const [least, most] = x.dtype === 'u32' ? [0, 2 ** 32 - 1] : [-(2 ** 31), 2 ** 31 - 1];
   return Number.isNaN(v) ? undefined : Math.min(most, Math.max(least, round(v)));
 }
