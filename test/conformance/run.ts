@@ -1,14 +1,30 @@
 // Runs a folder of conformance cases: npm run conformance [-- --dir DIR --filter PATTERN --json]
 //
-// Prints passed / failed / unsupported by operation and every failure with its first mismatch. Exit code 1 when a case fails.
+// Prints passed / failed / unsupported by operation, why what is unsupported is so, and every failure with its first mismatch.
+// Exit code 1 when a case fails.
 
 import { parseArgs } from 'node:util';
+import type { Device } from '../../runtime/device/device.ts';
 import { openNode } from '../../runtime/node.ts';
 import { sharedFolder } from '../support/shared.ts';
-import { openCases, runCase } from '../support/torchCases.ts';
+import { openCases, runCase, type Case, type CaseSet } from '../support/torchCases.ts';
+import { Unsupported } from '../support/unsupported.ts';
+import { runWebnnCase, type WebnnCase } from '../support/webnnCases.ts';
 import { FAMILIES } from './torch/index.ts';
+import { WEBNN } from './webnn/index.ts';
 
 interface Count { passed: number; failed: number; unsupported: number }
+/** Runs a case of a set. Throws Unsupported for one that is beyond the engine, another error for one that fails. */
+type Runner = (device: Device, set: CaseSet<any>, c: any) => Promise<void>;
+
+const RUNNERS: Readonly<Record<string, Runner>> = {
+  async 'torch-ops'(device, set, c: Case) {
+    const family = FAMILIES.find((f) => c.op in f.runs);
+    if (!family) throw new Unsupported('no such operation');
+    await runCase(device, set, c, family);
+  },
+  webnn: (device, { data }, c: WebnnCase) => runWebnnCase(device, data, c, WEBNN),
+};
 
 const { values } = parseArgs({ options: { dir: { type: 'string' }, filter: { type: 'string' }, json: { type: 'boolean', default: false } } });
 const dir = values.dir ?? sharedFolder('conformance/torch-ops');
@@ -16,34 +32,42 @@ if (!dir) {
   console.error('there are no cases: give their folder with --dir');
   process.exit(2);
 }
-const set = openCases(dir);
-const families = set.set === 'torch-ops' ? FAMILIES : [];
+const set = openCases<{ name: string; op: string }>(dir);
+const run = RUNNERS[set.set] ?? (async () => { throw new Unsupported(`the set ${set.set}`); });
 const wanted = new RegExp(values.filter ?? '');
 const byOp: Record<string, Count> = {};
+/** How many cases of an operation are unsupported, by the reason. */
+const reasons: Record<string, Record<string, number>> = {};
 const failures: { name: string; op: string; mismatch: string }[] = [];
 const device = await openNode();
 for (const c of set.cases.filter((k) => wanted.test(k.name))) {
   const count = (byOp[c.op] ??= { passed: 0, failed: 0, unsupported: 0 });
-  const family = families.find((f) => c.op in f.runs);
-  if (!family) {
-    count.unsupported++;
-    continue;
-  }
   try {
-    await runCase(device, set, c, family);
+    await run(device, set, c);
     count.passed++;
   } catch (error) {
-    count.failed++;
-    failures.push({ name: c.name, op: c.op, mismatch: (error as Error).message });
+    const { message } = error as Error;
+    if (error instanceof Unsupported) {
+      count.unsupported++;
+      const why = (reasons[c.op] ??= {});
+      why[message] = (why[message] ?? 0) + 1;
+    } else {
+      count.failed++;
+      failures.push({ name: c.name, op: c.op, mismatch: message });
+    }
   }
 }
 const total = (key: keyof Count): number => Object.values(byOp).reduce((n, c) => n + c[key], 0);
-const result = { passed: total('passed'), failed: total('failed'), unsupported: total('unsupported'), byOp, failures };
+const result = { passed: total('passed'), failed: total('failed'), unsupported: total('unsupported'), byOp, reasons, failures };
 if (values.json) console.log(JSON.stringify(result, null, 1));
 else {
   const width = Math.max(9, ...Object.keys(byOp).map((op) => op.length));
   console.log(`${'operation'.padEnd(width)}  passed  failed  unsupported`);
-  for (const [op, c] of Object.entries(byOp)) console.log(`${op.padEnd(width)}  ${String(c.passed).padStart(6)}  ${String(c.failed || '').padStart(6)}  ${String(c.unsupported || '').padStart(11)}`);
+  const cell = (n: number, w: number): string => String(n || '').padStart(w);
+  for (const [op, c] of Object.entries(byOp)) {
+    const why = Object.entries(reasons[op] ?? {}).map(([reason, n]) => `${n} ${reason}`).join(', ');
+    console.log(`${op.padEnd(width)}  ${String(c.passed).padStart(6)}  ${cell(c.failed, 6)}  ${cell(c.unsupported, 11)}${why && `  (${why})`}`);
+  }
   for (const f of failures) console.log(`${f.name}: ${f.mismatch}`);
   console.log(`${set.set}: ${result.passed} passed, ${result.failed} failed, ${result.unsupported} unsupported`);
 }

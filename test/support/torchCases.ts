@@ -22,15 +22,15 @@ export interface Family {
   channelsLast?: boolean;
 }
 
-export interface CaseSet {
+export interface CaseSet<C = Case> {
   /** Which set it is: `torch-ops`, … */
   set: string;
-  cases: Case[];
+  cases: C[];
   data: Uint8Array;
 }
 
-/** @throws where the folder holds no cases */
-export function openCases(folder: string): CaseSet {
+/** A set of cases, of `torch-ops` or another. @throws where the folder holds none */
+export function openCases<C = Case>(folder: string): CaseSet<C> {
   const { set, blob, cases } = JSON.parse(readFileSync(`${folder}/cases.json`, 'utf8'));
   return { set, cases, data: new Uint8Array(readFileSync(`${folder}/${blob}`)) };
 }
