@@ -9,8 +9,12 @@ import { decodeMask } from '../../src/data/mask.ts';
 import { fewmask, TINY } from '../support/cli.ts';
 import { removeFolders, tempFolder, vocFolder } from '../support/files.ts';
 
+// Not before the tests begin: those of other files remove what is there when they end.
+let folder = '';
+test.before(() => {
+  folder = tempFolder();
+});
 test.after(removeFolders);
-const folder = tempFolder();
 const at = (...parts: string[]): string => join(folder, ...parts);
 const losses = (run: string): { step: number; loss: number }[] => readFileSync(join(run, 'log.jsonl'), 'utf8').trim().split('\n').map((l) => JSON.parse(l));
 
