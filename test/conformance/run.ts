@@ -5,7 +5,9 @@
 
 import { parseArgs } from 'node:util';
 import type { Device } from '../../runtime/device/device.ts';
+import { UnsupportedError } from '../../runtime/errors.ts';
 import { openNode } from '../../runtime/node.ts';
+import { runOnnxCase, type OnnxCase } from '../support/onnxCases.ts';
 import { sharedFolder } from '../support/shared.ts';
 import { openCases, runCase, type Case, type CaseSet } from '../support/torchCases.ts';
 import { Unsupported } from '../support/unsupported.ts';
@@ -23,6 +25,7 @@ const RUNNERS: Readonly<Record<string, Runner>> = {
     if (!family) throw new Unsupported('no such operation');
     await runCase(device, set, c, family);
   },
+  'onnx-node': (device, { data }, c: OnnxCase) => runOnnxCase(device, data, c),
   webnn: (device, { data }, c: WebnnCase) => runWebnnCase(device, data, c, WEBNN),
 };
 
@@ -47,7 +50,7 @@ for (const c of set.cases.filter((k) => wanted.test(k.name))) {
     count.passed++;
   } catch (error) {
     const { message } = error as Error;
-    if (error instanceof Unsupported) {
+    if (error instanceof Unsupported || error instanceof UnsupportedError) {
       count.unsupported++;
       const why = (reasons[c.op] ??= {});
       why[message] = (why[message] ?? 0) + 1;
