@@ -47,6 +47,20 @@ export class CheckpointError extends FewmaskError {
   }
 }
 
+/** An ONNX model that is damaged, truncated, or contradicts itself. */
+export class OnnxError extends FewmaskError {
+  constructor(message: string, hint?: string) {
+    super('onnx', message, hint);
+  }
+}
+
+/** Something that an ONNX model asks for and the engine does not have. */
+export class UnsupportedError extends FewmaskError {
+  constructor(op: string, message: string, hint?: string) {
+    super('unsupported', `${op}: ${message}`, hint);
+  }
+}
+
 /** No usable adapter or device, or a device that lacks a limit or feature. */
 export class DeviceError extends FewmaskError {
   constructor(message: string, hint?: string) {

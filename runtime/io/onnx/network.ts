@@ -1,0 +1,139 @@
+// ONNX's layers and losses. Its images are [n, c, h, w] (or [n, c, l]), the engine's [n, h, w, c].
+
+import * as ops from '../../ops/index.ts';
+import { sizeOf, type Tensor } from '../../tensor.ts';
+import { Call, plain, whole, type Made, type Operator } from './operator.ts';
+
+/** Channels last, with one row for signals. */
+function last(c: Call, x: Tensor): Tensor {
+  if (x.rank === 3) return ops.permute(ops.unsqueeze(x, 2), [0, 2, 3, 1]);
+  return x.rank === 4 ? ops.permute(x, [0, 2, 3, 1]) : c.unsupported(`[${x.shape}] is no image and no signal`);
+}
+
+/** And back. */
+const first = (y: Tensor, rank: number): Tensor => {
+  const t = ops.permute(y, [0, 3, 1, 2]);
+  return rank === 3 ? ops.squeeze(t, 2) : t;
+};
+
+/** Two numbers for an attribute; signals have one row, for which `row` stands. */
+function two(c: Call, name: string, rank: number, row: number, otherwise: readonly number[]): [number, number] {
+  const v = c.ints(name, otherwise);
+  return rank === 3 ? [row, v[0]] : [v[0], v[1]];
+}
+
+interface Window { kernel: [number, number]; stride: [number, number]; dilation: [number, number]; padding: [number, number, number, number] }
+
+/** Kernel, steps and padding [top, bottom, left, right] over an image of a size. */
+function windowOf(c: Call, size: readonly number[], rank: number, kernel: [number, number]): Window {
+  const stride = two(c, 'strides', rank, 1, [1, 1]), dilation = two(c, 'dilations', rank, 1, [1, 1]), auto = c.text('auto_pad', 'NOTSET');
+  const pads = c.ints('pads', [0, 0, 0, 0]), [top, left, bottom, right] = rank === 3 ? [0, pads[0], 0, pads[1]] : pads;
+  if (auto === 'NOTSET' || auto === 'VALID') return { kernel, stride, dilation, padding: auto === 'VALID' ? [0, 0, 0, 0] : [top, bottom, left, right] };
+  const sides = [0, 1].map((i) => {
+    const total = Math.max(0, (Math.ceil(size[i] / stride[i]) - 1) * stride[i] + dilation[i] * (kernel[i] - 1) + 1 - size[i]), half = Math.floor(total / 2);
+    return auto === 'SAME_UPPER' ? [half, total - half] : [total - half, half];
+  });
+  return { kernel, stride, dilation, padding: [sides[0][0], sides[0][1], sides[1][0], sides[1][1]] };
+}
+
+function conv(c: Call): Tensor {
+  const x = last(c, c.x()), w = ops.permute(last(c, c.x(1)), [1, 2, 3, 0]), rank = c.x().rank;
+  const { stride, dilation, padding } = windowOf(c, x.shape.slice(1, 3), rank, [w.shape[0], w.shape[1]]);
+  return first(ops.conv2d(x, w, c.maybe(2), { stride, dilation, padding, groups: c.number('group', 1) }), rank);
+}
+
+function convTranspose(c: Call): Tensor {
+  const rank = c.x().rank, x = last(c, c.x()), w = ops.permute(last(c, c.x(1)), [1, 2, 3, 0]);
+  if (c.has('output_shape')) c.unsupported('output_shape');
+  const stride = two(c, 'strides', rank, 1, [1, 1]), dilation = two(c, 'dilations', rank, 1, [1, 1]), auto = c.text('auto_pad', 'NOTSET');
+  if (auto.startsWith('SAME')) c.unsupported(`auto_pad ${auto}`);
+  const p = c.ints('pads', [0, 0, 0, 0]), padding = rank === 3 ? ([0, 0, p[0], p[1]] as const) : ([p[0], p[2], p[1], p[3]] as const);
+  const outputPadding = two(c, 'output_padding', rank, 0, [0, 0]);
+  return first(ops.convTranspose2d(x, w, c.maybe(2), { stride, dilation, padding, outputPadding, groups: c.number('group', 1) }), rank);
+}
+
+function pool(c: Call, mean: boolean): Made {
+  const rank = c.x().rank;
+  if (c.x().dtype !== 'f32') c.unsupported('integers are not pooled');
+  const x = last(c, c.x()), o = { ...windowOf(c, x.shape.slice(1, 3), rank, two(c, 'kernel_shape', rank, 1, [1, 1])), ceilMode: c.number('ceil_mode', 0) !== 0 };
+  for (const i of [0, 2]) if (2 * Math.max(o.padding[i], o.padding[i + 1]) > o.dilation[i / 2] * (o.kernel[i / 2] - 1) + 1) c.unsupported('padding of more than half of the window');
+  if (mean) return first(ops.avgPool2d(x, { ...o, countIncludePad: c.number('count_include_pad', 0) !== 0 }), rank);
+  if (c.node.outputs.length === 1) return first(ops.maxPool2d(x, o), rank);
+  const { y, indices } = ops.maxPool2dWithIndices(x, o), [n, h, w, ch] = x.shape;
+  const planes = c.device.tensor(Int32Array.from({ length: n * ch }, (_, i) => i * h * w), [n, ch, 1, 1]);
+  if (rank === 3 || c.number('storage_order', 0)) c.unsupported('places in a signal, or by columns');
+  return [first(y, rank), whole(ops.add(first(indices, rank), planes))];
+}
+
+/** A number for each channel, to broadcast over [n, c, ...]. */
+const perChannel = (t: Tensor, rank: number): Tensor => ops.reshape(t, [t.size, ...Array<number>(rank - 2).fill(1)]);
+
+function batchNorm(c: Call): Tensor {
+  if (c.number('training_mode', 0)) c.unsupported('training_mode');
+  const x = c.x(), [gamma, beta, mean, variance] = [1, 2, 3, 4].map((i) => perChannel(c.x(i), x.rank));
+  const scale = ops.div(gamma, ops.sqrt(ops.add(variance, c.number('epsilon', 1e-5))));
+  return ops.add(ops.mul(ops.sub(x, mean), scale), beta);
+}
+
+function groupNorm(c: Call, groups: number): Tensor {
+  const x = c.x(), [n, ch, ...size] = x.shape, flat = ops.reshape(x, [n * groups, (ch / groups) * sizeOf(size)]);
+  const y = ops.reshape(ops.layerNorm(flat, [flat.shape[1]], undefined, undefined, { eps: c.number('epsilon', 1e-5) }), x.shape);
+  return ops.add(ops.mul(y, perChannel(c.x(1), x.rank)), perChannel(c.x(2), x.rank));
+}
+
+function layerNorm(c: Call): Made {
+  const x = c.x(), axis = c.number('axis', -1), a = axis < 0 ? axis + x.rank : axis, shape = x.shape.slice(a), axes = shape.map((_, i) => a + i), eps = c.number('epsilon', 1e-5);
+  const y = ops.layerNorm(x, shape, c.x(1), c.maybe(2), { eps });
+  if (c.node.outputs.length === 1) return y;
+  const spread = ops.variance(x, axes, { keepdim: true, correction: 0 });
+  return [y, ops.mean(x, axes, { keepdim: true }), ops.rsqrt(ops.add(spread, eps))];
+}
+
+function gemm(c: Call): Tensor {
+  const y = ops.mul(ops.matmul(c.x(), c.x(1), { transposeA: c.number('transA', 0) !== 0, transposeB: c.number('transB', 0) !== 0 }), c.number('alpha', 1)), b = c.maybe(2);
+  return b ? ops.add(y, ops.mul(b, c.number('beta', 1))) : y;
+}
+
+/** -w log p of the target, over classes in axis 1; what has the ignored label counts nowhere. */
+function nll(c: Call, logP: Tensor): Tensor {
+  const target = c.x(1), weight = c.maybe(2), how = c.text('reduction', 'mean');
+  const ignored = c.has('ignore_index') ? ops.eq(target, c.number('ignore_index', -1)) : undefined, label = ignored ? ops.where(ignored, 0, target) : target;
+  const loss = ops.neg(ops.squeeze(ops.gather(logP, 1, ops.unsqueeze(label, 1)), 1));
+  const of = weight ? ops.reshape(ops.indexSelect(weight, 0, ops.reshape(label, [label.size])), label.shape) : ops.full(c.device, label.shape, 1);
+  const w = ignored ? ops.where(ignored, 0, of) : of, y = ops.mul(loss, w);
+  if (how === 'none') return y;
+  return how === 'sum' ? ops.sum(y) : ops.div(ops.sum(y), ops.sum(w));
+}
+
+function softmaxCrossEntropy(c: Call): Made {
+  const logP = ops.logSoftmax(c.x(), 1, 1);
+  return [nll(c, logP), logP];
+}
+
+const spatial = (x: Tensor): number[] => x.shape.slice(2).map((_, i) => i + 2);
+
+export const NETWORK: Record<string, Operator> = {
+  AveragePool: plain((c) => pool(c, true)),
+  BatchNormalization: plain(batchNorm),
+  Conv: plain(conv),
+  ConvTranspose: plain(convTranspose),
+  Dropout: plain((c) => {
+    if (c.values[2]) c.unsupported('training mode');
+    return [c.x().view(c.x().shape), { type: 'bool', tensor: ops.full(c.device, c.x().shape, 1, 'i32') }];
+  }),
+  Gemm: plain(gemm),
+  GlobalAveragePool: plain((c) => ops.mean(c.x(), spatial(c.x()), { keepdim: true })),
+  GlobalMaxPool: plain((c) => ops.amax(c.x(), spatial(c.x()), { keepdim: true })),
+  GroupNormalization: plain((c) => groupNorm(c, c.number('num_groups', 1))),
+  InstanceNormalization: plain((c) => groupNorm(c, c.x().shape[1])),
+  LayerNormalization: plain(layerNorm),
+  MeanVarianceNormalization: plain((c) => {
+    const x = c.x(), axes = c.ints('axes', [0, 2, 3]), options = { keepdim: true, correction: 0 };
+    return ops.div(ops.sub(x, ops.mean(x, axes, options)), ops.add(ops.std(x, axes, options), 1e-9));
+  }),
+  MatMul: plain((c) => ops.matmul(c.x(), c.x(1))),
+  MaxPool: plain((c) => pool(c, false)),
+  NegativeLogLikelihoodLoss: plain((c) => nll(c, c.x())),
+  RMSNormalization: plain((c) => ops.rmsNorm(c.x(), c.x().shape.slice(c.number('axis', -1)), c.x(1), { eps: c.number('epsilon', 1e-5) })),
+  SoftmaxCrossEntropyLoss: plain(softmaxCrossEntropy),
+};

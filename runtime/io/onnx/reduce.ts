@@ -1,0 +1,66 @@
+// ONNX's operators that reduce axes, and those along one axis.
+
+import * as ops from '../../ops/index.ts';
+import type { Tensor } from '../../tensor.ts';
+import { Call, plain, reads, whole, type Made, type Operator } from './operator.ts';
+
+type Reducer = (x: Tensor, axes: readonly number[], options: ops.ReduceOptions) => Tensor;
+
+const reducing = (f: Reducer, prepare: (x: Tensor) => Tensor = (x) => x.view(x.shape)): Operator => reads([1], (c) => {
+  const x = c.x(), listed = c.list('axes', 1) ?? [];
+  if (listed.length === 0 && c.number('noop_with_empty_axes', 0)) return prepare(x);
+  const axes = listed.length ? listed : x.shape.map((_, i) => i);
+  const y = f(x, axes, { keepdim: c.number('keepdims', 1) !== 0 });
+  return { type: c.value(0).type, tensor: y };
+});
+
+/** The extreme, or the identity where there are no elements. */
+const extreme = (f: Reducer, none: number): Reducer => (x, axes, o) => {
+  if (x.size > 0) return f(x, axes, o);
+  const { shape } = ops.sum(x, axes, o);
+  return ops.full(x.device, shape, none, x.dtype);
+};
+
+function winner(c: Call, f: (x: Tensor, axis: number, o: ops.ReduceOptions) => Tensor): Made {
+  const x = c.x(), axis = c.number('axis', 0), options = { keepdim: c.number('keepdims', 1) !== 0 };
+  if (!c.number('select_last_index', 0)) return whole(f(x, axis, options));
+  return whole(ops.sub(x.shape.at(axis)! - 1, f(ops.flip(x, [axis]), axis, options)));
+}
+
+/** Softmax along an axis; before opset 13 over all axes from it on. */
+const soft = (f: (x: Tensor, scale: number, axis: number) => Tensor): Operator => plain((c) => {
+  const x = c.x();
+  if (c.opset >= 13) return f(x, 1, c.number('axis', -1));
+  const axis = c.number('axis', 1), from = axis < 0 ? axis + x.rank : axis;
+  return ops.reshape(f(ops.flatten(x, from), 1, -1), x.shape);
+});
+
+function topk(c: Call): Made {
+  const { values, indices } = ops.topk(c.x(), c.host(1)![0], c.number('axis', -1), { largest: c.number('largest', 1) !== 0 });
+  return [values, whole(indices)];
+}
+
+function lpNorm(c: Call): Tensor {
+  const x = c.x(), n = ops.norm(x, c.number('p', 2), c.number('axis', -1), { keepdim: true });
+  return ops.div(x, ops.where(ops.eq(n, 0), 1, n));
+}
+
+export const REDUCE: Record<string, Operator> = {
+  ArgMax: plain((c) => winner(c, ops.argmax)),
+  ArgMin: plain((c) => winner(c, ops.argmin)),
+  CumSum: reads([1], (c) => ops.cumsum(c.x(), c.host(1)![0], { exclusive: c.number('exclusive', 0) !== 0, reverse: c.number('reverse', 0) !== 0 })),
+  LogSoftmax: soft(ops.logSoftmax),
+  LpNormalization: plain(lpNorm),
+  ReduceL1: reducing((x, a, o) => ops.sum(ops.abs(x), a, o), ops.abs),
+  ReduceL2: reducing((x, a, o) => ops.norm(x, 2, a, o), ops.abs),
+  ReduceLogSum: reducing((x, a, o) => ops.log(ops.sum(x, a, o)), ops.log),
+  ReduceLogSumExp: reducing(ops.logsumexp),
+  ReduceMax: reducing(extreme(ops.amax, -Infinity)),
+  ReduceMean: reducing(ops.mean),
+  ReduceMin: reducing(extreme(ops.amin, Infinity)),
+  ReduceProd: reducing(ops.prod),
+  ReduceSum: reducing(ops.sum),
+  ReduceSumSquare: reducing((x, a, o) => ops.sum(ops.square(x), a, o), ops.square),
+  Softmax: soft(ops.softmax),
+  TopK: reads([1], topk),
+};
