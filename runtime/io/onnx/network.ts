@@ -46,8 +46,17 @@ function convTranspose(c: Call): Tensor {
   const rank = c.x().rank, x = last(c, c.x()), w = ops.permute(last(c, c.x(1)), [1, 2, 3, 0]);
   if (c.has('output_shape')) c.unsupported('output_shape');
   const stride = two(c, 'strides', rank, 1, [1, 1]), dilation = two(c, 'dilations', rank, 1, [1, 1]), auto = c.text('auto_pad', 'NOTSET');
-  if (auto.startsWith('SAME')) c.unsupported(`auto_pad ${auto}`);
-  const p = c.ints('pads', [0, 0, 0, 0]), padding = rank === 3 ? ([0, 0, p[0], p[1]] as const) : ([p[0], p[2], p[1], p[3]] as const);
+  const p = c.ints('pads', [0, 0, 0, 0]);
+  let padding: readonly [number, number, number, number] = auto === 'VALID' ? [0, 0, 0, 0] : rank === 3 ? [0, 0, p[0], p[1]] : [p[0], p[2], p[1], p[3]];
+  if (auto.startsWith('SAME')) {
+    // The result is stride times as large.
+    const sides = [0, 1].map((i) => {
+      const total = dilation[i] * (w.shape[i] - 1) + 1 - stride[i], half = Math.floor(total / 2);
+      if (total < 0) c.unsupported(`auto_pad ${auto} with steps larger than the kernel`);
+      return auto === 'SAME_UPPER' ? [half, total - half] : [total - half, half];
+    });
+    padding = [sides[0][0], sides[0][1], sides[1][0], sides[1][1]];
+  }
   const outputPadding = two(c, 'output_padding', rank, 0, [0, 0]);
   return first(ops.convTranspose2d(x, w, c.maybe(2), { stride, dilation, padding, outputPadding, groups: c.number('group', 1) }), rank);
 }
