@@ -2,7 +2,7 @@
 
 import * as ops from '../../ops/index.ts';
 import { sizeOf, type Tensor } from '../../tensor.ts';
-import { Call, plain, whole, type Made, type Operator } from './operator.ts';
+import { Call, plain, toReal, whole, type Made, type Operator, type Value } from './operator.ts';
 
 /** Channels last, with one row for signals. */
 function last(c: Call, x: Tensor): Tensor {
@@ -63,25 +63,29 @@ function convTranspose(c: Call): Tensor {
 
 function pool(c: Call, mean: boolean): Made {
   const rank = c.x().rank;
-  if (c.x().dtype !== 'f32') c.unsupported('integers are not pooled');
-  const x = last(c, c.x()), o = { ...windowOf(c, x.shape.slice(1, 3), rank, two(c, 'kernel_shape', rank, 1, [1, 1])), ceilMode: c.number('ceil_mode', 0) !== 0 };
+  // f32 holds every u8; wider integers it does not.
+  if (c.x().dtype !== 'f32' && c.value(0).type !== 'u8') c.unsupported('integers of more than 8 bits are not pooled');
+  const x = last(c, toReal(c.x())), typed = (y: Tensor): Value => ({ type: c.value(0).type, tensor: c.x().dtype === 'f32' ? y : ops.cast(y, 'i32') }), o = { ...windowOf(c, x.shape.slice(1, 3), rank, two(c, 'kernel_shape', rank, 1, [1, 1])), ceilMode: c.number('ceil_mode', 0) !== 0 };
   for (const i of [0, 2]) if (2 * Math.max(o.padding[i], o.padding[i + 1]) > o.dilation[i / 2] * (o.kernel[i / 2] - 1) + 1) c.unsupported('padding of more than half of the window');
   if (mean) return first(ops.avgPool2d(x, { ...o, countIncludePad: c.number('count_include_pad', 0) !== 0 }), rank);
-  if (c.node.outputs.length === 1) return first(ops.maxPool2d(x, o), rank);
+  if (c.node.outputs.length === 1) return typed(first(ops.maxPool2d(x, o), rank));
   const { y, indices } = ops.maxPool2dWithIndices(x, o), [n, h, w, ch] = x.shape;
   const planes = c.device.tensor(Int32Array.from({ length: n * ch }, (_, i) => i * h * w), [n, ch, 1, 1]);
   if (rank === 3 || c.number('storage_order', 0)) c.unsupported('places in a signal, or by columns');
-  return [first(y, rank), whole(ops.add(first(indices, rank), planes))];
+  return [typed(first(y, rank)), whole(ops.add(first(indices, rank), planes))];
 }
 
 /** A number for each channel, to broadcast over [n, c, ...]. */
 const perChannel = (t: Tensor, rank: number): Tensor => ops.reshape(t, [t.size, ...Array<number>(rank - 2).fill(1)]);
 
-function batchNorm(c: Call): Tensor {
-  if (c.number('training_mode', 0)) c.unsupported('training_mode');
-  const x = c.x(), [gamma, beta, mean, variance] = [1, 2, 3, 4].map((i) => perChannel(c.x(i), x.rank));
-  const scale = ops.div(gamma, ops.sqrt(ops.add(variance, c.number('epsilon', 1e-5))));
-  return ops.add(ops.mul(ops.sub(x, mean), scale), beta);
+function batchNorm(c: Call): Made {
+  const x = c.x(), [gamma, beta, mean, variance] = [1, 2, 3, 4].map((i) => perChannel(c.x(i), x.rank)), eps = c.number('epsilon', 1e-5);
+  const by = (m: Tensor, v: Tensor): Tensor => ops.add(ops.mul(ops.sub(x, m), ops.div(gamma, ops.sqrt(ops.add(v, eps)))), beta);
+  if (!c.number('training_mode', 0)) return by(mean, variance);
+  // The running statistics keep the share `momentum` of the old; the variance is the biased one.
+  const axes = x.shape.flatMap((_, i) => (i === 1 ? [] : [i])), m = perChannel(ops.mean(x, axes), x.rank), v = perChannel(ops.variance(x, axes, { correction: 0 }), x.rank);
+  const momentum = c.number('momentum', 0.9), moved = (old: Tensor, now: Tensor): Tensor => ops.reshape(ops.add(ops.mul(old, momentum), ops.mul(now, 1 - momentum)), [old.size]);
+  return [by(m, v), moved(mean, m), moved(variance, v)];
 }
 
 function groupNorm(c: Call, groups: number): Tensor {
