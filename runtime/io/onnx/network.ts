@@ -2,7 +2,7 @@
 
 import * as ops from '../../ops/index.ts';
 import { sizeOf, type Tensor } from '../../tensor.ts';
-import { Call, plain, toReal, whole, type Made, type Operator, type Value } from './operator.ts';
+import { Call, plain, reads, toReal, whole, type Made, type Operator, type Value } from './operator.ts';
 
 /** Channels last, with one row for signals. */
 function last(c: Call, x: Tensor): Tensor {
@@ -123,11 +123,23 @@ function softmaxCrossEntropy(c: Call): Made {
   return [nll(c, logP), logP];
 }
 
+/** Patches [n, c kh kw, places] added up to an image. */
+function col2im(c: Call): Tensor {
+  const size = c.host(1)!, kernel = c.host(2)!, pads = c.ints('pads', [0, 0, 0, 0]), [n, rows, count] = c.x().shape;
+  if (size.length !== 2 || pads[0] !== pads[2] || pads[1] !== pads[3]) c.unsupported('images of other than two dimensions, or padding that differs by side');
+  const [kh, kw] = kernel, padding = [pads[0], pads[1]] as const, stride = two(c, 'strides', 4, 1, [1, 1]), dilation = two(c, 'dilations', 4, 1, [1, 1]);
+  const [oh, ow] = [0, 1].map((i) => Math.floor((size[i] + 2 * padding[i] - dilation[i] * (kernel[i] - 1) - 1) / stride[i]) + 1);
+  if (oh * ow !== count) c.wrong(`there are ${count} patches, not ${oh} x ${ow}`);
+  const patches = ops.reshape(ops.permute(ops.reshape(c.x(), [n, rows / (kh * kw), kh, kw, oh, ow]), [0, 4, 5, 2, 3, 1]), [n, oh, ow, rows]);
+  return first(ops.fold(patches, [size[0], size[1]], [kh, kw], { stride, padding, dilation }), 4);
+}
+
 const spatial = (x: Tensor): number[] => x.shape.slice(2).map((_, i) => i + 2);
 
 export const NETWORK: Record<string, Operator> = {
   AveragePool: plain((c) => pool(c, true)),
   BatchNormalization: plain(batchNorm),
+  Col2Im: reads([1, 2], col2im),
   Conv: plain(conv),
   ConvTranspose: plain(convTranspose),
   Dropout: plain((c) => {
