@@ -2,7 +2,7 @@
 
 import * as ops from '../../ops/index.ts';
 import { sizeOf, type Tensor } from '../../tensor.ts';
-import { Call, plain, whole, type Made, type Operator } from './operator.ts';
+import { Call, plain, reads, toReal, whole, type Made, type Operator, type Value } from './operator.ts';
 
 /** Channels last, with one row for signals. */
 function last(c: Call, x: Tensor): Tensor {
@@ -46,33 +46,46 @@ function convTranspose(c: Call): Tensor {
   const rank = c.x().rank, x = last(c, c.x()), w = ops.permute(last(c, c.x(1)), [1, 2, 3, 0]);
   if (c.has('output_shape')) c.unsupported('output_shape');
   const stride = two(c, 'strides', rank, 1, [1, 1]), dilation = two(c, 'dilations', rank, 1, [1, 1]), auto = c.text('auto_pad', 'NOTSET');
-  if (auto.startsWith('SAME')) c.unsupported(`auto_pad ${auto}`);
-  const p = c.ints('pads', [0, 0, 0, 0]), padding = rank === 3 ? ([0, 0, p[0], p[1]] as const) : ([p[0], p[2], p[1], p[3]] as const);
+  const p = c.ints('pads', [0, 0, 0, 0]);
+  let padding: readonly [number, number, number, number] = auto === 'VALID' ? [0, 0, 0, 0] : rank === 3 ? [0, 0, p[0], p[1]] : [p[0], p[2], p[1], p[3]];
+  if (auto.startsWith('SAME')) {
+    // The result is stride times as large.
+    const sides = [0, 1].map((i) => {
+      const total = dilation[i] * (w.shape[i] - 1) + 1 - stride[i], half = Math.floor(total / 2);
+      if (total < 0) c.unsupported(`auto_pad ${auto} with steps larger than the kernel`);
+      return auto === 'SAME_UPPER' ? [half, total - half] : [total - half, half];
+    });
+    padding = [sides[0][0], sides[0][1], sides[1][0], sides[1][1]];
+  }
   const outputPadding = two(c, 'output_padding', rank, 0, [0, 0]);
   return first(ops.convTranspose2d(x, w, c.maybe(2), { stride, dilation, padding, outputPadding, groups: c.number('group', 1) }), rank);
 }
 
 function pool(c: Call, mean: boolean): Made {
   const rank = c.x().rank;
-  if (c.x().dtype !== 'f32') c.unsupported('integers are not pooled');
-  const x = last(c, c.x()), o = { ...windowOf(c, x.shape.slice(1, 3), rank, two(c, 'kernel_shape', rank, 1, [1, 1])), ceilMode: c.number('ceil_mode', 0) !== 0 };
+  // f32 holds every u8; wider integers it does not.
+  if (c.x().dtype !== 'f32' && c.value(0).type !== 'u8') c.unsupported('integers of more than 8 bits are not pooled');
+  const x = last(c, toReal(c.x())), typed = (y: Tensor): Value => ({ type: c.value(0).type, tensor: c.x().dtype === 'f32' ? y : ops.cast(y, 'i32') }), o = { ...windowOf(c, x.shape.slice(1, 3), rank, two(c, 'kernel_shape', rank, 1, [1, 1])), ceilMode: c.number('ceil_mode', 0) !== 0 };
   for (const i of [0, 2]) if (2 * Math.max(o.padding[i], o.padding[i + 1]) > o.dilation[i / 2] * (o.kernel[i / 2] - 1) + 1) c.unsupported('padding of more than half of the window');
   if (mean) return first(ops.avgPool2d(x, { ...o, countIncludePad: c.number('count_include_pad', 0) !== 0 }), rank);
-  if (c.node.outputs.length === 1) return first(ops.maxPool2d(x, o), rank);
+  if (c.node.outputs.length === 1) return typed(first(ops.maxPool2d(x, o), rank));
   const { y, indices } = ops.maxPool2dWithIndices(x, o), [n, h, w, ch] = x.shape;
   const planes = c.device.tensor(Int32Array.from({ length: n * ch }, (_, i) => i * h * w), [n, ch, 1, 1]);
   if (rank === 3 || c.number('storage_order', 0)) c.unsupported('places in a signal, or by columns');
-  return [first(y, rank), whole(ops.add(first(indices, rank), planes))];
+  return [typed(first(y, rank)), whole(ops.add(first(indices, rank), planes))];
 }
 
 /** A number for each channel, to broadcast over [n, c, ...]. */
 const perChannel = (t: Tensor, rank: number): Tensor => ops.reshape(t, [t.size, ...Array<number>(rank - 2).fill(1)]);
 
-function batchNorm(c: Call): Tensor {
-  if (c.number('training_mode', 0)) c.unsupported('training_mode');
-  const x = c.x(), [gamma, beta, mean, variance] = [1, 2, 3, 4].map((i) => perChannel(c.x(i), x.rank));
-  const scale = ops.div(gamma, ops.sqrt(ops.add(variance, c.number('epsilon', 1e-5))));
-  return ops.add(ops.mul(ops.sub(x, mean), scale), beta);
+function batchNorm(c: Call): Made {
+  const x = c.x(), [gamma, beta, mean, variance] = [1, 2, 3, 4].map((i) => perChannel(c.x(i), x.rank)), eps = c.number('epsilon', 1e-5);
+  const by = (m: Tensor, v: Tensor): Tensor => ops.add(ops.mul(ops.sub(x, m), ops.div(gamma, ops.sqrt(ops.add(v, eps)))), beta);
+  if (!c.number('training_mode', 0)) return by(mean, variance);
+  // The running statistics keep the share `momentum` of the old; the variance is the biased one.
+  const axes = x.shape.flatMap((_, i) => (i === 1 ? [] : [i])), m = perChannel(ops.mean(x, axes), x.rank), v = perChannel(ops.variance(x, axes, { correction: 0 }), x.rank);
+  const momentum = c.number('momentum', 0.9), moved = (old: Tensor, now: Tensor): Tensor => ops.reshape(ops.add(ops.mul(old, momentum), ops.mul(now, 1 - momentum)), [old.size]);
+  return [by(m, v), moved(mean, m), moved(variance, v)];
 }
 
 function groupNorm(c: Call, groups: number): Tensor {
@@ -110,11 +123,23 @@ function softmaxCrossEntropy(c: Call): Made {
   return [nll(c, logP), logP];
 }
 
+/** Patches [n, c kh kw, places] added up to an image. */
+function col2im(c: Call): Tensor {
+  const size = c.host(1)!, kernel = c.host(2)!, pads = c.ints('pads', [0, 0, 0, 0]), [n, rows, count] = c.x().shape;
+  if (size.length !== 2 || pads[0] !== pads[2] || pads[1] !== pads[3]) c.unsupported('images of other than two dimensions, or padding that differs by side');
+  const [kh, kw] = kernel, padding = [pads[0], pads[1]] as const, stride = two(c, 'strides', 4, 1, [1, 1]), dilation = two(c, 'dilations', 4, 1, [1, 1]);
+  const [oh, ow] = [0, 1].map((i) => Math.floor((size[i] + 2 * padding[i] - dilation[i] * (kernel[i] - 1) - 1) / stride[i]) + 1);
+  if (oh * ow !== count) c.wrong(`there are ${count} patches, not ${oh} x ${ow}`);
+  const patches = ops.reshape(ops.permute(ops.reshape(c.x(), [n, rows / (kh * kw), kh, kw, oh, ow]), [0, 4, 5, 2, 3, 1]), [n, oh, ow, rows]);
+  return first(ops.fold(patches, [size[0], size[1]], [kh, kw], { stride, padding, dilation }), 4);
+}
+
 const spatial = (x: Tensor): number[] => x.shape.slice(2).map((_, i) => i + 2);
 
 export const NETWORK: Record<string, Operator> = {
   AveragePool: plain((c) => pool(c, true)),
   BatchNormalization: plain(batchNorm),
+  Col2Im: reads([1, 2], col2im),
   Conv: plain(conv),
   ConvTranspose: plain(convTranspose),
   Dropout: plain((c) => {

@@ -5,6 +5,9 @@ import { sizeOf, type Shape, type Tensor } from '../../tensor.ts';
 import { typeOf, type OnnxTensor } from './model.ts';
 import { Call, isReal, plain, reads, upload, type Made, type Operator, type Value } from './operator.ts';
 
+/** Numbers that the host lists at most. */
+const MOST_LISTED = 2 ** 24;
+
 const from = (c: Call, axis: number, rank: number): number => {
   const a = axis < 0 ? axis + rank : axis;
   return a >= 0 && a <= rank && Number.isInteger(a) ? a : c.wrong(`there is no axis ${axis} of ${rank}`);
@@ -46,7 +49,7 @@ function constantOfShape(c: Call): Value {
 
 function range(c: Call): Value {
   const [start] = c.host(0)!, [limit] = c.host(1)!, [delta] = c.host(2)!, n = Math.max(0, Math.ceil((limit - start) / delta));
-  if (!(n < 2 ** 31)) c.wrong(`from ${start} to ${limit} by ${delta} is no list of numbers`);
+  if (!(n <= MOST_LISTED)) c.wrong(`from ${start} to ${limit} by ${delta} is no list, or too long a one`);
   return upload(c.device, { dtype: c.value(0).type, shape: [n], data: Array.from({ length: n }, (_, i) => start + i * delta) });
 }
 
@@ -142,6 +145,7 @@ function scatterND(c: Call): Tensor {
 
 function oneHot(c: Call): Value {
   const index = c.x(), depth = c.host(1)![0], values = c.x(2), axis = from(c, c.number('axis', -1), index.rank + 1);
+  if (!(depth >= 0 && depth <= MOST_LISTED)) c.wrong(`${depth} classes`);
   const classes = ops.reshape(c.device.tensor(Int32Array.from({ length: depth }, (_, i) => i), [depth]), [depth, ...Array<number>(index.rank - axis).fill(1)]);
   const label = ops.unsqueeze(ops.cast(index, 'i32'), axis), hit = ops.eq(ops.where(ops.lt(label, 0), ops.add(label, depth), label), classes), [off, on] = [0, 1].map((i) => ops.reshape(ops.slice(values, [i], [1]), []));
   return { type: c.value(2).type, tensor: ops.where(hit, on, off) };
