@@ -7,6 +7,19 @@ import type { ParamValue } from './kernel.ts';
 /** One axis or several, from the front (0, 1, …) or from the back (-1, -2, …). */
 export type Axes = number | readonly number[];
 
+/** An axis from 0 on; negative ones count from the end. @throws ShapeError when there is none */
+export function axisOf(op: string, axis: number, rank: number): number {
+  if (!Number.isInteger(axis) || axis < -rank || axis >= rank) throw new ShapeError(op, `there is no axis ${axis} among ${rank}`, `give -${rank} to ${rank - 1}`);
+  return axis < 0 ? axis + rank : axis;
+}
+
+/** Several axes, each once. @throws ShapeError when one is missing or named twice */
+export function axesOf(op: string, axes: readonly number[], rank: number): number[] {
+  const found = axes.map((a) => axisOf(op, a, rank));
+  if (new Set(found).size !== found.length) throw new ShapeError(op, `an axis is named twice in ${axes.join(', ')}`);
+  return found;
+}
+
 /**
  * Axes counted from the front, in order. None named, or an empty list: all of them. A scalar has the axes 0 and -1, as in PyTorch.
  * @throws ShapeError for an axis that is not there, or named twice
@@ -14,11 +27,7 @@ export type Axes = number | readonly number[];
 export function normaliseAxes(op: string, shape: Shape, axes?: Axes): number[] {
   const rank = Math.max(1, shape.length);
   const named = axes === undefined ? [] : typeof axes === 'number' ? [axes] : axes;
-  const found = named.map((a) => {
-    if (!Number.isInteger(a) || a < -rank || a >= rank) throw new ShapeError(op, `[${shape}] has no axis ${a}`, `give -${rank} to ${rank - 1}`);
-    return a < 0 ? a + rank : a;
-  });
-  if (new Set(found).size !== found.length) throw new ShapeError(op, `an axis of [${shape}] is named twice in ${named.join(', ')}`);
+  const found = axesOf(op, named, rank);
   return found.length > 0 ? found.sort((a, b) => a - b) : Array.from({ length: rank }, (_, i) => i);
 }
 
@@ -110,19 +119,6 @@ export function passOver(n: number, contiguous: boolean): Pass {
 /** Params of a further pass, over the [chunks, k] partial results of one before. */
 export function gatherPartials(k: number, chunks: number): Record<string, ParamValue> {
   return { kept_size: [1, 1, 1, k], kept_stride: [0, 0, 0, 1], reduced_size: [1, 1, 1, chunks], reduced_stride: [0, 0, 0, k] };
-}
-
-/** An axis from 0 on; negative ones count from the end. @throws ShapeError when there is none */
-export function axisOf(op: string, axis: number, rank: number): number {
-  if (!Number.isInteger(axis) || axis < -rank || axis >= rank) throw new ShapeError(op, `there is no axis ${axis} among ${rank}`);
-  return axis < 0 ? axis + rank : axis;
-}
-
-/** Several axes, each once. @throws ShapeError when one is missing or named twice */
-export function axesOf(op: string, axes: readonly number[], rank: number): number[] {
-  const found = axes.map((a) => axisOf(op, a, rank));
-  if (new Set(found).size !== found.length) throw new ShapeError(op, `an axis is named twice in ${axes.join(', ')}`);
-  return found;
 }
 
 /** Elements between neighbours along each axis of a dense tensor. */

@@ -6,7 +6,7 @@ import { Tensor } from '../tensor.ts';
 import { inF32, real } from './cast.ts';
 import { eq } from './compare.ts';
 import { full, zeros } from './fill.ts';
-import { summed } from './sumTo.ts';
+import { sumTo } from './sumTo.ts';
 import { floor, log, neg, square, trunc } from './unary.ts';
 import { where } from './where.ts';
 
@@ -27,8 +27,8 @@ function define(name: Pairwise, da: ((ctx: Context) => Tensor) | null, db: ((ctx
     outputs: ['y'],
     forward: ({ a, b }, attrs) => pairwise(name, a ?? attrs.a!, b ?? attrs.b!),
     backward: {
-      a: da && ((ctx) => summed(da(ctx), ctx.inputs.a)),
-      b: db && ((ctx) => summed(db(ctx), ctx.inputs.b)),
+      a: da && ((ctx) => sumTo(da(ctx), ctx.inputs.a.shape)),
+      b: db && ((ctx) => sumTo(db(ctx), ctx.inputs.b.shape)),
     },
     twice: true,
   };

@@ -50,7 +50,7 @@ export * from './softmaxMse.ts';
 export { argsort, sort, topk, type Picked } from './sort.ts';
 export { expand, flip, permute, pixelShuffle, pixelUnshuffle, repeat, repeatInterleave, roll, transpose } from './strided.ts';
 export type { Rule } from './strided.ts';
-export { sumTo } from './sumTo.ts';
+export * from './sumTo.ts';
 export * from './sumToLast.ts';
 export * from './triangle.ts';
 export * from './unary.ts';

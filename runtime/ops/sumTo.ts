@@ -78,6 +78,3 @@ export function sumTo(x: Tensor, shape: Shape): Tensor {
   if (String(broadcastShape('sumTo', x.shape, shape)) !== String(x.shape) || shape.length > x.rank) throw new ShapeError('sumTo', `[${shape}] does not broadcast to [${x.shape}]`);
   return String(shape) === String(x.shape) ? x : sumOp({ x }, { shape }).y;
 }
-
-/** A gradient in the shape of its operand. */
-export const summed = (g: Tensor, like: Tensor): Tensor => (String(g.shape) === String(like.shape) ? g : sumTo(g, like.shape));

@@ -8,7 +8,7 @@ import { checkNumber, type Operand } from '../kernel/pairwise.ts';
 import { sizeOf, Tensor, type DType, type Shape } from '../tensor.ts';
 import { inF32 } from './cast.ts';
 import { gt, lt } from './compare.ts';
-import { summed } from './sumTo.ts';
+import { sumTo } from './sumTo.ts';
 
 interface Attrs {
   /** What is a number, and the dtype of the result. */
@@ -38,8 +38,8 @@ const op = defineOp<Attrs>({
   },
   backward: {
     cond: null,
-    a: ({ dy, inputs: { cond, a } }: BackwardContext<Attrs>) => summed(where(cond, dy, 0), a),
-    b: ({ dy, inputs: { cond, b } }: BackwardContext<Attrs>) => summed(where(cond, 0, dy), b),
+    a: ({ dy, inputs: { cond, a } }: BackwardContext<Attrs>) => sumTo(where(cond, dy, 0), a.shape),
+    b: ({ dy, inputs: { cond, b } }: BackwardContext<Attrs>) => sumTo(where(cond, 0, dy), b.shape),
   },
   twice: true,
 });

@@ -41,7 +41,7 @@ test('integers, scalars, second derivatives', async () => {
   const [dx] = grad(mul(y, y), [x], { dy: device.tensor([1, 1, 1], [3]), createGraph: true });
   assert.equal([...(await dx.read())], [20, 18, 12]);
   assert.equal([...(await grad(dx, [x], { dy: device.tensor([1, 0, 0], [3]) })[0].read())], [6, 4, 2]);
-  assert.throws(() => cumsum(x, 1), /has no axis 1/);
+  assert.throws(() => cumsum(x, 1), /no axis 1/);
   assert.throws(() => cumsum(device.empty([2], 'f16')), /is f16/);
 });
 

@@ -50,7 +50,7 @@ test('the same, where a workgroup has the line', async () => {
 test('scalars, and axes that are not there', async () => {
   const device = await testDevice();
   assert.is(await softmax(device.tensor([7], [])).item(), 1);
-  assert.throws(() => softmax(device.empty([2, 3]), 1, 2), /has no axis 2/);
+  assert.throws(() => softmax(device.empty([2, 3]), 1, 2), /no axis 2/);
 });
 
 test('a workgroup has no races', () => {
