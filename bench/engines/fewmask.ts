@@ -1,0 +1,238 @@
+// The benchmark's cases on this engine: recorded as plans and replayed, but for the case that measures eager calls.
+
+import { plan, type Plan } from '../../runtime/autograd/plan.ts';
+import { grad } from '../../runtime/autograd/tape.ts';
+import type { Device } from '../../runtime/device/device.ts';
+import { add, batchNorm, conv2d, crossEntropy, matmul, pseudoLabel, resizeBilinear } from '../../runtime/ops/index.ts';
+import { HYPER_SIZE, hyperValues } from '../../runtime/optim/hyper.ts';
+import { Sgd } from '../../runtime/optim/sgd.ts';
+import type { Tensor } from '../../runtime/tensor.ts';
+import { SampleCache } from '../../src/data/batch.ts';
+import { createSynthetic } from '../../src/data/synthetic.ts';
+import { ceValid } from '../../src/losses/index.ts';
+import { DeepLabV3Plus } from '../../src/nn/deeplab.ts';
+import type { Network } from '../../src/nn/module.ts';
+import { UNet } from '../../src/nn/unet.ts';
+import { SCHEMES } from '../../src/schemes/index.ts';
+import { StepContext } from '../../src/schemes/step.ts';
+import { openStreams } from '../../src/train/streams.ts';
+import type { Case, Work } from '../cases.ts';
+import { fromHwio, fromNhwc, padOf, toHwio, toNhwc, type Data, type Inputs } from '../data.ts';
+import type { Engine, Job } from '../engine.ts';
+import { LR, MOMENTUM, STEPS_COMPARED } from '../training.ts';
+
+type Of<K extends Work['op']> = Extract<Work, { op: K }>;
+/** How a tensor of the engine's layout becomes an array in PyTorch's. */
+type Out = [Tensor, ((data: ArrayLike<number>, shape: readonly number[]) => Float32Array)?];
+
+export function fewmaskEngine(device: Device, version: string): Engine {
+  const put = ({ shape, data }: Data): Tensor => device.keep(device.tensor(data as Float32Array, shape));
+
+  /** A job that replays a plan. */
+  function replay(step: Plan<Record<string, Tensor>>, outs: Out[], owned: { dispose(): void }[]): Job {
+    step.run();
+    return {
+      async run(times) {
+        for (let i = 0; i < times; i++) step.run();
+        await device.sync();
+      },
+      async outputs() {
+        step.run();
+        const data = await device.read(outs.map(([t]) => t));
+        return outs.map(([t, turn], i) => (turn ? turn(data[i], t.shape) : Float32Array.from(data[i])));
+      },
+      dispose() {
+        step.dispose();
+        for (const o of owned) o.dispose();
+      },
+    };
+  }
+
+  /** Records y of some leaves, and the gradients of those that `wrt` names when there is a dy. */
+  function recorded(leaves: Record<string, Tensor>, wrt: readonly string[], y: (t: Record<string, Tensor>) => Tensor, turns: readonly Out[1][], turnY: Out[1]): Job {
+    const { dy } = leaves;
+    if (dy) for (const name of wrt) leaves[name].requiresGrad = true;
+    const step = plan(device, {}, (): Record<string, Tensor> => {
+      const out = y(leaves);
+      const gradients = dy ? grad(out, wrt.map((name) => leaves[name]), { dy }) : [];
+      return { y: out, ...Object.fromEntries(gradients.map((g, i) => [`d${wrt[i]}`, g])) };
+    });
+    const outs: Out[] = [[step.outputs.y, turnY], ...(dy ? wrt.map((name, i): Out => [step.outputs[`d${name}`], turns[i]]) : [])];
+    return replay(step, outs, Object.values(leaves));
+  }
+
+  function conv(w: Of<'conv'>, inputs: Inputs): Job {
+    const leaves = { x: put(toNhwc(inputs.x)), w: put(toHwio(inputs.w)), ...(inputs.dy && { dy: put(toNhwc(inputs.dy)) }) };
+    const options = { stride: w.stride, dilation: w.dilation, groups: w.groups, padding: padOf(w.kernel, w.dilation) };
+    return recorded(leaves, ['x', 'w'], (t) => conv2d(t.x, t.w, undefined, options), [fromNhwc, fromHwio], fromNhwc);
+  }
+
+  function training(net: Network, inputs: Inputs): Job {
+    const x = put(toNhwc(inputs.x)), y = put(inputs.y);
+    const sgd = new Sgd(net.params, { momentum: MOMENTUM });
+    const step = plan(device, { hyper: { shape: [HYPER_SIZE] } }, ({ hyper }) => {
+      const loss = ceValid(net.forward(x, { bn: 'train' }), y);
+      sgd.step(grad(loss, [...net.params.values()]), hyper);
+      return { loss };
+    });
+    const one = (i: number): void => void step.run({ hyper: hyperValues({ lr: LR, step: i + 1 }) });
+    let done = 0;
+    return {
+      async run(times) {
+        for (let i = 0; i < times; i++) one(done++);
+        await device.sync();
+      },
+      async outputs() {
+        const losses: number[] = [];
+        for (let i = 0; i < STEPS_COMPARED; i++) {
+          one(done++);
+          losses.push(await step.outputs.loss.item());
+        }
+        return [Float32Array.from(losses)];
+      },
+      dispose() {
+        step.dispose();
+        for (const o of [x, y, net, sgd]) o.dispose();
+      },
+    };
+  }
+
+  function unet(w: Of<'unet'>, inputs: Inputs): Job {
+    const net = new UNet(device, { numClasses: w.classes, widths: w.widths });
+    net.loadStateDict(new Map(Object.entries(inputs).filter(([k]) => k !== 'x' && k !== 'y').map(([k, t]) => [k, { shape: t.shape, data: t.data as Float32Array }])), { partial: true });
+    if (w.train) return training(net, inputs);
+    const x = put(toNhwc(inputs.x));
+    const step = plan(device, {}, () => ({ y: net.forward(x, { bn: 'eval' }) }));
+    return replay(step, [[step.outputs.y, fromNhwc]], [x, net]);
+  }
+
+  function adds({ count, replayed }: Of<'adds'>, inputs: Inputs): Job {
+    const x = put(inputs.x), b = put(inputs.b);
+    const chain = (): Tensor => {
+      let y = x;
+      for (let i = 0; i < count; i++) y = add(y, b);
+      return y;
+    };
+    if (replayed) {
+      const step = plan(device, {}, () => ({ y: chain() }));
+      return replay(step, [[step.outputs.y]], [x, b]);
+    }
+    return {
+      async run(times) {
+        for (let i = 0; i < times; i++) device.scope(() => void chain());
+        await device.sync();
+      },
+      async outputs() {
+        const y = device.scope(chain);
+        const data = Float32Array.from(await y.read());
+        y.dispose();
+        return [data];
+      },
+      dispose() {
+        x.dispose();
+        b.dispose();
+      },
+    };
+  }
+
+  /** A step of a scheme as a run takes it: views, passes, losses, update; batches are made anew for each. */
+  function scheme({ scheme: name }: Of<'scheme'>): Job {
+    const size = [96, 96] as const, batch = { labelled: 4, unlabelled: 4 }, steps = 1000, seed = 1;
+    const dataset = createSynthetic({ seed: 1, height: size[0], width: size[1], train: 32, labelled: 8, val: 1, test: 1 });
+    const made = SCHEMES[name].make(
+      {
+        device, numClasses: dataset.numClasses, crop: [64, 64], batch, steps, seed,
+        network: (draw) => new UNet(device, { numClasses: dataset.numClasses, width: 16, seed: draw }),
+        optimizer: (params) => new Sgd(params, { momentum: MOMENTUM, weightDecay: 1e-4 }),
+      },
+      {},
+    );
+    const maps = made.pseudoLabels;
+    // The student of self-training, with labels of its own making in place of a teacher's.
+    if (maps) for (const id of dataset.ids('unlabelled')) maps.set(id, { height: size[0], width: size[1], labels: new Uint8Array(size[0] * size[1]) });
+    const stage = made.stages.length - 1;
+    let context!: StepContext;
+    const step = plan(device, {}, (_, declare): Record<string, Tensor> => {
+      context = new StepContext(device, declare, { seed, sourceSize: size, lr: () => LR });
+      return { loss: made.stages[stage].record(context).loss };
+    });
+    const open = openStreams({ dataset, cache: new SampleCache(dataset), scheme: made, seed, size });
+    const sources = context.streams.map((spec) => ({ spec, source: open(spec, stage) }));
+    let at = 0;
+    const one = async (): Promise<void> => {
+      const batches = new Map(await Promise.all(sources.map(async ({ spec, source }) => [spec.name, await source.batch(at)] as const)));
+      const given: Parameters<typeof step.run>[0] = {};
+      for (const [stream, b] of batches) Object.assign(given, { [`${stream}.texels`]: b.texels, [`${stream}.sizes`]: b.sizes });
+      for (const [input, draw] of context.draws) given[input] = draw({ step: at, progress: at / steps }, batches);
+      step.run(given);
+      at++;
+    };
+    return {
+      async run(times) {
+        for (let i = 0; i < times; i++) await one();
+        await device.sync();
+      },
+      async outputs() {
+        await one();
+        return [Float32Array.of(await step.outputs.loss.item())];
+      },
+      dispose() {
+        step.dispose();
+        made.dispose();
+      },
+    };
+  }
+
+  function build({ work: w }: Case, inputs: Inputs): Job {
+    switch (w.op) {
+      case 'matmul':
+        return recorded({ a: put(inputs.a), b: put(inputs.b) }, [], ({ a, b }) => matmul(a, b), [], undefined);
+      case 'conv':
+        return conv(w, inputs);
+      case 'batchNorm': {
+        const leaves = { x: put(toNhwc(inputs.x)), gamma: put(inputs.gamma), beta: put(inputs.beta), dy: put(toNhwc(inputs.dy)) };
+        return recorded(leaves, ['x', 'gamma', 'beta'], (t) => batchNorm(t.x, t.gamma, t.beta, undefined, { mode: 'train' }), [fromNhwc], fromNhwc);
+      }
+      case 'predictions': {
+        const x = put(toNhwc(inputs.x));
+        const step = plan(device, {}, (): Record<string, Tensor> => {
+          const { confidence, label } = pseudoLabel(x);
+          return { confidence, label };
+        });
+        return replay(step, [[step.outputs.confidence], [step.outputs.label]], [x]);
+      }
+      case 'crossEntropy': {
+        const x = put(toNhwc(inputs.x)), y = put(inputs.y);
+        x.requiresGrad = true;
+        const step = plan(device, {}, (): Record<string, Tensor> => {
+          const loss = crossEntropy(x, y);
+          return { loss, dx: grad(loss, [x])[0] };
+        });
+        return replay(step, [[step.outputs.loss], [step.outputs.dx, fromNhwc]], [x, y]);
+      }
+      case 'resize': {
+        const leaves = { x: put(toNhwc(inputs.x)), ...(inputs.dy && { dy: put(toNhwc(inputs.dy)) }) };
+        return recorded(leaves, ['x'], (t) => resizeBilinear(t.x, [w.h * w.scale, w.w * w.scale]), [fromNhwc], fromNhwc);
+      }
+      case 'adds':
+        return adds(w, inputs);
+      case 'unet':
+        return unet(w, inputs);
+      case 'deeplab':
+        return training(new DeepLabV3Plus(device, { numClasses: w.classes, depth: w.depth }), inputs);
+      case 'scheme':
+        return scheme(w);
+    }
+  }
+
+  return {
+    name: 'fewmask',
+    version,
+    async build(c, inputs) {
+      const job = build(c, inputs);
+      // What the pool holds on to is not the next case's.
+      return { ...job, dispose: () => (job.dispose(), device.pool.trim()) };
+    },
+    close: () => device.close(),
+  };
+}
