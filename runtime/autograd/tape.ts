@@ -2,7 +2,6 @@
 
 import { FewmaskError, GradientError, ShapeError } from '../errors.ts';
 import type { Tensor } from '../tensor.ts';
-import { addGradients, onesLike, zerosLike } from './gradients.ts';
 
 /** What a backward function sees: the gradients of the outputs, the inputs, the outputs, the attributes. */
 export interface BackwardContext<A> {
@@ -90,6 +89,18 @@ function isTensor(value: Tensor | Record<string, Tensor>): value is Tensor {
   return 'storage' in value && 'dtype' in value;
 }
 
+/** How sums of gradients are made; set by the op `add` to keep the tape free of operations. */
+let addGradients: ((a: Tensor, b: Tensor) => Tensor) | null = null;
+let onesLike: ((x: Tensor) => Tensor) | null = null;
+let zerosLike: ((x: Tensor) => Tensor) | null = null;
+
+/** Called once by runtime/ops: the operations that the walk itself needs. */
+export function provideGradientOps(ops: { add(a: Tensor, b: Tensor): Tensor; ones(x: Tensor): Tensor; zeros(x: Tensor): Tensor }): void {
+  addGradients = ops.add;
+  onesLike = ops.ones;
+  zerosLike = ops.zeros;
+}
+
 /**
  * Gradients of `y` with respect to each tensor of `wrt`.
  * @param y any tensor; a non-scalar needs `dy`
@@ -103,7 +114,7 @@ export function grad(y: Tensor, wrt: readonly Tensor[], options: { dy?: Tensor; 
   if (y.size !== 1 && !options.dy) throw new ShapeError('grad', `the result has shape [${y.shape}]`, 'give dy, or reduce it to a scalar');
   const { dy, createGraph = false } = options;
   if (dy && (String(dy.shape) !== String(y.shape) || dy.dtype !== y.dtype)) throw new ShapeError('grad', `dy is [${dy.shape}] ${dy.dtype}, the result [${y.shape}] ${y.dtype}`, 'they must be alike');
-  const body = () => walk(y, wrt, dy ?? onesLike(y), createGraph);
+  const body = () => walk(y, wrt, dy ?? onesLike!(y), createGraph);
   return createGraph ? body() : noGrad(body);
 }
 
@@ -150,7 +161,7 @@ function walk(y: Tensor, wrt: readonly Tensor[], dy: Tensor, createGraph: boolea
     const ctx: BackwardContext<unknown> = {
       grads,
       get dy() {
-        return grads[`d${first}`] ?? (grads[`d${first}`] = zerosLike(node.outputs[first]));
+        return grads[`d${first}`] ?? (grads[`d${first}`] = zerosLike!(node.outputs[first]));
       },
       inputs: node.inputs,
       outputs: node.outputs,
@@ -167,8 +178,8 @@ function walk(y: Tensor, wrt: readonly Tensor[], dy: Tensor, createGraph: boolea
       const g = node.op.backward[name]!(ctx);
       if (String(g.shape) !== String(t.shape)) throw new ShapeError(node.op.name, `its gradient for ${name} is [${g.shape}], the input is [${t.shape}]`);
       const before = gradients.get(t);
-      gradients.set(t, before ? addGradients(before, g) : g);
+      gradients.set(t, before ? addGradients!(before, g) : g);
     }
   }
-  return wrt.map((t) => gradients.get(t) ?? zerosLike(t));
+  return wrt.map((t) => gradients.get(t) ?? zerosLike!(t));
 }
