@@ -10,5 +10,5 @@ import { Device } from './device/device.ts';
  */
 export async function openBrowser(options: OpenOptions & { budget?: number } = {}): Promise<Device> {
   const opened = await openBrowserDevice(options);
-  return new Device(opened.device, opened.info, { budget: options.budget });
+  return new Device(opened.device, opened.info, { budget: options.budget, owned: true });
 }

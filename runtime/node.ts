@@ -9,5 +9,5 @@ import { openNodeDevice, type OpenOptions } from './device/node.ts';
  */
 export async function openNode(options: OpenOptions & { budget?: number } = {}): Promise<Device> {
   const opened = await openNodeDevice(options);
-  return new Device(opened.device, opened.info, { budget: options.budget });
+  return new Device(opened.device, opened.info, { budget: options.budget, owned: true });
 }

@@ -14,8 +14,15 @@ export interface Dawn {
   create(options: string[]): GPU;
 }
 
-/** Dawn ends the process when the object from `create()` is collected while a device lives: each one used stays for the life of the process. */
-const pinned: object[] = ((globalThis as { [key: symbol]: object[] })[Symbol.for('fewmask.instances')] ??= []);
+/** Dawn ends the process when the object from `create()` is collected while a device lives: each one used stays as long as this module. */
+const pinned = new Set<object>();
+
+/** An instance of Dawn that stays. */
+function createInstance(dawn: Dawn, flags: string[]): GPU {
+  const instance = dawn.create(flags);
+  pinned.add(instance);
+  return instance;
+}
 
 /** Mesa complains on stderr when the folder for its sockets is not named. It reads the variable when Dawn loads it. */
 function quietMesa(): void {
@@ -39,17 +46,15 @@ interface Found {
 async function ask(dawn: Dawn, options: OpenOptions, name?: string): Promise<Found | null> {
   // Timestamps in steps of 0.1 ms, meant against side channels of web pages, are too coarse for kernels.
   const flags = ['disable-dawn-features=timestamp_quantization'];
-  const instance = dawn.create(name === undefined ? flags : [...flags, `adapter=${name}`]);
-  pinned.push(instance);
+  const instance = createInstance(dawn, name === undefined ? flags : [...flags, `adapter=${name}`]);
   const adapter = await instance.requestAdapter({ powerPreference: options.powerPreference ?? 'high-performance' }).catch(() => null);
   if (options.verbose) console.error(`adapter${name === undefined ? '' : ` "${name}"`}: ${adapter ? adapter.info.description : 'none'}`);
-  return adapter ? { instance, adapter, info: describe(adapter) } : null;
+  return adapter ? { instance, adapter, info: describe(adapter.info) } : null;
 }
 
 /** The names of all adapters that Dawn sees: it tells them when asked for one that there is not. */
 async function adapterNames(dawn: Dawn): Promise<string[]> {
-  const instance = dawn.create(['adapter=\u0001']);
-  pinned.push(instance);
+  const instance = createInstance(dawn, ['adapter=\u0001']);
   const message = await instance.requestAdapter().then(() => '', (error: Error) => error.message);
   return [...new Set([...message.matchAll(/name: '([^']*)'/g)].map((m) => m[1]))];
 }
