@@ -83,10 +83,13 @@ export async function openNodeDevice(options: OpenOptions = {}): Promise<OpenedD
     if (!found) found = await embedded(options);
     how = found ? REASON[found.info.kind] : '';
   }
-  if (!found) throw new DeviceError('no usable GPU adapter on this machine', 'install the Vulkan driver of your GPU, or run "npm run setup", which provides a software adapter');
+  if (!found) throw new DeviceError('no usable GPU adapter on this machine', `install the Vulkan driver of your GPU, or ${SOFTWARE}`);
   const device = await requestDevice(found.adapter, found.info.description);
   return { device, adapter: found.adapter, instance: found.instance, info: { ...found.info, how } };
 }
+
+/** How to get along without a driver: in a checkout, and with the package. */
+const SOFTWARE = 'get a software adapter: "npm run setup" in the project, installEmbedded() of fewmask/node elsewhere';
 
 const REASON = {
   hardware: 'a hardware adapter',
@@ -109,7 +112,7 @@ async function wished(dawn: Dawn, options: OpenOptions, text: string): Promise<F
   const all = [...names, ...(own ? [`${own.info.description} (embedded)`] : [])];
   throw new DeviceError(
     `no adapter matches "${text}"; ${all.length ? `there is: ${all.join(', ')}` : 'there is none at all'}`,
-    all.length ? 'leave --adapter and FEWMASK_ADAPTER away to take the best one' : 'run "npm run setup", which provides a software adapter',
+    all.length ? 'leave --adapter and FEWMASK_ADAPTER away to take the best one' : SOFTWARE,
   );
 }
 
@@ -117,10 +120,9 @@ async function systemDawn(): Promise<Dawn> {
   try {
     return await import('webgpu');
   } catch (error) {
-    throw new DeviceError(
-      `Dawn cannot be loaded: ${(error as Error).message.split('\n')[0]}`,
-      'run "npm run setup"; on Linux it needs glibc 2.34 and libstdc++ of GCC 12 or later',
-    );
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code === 'ERR_MODULE_NOT_FOUND') throw new DeviceError('WebGPU in Node is the package webgpu (Dawn), which is not installed', 'npm install webgpu');
+    throw new DeviceError(`Dawn cannot be loaded: ${message.split('\n')[0]}`, 'run "npm install webgpu"; on Linux it needs glibc 2.34 and libstdc++ of GCC 12 or later');
   }
 }
 
