@@ -5,7 +5,7 @@
 
 import { availableParallelism } from 'node:os';
 import { Plan } from '../runtime/autograd/plan.ts';
-import { grad } from '../runtime/autograd/tape.ts';
+import { grad } from '../runtime/autograd/grad.ts';
 import { openNode } from '../runtime/node.ts';
 import { HYPER_SIZE, hyperValues } from '../runtime/optim/hyper.ts';
 import { Sgd } from '../runtime/optim/sgd.ts';

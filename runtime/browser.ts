@@ -1,7 +1,9 @@
-// Opens a device in a browser, on a page or in a worker.
+// The engine in a browser, published as fewmask/browser: opens a device, on a page or in a worker.
 
 import { openBrowserDevice, type OpenOptions } from './device/browser.ts';
 import { Device } from './device/device.ts';
+
+export type { AdapterKind, OpenOptions } from './device/adapter.ts';
 
 /**
  * Opens a device: what the options ask for, else the adapter that the browser prefers, else its software adapter.
@@ -10,5 +12,5 @@ import { Device } from './device/device.ts';
  */
 export async function openBrowser(options: OpenOptions & { budget?: number } = {}): Promise<Device> {
   const opened = await openBrowserDevice(options);
-  return new Device(opened.device, opened.info, { budget: options.budget });
+  return new Device(opened.device, opened.info, { budget: options.budget, owned: true });
 }

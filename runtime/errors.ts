@@ -61,7 +61,7 @@ export class UnsupportedError extends FewmaskError {
   }
 }
 
-/** No usable adapter or device, or a device that lacks a limit or feature. */
+/** No usable adapter or device, a device that lacks a limit or feature or has been closed, a command that the GPU refused, a tensor of another device. */
 export class DeviceError extends FewmaskError {
   constructor(message: string, hint?: string) {
     super('device', message, hint);

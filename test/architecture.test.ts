@@ -22,7 +22,7 @@ function layer(file: string): number {
   if (/^src\/(nn|losses|metrics|data|augment|cam)\//.test(file)) return 1;
   if (file.startsWith('src/schemes/')) return 2;
   if (file.startsWith('src/train/')) return 3;
-  if (/^src\/(report|cli|web)\//.test(file)) return 4;
+  if (/^src\/(report|cli|web)\//.test(file) || /^src\/(index|library\.node)\.ts$/.test(file)) return 4;
   throw new Error(`${file} belongs to no layer`);
 }
 

@@ -4,7 +4,7 @@
 import { bindingEntry, type Device, type Launch, type Recorder } from '../device/device.ts';
 import { elementsOf } from '../device/elements.ts';
 import { mib, sizeClass } from '../device/pool.ts';
-import { DisposedError, FewmaskError, OutOfMemoryError, ShapeError } from '../errors.ts';
+import { DeviceError, DisposedError, FewmaskError, OutOfMemoryError, ShapeError } from '../errors.ts';
 import { fillParams } from '../kernel/kernel.ts';
 import { collectTensors, sizeOf, Storage, Tensor, type DType, type Shape, type TensorData } from '../tensor.ts';
 
@@ -147,7 +147,8 @@ export class Plan<O extends PlanOutputs> {
    * @param inputs shapes and dtypes (default f32) by name; their content is given to `run`
    * @param body makes the step from the inputs; all it launches is recorded, and only what it returns can be read afterwards. `declare` makes further inputs
    * @param options.budget most bytes that may be in use with this plan (default: the device's budget)
-   * @throws OutOfMemoryError when the plan does not fit into the budget, FewmaskError inside another plan, DeviceError or DeviceLostError when the GPU failed before
+   * @throws OutOfMemoryError when the plan does not fit into the budget, FewmaskError inside another plan, DeviceError for an output of another
+   * device, DeviceError or DeviceLostError when the GPU failed before
    */
   constructor(device: Device, inputs: InputSpec, body: (inputs: Record<string, Tensor>, declare: DeclareInput) => O, options: { budget?: number } = {}) {
     this.device = device;
@@ -187,6 +188,7 @@ export class Plan<O extends PlanOutputs> {
     const kept = new Set<Tensor>();
     collectTensors(this.outputs, kept);
     for (const t of kept) {
+      if (t.device !== device) throw new DeviceError(`an output of the plan, [${t.shape}], lives on another device`, 'a plan records the work of one device');
       pinned.add(t.storage);
       t.node = null;
     }

@@ -89,36 +89,23 @@ function isTensor(value: Tensor | Record<string, Tensor>): value is Tensor {
   return 'storage' in value && 'dtype' in value;
 }
 
-/** How sums of gradients are made; set by the op `add` to keep the tape free of operations. */
-let addGradients: ((a: Tensor, b: Tensor) => Tensor) | null = null;
-let onesLike: ((x: Tensor) => Tensor) | null = null;
-let zerosLike: ((x: Tensor) => Tensor) | null = null;
-
-/** Called once by runtime/ops: the operations that the walk itself needs. */
-export function provideGradientOps(ops: { add(a: Tensor, b: Tensor): Tensor; ones(x: Tensor): Tensor; zeros(x: Tensor): Tensor }): void {
-  addGradients = ops.add;
-  onesLike = ops.ones;
-  zerosLike = ops.zeros;
+/** The operations that the walk itself needs; they stand on the tape, which therefore does not import them. */
+export interface GradientOps {
+  add(a: Tensor, b: Tensor): Tensor;
+  ones(x: Tensor): Tensor;
+  zeros(x: Tensor): Tensor;
 }
 
-/**
- * Gradients of `y` with respect to each tensor of `wrt`.
- * @param y any tensor; a non-scalar needs `dy`
- * @param options.dy gradient of the result, shape and dtype of `y` (default: ones for a scalar)
- * @param options.createGraph record the backward pass too, for second derivatives
- * @returns one tensor for each of `wrt` in its shape, zeros where `y` does not depend on it
- * @throws ShapeError when `dy` is missing or does not fit
- * @throws GradientError with `createGraph`, when an operation between `y` and `wrt` has no second derivative
- */
-export function grad(y: Tensor, wrt: readonly Tensor[], options: { dy?: Tensor; createGraph?: boolean } = {}): Tensor[] {
+/** What `grad` does (grad.ts), with the operations that it needs. */
+export function backpropagate(ops: GradientOps, y: Tensor, wrt: readonly Tensor[], options: { dy?: Tensor; createGraph?: boolean } = {}): Tensor[] {
   if (y.size !== 1 && !options.dy) throw new ShapeError('grad', `the result has shape [${y.shape}]`, 'give dy, or reduce it to a scalar');
   const { dy, createGraph = false } = options;
   if (dy && (String(dy.shape) !== String(y.shape) || dy.dtype !== y.dtype)) throw new ShapeError('grad', `dy is [${dy.shape}] ${dy.dtype}, the result [${y.shape}] ${y.dtype}`, 'they must be alike');
-  const body = () => walk(y, wrt, dy ?? onesLike!(y), createGraph);
+  const body = () => walk(ops, y, wrt, dy ?? ops.ones(y), createGraph);
   return createGraph ? body() : noGrad(body);
 }
 
-function walk(y: Tensor, wrt: readonly Tensor[], dy: Tensor, createGraph: boolean): Tensor[] {
+function walk(ops: GradientOps, y: Tensor, wrt: readonly Tensor[], dy: Tensor, createGraph: boolean): Tensor[] {
   // The nodes between y and wrt, and which of them lie on a path to wrt: the others' gradients are never computed.
   const targets = new Set(wrt);
   const reaches = new Map<TapeNode, boolean>();
@@ -161,7 +148,7 @@ function walk(y: Tensor, wrt: readonly Tensor[], dy: Tensor, createGraph: boolea
     const ctx: BackwardContext<unknown> = {
       grads,
       get dy() {
-        return grads[`d${first}`] ?? (grads[`d${first}`] = zerosLike!(node.outputs[first]));
+        return grads[`d${first}`] ?? (grads[`d${first}`] = ops.zeros(node.outputs[first]));
       },
       inputs: node.inputs,
       outputs: node.outputs,
@@ -178,8 +165,8 @@ function walk(y: Tensor, wrt: readonly Tensor[], dy: Tensor, createGraph: boolea
       const g = node.op.backward[name]!(ctx);
       if (String(g.shape) !== String(t.shape)) throw new ShapeError(node.op.name, `its gradient for ${name} is [${g.shape}], the input is [${t.shape}]`);
       const before = gradients.get(t);
-      gradients.set(t, before ? addGradients!(before, g) : g);
+      gradients.set(t, before ? ops.add(before, g) : g);
     }
   }
-  return wrt.map((t) => gradients.get(t) ?? zerosLike!(t));
+  return wrt.map((t) => gradients.get(t) ?? ops.zeros(t));
 }

@@ -1,7 +1,7 @@
 // What Node and browsers share in opening a device: what kind of adapter it is, what a request means, which features and limits to ask for.
 
 import { DeviceError } from '../errors.ts';
-import type { AdapterInfo } from './device.ts';
+import type { AdapterInfo } from './types.ts';
 
 /** `hardware`: a GPU. `lavapipe`, `swiftshader`: software. `other`: software of another make. */
 export type AdapterKind = 'hardware' | 'lavapipe' | 'swiftshader' | 'other';
@@ -67,19 +67,30 @@ const LIMITS = [
   'maxComputeWorkgroupsPerDimension',
 ] as const;
 
-export function describe(adapter: GPUAdapter): OpenedDevice['info'] {
-  const { description, vendor, architecture, device } = adapter.info;
-  const kind = kindOf(adapter.info, adapter.info.isFallbackAdapter ?? false);
+/** What is known of an adapter; nothing where a browser does not tell. */
+export function describe(info: GPUAdapterInfo | undefined): OpenedDevice['info'] {
+  const { description = '', vendor = '', architecture = '', device = '' } = info ?? {};
+  const kind = kindOf({ description, vendor, architecture, device }, info?.isFallbackAdapter ?? false);
   return { description: description || [vendor, architecture, device].filter(Boolean).join(' ') || 'an adapter without a name', vendor, architecture, device, kind, how: '' };
+}
+
+/**
+ * What to request a GPUDevice of your own with, for the engine: every feature that it can use and the adapter has (`shader-f16`, `subgroups`,
+ * `timestamp-query`), and the adapter's highest limits for buffers, bindings and workgroups. None is a must: a device with WebGPU's default limits and no
+ * feature works, without f16 tensors and profiles, and with tensors of at most 128 MiB. Add to it what your own work needs.
+ * @example const gpu = await adapter.requestDevice(deviceDescriptor(adapter));
+ */
+export function deviceDescriptor(adapter: GPUAdapter): GPUDeviceDescriptor & { requiredFeatures: GPUFeatureName[]; requiredLimits: Record<string, number> } {
+  return {
+    requiredFeatures: FEATURES.filter((f) => adapter.features.has(f)),
+    requiredLimits: Object.fromEntries(LIMITS.map((l) => [l, adapter.limits[l]])),
+  };
 }
 
 /** Opens a device with every feature and the highest limits that the engine can use. */
 export async function requestDevice(adapter: GPUAdapter, description: string): Promise<GPUDevice> {
   try {
-    return await adapter.requestDevice({
-      requiredFeatures: FEATURES.filter((f) => adapter.features.has(f)),
-      requiredLimits: Object.fromEntries(LIMITS.map((l) => [l, adapter.limits[l]])),
-    });
+    return await adapter.requestDevice(deviceDescriptor(adapter));
   } catch (error) {
     throw new DeviceError(`the adapter ${description} gave no device: ${(error as Error).message}`, 'close other programs that use the GPU, or choose another adapter');
   }

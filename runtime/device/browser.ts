@@ -31,9 +31,9 @@ export async function openBrowserDevice(options: OpenOptions = {}, scope: Browse
   let last = '';
   for (const forceFallbackAdapter of wish?.kind === 'swiftshader' ? [true, false] : [false, true]) {
     const adapter = await gpu.requestAdapter({ powerPreference, forceFallbackAdapter }).catch(() => null);
-    if (options.verbose) console.info(`adapter${forceFallbackAdapter ? ' (fallback)' : ''}: ${adapter ? describe(adapter).description : 'none'}`);
+    if (options.verbose) console.info(`adapter${forceFallbackAdapter ? ' (fallback)' : ''}: ${adapter ? describe(adapter.info).description : 'none'}`);
     if (!adapter) continue;
-    const info = describe(adapter);
+    const info = describe(adapter.info);
     last = info.description;
     if (!fulfils(info, wish)) continue;
     const how = wish ? `asked for: ${options.adapter!.trim()}` : forceFallbackAdapter ? "no other adapter: the browser's fallback" : 'the adapter that the browser prefers';

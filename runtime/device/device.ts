@@ -1,57 +1,38 @@
 // A device: memory, kernels, and the queue. Dispatches run at once (eager) or go into the plan that is being recorded.
 
-import { DeviceError, DeviceLostError, FewmaskError, ShapeError } from '../errors.ts';
-import { fillParams, KernelCache, type Constants, type Kernel, type ParamValue } from '../kernel/kernel.ts';
+import { DeviceError, FewmaskError, ShapeError } from '../errors.ts';
+import { fillParams, KernelCache } from '../kernel/kernel.ts';
 import { BYTES, collectTensors, sizeOf, Storage, Tensor, type DType, type Shape, type TensorData } from '../tensor.ts';
-import { elementsOf, fromBytes, wholeWords } from './elements.ts';
+import { describe } from './adapter.ts';
+import { bindingEntry } from './binding.ts';
+import { elementsOf, wholeWords } from './elements.ts';
 import { BufferPool, mib } from './pool.ts';
+import { Staging } from './staging.ts';
+import type { AdapterInfo, Dispatch, Launch, Recorder } from './types.ts';
+import { Watch } from './watch.ts';
+import { checkWrapped } from './wrap.ts';
 
-/** What an adapter says of itself. */
-export interface AdapterInfo {
-  description: string;
-  vendor: string;
-  architecture: string;
-  device: string;
-  kind: string;
-  how: string;
-}
-
-/** One launch of a kernel. Bindings and params go by the names in the WGSL. */
-export interface Dispatch {
-  shader: string;
-  entry: string;
-  constants?: Constants;
-  bindings: Record<string, Tensor>;
-  params?: Record<string, ParamValue>;
-  /** Invocations of a one-dimensional kernel, which numbers them `id.x + id.y * workgroups.x * WG`. */
-  threads?: number;
-  /** Or workgroups in each dimension. */
-  groups?: readonly [number, number, number];
-}
-
-/** A dispatch with its kernel and grid. */
-export interface Launch {
-  kernel: Kernel;
-  bindings: readonly Storage[];
-  params: Record<string, ParamValue>;
-  shader: string;
-  groups: readonly [number, number, number];
-}
-
-/** What takes the dispatches while a plan is being recorded. */
-export interface Recorder {
-  /** Is this memory the plan's own, which has no buffer yet? */
-  owns(storage: Storage): boolean;
-  allocate(bytes: number, label: string): Storage;
-  launch(launch: Launch): void;
-  clear(storage: Storage): void;
-  copy(from: Storage, to: Storage, bytes: number): void;
-}
+export { bindingEntry } from './binding.ts';
+export type { AdapterInfo, Dispatch, Launch, Recorder } from './types.ts';
 
 const PAGE = 1 << 18;
 const ALIGN = 256;
 
-/** A GPUDevice with all that the engine keeps for it. Made by `openNode` or `openBrowser`, or from a caller's own GPUDevice. */
+export interface DeviceOptions {
+  /** Most bytes of GPU memory that may be in use (default 4 GiB). */
+  budget?: number;
+  /** The GPUDevice is the engine's own, which `close()` destroys (default: it is the caller's, and stays). */
+  owned?: boolean;
+}
+
+/**
+ * A GPUDevice with all that the engine keeps for it. `openNode` and `openBrowser` make one; so does a GPUDevice of your own, which stays yours: `close()`
+ * gives back what the engine took and leaves it alone, your handlers are not touched, and your errors are not taken for the engine's. Any number of them may
+ * stand on one GPUDevice. What it should be requested with says {@link deviceDescriptor}; the defaults of WebGPU are enough.
+ * @example
+ * const gpu = await adapter.requestDevice(deviceDescriptor(adapter));
+ * const device = new Device(gpu);
+ */
 export class Device {
   readonly gpu: GPUDevice;
   readonly info: AdapterInfo;
@@ -67,25 +48,22 @@ export class Device {
   private readonly pageBytes = new ArrayBuffer(PAGE);
   private readonly pageView = new DataView(this.pageBytes);
   private pageUsed = 0;
-  private failure: FewmaskError | null = null;
+  private readonly watch: Watch;
+  private readonly owned: boolean;
   private closed = false;
 
   /**
-   * @param gpu an open device; `close()` destroys it
-   * @param options.budget most bytes of GPU memory that may be in use (default 4 GiB)
+   * @param gpu an open device
+   * @param info what to say of its adapter (default: what the GPUDevice says)
    */
-  constructor(gpu: GPUDevice, info: AdapterInfo, options: { budget?: number } = {}) {
+  constructor(gpu: GPUDevice, info: AdapterInfo = { ...describe(gpu.adapterInfo), how: "the caller's own device" }, options: DeviceOptions = {}) {
     this.gpu = gpu;
     this.info = info;
+    this.owned = options.owned ?? false;
     this.kernels = new KernelCache(gpu);
     this.pool = new BufferPool(gpu, options.budget ?? 4 * 2 ** 30, () => this.flush());
     this.page = gpu.createBuffer({ size: PAGE, usage: 64 | 8, label: 'params' }); // UNIFORM | COPY_DST
-    gpu.onuncapturederror = (event) => {
-      this.failure ??= new DeviceError(`the GPU refused a command: ${event.error.message}`, 'this is a fault in a kernel or a limit of the adapter');
-    };
-    void gpu.lost.then((lost) => {
-      if (!this.closed) this.failure = new DeviceLostError(`the GPU device was lost: ${lost.message || lost.reason}`, 'resume from the last checkpoint');
-    });
+    this.watch = new Watch(gpu, this.owned);
   }
 
   get f16(): boolean {
@@ -100,7 +78,7 @@ export class Device {
   /** @throws DeviceError when the device is closed or the GPU refused a command, DeviceLostError when it is lost: from then on at each call */
   check(): void {
     if (this.closed) throw new DeviceError('the device has been closed');
-    if (this.failure) throw this.failure;
+    this.watch.check();
   }
 
   // --- memory -------------------------------------------------------------------------------------------------------
@@ -124,6 +102,7 @@ export class Device {
   }
 
   private allocate(bytes: number, label: string): Storage {
+    this.check();
     return new Storage(this, bytes, this.pool.acquire(bytes), false, label);
   }
 
@@ -143,6 +122,21 @@ export class Device {
   }
 
   /**
+   * A tensor over a GPUBuffer of the caller's, from its first byte on, without a copy: what one writes, the other sees. The engine neither destroys the buffer
+   * nor hands it to other tensors. Call `flush()` before you submit commands of your own that follow the engine's; `tensor.buffer` is the way back.
+   * @param buffer of this GPUDevice (another's is refused by the GPU, at the next read), with STORAGE, COPY_SRC and COPY_DST, unmapped. It must hold the
+   *   elements and fill up 16 bytes: kernels write whole vectors, so that up to 12 bytes behind the last element may change.
+   * @throws UsageError when the buffer lacks a usage or is mapped, ShapeError when it is too small or the shape is more than the adapter can bind
+   * @example const x = device.wrap(buffer, [480, 640, 4]);
+   */
+  wrap(buffer: GPUBuffer, shape: Shape, dtype: DType = 'f32'): Tensor {
+    this.check();
+    const bytes = this.bytesOf(shape, dtype, 'wrap');
+    checkWrapped(buffer, bytes, shape, dtype);
+    return new Tensor(new Storage(this, bytes, buffer, false, 'wrap'), shape, dtype);
+  }
+
+  /**
    * Overwrites all elements of a tensor, after what was launched before.
    * @param data row-major, in the array of its dtype (f16: a Uint16Array of its bits)
    * @throws ShapeError when the elements are too few, too many or in another dtype's array
@@ -151,10 +145,11 @@ export class Device {
   write(t: Tensor, data: TensorData): void {
     const { values } = elementsOf('write', data, t.dtype);
     if (values.length !== t.size) throw new ShapeError('write', `${values.length} elements for a tensor [${t.shape}]`);
-    const { buffer } = t;
+    const { buffer } = this.own(t);
     if (values.length === 0) return;
+    this.check();
     this.flush();
-    this.gpu.queue.writeBuffer(buffer, 0, wholeWords(values));
+    this.watch.guard(() => this.gpu.queue.writeBuffer(buffer, 0, wholeWords(values)));
   }
 
   recycle(storage: Storage): void {
@@ -222,7 +217,6 @@ export class Device {
       if (b.kind === 'uniform') continue;
       const t = d.bindings[b.name];
       if (!t) throw new FewmaskError('kernel', `${kernel.key}: binding ${b.name} is missing`);
-      if (t.device !== this) throw new FewmaskError('kernel', `${kernel.key}: ${b.name} lives on another device`);
       bindings.push(this.storageOf(t));
       given--;
     }
@@ -236,8 +230,15 @@ export class Device {
     else this.launch(launch);
   }
 
-  /** The memory of a tensor that a command is about to use. @throws DisposedError when there is none, or none yet outside of the plan in hand */
+  /** The tensor. @throws DeviceError when it is another device's */
+  private own(t: Tensor): Tensor {
+    if (t.device === this) return t;
+    throw new DeviceError(`the tensor made by ${t.storage.label} [${t.shape}] lives on another device`, 'read() it there, and make it anew here from what it holds');
+  }
+
+  /** The memory of a tensor that a command is about to use. @throws DisposedError when there is none, or none yet outside of the plan in hand; DeviceError */
   private storageOf(t: Tensor): Storage {
+    this.own(t);
     if (t.isDisposed || !this.recorder?.owns(t.storage)) void t.buffer;
     return t.storage;
   }
@@ -252,7 +253,7 @@ export class Device {
   }
 
   private launch(l: Launch): void {
-    if (this.failure) throw this.failure;
+    this.check();
     const entries: GPUBindGroupEntry[] = [];
     let i = 0;
     let page = false;
@@ -319,7 +320,8 @@ export class Device {
   copyInto(from: Tensor, to: Tensor, offset: number): void {
     if (from.dtype !== to.dtype || BYTES[from.dtype] !== 4 || offset < 0 || offset + from.size > to.size) throw new ShapeError('copyInto', `[${from.shape}] ${from.dtype} at ${offset} does not fit into [${to.shape}] ${to.dtype}`);
     if (this.recorder) throw new FewmaskError('plan', 'copyInto is not recorded', 'use concat inside a plan');
-    this.outsidePass().copyBufferToBuffer(from.buffer, 0, to.buffer, 4 * offset, 4 * from.size);
+    const source = this.own(from).buffer, target = this.own(to).buffer;
+    this.outsidePass().copyBufferToBuffer(source, 0, target, 4 * offset, 4 * from.size);
   }
 
   /** Sends what has been encoded to the GPU. */
@@ -327,30 +329,37 @@ export class Device {
     if (!this.encoder) return;
     this.pass?.end();
     this.pass = null;
-    if (this.pageUsed > 0) this.gpu.queue.writeBuffer(this.page, 0, this.pageBytes, 0, this.pageUsed);
+    const { gpu, page, pageBytes, pageUsed } = this, encoder = this.encoder;
     this.pageUsed = 0;
-    this.gpu.queue.submit([this.encoder.finish()]);
     this.encoder = null;
+    this.watch.guard(() => {
+      if (pageUsed > 0) gpu.queue.writeBuffer(page, 0, pageBytes, 0, pageUsed);
+      gpu.queue.submit([encoder.finish()]);
+    });
   }
 
   /** Encodes with the caller's own commands (plans do); flushes what came before. */
   submit(encode: (encoder: GPUCommandEncoder) => void): void {
     this.check();
     this.flush();
-    const encoder = this.gpu.createCommandEncoder();
-    encode(encoder);
-    this.gpu.queue.submit([encoder.finish()]);
+    this.watch.guard(() => {
+      const encoder = this.gpu.createCommandEncoder();
+      encode(encoder);
+      this.gpu.queue.submit([encoder.finish()]);
+    });
   }
 
   /** Waits for the GPU to finish all that was sent. */
   async sync(): Promise<void> {
     this.flush();
     await this.gpu.queue.onSubmittedWorkDone();
+    await this.watch.settled;
     this.check();
   }
 
   /**
-   * Reads several tensors with one copy and one map.
+   * Reads several tensors with one copy and one map. The thread never waits: the promise is kept when the GPU has finished what was launched before, and other
+   * work may be launched in the meantime.
    * @returns the elements of each, row-major; f16 as f32
    * @throws DisposedError for a disposed tensor, FewmaskError while a plan is being recorded, DeviceError or DeviceLostError when the GPU failed
    */
@@ -358,26 +367,18 @@ export class Device {
     if (this.recorder) throw new FewmaskError('plan', 'a tensor cannot be read while a plan is being recorded', 'return it from the plan and read it after run()');
     this.check();
     // Before anything is encoded: a copy into a staging buffer that is then destroyed would fail all that is submitted with it.
-    const buffers = tensors.map((t) => t.buffer);
-    const offsets: number[] = [];
-    let total = 0;
-    for (const t of tensors) {
-      offsets.push(total);
-      total += Math.ceil((t.size * BYTES[t.dtype]) / 8) * 8;
-    }
-    if (total === 0) return tensors.map((t) => fromBytes(t.dtype, new ArrayBuffer(0)));
-    const staging = this.gpu.createBuffer({ size: total, usage: 1 | 8 }); // MAP_READ | COPY_DST
+    const staging = new Staging(this.gpu, tensors, tensors.map((t) => this.own(t).buffer));
     try {
-      const encoder = this.outsidePass();
-      tensors.forEach((t, i) => {
-        if (t.size > 0) encoder.copyBufferToBuffer(buffers[i], 0, staging, offsets[i], Math.ceil((t.size * BYTES[t.dtype]) / 4) * 4);
-      });
-      this.flush();
-      await staging.mapAsync(1); // GPUMapMode.READ
-      this.check();
-      const all = staging.getMappedRange();
-      return tensors.map((t, i) => fromBytes(t.dtype, all.slice(offsets[i], offsets[i] + t.size * BYTES[t.dtype])));
+      if (staging.bytes > 0) {
+        staging.encode(this.outsidePass());
+        this.flush();
+        await staging.map();
+        await this.watch.settled;
+        this.check();
+      }
+      return staging.elements();
     } catch (error) {
+      await this.watch.settled;
       this.check();
       throw error;
     } finally {
@@ -385,16 +386,14 @@ export class Device {
     }
   }
 
-  /** Destroys the device and all its memory. */
+  /** Frees all memory that the engine took, and destroys the GPUDevice where the engine opened it. What uses its tensors from then on is a DeviceError. */
   close(): void {
     if (this.closed) return;
+    if (!this.owned) this.flush();
     this.closed = true;
-    this.gpu.destroy();
+    this.watch.end();
+    if (this.owned) return this.gpu.destroy();
+    this.pool.destroy();
+    this.page.destroy();
   }
-}
-
-/** A bind group entry over the used part of a storage. */
-export function bindingEntry(binding: number, storage: Storage): GPUBindGroupEntry {
-  const size = Math.max(4, Math.ceil(storage.bytes / 4) * 4);
-  return { binding, resource: { buffer: storage.buffer!, offset: 0, size: Math.min(storage.buffer!.size, Math.ceil(size / 16) * 16) } };
 }

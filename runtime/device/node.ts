@@ -14,8 +14,15 @@ export interface Dawn {
   create(options: string[]): GPU;
 }
 
-/** Dawn ends the process when the object from `create()` is collected while a device lives: each one used stays for the life of the process. */
-const pinned: object[] = ((globalThis as { [key: symbol]: object[] })[Symbol.for('fewmask.instances')] ??= []);
+/** Dawn ends the process when the object from `create()` is collected while a device lives: each one used stays as long as this module. */
+const pinned = new Set<object>();
+
+/** An instance of Dawn that stays. */
+function createInstance(dawn: Dawn, flags: string[]): GPU {
+  const instance = dawn.create(flags);
+  pinned.add(instance);
+  return instance;
+}
 
 /** Mesa complains on stderr when the folder for its sockets is not named. It reads the variable when Dawn loads it. */
 function quietMesa(): void {
@@ -39,17 +46,15 @@ interface Found {
 async function ask(dawn: Dawn, options: OpenOptions, name?: string): Promise<Found | null> {
   // Timestamps in steps of 0.1 ms, meant against side channels of web pages, are too coarse for kernels.
   const flags = ['disable-dawn-features=timestamp_quantization'];
-  const instance = dawn.create(name === undefined ? flags : [...flags, `adapter=${name}`]);
-  pinned.push(instance);
+  const instance = createInstance(dawn, name === undefined ? flags : [...flags, `adapter=${name}`]);
   const adapter = await instance.requestAdapter({ powerPreference: options.powerPreference ?? 'high-performance' }).catch(() => null);
   if (options.verbose) console.error(`adapter${name === undefined ? '' : ` "${name}"`}: ${adapter ? adapter.info.description : 'none'}`);
-  return adapter ? { instance, adapter, info: describe(adapter) } : null;
+  return adapter ? { instance, adapter, info: describe(adapter.info) } : null;
 }
 
 /** The names of all adapters that Dawn sees: it tells them when asked for one that there is not. */
 async function adapterNames(dawn: Dawn): Promise<string[]> {
-  const instance = dawn.create(['adapter=\u0001']);
-  pinned.push(instance);
+  const instance = createInstance(dawn, ['adapter=\u0001']);
   const message = await instance.requestAdapter().then(() => '', (error: Error) => error.message);
   return [...new Set([...message.matchAll(/name: '([^']*)'/g)].map((m) => m[1]))];
 }
@@ -78,10 +83,13 @@ export async function openNodeDevice(options: OpenOptions = {}): Promise<OpenedD
     if (!found) found = await embedded(options);
     how = found ? REASON[found.info.kind] : '';
   }
-  if (!found) throw new DeviceError('no usable GPU adapter on this machine', 'install the Vulkan driver of your GPU, or run "npm run setup", which provides a software adapter');
+  if (!found) throw new DeviceError('no usable GPU adapter on this machine', `install the Vulkan driver of your GPU, or ${SOFTWARE}`);
   const device = await requestDevice(found.adapter, found.info.description);
   return { device, adapter: found.adapter, instance: found.instance, info: { ...found.info, how } };
 }
+
+/** How to get along without a driver: in a checkout, and with the package. */
+const SOFTWARE = 'get a software adapter: "npm run setup" in the project, installEmbedded() of fewmask/node elsewhere';
 
 const REASON = {
   hardware: 'a hardware adapter',
@@ -104,7 +112,7 @@ async function wished(dawn: Dawn, options: OpenOptions, text: string): Promise<F
   const all = [...names, ...(own ? [`${own.info.description} (embedded)`] : [])];
   throw new DeviceError(
     `no adapter matches "${text}"; ${all.length ? `there is: ${all.join(', ')}` : 'there is none at all'}`,
-    all.length ? 'leave --adapter and FEWMASK_ADAPTER away to take the best one' : 'run "npm run setup", which provides a software adapter',
+    all.length ? 'leave --adapter and FEWMASK_ADAPTER away to take the best one' : SOFTWARE,
   );
 }
 
@@ -112,10 +120,9 @@ async function systemDawn(): Promise<Dawn> {
   try {
     return await import('webgpu');
   } catch (error) {
-    throw new DeviceError(
-      `Dawn cannot be loaded: ${(error as Error).message.split('\n')[0]}`,
-      'run "npm run setup"; on Linux it needs glibc 2.34 and libstdc++ of GCC 12 or later',
-    );
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code === 'ERR_MODULE_NOT_FOUND') throw new DeviceError('WebGPU in Node is the package webgpu (Dawn), which is not installed', 'npm install webgpu');
+    throw new DeviceError(`Dawn cannot be loaded: ${message.split('\n')[0]}`, 'run "npm install webgpu"; on Linux it needs glibc 2.34 and libstdc++ of GCC 12 or later');
   }
 }
 

@@ -30,13 +30,14 @@ export function embeddedFits(): boolean {
   return process.platform === 'linux' && process.arch === 'x64' && header?.glibcVersionRuntime !== undefined;
 }
 
-/** Is the embedded adapter installed? */
+/** Is the embedded software adapter in the cache folder? @example if (!hasEmbedded()) installEmbedded(); */
 export function hasEmbedded(): boolean {
   return process.platform === 'linux' && existsSync(embeddedLibrary());
 }
 
 /**
- * Fetches SwiftShader from the package registry that npm is configured for, and puts it into the cache folder. Does nothing where it is there already.
+ * Fetches SwiftShader, a software adapter, from the package registry that npm is configured for, and puts it into the cache folder, where `openNode` finds it
+ * when there is no other adapter. 67 MiB; waits until it is there. Does nothing where it is there already.
  * @throws DeviceError when the machine cannot have it, or the archive cannot be fetched or is not the expected one
  */
 export function installEmbedded(): void {

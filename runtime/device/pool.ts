@@ -28,6 +28,8 @@ export interface PoolStats {
 export class BufferPool {
   private readonly gpu: GPUDevice;
   private readonly free = new Map<number, GPUBuffer[]>();
+  /** All that exist, in use or free. */
+  private readonly mine = new Set<GPUBuffer>();
   readonly stats: PoolStats = { allocated: 0, inUse: 0, peak: 0, buffers: 0, created: 0 };
   /** Most bytes that may exist at once; software adapters report no out-of-memory of their own. */
   budget: number;
@@ -58,6 +60,7 @@ export class BufferPool {
       }
     }
     const buffer = this.gpu.createBuffer({ size, usage: STORAGE });
+    this.mine.add(buffer);
     this.stats.allocated += size;
     this.stats.buffers++;
     this.stats.created++;
@@ -65,7 +68,9 @@ export class BufferPool {
     return buffer;
   }
 
+  /** Takes a buffer back. One that is not the pool's is left alone: it is the caller's. */
   release(buffer: GPUBuffer): void {
+    if (!this.mine.has(buffer)) return;
     this.stats.inUse -= buffer.size;
     const list = this.free.get(buffer.size);
     if (list) list.push(buffer);
@@ -80,10 +85,19 @@ export class BufferPool {
       for (const b of list) {
         this.stats.allocated -= b.size;
         this.stats.buffers--;
+        this.mine.delete(b);
         b.destroy();
       }
     }
     this.free.clear();
+  }
+
+  /** Destroys every buffer, also those in use. */
+  destroy(): void {
+    for (const b of this.mine) b.destroy();
+    this.mine.clear();
+    this.free.clear();
+    Object.assign(this.stats, { allocated: 0, inUse: 0, buffers: 0 });
   }
 }
 

@@ -1,5 +1,6 @@
 // `npm run setup`: packages, generated code, and an adapter where the machine has none. Plain JavaScript: it runs before node_modules exists.
-// Flags: --with-browser also installs Chromium for the browser tests (as root on Debian; so does the environment variable CI); --verbose shows all output.
+// Flags: --with-browser also installs Chromium for the browser tests (as root on Debian; so does the environment variable CI); --with-nodes puts the other
+// Nodes in which the package is tested into the cache folder; --verbose shows all output.
 
 import { spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdtempSync, readFileSync, readdirSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
@@ -227,6 +228,35 @@ function browser() {
   }
 }
 
+// --- other Nodes ----------------------------------------------------------------------------------------------------
+
+/** Node 20, 22 and 24, but the one that runs this, from npm's packages of their programs. */
+async function nodes() {
+  if (!process.argv.includes('--with-nodes')) return;
+  const { tsImport } = await import('tsx/esm/api');
+  const { cacheFolder } = await tsImport('./nodeCache.ts', import.meta.url);
+  const name = `node-${process.platform === 'win32' ? 'win' : process.platform}-${process.arch}`;
+  for (const major of ['20', '22', '24'].filter((v) => !process.versions.node.startsWith(`${v}.`))) {
+    const target = join(cacheFolder(), `node-${major}`);
+    if (existsSync(target)) {
+      say(`Node ${major}: up to date`);
+      continue;
+    }
+    const temporary = mkdtempSync(join(tmpdir(), 'fewmask-node-'));
+    try {
+      npm(['pack', `${name}@${major}`, '--ignore-scripts', '--silent', '--pack-destination', temporary]);
+      run('tar', ['-xzf', join(temporary, readdirSync(temporary)[0]), '-C', temporary]);
+      cpSync(join(temporary, 'package'), target, { recursive: true });
+      say(`Node ${major}: ${target}`);
+    } catch (error) {
+      if (!(error instanceof Failure)) throw error;
+      say(`Node ${major}: the package will not be tested in it: ${error.message}`);
+    } finally {
+      rmSync(temporary, { recursive: true, force: true });
+    }
+  }
+}
+
 async function main() {
   try {
     const [major, minor] = process.versions.node.split('.').map(Number);
@@ -236,6 +266,7 @@ async function main() {
     say('code: built');
     await adapter();
     browser();
+    await nodes();
     say('done');
   } catch (error) {
     if (!(error instanceof Failure)) throw error;

@@ -1,17 +1,16 @@
 // Build step: reflects every file of shaders/ with wgsl_reflect and writes runtime/kernel/generated.ts (git-ignored).
-// The engine itself never parses WGSL: struct offsets, bindings and workgroup sizes all come from this one module.
+// The engine itself never parses WGSL: struct offsets, bindings and workgroup sizes all come from this one module. The code in it is minified, since it
+// is most of what a web page loads; `--readable` leaves it as it is in shaders/.
 
 import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 // @ts-expect-error the bare import of wgsl_reflect is empty in Node, and the module file has no types of its own
 import { WgslReflect } from 'wgsl_reflect/wgsl_reflect.module.js';
-import type { BindingInfo, EntryInfo, FieldInfo, ShaderInfo } from './info.ts';
+import { constantsOf, unpackShader, type BindingInfo, type EntryInfo, type FieldInfo, type PackedShader, type ShaderInfo } from './info.ts';
+import { minifyShaders } from './minify.ts';
 
 const here = dirname(fileURLToPath(import.meta.url));
-
-/** Module-scope `const`, `override` and `alias` declarations that start a line: the names that may be specialised. */
-const DECLARATION = /^(const|override|alias)\s+([A-Za-z_]\w*)\s*(?::[^=;]+)?=\s*([^;]+);/gm;
 
 const SCALARS: Record<string, FieldInfo['type']> = { f32: 'f32', i32: 'i32', u32: 'u32' };
 
@@ -33,11 +32,6 @@ export function reflectShader(file: string, code: string): ShaderInfo {
   } catch (error) {
     throw new Error(`${file}: ${(error as Error).message}`);
   }
-  const constants: ShaderInfo['constants'] = {};
-  for (const m of code.matchAll(DECLARATION)) {
-    const end = m.index + m[0].length - 1;
-    constants[m[2]] = { kind: m[1] as 'const', value: m[3].trim(), start: end - m[3].length, end };
-  }
   const entries: Record<string, EntryInfo> = {};
   let params: ShaderInfo['params'] = null;
   for (const e of module.entry.compute) {
@@ -55,16 +49,41 @@ export function reflectShader(file: string, code: string): ShaderInfo {
       .sort((a: BindingInfo, b: BindingInfo) => a.binding - b.binding);
     entries[e.name] = { bindings, workgroup: Array.isArray(size) ? size : [size] };
   }
-  return { code, constants, entries, params };
+  return { code, constants: constantsOf(code), entries, params };
+}
+
+/** Names in a shader that the host goes by. */
+function namesOf({ constants, entries, params }: ShaderInfo): Set<string> {
+  return new Set([...Object.keys(constants), ...Object.entries(entries).flatMap(([name, e]) => [name, ...e.bindings.map((b) => b.name)]), ...(params?.fields.map((f) => f.name) ?? [])]);
+}
+
+/** Every file of a folder, reflected, by its name without the ending. Throws when one does not parse or breaks a convention. */
+export function reflectFolder(folder: string): Record<string, ShaderInfo> {
+  const files = readdirSync(folder).filter((f) => f.endsWith('.wgsl')).sort();
+  return Object.fromEntries(files.map((f) => [f.slice(0, -5), reflectShader(f, readFileSync(join(folder, f), 'utf8'))]));
+}
+
+/** What `generated.ts` holds of reflected shaders. Throws when one is written in a way that would be read back as another. */
+export function packShaders(shaders: Readonly<Record<string, ShaderInfo>>, readable = false): Record<string, PackedShader> {
+  const all = Object.values(shaders);
+  const code = readable ? all.map((s) => s.code) : minifyShaders(all.map((s) => ({ code: s.code, keep: namesOf(s) })));
+  return Object.fromEntries(Object.keys(shaders).map((name, i) => {
+    const packed: PackedShader = [code[i], Object.values(all[i].entries).map((e) => e.bindings.map((b) => b.binding.toString(36)).join('')).join()];
+    const layout = ({ constants, entries, params }: ShaderInfo): string => JSON.stringify([Object.entries(constants).map(([k, c]) => [k, c.kind, c.value.replace(/\s/g, '').replace(/^(vec\d)<([fiu])32>/, '$1$2')]), entries, params]);
+    if (layout(unpackShader(packed)) !== layout(all[i])) throw new Error(`${name}.wgsl: its declarations are read as ${layout(unpackShader(packed))}, reflected as ${layout(all[i])}`);
+    return [name, packed];
+  }));
 }
 
 function main(): void {
-  const folder = join(here, '../../shaders');
-  const files = readdirSync(folder).filter((f) => f.endsWith('.wgsl')).sort();
-  const shaders = files.map((f) => [f.slice(0, -5), reflectShader(f, readFileSync(join(folder, f), 'utf8'))] as const);
-  const lines = shaders.map(([name, info]) => `  ${JSON.stringify(name)}: ${JSON.stringify(info)},`);
-  const text = `// Generated from shaders/ by runtime/kernel/build.ts. Not under version control.\nimport type { ShaderInfo } from './info.ts';\n\nexport const SHADERS: Record<string, ShaderInfo> = {\n${lines.join('\n')}\n};\n`;
-  writeFileSync(join(here, 'generated.ts'), text);
+  const packed = packShaders(reflectFolder(join(here, '../../shaders')), process.argv.includes('--readable'));
+  const lines = Object.entries(packed).map(([name, shader]) => `  ${name}: ${JSON.stringify(shader)},`);
+  const text = [
+    '// Generated from shaders/ by runtime/kernel/build.ts. Not under version control.',
+    "import { unpackShaders } from './info.ts';\n",
+    `export const SHADERS = /* @__PURE__ */ unpackShaders({\n${lines.join('\n')}\n});\n`,
+  ];
+  writeFileSync(join(here, 'generated.ts'), text.join('\n'));
 }
 
 if (process.argv[1] && fileURLToPath(import.meta.url) === process.argv[1]) main();

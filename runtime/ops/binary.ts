@@ -1,11 +1,10 @@
 // Arithmetic of two tensors, or of a tensor and a number, by broadcasting.
 
-import { defineOp, provideGradientOps, type BackwardContext, type OpRecord } from '../autograd/tape.ts';
+import { defineOp, type BackwardContext, type OpRecord } from '../autograd/tape.ts';
 import { pairwise, type Operand, type Pairwise } from '../kernel/pairwise.ts';
 import { Tensor } from '../tensor.ts';
 import { inF32, real } from './cast.ts';
 import { eq } from './compare.ts';
-import { full, zeros } from './fill.ts';
 import { sumTo } from './sumTo.ts';
 import { floor, log, neg, square, trunc } from './unary.ts';
 import { where } from './where.ts';
@@ -145,9 +144,3 @@ export function remainder(a: Operand, b: Operand): Tensor {
 export function floorDivide(a: Operand, b: Operand): Tensor {
   return ops.floorDivide(a, b);
 }
-
-provideGradientOps({
-  add,
-  ones: (x) => full(x.device, x.shape, 1, x.dtype),
-  zeros: (x) => zeros(x.device, x.shape, x.dtype),
-});

@@ -1,6 +1,6 @@
 // Grad-CAM (Selvaraju et al. 2017) and relatives for segmentation networks: where the evidence for a class lies, as one layer sees it.
 
-import { grad } from '../../runtime/autograd/tape.ts';
+import { grad } from '../../runtime/autograd/grad.ts';
 import { ShapeError, UsageError } from '../../runtime/errors.ts';
 import { full, globalAvgPool, matmul, mul, normaliseMaps, oneHot, pseudoLabel, relu, resizeBilinear } from '../../runtime/ops/index.ts';
 import type { Tensor } from '../../runtime/tensor.ts';

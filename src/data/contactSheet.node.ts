@@ -2,12 +2,12 @@
 
 import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import sharp from 'sharp';
 import { DataError } from '../../runtime/errors.ts';
 import type { PoolOptions } from './decodePool.node.ts';
-import { resizeLabels } from './mask.ts';
 import { refuseOverwriting } from './overwrite.node.ts';
 import { openDataset, type DatasetSpec } from './open.node.ts';
+import { resizeLabels } from './resizeLabels.ts';
+import { loadSharp } from './sharp.node.ts';
 import { ADVANCE, drawText, LETTER_HEIGHT } from './tinyFont.ts';
 import type { Dataset, DatasetSplit, Sample } from './types.ts';
 
@@ -95,6 +95,7 @@ export async function contactSheet(spec: DatasetSpec, file: string, options: Con
         await drawPair(canvas, sample, set.palette, x, y + LINE, side);
       }
     }
+    const sharp = await loadSharp();
     const png = await sharp(canvas.data, { raw: { width: canvas.width, height: canvas.height, channels: 3 } }).png({ compressionLevel: 9 }).toBuffer();
     try {
       await mkdir(dirname(file), { recursive: true });
@@ -150,6 +151,7 @@ function shownSize({ width, height }: Sample, side: number): [number, number] {
 
 async function drawPair(canvas: Canvas, sample: Sample, palette: Uint8Array, x: number, y: number, side: number): Promise<void> {
   const [h, w] = shownSize(sample, side);
+  const sharp = await loadSharp();
   const rgb = await sharp(sample.rgb, { raw: { width: sample.width, height: sample.height, channels: 3 } }).resize(w, h, { fit: 'fill' }).raw().toBuffer();
   const labels = sample.labels && resizeLabels(sample.labels, [sample.height, sample.width], [h, w]);
   for (let j = 0; j < h; j++) {

@@ -3,7 +3,8 @@
 import { createHash } from 'node:crypto';
 import { DataError } from '../../runtime/errors.ts';
 import { decodeImage, readBytes } from './image.node.ts';
-import { decodeMask, resizeLabels, type Mask } from './mask.ts';
+import { decodeMask, type Mask } from './mask.ts';
+import { resizeLabels } from './resizeLabels.ts';
 import { drawScene } from './synthetic.ts';
 import { packTexels } from './texels.ts';
 

@@ -1,15 +1,15 @@
 // A decoding thread: takes jobs, sends back results whose memory moves along, or errors with their type.
 
 import { parentPort } from 'node:worker_threads';
-import sharp from 'sharp';
 import { FewmaskError } from '../../runtime/errors.ts';
 import { runJob, type Job } from './decodeJobs.node.ts';
+import { loadSharp } from './sharp.node.ts';
 
 /** What the thread says: that it has begun, or how a job ended. */
 export type Reply = 'ready' | { id: number; result: unknown } | { id: number; error: { name: string; code?: string; message: string; hint?: string } };
 
-// Threads decode side by side; each image takes one core.
-sharp.concurrency(1);
+// Threads decode side by side; each image takes one core. Where sharp is missing the jobs say so.
+void loadSharp().then((sharp) => sharp.concurrency(1), () => undefined);
 const port = parentPort!;
 port.on('message', ({ id, job }: { id: number; job: Job }) => {
   runJob(job).then(

@@ -1,8 +1,8 @@
 // Photographs from files, in Node.
 
 import { readFile } from 'node:fs/promises';
-import sharp from 'sharp';
 import { DataError } from '../../runtime/errors.ts';
+import { loadSharp } from './sharp.node.ts';
 
 export interface Rgb {
   width: number;
@@ -33,9 +33,10 @@ const undecodable = (file: string, error: unknown): DataError =>
  * An EXIF orientation is not applied: masks are drawn on the stored pixels.
  * @param file its name, for errors
  * @param size height and width to resize to: cubic, antialiased when shrinking
- * @throws DataError naming the file
+ * @throws DataError naming the file, FewmaskError where sharp is not installed
  */
 export async function decodeImage(bytes: Uint8Array, file: string, size?: readonly [number, number] | null): Promise<Rgb> {
+  const sharp = await loadSharp();
   try {
     const source = sharp(bytes, { failOn: 'truncated' });
     const { width: w, height: h, orientation = 1, hasAlpha } = await source.metadata();
@@ -52,6 +53,7 @@ export async function decodeImage(bytes: Uint8Array, file: string, size?: readon
 
 /** Height and width from the header of an image file. @throws DataError naming the file */
 export async function imageSize(file: string): Promise<[height: number, width: number]> {
+  const sharp = await loadSharp();
   try {
     const { width, height } = await sharp(file).metadata();
     return [height, width];

@@ -1,6 +1,7 @@
 // Cross pseudo supervision (Chen et al. 2021): two networks with different initial weights are each other's labellers, without a threshold.
 
-import { grad, noGrad } from '../../runtime/autograd/tape.ts';
+import { grad } from '../../runtime/autograd/grad.ts';
+import { noGrad } from '../../runtime/autograd/tape.ts';
 import { add, concat, countPseudoLabels, full, pseudoLabel, pseudoLabelCounts, weightedSum } from '../../runtime/ops/index.ts';
 import { sigmoidRamp } from '../../runtime/optim/schedules.ts';
 import type { Tensor } from '../../runtime/tensor.ts';

@@ -1,6 +1,7 @@
 // FixMatch (Sohn et al. 2020) for segmentation: the confident predictions on a weak view are the labels of a strong view of the same image.
 
-import { grad, noGrad } from '../../runtime/autograd/tape.ts';
+import { grad } from '../../runtime/autograd/grad.ts';
+import { noGrad } from '../../runtime/autograd/tape.ts';
 import { classGate, concat, countPseudoLabels, gate, pseudoLabel, pseudoLabelCounts, updateClassConfidence, weightedSum } from '../../runtime/ops/index.ts';
 import type { Device } from '../../runtime/device/device.ts';
 import { Ema } from '../../runtime/optim/ema.ts';

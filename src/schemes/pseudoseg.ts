@@ -1,7 +1,8 @@
 // PseudoSeg (Zou et al. 2021): the decoder's prediction of a weak view and the refined activation maps of a classifier are fused into one calibrated
 // pseudo-label, which a strong view of the same image learns.
 
-import { grad, noGrad } from '../../runtime/autograd/tape.ts';
+import { grad } from '../../runtime/autograd/grad.ts';
+import { noGrad } from '../../runtime/autograd/tape.ts';
 import { DataError, UsageError } from '../../runtime/errors.ts';
 import {
   acceptedShare, bceWithLogits, concat, countPseudoLabels, full, gate, normaliseMaps, presentClasses, pseudoLabel, pseudoLabelCounts, resizeBilinear, slice, weightedSum,

@@ -1,6 +1,6 @@
 // Supervised training on the labelled images alone: the yardstick of every comparison.
 
-import { grad } from '../../runtime/autograd/tape.ts';
+import { grad } from '../../runtime/autograd/grad.ts';
 import type { Optimizer } from '../../runtime/optim/optimizer.ts';
 import { ceValid } from '../losses/index.ts';
 import { TRAIN, type Network } from '../nn/module.ts';

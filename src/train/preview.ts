@@ -9,7 +9,7 @@ import { view } from '../augment/gpu/view.ts';
 import { identityViews } from '../augment/weak.ts';
 import { gradCam } from '../cam/index.ts';
 import { pack } from '../data/batch.ts';
-import { resizeLabels } from '../data/mask.ts';
+import { resizeLabels } from '../data/resizeLabels.ts';
 import type { Sample } from '../data/types.ts';
 import { EVAL, type Network } from '../nn/module.ts';
 import type { Scheme } from '../schemes/scheme.ts';

@@ -2,7 +2,7 @@
 
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { grad } from '../../runtime/autograd/tape.ts';
+import { grad } from '../../runtime/autograd/grad.ts';
 import { GradientError, ShapeError } from '../../runtime/errors.ts';
 import { add, concat, crossEntropy, full, matmul, mul, pad2d, relu, reshape, slice, softmax, sumToLast, weightedSum } from '../../runtime/ops/index.ts';
 import type { Tensor } from '../../runtime/tensor.ts';

@@ -3,7 +3,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { plan } from '../../runtime/autograd/plan.ts';
-import { grad } from '../../runtime/autograd/tape.ts';
+import { grad } from '../../runtime/autograd/grad.ts';
 import { DisposedError, OutOfMemoryError, ShapeError } from '../../runtime/errors.ts';
 import { add, mul, relu, sumToLast } from '../../runtime/ops/index.ts';
 import type { Tensor } from '../../runtime/tensor.ts';

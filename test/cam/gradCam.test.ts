@@ -3,7 +3,8 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { plan } from '../../runtime/autograd/plan.ts';
-import { grad, noGrad } from '../../runtime/autograd/tape.ts';
+import { grad } from '../../runtime/autograd/grad.ts';
+import { noGrad } from '../../runtime/autograd/tape.ts';
 import type { Device } from '../../runtime/device/device.ts';
 import { globalAvgPool, matmul, normaliseMaps } from '../../runtime/ops/index.ts';
 import { Rng } from '../../runtime/random.ts';

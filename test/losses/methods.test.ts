@@ -2,7 +2,7 @@
 
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { grad } from '../../runtime/autograd/tape.ts';
+import { grad } from '../../runtime/autograd/grad.ts';
 import { plan } from '../../runtime/autograd/plan.ts';
 import type { Device } from '../../runtime/device/device.ts';
 import { gate, sharpen, softCrossEntropyMap, softmaxMse, weightedSum } from '../../runtime/ops/index.ts';

@@ -4,7 +4,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { grad } from '../../runtime/autograd/tape.ts';
+import { grad } from '../../runtime/autograd/grad.ts';
 import type { Device } from '../../runtime/device/device.ts';
 import { crossEntropy } from '../../runtime/ops/index.ts';
 import { AdamW } from '../../runtime/optim/adamw.ts';

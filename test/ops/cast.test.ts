@@ -2,7 +2,7 @@
 
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { grad } from '../../runtime/autograd/tape.ts';
+import { grad } from '../../runtime/autograd/grad.ts';
 import { floatToHalf, halfToFloat } from '../../runtime/half.ts';
 import { cast, full, mul } from '../../runtime/ops/index.ts';
 import { Rng } from '../../runtime/random.ts';

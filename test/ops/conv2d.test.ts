@@ -2,7 +2,7 @@
 
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { grad } from '../../runtime/autograd/tape.ts';
+import { grad } from '../../runtime/autograd/grad.ts';
 import { full } from '../../runtime/ops/fill.ts';
 import { conv2d, convTranspose2d, type Conv2dOptions } from '../../runtime/ops/conv2d.ts';
 import { Rng } from '../../runtime/random.ts';

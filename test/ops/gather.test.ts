@@ -2,7 +2,7 @@
 
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { grad } from '../../runtime/autograd/tape.ts';
+import { grad } from '../../runtime/autograd/grad.ts';
 import { embedding, gather, index, indexAdd, indexSelect, mul, scatter, scatterAdd } from '../../runtime/ops/index.ts';
 import type { DType, Shape } from '../../runtime/tensor.ts';
 import { testDevice } from '../support/device.ts';

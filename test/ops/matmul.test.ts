@@ -2,7 +2,7 @@
 
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { grad } from '../../runtime/autograd/tape.ts';
+import { grad } from '../../runtime/autograd/grad.ts';
 import { full } from '../../runtime/ops/fill.ts';
 import { matmul } from '../../runtime/ops/matmul.ts';
 import { logSoftmax, softmax } from '../../runtime/ops/softmax.ts';

@@ -2,7 +2,7 @@
 
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { grad } from '../../runtime/autograd/tape.ts';
+import { grad } from '../../runtime/autograd/grad.ts';
 import { ShapeError } from '../../runtime/errors.ts';
 import { all, amax, amin, any, mean, mul, prod, sum } from '../../runtime/ops/index.ts';
 import { sizeOf } from '../../runtime/tensor.ts';

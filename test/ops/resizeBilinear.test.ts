@@ -2,7 +2,7 @@
 
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { grad } from '../../runtime/autograd/tape.ts';
+import { grad } from '../../runtime/autograd/grad.ts';
 import { einsum, resizeBilinear } from '../../runtime/ops/index.ts';
 import type { Shape } from '../../runtime/tensor.ts';
 import { testDevice } from '../support/device.ts';

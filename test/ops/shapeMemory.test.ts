@@ -2,7 +2,7 @@
 
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { grad } from '../../runtime/autograd/tape.ts';
+import { grad } from '../../runtime/autograd/grad.ts';
 import { embedding, expand, flip, full, gather, index, indexAdd, pad, permute, pixelShuffle, repeat, repeatInterleave, roll, scatter, scatterAdd, slice, split, stack, triu, unfold } from '../../runtime/ops/index.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
 import { testDevice } from '../support/device.ts';

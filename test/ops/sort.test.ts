@@ -2,7 +2,7 @@
 
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { grad } from '../../runtime/autograd/tape.ts';
+import { grad } from '../../runtime/autograd/grad.ts';
 import { ShapeError } from '../../runtime/errors.ts';
 import { argsort, sort, topk } from '../../runtime/ops/index.ts';
 import { Rng } from '../../runtime/random.ts';

@@ -2,7 +2,7 @@
 
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { grad } from '../../runtime/autograd/tape.ts';
+import { grad } from '../../runtime/autograd/grad.ts';
 import { sumToLast } from '../../runtime/ops/index.ts';
 import { testDevice } from '../support/device.ts';
 import { checkCase, close, f64, type OpCase } from '../support/op.ts';

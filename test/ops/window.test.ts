@@ -2,7 +2,7 @@
 
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { grad } from '../../runtime/autograd/tape.ts';
+import { grad } from '../../runtime/autograd/grad.ts';
 import { add, chunk, concat, mul, pad, pad2d, slice, split, stack, type PadOptions, type Range } from '../../runtime/ops/index.ts';
 import type { Shape } from '../../runtime/tensor.ts';
 import { testDevice } from '../support/device.ts';

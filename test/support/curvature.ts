@@ -1,7 +1,7 @@
 // Second derivatives against second differences of a float64 reference along random directions.
 
 import * as assert from 'uvu/assert';
-import { grad } from '../../runtime/autograd/tape.ts';
+import { grad } from '../../runtime/autograd/grad.ts';
 import type { Device } from '../../runtime/device/device.ts';
 import { Rng } from '../../runtime/random.ts';
 import type { Tensor } from '../../runtime/tensor.ts';

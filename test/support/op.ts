@@ -3,7 +3,7 @@
 
 import * as assert from 'uvu/assert';
 import type { Device } from '../../runtime/device/device.ts';
-import { grad } from '../../runtime/autograd/tape.ts';
+import { grad } from '../../runtime/autograd/grad.ts';
 import { plan } from '../../runtime/autograd/plan.ts';
 import { Rng } from '../../runtime/random.ts';
 import { sizeOf, type DType, type Shape, type Tensor, type TensorData } from '../../runtime/tensor.ts';

@@ -2,7 +2,7 @@
 
 import { readFileSync } from 'node:fs';
 import { test } from 'uvu';
-import { grad } from '../../runtime/autograd/tape.ts';
+import { grad } from '../../runtime/autograd/grad.ts';
 import type { Device } from '../../runtime/device/device.ts';
 import { add } from '../../runtime/ops/index.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
