@@ -1,6 +1,6 @@
 // Reverse-mode automatic differentiation. Each differentiable operation leaves a node; `grad` walks the nodes backwards.
 
-import { FewmaskError, GradientError, ShapeError } from '../errors.ts';
+import { DisposedError, FewmaskError, GradientError, ShapeError } from '../errors.ts';
 import type { Tensor } from '../tensor.ts';
 
 /** What a backward function sees: the gradients of the outputs, the inputs, the outputs, the attributes. */
@@ -175,11 +175,21 @@ function walk(y: Tensor, wrt: readonly Tensor[], dy: Tensor, createGraph: boolea
     for (const name of node.op.inputs) {
       if (!needs(name)) continue;
       const t = node.inputs[name];
-      const g = node.op.backward[name]!(ctx);
+      const g = gradientOf(node.op, name, ctx);
       if (String(g.shape) !== String(t.shape)) throw new ShapeError(node.op.name, `its gradient for ${name} is [${g.shape}], the input is [${t.shape}]`);
       const before = gradients.get(t);
       gradients.set(t, before ? addGradients!(before, g) : g);
     }
   }
   return wrt.map((t) => gradients.get(t) ?? zerosLike!(t));
+}
+
+/** The gradient for one input, with a word on whose it is when a tensor that it needs is gone. */
+function gradientOf(op: OpRecord<unknown>, input: string, ctx: BackwardContext<unknown>): Tensor {
+  try {
+    return op.backward[input]!(ctx);
+  } catch (error) {
+    if (!(error instanceof DisposedError)) throw error;
+    throw new DisposedError(`the gradient of ${op.name} with respect to ${input} cannot be made: ${error.message}`, 'take gradients in the scope that made the graph, before it is freed');
+  }
 }
