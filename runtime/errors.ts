@@ -26,6 +26,15 @@ export class GradientError extends FewmaskError {
   }
 }
 
+/** A fault in a kernel of the user's own: in its declarations, found when it is defined, or one that the GPU's compiler found. `line` counts from 1. */
+export class ShaderError extends FewmaskError {
+  readonly line: number | undefined;
+  constructor(shader: string, line: number | undefined, message: string, hint?: string) {
+    super('shader', `${shader}${line === undefined ? '' : `:${line}`}: ${message}`, hint);
+    this.line = line;
+  }
+}
+
 /** Wrong use of a command or an API (exit code 2 on the command line). */
 export class UsageError extends FewmaskError {
   constructor(message: string, hint?: string) {

@@ -6,6 +6,7 @@ import { elementsOf } from '../device/elements.ts';
 import { mib, sizeClass } from '../device/pool.ts';
 import { DisposedError, FewmaskError, OutOfMemoryError, ShapeError } from '../errors.ts';
 import { fillParams } from '../kernel/kernel.ts';
+import { replayHooks } from './replay.ts';
 import { collectTensors, sizeOf, Storage, Tensor, type DType, type Shape, type TensorData } from '../tensor.ts';
 
 type Command =
@@ -278,6 +279,7 @@ export class Plan<O extends PlanOutputs> {
       return [t, values] as const;
     });
     for (const [t, values] of writes) this.device.write(t, values);
+    for (const hook of replayHooks(this.recorder)) hook();
     this.device.submit((encoder) => {
       let pass: GPUComputePassEncoder | null = null;
       for (const c of this.commands) {

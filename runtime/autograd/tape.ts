@@ -18,6 +18,7 @@ export interface BackwardContext<A> {
   once<T>(key: string, make: () => T): T;
 }
 
+/** Makes the gradient of one input, in its shape; `null` for an input that has none. */
 export type Backward<A> = ((ctx: BackwardContext<A>) => Tensor) | null;
 
 /** The record of an operation. `backward` has a key for every input: a function, or `null` for an input without a gradient. */
@@ -45,7 +46,11 @@ export interface TapeNode {
 let recording = true;
 let counter = 0;
 
-/** Runs `body` without recording gradients. */
+/**
+ * Runs `body` without recording gradients.
+ * @returns what it returns
+ * @example const prediction = noGrad(() => net.forward(x, EVAL));
+ */
 export function noGrad<R>(body: () => R): R {
   const before = recording;
   recording = false;
@@ -59,6 +64,17 @@ export function noGrad<R>(body: () => R): R {
 /**
  * Makes an operation from its record: a function from named inputs and attributes to the outputs by name.
  * An input may be undefined (an absent bias).
+ * @throws FewmaskError when `backward` does not mention an input
+ * @example
+ * const op = defineOp<{ factor: number }>({
+ *   name: 'scaled',
+ *   inputs: ['x'],
+ *   outputs: ['y'],
+ *   forward: ({ x }, { factor }) => mul(x, factor),
+ *   backward: { x: ({ dy, attrs }) => mul(dy, attrs.factor) },
+ *   twice: true,
+ * });
+ * const y = op({ x }, { factor: 2 }).y;
  */
 export function defineOp<A>(record: OpRecord<A>): (inputs: Record<string, Tensor | undefined>, attrs: A) => Record<string, Tensor> {
   for (const name of record.inputs) {
@@ -101,21 +117,37 @@ export function provideGradientOps(ops: { add(a: Tensor, b: Tensor): Tensor; one
   zerosLike = ops.zeros;
 }
 
+/** Settings of {@link grad}. */
+export interface GradOptions {
+  /** Gradient of the result, in its shape and dtype (default: ones for a scalar). */
+  dy?: Tensor;
+  /** Record the backward pass too, for second derivatives (default false). */
+  createGraph?: boolean;
+}
+
 /**
- * Gradients of `y` with respect to each tensor of `wrt`.
+ * Gradients of `y` with respect to each tensor of `wrt`: leaves whose `requiresGrad` is set, or anything made from them.
  * @param y any tensor; a non-scalar needs `dy`
- * @param options.dy gradient of the result, shape and dtype of `y` (default: ones for a scalar)
- * @param options.createGraph record the backward pass too, for second derivatives
- * @returns one tensor for each of `wrt` in its shape, zeros where `y` does not depend on it
+ * @param wrt a list, or tensors by name as modules have them
+ * @returns one tensor for each of `wrt` in its shape, zeros where `y` does not depend on it; in a list, or by name
  * @throws ShapeError when `dy` is missing or does not fit
- * @throws GradientError with `createGraph`, when an operation between `y` and `wrt` has no second derivative
+ * @throws GradientError for a tensor of `wrt` that is neither a leaf with `requiresGrad` nor made from one; with `createGraph`, when an operation between `y` and `wrt` has no second derivative
+ * @throws DisposedError when a tensor between them, whose elements a gradient needs, has been disposed
+ * @example
+ * const [dw, db] = grad(loss, [w, b]);
+ * sgd.step(grad(loss, net.params));
  */
-export function grad(y: Tensor, wrt: readonly Tensor[], options: { dy?: Tensor; createGraph?: boolean } = {}): Tensor[] {
+export function grad(y: Tensor, wrt: readonly Tensor[], options?: GradOptions): Tensor[];
+export function grad(y: Tensor, wrt: ReadonlyMap<string, Tensor>, options?: GradOptions): Map<string, Tensor>;
+export function grad(y: Tensor, wrt: readonly Tensor[] | ReadonlyMap<string, Tensor>, options: GradOptions = {}): Tensor[] | Map<string, Tensor> {
   if (y.size !== 1 && !options.dy) throw new ShapeError('grad', `the result has shape [${y.shape}]`, 'give dy, or reduce it to a scalar');
   const { dy, createGraph = false } = options;
   if (dy && (String(dy.shape) !== String(y.shape) || dy.dtype !== y.dtype)) throw new ShapeError('grad', `dy is [${dy.shape}] ${dy.dtype}, the result [${y.shape}] ${y.dtype}`, 'they must be alike');
-  const body = () => walk(y, wrt, dy ?? onesLike!(y), createGraph);
-  return createGraph ? body() : noGrad(body);
+  const foreign = [...wrt.entries()].find(([, t]) => !t.tracked);
+  if (foreign) throw new GradientError('grad', `no gradient is recorded for tensor ${foreign[0]} [${foreign[1].shape}] of wrt`, 'make it a parameter, or set its requiresGrad, before it is used');
+  const body = () => walk(y, [...wrt.values()], dy ?? onesLike!(y), createGraph);
+  const gradients = createGraph ? body() : noGrad(body);
+  return wrt instanceof Map ? new Map([...wrt.keys()].map((name: string, i) => [name, gradients[i]])) : gradients;
 }
 
 function walk(y: Tensor, wrt: readonly Tensor[], dy: Tensor, createGraph: boolean): Tensor[] {
