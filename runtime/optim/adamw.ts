@@ -2,7 +2,7 @@
 
 import { UsageError } from '../errors.ts';
 import type { Tensor } from '../tensor.ts';
-import { Optimizer, type OptimizerOptions, type Parameters, type Slot } from './optimizer.ts';
+import { Optimizer, type OptimizerOptions, type NamedTensors, type Slot } from './optimizer.ts';
 
 export interface AdamWOptions extends OptimizerOptions {
   /** Default 0.9, 0.999. Where steps are given hyper-parameters, `hyperValues` must be given the same: it makes the bias corrections. */
@@ -22,7 +22,7 @@ export class AdamW extends Optimizer {
   private readonly eps: number;
   private readonly decoupled: boolean;
 
-  constructor(params: Parameters, options: AdamWOptions = {}) {
+  constructor(params: NamedTensors, options: AdamWOptions = {}) {
     const betas = options.betas ?? [0.9, 0.999];
     if (!betas.every((b) => b >= 0 && b < 1)) throw new UsageError(`betas ${betas} are not between 0 and 1`);
     super(params, options, ['m', 'v']);

@@ -15,8 +15,8 @@ export interface ParamGroup {
   lrScale?: number;
 }
 
-/** Parameters by name: a map, as modules have it, or a plain object. */
-export type Parameters = ReadonlyMap<string, Tensor> | Readonly<Record<string, Tensor>>;
+/** Tensors by name: a map, as modules have it, or a plain object. */
+export type NamedTensors = ReadonlyMap<string, Tensor> | Readonly<Record<string, Tensor>>;
 
 /** Settings that all optimisers have. */
 export interface OptimizerOptions {
@@ -63,7 +63,7 @@ export abstract class Optimizer {
    * @param states names of the state tensors of each parameter, zero at first
    * @throws ShapeError for a parameter that is not f32, UsageError for a negative setting; nothing is then allocated
    */
-  constructor(params: Parameters, options: OptimizerOptions, states: readonly string[]) {
+  constructor(params: NamedTensors, options: OptimizerOptions, states: readonly string[]) {
     this.maxNorm = options.maxNorm;
     this.lr = options.lr;
     const settings = [...(params instanceof Map ? (params as ReadonlyMap<string, Tensor>) : Object.entries(params as Record<string, Tensor>))].map(([name, param]) => {

@@ -2,13 +2,13 @@
 
 import { UsageError } from '../errors.ts';
 import type { Tensor } from '../tensor.ts';
-import { Optimizer, type OptimizerOptions, type Parameters, type Slot } from './optimizer.ts';
+import { Optimizer, type OptimizerOptions, type NamedTensors, type Slot } from './optimizer.ts';
 
 /** What RMSprop and Adagrad share: a sum of squared gradients, kept to a part, scales the step. */
 abstract class SquareScaled extends Optimizer {
   private readonly rule: { keep: number; gain: number; eps: number };
 
-  constructor(params: Parameters, options: OptimizerOptions, rule: { keep: number; gain: number; eps: number }) {
+  constructor(params: NamedTensors, options: OptimizerOptions, rule: { keep: number; gain: number; eps: number }) {
     super(params, options, ['square']);
     this.rule = rule;
   }
@@ -35,7 +35,7 @@ export interface RmspropOptions extends OptimizerOptions {
 
 /** RMSprop (PyTorch's, without momentum), with coupled weight decay. */
 export class Rmsprop extends SquareScaled {
-  constructor(params: Parameters, options: RmspropOptions = {}) {
+  constructor(params: NamedTensors, options: RmspropOptions = {}) {
     const alpha = options.alpha ?? 0.99;
     if (!(alpha >= 0 && alpha < 1)) throw new UsageError(`alpha ${alpha} is not between 0 and 1`);
     super(params, options, { keep: alpha, gain: 1 - alpha, eps: options.eps ?? 1e-8 });
@@ -44,7 +44,7 @@ export class Rmsprop extends SquareScaled {
 
 /** Adagrad (PyTorch's, without learning-rate decay of its own), with coupled weight decay. */
 export class Adagrad extends SquareScaled {
-  constructor(params: Parameters, options: OptimizerOptions & { eps?: number } = {}) {
+  constructor(params: NamedTensors, options: OptimizerOptions & { eps?: number } = {}) {
     super(params, options, { keep: 1, gain: 1, eps: options.eps ?? 1e-10 });
   }
 }

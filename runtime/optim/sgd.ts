@@ -2,7 +2,7 @@
 
 import { UsageError } from '../errors.ts';
 import type { Tensor } from '../tensor.ts';
-import { Optimizer, type OptimizerOptions, type Parameters, type Slot } from './optimizer.ts';
+import { Optimizer, type OptimizerOptions, type NamedTensors, type Slot } from './optimizer.ts';
 
 export interface SgdOptions extends OptimizerOptions {
   /** Default 0. */
@@ -23,7 +23,7 @@ export class Sgd extends Optimizer {
   private readonly dampening: number;
   private readonly nesterov: boolean;
 
-  constructor(params: Parameters, options: SgdOptions = {}) {
+  constructor(params: NamedTensors, options: SgdOptions = {}) {
     const { momentum = 0, dampening = 0, nesterov = false } = options;
     if (nesterov && (momentum === 0 || dampening !== 0)) throw new UsageError('Nesterov needs a momentum, and no dampening');
     super(params, options, momentum ? ['momentum'] : []);
