@@ -76,7 +76,7 @@ export function noGrad<R>(body: () => R): R {
  * });
  * const y = op({ x }, { factor: 2 }).y;
  */
-export function defineOp<A>(record: OpRecord<A>): (inputs: Record<string, Tensor | undefined>, attrs: A) => Record<string, Tensor> {
+export function defineOp<A = void>(record: OpRecord<A>): (inputs: Record<string, Tensor | undefined>, attrs: A) => Record<string, Tensor> {
   for (const name of record.inputs) {
     if (!(name in record.backward)) throw new FewmaskError('op', `${record.name}: backward says nothing about ${name}`);
   }

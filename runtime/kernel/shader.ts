@@ -2,6 +2,7 @@
 
 import { ShaderError, ShapeError } from '../errors.ts';
 import type { Device, Dispatch } from '../device/device.ts';
+import type { Tensor } from '../tensor.ts';
 import { readDeclarations } from './declarations.ts';
 import type { ShaderInfo } from './info.ts';
 import { specialise, type Constants } from './kernel.ts';
@@ -33,12 +34,13 @@ export class Shader {
    *   may meet such sizes numbers its invocations `id.x + id.y * groups.x * WORKGROUP` with `@builtin(num_workgroups) groups`.
    * @param launch.groups or workgroups in each dimension
    * @param launch.constants values for the module-scope `const`, `override` and `alias` declarations; each set compiles once
+   * @returns the bindings
    * @throws ShaderError for an unknown entry point or constant, a binding or param that is missing or unknown
    * @throws ShapeError for a tensor of another dtype than its binding, or a grid beyond the adapter's limits
    * @throws DisposedError, DeviceError or DeviceLostError when the GPU failed; what its compiler refused becomes a DeviceError at the next read, see {@link compile}
-   * @example cube.run({ entry: 'forward', bindings: { x, y }, params: { n: x.size }, threads: x.size });
+   * @example const { y } = cube.run({ entry: 'forward', bindings: { x, y: emptyLike(x) }, params: { n: x.size }, threads: x.size });
    */
-  run(launch: Omit<Dispatch, 'shader'>): void {
+  run<B extends Record<string, Tensor>>(launch: Omit<Dispatch, 'shader' | 'bindings'> & { bindings: B }): B {
     const { entry, bindings, params = {}, constants = {} } = launch;
     const info = this.info.entries[entry] ?? this.fail(`it has no entry point ${entry}`, `it has ${this.entries.join(', ')}`);
     this.names('constant', Object.keys(constants), Object.keys(this.info.constants), false);
@@ -50,13 +52,14 @@ export class Shader {
       if (count !== f.count) this.fail(`the param ${f.name} has ${f.count} components, not ${count}`);
     }
     for (const b of info.bindings) {
-      const t = bindings[b.name];
+      const t: Tensor | undefined = bindings[b.name];
       if (t && b.dtype && b.dtype !== t.dtype) throw new ShapeError(this.name, `${b.name} is an array of ${b.dtype}, the tensor [${t.shape}] is ${t.dtype}`);
     }
     if (launch.threads === undefined && launch.groups === undefined) this.fail('it is not said how many invocations are wanted', 'give threads or groups');
     const device = Object.values(bindings)[0]?.device ?? this.fail('it binds no tensor');
     this.register(device);
     device.run({ ...launch, shader: this.key });
+    return bindings;
   }
 
   /**
