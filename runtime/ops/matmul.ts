@@ -14,6 +14,7 @@ interface Attrs {
   transposeB: boolean;
 }
 
+/** Settings of {@link matmul}. */
 export interface MatmulOptions {
   /** Take the last two axes of a (of b) the other way round. */
   transposeA?: boolean;
