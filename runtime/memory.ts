@@ -34,10 +34,13 @@ function stackOf(): string | undefined {
 export interface LiveTensor {
   /** The operation that made it. */
   op: string;
+  /** Its shape. */
   shape: Shape;
+  /** Its dtype. */
   dtype: DType;
   /** Bytes of its memory, which other tensors may look at too. */
   bytes: number;
+  /** The tensor itself. */
   tensor: Tensor;
   /** The calls that made it, if {@link traceTensors} was on by then. */
   stack?: string;

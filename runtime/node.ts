@@ -6,6 +6,7 @@ import { openNodeDevice, type OpenOptions } from './device/node.ts';
 /**
  * Opens a device: what the options or FEWMASK_ADAPTER ask for, else a hardware adapter, else lavapipe, else the embedded software adapter.
  * @throws DeviceError when there is none
+ * @example const device = await openNode();
  */
 export async function openNode(options: OpenOptions & { budget?: number } = {}): Promise<Device> {
   const opened = await openNodeDevice(options);

@@ -66,16 +66,24 @@ export function checkF32(op: string, tensors: Readonly<Record<string, Tensor | u
  * console.log(x.shape, await sum(x).item()); // [2, 2] 10
  */
 export class Tensor<D extends DType = DType> {
+  /** Where it lies. */
   readonly device: Device;
+  /** Sizes of the dimensions, outermost first. */
   readonly shape: Shape;
+  /** What its elements are. */
   readonly dtype: D;
+  /** @internal */
   readonly storage: Storage;
   /** Gradients are wanted for this leaf (a parameter). */
   requiresGrad = false;
-  /** The operation that made this tensor, when a gradient may flow through it. */
+  /**
+   * The operation that made this tensor, when a gradient may flow through it.
+   * @internal
+   */
   node: TapeNode | null = null;
   private disposed = false;
 
+  /** @internal */
   constructor(storage: Storage, shape: Shape, dtype: D) {
     this.storage = storage;
     this.device = storage.device;
@@ -101,7 +109,10 @@ export class Tensor<D extends DType = DType> {
     return this.disposed;
   }
 
-  /** True if a gradient flows to or through this tensor. */
+  /**
+   * True if a gradient flows to or through this tensor.
+   * @internal
+   */
   get tracked(): boolean {
     return this.requiresGrad || this.node !== null;
   }
@@ -121,6 +132,7 @@ export class Tensor<D extends DType = DType> {
    * Another tensor over the same memory, which lives until both are disposed. It has no history: no gradient flows through it (unlike `reshape`).
    * @param shape of as many elements
    * @throws ShapeError for another number of elements, DisposedError
+   * @example const rows = x.view([x.size / 3, 3]);
    */
   view(shape: Shape): Tensor<D> {
     if (this.disposed) void this.buffer;
@@ -131,6 +143,7 @@ export class Tensor<D extends DType = DType> {
   /**
    * Frees the memory (once no other tensor looks at it). Its place in the graph stays: gradients still flow through it, and one that needs its elements
    * throws a DisposedError.
+   * @example x.dispose();
    */
   dispose(): void {
     if (this.disposed) return;
@@ -152,6 +165,7 @@ export class Tensor<D extends DType = DType> {
   /**
    * The value of a tensor with one element.
    * @throws ShapeError when it has more or none, and as {@link read}
+   * @example console.log(await loss.item());
    */
   async item(): Promise<number> {
     if (this.size !== 1) throw new ShapeError('item', `the tensor has shape [${this.shape}]`, 'only a tensor of one element is a number');

@@ -9,8 +9,11 @@ export interface BackwardContext<A> {
   readonly grads: Readonly<Record<string, Tensor | undefined>>;
   /** The gradient of the first output. */
   readonly dy: Tensor;
+  /** The inputs by name. */
   readonly inputs: Readonly<Record<string, Tensor>>;
+  /** The outputs by name. */
   readonly outputs: Readonly<Record<string, Tensor>>;
+  /** The attributes of the call. */
   readonly attrs: A;
   /** Is the gradient of this input wanted? */
   needs(input: string): boolean;
@@ -23,10 +26,15 @@ export type Backward<A> = ((ctx: BackwardContext<A>) => Tensor) | null;
 
 /** The record of an operation. `backward` has a key for every input: a function, or `null` for an input without a gradient. */
 export interface OpRecord<A> {
+  /** Its name, for errors and leak reports. */
   readonly name: string;
+  /** Names of the inputs. */
   readonly inputs: readonly string[];
+  /** Names of the outputs; a gradient is asked for the first where nothing else is said. */
   readonly outputs: readonly string[];
+  /** Makes the output, or the outputs by name. No gradient is recorded inside. */
   forward(inputs: Record<string, Tensor>, attrs: A): Tensor | Record<string, Tensor>;
+  /** For every input: what makes its gradient, or null, said aloud. */
   readonly backward: Readonly<Record<string, Backward<A>>>;
   /** Outputs that only `backward` looks at: freed at once where no gradient is recorded. */
   readonly saved?: readonly string[];

@@ -1,62 +1,31 @@
 // A device: memory, kernels, and the queue. Dispatches run at once (eager) or go into the plan that is being recorded.
 
 import { DeviceError, DeviceLostError, FewmaskError, ShapeError } from '../errors.ts';
-import { fillParams, KernelCache, type Constants, type Kernel, type ParamValue } from '../kernel/kernel.ts';
+import { fillParams, KernelCache } from '../kernel/kernel.ts';
 import { BYTES, collectTensors, sizeOf, Storage, Tensor, type DType, type Shape, type TensorData } from '../tensor.ts';
 import { elementsOf, fromBytes, wholeWords } from './elements.ts';
 import { BufferPool, mib } from './pool.ts';
+import type { AdapterInfo, Dispatch, Launch, Recorder } from './types.ts';
 
-/** What an adapter says of itself. */
-export interface AdapterInfo {
-  description: string;
-  vendor: string;
-  architecture: string;
-  device: string;
-  kind: string;
-  how: string;
-}
-
-/** One launch of a kernel. Bindings and params go by the names in the WGSL. */
-export interface Dispatch {
-  shader: string;
-  entry: string;
-  constants?: Constants;
-  bindings: Record<string, Tensor>;
-  params?: Record<string, ParamValue>;
-  /** Invocations of a one-dimensional kernel, which numbers them `id.x + id.y * workgroups.x * WG`. */
-  threads?: number;
-  /** Or workgroups in each dimension. */
-  groups?: readonly [number, number, number];
-}
-
-/** A dispatch with its kernel and grid. */
-export interface Launch {
-  kernel: Kernel;
-  bindings: readonly Storage[];
-  params: Record<string, ParamValue>;
-  shader: string;
-  groups: readonly [number, number, number];
-}
-
-/** What takes the dispatches while a plan is being recorded. */
-export interface Recorder {
-  /** Is this memory the plan's own, which has no buffer yet? */
-  owns(storage: Storage): boolean;
-  allocate(bytes: number, label: string): Storage;
-  launch(launch: Launch): void;
-  clear(storage: Storage): void;
-  copy(from: Storage, to: Storage, bytes: number): void;
-}
+export type { AdapterInfo, Dispatch, Launch, Recorder } from './types.ts';
 
 const PAGE = 1 << 18;
 const ALIGN = 256;
 
-/** A GPUDevice with all that the engine keeps for it. Made by `openNode` or `openBrowser`, or from a caller's own GPUDevice. */
+/**
+ * A GPUDevice with all that the engine keeps for it. Made by `openNode` or `openBrowser`, or from a caller's own GPUDevice.
+ * @example const device = await openNode();
+ */
 export class Device {
+  /** The device of WebGPU. */
   readonly gpu: GPUDevice;
+  /** What its adapter says of itself. */
   readonly info: AdapterInfo;
+  /** @internal */
   readonly kernels: KernelCache;
+  /** Buffers: `pool.stats` counts them and their bytes. */
   readonly pool: BufferPool;
+  /** @internal */
   recorder: Recorder | null = null;
   /** Dispatches launched eagerly since the device was opened; those that plans replay are not counted. */
   dispatches = 0;
@@ -88,16 +57,20 @@ export class Device {
     });
   }
 
+  /** Does the adapter have f16? Without it f16 tensors are refused. */
   get f16(): boolean {
     return this.gpu.features.has('shader-f16');
   }
 
-  /** A software adapter on which loads are dear and a broadcast within a subgroup (of 8 lanes or more) is free: kernels with such a variant use it. */
+  /**
+   * @internal
+   * A software adapter on which loads are dear and a broadcast within a subgroup (of 8 lanes or more) is free: kernels with such a variant use it.
+   */
   get broadcasts(): boolean {
     return this.info.kind === 'lavapipe' && this.gpu.features.has('subgroups') && (this.gpu.adapterInfo?.subgroupMinSize ?? 0) >= 8;
   }
 
-  /** @throws DeviceError when the device is closed or the GPU refused a command, DeviceLostError when it is lost: from then on at each call */
+  /** Fails if the device has failed. @throws DeviceError when the device is closed or the GPU refused a command, DeviceLostError when it is lost: from then on at each call */
   check(): void {
     if (this.closed) throw new DeviceError('the device has been closed');
     if (this.failure) throw this.failure;
@@ -157,27 +130,33 @@ export class Device {
     this.gpu.queue.writeBuffer(buffer, 0, wholeWords(values));
   }
 
+  /** @internal */
   recycle(storage: Storage): void {
     if (!this.closed && storage.buffer) this.pool.release(storage.buffer);
   }
 
   // --- scopes -------------------------------------------------------------------------------------------------------
 
+  /** @internal */
   track(t: Tensor): void {
     this.scopes.at(-1)?.add(t);
   }
 
+  /** @internal */
   untrack(t: Tensor): void {
     for (const s of this.scopes) s.delete(t);
   }
 
-  /** Takes a tensor out of all scopes: it lives until it is disposed. */
+  /** Takes a tensor out of all scopes: it lives until it is disposed. @returns the tensor @example const total = device.keep(zeros(device, [1])); */
   keep<T extends Tensor>(t: T): T {
     this.untrack(t);
     return t;
   }
 
-  /** Runs `body` and gives, beside its result, every tensor made in it that was neither disposed nor kept: the caller owns them. */
+  /**
+   * @internal
+   * Runs `body` and gives, beside its result, every tensor made in it that was neither disposed nor kept: the caller owns them.
+   */
   collect<R>(body: () => R): { result: R; made: Set<Tensor> } {
     const made = new Set<Tensor>();
     this.scopes.push(made);
@@ -191,7 +170,11 @@ export class Device {
     }
   }
 
-  /** Runs `body` and frees every tensor made in it, but those it returns (also inside arrays and plain objects). Frees all of them when it throws. */
+  /**
+   * Runs `body` and frees every tensor made in it, but those it returns (also inside arrays and plain objects). Frees all of them when it throws.
+   * @throws FewmaskError when the body is asynchronous, and what it throws
+   * @example device.scope(() => sgd.step(grad(loss(x), net.params)));
+   */
   scope<R>(body: () => R): R {
     const mine = new Set<Tensor>();
     this.scopes.push(mine);
@@ -213,7 +196,10 @@ export class Device {
 
   // --- work ---------------------------------------------------------------------------------------------------------
 
-  /** Launches a kernel, or records it into the plan in hand. */
+  /**
+   * @internal
+   * Launches a kernel, or records it into the plan in hand.
+   */
   run(d: Dispatch): void {
     const kernel = this.kernels.get(d.shader, d.entry, d.constants);
     const bindings: Storage[] = [];
@@ -289,7 +275,7 @@ export class Device {
     return this.encoder;
   }
 
-  /** Fills a tensor with zero bytes. */
+  /** Fills a tensor with zero bytes. @throws DisposedError */
   clear(t: Tensor): void {
     const storage = this.storageOf(t);
     if (t.size === 0) return;
@@ -333,7 +319,7 @@ export class Device {
     this.encoder = null;
   }
 
-  /** Encodes with the caller's own commands (plans do); flushes what came before. */
+  /** Submits commands of your own behind what came before. @throws DeviceError or DeviceLostError when the GPU failed */
   submit(encode: (encoder: GPUCommandEncoder) => void): void {
     this.check();
     this.flush();
@@ -342,7 +328,7 @@ export class Device {
     this.gpu.queue.submit([encoder.finish()]);
   }
 
-  /** Waits for the GPU to finish all that was sent. */
+  /** Waits for the GPU to finish all that was sent. @throws DeviceError or DeviceLostError when the GPU failed */
   async sync(): Promise<void> {
     this.flush();
     await this.gpu.queue.onSubmittedWorkDone();

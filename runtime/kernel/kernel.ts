@@ -4,7 +4,9 @@ import { SHADERS } from './generated.ts';
 import type { BindingInfo, ShaderInfo } from './info.ts';
 import { FewmaskError } from '../errors.ts';
 
+/** Values for the module-scope `const`, `override` and `alias` declarations of a shader, by name. */
 export type Constants = Record<string, number | boolean | string>;
+/** The value of a param: a number, or the components of a vector. */
 export type ParamValue = number | readonly number[];
 
 /** A compute pipeline and what is needed to bind to it. */

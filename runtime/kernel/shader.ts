@@ -9,8 +9,12 @@ import { specialise, type Constants } from './kernel.ts';
 
 let made = 0;
 
-/** A shader of the user's own, on any device. See {@link shader}. */
+/**
+ * A shader of the user's own, on any device. See {@link shader}.
+ * @example const cube = new Shader('cube', code);
+ */
 export class Shader {
+  /** Its name, for errors. */
   readonly name: string;
   private readonly info: ShaderInfo;
   /** Tells shaders of the same name apart. */
@@ -111,15 +115,7 @@ export class Shader {
  * @param code WGSL
  * @throws ShaderError with the line of a declaration that cannot be used; the rest is checked by the GPU's compiler, see {@link Shader.compile}
  * Memory is bound in multiples of 16 bytes: give the number of elements as a param, `arrayLength` may be more.
- * @example
- * const cube = shader('cube', `
- *   @group(0) @binding(0) var<storage, read> x: array<f32>;
- *   @group(0) @binding(1) var<storage, read_write> y: array<f32>;
- *   @group(0) @binding(2) var<uniform> n: u32;
- *   @compute @workgroup_size(64) fn forward(@builtin(global_invocation_id) id: vec3u) {
- *     if (id.x < n) { y[id.x] = x[id.x] * x[id.x] * x[id.x]; }
- *   }`);
- * cube.run({ entry: 'forward', bindings: { x, y }, params: { n: x.size }, threads: x.size });
+ * @example const gaussian = shader('gaussian', wgsl); // a whole one stands in the README
  */
 export function shader(name: string, code: string): Shader {
   return new Shader(name, code);

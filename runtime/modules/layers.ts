@@ -20,6 +20,7 @@ export type Step = (Module & { forward(x: Tensor, mode?: ForwardMode): Tensor })
  * @example const net = new Sequential(new Linear(784, 64), relu, new Linear(64, 10)).init(device);
  */
 export class Sequential extends Module {
+  /** The steps, in order. */
   readonly steps: readonly Step[];
 
   constructor(...steps: readonly Step[]) {
@@ -31,7 +32,11 @@ export class Sequential extends Module {
     return numbered(this.steps);
   }
 
-  /** @param mode given to the modules; batch normalisation and dropout need it */
+  /**
+   * Applies the steps.
+   * @param mode given to the modules; batch normalisation and dropout need it
+   * @throws what the steps throw
+   */
   forward(x: Tensor, mode?: ForwardMode): Tensor {
     let y = x;
     for (const step of this.steps) y = step instanceof Module ? step.forward(y, mode) : step(y);
@@ -39,13 +44,16 @@ export class Sequential extends Module {
   }
 }
 
-/** y = x w + b over the last axis: {@link linear}. */
+/**
+ * y = x w + b over the last axis: {@link linear}.
+ * @example const layer = new Linear(784, 10);
+ */
 export class Linear extends Module {
   /** [cin, cout]; PyTorch's weight transposed. */
   readonly weight: Parameter;
+  /** [cout]; null without. */
   readonly bias: Parameter | null;
 
-  /** @example const layer = new Linear(784, 10); */
   constructor(cin: number, cout: number, options: { bias?: boolean } = {}) {
     super();
     const fan = { in: cin, out: cout };
@@ -53,7 +61,12 @@ export class Linear extends Module {
     this.bias = options.bias ?? true ? new Parameter([cout], { init: 'uniform', fan }) : null;
   }
 
-  /** @param x f32 [..., cin] @returns f32 [..., cout] */
+  /**
+   * Applies the layer.
+   * @param x f32 [..., cin]
+   * @returns f32 [..., cout]
+   * @throws ShapeError when x does not fit, UsageError before `init`
+   */
   forward(x: Tensor): Tensor {
     return linear(x, this.weight.value, this.bias?.value);
   }
@@ -69,14 +82,17 @@ export interface Conv2dLayerOptions extends Conv2dOptions {
   init?: Init;
 }
 
-/** 2-D convolution of [n, h, w, cin]: {@link conv2d}. */
+/**
+ * 2-D convolution of [n, h, w, cin]: {@link conv2d}.
+ * @example const layer = new Conv2d(3, 16, 3, { padding: 1 });
+ */
 export class Conv2d extends Module {
   /** [kh, kw, cin / groups, cout]. */
   readonly weight: Parameter;
+  /** [cout]; null without. */
   readonly bias: Parameter | null;
   private readonly options: Conv2dOptions;
 
-  /** @example const layer = new Conv2d(3, 16, 3, { padding: 1 }); */
   constructor(cin: number, cout: number, kernel: Pair, options: Conv2dLayerOptions = {}) {
     super();
     const [kh, kw] = sides(kernel), { bias = true, init = 'uniform', groups = 1 } = options;
@@ -86,20 +102,28 @@ export class Conv2d extends Module {
     this.bias = bias ? new Parameter([cout], { init: init === 'kaiming-out' ? 'zeros' : 'uniform', fan }) : null;
   }
 
-  /** @param x f32 [n, h, w, cin] @returns f32 [n, h', w', cout] */
+  /**
+   * Applies the layer.
+   * @param x f32 [n, h, w, cin]
+   * @returns f32 [n, h', w', cout]
+   * @throws ShapeError when x does not fit, UsageError before `init`
+   */
   forward(x: Tensor): Tensor {
     return conv2d(x, this.weight.value, this.bias?.value, this.options);
   }
 }
 
-/** Transposed 2-D convolution of [n, h, w, cin]: {@link convTranspose2d}. */
+/**
+ * Transposed 2-D convolution of [n, h, w, cin]: {@link convTranspose2d}.
+ * @example const up = new ConvTranspose2d(32, 16, 2, { stride: 2 });
+ */
 export class ConvTranspose2d extends Module {
   /** [kh, kw, cout / groups, cin]. */
   readonly weight: Parameter;
+  /** [cout]; null without. */
   readonly bias: Parameter | null;
   private readonly options: ConvTranspose2dOptions;
 
-  /** @example const up = new ConvTranspose2d(32, 16, 2, { stride: 2 }); */
   constructor(cin: number, cout: number, kernel: Pair, options: ConvTranspose2dOptions & { bias?: boolean } = {}) {
     super();
     const [kh, kw] = sides(kernel), { bias = true, groups = 1 } = options;
@@ -109,21 +133,32 @@ export class ConvTranspose2d extends Module {
     this.bias = bias ? new Parameter([cout], { init: 'uniform', fan }) : null;
   }
 
-  /** @param x f32 [n, h, w, cin] @returns f32 [n, h', w', cout] */
+  /**
+   * Applies the layer.
+   * @param x f32 [n, h, w, cin]
+   * @returns f32 [n, h', w', cout]
+   * @throws ShapeError when x does not fit, UsageError before `init`
+   */
   forward(x: Tensor): Tensor {
     return convTranspose2d(x, this.weight.value, this.bias?.value, this.options);
   }
 }
 
-/** Batch normalisation over all axes but the last: {@link batchNorm}. */
+/**
+ * Batch normalisation over all axes but the last: {@link batchNorm}.
+ * @example const layer = new BatchNorm(16);
+ */
 export class BatchNorm extends Module {
+  /** Scale [channels]. */
   readonly weight: Parameter;
+  /** Shift, in the shape of the scale. */
   readonly bias: Parameter;
+  /** Running mean [channels]. */
   readonly runningMean: Parameter;
+  /** Running variance [channels]. */
   readonly runningVariance: Parameter;
   private readonly options: Pick<BatchNormOptions, 'momentum' | 'eps'>;
 
-  /** @example const layer = new BatchNorm(16); */
   constructor(channels: number, options: Pick<BatchNormOptions, 'momentum' | 'eps'> = {}) {
     super();
     this.weight = new Parameter([channels], { init: 'ones' });
@@ -134,6 +169,7 @@ export class BatchNorm extends Module {
   }
 
   /**
+   * Applies the layer.
    * @param x f32 [..., channels]
    * @param mode required: TRAIN, EVAL, or one of your own
    * @param relu fuse max(y, 0)
@@ -151,13 +187,18 @@ export class BatchNorm extends Module {
   }
 }
 
-/** Normalisation over the last axes: {@link layerNorm}. */
+/**
+ * Normalisation over the last axes: {@link layerNorm}.
+ * @example const norm = new LayerNorm(256);
+ */
 export class LayerNorm extends Module {
+  /** Scale, in the shape of the last axes. */
   readonly weight: Parameter;
+  /** Shift, in the shape of the scale. */
   readonly bias: Parameter;
   private readonly eps: number;
 
-  /** @param shape sizes of the last axes, or of the last one @example const norm = new LayerNorm(256); */
+  /** @param shape sizes of the last axes, or of the last one */
   constructor(shape: number | Shape, options: { eps?: number } = {}) {
     super();
     const last = typeof shape === 'number' ? [shape] : shape;
@@ -166,38 +207,56 @@ export class LayerNorm extends Module {
     this.eps = options.eps ?? 1e-5;
   }
 
-  /** @param x f32 [..., shape] @returns f32, shape of x */
+  /**
+   * Applies the layer.
+   * @param x f32 [..., shape]
+   * @returns f32, shape of x
+   * @throws ShapeError when x does not fit, UsageError before `init`
+   */
   forward(x: Tensor): Tensor {
     return layerNorm(x, this.weight.shape, this.weight.value, this.bias.value, { eps: this.eps });
   }
 }
 
-/** Division by the root of the mean square over the last axes: {@link rmsNorm}. */
+/**
+ * Division by the root of the mean square over the last axes: {@link rmsNorm}.
+ * @example const norm = new RMSNorm(256);
+ */
 export class RMSNorm extends Module {
+  /** Scale, in the shape of the last axes. */
   readonly weight: Parameter;
   private readonly eps: number | undefined;
 
-  /** @param shape sizes of the last axes, or of the last one @example const norm = new RMSNorm(256); */
+  /** @param shape sizes of the last axes, or of the last one */
   constructor(shape: number | Shape, options: { eps?: number } = {}) {
     super();
     this.weight = new Parameter(typeof shape === 'number' ? [shape] : shape, { init: 'ones' });
     this.eps = options.eps;
   }
 
-  /** @param x f32 [..., shape] @returns f32, shape of x */
+  /**
+   * Applies the layer.
+   * @param x f32 [..., shape]
+   * @returns f32, shape of x
+   * @throws ShapeError when x does not fit, UsageError before `init`
+   */
   forward(x: Tensor): Tensor {
     return rmsNorm(x, this.weight.shape, this.weight.value, { eps: this.eps });
   }
 }
 
-/** Normalisation of groups of channels: {@link groupNorm}. */
+/**
+ * Normalisation of groups of channels: {@link groupNorm}.
+ * @example const norm = new GroupNorm(8, 64);
+ */
 export class GroupNorm extends Module {
+  /** Scale [channels]. */
   readonly weight: Parameter;
+  /** Shift, in the shape of the scale. */
   readonly bias: Parameter;
   private readonly groups: number;
   private readonly eps: number;
 
-  /** @example const norm = new GroupNorm(8, 64); */
   constructor(groups: number, channels: number, options: { eps?: number } = {}) {
     super();
     this.weight = new Parameter([channels], { init: 'ones' });
@@ -206,40 +265,57 @@ export class GroupNorm extends Module {
     this.eps = options.eps ?? 1e-5;
   }
 
-  /** @param x f32 [n, ..., channels] @returns f32, shape of x */
+  /**
+   * Applies the layer.
+   * @param x f32 [n, ..., channels]
+   * @returns f32, shape of x
+   * @throws ShapeError when x does not fit, UsageError before `init`
+   */
   forward(x: Tensor): Tensor {
     return groupNorm(x, this.groups, this.weight.value, this.bias.value, { eps: this.eps });
   }
 }
 
-/** Rows of a table: {@link embedding}. */
+/**
+ * Rows of a table: {@link embedding}.
+ * @example const tokens = new Embedding(1000, 64);
+ */
 export class Embedding extends Module {
+  /** The table [rows, dims]. */
   readonly weight: Parameter;
 
-  /** @example const tokens = new Embedding(1000, 64); */
   constructor(rows: number, dims: number) {
     super();
     this.weight = new Parameter([rows, dims], { init: 'normal' });
   }
 
-  /** @param index i32 or u32 of any shape @returns f32 [..., dims] */
+  /**
+   * Looks the rows up.
+   * @param index i32 or u32 of any shape
+   * @returns f32 [..., dims]
+   * @throws ShapeError when index is of another dtype, UsageError before `init`
+   */
   forward(index: Tensor): Tensor {
     return embedding(index, this.weight.value);
   }
 }
 
-/** Dropout in training: {@link dropout}. Each layer draws from a stream of its own, made from its name. */
+/**
+ * Dropout in training: {@link dropout}. Each layer draws from a stream of its own, made from its name.
+ * @example const layer = new Dropout(0.1);
+ */
 export class Dropout extends Module {
+  /** Probability with which an element is dropped. */
   readonly p: number;
   private readonly stream = new Parameter([4], { init: (_, name) => Uint32Array.of(0, streamOf(name), 0, 0), trainable: false, saved: false });
 
-  /** @example const layer = new Dropout(0.1); */
   constructor(p = 0.5) {
     super();
     this.p = p;
   }
 
   /**
+   * Applies the layer.
    * @param x f32 of any shape
    * @param mode required; in training it brings the seed: `{ ...TRAIN, dropout: randomSeed(device, seed, 0, step) }`
    * @returns f32, shape of x; x itself where nothing is dropped
@@ -257,7 +333,10 @@ export class Dropout extends Module {
   }
 }
 
-/** Dropout of whole channels of [n, ..., channels] in training: {@link dropout2d}. Else as {@link Dropout}. */
+/**
+ * Dropout of whole channels of [n, ..., channels] in training: {@link dropout2d}. Else as {@link Dropout}.
+ * @example const layer = new Dropout2d(0.1);
+ */
 export class Dropout2d extends Dropout {
   protected override drop(x: Tensor, seed: Tensor): Tensor {
     return dropout2d(x, seed, this.p);

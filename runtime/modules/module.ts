@@ -6,7 +6,10 @@ import type { Device } from '../device/device.ts';
 import type { FileTensor } from '../io/safetensors.ts';
 import { draw, readState, writeState, type Fan, type Init, type StateEntry, type TorchLayout, type TorchTensor } from './state.ts';
 
-/** How a forward pass treats batch normalisation and dropout. Stated for every pass. */
+/**
+ * How a forward pass treats batch normalisation and dropout. Stated for every pass.
+ * @example const mode: ForwardMode = { ...TRAIN, update: false };
+ */
 export interface ForwardMode {
   /** 'train': statistics of the batch; 'eval': the running ones; 'frozen': the running ones, and scale and shift get no gradient. */
   bn: 'train' | 'eval' | 'frozen';
@@ -39,9 +42,18 @@ export interface ParameterOptions {
   saved?: boolean;
 }
 
-/** A tensor that a module keeps: declared with the module, made by {@link Module.init}. */
+/**
+ * A tensor that a module keeps: declared with the module, made by {@link Module.init}.
+ * @example
+ * class Scale extends Module {
+ *   gain = new Parameter([8], { init: 'ones' });
+ *   forward = (x: Tensor): Tensor => mul(x, this.gain.value);
+ * }
+ */
 export class Parameter {
+  /** Its shape, in the layout of the engine. */
   readonly shape: Shape;
+  /** How it is made, named and saved. */
   readonly options: ParameterOptions;
   private tensor: Tensor | null = null;
 
@@ -51,10 +63,12 @@ export class Parameter {
     this.options = options;
   }
 
+  /** True for what gradients change. */
   get trainable(): boolean {
     return this.options.trainable ?? true;
   }
 
+  /** True for what is in the state_dict. */
   get saved(): boolean {
     return this.options.saved ?? true;
   }
@@ -70,7 +84,10 @@ export class Parameter {
     return this.tensor;
   }
 
-  /** Makes the tensor. It depends on seed and name alone. */
+  /**
+   * Makes the tensor. It depends on seed and name alone.
+   * @internal
+   */
   make(device: Device, seed: number, name: string): void {
     const { init = 'zeros', fan } = this.options;
     this.tensor = device.keep(device.tensor(draw(seed, name, this.shape, init, fan), this.shape));

@@ -22,13 +22,17 @@ export type Init =
 
 /** Inputs and outputs of an element: what its draw is scaled by. */
 export interface Fan {
+  /** Inputs that an output is made of. */
   in: number;
+  /** Outputs that an input goes into. */
   out: number;
 }
 
 /** A float array with its PyTorch shape. */
 export interface TorchTensor {
+  /** The shape that PyTorch has. */
   shape: readonly number[];
+  /** The elements, row-major. */
   data: Float32Array;
 }
 
@@ -40,7 +44,11 @@ export type TorchLayout = 'same' | 'conv' | 'transposed';
 
 const usual = (shape: Shape): TorchLayout => (shape.length === 4 ? 'conv' : 'same');
 
-/** From PyTorch's layout to the engine's. @param layout default: `conv` for four dimensions, else `same` */
+/**
+ * From PyTorch's layout to the engine's. @param layout default: `conv` for four dimensions, else `same`
+ * @returns the shape and the elements in the engine's layout
+ * @example const { shape, data } = fromTorch({ shape: [16, 3, 3, 3], data: weights }); // [3, 3, 3, 16]
+ */
 export function fromTorch({ shape, data }: TorchTensor, layout = usual(shape)): { shape: Shape; data: Float32Array } {
   if (layout === 'same') return { shape, data };
   const out = new Float32Array(data.length), [a, b] = shape;
@@ -56,7 +64,11 @@ export function fromTorch({ shape, data }: TorchTensor, layout = usual(shape)): 
 
 const torchShape = (shape: Shape, layout = usual(shape)): Shape => (layout === 'conv' ? [3, 2, 0, 1].map((i) => shape[i]) : layout === 'transposed' ? [shape[1], shape[0]] : shape);
 
-/** The inverse of {@link fromTorch}. */
+/**
+ * The inverse of {@link fromTorch}.
+ * @returns the shape and the elements in PyTorch's layout
+ * @example const { shape, data } = toTorch([3, 3, 3, 16], weights); // [16, 3, 3, 3]
+ */
 export function toTorch(shape: Shape, data: Float32Array, layout = usual(shape)): TorchTensor {
   if (layout === 'same') return { shape: shape.slice(), data };
   if (layout === 'transposed') return fromTorch({ shape, data }, layout);

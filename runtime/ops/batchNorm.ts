@@ -119,7 +119,7 @@ const op = defineOp<Attrs>({
  * @returns y, f32 in the shape of x
  * @throws ShapeError when the sizes do not fit, a dtype is not f32, or when a training batch has a single value per channel
  * Source: Ioffe & Szegedy 2015; conventions of torch.nn.functional.batch_norm.
- * @example const y = batchNorm(x, gamma, beta, { mean, variance }, { mode: 'train' });
+ * @example const y = batchNorm(x, gamma, beta, { mean: runningMean, variance: runningVariance }, { mode: 'train' });
  */
 export function batchNorm(x: Tensor, gamma: Tensor, beta: Tensor, running: { mean: Tensor; variance: Tensor } | undefined, options: BatchNormOptions): Tensor {
   const c = x.shape[x.rank - 1];

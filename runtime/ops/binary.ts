@@ -165,7 +165,7 @@ export function remainder(a: Operand, b: Operand): Tensor {
 
 /**
  * The largest whole number not above a / b; it has no gradient. By zero: a / b, for integers a. Operands and errors as in {@link add}.
- * @example const row = floorDivide(index, columns);
+ * @example const row = floorDivide(positions, columns);
  */
 export function floorDivide(a: Operand, b: Operand): Tensor {
   return ops.floorDivide(a, b);

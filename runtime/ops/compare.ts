@@ -83,7 +83,10 @@ export function logicalXor(a: Operand, b: Operand): Tensor {
 }
 
 /**
- * 1 where x is 0, else 0. @param x f32, f16, i32, u32 of any shape @returns i32, shape of x
+ * 1 where x is 0, else 0.
+ * @param x f32, f16, i32, u32 of any shape
+ * @returns i32, shape of x
+ * @throws DisposedError
  * @example const rest = logicalNot(mask);
  */
 export function logicalNot(x: Tensor): Tensor {
@@ -91,7 +94,10 @@ export function logicalNot(x: Tensor): Tensor {
 }
 
 /**
- * 1 where x is no number, else 0. @param x f32, f16, i32, u32 of any shape @returns i32, shape of x
+ * 1 where x is no number, else 0.
+ * @param x f32, f16, i32, u32 of any shape
+ * @returns i32, shape of x
+ * @throws DisposedError
  * @example const broken = any(isNan(x));
  */
 export function isNan(x: Tensor): Tensor {
@@ -99,7 +105,10 @@ export function isNan(x: Tensor): Tensor {
 }
 
 /**
- * 1 where x is infinite, else 0. @param x f32, f16, i32, u32 of any shape @returns i32, shape of x
+ * 1 where x is infinite, else 0.
+ * @param x f32, f16, i32, u32 of any shape
+ * @returns i32, shape of x
+ * @throws DisposedError
  * @example const broken = any(isInf(x));
  */
 export function isInf(x: Tensor): Tensor {
@@ -107,7 +116,10 @@ export function isInf(x: Tensor): Tensor {
 }
 
 /**
- * 1 where x is neither infinite nor NaN, else 0. @param x f32, f16, i32, u32 of any shape @returns i32, shape of x
+ * 1 where x is neither infinite nor NaN, else 0.
+ * @param x f32, f16, i32, u32 of any shape
+ * @returns i32, shape of x
+ * @throws DisposedError
  * @example const sound = all(isFinite(x));
  */
 export function isFinite(x: Tensor): Tensor {

@@ -203,7 +203,7 @@ export function amax(x: Tensor, axes?: Axes, options: ReduceOptions = {}): Tenso
 /**
  * Smallest element over axes. See {@link amax}.
  * @throws ShapeError for an axis that x does not have, or without elements
- * @example const low = amin(x, -1, { keepDims: true });
+ * @example const low = amin(x, -1, { keepdim: true });
  */
 export function amin(x: Tensor, axes?: Axes, options: ReduceOptions = {}): Tensor {
   return extreme('amin', 'min', x, axes, options.keepdim ?? false);

@@ -4,6 +4,7 @@ import { UsageError } from '../errors.ts';
 import type { Tensor } from '../tensor.ts';
 import { Optimizer, type OptimizerOptions, type NamedTensors, type Slot } from './optimizer.ts';
 
+/** Settings of {@link AdamW}. */
 export interface AdamWOptions extends OptimizerOptions {
   /** Default 0.9, 0.999. Where steps are given hyper-parameters, `hyperValues` must be given the same: it makes the bias corrections. */
   betas?: readonly [number, number];

@@ -6,10 +6,13 @@ import { hyperTensor } from './hyper.ts';
 
 /** Parameters and buffers (running statistics) of a network, by name. */
 export interface NetworkTensors {
+  /** Trainable tensors by name. */
   params: ReadonlyMap<string, Tensor>;
+  /** The others by name. */
   buffers: ReadonlyMap<string, Tensor>;
 }
 
+/** Settings of {@link Ema}. */
 export interface EmaOptions {
   /** Buffers of the target: averaged like the parameters, copied, or left to the target's own forward passes. The published methods differ, so it has to be said. */
   buffers: 'ema' | 'copy' | 'own';

@@ -8,6 +8,7 @@ import { HYPER_SIZE, hyperValues } from './hyper.ts';
 
 /** Settings for some of the parameters; the first group that matches counts. */
 export interface ParamGroup {
+  /** Does the group hold this parameter? */
   match(name: string, param: Tensor): boolean;
   /** In place of the optimiser's weight decay. */
   weightDecay?: number;
@@ -28,6 +29,7 @@ export interface OptimizerOptions {
   lr?: number | ((step: number) => number);
   /** Default 0. */
   weightDecay?: number;
+  /** Settings for some of the parameters (default: none). */
   groups?: readonly ParamGroup[];
   /** Clip all gradients of a step together to this norm (default: no clipping). */
   maxNorm?: number;
@@ -48,7 +50,10 @@ export interface Slot {
   state: Record<string, Tensor>;
 }
 
-/** Base of the optimisers: changes parameters in place. Not differentiable. */
+/**
+ * Base of the optimisers: changes parameters in place. Not differentiable.
+ * @example const optimizer: Optimizer = new Sgd(net.params, { lr: 0.1 });
+ */
 export abstract class Optimizer {
   protected readonly slots: Slot[] = [];
   /** Learning rate of the next step, or what gives it. */

@@ -26,6 +26,7 @@ abstract class SquareScaled extends Optimizer {
   }
 }
 
+/** Settings of {@link Rmsprop}. */
 export interface RmspropOptions extends OptimizerOptions {
   /** Share of the old average of squares that is kept (default 0.99). */
   alpha?: number;
@@ -33,7 +34,10 @@ export interface RmspropOptions extends OptimizerOptions {
   eps?: number;
 }
 
-/** RMSprop (PyTorch's, without momentum), with coupled weight decay. */
+/**
+ * RMSprop (PyTorch's, without momentum), with coupled weight decay.
+ * @example const rmsprop = new Rmsprop(net.params, { lr: 1e-3 });
+ */
 export class Rmsprop extends SquareScaled {
   constructor(params: NamedTensors, options: RmspropOptions = {}) {
     const alpha = options.alpha ?? 0.99;
@@ -42,7 +46,10 @@ export class Rmsprop extends SquareScaled {
   }
 }
 
-/** Adagrad (PyTorch's, without learning-rate decay of its own), with coupled weight decay. */
+/**
+ * Adagrad (PyTorch's, without learning-rate decay of its own), with coupled weight decay.
+ * @example const adagrad = new Adagrad(net.params, { lr: 0.01 });
+ */
 export class Adagrad extends SquareScaled {
   constructor(params: NamedTensors, options: OptimizerOptions & { eps?: number } = {}) {
     super(params, options, { keep: 1, gain: 1, eps: options.eps ?? 1e-10 });

@@ -4,11 +4,13 @@ import { UsageError } from '../errors.ts';
 import type { Tensor } from '../tensor.ts';
 import { Optimizer, type OptimizerOptions, type NamedTensors, type Slot } from './optimizer.ts';
 
+/** Settings of {@link Sgd}. */
 export interface SgdOptions extends OptimizerOptions {
   /** Default 0. */
   momentum?: number;
   /** Default 0; like PyTorch's, it does not touch the first step. */
   dampening?: number;
+  /** Nesterov's momentum (default false). */
   nesterov?: boolean;
 }
 
