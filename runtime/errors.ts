@@ -2,7 +2,9 @@
 
 /** Base of all errors thrown on purpose. `code` is stable and machine-readable; `hint` says what to do. */
 export class FewmaskError extends Error {
+  /** Tells the kind apart, for programs. */
   readonly code: string;
+  /** What to do about it. */
   readonly hint: string | undefined;
   constructor(code: string, message: string, hint?: string) {
     super(hint ? `${message} — ${hint}` : message);
@@ -23,6 +25,16 @@ export class ShapeError extends FewmaskError {
 export class GradientError extends FewmaskError {
   constructor(op: string, message: string, hint?: string) {
     super('gradient', `${op}: ${message}`, hint);
+  }
+}
+
+/** A fault in a kernel of the user's own: in its declarations, found when it is defined, or one that the GPU's compiler found. `line` counts from 1. */
+export class ShaderError extends FewmaskError {
+  /** Line in the WGSL, from 1. */
+  readonly line: number | undefined;
+  constructor(shader: string, line: number | undefined, message: string, hint?: string) {
+    super('shader', `${shader}${line === undefined ? '' : `:${line}`}: ${message}`, hint);
+    this.line = line;
   }
 }
 

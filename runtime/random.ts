@@ -29,7 +29,10 @@ export function philox(counter: readonly [number, number, number, number], key: 
   return [c0, c1, c2, c3];
 }
 
-/** A stream of draws for one (seed, stream, step). Cheap to make: make one wherever a draw is needed. */
+/**
+ * A stream of draws for one (seed, stream, step). Cheap to make: make one wherever a draw is needed.
+ * @example const rng = new Rng(42, 0); const angle = rng.uniform(-10, 10);
+ */
 export class Rng {
   private readonly key: [number, number];
   private readonly step: number;
@@ -37,6 +40,7 @@ export class Rng {
   private words: [number, number, number, number] = [0, 0, 0, 0];
   private left = 0;
 
+  /** Numbers from 0 to 2^32 - 1 each. @param stream tells draws apart that must not be alike @param step number of the training step */
   constructor(seed: number, stream: number, step = 0) {
     this.key = [seed >>> 0, stream >>> 0];
     this.step = step >>> 0;
@@ -61,6 +65,7 @@ export class Rng {
     return Math.min(n - 1, Math.floor((this.u32() / 4294967296) * n));
   }
 
+  /** True with probability p. */
   bernoulli(p: number): boolean {
     return this.uniform() < p;
   }
@@ -71,6 +76,7 @@ export class Rng {
     return Math.sqrt(-2 * Math.log(u)) * Math.cos(2 * Math.PI * this.uniform());
   }
 
+  /** One of the items, each as likely as the others. */
   choice<T>(items: readonly T[]): T {
     return items[this.int(items.length)];
   }

@@ -1,13 +1,20 @@
 // A tensor: a shape, a dtype and a range of memory on one device. Operations on tensors are functions (runtime/ops).
 
 import { DisposedError, ShapeError } from './errors.ts';
+import { forget, register } from './memory.ts';
 import type { Device } from './device/device.ts';
 import type { TapeNode } from './autograd/tape.ts';
 
+/** What the elements of a tensor are. Truth values are i32, 0 or 1; f16 needs an adapter that has it (`device.f16`). */
 export type DType = 'f32' | 'f16' | 'i32' | 'u32';
+/** Sizes of the dimensions, outermost first; [] is a scalar. */
 export type Shape = readonly number[];
+/** Elements on the host, row-major, in the array of their dtype; f16 as the bits in a Uint16Array. */
 export type TensorData = Float32Array | Int32Array | Uint32Array | Uint16Array;
+/** The array that a tensor of a dtype is read into; f16 arrives as f32. */
+export type Elements<D extends DType = DType> = D extends 'i32' ? Int32Array : D extends 'u32' ? Uint32Array : Float32Array;
 
+/** Bytes of an element. */
 export const BYTES: Record<DType, number> = { f32: 4, f16: 2, i32: 4, u32: 4 };
 
 /** Number of elements of a shape; 1 for the scalar shape []. */
@@ -52,25 +59,39 @@ export function checkF32(op: string, tensors: Readonly<Record<string, Tensor | u
   for (const [name, t] of Object.entries(tensors)) if (t && t.dtype !== 'f32') throw new ShapeError(op, `${name} [${t.shape}] is ${t.dtype}`, 'give f32');
 }
 
-/** An n-dimensional array on a GPU. Made by {@link tensor}, {@link zeros}, … and by operations. */
-export class Tensor {
+/**
+ * An n-dimensional array on a GPU, made by `tensor`, `zeros`, … and by operations. `Tensor<'i32'>` knows its dtype at compile time; a plain `Tensor` is of any.
+ * @example
+ * const x = tensor(device, [[1, 2], [3, 4]]);
+ * console.log(x.shape, await sum(x).item()); // [2, 2] 10
+ */
+export class Tensor<D extends DType = DType> {
+  /** Where it lies. */
   readonly device: Device;
+  /** Sizes of the dimensions, outermost first. */
   readonly shape: Shape;
-  readonly dtype: DType;
+  /** What its elements are. */
+  readonly dtype: D;
+  /** @internal */
   readonly storage: Storage;
   /** Gradients are wanted for this leaf (a parameter). */
   requiresGrad = false;
-  /** The operation that made this tensor, when a gradient may flow through it. */
+  /**
+   * The operation that made this tensor, when a gradient may flow through it.
+   * @internal
+   */
   node: TapeNode | null = null;
   private disposed = false;
 
-  constructor(storage: Storage, shape: Shape, dtype: DType) {
+  /** @internal */
+  constructor(storage: Storage, shape: Shape, dtype: D) {
     this.storage = storage;
     this.device = storage.device;
     this.shape = shape;
     this.dtype = dtype;
     storage.retain();
     this.device.track(this);
+    register(this);
   }
 
   /** Number of elements. */
@@ -78,20 +99,28 @@ export class Tensor {
     return sizeOf(this.shape);
   }
 
+  /** Number of dimensions. */
   get rank(): number {
     return this.shape.length;
   }
 
+  /** True once it has been disposed, by hand or by its scope. */
   get isDisposed(): boolean {
     return this.disposed;
   }
 
-  /** True if a gradient flows to or through this tensor. */
+  /**
+   * True if a gradient flows to or through this tensor.
+   * @internal
+   */
   get tracked(): boolean {
     return this.requiresGrad || this.node !== null;
   }
 
-  /** The buffer, checked. */
+  /**
+   * The buffer that holds the elements from byte 0 on; it may be longer than they are.
+   * @throws DisposedError when there is none (any more), or none yet in a plan that is being recorded
+   */
   get buffer(): GPUBuffer {
     if (this.disposed) throw new DisposedError(`the tensor made by ${this.storage.label} [${this.shape}] has been disposed`, 'return it from its scope or keep() it');
     const buffer = this.storage.buffer;
@@ -103,28 +132,41 @@ export class Tensor {
    * Another tensor over the same memory, which lives until both are disposed. It has no history: no gradient flows through it (unlike `reshape`).
    * @param shape of as many elements
    * @throws ShapeError for another number of elements, DisposedError
+   * @example const rows = x.view([x.size / 3, 3]);
    */
-  view(shape: Shape): Tensor {
+  view(shape: Shape): Tensor<D> {
     if (this.disposed) void this.buffer;
     if (sizeOf(shape) !== this.size) throw new ShapeError('reshape', `cannot see [${this.shape}] as [${shape}]`, 'the number of elements must stay the same');
     return new Tensor(this.storage, shape, this.dtype);
   }
 
-  /** Frees the memory (once no other tensor looks at it). */
+  /**
+   * Frees the memory (once no other tensor looks at it). Its place in the graph stays: gradients still flow through it, and one that needs its elements
+   * throws a DisposedError.
+   * @example x.dispose();
+   */
   dispose(): void {
     if (this.disposed) return;
     this.disposed = true;
-    this.node = null;
     this.device.untrack(this);
+    forget(this);
     this.storage.release();
   }
 
-  /** The elements, row-major. f16 arrives as Float32Array. */
-  async read(): Promise<Float32Array | Int32Array | Uint32Array> {
-    return (await this.device.read([this]))[0];
+  /**
+   * The elements, row-major. f16 arrives as Float32Array.
+   * @throws DisposedError, DeviceError or DeviceLostError when the GPU failed
+   * @example const [first] = await y.read();
+   */
+  async read(): Promise<Elements<D>> {
+    return (await this.device.read([this]))[0] as Elements<D>;
   }
 
-  /** The value of a tensor with one element. */
+  /**
+   * The value of a tensor with one element.
+   * @throws ShapeError when it has more or none, and as {@link read}
+   * @example console.log(await loss.item());
+   */
   async item(): Promise<number> {
     if (this.size !== 1) throw new ShapeError('item', `the tensor has shape [${this.shape}]`, 'only a tensor of one element is a number');
     return (await this.read())[0];

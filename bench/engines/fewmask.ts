@@ -1,7 +1,7 @@
 // The benchmark's cases on this engine: recorded as plans and replayed, but for the case that measures eager calls.
 
 import { plan, type Plan } from '../../runtime/autograd/plan.ts';
-import { grad } from '../../runtime/autograd/tape.ts';
+import { grad } from '../../runtime/autograd/grad.ts';
 import type { Device } from '../../runtime/device/device.ts';
 import { add, batchNorm, conv2d, crossEntropy, matmul, pseudoLabel, resizeBilinear } from '../../runtime/ops/index.ts';
 import { HYPER_SIZE, hyperValues } from '../../runtime/optim/hyper.ts';

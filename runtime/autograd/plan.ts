@@ -6,6 +6,7 @@ import { elementsOf } from '../device/elements.ts';
 import { mib, sizeClass } from '../device/pool.ts';
 import { DeviceError, DisposedError, FewmaskError, OutOfMemoryError, ShapeError } from '../errors.ts';
 import { fillParams } from '../kernel/kernel.ts';
+import { replayHooks } from './replay.ts';
 import { collectTensors, sizeOf, Storage, Tensor, type DType, type Shape, type TensorData } from '../tensor.ts';
 
 type Command =
@@ -22,11 +23,14 @@ type Encoded =
 export type InputSpec = Record<string, { shape: Shape; dtype?: DType }>;
 /** Makes a further input while the body is being recorded. */
 export type DeclareInput = (name: string, spec: { shape: Shape; dtype?: DType }) => Tensor;
+/** Results of a plan, by name. */
 export type PlanOutputs = Record<string, Tensor>;
 
+/** What a plan needs of the GPU. */
 export interface PlanMemory {
   /** Bytes of the plan's own buffers: inputs, outputs and everything between, after reuse. */
   bytes: number;
+  /** Number of those buffers. */
   buffers: number;
   /** What the same tensors would take without reuse. */
   withoutReuse: number;
@@ -131,9 +135,13 @@ function assign(life: ReadonlyMap<Storage, [number, number]>): { slots: Slot[]; 
  * console.log(await step.outputs.loss.item());
  */
 export class Plan<O extends PlanOutputs> {
+  /** Where it runs. */
   readonly device: Device;
+  /** The inputs, by name: to be read, or written by `device.write`. */
   readonly inputs: Record<string, Tensor> = {};
+  /** What the body returned: the results of the last replay. */
   readonly outputs: O;
+  /** What it needs, known before it has run. */
   readonly memory: PlanMemory;
   private readonly recorder: PlanRecorder;
   private commands: readonly Encoded[] = [];
@@ -269,6 +277,7 @@ export class Plan<O extends PlanOutputs> {
    * @param inputs row-major elements by name, each in the array of its dtype
    * @returns the outputs, whose content the next replay overwrites
    * @throws ShapeError when an input is unknown or does not fit (then none is written), DisposedError, DeviceError or DeviceLostError when the GPU failed
+   * @example step.run({ x: pixels, y: labels });
    */
   run(inputs: Record<string, TensorData> = {}): O {
     this.check();
@@ -280,6 +289,7 @@ export class Plan<O extends PlanOutputs> {
       return [t, values] as const;
     });
     for (const [t, values] of writes) this.device.write(t, values);
+    for (const hook of replayHooks(this.recorder)) hook();
     this.device.submit((encoder) => {
       let pass: GPUComputePassEncoder | null = null;
       for (const c of this.commands) {
@@ -305,6 +315,7 @@ export class Plan<O extends PlanOutputs> {
    * and what the step changes in place (parameters, statistics) changes.
    * @returns milliseconds of each dispatch, in order, with the key of its kernel
    * @throws FewmaskError without the feature timestamp-query, DisposedError
+   * @example console.table(await step.profile());
    */
   async profile(): Promise<{ kernel: string; ms: number }[]> {
     this.check();
@@ -350,7 +361,16 @@ export class Plan<O extends PlanOutputs> {
   }
 }
 
-/** Records `body` as a plan. See {@link Plan} and its constructor. */
+/**
+ * Records `body` as a plan. See {@link Plan} and its constructor.
+ * @param inputs shapes and dtypes (default f32) by name; their content is given to `run`
+ * @param body makes the step from the inputs; it is called once
+ * @throws OutOfMemoryError when the plan does not fit into the budget, FewmaskError inside another plan, and what the body throws
+ * @example
+ * const step = plan(device, { x: { shape: [8, 3] } }, ({ x }) => ({ loss: mean(square(x)) }));
+ * step.run({ x: new Float32Array(24) });
+ * console.log(await step.outputs.loss.item());
+ */
 export function plan<O extends PlanOutputs>(device: Device, inputs: InputSpec, body: (inputs: Record<string, Tensor>, declare: DeclareInput) => O, options: { budget?: number } = {}): Plan<O> {
   return new Plan(device, inputs, body, options);
 }

@@ -1,6 +1,6 @@
 // Reverse-mode automatic differentiation. Each differentiable operation leaves a node; `grad` walks the nodes backwards.
 
-import { FewmaskError, GradientError, ShapeError } from '../errors.ts';
+import { DisposedError, FewmaskError, GradientError, ShapeError } from '../errors.ts';
 import type { Tensor } from '../tensor.ts';
 
 /** What a backward function sees: the gradients of the outputs, the inputs, the outputs, the attributes. */
@@ -9,8 +9,11 @@ export interface BackwardContext<A> {
   readonly grads: Readonly<Record<string, Tensor | undefined>>;
   /** The gradient of the first output. */
   readonly dy: Tensor;
+  /** The inputs by name. */
   readonly inputs: Readonly<Record<string, Tensor>>;
+  /** The outputs by name. */
   readonly outputs: Readonly<Record<string, Tensor>>;
+  /** The attributes of the call. */
   readonly attrs: A;
   /** Is the gradient of this input wanted? */
   needs(input: string): boolean;
@@ -18,14 +21,20 @@ export interface BackwardContext<A> {
   once<T>(key: string, make: () => T): T;
 }
 
+/** Makes the gradient of one input, in its shape; `null` for an input that has none. */
 export type Backward<A> = ((ctx: BackwardContext<A>) => Tensor) | null;
 
 /** The record of an operation. `backward` has a key for every input: a function, or `null` for an input without a gradient. */
 export interface OpRecord<A> {
+  /** Its name, for errors and leak reports. */
   readonly name: string;
+  /** Names of the inputs. */
   readonly inputs: readonly string[];
+  /** Names of the outputs; a gradient is asked for the first where nothing else is said. */
   readonly outputs: readonly string[];
+  /** Makes the output, or the outputs by name. No gradient is recorded inside. */
   forward(inputs: Record<string, Tensor>, attrs: A): Tensor | Record<string, Tensor>;
+  /** For every input: what makes its gradient, or null, said aloud. */
   readonly backward: Readonly<Record<string, Backward<A>>>;
   /** Outputs that only `backward` looks at: freed at once where no gradient is recorded. */
   readonly saved?: readonly string[];
@@ -45,7 +54,11 @@ export interface TapeNode {
 let recording = true;
 let counter = 0;
 
-/** Runs `body` without recording gradients. */
+/**
+ * Runs `body` without recording gradients.
+ * @returns what it returns
+ * @example const prediction = noGrad(() => net.forward(x, EVAL));
+ */
 export function noGrad<R>(body: () => R): R {
   const before = recording;
   recording = false;
@@ -59,8 +72,19 @@ export function noGrad<R>(body: () => R): R {
 /**
  * Makes an operation from its record: a function from named inputs and attributes to the outputs by name.
  * An input may be undefined (an absent bias).
+ * @throws FewmaskError when `backward` does not mention an input
+ * @example
+ * const op = defineOp<{ factor: number }>({
+ *   name: 'scaled',
+ *   inputs: ['x'],
+ *   outputs: ['y'],
+ *   forward: ({ x }, { factor }) => mul(x, factor),
+ *   backward: { x: ({ dy, attrs }) => mul(dy, attrs.factor) },
+ *   twice: true,
+ * });
+ * const y = op({ x }, { factor: 2 }).y;
  */
-export function defineOp<A>(record: OpRecord<A>): (inputs: Record<string, Tensor | undefined>, attrs: A) => Record<string, Tensor> {
+export function defineOp<A = void>(record: OpRecord<A>): (inputs: Record<string, Tensor | undefined>, attrs: A) => Record<string, Tensor> {
   for (const name of record.inputs) {
     if (!(name in record.backward)) throw new FewmaskError('op', `${record.name}: backward says nothing about ${name}`);
   }
@@ -96,12 +120,21 @@ export interface GradientOps {
   zeros(x: Tensor): Tensor;
 }
 
-/** What `grad` does (grad.ts), with the operations that it needs. */
-export function backpropagate(ops: GradientOps, y: Tensor, wrt: readonly Tensor[], options: { dy?: Tensor; createGraph?: boolean } = {}): Tensor[] {
-  if (y.size !== 1 && !options.dy) throw new ShapeError('grad', `the result has shape [${y.shape}]`, 'give dy, or reduce it to a scalar');
-  const { dy, createGraph = false } = options;
+/** Settings of `grad`. */
+export interface GradOptions {
+  /** Gradient of the result, in its shape and dtype (default: ones for a scalar). */
+  dy?: Tensor;
+  /** Record the backward pass too, for second derivatives (default false). */
+  createGraph?: boolean;
+}
+
+/** What `grad` does (grad.ts), with the operations that it needs. @param wrt tensors by what they are called in messages */
+export function backpropagate(ops: GradientOps, y: Tensor, wrt: ReadonlyMap<string | number, Tensor>, { dy, createGraph = false }: GradOptions = {}): Tensor[] {
+  if (y.size !== 1 && !dy) throw new ShapeError('grad', `the result has shape [${y.shape}]`, 'give dy, or reduce it to a scalar');
   if (dy && (String(dy.shape) !== String(y.shape) || dy.dtype !== y.dtype)) throw new ShapeError('grad', `dy is [${dy.shape}] ${dy.dtype}, the result [${y.shape}] ${y.dtype}`, 'they must be alike');
-  const body = () => walk(ops, y, wrt, dy ?? ops.ones(y), createGraph);
+  const foreign = [...wrt].find(([, t]) => !t.tracked);
+  if (foreign) throw new GradientError('grad', `no gradient is recorded for tensor ${foreign[0]} [${foreign[1].shape}] of wrt`, 'make it a parameter, or set its requiresGrad, before it is used');
+  const body = () => walk(ops, y, [...wrt.values()], dy ?? ops.ones(y), createGraph);
   return createGraph ? body() : noGrad(body);
 }
 
@@ -162,11 +195,21 @@ function walk(ops: GradientOps, y: Tensor, wrt: readonly Tensor[], dy: Tensor, c
     for (const name of node.op.inputs) {
       if (!needs(name)) continue;
       const t = node.inputs[name];
-      const g = node.op.backward[name]!(ctx);
+      const g = gradientOf(node.op, name, ctx);
       if (String(g.shape) !== String(t.shape)) throw new ShapeError(node.op.name, `its gradient for ${name} is [${g.shape}], the input is [${t.shape}]`);
       const before = gradients.get(t);
       gradients.set(t, before ? ops.add(before, g) : g);
     }
   }
   return wrt.map((t) => gradients.get(t) ?? ops.zeros(t));
+}
+
+/** The gradient for one input, with a word on whose it is when a tensor that it needs is gone. */
+function gradientOf(op: OpRecord<unknown>, input: string, ctx: BackwardContext<unknown>): Tensor {
+  try {
+    return op.backward[input]!(ctx);
+  } catch (error) {
+    if (!(error instanceof DisposedError)) throw error;
+    throw new DisposedError(`the gradient of ${op.name} with respect to ${input} cannot be made: ${error.message}`, 'take gradients in the scope that made the graph, before it is freed');
+  }
 }

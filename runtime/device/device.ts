@@ -34,10 +34,15 @@ export interface DeviceOptions {
  * const device = new Device(gpu);
  */
 export class Device {
+  /** The device of WebGPU. */
   readonly gpu: GPUDevice;
+  /** What its adapter says of itself. */
   readonly info: AdapterInfo;
+  /** @internal */
   readonly kernels: KernelCache;
+  /** Buffers: `pool.stats` counts them and their bytes. */
   readonly pool: BufferPool;
+  /** @internal */
   recorder: Recorder | null = null;
   /** Dispatches launched eagerly since the device was opened; those that plans replay are not counted. */
   dispatches = 0;
@@ -66,16 +71,20 @@ export class Device {
     this.watch = new Watch(gpu, this.owned);
   }
 
+  /** Does the adapter have f16? Without it f16 tensors are refused. */
   get f16(): boolean {
     return this.gpu.features.has('shader-f16');
   }
 
-  /** A software adapter on which loads are dear and a broadcast within a subgroup (of 8 lanes or more) is free: kernels with such a variant use it. */
+  /**
+   * @internal
+   * A software adapter on which loads are dear and a broadcast within a subgroup (of 8 lanes or more) is free: kernels with such a variant use it.
+   */
   get broadcasts(): boolean {
     return this.info.kind === 'lavapipe' && this.gpu.features.has('subgroups') && (this.gpu.adapterInfo?.subgroupMinSize ?? 0) >= 8;
   }
 
-  /** @throws DeviceError when the device is closed or the GPU refused a command, DeviceLostError when it is lost: from then on at each call */
+  /** Fails if the device has failed. @throws DeviceError when the device is closed or the GPU refused a command, DeviceLostError when it is lost: from then on at each call */
   check(): void {
     if (this.closed) throw new DeviceError('the device has been closed');
     this.watch.check();
@@ -152,27 +161,33 @@ export class Device {
     this.watch.guard(() => this.gpu.queue.writeBuffer(buffer, 0, wholeWords(values)));
   }
 
+  /** @internal */
   recycle(storage: Storage): void {
     if (!this.closed && storage.buffer) this.pool.release(storage.buffer);
   }
 
   // --- scopes -------------------------------------------------------------------------------------------------------
 
+  /** @internal */
   track(t: Tensor): void {
     this.scopes.at(-1)?.add(t);
   }
 
+  /** @internal */
   untrack(t: Tensor): void {
     for (const s of this.scopes) s.delete(t);
   }
 
-  /** Takes a tensor out of all scopes: it lives until it is disposed. */
+  /** Takes a tensor out of all scopes: it lives until it is disposed. @returns the tensor @example const total = device.keep(zeros(device, [1])); */
   keep<T extends Tensor>(t: T): T {
     this.untrack(t);
     return t;
   }
 
-  /** Runs `body` and gives, beside its result, every tensor made in it that was neither disposed nor kept: the caller owns them. */
+  /**
+   * @internal
+   * Runs `body` and gives, beside its result, every tensor made in it that was neither disposed nor kept: the caller owns them.
+   */
   collect<R>(body: () => R): { result: R; made: Set<Tensor> } {
     const made = new Set<Tensor>();
     this.scopes.push(made);
@@ -186,7 +201,11 @@ export class Device {
     }
   }
 
-  /** Runs `body` and frees every tensor made in it, but those it returns (also inside arrays and plain objects). Frees all of them when it throws. */
+  /**
+   * Runs `body` and frees every tensor made in it, but those it returns (also inside arrays and plain objects). Frees all of them when it throws.
+   * @throws FewmaskError when the body is asynchronous, and what it throws
+   * @example device.scope(() => sgd.step(grad(loss(x), net.params)));
+   */
   scope<R>(body: () => R): R {
     const mine = new Set<Tensor>();
     this.scopes.push(mine);
@@ -208,7 +227,10 @@ export class Device {
 
   // --- work ---------------------------------------------------------------------------------------------------------
 
-  /** Launches a kernel, or records it into the plan in hand. */
+  /**
+   * @internal
+   * Launches a kernel, or records it into the plan in hand.
+   */
   run(d: Dispatch): void {
     const kernel = this.kernels.get(d.shader, d.entry, d.constants);
     const bindings: Storage[] = [];
@@ -290,7 +312,7 @@ export class Device {
     return this.encoder;
   }
 
-  /** Fills a tensor with zero bytes. */
+  /** Fills a tensor with zero bytes. @throws DisposedError */
   clear(t: Tensor): void {
     const storage = this.storageOf(t);
     if (t.size === 0) return;
@@ -338,7 +360,7 @@ export class Device {
     });
   }
 
-  /** Encodes with the caller's own commands (plans do); flushes what came before. */
+  /** Submits commands of your own behind what came before. @throws DeviceError or DeviceLostError when the GPU failed */
   submit(encode: (encoder: GPUCommandEncoder) => void): void {
     this.check();
     this.flush();
@@ -349,7 +371,7 @@ export class Device {
     });
   }
 
-  /** Waits for the GPU to finish all that was sent. */
+  /** Waits for the GPU to finish all that was sent. @throws DeviceError or DeviceLostError when the GPU failed */
   async sync(): Promise<void> {
     this.flush();
     await this.gpu.queue.onSubmittedWorkDone();

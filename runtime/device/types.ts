@@ -5,20 +5,31 @@ import type { Storage, Tensor } from '../tensor.ts';
 
 /** What an adapter says of itself. */
 export interface AdapterInfo {
+  /** The adapter's name, for people. */
   description: string;
+  /** As WebGPU gives them; often empty. */
   vendor: string;
+  /** As {@link vendor}. */
   architecture: string;
+  /** As {@link vendor}. */
   device: string;
+  /** `hardware`, `lavapipe`, `swiftshader` or `other`. */
   kind: string;
+  /** Why this adapter was taken. */
   how: string;
 }
 
 /** One launch of a kernel. Bindings and params go by the names in the WGSL. */
 export interface Dispatch {
+  /** Name of one of the engine's shaders, or the key of your own: see `shader`. */
   shader: string;
+  /** The entry point. */
   entry: string;
+  /** Values for declarations of the shader. */
   constants?: Constants;
+  /** Tensors by the names of the bindings. */
   bindings: Record<string, Tensor>;
+  /** Numbers by the names of the params. */
   params?: Record<string, ParamValue>;
   /** Invocations of a one-dimensional kernel, which numbers them `id.x + id.y * workgroups.x * WG`. */
   threads?: number;

@@ -6,11 +6,15 @@ import { sizeOf, type Shape } from '../tensor.ts';
 
 /** A tensor in a file. */
 export interface FileTensor {
+  /** Its shape. */
   shape: Shape;
+  /** The elements, row-major; booleans as u8. */
   data: Float32Array | Int32Array | Uint32Array | Uint8Array;
 }
 
+/** What a safetensors file holds. */
 export interface SafetensorsFile {
+  /** The tensors by name. */
   tensors: Map<string, FileTensor>;
   /** The strings under `__metadata__`. */
   metadata: Record<string, string>;
@@ -25,6 +29,8 @@ const typeOf = (data: FileTensor['data']): FileType => (Object.keys(TYPES) as Fi
 /**
  * Writes a file of f32, i32, u32 and u8 tensors.
  * @throws CheckpointError when a tensor's elements do not make its shape
+ * @returns the bytes of the file
+ * @example writeFileSync('net.safetensors', encodeSafetensors(await net.stateDict()));
  */
 export function encodeSafetensors(tensors: ReadonlyMap<string, FileTensor>, metadata: Record<string, string> = {}): Uint8Array<ArrayBuffer> {
   const header: Record<string, unknown> = Object.keys(metadata).length ? { __metadata__: metadata } : {};
@@ -54,6 +60,8 @@ export function encodeSafetensors(tensors: ReadonlyMap<string, FileTensor>, meta
  * Reads a file of f32, f16, bf16, f64, i32, i64, u32, u8 and bool tensors; the wider and narrower floats become f32, i64 becomes i32, bool u8 (0 or 1).
  * @param name the file, for errors
  * @throws CheckpointError when the file is truncated, damaged, no safetensors file, or holds a tensor of another dtype
+ * @returns the tensors by name, and the metadata
+ * @example const { tensors } = decodeSafetensors(readFileSync('net.safetensors'));
  */
 export function decodeSafetensors(bytes: Uint8Array, name = 'the file'): SafetensorsFile {
   const bad = (what: string): never => {

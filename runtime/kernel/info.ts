@@ -4,6 +4,8 @@ export interface BindingInfo {
   name: string;
   binding: number;
   kind: 'read' | 'read_write' | 'uniform';
+  /** Of the elements, where that is checked: in kernels of the user's own. */
+  dtype?: 'f32' | 'f16' | 'i32' | 'u32';
 }
 
 export interface FieldInfo {

@@ -4,7 +4,9 @@ import { SHADERS } from './generated.ts';
 import type { BindingInfo, ShaderInfo } from './info.ts';
 import { FewmaskError } from '../errors.ts';
 
+/** Values for the module-scope `const`, `override` and `alias` declarations of a shader, by name. */
 export type Constants = Record<string, number | boolean | string>;
+/** The value of a param: a number, or the components of a vector. */
 export type ParamValue = number | readonly number[];
 
 /** A compute pipeline and what is needed to bind to it. */
@@ -78,6 +80,8 @@ export function fillParams(shader: string, info: NonNullable<ShaderInfo['params'
 export class KernelCache {
   private readonly kernels = new Map<string, Kernel>();
   private readonly modules = new Map<string, GPUShaderModule>();
+  /** Shaders of the user's own, by their keys. */
+  private readonly own = new Map<string, ShaderInfo>();
   private readonly gpu: GPUDevice;
 
   constructor(gpu: GPUDevice) {
@@ -89,12 +93,17 @@ export class KernelCache {
     return this.kernels.size;
   }
 
+  /** Adds a shader that is not among the engine's. */
+  add(key: string, info: ShaderInfo): void {
+    this.own.set(key, info);
+  }
+
   get(shader: string, entry: string, constants: Constants = {}): Kernel {
     const special = Object.keys(constants).sort().map((k) => `${k}=${constants[k]}`).join(',');
     const key = `${shader}.${entry}(${special})`;
     const found = this.kernels.get(key);
     if (found) return found;
-    const info = SHADERS[shader] ?? kernelError(`there is no shader ${shader}`);
+    const info = this.own.get(shader) ?? SHADERS[shader] ?? kernelError(`there is no shader ${shader}`);
     const entryInfo = info.entries[entry] ?? kernelError(`shader ${shader} has no entry point ${entry}`);
     const moduleKey = `${shader}(${special})`;
     let module = this.modules.get(moduleKey);

@@ -11,6 +11,7 @@ import type { Tensor } from '../tensor.ts';
  */
 export type Coordinates = 'halfPixel' | 'alignCorners' | 'asymmetric' | 'pytorchHalfPixel' | 'halfPixelSymmetric';
 
+/** Settings of the resizing of images. */
 export interface ResizeOptions {
   /** Default halfPixel. */
   coordinates?: Coordinates;

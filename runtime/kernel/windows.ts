@@ -5,6 +5,7 @@ import type { Shape, Tensor } from '../tensor.ts';
 import { checkF32 } from '../tensor.ts';
 import { checkWhole, pair, sides, type Padding, type Pair } from './geometry.ts';
 
+/** Settings of pooling. */
 export interface PoolOptions {
   /** Height and width of a window. */
   kernel: Pair;

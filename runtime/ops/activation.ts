@@ -25,76 +25,121 @@ export function relu(x: Tensor): Tensor {
   return integer(x) ? pairwise('maximum', x, 0) : apply('relu', x);
 }
 
-/** x where x >= 0, else slope * x; the gradient at 0 is the slope, as in PyTorch. See {@link relu}. */
+/**
+ * x where x >= 0, else slope * x; the gradient at 0 is the slope, as in PyTorch. See {@link relu}.
+ * @example const y = leakyRelu(x, 0.1); // -2 -> -0.2
+ */
 export function leakyRelu(x: Tensor, slope = 0.01): Tensor {
   return apply('leakyRelu', x, slope);
 }
 
-/** x kept between min and max; at both ends the gradient is 0, as in PyTorch. Integers too. See {@link relu}. @throws ShapeError also when min is above max */
+/**
+ * x kept between min and max; at both ends the gradient is 0, as in PyTorch. Integers too. See {@link relu}.
+ * @throws ShapeError also when min is above max
+ * @example const y = hardtanh(x, 0, 1); // -1, 0.5, 2 -> 0, 0.5, 1
+ */
 export function hardtanh(x: Tensor, min = -1, max = 1): Tensor {
   if (!(min <= max)) throw new ShapeError('hardtanh', `min is ${min}, max ${max}`, 'min must not be above max');
   return integer(x) ? pairwise('minimum', pairwise('maximum', x, min), max) : apply('hardtanh', x, min, max);
 }
 
-/** x kept between 0 and 6. See {@link hardtanh}. */
+/**
+ * x kept between 0 and 6. See {@link hardtanh}.
+ * @example const y = relu6(x); // 7 -> 6
+ */
 export function relu6(x: Tensor): Tensor {
   return hardtanh(x, 0, 6);
 }
 
-/** x / 6 + 1/2 kept between 0 and 1. See {@link relu}. */
+/**
+ * x / 6 + 1/2 kept between 0 and 1. See {@link relu}.
+ * @example const gate = hardsigmoid(x);
+ */
 export function hardsigmoid(x: Tensor): Tensor {
   return apply('hardsigmoid', x);
 }
 
-/** x hardsigmoid(x). See {@link relu}. Source: https://arxiv.org/abs/1905.02244 */
+/**
+ * x hardsigmoid(x). See {@link relu}. Source: https://arxiv.org/abs/1905.02244
+ * @example const y = hardswish(x);
+ */
 export function hardswish(x: Tensor): Tensor {
   return apply('hardswish', x);
 }
 
-/** x above 0, else alpha (e^x - 1). See {@link relu}. Source: https://arxiv.org/abs/1511.07289 */
+/**
+ * x above 0, else alpha (e^x - 1). See {@link relu}. Source: https://arxiv.org/abs/1511.07289
+ * @example const y = elu(x); // -1 -> -0.632
+ */
 export function elu(x: Tensor, alpha = 1): Tensor {
   return apply('elu', x, alpha, 1, 1);
 }
 
-/** scale elu(x, alpha) with the two constants that keep mean 0 and variance 1. See {@link relu}. Source: https://arxiv.org/abs/1706.02515 */
+/**
+ * scale elu(x, alpha) with the two constants that keep mean 0 and variance 1. See {@link relu}. Source: https://arxiv.org/abs/1706.02515
+ * @example const y = selu(x);
+ */
 export function selu(x: Tensor): Tensor {
   const alpha = 1.6732632423543772, scale = 1.0507009873554805;
   return apply('elu', x, scale * alpha, 1, scale);
 }
 
-/** x above 0, else alpha (e^(x / alpha) - 1). See {@link relu}. Source: https://arxiv.org/abs/1704.07483 @throws ShapeError also when alpha is 0 */
+/**
+ * x above 0, else alpha (e^(x / alpha) - 1). See {@link relu}. Source: https://arxiv.org/abs/1704.07483
+ * @throws ShapeError also when alpha is 0
+ * @example const y = celu(x, 2);
+ */
 export function celu(x: Tensor, alpha = 1): Tensor {
   if (alpha === 0) throw new ShapeError('celu', 'alpha is 0', 'it divides x');
   return apply('elu', x, alpha, 1 / alpha, 1);
 }
 
-/** x / (1 + |x|). See {@link relu}. */
+/**
+ * x / (1 + |x|). See {@link relu}.
+ * @example const y = softsign(x); // 3 -> 0.75
+ */
 export function softsign(x: Tensor): Tensor {
   return apply('softsign', x);
 }
 
-/** log(1 + e^(beta x)) / beta, without overflow and without loss for small values. See {@link relu}. @throws ShapeError also when beta is not positive */
+/**
+ * log(1 + e^(beta x)) / beta, without overflow and without loss for small values. See {@link relu}.
+ * @throws ShapeError also when beta is not positive
+ * @example const variance = softplus(x); // 0 -> 0.693
+ */
 export function softplus(x: Tensor, beta = 1): Tensor {
   if (!(beta > 0)) throw new ShapeError('softplus', `beta is ${beta}`, 'give a positive number');
   return apply('softplus', x, beta);
 }
 
-/** log(sigmoid(x)), without overflow and without loss for small values. See {@link relu}. */
+/**
+ * log(sigmoid(x)), without overflow and without loss for small values. See {@link relu}.
+ * @example const logP = logSigmoid(logits);
+ */
 export function logSigmoid(x: Tensor): Tensor {
   return apply('logSigmoid', x);
 }
 
-/** 1 / (1 + e^-x). Integers are made f32 first, here and in tanh, erf, expm1 and log1p. See {@link relu}. */
+/**
+ * 1 / (1 + e^-x). Integers are made f32 first, here and in tanh, erf, expm1 and log1p. See {@link relu}.
+ * @example const p = sigmoid(logits); // 0 -> 0.5
+ */
 export function sigmoid(x: Tensor): Tensor {
   return apply('sigmoid', real(x));
 }
 
-/** The hyperbolic tangent. See {@link relu}. */
+/**
+ * The hyperbolic tangent. See {@link relu}.
+ * @example const y = tanh(x);
+ */
 export function tanh(x: Tensor): Tensor {
   return apply('tanh', real(x));
 }
 
-/** x sigmoid(x), also called swish. See {@link relu}. Source: https://arxiv.org/abs/1710.05941 */
+/**
+ * x sigmoid(x), also called swish. See {@link relu}. Source: https://arxiv.org/abs/1710.05941
+ * @example const y = silu(x); // 1 -> 0.731
+ */
 export function silu(x: Tensor): Tensor {
   return apply('silu', x);
 }
@@ -102,28 +147,41 @@ export function silu(x: Tensor): Tensor {
 /**
  * x P(X <= x) for a standard normal X. See {@link relu}. Source: https://arxiv.org/abs/1606.08415
  * @param options.approximate 'tanh' for x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))); default 'none', by the error function
+ * @throws ShapeError when x is of a dtype that it does not take
  * @example const y = gelu(x, { approximate: 'tanh' });
  */
 export function gelu(x: Tensor, options: { approximate?: 'none' | 'tanh' } = {}): Tensor {
   return apply(options.approximate === 'tanh' ? 'geluTanh' : 'gelu', x);
 }
 
-/** x tanh(softplus(x)). See {@link relu}. Source: https://arxiv.org/abs/1908.08681 */
+/**
+ * x tanh(softplus(x)). See {@link relu}. Source: https://arxiv.org/abs/1908.08681
+ * @example const y = mish(x);
+ */
 export function mish(x: Tensor): Tensor {
   return apply('mish', x);
 }
 
-/** The error function, 2 / sqrt(pi) times the integral of e^(-t^2) from 0 to x. See {@link relu}. */
+/**
+ * The error function, 2 / sqrt(pi) times the integral of e^(-t^2) from 0 to x. See {@link relu}.
+ * @example const y = erf(x); // 1 -> 0.843
+ */
 export function erf(x: Tensor): Tensor {
   return apply('erf', real(x));
 }
 
-/** e^x - 1, without loss near 0. See {@link relu}. */
+/**
+ * e^x - 1, without loss near 0. See {@link relu}.
+ * @example const y = expm1(x); // exact near 0
+ */
 export function expm1(x: Tensor): Tensor {
   return apply('expm1', real(x));
 }
 
-/** log(1 + x), without loss near 0. See {@link relu}. */
+/**
+ * log(1 + x), without loss near 0. See {@link relu}.
+ * @example const y = log1p(x); // exact near 0
+ */
 export function log1p(x: Tensor): Tensor {
   return apply('log1p', real(x));
 }

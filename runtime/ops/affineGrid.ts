@@ -8,6 +8,7 @@ import { checkF32, type Tensor } from '../tensor.ts';
 import { matmul } from './matmul.ts';
 import { reshape } from './reshape.ts';
 
+/** Settings of {@link affineGrid} and {@link projectiveGrid}. */
 export interface GridOptions {
   /** -1 and 1 are the centres of the corner pixels; false (default): their outer edges. Give {@link gridSample} the same. */
   alignCorners?: boolean;
@@ -61,6 +62,7 @@ export function affineGrid(theta: Tensor, size: readonly [number, number], optio
  * @param size height and width of the grid
  * @returns f32 [n, h, w, 2]
  * @throws ShapeError when theta has another shape or dtype, or the size is empty
+ * @example const y = gridSample(x, projectiveGrid(homography, [h, w]));
  */
 export function projectiveGrid(theta: Tensor, size: readonly [number, number], options: GridOptions = {}): Tensor {
   return composed(theta.device, () => projectOp({ p: transformed('projectiveGrid', theta, 3, size, options) }, null).y);

@@ -72,7 +72,11 @@ export function maxDim(x: Tensor, axis: number, options: ReduceOptions = {}): Pi
   return apply('maxDim', false, x, axis, options.keepdim ?? false);
 }
 
-/** Smallest element along an axis, and where it is. NaN counts as the largest. See {@link maxDim}. */
+/**
+ * Smallest element along an axis, and where it is. NaN counts as the largest. See {@link maxDim}.
+ * @throws ShapeError for an axis that x does not have, or without elements
+ * @example const { values, indices } = minDim(x, -1);
+ */
 export function minDim(x: Tensor, axis: number, options: ReduceOptions = {}): Picked {
   return apply('minDim', true, x, axis, options.keepdim ?? false);
 }
@@ -89,7 +93,11 @@ export function argmax(x: Tensor, axis?: number, options: ReduceOptions = {}): T
   return indicesAlone('argmax', false, x, axis, options.keepdim ?? false);
 }
 
-/** Index of the smallest element. See {@link argmax}. */
+/**
+ * Index of the smallest element. See {@link argmax}.
+ * @throws ShapeError for an axis that x does not have, or without elements
+ * @example const nearest = argmin(distances, -1);
+ */
 export function argmin(x: Tensor, axis?: number, options: ReduceOptions = {}): Tensor {
   return indicesAlone('argmin', true, x, axis, options.keepdim ?? false);
 }

@@ -9,6 +9,7 @@ import { dropout } from './dropout.ts';
 import { matmul } from './matmul.ts';
 import { sumTo } from './sumTo.ts';
 
+/** Settings of {@link scaledDotProductAttention}. */
 export interface ScaledDotProductAttentionOptions {
   /** Broadcasts to [..., i, j]. i32 or u32: where it is 0 query i does not see key j. f32: added to the scaled scores. */
   mask?: Tensor;

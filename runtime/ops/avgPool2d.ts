@@ -7,6 +7,7 @@ import { byVectors } from '../kernel/vectors.ts';
 import { adaptiveWindows, windows, type PoolOptions, type Windows } from '../kernel/windows.ts';
 import type { Shape, Tensor } from '../tensor.ts';
 
+/** Settings of {@link avgPool2d}. */
 export interface AvgPool2dOptions extends PoolOptions {
   /** Do the zeros of the padding count? (default true; those beyond it, which only `ceilMode` reaches, never do) */
   countIncludePad?: boolean;

@@ -4,6 +4,7 @@ import { defineOp, type BackwardContext } from '../autograd/tape.ts';
 import { ShapeError } from '../errors.ts';
 import { checkF32, type Tensor } from '../tensor.ts';
 
+/** Settings of {@link batchNorm}. */
 export interface BatchNormOptions {
   /** 'train': statistics of this batch; 'eval': the running ones. */
   mode: 'train' | 'eval';
@@ -118,6 +119,7 @@ const op = defineOp<Attrs>({
  * @returns y, f32 in the shape of x
  * @throws ShapeError when the sizes do not fit, a dtype is not f32, or when a training batch has a single value per channel
  * Source: Ioffe & Szegedy 2015; conventions of torch.nn.functional.batch_norm.
+ * @example const y = batchNorm(x, gamma, beta, { mean: runningMean, variance: runningVariance }, { mode: 'train' });
  */
 export function batchNorm(x: Tensor, gamma: Tensor, beta: Tensor, running: { mean: Tensor; variance: Tensor } | undefined, options: BatchNormOptions): Tensor {
   const c = x.shape[x.rank - 1];

@@ -88,17 +88,26 @@ export function add(a: Operand, b: Operand): Tensor {
   return ops.add(a, b);
 }
 
-/** a - b by broadcasting. Operands and errors as in {@link add}. */
+/**
+ * a - b by broadcasting. Operands and errors as in {@link add}.
+ * @example const y = sub(x, 1);
+ */
 export function sub(a: Operand, b: Operand): Tensor {
   return ops.sub(a, b);
 }
 
-/** a b, element by element, by broadcasting. Operands and errors as in {@link add}. */
+/**
+ * a b, element by element, by broadcasting. Operands and errors as in {@link add}.
+ * @example const y = mul(x, gain); // [8, 32, 32, 64] and [64]
+ */
 export function mul(a: Operand, b: Operand): Tensor {
   return ops.mul(a, b);
 }
 
-/** a / b by broadcasting; integers are made f32 first, as in PyTorch. Operands and errors as in {@link add}. */
+/**
+ * a / b by broadcasting; integers are made f32 first, as in PyTorch. Operands and errors as in {@link add}.
+ * @example const y = div(x, 255);
+ */
 export function div(a: Operand, b: Operand): Tensor {
   return ops.div(...reals(a, b));
 }
@@ -106,12 +115,16 @@ export function div(a: Operand, b: Operand): Tensor {
 /**
  * The larger of both by broadcasting; what is no number wins. Where they are equal each gets half of the gradient, as in PyTorch.
  * Operands and errors as in {@link add}.
+ * @example const y = maximum(x, 0);
  */
 export function maximum(a: Operand, b: Operand): Tensor {
   return ops.maximum(a, b);
 }
 
-/** The smaller of both; else as {@link maximum}. */
+/**
+ * The smaller of both; else as {@link maximum}.
+ * @example const y = minimum(a, b);
+ */
 export function minimum(a: Operand, b: Operand): Tensor {
   return ops.minimum(a, b);
 }
@@ -125,22 +138,34 @@ export function pow(a: Operand, b: Operand): Tensor {
   return ops.pow(a, b);
 }
 
-/** The angle of the point (b, a) in radians, -pi to pi, by broadcasting; integers are made f32 first. Operands and errors as in {@link add}. */
+/**
+ * The angle of the point (b, a) in radians, -pi to pi, by broadcasting; integers are made f32 first. Operands and errors as in {@link add}.
+ * @example const angle = atan2(y, x);
+ */
 export function atan2(a: Operand, b: Operand): Tensor {
   return ops.atan2(...reals(a, b));
 }
 
-/** The rest of a / b with the sign of a, exact, by broadcasting. By zero: NaN, for integers 0. Operands and errors as in {@link add}. */
+/**
+ * The rest of a / b with the sign of a, exact, by broadcasting. By zero: NaN, for integers 0. Operands and errors as in {@link add}.
+ * @example const y = fmod(x, 3); // -4 -> -1
+ */
 export function fmod(a: Operand, b: Operand): Tensor {
   return ops.fmod(a, b);
 }
 
-/** The rest of a / b with the sign of b (Python's %). By zero: NaN, for integers 0. Operands and errors as in {@link add}. */
+/**
+ * The rest of a / b with the sign of b (Python's %). By zero: NaN, for integers 0. Operands and errors as in {@link add}.
+ * @example const y = remainder(x, 3); // -4 -> 2
+ */
 export function remainder(a: Operand, b: Operand): Tensor {
   return ops.remainder(a, b);
 }
 
-/** The largest whole number not above a / b; it has no gradient. By zero: a / b, for integers a. Operands and errors as in {@link add}. */
+/**
+ * The largest whole number not above a / b; it has no gradient. By zero: a / b, for integers a. Operands and errors as in {@link add}.
+ * @example const row = floorDivide(positions, columns);
+ */
 export function floorDivide(a: Operand, b: Operand): Tensor {
   return ops.floorDivide(a, b);
 }

@@ -6,6 +6,7 @@ import type { Tensor } from '../tensor.ts';
 import { conv2d } from './conv2d.ts';
 import { reshape } from './reshape.ts';
 
+/** Settings of {@link conv1d}. */
 export interface Conv1dOptions {
   /** Default 1. */
   stride?: number;

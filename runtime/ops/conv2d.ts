@@ -10,6 +10,7 @@ import { sumToLast } from './sumToLast.ts';
 
 export type { Padding, Pair } from '../kernel/geometry.ts';
 
+/** Settings of {@link conv2d}. */
 export interface Conv2dOptions {
   /** Default 1. */
   stride?: Pair;
@@ -21,6 +22,7 @@ export interface Conv2dOptions {
   groups?: number;
 }
 
+/** Settings of {@link convTranspose2d}. */
 export interface ConvTranspose2dOptions extends Conv2dOptions {
   /** Rows and columns added below and on the right of the result (default 0). */
   outputPadding?: Pair;

@@ -5,6 +5,7 @@ import { ShapeError } from '../errors.ts';
 import { sizeOf, type Tensor } from '../tensor.ts';
 import { chunks, counting, lossReduce, type Denominator } from './lossReduce.ts';
 
+/** Settings of {@link crossEntropyMap}. */
 export interface CrossEntropyMapOptions {
   /** Pixels with this label count nowhere (default 255). */
   ignoreIndex?: number;
@@ -18,6 +19,7 @@ export interface CrossEntropyMapOptions {
   pixelWeight?: Tensor;
 }
 
+/** Settings of {@link crossEntropy}. */
 export interface CrossEntropyOptions extends CrossEntropyMapOptions {
   /** See {@link Denominator} (default `valid`). */
   denominator?: Denominator;
@@ -113,13 +115,17 @@ function apply(logits: Tensor, labels: Tensor, o: CrossEntropyMapOptions & { emp
  * Cross-entropy of `logits` [..., C] f32 with class ids `labels` [...] i32, summed and divided by a denominator. Pixels whose label is
  * `ignoreIndex`, negative or not below C are left out. Gradient for the logits only.
  * @returns a scalar
+ * @throws ShapeError when shapes or dtypes do not fit, or a setting is out of its range
  * @example const loss = crossEntropy(logits, labels, { pixelWeight: gate, denominator: 'valid' });
  */
 export function crossEntropy(logits: Tensor, labels: Tensor, options: CrossEntropyOptions = {}): Tensor {
   return apply(logits, labels, options, counting('crossEntropy', options.denominator ?? 'valid', labels.size), false);
 }
 
-/** The cross-entropy of each pixel, shape of the labels; 0 at ignored pixels. See {@link crossEntropy}. */
+/**
+ * The cross-entropy of each pixel, shape of the labels; 0 at ignored pixels. See {@link crossEntropy}.
+ * @example const hard = crossEntropyMap(logits, labels); // [n, h, w]
+ */
 export function crossEntropyMap(logits: Tensor, labels: Tensor, options: CrossEntropyMapOptions = {}): Tensor {
   return apply(logits, labels, options, { count: 0, fixed: 1 }, true);
 }
@@ -140,7 +146,10 @@ export function nll(logP: Tensor, labels: Tensor, options: NllMapOptions & { den
   return apply(logP, labels, options, counting('nll', options.denominator ?? 'valid', labels.size), false, true);
 }
 
-/** The negative log-likelihood of each pixel, shape of the labels; 0 at ignored pixels. See {@link nll}. */
+/**
+ * The negative log-likelihood of each pixel, shape of the labels; 0 at ignored pixels. See {@link nll}.
+ * @example const each = nllMap(logSoftmax(logits), labels);
+ */
 export function nllMap(logP: Tensor, labels: Tensor, options: NllMapOptions = {}): Tensor {
   return apply(logP, labels, options, { count: 0, fixed: 1 }, true, true);
 }

@@ -53,6 +53,7 @@ const op = defineOp<Attrs>({
  * @param options.ignoreIndex default 255
  * @param options.smooth default 1
  * @returns a scalar
+ * @throws ShapeError when shapes or dtypes do not fit
  * @example const loss = weightedSum([[crossEntropy(logits, labels)], [dice(logits, labels)]]);
  */
 export function dice(logits: Tensor, labels: Tensor, options: { ignoreIndex?: number; smooth?: number } = {}): Tensor {

@@ -42,6 +42,7 @@ function drop(name: string, x: Tensor, seed: Tensor, p: number, channels: boolea
  * @param p from 0 to below 1 (default 0.5)
  * @returns f32, shape of x
  * @throws ShapeError when p or the seed does not fit, or x is not f32
+ * @example const y = dropout(x, randomSeed(device, 42, 0, step), 0.1);
  */
 export function dropout(x: Tensor, seed: Tensor, p = 0.5): Tensor {
   return drop('dropout', x, seed, p, false);
@@ -55,6 +56,7 @@ export function dropout(x: Tensor, seed: Tensor, p = 0.5): Tensor {
  * @returns f32, shape of x
  * @throws ShapeError when p, the seed or x does not fit
  * Source: Tompson et al. 2015; torch.nn.functional.dropout2d.
+ * @example const y = dropout2d(x, randomSeed(device, 42, 0, step), 0.1);
  */
 export function dropout2d(x: Tensor, seed: Tensor, p = 0.5): Tensor {
   return drop('dropout2d', x, seed, p, true);

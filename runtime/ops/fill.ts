@@ -19,7 +19,11 @@ export function full(device: Device, shape: Shape, value: number, dtype: DType =
   return y;
 }
 
-/** A tensor of zeros. See {@link full}. */
+/**
+ * A tensor of zeros. See {@link full}.
+ * @throws ShapeError when the shape is none, or larger than the adapter can bind
+ * @example const total = zeros(device, [64]);
+ */
 export function zeros(device: Device, shape: Shape, dtype: DType = 'f32'): Tensor {
   return full(device, shape, 0, dtype);
 }

@@ -29,6 +29,7 @@ const op = defineOp<null>({
  * @param x f32 [n, h, w, c], not empty
  * @returns f32 [n, 1, 1, c]
  * @throws ShapeError for other shapes, or when x is not f32
+ * @example const pooled = globalAvgPool(x); // [n, h, w, c] -> [n, 1, 1, c]
  */
 export function globalAvgPool(x: Tensor): Tensor {
   if (x.rank !== 4 || x.size === 0) throw new ShapeError('globalAvgPool', `x is [${x.shape}], not a non-empty [n, h, w, c]`);

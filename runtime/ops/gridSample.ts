@@ -7,6 +7,7 @@ import type { Constants, ParamValue } from '../kernel/kernel.ts';
 import { checkF32, type Tensor } from '../tensor.ts';
 import { zeros } from './fill.ts';
 
+/** Settings of {@link gridSample}. */
 export interface GridSampleOptions {
   /** Default bilinear. Nearest has no gradient for the grid. */
   mode?: 'bilinear' | 'nearest';

@@ -6,6 +6,7 @@ import type { Constants, ParamValue } from '../kernel/kernel.ts';
 import { checkF32, sizeOf, type Shape, type Tensor } from '../tensor.ts';
 import { sumToLast } from './sumToLast.ts';
 
+/** Settings of the normalisations. */
 export interface NormOptions {
   /** Added to the variance. */
   eps?: number;
@@ -149,7 +150,11 @@ export function groupNorm(x: Tensor, groups: number, gamma?: Tensor, beta?: Tens
   return grouped('groupNorm', x, groups, gamma, beta, eps);
 }
 
-/** {@link groupNorm} with a group for each channel: every channel of every sample by itself. Source: Ulyanov et al. 2016. */
+/**
+ * {@link groupNorm} with a group for each channel: every channel of every sample by itself. Source: Ulyanov et al. 2016.
+ * @throws ShapeError when the sizes do not fit, or a dtype does not
+ * @example const y = instanceNorm(x, gamma, beta);
+ */
 export function instanceNorm(x: Tensor, gamma?: Tensor, beta?: Tensor, { eps = 1e-5 }: NormOptions = {}): Tensor {
   return grouped('instanceNorm', x, Math.max(1, x.shape[x.rank - 1] ?? 1), gamma, beta, eps);
 }

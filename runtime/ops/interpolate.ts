@@ -9,6 +9,7 @@ import { reshape } from './reshape.ts';
 import { resizeBilinear } from './resizeBilinear.ts';
 import { resizeNearest } from './resizeNearest.ts';
 
+/** Settings of {@link interpolate}. */
 export interface InterpolateOptions {
   /** Size of the result: this, or a scale factor. */
   size?: Pair;

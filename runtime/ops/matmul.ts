@@ -14,9 +14,11 @@ interface Attrs {
   transposeB: boolean;
 }
 
+/** Settings of {@link matmul}. */
 export interface MatmulOptions {
-  /** Take the last two axes of a (of b) the other way round. */
+  /** Take the last two axes of a the other way round. */
   transposeA?: boolean;
+  /** Take the last two axes of b the other way round. */
   transposeB?: boolean;
 }
 

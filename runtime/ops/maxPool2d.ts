@@ -84,6 +84,8 @@ export function maxPool2d(x: Tensor, options: MaxPool2dOptions): Tensor {
 /**
  * {@link maxPool2d} with the places of the maxima.
  * @returns y; indices, i32 in the shape of y: row * w + column of the (first) maximum in its image
+ * @throws ShapeError as {@link maxPool2d}
+ * @example const { y, indices } = maxPool2dWithIndices(x, { kernel: 2 });
  */
 export function maxPool2dWithIndices(x: Tensor, options: MaxPool2dOptions): { y: Tensor; indices: Tensor } {
   const { y, indices } = indexedOp({ x }, windows('maxPool2d', x, options));
@@ -102,7 +104,10 @@ export function adaptiveMaxPool2d(x: Tensor, size: Pair): Tensor {
   return pooled(x, adaptiveWindows('adaptiveMaxPool2d', x, size));
 }
 
-/** {@link adaptiveMaxPool2d} with the places of the maxima, as {@link maxPool2dWithIndices} gives them. */
+/**
+ * {@link adaptiveMaxPool2d} with the places of the maxima, as {@link maxPool2dWithIndices} gives them.
+ * @example const { y, indices } = adaptiveMaxPool2dWithIndices(x, 7);
+ */
 export function adaptiveMaxPool2dWithIndices(x: Tensor, size: Pair): { y: Tensor; indices: Tensor } {
   const { y, indices } = indexedOp({ x }, adaptiveWindows('adaptiveMaxPool2d', x, size));
   return { y, indices };
@@ -113,6 +118,7 @@ export function adaptiveMaxPool2dWithIndices(x: Tensor, size: Pair): { y: Tensor
  * @param x f32 [n, h, w, c], h and w not 0
  * @returns f32 [n, 1, 1, c]
  * @throws ShapeError for other shapes, or when x is not f32
+ * @example const pooled = globalMaxPool(x); // [n, h, w, c] -> [n, 1, 1, c]
  */
 export function globalMaxPool(x: Tensor): Tensor {
   return pooled(x, adaptiveWindows('globalMaxPool', x, 1));

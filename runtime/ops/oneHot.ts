@@ -9,6 +9,8 @@ import type { Tensor } from '../tensor.ts';
  * @param options.weight f32 [...]: takes the place of the 1
  * @param options.only a class: the pixels of the others become 0
  * @returns f32 [..., classes]
+ * @throws ShapeError when a shape or dtype does not fit
+ * @example const target = oneHot(labels, 10); // [n] -> [n, 10]
  */
 export function oneHot(labels: Tensor, classes: number, options: { weight?: Tensor; only?: number } = {}): Tensor {
   const { weight, only } = options;
@@ -27,6 +29,8 @@ export function oneHot(labels: Tensor, classes: number, options: { weight?: Tens
  * The classes that occur in each image: image-level labels. Without gradient.
  * @param labels i32 [n, ...]; labels that are no class do not count
  * @returns f32 [n, classes], 0 or 1
+ * @throws ShapeError when a shape or dtype does not fit
+ * @example const targets = presentClasses(labels, 21);
  */
 export function presentClasses(labels: Tensor, classes: number): Tensor {
   if (labels.dtype !== 'i32' || labels.rank < 1) throw new ShapeError('presentClasses', `labels [${labels.shape}] ${labels.dtype} are not i32 [n, ...]`);

@@ -30,6 +30,8 @@ function select(op: string, x: Tensor, at: { rank: number } | { share: number } 
 /**
  * The k-th largest element of x (k from 1; equal elements count as often as they occur).
  * @returns a scalar
+ * @throws ShapeError when x has no k-th element, or is not f32
+ * @example const threshold = kthLargest(scores, 100);
  */
 export function kthLargest(x: Tensor, k: number): Tensor {
   if (!Number.isInteger(k) || k < 1 || k > x.size) throw new ShapeError('kthLargest', `k = ${k} for ${x.size} elements`, `give 1 to ${x.size}`);
@@ -41,6 +43,8 @@ export function kthLargest(x: Tensor, k: number): Tensor {
  * @param q 0 to 100, or a scalar tensor, which a replayed plan can be given anew (kept within 0 to 100)
  * @param valid f32, the shape of x: elements where it is 0 are left out
  * @returns a scalar
+ * @throws ShapeError when q is outside of 0 to 100, shapes differ or a dtype is not f32
+ * @example const threshold = percentile(entropy, 80, valid);
  */
 export function percentile(x: Tensor, q: number | Tensor, valid?: Tensor): Tensor {
   if (typeof q !== 'number') {

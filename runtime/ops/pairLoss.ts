@@ -9,6 +9,7 @@ import { weightedSum } from './weightedSum.ts';
 const KINDS = { mse: 0, l1: 1, smoothL1: 2, bceWithLogits: 3, klDiv: 4 } as const;
 type Kind = keyof typeof KINDS;
 
+/** Settings of the losses of two tensors. */
 export interface PairLossOptions {
   /**
    * What the sum is divided by. `meanC` (default) or `mean`: the number of elements. `sumC`: the number of pixels, that is, a sum over channels and a
@@ -98,24 +99,34 @@ function apply(kind: Kind, a: Tensor, b: Tensor, o: PairLossOptions, extra: { be
  * Squared error (a - b)^2. Gradients for both.
  * @param a [..., C] f32
  * @param b the same shape
+ * @throws ShapeError when shapes or dtypes differ, or a setting does not fit
  * @example const loss = mse(softmax(student), teacher, { reduction: 'sumC', scalar: confidentShare });
  */
 export function mse(a: Tensor, b: Tensor, options: PairLossOptions = {}): Tensor {
   return apply('mse', a, b, options);
 }
 
-/** Absolute error |a - b|; the gradient at 0 is 0. See {@link mse}. */
+/**
+ * Absolute error |a - b|; the gradient at 0 is 0. See {@link mse}.
+ * @example const loss = l1(prediction, target);
+ */
 export function l1(a: Tensor, b: Tensor, options: PairLossOptions = {}): Tensor {
   return apply('l1', a, b, options);
 }
 
-/** Smooth L1 (Huber's loss divided by beta): (a-b)^2 / (2 beta) below `beta` (default 1), |a-b| - beta/2 above. See {@link mse}. */
+/**
+ * Smooth L1 (Huber's loss divided by beta): (a-b)^2 / (2 beta) below `beta` (default 1), |a-b| - beta/2 above. See {@link mse}.
+ * @example const loss = smoothL1(prediction, target, { beta: 0.1 });
+ */
 export function smoothL1(a: Tensor, b: Tensor, options: PairLossOptions & { beta?: number } = {}): Tensor {
   if (options.beta !== undefined && !(options.beta > 0)) throw new ShapeError('smoothL1', `beta is ${options.beta}`, 'give a positive number, or use l1');
   return apply('smoothL1', a, b, options, { beta: options.beta });
 }
 
-/** Huber's loss: (a-b)^2 / 2 below `delta` (default 1), delta (|a-b| - delta/2) above; delta times {@link smoothL1}. See {@link mse}. */
+/**
+ * Huber's loss: (a-b)^2 / 2 below `delta` (default 1), delta (|a-b| - delta/2) above; delta times {@link smoothL1}. See {@link mse}.
+ * @example const loss = huber(prediction, target, { delta: 0.5 });
+ */
 export function huber(a: Tensor, b: Tensor, options: PairLossOptions & { delta?: number } = {}): Tensor {
   const { delta = 1 } = options;
   if (!(delta > 0 && Number.isFinite(delta))) throw new ShapeError('huber', `delta is ${delta}`, 'give a positive number');
@@ -125,13 +136,17 @@ export function huber(a: Tensor, b: Tensor, options: PairLossOptions & { delta?:
 /**
  * Binary cross-entropy of logits with targets between 0 and 1, in the stable form. Gradients for both.
  * @param options.posWeight [C] f32: a factor for the positive part of each class
+ * @throws ShapeError when shapes or dtypes differ, or a setting does not fit
  * @example const loss = bceWithLogits(imageLogits, presentClasses);
  */
 export function bceWithLogits(logits: Tensor, targets: Tensor, options: PairLossOptions & { posWeight?: Tensor } = {}): Tensor {
   return apply('bceWithLogits', logits, targets, options, { classWeights: options.posWeight });
 }
 
-/** Kullback-Leibler divergence q (log q - log p) of log-probabilities `logP` and probabilities `q`; 0 where q is 0. `sumC` is the usual mean over distributions. See {@link mse}. */
+/**
+ * Kullback-Leibler divergence q (log q - log p) of log-probabilities `logP` and probabilities `q`; 0 where q is 0. `sumC` is the usual mean over distributions. See {@link mse}.
+ * @example const loss = klDiv(logSoftmax(student), softmax(teacher), { reduction: 'sumC' });
+ */
 export function klDiv(logP: Tensor, q: Tensor, options: PairLossOptions = {}): Tensor {
   return apply('klDiv', logP, q, options);
 }

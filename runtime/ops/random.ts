@@ -6,6 +6,7 @@ import type { Shape, Tensor } from '../tensor.ts';
 /**
  * Uniform in [0, 1): the numbers that `new Rng(seed, stream, step).uniform()` gives on the host, one after the other. No gradient.
  * @param seed u32 [4]: seed, stream, step, 0
+ * @throws ShapeError when the seed is no u32 [4], or the shape is none
  * @example const noise = uniform(ctx.randomSeed('noise'), [n, h, w, 3]);
  */
 export function uniform(seed: Tensor, shape: Shape): Tensor {

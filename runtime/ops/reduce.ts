@@ -7,6 +7,7 @@ import { folded } from '../kernel/geometry.ts';
 import { checkF32, type DType, type Shape, type Tensor } from '../tensor.ts';
 import { full } from './fill.ts';
 
+/** Settings of the reductions. */
 export interface ReduceOptions {
   /** Keep the reduced axes, with size 1 (default: they are left out). */
   keepdim?: boolean;
@@ -160,6 +161,7 @@ export function sum(x: Tensor, axes?: Axes, options: ReduceOptions = {}): Tensor
  * @param axes as in {@link sum}
  * @returns f32, the shape without those axes; NaN where there are no elements, as in PyTorch
  * @throws ShapeError for axes that are not there or named twice, or another dtype
+ * @example const pooled = mean(x, [1, 2]); // [n, h, w, c] -> [n, c]
  */
 export function mean(x: Tensor, axes?: Axes, options: ReduceOptions = {}): Tensor {
   checkF32('mean', { x });
@@ -172,6 +174,7 @@ export function mean(x: Tensor, axes?: Axes, options: ReduceOptions = {}): Tenso
  * @param axes as in {@link sum}
  * @returns dtype of x, the shape without those axes; 1 where there are no elements
  * @throws ShapeError for axes that are not there or named twice, or f16
+ * @example const volume = prod(sizes, -1);
  */
 export function prod(x: Tensor, axes?: Axes, options: ReduceOptions = {}): Tensor {
   checkNumbers('prod', x);
@@ -191,12 +194,17 @@ function extreme(name: string, combine: 'max' | 'min', x: Tensor, axes: Axes | u
  * @param axes as in {@link sum}
  * @returns dtype of x, the shape without those axes
  * @throws ShapeError where there are no elements, for axes that are not there or named twice, or f16
+ * @example const peak = amax(x, [1, 2]); // [n, h, w, c] -> [n, c]
  */
 export function amax(x: Tensor, axes?: Axes, options: ReduceOptions = {}): Tensor {
   return extreme('amax', 'max', x, axes, options.keepdim ?? false);
 }
 
-/** Smallest element over axes. See {@link amax}. */
+/**
+ * Smallest element over axes. See {@link amax}.
+ * @throws ShapeError for an axis that x does not have, or without elements
+ * @example const low = amin(x, -1, { keepdim: true });
+ */
 export function amin(x: Tensor, axes?: Axes, options: ReduceOptions = {}): Tensor {
   return extreme('amin', 'min', x, axes, options.keepdim ?? false);
 }
@@ -212,12 +220,17 @@ function truth(name: string, combine: 'max' | 'min', x: Tensor, axes: Axes | und
  * @param axes as in {@link sum}
  * @returns i32 0 or 1, the shape without those axes; 0 where there are no elements
  * @throws ShapeError for axes that are not there or named twice, or f16
+ * @example const found = any(eq(labels, 3), [1, 2]);
  */
 export function any(x: Tensor, axes?: Axes, options: ReduceOptions = {}): Tensor {
   return truth('any', 'max', x, axes, options.keepdim ?? false);
 }
 
-/** Are all elements not 0? 1 where there are none. See {@link any}. */
+/**
+ * Are all elements not 0? 1 where there are none. See {@link any}.
+ * @throws ShapeError for an axis that x does not have
+ * @example const sound = all(isFinite(x));
+ */
 export function all(x: Tensor, axes?: Axes, options: ReduceOptions = {}): Tensor {
   return truth('all', 'min', x, axes, options.keepdim ?? false);
 }

@@ -70,6 +70,7 @@ export function unsqueeze(x: Tensor, axis: number): Tensor {
 /**
  * The same values, in the same memory, for which no gradient flows back (sg in the formulas).
  * @returns x's shape and dtype
+ * @throws DisposedError
  * @example const consistency = mse(student, detach(teacher));
  */
 export function detach(x: Tensor): Tensor {

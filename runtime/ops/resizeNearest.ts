@@ -6,6 +6,7 @@ import { positions, type ResizeOptions } from '../kernel/resize.ts';
 import { byVectors } from '../kernel/vectors.ts';
 import type { Shape, Tensor } from '../tensor.ts';
 
+/** Settings of {@link resizeNearest}. */
 export interface ResizeNearestOptions extends ResizeOptions {
   /** How a position becomes a pixel; the rounding ones differ at the middle between two pixels (default roundPreferCeil). */
   rounding?: 'floor' | 'ceil' | 'roundPreferFloor' | 'roundPreferCeil';

@@ -5,6 +5,7 @@ import { ShapeError } from '../errors.ts';
 import { sizeOf, type Tensor } from '../tensor.ts';
 import { chunks, counting, lossReduce, type Denominator } from './lossReduce.ts';
 
+/** Settings of {@link softCrossEntropyMap}. */
 export interface SoftCrossEntropyMapOptions {
   /** [C] f32: a factor for each class. */
   classWeights?: Tensor;
@@ -16,6 +17,7 @@ export interface SoftCrossEntropyMapOptions {
   targetGradient?: boolean;
 }
 
+/** Settings of {@link softCrossEntropy}. */
 export interface SoftCrossEntropyOptions extends SoftCrossEntropyMapOptions {
   /** `valid` (default): pixels whose weight is not 0; `kept`: the sum of the weights; see {@link Denominator}. */
   denominator?: Exclude<Denominator, 'weight'>;
@@ -98,6 +100,7 @@ function apply(logits: Tensor, targets: Tensor, o: SoftCrossEntropyMapOptions, c
  * - sum_c q_c log softmax(z)_c of `logits` z [..., C] f32 with `targets` q [..., C] f32, summed over the pixels and divided by a denominator.
  * The gradient flows into the logits, into the targets only on request. Where nothing is counted, 0.
  * @returns a scalar
+ * @throws ShapeError when shapes or dtypes do not fit, or a setting is out of its range
  * @example const loss = softCrossEntropy(strong, q, { pixelWeight: valid });
  */
 export function softCrossEntropy(logits: Tensor, targets: Tensor, options: SoftCrossEntropyOptions = {}): Tensor {
@@ -106,7 +109,10 @@ export function softCrossEntropy(logits: Tensor, targets: Tensor, options: SoftC
   return apply(logits, targets, options, counting('softCrossEntropy', denominator, logits.size / (logits.shape.at(-1) ?? 1)), false);
 }
 
-/** The soft cross-entropy of each pixel, shape [...]. See {@link softCrossEntropy}. */
+/**
+ * The soft cross-entropy of each pixel, shape [...]. See {@link softCrossEntropy}.
+ * @example const each = softCrossEntropyMap(logits, softmax(teacher));
+ */
 export function softCrossEntropyMap(logits: Tensor, targets: Tensor, options: SoftCrossEntropyMapOptions = {}): Tensor {
   return apply(logits, targets, options, { count: 0, fixed: 1 }, true);
 }

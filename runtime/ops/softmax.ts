@@ -57,7 +57,11 @@ export function softmax(x: Tensor, scale = 1, axis = -1): Tensor {
   return apply('softmax', x, false, scale, axis);
 }
 
-/** The logarithm of {@link softmax}, without loss of precision for small probabilities. Shapes and errors as there. */
+/**
+ * The logarithm of {@link softmax}, without loss of precision for small probabilities. Shapes and errors as there.
+ * @throws ShapeError for an axis that x does not have
+ * @example const logP = logSoftmax(logits);
+ */
 export function logSoftmax(x: Tensor, scale = 1, axis = -1): Tensor {
   return apply('logSoftmax', x, true, scale, axis);
 }

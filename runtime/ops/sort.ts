@@ -80,7 +80,11 @@ export function sort(x: Tensor, axis = -1, options: { descending?: boolean } = {
   return apply(x, l, l.n, options.descending ?? false);
 }
 
-/** The indices of {@link sort} alone. */
+/**
+ * The indices of {@link sort} alone.
+ * @throws ShapeError for an axis that x does not have
+ * @example const order = argsort(scores, -1, { descending: true });
+ */
 export function argsort(x: Tensor, axis = -1, options: { descending?: boolean } = {}): Tensor {
   const { values, indices } = sort(x, axis, options);
   values.dispose();

@@ -11,6 +11,7 @@ import { sumToLast } from './sumToLast.ts';
 
 /** What lies beyond the ends of an axis. */
 export const RULES = { constant: 1, reflect: 2, replicate: 3, circular: 4 } as const;
+/** What stands beside the edge: a value, the image mirrored (without its edge), the edge repeated, or the other end. */
 export type Rule = keyof typeof RULES;
 
 /** An axis of the dense side of a copy; with a `limit` its index, plus `start`, goes through a rule before it is multiplied by the stride. */

@@ -36,6 +36,7 @@ const stepped = (op: keyof typeof STEPS, x: Tensor): Tensor => (integer(x) ? x.v
  * |x|; the gradient at 0 is 0. Integers stay integers. `abs` says what holds for every function here.
  * @param x f32, f16 (computed in f32), i32 or u32 of any shape
  * @returns shape and dtype of x; for integers f32, as in PyTorch, but where it is said that they stay integers
+ * @throws ShapeError when x is of a dtype that it does not take, DisposedError
  * @example const y = abs(x);
  */
 export function abs(x: Tensor): Tensor {
@@ -43,107 +44,170 @@ export function abs(x: Tensor): Tensor {
   return x.dtype === 'i32' ? pairwise('maximum', x, pairwise('sub', 0, x)) : smooth('abs', x);
 }
 
-/** -x. Integers stay integers and wrap around. See {@link abs}. */
+/**
+ * -x. Integers stay integers and wrap around. See {@link abs}.
+ * @example const y = neg(x); // 2 -> -2
+ */
 export function neg(x: Tensor): Tensor {
   return integer(x) ? pairwise('sub', 0, x) : smooth('neg', x);
 }
 
-/** x^2. Integers stay integers and wrap around. See {@link abs}. */
+/**
+ * x^2. Integers stay integers and wrap around. See {@link abs}.
+ * @example const y = square(x); // 3 -> 9
+ */
 export function square(x: Tensor): Tensor {
   return integer(x) ? pairwise('mul', x, x) : smooth('square', x);
 }
 
-/** 1 / x. See {@link abs}. */
+/**
+ * 1 / x. See {@link abs}.
+ * @example const y = reciprocal(x); // 4 -> 0.25
+ */
 export function reciprocal(x: Tensor): Tensor {
   return smooth('reciprocal', x);
 }
 
-/** The square root; NaN below 0. See {@link abs}. */
+/**
+ * The square root; NaN below 0. See {@link abs}.
+ * @example const y = sqrt(x); // 9 -> 3
+ */
 export function sqrt(x: Tensor): Tensor {
   return smooth('sqrt', x);
 }
 
-/** 1 / sqrt(x). See {@link abs}. */
+/**
+ * 1 / sqrt(x). See {@link abs}.
+ * @example const y = rsqrt(x); // 4 -> 0.5
+ */
 export function rsqrt(x: Tensor): Tensor {
   return smooth('rsqrt', x);
 }
 
-/** e^x. See {@link abs}. */
+/**
+ * e^x. See {@link abs}.
+ * @example const y = exp(x); // 1 -> 2.718
+ */
 export function exp(x: Tensor): Tensor {
   return smooth('exp', x);
 }
 
-/** The natural logarithm; NaN below 0. See {@link abs}. */
+/**
+ * The natural logarithm; NaN below 0. See {@link abs}.
+ * @example const y = log(x); // 1 -> 0
+ */
 export function log(x: Tensor): Tensor {
   return smooth('log', x);
 }
 
-/** The logarithm to base 2; NaN below 0. See {@link abs}. */
+/**
+ * The logarithm to base 2; NaN below 0. See {@link abs}.
+ * @example const y = log2(x); // 8 -> 3
+ */
 export function log2(x: Tensor): Tensor {
   return smooth('log2', x);
 }
 
-/** The sine of x in radians. See {@link abs}. */
+/**
+ * The sine of x in radians. See {@link abs}.
+ * @example const y = sin(x);
+ */
 export function sin(x: Tensor): Tensor {
   return smooth('sin', x);
 }
 
-/** The cosine of x in radians. See {@link abs}. */
+/**
+ * The cosine of x in radians. See {@link abs}.
+ * @example const y = cos(x);
+ */
 export function cos(x: Tensor): Tensor {
   return smooth('cos', x);
 }
 
-/** The tangent of x in radians. See {@link abs}. */
+/**
+ * The tangent of x in radians. See {@link abs}.
+ * @example const y = tan(x);
+ */
 export function tan(x: Tensor): Tensor {
   return smooth('tan', x);
 }
 
-/** The angle in radians, -pi/2 to pi/2, whose sine is x; NaN beyond -1 and 1. See {@link abs}. */
+/**
+ * The angle in radians, -pi/2 to pi/2, whose sine is x; NaN beyond -1 and 1. See {@link abs}.
+ * @example const y = asin(x); // 1 -> 1.571
+ */
 export function asin(x: Tensor): Tensor {
   return smooth('asin', x);
 }
 
-/** The angle in radians, 0 to pi, whose cosine is x; NaN beyond -1 and 1. See {@link abs}. */
+/**
+ * The angle in radians, 0 to pi, whose cosine is x; NaN beyond -1 and 1. See {@link abs}.
+ * @example const y = acos(x); // 1 -> 0
+ */
 export function acos(x: Tensor): Tensor {
   return smooth('acos', x);
 }
 
-/** The angle in radians, -pi/2 to pi/2, whose tangent is x. See {@link abs}. */
+/**
+ * The angle in radians, -pi/2 to pi/2, whose tangent is x. See {@link abs}.
+ * @example const y = atan(x); // 1 -> 0.785
+ */
 export function atan(x: Tensor): Tensor {
   return smooth('atan', x);
 }
 
-/** (e^x - e^-x) / 2. See {@link abs}. */
+/**
+ * (e^x - e^-x) / 2. See {@link abs}.
+ * @example const y = sinh(x);
+ */
 export function sinh(x: Tensor): Tensor {
   return smooth('sinh', x);
 }
 
-/** (e^x + e^-x) / 2. See {@link abs}. */
+/**
+ * (e^x + e^-x) / 2. See {@link abs}.
+ * @example const y = cosh(x);
+ */
 export function cosh(x: Tensor): Tensor {
   return smooth('cosh', x);
 }
 
-/** -1, 0 or 1. Integers stay integers. It has no gradient. See {@link abs}. */
+/**
+ * -1, 0 or 1. Integers stay integers. It has no gradient. See {@link abs}.
+ * @example const y = sign(x); // -3, 0, 2 -> -1, 0, 1
+ */
 export function sign(x: Tensor): Tensor {
   return integer(x) ? pairwise('minimum', x.dtype === 'u32' ? x : pairwise('maximum', x, -1), 1) : stepped('sign', x);
 }
 
-/** The largest whole number not above x. Integers stay integers. It has no gradient. See {@link abs}. */
+/**
+ * The largest whole number not above x. Integers stay integers. It has no gradient. See {@link abs}.
+ * @example const y = floor(x); // -1.5 -> -2
+ */
 export function floor(x: Tensor): Tensor {
   return stepped('floor', x);
 }
 
-/** The smallest whole number not below x. Integers stay integers. It has no gradient. See {@link abs}. */
+/**
+ * The smallest whole number not below x. Integers stay integers. It has no gradient. See {@link abs}.
+ * @example const y = ceil(x); // -1.5 -> -1
+ */
 export function ceil(x: Tensor): Tensor {
   return stepped('ceil', x);
 }
 
-/** The nearest whole number; halves become even. Integers stay integers. It has no gradient. See {@link abs}. */
+/**
+ * The nearest whole number; halves become even. Integers stay integers. It has no gradient. See {@link abs}.
+ * @example const y = round(x); // 0.5, 1.5 -> 0, 2
+ */
 export function round(x: Tensor): Tensor {
   return stepped('round', x);
 }
 
-/** x without its fraction. Integers stay integers. It has no gradient. See {@link abs}. */
+/**
+ * x without its fraction. Integers stay integers. It has no gradient. See {@link abs}.
+ * @example const y = trunc(x); // -1.5 -> -1
+ */
 export function trunc(x: Tensor): Tensor {
   return stepped('trunc', x);
 }

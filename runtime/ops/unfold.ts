@@ -7,6 +7,7 @@ import type { Constants, ParamValue } from '../kernel/kernel.ts';
 import { checkF32, type Shape, type Tensor } from '../tensor.ts';
 import { checkWords } from './strided.ts';
 
+/** Settings of {@link unfold} and {@link fold}. */
 export interface UnfoldOptions {
   /** Steps of the window (default 1). */
   stride?: Pair;

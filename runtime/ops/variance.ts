@@ -31,6 +31,7 @@ const op = defineOp<Attrs>({
   saved: ['mean'],
 });
 
+/** Settings of {@link variance} and {@link std}. */
 export interface VarianceOptions extends ReduceOptions {
   /** Taken off the number of elements in the denominator: 1 (default) for the unbiased variance, 0 for the mean of squares. */
   correction?: number;
@@ -55,7 +56,11 @@ export function variance(x: Tensor, axes?: Axes, options: VarianceOptions = {}):
   return apply('variance', false, x, axes, options);
 }
 
-/** Standard deviation over axes: the root of {@link variance}; its gradient is 0 where it is 0, as in PyTorch. */
+/**
+ * Standard deviation over axes: the root of {@link variance}; its gradient is 0 where it is 0, as in PyTorch.
+ * @throws ShapeError for an axis that x does not have
+ * @example const spread = std(x, [0]);
+ */
 export function std(x: Tensor, axes?: Axes, options: VarianceOptions = {}): Tensor {
   return apply('std', true, x, axes, options);
 }

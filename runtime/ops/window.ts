@@ -64,6 +64,7 @@ export function slice(x: Tensor, from: readonly (Range | null)[] | Shape, size?:
   });
 }
 
+/** Settings of {@link pad}. */
 export interface PadOptions {
   /** What is beyond the ends: a constant (default), the elements mirrored at the outermost one, that one, or the other end. */
   mode?: Rule;
@@ -139,6 +140,7 @@ function overlap(dy: Tensor, attrs: Overlap): Tensor {
  * @param value of x's dtype (default 0)
  * @returns [n, top + h + bottom, left + w + right, c], dtype of x
  * @throws ShapeError for other shapes, f16, or paddings that are negative or no whole numbers
+ * @example const y = pad2d(x, [1, 1, 2, 2]); // [n, h, w, c] -> [n, h + 2, w + 4, c]
  */
 export function pad2d(x: Tensor, padding: readonly [number, number, number, number], value = 0): Tensor {
   checkWhole('pad2d', 'padding', padding, 0);

@@ -6,6 +6,8 @@ import type { Tensor } from '../tensor.ts';
 /**
  * total <- total + scale * dw in place (total <- scale * dw if `first`).
  * @param scale a number, or a scalar tensor
+ * @throws ShapeError when sizes differ or a dtype is not f32, DisposedError
+ * @example accumulate(total, dw, 1 / batches);
  */
 export function accumulate(total: Tensor, dw: Tensor, scale: number | Tensor = 1, first = false): void {
   if (total.size !== dw.size || total.dtype !== 'f32' || dw.dtype !== 'f32') throw new ShapeError('accumulate', `[${dw.shape}] ${dw.dtype} cannot be added to [${total.shape}] ${total.dtype}`);
@@ -32,7 +34,10 @@ export class GradientSum {
     this.grads = new Map([...params].map(([name, p]) => [name, p.device.keep(p.device.tensor(new Float32Array(p.size), p.shape))]));
   }
 
-  /** Adds one batch; `first` overwrites what was there. @param grads by name, or in the order of the parameters */
+  /**
+   * Adds one batch; `first` overwrites what was there. @param grads by name, or in the order of the parameters
+   * @throws ShapeError when the gradients do not fit
+   */
   add(grads: ReadonlyMap<string, Tensor> | readonly Tensor[], scale: number | Tensor = 1, first = false): void {
     if (Array.isArray(grads) && grads.length !== this.grads.size) throw new ShapeError('accumulate', `${grads.length} gradients for ${this.grads.size} parameters`);
     let i = 0;
@@ -43,6 +48,7 @@ export class GradientSum {
     }
   }
 
+  /** Frees the sums. */
   dispose(): void {
     for (const t of this.grads.values()) t.dispose();
   }

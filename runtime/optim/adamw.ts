@@ -2,10 +2,11 @@
 
 import { UsageError } from '../errors.ts';
 import type { Tensor } from '../tensor.ts';
-import { Optimizer, type OptimizerOptions, type Slot } from './optimizer.ts';
+import { Optimizer, type OptimizerOptions, type NamedTensors, type Slot } from './optimizer.ts';
 
+/** Settings of {@link AdamW}. */
 export interface AdamWOptions extends OptimizerOptions {
-  /** Default 0.9, 0.999. The same must be given to `hyperValues`, which makes the bias corrections. */
+  /** Default 0.9, 0.999. Where steps are given hyper-parameters, `hyperValues` must be given the same: it makes the bias corrections. */
   betas?: readonly [number, number];
   /** Default 1e-8. */
   eps?: number;
@@ -18,11 +19,11 @@ export interface AdamWOptions extends OptimizerOptions {
  * @example const adamw = new AdamW(params, { weightDecay: 0.01, groups: [noDecayForVectors] });
  */
 export class AdamW extends Optimizer {
-  readonly betas: readonly [number, number];
+  override readonly betas: readonly [number, number];
   private readonly eps: number;
   private readonly decoupled: boolean;
 
-  constructor(params: ReadonlyMap<string, Tensor>, options: AdamWOptions = {}) {
+  constructor(params: NamedTensors, options: AdamWOptions = {}) {
     const betas = options.betas ?? [0.9, 0.999];
     if (!betas.every((b) => b >= 0 && b < 1)) throw new UsageError(`betas ${betas} are not between 0 and 1`);
     super(params, options, ['m', 'v']);

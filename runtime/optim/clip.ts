@@ -2,6 +2,7 @@
 
 import { ShapeError, UsageError } from '../errors.ts';
 import type { Tensor } from '../tensor.ts';
+import { hyperTensor } from './hyper.ts';
 
 const LANES = 64;
 const MOST_GROUPS = 256;
@@ -9,12 +10,14 @@ const MOST_GROUPS = 256;
 /**
  * The norm of all gradients taken together (after the gradient scale of `hyper`) and PyTorch's clip coefficient
  * min(1, maxNorm / (norm + 1e-6)), to be given to an optimiser's `step`. Deterministic.
- * @returns two scalars
+ * @param hyper the hyper-parameters that the step is given, if it is
+ * @returns two scalars, f32
+ * @throws ShapeError without gradients, or for one that is not f32; UsageError for a norm that is not positive
  * @example
- * const { coefficient } = clipCoefficient(grads, 1, hyper);
- * sgd.step(grads, hyper, coefficient);
+ * const { norm, coefficient } = clipCoefficient(grads, 1);
+ * sgd.step(grads, undefined, coefficient);
  */
-export function clipCoefficient(grads: readonly Tensor[] | ReadonlyMap<string, Tensor>, maxNorm: number, hyper: Tensor): { norm: Tensor; coefficient: Tensor } {
+export function clipCoefficient(grads: readonly Tensor[] | ReadonlyMap<string, Tensor>, maxNorm: number, hyper?: Tensor): { norm: Tensor; coefficient: Tensor } {
   const list = [...grads.values()];
   if (list.length === 0) throw new ShapeError('clipCoefficient', 'there are no gradients');
   if (!(maxNorm > 0)) throw new UsageError(`the largest gradient norm is ${maxNorm}; give a positive number`);
@@ -24,6 +27,7 @@ export function clipCoefficient(grads: readonly Tensor[] | ReadonlyMap<string, T
     const items = Math.max(1, Math.ceil(dw.size / (LANES * MOST_GROUPS)));
     return { dw, items, groups: Math.ceil(dw.size / (LANES * items)) };
   });
+  const scale = hyper ?? hyperTensor(device, { lr: 0, step: 1 });
   const n = parts.reduce((sum, p) => sum + p.groups, 0);
   const partials = device.empty([n], 'f32', 'gradient norm partial sums');
   let first = 0;
@@ -32,7 +36,8 @@ export function clipCoefficient(grads: readonly Tensor[] | ReadonlyMap<string, T
     first += groups;
   }
   const norm = device.empty([], 'f32', 'gradient norm'), coefficient = device.empty([], 'f32', 'clip coefficient');
-  device.run({ shader: 'gradNorm', entry: 'finish', bindings: { hyper, partials, norm, coefficient }, params: { n, items: 0, first: 0, most: maxNorm }, groups: [1, 1, 1] });
+  device.run({ shader: 'gradNorm', entry: 'finish', bindings: { hyper: scale, partials, norm, coefficient }, params: { n, items: 0, first: 0, most: maxNorm }, groups: [1, 1, 1] });
   partials.dispose();
+  if (!hyper && !device.recorder) scale.dispose();
   return { norm, coefficient };
 }

@@ -1,33 +1,42 @@
 // Exponential moving average of a network: the teacher.
 
-import { ShapeError } from '../errors.ts';
+import { ShapeError, UsageError } from '../errors.ts';
 import type { Tensor } from '../tensor.ts';
+import { hyperTensor } from './hyper.ts';
 
 /** Parameters and buffers (running statistics) of a network, by name. */
 export interface NetworkTensors {
+  /** Trainable tensors by name. */
   params: ReadonlyMap<string, Tensor>;
+  /** The others by name. */
   buffers: ReadonlyMap<string, Tensor>;
 }
 
+/** Settings of {@link Ema}. */
 export interface EmaOptions {
   /** Buffers of the target: averaged like the parameters, copied, or left to the target's own forward passes. The published methods differ, so it has to be said. */
   buffers: 'ema' | 'copy' | 'own';
+  /** a, for updates that are not given hyper-parameters. */
+  decay?: number;
 }
 
 /**
- * target <- a target + (1-a) source, with `a` from the hyper-parameters (`emaDecay`). Buffers that are not f32 are copied where others are averaged.
+ * target <- a target + (1-a) source, with `a` from the option `decay` or the hyper-parameters (`emaDecay`). Buffers that are not f32 are copied where others are averaged.
  * @example
- * const ema = new Ema(teacher, student, { buffers: 'ema' });
- * ema.copy();          // at the start
- * ema.update(hyper);   // in each step, after the optimiser
+ * const ema = new Ema(teacher, student, { buffers: 'ema', decay: 0.99 });
+ * ema.copy();     // at the start
+ * ema.update();   // in each step, after the optimiser
  */
 export class Ema {
   private readonly averaged: [Tensor, Tensor][] = [];
   private readonly copied: [Tensor, Tensor][] = [];
   private readonly all: [Tensor, Tensor][] = [];
+  private readonly decay: number | undefined;
+  private hyper: Tensor | null = null;
 
   /** @throws ShapeError if the two networks differ */
   constructor(target: NetworkTensors, source: NetworkTensors, options: EmaOptions) {
+    this.decay = options.decay;
     for (const kind of ['params', 'buffers'] as const) {
       if (target[kind].size !== source[kind].size) throw new ShapeError('ema', `the target has ${target[kind].size} ${kind}, the source ${source[kind].size}`);
       for (const [name, t] of target[kind]) {
@@ -46,12 +55,28 @@ export class Ema {
     for (const [t, s] of this.all) t.device.copy(s, t);
   }
 
-  /** One update. @param hyper see `hyperValues` */
-  update(hyper: Tensor): void {
+  /**
+   * One update.
+   * @param hyper see `hyperValues` (default: the option `decay`)
+   * @throws UsageError without either
+   */
+  update(hyper: Tensor = this.ownHyper()): void {
     for (const [average, source] of this.averaged) {
       const n = Math.ceil(average.size / 4);
       average.device.run({ shader: 'ema', entry: 'forward', bindings: { source, hyper, average }, params: { n }, threads: n });
     }
     for (const [t, s] of this.copied) t.device.copy(s, t);
+  }
+
+  private ownHyper(): Tensor {
+    const { decay } = this, { device } = this.all[0]?.[0] ?? {};
+    if (decay === undefined || !device) throw new UsageError('the average has no decay', 'give the option decay, or hyper-parameters to update');
+    return (this.hyper ??= device.keep(hyperTensor(device, { lr: 0, step: 1, emaDecay: decay })));
+  }
+
+  /** Frees what the average holds of its own (not the networks). */
+  dispose(): void {
+    this.hyper?.dispose();
+    this.hyper = null;
   }
 }

@@ -6,6 +6,7 @@ import type { Tensor } from '../tensor.ts';
 /** Elements of the hyper-parameter tensor. */
 export const HYPER_SIZE = 8;
 
+/** The hyper-parameters of a step. */
 export interface HyperValues {
   /** Learning rate before each group's factor. */
   lr: number;
@@ -19,7 +20,10 @@ export interface HyperValues {
   emaDecay?: number;
 }
 
-/** The elements of the tensor: lr, step, 1 - beta1^step, 1 - beta2^step, gradient scale, a, 1 - a, 0. */
+/**
+ * The elements of the tensor: lr, step, 1 - beta1^step, 1 - beta2^step, gradient scale, a, 1 - a, 0.
+ * @example step.run({ x, hyper: hyperValues({ lr: 0.01, step: 1 }) });
+ */
 export function hyperValues(h: HyperValues): Float32Array<ArrayBuffer> {
   const [b1, b2] = h.betas ?? [0.9, 0.999];
   const a = h.emaDecay ?? 0;
@@ -29,6 +33,7 @@ export function hyperValues(h: HyperValues): Float32Array<ArrayBuffer> {
 /**
  * A hyper-parameter tensor for eager use; a plan takes the values as an input `{ shape: [HYPER_SIZE] }` instead.
  * @example sgd.step(grads, hyperTensor(device, { lr: 0.01, step: 1 }));
+ * @throws OutOfMemoryError beyond the device's budget
  */
 export function hyperTensor(device: Device, values: HyperValues): Tensor {
   return device.tensor(hyperValues(values), [HYPER_SIZE]);

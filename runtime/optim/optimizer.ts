@@ -1,12 +1,14 @@
 // What the optimisers share: parameters by name, settings by group, state that goes into checkpoints, the walk over the gradients.
 
+import { beforeReplay } from '../autograd/replay.ts';
 import { ShapeError, UsageError } from '../errors.ts';
 import type { Tensor } from '../tensor.ts';
 import { clipCoefficient } from './clip.ts';
-import { HYPER_SIZE } from './hyper.ts';
+import { HYPER_SIZE, hyperValues } from './hyper.ts';
 
 /** Settings for some of the parameters; the first group that matches counts. */
 export interface ParamGroup {
+  /** Does the group hold this parameter? */
   match(name: string, param: Tensor): boolean;
   /** In place of the optimiser's weight decay. */
   weightDecay?: number;
@@ -14,9 +16,20 @@ export interface ParamGroup {
   lrScale?: number;
 }
 
+/** Tensors by name: a map, as modules have it, or a plain object. */
+export type NamedTensors = ReadonlyMap<string, Tensor> | Readonly<Record<string, Tensor>>;
+
+/** Settings that all optimisers have. */
 export interface OptimizerOptions {
+  /**
+   * Learning rate before each group's factor: a number, or a function of the number of steps that were made before. Not needed where every step is given its
+   * hyper-parameters.
+   * @example new Sgd(params, { lr: (step) => 0.1 * poly(step / total) })
+   */
+  lr?: number | ((step: number) => number);
   /** Default 0. */
   weightDecay?: number;
+  /** Settings for some of the parameters (default: none). */
   groups?: readonly ParamGroup[];
   /** Clip all gradients of a step together to this norm (default: no clipping). */
   maxNorm?: number;
@@ -37,19 +50,28 @@ export interface Slot {
   state: Record<string, Tensor>;
 }
 
-/** Base of the optimisers: changes parameters in place. Not differentiable. */
+/**
+ * Base of the optimisers: changes parameters in place. Not differentiable.
+ * @example const optimizer: Optimizer = new Sgd(net.params, { lr: 0.1 });
+ */
 export abstract class Optimizer {
   protected readonly slots: Slot[] = [];
+  /** Learning rate of the next step, or what gives it. */
+  lr: OptimizerOptions['lr'];
+  /** Steps made with the optimiser's own learning rate. Set it when a checkpoint is loaded. */
+  steps = 0;
   private readonly maxNorm: number | undefined;
+  private hyper: Tensor | null = null;
 
   /**
    * @param params the parameters by name, f32
    * @param states names of the state tensors of each parameter, zero at first
    * @throws ShapeError for a parameter that is not f32, UsageError for a negative setting; nothing is then allocated
    */
-  constructor(params: ReadonlyMap<string, Tensor>, options: OptimizerOptions, states: readonly string[]) {
+  constructor(params: NamedTensors, options: OptimizerOptions, states: readonly string[]) {
     this.maxNorm = options.maxNorm;
-    const settings = [...params].map(([name, param]) => {
+    this.lr = options.lr;
+    const settings = [...(params instanceof Map ? (params as ReadonlyMap<string, Tensor>) : Object.entries(params as Record<string, Tensor>))].map(([name, param]) => {
       if (param.dtype !== 'f32') throw new ShapeError('optimizer', `parameter ${name} is ${param.dtype}`, 'parameters are f32');
       const group = options.groups?.find((g) => g.match(name, param));
       const weightDecay = group?.weightDecay ?? options.weightDecay ?? 0;
@@ -69,28 +91,53 @@ export abstract class Optimizer {
   }
 
   /**
-   * Updates the parameters in place. A parameter without a gradient in the map stays as it is.
-   * @param hyper see {@link hyperValues}
+   * Updates the parameters in place. A parameter without a gradient in the map stays as it is. Inside a plan each replay is a step.
+   * @param hyper see {@link hyperValues}; default: the optimiser's own learning rate and number of the step
    * @param clip a scalar factor for all gradients, from `clipCoefficient` (default: what `maxNorm` asks for)
+   * @throws ShapeError when gradients or hyper-parameters do not fit, DisposedError
+   * @throws UsageError without a learning rate, or at a second step with the optimiser's own in one plan
+   * @example sgd.step(grad(loss, net.params));
    */
-  step(grads: Gradients, hyper: Tensor, clip?: Tensor): void {
-    if (hyper.size !== HYPER_SIZE || hyper.dtype !== 'f32') throw new ShapeError('optimizer', `the hyper-parameters are [${hyper.shape}] ${hyper.dtype}`, `give f32 [${HYPER_SIZE}], see hyperValues`);
+  step(grads: Gradients, hyper?: Tensor, clip?: Tensor): void {
+    if (hyper && (hyper.size !== HYPER_SIZE || hyper.dtype !== 'f32')) throw new ShapeError('optimizer', `the hyper-parameters are [${hyper.shape}] ${hyper.dtype}`, `give f32 [${HYPER_SIZE}], see hyperValues`);
     if (Array.isArray(grads) && grads.length !== this.slots.length) throw new ShapeError('optimizer', `${grads.length} gradients for ${this.slots.length} parameters`);
-    const own = !clip && this.maxNorm !== undefined ? clipCoefficient(grads, this.maxNorm, hyper) : undefined;
-    this.slots.forEach((slot, i) => {
+    const updates = this.slots.flatMap((slot, i): [Slot, Tensor][] => {
       const dw = Array.isArray(grads) ? (grads[i] as Tensor) : (grads as ReadonlyMap<string, Tensor>).get(slot.name);
-      if (!dw || slot.lrScale === 0) return;
+      if (!dw || slot.lrScale === 0) return [];
       if (dw.size !== slot.param.size || dw.dtype !== 'f32') throw new ShapeError('optimizer', `the gradient of ${slot.name} is [${dw.shape}] ${dw.dtype}, the parameter [${slot.param.shape}]`);
-      this.update(slot, dw, hyper, clip ?? own?.coefficient);
+      return [[slot, dw]];
     });
+    const settings = hyper ?? this.ownHyper();
+    const own = !clip && this.maxNorm !== undefined ? clipCoefficient(grads, this.maxNorm, settings) : undefined;
+    for (const [slot, dw] of updates) this.update(slot, dw, settings, clip ?? own?.coefficient);
     own?.norm.dispose();
     own?.coefficient.dispose();
+  }
+
+  /** The betas that the bias corrections are made of. */
+  protected readonly betas?: readonly [number, number];
+
+  /** Hyper-parameters of the next step: written now, or before each replay of the plan in hand. */
+  private ownHyper(): Tensor {
+    if (this.lr === undefined) throw new UsageError('the optimiser has no learning rate', 'give lr, or hyper-parameters to step');
+    const { device } = this.slots[0]?.param ?? {};
+    if (!device) throw new UsageError('the optimiser has no parameters');
+    const hyper = (this.hyper ??= device.keep(device.tensor(new Float32Array(HYPER_SIZE), [HYPER_SIZE])));
+    const write = (): void => {
+      const lr = typeof this.lr === 'function' ? this.lr(this.steps) : this.lr!;
+      device.write(hyper, hyperValues({ lr, step: ++this.steps, betas: this.betas }));
+    };
+    if (device.recorder) beforeReplay(device.recorder, this, write);
+    else write();
+    return hyper;
   }
 
   protected abstract update(slot: Slot, dw: Tensor, hyper: Tensor, clip: Tensor | undefined): void;
 
   /** Frees the state (not the parameters). */
   dispose(): void {
+    this.hyper?.dispose();
+    this.hyper = null;
     for (const s of this.slots) for (const t of Object.values(s.state)) t.dispose();
   }
 }

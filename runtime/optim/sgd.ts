@@ -2,13 +2,15 @@
 
 import { UsageError } from '../errors.ts';
 import type { Tensor } from '../tensor.ts';
-import { Optimizer, type OptimizerOptions, type Slot } from './optimizer.ts';
+import { Optimizer, type OptimizerOptions, type NamedTensors, type Slot } from './optimizer.ts';
 
+/** Settings of {@link Sgd}. */
 export interface SgdOptions extends OptimizerOptions {
   /** Default 0. */
   momentum?: number;
   /** Default 0; like PyTorch's, it does not touch the first step. */
   dampening?: number;
+  /** Nesterov's momentum (default false). */
   nesterov?: boolean;
 }
 
@@ -23,7 +25,7 @@ export class Sgd extends Optimizer {
   private readonly dampening: number;
   private readonly nesterov: boolean;
 
-  constructor(params: ReadonlyMap<string, Tensor>, options: SgdOptions = {}) {
+  constructor(params: NamedTensors, options: SgdOptions = {}) {
     const { momentum = 0, dampening = 0, nesterov = false } = options;
     if (nesterov && (momentum === 0 || dampening !== 0)) throw new UsageError('Nesterov needs a momentum, and no dampening');
     super(params, options, momentum ? ['momentum'] : []);

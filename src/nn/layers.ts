@@ -1,49 +1,32 @@
 // Layers: each registers its parameters with a network under PyTorch's names and is called with a tensor and a mode.
 
-import { batchNorm, conv2d, convTranspose2d, leakyRelu, type Conv2dOptions, type Pair } from '../../runtime/ops/index.ts';
+import { leakyRelu } from '../../runtime/ops/index.ts';
+import { BatchNorm as BatchNormLayer, Conv2d, ConvTranspose2d, type Conv2dLayerOptions } from '../../runtime/modules/layers.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
-import type { ForwardMode, Init, ParameterSet } from './module.ts';
+import type { ForwardMode, ParameterSet } from './module.ts';
 
-export interface ConvOptions extends Conv2dOptions {
+export interface ConvOptions extends Conv2dLayerOptions {
+  /** Default false. */
   bias?: boolean;
-  init?: Init;
 }
 
 /** A convolution `NAME.weight`, `NAME.bias`. */
-export class Conv {
-  readonly w: Tensor;
-  readonly b: Tensor | undefined;
-  private readonly options: ConvOptions;
-
+export class Conv extends Conv2d {
   constructor(net: ParameterSet, name: string, cin: number, cout: number, kernel: number, options: ConvOptions = {}) {
-    const cig = cin / (options.groups ?? 1);
-    const area = kernel * kernel;
-    const fan = { in: cig * area, out: (cout / (options.groups ?? 1)) * area };
-    this.options = options;
-    this.w = net.param(`${name}.weight`, [kernel, kernel, cig, cout], options.init ?? 'uniform', fan);
-    this.b = options.bias ? net.param(`${name}.bias`, [cout], options.init === 'kaiming-out' ? 'zeros' : 'uniform', fan) : undefined;
+    super(cin, cout, kernel, { bias: false, ...options });
+    net.adopt(name, this);
   }
 
-  forward(x: Tensor): Tensor {
-    return conv2d(x, this.w, this.b, this.options);
+  get w(): Tensor {
+    return this.weight.value;
   }
 }
 
 /** A transposed convolution `NAME.weight`, `NAME.bias`. */
-export class ConvTranspose {
-  private readonly w: Tensor;
-  private readonly b: Tensor;
-  private readonly stride: Pair;
-
+export class ConvTranspose extends ConvTranspose2d {
   constructor(net: ParameterSet, name: string, cin: number, cout: number, kernel: number, stride: number) {
-    const fan = { in: cout * kernel * kernel, out: cin * kernel * kernel };
-    this.stride = stride;
-    this.w = net.param(`${name}.weight`, [kernel, kernel, cout, cin], 'uniform', fan);
-    this.b = net.param(`${name}.bias`, [cout], 'uniform', fan);
-  }
-
-  forward(x: Tensor): Tensor {
-    return convTranspose2d(x, this.w, this.b, { stride: this.stride });
+    super(cin, cout, kernel, { stride });
+    net.adopt(name, this);
   }
 }
 
@@ -53,27 +36,10 @@ export interface NormOptions {
 }
 
 /** Batch normalisation `NAME.weight`, `NAME.bias`, `NAME.running_mean`, `NAME.running_var`. */
-export class BatchNorm {
-  private readonly gamma: Tensor;
-  private readonly beta: Tensor;
-  private readonly mean: Tensor;
-  private readonly variance: Tensor;
-  private readonly options: NormOptions;
-
+export class BatchNorm extends BatchNormLayer {
   constructor(net: ParameterSet, name: string, channels: number, options: NormOptions = {}) {
-    this.gamma = net.param(`${name}.weight`, [channels], 'ones');
-    this.beta = net.param(`${name}.bias`, [channels], 'zeros');
-    this.mean = net.buffer(`${name}.running_mean`, [channels], 0);
-    this.variance = net.buffer(`${name}.running_var`, [channels], 1);
-    this.options = options;
-  }
-
-  forward(x: Tensor, mode: ForwardMode, relu = false): Tensor {
-    const frozen = mode.bn === 'frozen';
-    const gamma = frozen ? this.gamma.view(this.gamma.shape) : this.gamma;
-    const beta = frozen ? this.beta.view(this.beta.shape) : this.beta;
-    const bn = mode.bn === 'train' ? 'train' : 'eval';
-    return batchNorm(x, gamma, beta, { mean: this.mean, variance: this.variance }, { ...this.options, mode: bn, update: mode.update ?? true, relu });
+    super(channels, options);
+    net.adopt(name, this);
   }
 }
 

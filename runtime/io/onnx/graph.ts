@@ -30,9 +30,14 @@ function ordered({ nodes, inputs, outputs, initializers }: OnnxModel): OnnxNode[
   return order.map((i) => nodes[i]);
 }
 
-/** A model on a device. Made by {@link loadOnnx}. */
+/**
+ * A model on a device. Made by {@link loadOnnx}.
+ * @example const graph = loadOnnx(bytes, device); const { logits } = await graph.run({ image });
+ */
 export class OnnxGraph {
+  /** Where its weights lie. */
   readonly device: Device;
+  /** What the file says. */
   readonly model: OnnxModel;
   private readonly nodes: OnnxNode[];
   private readonly weights = new Map<string, Value>();

@@ -9,34 +9,50 @@ export type OnnxType = 'f32' | 'f64' | 'f16' | 'i32' | 'i64' | 'u8' | 'bool';
 
 /** A tensor of a model. Numbers of i64 beyond 2^53 are rounded. */
 export interface OnnxTensor {
+  /** What its elements are. */
   dtype: OnnxType;
+  /** Its shape. */
   shape: readonly number[];
+  /** The elements, row-major. */
   data: readonly number[];
 }
 
+/** A setting of a node. */
 export type OnnxAttribute = number | string | readonly number[] | readonly string[] | OnnxTensor;
 
+/** One operation of a graph. */
 export interface OnnxNode {
+  /** Name of the operator. */
   op: string;
   /** '' is ONNX's own. */
   domain?: string;
   /** '' is an input that is left out. */
   inputs: readonly string[];
+  /** Names of its results; empty for those that are not wanted. */
   outputs: readonly string[];
+  /** Its settings by name. */
   attributes: Readonly<Record<string, OnnxAttribute>>;
 }
 
+/** An input or output of a graph. */
 export interface OnnxValueInfo {
+  /** Its name. */
   name: string;
+  /** What its elements are. */
   dtype: OnnxType;
 }
 
 /** A graph, with its nodes in any order. */
 export interface OnnxModel {
+  /** Version of the operators. */
   opset: number;
+  /** The nodes, in the order of the file. */
   nodes: readonly OnnxNode[];
+  /** What the graph is given, without the initializers. */
   inputs: readonly OnnxValueInfo[];
+  /** What it gives. */
   outputs: readonly { name: string }[];
+  /** The weights by name. */
   initializers: ReadonlyMap<string, OnnxTensor>;
 }
 

@@ -1,0 +1,22 @@
+// What has to happen on the host before each replay of a plan: an optimiser that is part of one writes the learning rate of the step.
+
+import { UsageError } from '../errors.ts';
+import type { Recorder } from '../device/device.ts';
+
+const hooks = new WeakMap<Recorder, Map<object, () => void>>();
+
+/**
+ * Calls `hook` before each replay of the plan that is being recorded.
+ * @param owner on whose behalf; it may ask once in a plan
+ * @throws UsageError when it has asked already
+ */
+export function beforeReplay(recorder: Recorder, owner: object, hook: () => void): void {
+  const map = hooks.get(recorder) ?? new Map<object, () => void>();
+  if (map.has(owner)) throw new UsageError('the optimiser steps twice in one plan', 'give each step its own hyper-parameters, see hyperValues');
+  hooks.set(recorder, map.set(owner, hook));
+}
+
+/** The hooks of a plan, in the order in which they were added. */
+export function replayHooks(recorder: Recorder): readonly (() => void)[] {
+  return [...(hooks.get(recorder)?.values() ?? [])];
+}

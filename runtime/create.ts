@@ -1,0 +1,163 @@
+// Making tensors from numbers. See also `full` and `zeros` (runtime/ops/fill), and `uniform` (runtime/ops/random).
+
+import { ShapeError } from './errors.ts';
+import { full, zeros } from './ops/fill.ts';
+import { sizeOf, type DType, type Shape, type Tensor, type TensorData } from './tensor.ts';
+import type { Device } from './device/device.ts';
+
+/** Numbers in nested arrays of equal lengths; a number alone is a scalar. */
+export type NestedNumbers = number | readonly NestedNumbers[];
+
+/** The dtype whose elements an array holds. */
+export type DTypeOf<T extends TensorData> = T extends Float32Array ? 'f32' : T extends Int32Array ? 'i32' : T extends Uint32Array ? 'u32' : 'f16';
+
+/**
+ * A tensor with the given elements. It is uploaded at once; inside a plan it is a constant, which lives as long as the plan.
+ * @param data numbers in nested arrays, or row-major elements in the array of their dtype (for f16 a Uint16Array of its bits)
+ * @param options.shape default: that of the nesting; [length] for a typed array
+ * @param options.dtype default: that of the array; f32 for numbers
+ * @throws ShapeError when the nesting is ragged, the elements do not make the shape or are in another dtype's array, or are more than the adapter can bind
+ * @throws OutOfMemoryError beyond the device's budget
+ * @example
+ * const x = tensor(device, [[1, 2, 3], [4, 5, 6]]);                  // f32 [2, 3]
+ * const labels = tensor(device, [0, 2], { dtype: 'i32' });           // i32 [2]
+ * const image = tensor(device, pixels, { shape: [1, 64, 64, 3] });   // pixels: Float32Array
+ */
+export function tensor<T extends TensorData>(device: Device, data: T, options?: { shape?: Shape; dtype?: DTypeOf<T> }): Tensor<DTypeOf<T>>;
+export function tensor<D extends DType = 'f32'>(device: Device, data: NestedNumbers, options?: { shape?: Shape; dtype?: D }): Tensor<D>;
+export function tensor(device: Device, data: NestedNumbers | TensorData, options: { shape?: Shape; dtype?: DType } = {}): Tensor {
+  if (typeof data !== 'number' && !Array.isArray(data)) {
+    const elements = data as TensorData;
+    return device.tensor(elements, options.shape ?? [elements.length], options.dtype);
+  }
+  const shape: number[] = [];
+  for (let d = data as NestedNumbers | undefined; d !== undefined && typeof d !== 'number'; d = d[0]) shape.push(d.length);
+  const numbers: number[] = [];
+  const walk = (value: NestedNumbers, depth: number): void => {
+    if (typeof value === 'number') {
+      if (depth !== shape.length) throw new ShapeError('tensor', `the arrays are ragged: a number lies at depth ${depth}, the first at ${shape.length}`);
+      numbers.push(value);
+      return;
+    }
+    if (depth >= shape.length || value.length !== shape[depth]) throw new ShapeError('tensor', `the arrays are ragged: one at depth ${depth} has ${value.length} elements`, `the first ones make [${shape}]`);
+    for (const v of value) walk(v, depth + 1);
+  };
+  walk(data as NestedNumbers, 0);
+  return device.tensor(numbers, options.shape ?? shape, options.dtype ?? 'f32');
+}
+
+/**
+ * Marks a tensor as a parameter: gradients are wanted for it, and scopes do not free it.
+ * @returns the same tensor
+ * @example const w = parameter(zeros(device, [3, 2]));
+ */
+export function parameter<T extends Tensor>(t: T): T {
+  t.requiresGrad = true;
+  return t.device.keep(t);
+}
+
+/**
+ * A tensor of unspecified content, for a kernel to fill.
+ * @throws ShapeError when the shape is none, or larger than the adapter can bind
+ * @throws OutOfMemoryError beyond the device's budget
+ * @example const y = empty(device, [8, 10]);
+ */
+export function empty<D extends DType = 'f32'>(device: Device, shape: Shape, dtype?: D): Tensor<D> {
+  return device.empty(shape, dtype ?? 'f32') as Tensor<D>;
+}
+
+/**
+ * A tensor of unspecified content in the shape and dtype of another.
+ * @throws OutOfMemoryError beyond the device's budget
+ * @example const dx = emptyLike(x);
+ */
+export function emptyLike<D extends DType>(x: Tensor<D>): Tensor<D> {
+  return empty(x.device, x.shape, x.dtype);
+}
+
+/**
+ * A tensor of ones.
+ * @throws ShapeError when the shape is none, or larger than the adapter can bind
+ * @throws OutOfMemoryError beyond the device's budget
+ * @example const mask = ones(device, [2, 3]);
+ */
+export function ones<D extends DType = 'f32'>(device: Device, shape: Shape, dtype?: D): Tensor<D> {
+  return full(device, shape, 1, dtype ?? 'f32') as Tensor<D>;
+}
+
+/**
+ * Zeros in the shape and dtype of another tensor.
+ * @throws OutOfMemoryError beyond the device's budget
+ * @example const sum = zerosLike(x);
+ */
+export function zerosLike<D extends DType>(x: Tensor<D>): Tensor<D> {
+  return zeros(x.device, x.shape, x.dtype) as Tensor<D>;
+}
+
+/**
+ * Ones in the shape and dtype of another tensor.
+ * @throws OutOfMemoryError beyond the device's budget
+ * @example const dy = onesLike(y);
+ */
+export function onesLike<D extends DType>(x: Tensor<D>): Tensor<D> {
+  return ones(x.device, x.shape, x.dtype);
+}
+
+/**
+ * start, start + step, … up to but without end.
+ * @returns [ceil((end - start) / step)], f32 unless another dtype is given; rounded from float64
+ * @throws ShapeError when step is 0 or leads away from end, or a bound is not finite
+ * @example arange(device, 0, 1, 0.25); // 0, 0.25, 0.5, 0.75
+ */
+export function arange<D extends DType = 'f32'>(device: Device, start: number, end: number, step = 1, dtype?: D): Tensor<D> {
+  const n = Math.ceil((end - start) / step);
+  if (!Number.isFinite(n) || n < 0) throw new ShapeError('arange', `no steps of ${step} lead from ${start} to ${end}`);
+  return values(device, n, (i) => start + i * step, dtype);
+}
+
+/**
+ * `count` numbers from start to end, both included, at equal distances.
+ * @returns f32 [count]
+ * @throws ShapeError when count is not a whole number of at least 0
+ * @example linspace(device, 0, 1, 5); // 0, 0.25, 0.5, 0.75, 1
+ */
+export function linspace(device: Device, start: number, end: number, count: number): Tensor<'f32'> {
+  if (!Number.isInteger(count) || count < 0) throw new ShapeError('linspace', `${count} is no number of elements`);
+  const last = count - 1;
+  return values(device, count, (i) => (i === 0 ? start : i === last ? end : start + ((end - start) * i) / last), 'f32');
+}
+
+/**
+ * Ones on the diagonal, zeros beside it.
+ * @param rows
+ * @param columns default: as many as rows
+ * @returns [rows, columns]
+ * @throws ShapeError when a size is no whole number of at least 0
+ * @example const identity = eye(device, 3);
+ */
+export function eye<D extends DType = 'f32'>(device: Device, rows: number, columns = rows, dtype?: D): Tensor<D> {
+  if (![rows, columns].every((n) => Number.isInteger(n) && n >= 0)) throw new ShapeError('eye', `[${rows}, ${columns}] is not a shape`);
+  const flat = values(device, rows * columns, (i) => (Math.floor(i / columns) === i % columns ? 1 : 0), dtype), y = flat.view([rows, columns]);
+  flat.dispose();
+  return y;
+}
+
+/**
+ * The seed of random operations: the same seed, stream and step give the same numbers, on every device.
+ * @param stream tells draws apart that must not be alike
+ * @param step number of the training step
+ * @returns u32 [4]
+ * @throws ShapeError when a number is no whole number from 0 to 2^32 - 1
+ * @example const y = dropout(x, randomSeed(device, 42, 0, step), 0.1);
+ */
+export function randomSeed(device: Device, seed: number, stream = 0, step = 0): Tensor<'u32'> {
+  const numbers = [seed, stream, step];
+  if (!numbers.every((n) => Number.isInteger(n) && n >= 0 && n < 2 ** 32)) throw new ShapeError('randomSeed', `${numbers} are not whole numbers from 0 to 2^32 - 1`);
+  return device.tensor(Uint32Array.of(seed, stream, step, 0), [4]) as Tensor<'u32'>;
+}
+
+function values<D extends DType>(device: Device, n: number, at: (i: number) => number, dtype?: D): Tensor<D> {
+  // Refuses what cannot be held before the numbers are made on the host.
+  if (sizeOf([n]) > device.gpu.limits.maxStorageBufferBindingSize) throw new ShapeError('tensor', `${n} elements are more than the adapter can bind`);
+  return device.tensor(Array.from({ length: n }, (_, i) => at(i)), [n], dtype ?? 'f32') as Tensor<D>;
+}

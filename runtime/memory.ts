@@ -1,0 +1,90 @@
+// Which tensors are alive, and what made them: how a leak is found.
+
+import type { Device } from './device/device.ts';
+import type { DType, Shape, Tensor } from './tensor.ts';
+
+/** The tensors of each device that have not been disposed, with the stack that made them where that is asked for. */
+const live = new WeakMap<Device, Map<Tensor, string | undefined>>();
+const traced = new WeakSet<Device>();
+
+/** Notes a tensor that was made. Memory of a plan is the plan's to free, and is not noted. */
+export function register(t: Tensor): void {
+  if (t.storage.planned) return;
+  let tensors = live.get(t.device);
+  if (!tensors) live.set(t.device, (tensors = new Map()));
+  tensors.set(t, traced.has(t.device) ? stackOf() : undefined);
+}
+
+/** Notes that a tensor was disposed. */
+export function forget(t: Tensor): void {
+  live.get(t.device)?.delete(t);
+}
+
+/** The calls that led here, without those of the engine's own that every tensor has. */
+function stackOf(): string | undefined {
+  // V8 keeps ten calls, which are the engine's; for this moment it is asked for more.
+  const host = Error as { stackTraceLimit?: number }, limit = host.stackTraceLimit;
+  if (limit !== undefined) host.stackTraceLimit = 40;
+  const { stack } = new Error();
+  if (limit !== undefined) host.stackTraceLimit = limit;
+  return stack?.split('\n').filter((line, i) => i > 0 && !/\b(register|stackOf|new Tensor)\b/.test(line)).join('\n');
+}
+
+/** A tensor that has not been disposed. */
+export interface LiveTensor {
+  /** The operation that made it. */
+  op: string;
+  /** Its shape. */
+  shape: Shape;
+  /** Its dtype. */
+  dtype: DType;
+  /** Bytes of its memory, which other tensors may look at too. */
+  bytes: number;
+  /** The tensor itself. */
+  tensor: Tensor;
+  /** The calls that made it, if {@link traceTensors} was on by then. */
+  stack?: string;
+}
+
+/**
+ * The tensors that have not been disposed, in the order in which they were made. What plans hold is not among them: it is freed with the plan.
+ * @param since only those that are not in an earlier answer
+ * @example
+ * const before = liveTensors(device);
+ * trainingStep();
+ * for (const t of liveTensors(device, before)) console.log(`${t.op} [${t.shape}]: ${t.bytes} bytes`);
+ */
+export function liveTensors(device: Device, since: readonly LiveTensor[] = []): LiveTensor[] {
+  const known = new Set(since.map((t) => t.tensor));
+  return [...(live.get(device) ?? [])].filter(([t]) => !known.has(t)).map(([tensor, stack]) => {
+    const { storage, shape, dtype } = tensor;
+    return { op: storage.label, shape, dtype, bytes: storage.bytes, tensor, ...(stack !== undefined && { stack }) };
+  });
+}
+
+/**
+ * Keeps the stack of each tensor that is made from now on, for {@link liveTensors}. It costs time: only for finding a leak.
+ * @example traceTensors(device);
+ */
+export function traceTensors(device: Device, on = true): void {
+  if (on) traced.add(device);
+  else traced.delete(device);
+}
+
+/**
+ * The tensors that have not been disposed as text: a line for each operation, shape and place in the code, those with the most bytes first.
+ * @param since see {@link liveTensors}
+ * @example console.log(leakReport(device, before)); // "3 x conv2d [8,64,64,16] f32: 6291456 bytes"
+ */
+export function leakReport(device: Device, since: readonly LiveTensor[] = []): string {
+  const groups = new Map<string, { head: string; stack: string; count: number; bytes: number }>();
+  for (const { op, shape, dtype, bytes, stack = '' } of liveTensors(device, since)) {
+    const head = `${op} [${shape}] ${dtype}`, key = `${head}\n${stack}`;
+    const group = groups.get(key) ?? { head, stack, count: 0, bytes: 0 };
+    group.count++;
+    group.bytes += bytes;
+    groups.set(key, group);
+  }
+  const sorted = [...groups.values()].sort((a, b) => b.bytes - a.bytes);
+  return sorted.map(({ head, stack, count, bytes }) => `${count} x ${head}: ${bytes} bytes${stack && `\n${stack}`}`).join('\n');
+}

@@ -1,0 +1,188 @@
+// Modules: names and layouts as in PyTorch, draws, modes, files.
+
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { grad } from '../../runtime/autograd/grad.ts';
+import { randomSeed, tensor } from '../../runtime/create.ts';
+import { CheckpointError, UsageError } from '../../runtime/errors.ts';
+import { decodeSafetensors, encodeSafetensors, type FileTensor } from '../../runtime/io/safetensors.ts';
+import { liveTensors } from '../../runtime/memory.ts';
+import { BatchNorm, Conv2d, ConvTranspose2d, Dropout, Dropout2d, Embedding, GroupNorm, LayerNorm, Linear, RMSNorm, Sequential } from '../../runtime/modules/layers.ts';
+import { EVAL, Module, Parameter, TRAIN, type ForwardMode } from '../../runtime/modules/module.ts';
+import { add, mean, mul, relu, sum } from '../../runtime/ops/index.ts';
+import type { Tensor } from '../../runtime/tensor.ts';
+import { testDevice } from '../support/device.ts';
+import { close } from '../support/op.ts';
+
+class Block extends Module {
+  conv: Conv2d;
+  bn: BatchNorm;
+
+  constructor(channels: number) {
+    super();
+    this.conv = new Conv2d(channels, channels, [3, 1], { padding: [1, 0], groups: 2, bias: false });
+    this.bn = new BatchNorm(channels);
+  }
+
+  forward(x: Tensor, mode: ForwardMode): Tensor {
+    return add(x, this.bn.forward(this.conv.forward(x), mode, true));
+  }
+}
+
+class Net extends Module {
+  stem = new Sequential(new Conv2d(3, 4, 2), relu, new Conv2d(4, 4, 1));
+  blocks = [new Block(4), new Block(4)];
+  scale = new Parameter([4], { init: 'ones' });
+  drop = new Dropout(0.5);
+  head = new Linear(4, 5);
+
+  forward(x: Tensor, mode: ForwardMode): Tensor {
+    let h = this.stem.forward(x, mode);
+    for (const block of this.blocks) h = block.forward(h, mode);
+    return this.head.forward(this.drop.forward(mul(mean(h, [1, 2]), this.scale.value), mode));
+  }
+}
+
+const NAMES = [
+  'scale',
+  'stem.0.weight',
+  'stem.0.bias',
+  'stem.2.weight',
+  'stem.2.bias',
+  'blocks.0.conv.weight',
+  'blocks.0.bn.weight',
+  'blocks.0.bn.bias',
+  'blocks.1.conv.weight',
+  'blocks.1.bn.weight',
+  'blocks.1.bn.bias',
+  'head.weight',
+  'head.bias',
+];
+
+test("names, shapes and order are PyTorch's", async () => {
+  const device = await testDevice(), net = new Net().init(device, { seed: 3 });
+  assert.equal([...net.params.keys()], NAMES);
+  assert.equal([...net.buffers.keys()], ['blocks.0.bn.running_mean', 'blocks.0.bn.running_var', 'blocks.1.bn.running_mean', 'blocks.1.bn.running_var']);
+  const state = await net.stateDict();
+  assert.equal(state.get('stem.0.weight')!.shape, [4, 3, 2, 2]);
+  assert.equal(state.get('blocks.0.conv.weight')!.shape, [4, 2, 3, 1]);
+  assert.equal(state.get('head.weight')!.shape, [5, 4]);
+  assert.is(net.parameterCount, 4 + (48 + 4) + (16 + 4) + 2 * (24 + 8) + 25);
+  const held = await net.head.weight.value.read(), saved = state.get('head.weight')!.data;
+  for (let i = 0; i < 4; i++) for (let o = 0; o < 5; o++) assert.is(saved[o * 4 + i], held[i * 5 + o]);
+  net.dispose();
+});
+
+test('a state_dict goes through a file into another network, and back bit for bit', async () => {
+  const device = await testDevice(), a = new Net().init(device, { seed: 1 }), b = new Net().init(device, { seed: 2 });
+  const file = decodeSafetensors(encodeSafetensors(await a.stateDict()));
+  assert.equal(b.loadStateDict(file.tensors).length, NAMES.length + 4);
+  assert.equal(await b.stateDict(), await a.stateDict());
+  const x = tensor(device, new Float32Array(2 * 5 * 5 * 3).map((_, i) => Math.sin(i)), { shape: [2, 5, 5, 3] });
+  assert.equal(await a.forward(x, EVAL).read(), await b.forward(x, EVAL).read());
+  for (const net of [a, b]) net.dispose();
+});
+
+test('a state_dict that does not fit changes nothing', async () => {
+  const device = await testDevice(), net = new Sequential(new Linear(2, 2), new BatchNorm(2)).init(device), before = await net.stateDict();
+  const wrong = (change: (state: Map<string, { shape: readonly number[]; data: Float32Array }>) => void, message: RegExp): void => {
+    const state = new Map([...before].map(([name, t]) => [name, { shape: t.shape, data: t.data.map(() => 7) }]));
+    change(state);
+    assert.throws(() => net.loadStateDict(state), (e: unknown) => e instanceof CheckpointError && message.test(e.message));
+  };
+  wrong((s) => s.delete('1.running_var'), /has no 1.running_var/);
+  wrong((s) => s.set('2.bias', { shape: [1], data: new Float32Array(1) }), /has 2.bias, which the network lacks/);
+  wrong((s) => s.set('1.bias', { shape: [3], data: new Float32Array(3) }), /1.bias is \[3\] in the checkpoint, the network has \[2\]/);
+  wrong((s) => s.set('1.bias', { shape: [2], data: new Float32Array(1) }), /1 elements in a Float32Array/);
+  wrong((s) => s.set('1.bias', { shape: [2], data: new Int32Array(2) as unknown as Float32Array }), /Int32Array/);
+  assert.equal(await net.stateDict(), before);
+  assert.equal(net.loadStateDict(new Map([['0.bias', { shape: [2], data: Float32Array.of(1, 2) }]]), { partial: true }), ['0.bias']);
+  net.loadStateDict(new Map<string, FileTensor>([...before, ['1.num_batches_tracked', { shape: [], data: new Int32Array(1) }]]));
+  net.dispose();
+});
+
+test('first values depend on seed and name alone', async () => {
+  const device = await testDevice();
+  const weights = async (net: Sequential, seed: number): Promise<unknown> => {
+    const { data } = (await net.init(device, { seed }).stateDict()).get('1.weight')!;
+    net.dispose();
+    return data;
+  };
+  const a = await weights(new Sequential(new Linear(3, 3), new Linear(3, 8)), 5);
+  assert.equal(await weights(new Sequential(relu, new Linear(3, 8), new Linear(8, 8)), 5), a);
+  assert.not.equal(await weights(new Sequential(relu, new Linear(3, 8)), 6), a);
+  const constant = new Parameter([2], { init: 0.5 }), own = new Parameter([2], { init: (rng, name) => [rng.uniform(), name.length] });
+  class Own extends Module {
+    constant = constant;
+    own = own;
+  }
+  const net = new Own().init(device);
+  assert.equal([...(await constant.value.read())], [0.5, 0.5]);
+  assert.is((await own.value.read())[1], 3);
+  net.dispose();
+});
+
+test('gradients by name train every parameter', async () => {
+  const device = await testDevice(), net = new Net().init(device);
+  const x = tensor(device, new Float32Array(2 * 5 * 5 * 3).map((_, i) => Math.cos(i)), { shape: [2, 5, 5, 3] });
+  const y = net.forward(x, { ...TRAIN, dropout: null }), grads = grad(sum(mul(y, y)), net.params);
+  assert.equal([...grads.keys()], NAMES);
+  for (const [name, g] of grads) {
+    assert.equal(g.shape, net.params.get(name)!.shape);
+    assert.ok((await g.read()).some((v) => v !== 0), name);
+  }
+  net.dispose();
+});
+
+test('modes that are missing are errors, not guesses', async () => {
+  const device = await testDevice(), x = tensor(device, new Float32Array(8).fill(1), { shape: [4, 2] });
+  const bn = new BatchNorm(2).init(device), drop = new Dropout().init(device);
+  const usage = (e: unknown): boolean => e instanceof UsageError;
+  assert.throws(() => new Linear(2, 2).forward(x), usage);
+  assert.throws(() => bn.forward(x), usage);
+  assert.throws(() => bn.init(device), usage);
+  assert.throws(() => drop.forward(x), usage);
+  assert.throws(() => drop.forward(x, TRAIN), usage);
+  assert.throws(() => new Dropout().forward(x, { ...TRAIN, dropout: randomSeed(device, 1) }), usage);
+  assert.is(drop.forward(x, EVAL), x);
+  assert.is(drop.forward(x, { ...TRAIN, dropout: null }), x);
+});
+
+test('dropout layers draw apart, and again the same', async () => {
+  const device = await testDevice(), net = new Sequential(new Dropout(), new Dropout(), new Dropout2d()).init(device);
+  const x = tensor(device, new Float32Array(256).fill(1), { shape: [4, 8, 8] }), mode: ForwardMode = { ...TRAIN, dropout: randomSeed(device, 9, 0, 4) };
+  const [a, b, c] = net.steps as [Dropout, Dropout, Dropout2d];
+  const [first, again, second, channels] = await device.read([a.forward(x, mode), a.forward(x, mode), b.forward(x, mode), c.forward(x, mode)]);
+  assert.equal(first, again);
+  assert.not.equal(first, second);
+  for (let i = 0; i < 256; i++) assert.is(channels[i], channels[Math.floor(i / 64) * 64 + (i % 8)]);
+  net.dispose();
+});
+
+test('layers compute what their operations do', async () => {
+  const device = await testDevice(), x = tensor(device, [[1, 2, 3, 6]]);
+  close(await new LayerNorm(4).init(device).forward(x).read(), [-1.0690443, -0.5345221, 0, 1.6035664], 1e-5, 'layer norm');
+  close(await new RMSNorm(4).init(device).forward(x).read(), [1, 2, 3, 6].map((v) => v / Math.sqrt(12.5)), 1e-5, 'RMS norm');
+  close(await new GroupNorm(2, 4).init(device).forward(x).read(), [-1, 1, -1, 1], 1e-4, 'group norm');
+  const table = new Embedding(3, 2).init(device), w = await table.weight.value.read();
+  assert.equal([...(await table.forward(tensor(device, [2, 0], { dtype: 'i32' })).read())], [w[4], w[5], w[0], w[1]]);
+  const up = new ConvTranspose2d(2, 3, 2, { stride: 2 }).init(device);
+  assert.equal((await up.stateDict()).get('weight')!.shape, [2, 3, 2, 2]);
+  assert.equal(up.forward(tensor(device, new Float32Array(8), { shape: [1, 2, 2, 2] })).shape, [1, 4, 4, 3]);
+});
+
+test('a shared module is saved under each name, trained once, and freed', async () => {
+  const device = await testDevice(), before = liveTensors(device).length;
+  class Tied extends Module {
+    a = new Linear(2, 2);
+    b = this.a;
+  }
+  const net = new Tied().init(device);
+  assert.equal([...net.params.keys()], ['a.weight', 'a.bias']);
+  assert.is(net.parameterCount, 6);
+  assert.equal([...(await net.stateDict()).keys()], ['a.weight', 'a.bias', 'b.weight', 'b.bias']);
+  net.dispose();
+  assert.is(liveTensors(device).length, before);
+});
+
+test.run();
