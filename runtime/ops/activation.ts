@@ -10,7 +10,7 @@ const activation = pointwise('activation', {
   relu: 0, leakyRelu: 1, hardtanh: 2, hardsigmoid: 3, hardswish: 4, elu: 5, softsign: 6, softplus: 7, logSigmoid: 8, sigmoid: 9, tanh: 10, silu: 11, gelu: 12, geluTanh: 13, mish: 14, erf: 15, expm1: 16, log1p: 17,
 });
 
-const apply = (op: Parameters<typeof activation>[1], x: Tensor, a = 0, b = 0, c = 0): Tensor => inF32([x], (v) => activation(v, op, { a, b, c }));
+const apply = (op: Parameters<typeof activation>[1], x: Tensor, a = 0, b = 0, c = 0): Tensor => inF32(op, [x], (v) => activation(v, op, { a, b, c }));
 
 const integer = (x: Tensor): boolean => x.dtype === 'i32' || x.dtype === 'u32';
 

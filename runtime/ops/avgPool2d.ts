@@ -1,11 +1,11 @@
 // Average pooling.
 
-import { defineOp } from '../autograd/tape.ts';
 import { ShapeError } from '../errors.ts';
 import type { Pair } from '../kernel/geometry.ts';
 import { byVectors } from '../kernel/vectors.ts';
 import { adaptiveWindows, windows, type PoolOptions, type Windows } from '../kernel/windows.ts';
 import type { Shape, Tensor } from '../tensor.ts';
+import { defineReal } from './cast.ts';
 
 export interface AvgPool2dOptions extends PoolOptions {
   /** Do the zeros of the padding count? (default true; those beyond it, which only `ceilMode` reaches, never do) */
@@ -38,7 +38,7 @@ function run(entry: 'forward' | 'backward', from: Tensor, a: Attrs): Tensor {
 }
 
 // Linear: each is the gradient of the other.
-const op: Op = defineOp<Attrs>({
+const op: Op = defineReal<Attrs>({
   name: 'avgPool2d',
   inputs: ['x'],
   outputs: ['y'],
@@ -47,7 +47,7 @@ const op: Op = defineOp<Attrs>({
   twice: true,
 });
 
-const gradientOp: Op = defineOp<Attrs>({
+const gradientOp: Op = defineReal<Attrs>({
   name: 'avgPool2d gradient',
   inputs: ['dy'],
   outputs: ['dx'],
@@ -58,9 +58,9 @@ const gradientOp: Op = defineOp<Attrs>({
 
 /**
  * Mean over windows.
- * @param x f32 [n, h, w, c]
- * @returns f32 [n, floor((h + top + bottom - dilation (kernel - 1) - 1) / stride) + 1, …, c]
- * @throws ShapeError when the window does not fit, the padding is as large as it, a setting is no whole number, the divisor is 0, or x is not f32
+ * @param x f32 or f16 [n, h, w, c]
+ * @returns dtype of x, [n, floor((h + top + bottom - dilation (kernel - 1) - 1) / stride) + 1, …, c]
+ * @throws ShapeError when the window does not fit, the padding is as large as it, a setting is no whole number, the divisor is 0, or x is an integer
  * @example const y = avgPool2d(x, { kernel: 3, stride: 2, padding: 1, countIncludePad: false });
  */
 export function avgPool2d(x: Tensor, options: AvgPool2dOptions): Tensor {
@@ -71,10 +71,10 @@ export function avgPool2d(x: Tensor, options: AvgPool2dOptions): Tensor {
 
 /**
  * Mean over windows that divide the image: output pixel o covers rows floor(o h / size) to ceil((o + 1) h / size), likewise columns.
- * @param x f32 [n, h, w, c], h and w not 0
+ * @param x f32 or f16 [n, h, w, c], h and w not 0
  * @param size height and width of the result
- * @returns f32 [n, size[0], size[1], c]
- * @throws ShapeError for empty images or sizes, or when x is not f32
+ * @returns dtype of x, [n, size[0], size[1], c]
+ * @throws ShapeError for empty images or sizes, or when x is an integer
  * @example const y = adaptiveAvgPool2d(x, [1, 1]);
  */
 export function adaptiveAvgPool2d(x: Tensor, size: Pair): Tensor {

@@ -1,8 +1,9 @@
 // Batch normalisation over all axes but the last, optionally followed by ReLU.
 
-import { defineOp, type BackwardContext } from '../autograd/tape.ts';
+import type { BackwardContext } from '../autograd/tape.ts';
 import { ShapeError } from '../errors.ts';
-import { checkF32, type Tensor } from '../tensor.ts';
+import { checkF32, checkReal, type Tensor } from '../tensor.ts';
+import { defineReal } from './cast.ts';
 
 export interface BatchNormOptions {
   /** 'train': statistics of this batch; 'eval': the running ones. */
@@ -56,7 +57,7 @@ function gradients(ctx: BackwardContext<Attrs>): { dgamma: Tensor; dbeta: Tensor
   });
 }
 
-const op = defineOp<Attrs>({
+const op = defineReal<Attrs>({
   name: 'batchNorm',
   inputs: ['x', 'gamma', 'beta', 'runningMean', 'runningVariance'],
   outputs: ['y', 'mean', 'variance'],
@@ -111,17 +112,20 @@ const op = defineOp<Attrs>({
 
 /**
  * Batch normalisation over all axes but the last.
- * @param x f32 [..., c]
- * @param gamma scale, f32 [c]
- * @param beta shift, f32 [c]
- * @param running running mean and variance, f32 [c]; moved in place in 'train' with `update`, used in 'eval'
- * @returns y, f32 in the shape of x
- * @throws ShapeError when the sizes do not fit, a dtype is not f32, or when a training batch has a single value per channel
+ * @param x f32 or f16 [..., c]
+ * @param gamma scale, f32 or f16 [c]
+ * @param beta shift, f32 or f16 [c]
+ * @param running running mean and variance, [c]; moved in place in 'train' with `update` (then f32), used in 'eval'
+ * @returns y, shape and dtype of x; gamma, beta and the statistics may be f32 beside x in f16
+ * @throws ShapeError when the sizes do not fit, a dtype is an integer, or when a training batch has a single value per channel
  * Source: Ioffe & Szegedy 2015; conventions of torch.nn.functional.batch_norm.
  */
 export function batchNorm(x: Tensor, gamma: Tensor, beta: Tensor, running: { mean: Tensor; variance: Tensor } | undefined, options: BatchNormOptions): Tensor {
   const c = x.shape[x.rank - 1];
-  checkF32('batchNorm', { x, gamma, beta, 'the running mean': running?.mean, 'the running variance': running?.variance });
+  for (const [what, t] of Object.entries({ x, gamma, beta })) checkReal('batchNorm', { [what]: t });
+  // What moves in place must be the f32 that the kernels know.
+  const moves = options.mode === 'train' && options.update !== false;
+  for (const [what, t] of Object.entries({ 'the running mean': running?.mean, 'the running variance': running?.variance })) (moves ? checkF32 : checkReal)('batchNorm', { [what]: t });
   for (const t of [gamma, beta, ...(running ? [running.mean, running.variance] : [])]) {
     if (t.rank !== 1 || t.size !== c) throw new ShapeError('batchNorm', `x is [${x.shape}], a per-channel tensor is [${t.shape}]`);
   }

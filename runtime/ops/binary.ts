@@ -35,7 +35,7 @@ function define(name: Pairwise, da: ((ctx: Context) => Tensor) | null, db: ((ctx
   const op = defineOp<Attrs>(record);
   const split = (v: Operand): [Tensor | undefined, number | undefined] => (v instanceof Tensor ? [v, undefined] : [undefined, v]);
   return (u, v) =>
-    inF32([u, v], (s, t) => {
+    inF32(name, [u, v], (s, t) => {
       const [a, na] = split(s), [b, nb] = split(t);
       return op({ a, b }, { a: na, b: nb }).y;
     });

@@ -1,6 +1,7 @@
 // Elements of another type.
 
-import { defineOp } from '../autograd/tape.ts';
+import { defineOp, type OpRecord } from '../autograd/tape.ts';
+import type { Device } from '../device/device.ts';
 import { ShapeError } from '../errors.ts';
 import { BYTES, type DType, type Tensor } from '../tensor.ts';
 import { reshape } from './reshape.ts';
@@ -41,10 +42,53 @@ export function cast(x: Tensor, dtype: DType): Tensor {
 /** What functions of real numbers see of integers: f32, as in PyTorch. */
 export const real = (x: Tensor): Tensor => (x.dtype === 'i32' || x.dtype === 'u32' ? cast(x, 'f32') : x);
 
-/** Runs an operation of f32 on tensors that may be f16, and brings its result back to f16 where one was. */
-export function inF32<T>(operands: readonly T[], compute: (...operands: T[]) => Tensor): Tensor {
-  const half = (t: T): boolean => typeof t === 'object' && (t as Tensor).dtype === 'f16';
+type Results = Tensor | Record<string, Tensor>;
+
+const isTensor = (v: unknown): v is Tensor => typeof v === 'object' && v !== null && 'storage' in v;
+const half = (v: unknown): boolean => isTensor(v) && v.dtype === 'f16';
+
+/** Frees what `body` made on the way to its results, unless a gradient may flow back through it. */
+function lean<R extends Results>(device: Device, body: () => R): R {
+  const { result, made } = device.collect(body);
+  const kept = new Set(isTensor(result) ? [result] : Object.values(result)), tracked = [...kept].some((t) => t.tracked);
+  for (const t of made) {
+    if (tracked || kept.has(t)) device.track(t);
+    else t.dispose();
+  }
+  return result;
+}
+
+const narrowed = (y: Tensor): Tensor => (y.dtype === 'f32' ? cast(y, 'f16') : y);
+
+/**
+ * Runs an operation of f32 on operands that may be f16: those are widened, and the real numbers that it makes come back as f16. Gradients pass through both
+ * casts, so they are f16 where the operand is. Needs no feature of the adapter.
+ * @param operands tensors, and whatever else the operation takes
+ * @throws ShapeError where f16 meets f32
+ */
+export function inF32<T extends readonly unknown[], R extends Results>(op: string, operands: T, compute: (...operands: T) => R): R {
   if (!operands.some(half)) return compute(...operands);
-  const y = compute(...operands.map((t) => (half(t) ? (cast(t as Tensor, 'f32') as T) : t)));
-  return y.dtype === 'f32' ? cast(y, 'f16') : y;
+  const tensors = operands.filter(isTensor), wide = tensors.find((t) => t.dtype === 'f32');
+  if (wide) throw new ShapeError(op, `[${wide.shape}] is f32, another operand f16`, 'cast one of them');
+  return lean(tensors[0].device, () => {
+    const y = compute(...(operands.map((v) => (half(v) ? cast(v as Tensor, 'f32') : v)) as unknown as T));
+    return (isTensor(y) ? narrowed(y) : Object.fromEntries(Object.entries(y).map(([name, t]) => [name, narrowed(t)]))) as R;
+  });
+}
+
+/**
+ * {@link defineOp} for an operation whose kernels know f32 (and integers): inputs of f16 are widened, and where the first real one
+ * is f16 the results are narrowed, as {@link inF32} does it. Others may be f32 beside it: the operation says which.
+ */
+export function defineReal<A>(record: OpRecord<A>): (inputs: Record<string, Tensor | undefined>, attrs: A) => Record<string, Tensor> {
+  const op = defineOp(record);
+  return (inputs, attrs) => {
+    if (!Object.values(inputs).some(half)) return op(inputs, attrs);
+    const device = Object.values(inputs).find(half)!.device;
+    return lean(device, () => {
+      const made = op(Object.fromEntries(Object.entries(inputs).map(([name, t]) => [name, t && half(t) ? cast(t, 'f32') : t])), attrs);
+      if (!half(record.inputs.map((name) => inputs[name]).find((t) => t?.dtype === 'f16' || t?.dtype === 'f32'))) return made;
+      return Object.fromEntries(Object.entries(made).map(([name, t]) => [name, record.saved?.includes(name) ? t : narrowed(t)]));
+    });
+  };
 }

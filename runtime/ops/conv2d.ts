@@ -1,11 +1,11 @@
 // Two-dimensional convolution and transposed convolution: the forward pass of one is the input gradient of the other.
 
-import { defineOp } from '../autograd/tape.ts';
 import type { Device, Dispatch } from '../device/device.ts';
 import { ShapeError } from '../errors.ts';
 import { checkWhole, folded, pair, sides, type Padding, type Pair } from '../kernel/geometry.ts';
 import type { Constants } from '../kernel/kernel.ts';
-import { checkF32, type Shape, type Tensor } from '../tensor.ts';
+import { checkReal, type Shape, type Tensor } from '../tensor.ts';
+import { defineReal } from './cast.ts';
 import { sumToLast } from './sumToLast.ts';
 
 export type { Padding, Pair } from '../kernel/geometry.ts';
@@ -184,7 +184,7 @@ function runWeightGrad(device: Device, g: Geometry, x: Tensor, dy: Tensor): Tens
 type Op = (inputs: Record<string, Tensor | undefined>, attrs: Geometry) => Record<string, Tensor>;
 
 // The three are linear in each of their inputs, and each one's gradients are the others: second derivatives come for free.
-const forwardOp: Op = defineOp<Geometry>({
+const forwardOp: Op = defineReal<Geometry>({
   name: 'conv2d',
   inputs: ['x', 'w', 'b'],
   outputs: ['y'],
@@ -197,7 +197,7 @@ const forwardOp: Op = defineOp<Geometry>({
   twice: true,
 });
 
-const inputGradOp: Op = defineOp<Geometry>({
+const inputGradOp: Op = defineReal<Geometry>({
   name: 'conv2dInputGrad',
   inputs: ['dy', 'w', 'b'],
   outputs: ['dx'],
@@ -210,7 +210,7 @@ const inputGradOp: Op = defineOp<Geometry>({
   twice: true,
 });
 
-const weightGradOp: Op = defineOp<Geometry>({
+const weightGradOp: Op = defineReal<Geometry>({
   name: 'conv2dWeightGrad',
   inputs: ['x', 'dy'],
   outputs: ['dw'],
@@ -226,16 +226,16 @@ function check(op: string, x: Tensor, w: Tensor, b: Tensor | undefined, cx: numb
   if (x.rank !== 4 || w.rank !== 4) throw new ShapeError(op, `x is [${x.shape}] and w [${w.shape}]`, 'x must be [n, h, w, channels] and w [kh, kw, channels in, channels out]');
   if (x.shape[3] !== cx) throw new ShapeError(op, `x has ${x.shape[3]} channels, the weights [${w.shape}] want ${cx}`);
   if (b && (b.rank !== 1 || b.size !== cb)) throw new ShapeError(op, `the bias is [${b.shape}], not [${cb}]`);
-  checkF32(op, { x, w, b });
+  checkReal(op, { x, w, b });
 }
 
 /**
  * 2-D convolution (cross-correlation, as in PyTorch).
- * @param x f32 [n, h, w, cin]
+ * @param x f32 or f16 [n, h, w, cin]
  * @param w [kh, kw, cin / groups, cout]
  * @param b [cout], optional
- * @returns f32 [n, floor((h + top + bottom - dilation (kh - 1) - 1) / stride) + 1, …, cout]
- * @throws ShapeError when channels, groups or sizes do not fit, a setting is no whole number, or a dtype is not f32
+ * @returns dtype of x, [n, floor((h + top + bottom - dilation (kh - 1) - 1) / stride) + 1, …, cout]
+ * @throws ShapeError when channels, groups or sizes do not fit, a setting is no whole number, or dtypes differ or are integers
  * @example const y = conv2d(x, w, b, { stride: 2, padding: 1 });
  */
 export function conv2d(x: Tensor, w: Tensor, b?: Tensor, options: Conv2dOptions = {}): Tensor {
@@ -252,11 +252,11 @@ export function conv2d(x: Tensor, w: Tensor, b?: Tensor, options: Conv2dOptions 
 
 /**
  * Transposed 2-D convolution: the input gradient of {@link conv2d}.
- * @param x f32 [n, h, w, cin]
+ * @param x f32 or f16 [n, h, w, cin]
  * @param w [kh, kw, cout / groups, cin]: the weights of the convolution that it transposes (PyTorch's IOHW permuted to HWOI)
  * @param b [cout], optional
- * @returns f32 [n, (h - 1) stride - top - bottom + dilation (kh - 1) + outputPadding + 1, …, cout]
- * @throws ShapeError when channels, groups or sizes do not fit, a setting is no whole number, or a dtype is not f32
+ * @returns dtype of x, [n, (h - 1) stride - top - bottom + dilation (kh - 1) + outputPadding + 1, …, cout]
+ * @throws ShapeError when channels, groups or sizes do not fit, a setting is no whole number, or dtypes differ or are integers
  * @example const y = convTranspose2d(x, w, b, { stride: 2 }); // twice the size, with a kernel of 2
  */
 export function convTranspose2d(x: Tensor, w: Tensor, b?: Tensor, options: ConvTranspose2dOptions = {}): Tensor {

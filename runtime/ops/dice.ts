@@ -1,8 +1,8 @@
 // Soft Dice loss.
 
-import { defineOp } from '../autograd/tape.ts';
 import { ShapeError } from '../errors.ts';
-import type { Tensor } from '../tensor.ts';
+import { isReal, type Tensor } from '../tensor.ts';
+import { defineReal } from './cast.ts';
 
 interface Attrs {
   ignore: number;
@@ -19,7 +19,7 @@ function params(logits: Tensor, labels: Tensor, { ignore, smooth }: Attrs) {
   return { n: labels.size, c: logits.shape.at(-1)!, ignore, smoothing: smooth, ...chunking(labels.size) };
 }
 
-const op = defineOp<Attrs>({
+const op = defineReal<Attrs>({
   name: 'dice',
   inputs: ['logits', 'labels'],
   outputs: ['y', 'shift', 'score'],
@@ -48,17 +48,17 @@ const op = defineOp<Attrs>({
 /**
  * 1 - mean over classes of (2 sum p t + smooth) / (sum p + sum t + smooth), with p = softmax(logits), t the one-hot label, and sums over all pixels of
  * the batch whose label is a class and not ignored. Less bent on large classes than cross-entropy; often added to it.
- * @param logits [..., C] f32
+ * @param logits [..., C] f32 or f16
  * @param labels [...] i32
  * @param options.ignoreIndex default 255
  * @param options.smooth default 1
- * @returns a scalar
+ * @returns a scalar of the dtype of the logits
  * @example const loss = weightedSum([[crossEntropy(logits, labels)], [dice(logits, labels)]]);
  */
 export function dice(logits: Tensor, labels: Tensor, options: { ignoreIndex?: number; smooth?: number } = {}): Tensor {
   const { ignoreIndex = 255, smooth = 1 } = options;
   const pixels = logits.shape.slice(0, -1);
-  if (logits.rank < 1 || !logits.shape.at(-1) || logits.dtype !== 'f32') throw new ShapeError('dice', `logits [${logits.shape}] ${logits.dtype} are not [..., classes] f32`);
+  if (logits.rank < 1 || !logits.shape.at(-1) || !isReal(logits)) throw new ShapeError('dice', `logits [${logits.shape}] ${logits.dtype} are not [..., classes] f32 or f16`);
   if (labels.dtype !== 'i32' || String(labels.shape) !== String(pixels)) throw new ShapeError('dice', `labels [${labels.shape}] ${labels.dtype} for logits [${logits.shape}]`, `give i32 labels of shape [${pixels}]`);
   if (!(smooth >= 0 && Number.isFinite(smooth))) throw new ShapeError('dice', `smooth is ${smooth}`, 'give a number that is not negative');
   return op({ logits, labels }, { ignore: ignoreIndex, smooth }).y;

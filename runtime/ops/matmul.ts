@@ -1,11 +1,11 @@
 // Matrix products.
 
 import { composed } from '../autograd/compose.ts';
-import { defineOp } from '../autograd/tape.ts';
 import { ShapeError } from '../errors.ts';
 import { broadcastShape, fourAxes } from '../kernel/broadcast.ts';
 import { folded } from '../kernel/geometry.ts';
-import { checkF32, sizeOf, type Shape, type Tensor } from '../tensor.ts';
+import { checkReal, sizeOf, type Shape, type Tensor } from '../tensor.ts';
+import { defineReal } from './cast.ts';
 import { reshape } from './reshape.ts';
 import { sumTo } from './sumTo.ts';
 
@@ -31,7 +31,7 @@ function sizes(a: Tensor, b: Tensor, { transposeA, transposeB }: Attrs): { m: nu
   return { m, n, k, batch, ...fourAxes('matmul', batch, batches) };
 }
 
-const op: Op = defineOp<Attrs>({
+const op: Op = defineReal<Attrs>({
   name: 'matmul',
   inputs: ['a', 'b'],
   outputs: ['y'],
@@ -65,14 +65,14 @@ const op: Op = defineOp<Attrs>({
 /**
  * Matrix product of the last two axes; the axes in front of them are broadcast. A vector is a row on the left and a column on the right, and that axis
  * is not in the result.
- * @param a f32 [..., m, k]; with `transposeA` [..., k, m]; or [k]
- * @param b f32 [..., k, n]; with `transposeB` [..., n, k]; or [k]
- * @returns f32 [..., m, n]; without m or n where a factor is a vector
- * @throws ShapeError when inner sizes or batches do not fit, a factor is a scalar or a transposed vector, or a dtype is not f32
+ * @param a f32 or f16 [..., m, k]; with `transposeA` [..., k, m]; or [k]
+ * @param b f32 or f16 [..., k, n]; with `transposeB` [..., n, k]; or [k]
+ * @returns dtype of the operands, [..., m, n]; without m or n where a factor is a vector
+ * @throws ShapeError when inner sizes or batches do not fit, a factor is a scalar or a transposed vector, or dtypes differ or are integers
  * @example const scores = matmul(q, k, { transposeB: true }); // [n, i, d] x [n, j, d] -> [n, i, j]
  */
 export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tensor {
-  checkF32('matmul', { a, b });
+  checkReal('matmul', { a, b });
   const attrs = { transposeA: options.transposeA ?? false, transposeB: options.transposeB ?? false };
   if (a.rank < 1 || b.rank < 1) throw new ShapeError('matmul', `[${a.shape}] and [${b.shape}]`, 'multiply by a scalar with mul');
   if ((a.rank === 1 && attrs.transposeA) || (b.rank === 1 && attrs.transposeB)) throw new ShapeError('matmul', `[${a.shape}] and [${b.shape}]`, 'a vector cannot be transposed');

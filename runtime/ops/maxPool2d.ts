@@ -1,11 +1,11 @@
 // Max-pooling.
 
-import { defineOp } from '../autograd/tape.ts';
 import type { Pair } from '../kernel/geometry.ts';
 import type { Constants, ParamValue } from '../kernel/kernel.ts';
 import { byVectors } from '../kernel/vectors.ts';
 import { adaptiveWindows, windows, type PoolOptions, type Windows } from '../kernel/windows.ts';
 import type { Shape, Tensor } from '../tensor.ts';
+import { defineReal } from './cast.ts';
 
 /** Pixels outside of the image never win. */
 export type MaxPool2dOptions = PoolOptions;
@@ -19,7 +19,7 @@ function settings(x: Shape, a: Windows): { constants: Constants; params: Record<
   };
 }
 
-const op = defineOp<Windows>({
+const op = defineReal<Windows>({
   name: 'maxPool2d',
   inputs: ['x'],
   outputs: ['y'],
@@ -39,7 +39,7 @@ const op = defineOp<Windows>({
   },
 });
 
-const indexedOp = defineOp<Windows>({
+const indexedOp = defineReal<Windows>({
   name: 'maxPool2d with indices',
   inputs: ['x'],
   outputs: ['y', 'indices'],
@@ -71,9 +71,9 @@ function pooled(x: Tensor, a: Windows): Tensor {
 
 /**
  * Maximum over windows; the gradient goes to the first maximum of a window, as in PyTorch.
- * @param x f32 [n, h, w, c]
- * @returns f32 [n, floor((h + top + bottom - dilation (kernel - 1) - 1) / stride) + 1, …, c]
- * @throws ShapeError when the window does not fit, the padding is as large as it, a setting is no whole number, or x is not f32
+ * @param x f32 or f16 [n, h, w, c]
+ * @returns dtype of x, [n, floor((h + top + bottom - dilation (kernel - 1) - 1) / stride) + 1, …, c]
+ * @throws ShapeError when the window does not fit, the padding is as large as it, a setting is no whole number, or x is an integer
  * @example const y = maxPool2d(x, { kernel: 3, stride: 2, padding: 1 });
  */
 export function maxPool2d(x: Tensor, options: MaxPool2dOptions): Tensor {
@@ -92,10 +92,10 @@ export function maxPool2dWithIndices(x: Tensor, options: MaxPool2dOptions): { y:
 
 /**
  * Maximum over windows that divide the image: output pixel o covers rows floor(o h / size) to ceil((o + 1) h / size), likewise columns.
- * @param x f32 [n, h, w, c], h and w not 0
+ * @param x f32 or f16 [n, h, w, c], h and w not 0
  * @param size height and width of the result
- * @returns f32 [n, size[0], size[1], c]
- * @throws ShapeError for empty images or sizes, or when x is not f32
+ * @returns dtype of x, [n, size[0], size[1], c]
+ * @throws ShapeError for empty images or sizes, or when x is an integer
  * @example const y = adaptiveMaxPool2d(x, 7);
  */
 export function adaptiveMaxPool2d(x: Tensor, size: Pair): Tensor {
@@ -110,9 +110,9 @@ export function adaptiveMaxPool2dWithIndices(x: Tensor, size: Pair): { y: Tensor
 
 /**
  * Maximum over h and w.
- * @param x f32 [n, h, w, c], h and w not 0
- * @returns f32 [n, 1, 1, c]
- * @throws ShapeError for other shapes, or when x is not f32
+ * @param x f32 or f16 [n, h, w, c], h and w not 0
+ * @returns dtype of x, [n, 1, 1, c]
+ * @throws ShapeError for other shapes, or when x is an integer
  */
 export function globalMaxPool(x: Tensor): Tensor {
   return pooled(x, adaptiveWindows('globalMaxPool', x, 1));

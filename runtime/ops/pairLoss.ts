@@ -1,8 +1,9 @@
 // Losses of two tensors, element by element: squared and absolute error, smooth L1, binary cross-entropy, KL divergence.
 
-import { defineOp, type BackwardContext } from '../autograd/tape.ts';
+import type { BackwardContext } from '../autograd/tape.ts';
 import { ShapeError } from '../errors.ts';
-import type { Tensor } from '../tensor.ts';
+import { isReal, type Tensor } from '../tensor.ts';
+import { defineReal, inF32 } from './cast.ts';
 import { chunks, lossReduce } from './lossReduce.ts';
 import { weightedSum } from './weightedSum.ts';
 
@@ -16,7 +17,7 @@ export interface PairLossOptions {
    * `mean`, `sum` and `none` are PyTorch's names.
    */
   reduction?: 'meanC' | 'mean' | 'sumC' | 'none-sum' | 'sum' | 'none' | number;
-  /** f32, one element for each pixel (row of the last dimension): a factor. No gradient flows into it. */
+  /** f32 or f16, one element for each pixel (row of the last dimension): a factor. No gradient flows into it. */
   pixelWeight?: Tensor;
   /** `all` (default): `meanC` and `sumC` count all pixels. `kept`: they count the sum of the pixel weights. Where that is 0, the loss is 0. */
   over?: 'all' | 'kept';
@@ -54,7 +55,7 @@ function backward(entry: 'backwardA' | 'backwardB') {
   };
 }
 
-const op = defineOp<Attrs>({
+const op = defineReal<Attrs>({
   name: 'pairLoss',
   inputs: ['a', 'b', 'pixelWeight', 'scalar', 'classWeights'],
   outputs: ['y', 'inverse'],
@@ -79,13 +80,13 @@ const op = defineOp<Attrs>({
 });
 
 function apply(kind: Kind, a: Tensor, b: Tensor, o: PairLossOptions, extra: { beta?: number; classWeights?: Tensor } = {}): Tensor {
-  if (a.dtype !== 'f32' || b.dtype !== 'f32' || String(a.shape) !== String(b.shape)) throw new ShapeError(kind, `[${a.shape}] ${a.dtype} and [${b.shape}] ${b.dtype}`, 'give two f32 tensors of one shape');
+  if (!isReal(a) || a.dtype !== b.dtype || String(a.shape) !== String(b.shape)) throw new ShapeError(kind, `[${a.shape}] ${a.dtype} and [${b.shape}] ${b.dtype}`, 'give two tensors of one shape, both f32 or both f16');
   const c = a.shape.at(-1) || 1;
   const { pixelWeight, scalar } = o;
   const reduction = o.reduction === 'mean' || o.reduction === undefined ? 'meanC' : o.reduction === 'sum' ? 'none-sum' : o.reduction;
-  if (pixelWeight && (pixelWeight.dtype !== 'f32' || pixelWeight.size * c !== a.size)) throw new ShapeError(kind, `pixel weights [${pixelWeight.shape}] ${pixelWeight.dtype} for [${a.shape}]`, `give f32 [${a.shape.slice(0, -1)}]`);
-  if (scalar && (scalar.dtype !== 'f32' || scalar.size !== 1)) throw new ShapeError(kind, `the scalar is [${scalar.shape}] ${scalar.dtype}`);
-  if (extra.classWeights && (extra.classWeights.dtype !== 'f32' || extra.classWeights.size !== c)) throw new ShapeError(kind, `weights [${extra.classWeights.shape}] ${extra.classWeights.dtype} for ${c} classes`);
+  if (pixelWeight && (!isReal(pixelWeight) || pixelWeight.size * c !== a.size)) throw new ShapeError(kind, `pixel weights [${pixelWeight.shape}] ${pixelWeight.dtype} for [${a.shape}]`, `give f32 [${a.shape.slice(0, -1)}]`);
+  if (scalar && (!isReal(scalar) || scalar.size !== 1)) throw new ShapeError(kind, `the scalar is [${scalar.shape}] ${scalar.dtype}`);
+  if (extra.classWeights && (!isReal(extra.classWeights) || extra.classWeights.size !== c)) throw new ShapeError(kind, `weights [${extra.classWeights.shape}] ${extra.classWeights.dtype} for ${c} classes`);
   if (typeof reduction === 'number' && !(reduction > 0 && Number.isFinite(reduction))) throw new ShapeError(kind, `the denominator is ${reduction}`, 'give a positive number');
   const kept = o.over === 'kept' && (reduction === 'meanC' || reduction === 'sumC');
   const count = reduction === 'sumC' ? a.size / c : a.size;
@@ -96,8 +97,8 @@ function apply(kind: Kind, a: Tensor, b: Tensor, o: PairLossOptions, extra: { be
 
 /**
  * Squared error (a - b)^2. Gradients for both.
- * @param a [..., C] f32
- * @param b the same shape
+ * @param a [..., C] f32 or f16
+ * @param b the same shape and dtype
  * @example const loss = mse(softmax(student), teacher, { reduction: 'sumC', scalar: confidentShare });
  */
 export function mse(a: Tensor, b: Tensor, options: PairLossOptions = {}): Tensor {
@@ -119,12 +120,12 @@ export function smoothL1(a: Tensor, b: Tensor, options: PairLossOptions & { beta
 export function huber(a: Tensor, b: Tensor, options: PairLossOptions & { delta?: number } = {}): Tensor {
   const { delta = 1 } = options;
   if (!(delta > 0 && Number.isFinite(delta))) throw new ShapeError('huber', `delta is ${delta}`, 'give a positive number');
-  return weightedSum([[smoothL1(a, b, { ...options, beta: delta }), delta]]);
+  return inF32('huber', [a, b], (u, v) => weightedSum([[smoothL1(u, v, { ...options, beta: delta }), delta]]));
 }
 
 /**
  * Binary cross-entropy of logits with targets between 0 and 1, in the stable form. Gradients for both.
- * @param options.posWeight [C] f32: a factor for the positive part of each class
+ * @param options.posWeight [C] f32 or f16: a factor for the positive part of each class
  * @example const loss = bceWithLogits(imageLogits, presentClasses);
  */
 export function bceWithLogits(logits: Tensor, targets: Tensor, options: PairLossOptions & { posWeight?: Tensor } = {}): Tensor {

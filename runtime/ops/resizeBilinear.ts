@@ -1,9 +1,9 @@
 // Bilinear resize.
 
-import { defineOp } from '../autograd/tape.ts';
 import { positions, type ResizeOptions } from '../kernel/resize.ts';
 import { byVectors } from '../kernel/vectors.ts';
-import { checkF32, type Shape, type Tensor } from '../tensor.ts';
+import { checkReal, type Shape, type Tensor } from '../tensor.ts';
+import { defineReal } from './cast.ts';
 
 export type { Coordinates, ResizeOptions } from '../kernel/resize.ts';
 
@@ -17,7 +17,7 @@ interface Attrs {
 type Op = (inputs: Record<string, Tensor | undefined>, attrs: Attrs) => Record<string, Tensor>;
 
 // Linear: each is the gradient of the other.
-const op: Op = defineOp<Attrs>({
+const op: Op = defineReal<Attrs>({
   name: 'resizeBilinear',
   inputs: ['x'],
   outputs: ['y'],
@@ -31,7 +31,7 @@ const op: Op = defineOp<Attrs>({
   twice: true,
 });
 
-const gradientOp: Op = defineOp<Attrs>({
+const gradientOp: Op = defineReal<Attrs>({
   name: 'resizeBilinear gradient',
   inputs: ['dy'],
   outputs: ['dx'],
@@ -47,14 +47,14 @@ const gradientOp: Op = defineOp<Attrs>({
 
 /**
  * Enlarging interpolates; shrinking does not filter (as PyTorch without antialias).
- * @param x f32 [n, h, w, c]
+ * @param x f32 or f16 [n, h, w, c]
  * @param size height and width of the result, whole numbers of at least 1
- * @returns f32 [n, size[0], size[1], c]
- * @throws ShapeError when a size is empty or no whole number, a factor is not above 0, or x is not f32
+ * @returns dtype of x, [n, size[0], size[1], c]
+ * @throws ShapeError when a size is empty or no whole number, a factor is not above 0, or x is an integer
  * @example const y = resizeBilinear(x, [2 * h, 2 * w], { alignCorners: true });
  */
 export function resizeBilinear(x: Tensor, size: readonly [number, number], options: ResizeOptions = {}): Tensor {
-  checkF32('resizeBilinear', { x });
+  checkReal('resizeBilinear', { x });
   const { size: [h, w], half, scale, shift } = positions('resizeBilinear', x, size, options);
   return op({ x }, { x: x.shape, y: [x.shape[0], h, w, x.shape[3]], scale, shift: [half[0] * scale[0] + shift[0], half[1] * scale[1] + shift[1]] }).y;
 }

@@ -1,11 +1,11 @@
 // Copies from and into strided places, and the operations that are nothing else: permute, expand, flip, roll, repeat, pixel shuffle.
 
-import { defineOp } from '../autograd/tape.ts';
 import { ShapeError } from '../errors.ts';
 import { axesOf, axisOf, stridesOf } from '../kernel/axes.ts';
 import { checkWhole } from '../kernel/geometry.ts';
 import type { Device, Dispatch } from '../device/device.ts';
 import { sizeOf, type Shape, type Tensor } from '../tensor.ts';
+import { defineReal } from './cast.ts';
 import { reshape } from './reshape.ts';
 import { sumToLast } from './sumToLast.ts';
 
@@ -31,11 +31,6 @@ export interface Layout {
 }
 
 type Named<A> = (inputs: Record<string, Tensor | undefined>, attrs: A) => Record<string, Tensor>;
-
-/** @throws ShapeError for f16, whose elements are no whole words */
-export function checkWords(op: string, x: Tensor): void {
-  if (x.dtype === 'f16') throw new ShapeError(op, `x [${x.shape}] is f16`, 'give elements of four bytes');
-}
 
 /** Runs `body` and frees what it made on the way, unless the gradient of its result needs it. */
 export function tidy(device: Device, body: () => Tensor): Tensor {
@@ -87,7 +82,7 @@ interface Copy {
   back: (dy: Tensor) => Tensor;
 }
 
-const copyOp = defineOp<Copy>({
+const copyOp = defineReal<Copy>({
   name: 'strided',
   inputs: ['x'],
   outputs: ['y'],
@@ -103,7 +98,6 @@ const copyOp = defineOp<Copy>({
 
 /** y of the given shape, each element from where the layout says; `back` gives the gradient. */
 export function copied(op: string, x: Tensor, shape: Shape, layout: Layout, back: (dy: Tensor) => Tensor): Tensor {
-  checkWords(op, x);
   return copyOp({ x }, { op, shape, layout, back }).y;
 }
 
@@ -126,7 +120,7 @@ function putter(count: number): Named<Put> {
   const known = putters.get(count);
   if (known) return known;
   const names = Array.from({ length: count }, (_, i) => `x${i}`);
-  const made = defineOp<Put>({
+  const made = defineReal<Put>({
     name: 'put',
     inputs: names,
     outputs: ['y'],
@@ -147,20 +141,18 @@ function putter(count: number): Named<Put> {
 
 /** A tensor of the given shape that has each part where its layout says, zeros elsewhere; the parts do not overlap. */
 export function put(op: string, parts: readonly Tensor[], shape: Shape, layouts: readonly Layout[]): Tensor {
-  for (const x of parts) checkWords(op, x);
   return putter(parts.length)(Object.fromEntries(parts.map((x, i) => [`x${i}`, x])), { op, shape, layouts }).y;
 }
 
 /**
  * The axes of x in another order.
- * @param x f32, i32 or u32 of any rank
+ * @param x f32, f16, i32 or u32 of any rank
  * @param axes for each axis of the result the axis of x; negative ones count from the end
  * @returns dtype of x. Where only axes of size 1 move the memory is shared, as with `reshape`
- * @throws ShapeError when `axes` does not name each axis once, for f16, or when more than eight axes lie apart in memory
+ * @throws ShapeError when `axes` does not name each axis once, or when more than eight axes lie apart in memory
  * @example const nhwc = permute(nchw, [0, 2, 3, 1]);
  */
 export function permute(x: Tensor, axes: readonly number[]): Tensor {
-  checkWords('permute', x);
   if (axes.length !== x.rank) throw new ShapeError('permute', `[${axes}] does not name each axis of [${x.shape}] once`);
   const order = axesOf('permute', axes, x.rank);
   const shape = order.map((a) => x.shape[a]);
@@ -172,7 +164,7 @@ export function permute(x: Tensor, axes: readonly number[]): Tensor {
 
 /**
  * Two axes of x exchanged. See {@link permute}.
- * @throws ShapeError when there are no such axes, or for f16
+ * @throws ShapeError when there are no such axes
  * @example const t = transpose(m, -1, -2);
  */
 export function transpose(x: Tensor, a: number, b: number): Tensor {
@@ -183,10 +175,10 @@ export function transpose(x: Tensor, a: number, b: number): Tensor {
 
 /**
  * Repeats axes of size 1, and adds axes in front.
- * @param x f32, i32 or u32 of any rank
+ * @param x f32, f16, i32 or u32 of any rank
  * @param shape of at least as many axes; -1 keeps the size of an axis of x
  * @returns that shape, dtype of x; the gradient is summed over what was repeated
- * @throws ShapeError when an axis of x is neither 1 nor as long as wanted, or for f16
+ * @throws ShapeError when an axis of x is neither 1 nor as long as wanted
  * @example const rows = expand(bias, [8, 64, 64, 3]);   // bias [3]
  */
 export function expand(x: Tensor, shape: Shape): Tensor {
@@ -208,9 +200,9 @@ function spread(op: string, x: Tensor, shape: Shape, axes: readonly Axis[]): Ten
 
 /**
  * Reverses the order along axes.
- * @param x f32, i32 or u32 of any rank
+ * @param x f32, f16, i32 or u32 of any rank
  * @param axes negative ones count from the end
- * @throws ShapeError when an axis is missing or named twice, or for f16
+ * @throws ShapeError when an axis is missing or named twice
  * @example const mirrored = flip(images, [2]);   // left and right, NHWC
  */
 export function flip(x: Tensor, axes: readonly number[]): Tensor {
@@ -221,10 +213,10 @@ export function flip(x: Tensor, axes: readonly number[]): Tensor {
 
 /**
  * Shifts elements along axes; what leaves at one end enters at the other.
- * @param x f32, i32 or u32 of any rank
+ * @param x f32, f16, i32 or u32 of any rank
  * @param shifts towards higher indices, for each of `axes`
  * @param axes negative ones count from the end; without them x is shifted as one row of all its elements
- * @throws ShapeError when shifts and axes do not fit, or for f16
+ * @throws ShapeError when shifts and axes do not fit
  * @example const next = roll(x, [1], [0]);
  */
 export function roll(x: Tensor, shifts: readonly number[], axes?: readonly number[]): Tensor {
@@ -243,10 +235,10 @@ export function roll(x: Tensor, shifts: readonly number[], axes?: readonly numbe
 
 /**
  * Puts copies of x one after another along each axis.
- * @param x f32, i32 or u32 of any rank
+ * @param x f32, f16, i32 or u32 of any rank
  * @param repeats for each axis; more numbers than axes add axes in front
  * @returns each size times its repeats
- * @throws ShapeError when there are fewer repeats than axes, negative ones, or for f16
+ * @throws ShapeError when there are fewer repeats than axes, or negative ones
  * @example const tiled = repeat(tile, [1, 4, 4, 1]);
  */
 export function repeat(x: Tensor, repeats: readonly number[]): Tensor {
@@ -261,10 +253,10 @@ export function repeat(x: Tensor, repeats: readonly number[]): Tensor {
 
 /**
  * Repeats each element in place along an axis.
- * @param x f32, i32 or u32 of any rank
+ * @param x f32, f16, i32 or u32 of any rank
  * @param repeats how often
  * @param axis negative ones count from the end; without it x is taken as one row of all its elements
- * @throws ShapeError when there is no such axis, repeats is negative or no whole number, or for f16
+ * @throws ShapeError when there is no such axis, or repeats is negative or no whole number
  * @example repeatInterleave(x, 2, 0);   // [a, b] becomes [a, a, b, b]
  */
 export function repeatInterleave(x: Tensor, repeats: number, axis?: number): Tensor {
@@ -278,9 +270,9 @@ export function repeatInterleave(x: Tensor, repeats: number, axis?: number): Ten
 /**
  * Moves channels into space: r x r channels of a pixel become r x r pixels (sub-pixel convolution, Shi et al. 2016). Channel c r² + i r + j goes to row i,
  * column j, as in PyTorch.
- * @param x f32, i32 or u32 [n, h, w, c r²]
+ * @param x f32, f16, i32 or u32 [n, h, w, c r²]
  * @returns [n, h r, w r, c]
- * @throws ShapeError for other shapes, or f16
+ * @throws ShapeError for other shapes
  * @example const large = pixelShuffle(conv2d(x, w, b, { padding: 1 }), 2);
  */
 export function pixelShuffle(x: Tensor, r: number): Tensor {
@@ -295,9 +287,9 @@ export function pixelShuffle(x: Tensor, r: number): Tensor {
 
 /**
  * Moves space into channels: the inverse of {@link pixelShuffle}.
- * @param x f32, i32 or u32 [n, h r, w r, c]
+ * @param x f32, f16, i32 or u32 [n, h r, w r, c]
  * @returns [n, h, w, c r²]
- * @throws ShapeError for other shapes, or f16
+ * @throws ShapeError for other shapes
  * @example const small = pixelUnshuffle(images, 4);   // [8, 64, 64, 3] becomes [8, 16, 16, 48]
  */
 export function pixelUnshuffle(x: Tensor, r: number): Tensor {

@@ -26,11 +26,11 @@ const step = defineOp<{ op: keyof typeof STEPS }>({
   backward: { x: null },
 });
 
-const smooth = (op: Parameters<typeof unary>[1], x: Tensor): Tensor => inF32([real(x)], (v) => unary(v, op));
+const smooth = (op: Parameters<typeof unary>[1], x: Tensor): Tensor => inF32(op, [real(x)], (v) => unary(v, op));
 const integer = (x: Tensor): boolean => x.dtype === 'i32' || x.dtype === 'u32';
 
 /** Whole numbers are what they are rounded to: x through another tensor. */
-const stepped = (op: keyof typeof STEPS, x: Tensor): Tensor => (integer(x) ? x.view(x.shape) : inF32([x], (v) => step({ x: v }, { op }).y));
+const stepped = (op: keyof typeof STEPS, x: Tensor): Tensor => (integer(x) ? x.view(x.shape) : inF32(op, [x], (v) => step({ x: v }, { op }).y));
 
 /**
  * |x|; the gradient at 0 is 0. Integers stay integers. `abs` says what holds for every function here.

@@ -55,7 +55,7 @@ const op = defineOp<Attrs>({
  */
 export function where(cond: Tensor, a: Operand, b: Operand): Tensor {
   if (cond.dtype !== 'i32' && cond.dtype !== 'u32') throw new ShapeError('where', `the condition [${cond.shape}] is ${cond.dtype}`, 'give i32 or u32, as comparisons do');
-  return inF32([a, b], (u, v) => {
+  return inF32('where', [a, b], (u, v) => {
     const tensors = [u, v].filter((t): t is Tensor => t instanceof Tensor);
     const dtype = tensors[0]?.dtype ?? 'f32';
     if (tensors[1] && tensors[1].dtype !== dtype) throw new ShapeError('where', `b [${tensors[1].shape}] is ${tensors[1].dtype}, a [${tensors[0].shape}] ${dtype}`, 'cast one of them');
