@@ -5,14 +5,18 @@
 // chunks with partial sums, added up in order by a second pass; the partial sums take at most four times the memory of what is added,
 // and 128 MiB.
 
+import type { BackwardContext } from '../autograd/tape.ts';
 import { ShapeError } from '../errors.ts';
 import { axisOf } from '../kernel/axes.ts';
 import type { ParamValue } from '../kernel/kernel.ts';
 import { sizeOf, type Shape, type Tensor } from '../tensor.ts';
-import { defineReal } from './cast.ts';
-import { zeros } from './fill.ts';
+import { div, mul } from './binary.ts';
+import { cast, defineReal } from './cast.ts';
+import { eq, logicalAnd } from './compare.ts';
+import { full, zeros } from './fill.ts';
 import { reshape } from './reshape.ts';
 import { expand, tidy } from './strided.ts';
+import { where } from './where.ts';
 import { pad, slice } from './window.ts';
 
 interface Along {
@@ -112,6 +116,59 @@ const scatterOp: Op = defineReal<Along>({
   twice: true,
 });
 
+const COMBINE = { prod: 1, amax: 2, amin: 3 } as const;
+
+interface Combined extends Along {
+  how: keyof typeof COMBINE;
+}
+
+type CombinedContext = BackwardContext<Combined>;
+type CombinedOp = (inputs: Record<string, Tensor | undefined>, attrs: Combined) => Record<string, Tensor>;
+
+/** 1 and 0 as f32. */
+const counted = (truth: Tensor): Tensor => cast(truth, 'f32');
+
+/** dy of an extreme, shared evenly by all that equal it. */
+const shared = (ctx: CombinedContext): Tensor => ctx.once('share', () => {
+  const { dy, inputs: { x, index, src }, outputs: { y }, attrs } = ctx;
+  return div(dy, addOp({ x: counted(eq(x, y)), index, src: counted(eq(src, gatherOp({ x: y, index }, attrs).y)) }, attrs).y);
+});
+
+/** dsrc of a product: that of the other factors, without a division by 0. */
+function factorGradient({ dy, inputs: { x, index, src }, attrs }: CombinedContext): Tensor {
+  const zerosOf = (t: Tensor): Tensor => eq(t, 0), without = (t: Tensor): Tensor => where(zerosOf(t), 1, t);
+  const at = (t: Tensor): Tensor => gatherOp({ x: t, index }, attrs).y;
+  const rest = at(mul(dy, combineOp({ x: without(x), index, src: without(src) }, attrs).y));
+  const none = at(addOp({ x: counted(zerosOf(x)), index, src: counted(zerosOf(src)) }, attrs).y);
+  return where(eq(none, 0), div(rest, without(src)), where(logicalAnd(eq(none, 1), zerosOf(src)), rest, 0));
+}
+
+// y = x and y[o, index, i] = y[o, index, i] ∘ src[o, m, i] for each m in turn.
+const combineOp: CombinedOp = defineReal<Combined>({
+  name: 'scatterReduce',
+  inputs: ['x', 'index', 'src'],
+  outputs: ['y'],
+  forward({ x, index, src }, attrs) {
+    const { device, dtype } = x, { params, outer, taken, inner } = launch(index, attrs), y = device.empty(x.shape, dtype, 'scatterReduce'), n = outer * inner;
+    device.copy(x, y);
+    if (y.size > 0) device.run({ shader: 'gather', entry: 'add', constants: { Number: dtype, COMBINE: COMBINE[attrs.how] }, bindings: { index, src, sums: y }, params: { ...params, n, chunk: taken, chunks: 1 }, threads: n });
+    return y;
+  },
+  backward: {
+    x: (ctx) => {
+      const { dy, inputs: { x, index, src }, outputs: { y }, attrs } = ctx;
+      if (attrs.how === 'prod') return tidy(dy.device, () => mul(dy, combineOp({ x: full(dy.device, x.shape, 1), index, src }, attrs).y));
+      return where(eq(x, y), shared(ctx), 0);
+    },
+    index: null,
+    src: (ctx) => {
+      const { inputs: { index, src }, outputs: { y }, attrs } = ctx;
+      if (attrs.how === 'prod') return tidy(src.device, () => factorGradient(ctx));
+      return where(eq(src, gatherOp({ x: y, index }, attrs).y), gatherOp({ x: shared(ctx), index }, attrs).y, 0);
+    },
+  },
+});
+
 /** The axis, with all inputs checked. `index` is one list, or as large as `src` at most, and x along the other axes. */
 function checked(op: string, x: Tensor, axis: number, index: Tensor, shared: boolean, src?: Tensor): Along {
   const a = axisOf(op, axis, x.rank);
@@ -178,6 +235,25 @@ export function scatter(x: Tensor, axis: number, index: Tensor, src: Tensor): Te
 export function scatterAdd(x: Tensor, axis: number, index: Tensor, src: Tensor): Tensor {
   const along = checked('scatterAdd', x, axis, index, false, src);
   return tidy(x.device, () => addOp({ x, ...filled(along, index, src) }, along).y);
+}
+
+/**
+ * x with elements combined along an axis: for axis 1, y[i, index[i, j, k], k] = y[i, index[i, j, k], k] ∘ src[i, j, k], from y = x on, in the order of j. The work
+ * of a thread is a whole line of src.
+ * @param x f32, f16, i32 or u32 of rank 1 or more
+ * @param axis negative ones count from the end
+ * @param index i32 or u32 as for {@link gather}; an index outside of x changes nothing
+ * @param src dtype of x, at least as large as index; what index does not reach is not used
+ * @param how `sum` (as {@link scatterAdd}), `prod`, `amax` or `amin`; equal extremes share the gradient evenly, that of a product is right where factors are 0
+ * @throws ShapeError when shapes or dtypes do not fit, index is no integer, or there is no such way
+ * Source: torch.scatter_reduce with include_self.
+ * @example const highest = scatterReduce(full(device, [classes], -1e9), 0, labels, scores, 'amax');
+ */
+export function scatterReduce(x: Tensor, axis: number, index: Tensor, src: Tensor, how: 'sum' | keyof typeof COMBINE): Tensor {
+  if (how === 'sum') return scatterAdd(x, axis, index, src);
+  if (!Object.hasOwn(COMBINE, how)) throw new ShapeError('scatterReduce', `there is no way ${String(how)} to combine`, 'give sum, prod, amax or amin');
+  const along = checked('scatterReduce', x, axis, index, false, src);
+  return tidy(x.device, () => combineOp({ x, ...filled(along, index, src) }, { ...along, how }).y);
 }
 
 /**
