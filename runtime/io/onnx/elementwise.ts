@@ -8,6 +8,7 @@ import { bool, Call, isReal, plain, toReal, type Operator, type Value } from './
 /** x in another type. */
 function converted(x: Tensor, from: OnnxType, to: OnnxType): Value {
   if (to === 'bool') return { type: to, tensor: ops.ne(x, 0) };
+  if (to === 'f16') return { type: to, tensor: ops.cast(ops.cast(toReal(x), 'f16'), 'f32') };
   if (isReal(to)) return { type: to, tensor: toReal(x) };
   const tensor = ops.cast(x, 'i32');
   return { type: to, tensor: to === 'u8' && from !== 'bool' ? ops.remainder(tensor, 256) : tensor };
