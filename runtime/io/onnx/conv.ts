@@ -52,7 +52,7 @@ function spread(x: Tensor, w: Tensor, s: Spread, groups: number): Tensor {
 function convTranspose(c: Call): Tensor {
   const x = c.x(), w = c.x(1), n = x.rank - 2;
   if (n < 1 || w.rank !== x.rank) c.wrong(`[${x.shape}] with weights [${w.shape}]`);
-  const s = { kernel: w.shape.slice(2), stride: perAxis(c, 'strides', n, 1), dilation: perAxis(c, 'dilations', n, 1) }, more = perAxis(c, 'output_padding', n, 0), pads = perAxis(c, 'pads', 2 * n, 0);
+  const s = { kernel: w.shape.slice(2), stride: perAxis(c, 'strides', n, 1), dilation: perAxis(c, 'dilations', n, 1) }, more = perAxis(c, 'output_padding', n, 0, 0), pads = perAxis(c, 'pads', 2 * n, 0, 0);
   const auto = c.text('auto_pad', 'NOTSET'), wanted = c.has('output_shape') ? c.ints('output_shape', []).slice(-n) : auto.startsWith('SAME') ? s.stride.map((d, i) => d * x.shape[i + 2]) : undefined;
   // A wanted size decides what is cut off.
   const sides = s.kernel.map((_, i): [number, number] => (wanted ? halves((x.shape[i + 2] - 1) * s.stride[i] + spanOf(s, i) + more[i] - wanted[i], auto === 'SAME_UPPER') : auto === 'VALID' ? [0, 0] : [pads[i], pads[i + n]]));

@@ -82,6 +82,7 @@ function lp(c: Call): Tensor {
 /** Divides by what the neighbouring channels hold. */
 function localResponse(c: Call): Tensor {
   const x = c.x(), size = c.number('size', 1), before = Math.floor((size - 1) / 2);
+  if (!(Number.isInteger(size) && size >= 1 && size <= 2 ** 16)) c.wrong(`the size is ${size}`);
   const w: Window = { kernel: [size], stride: [1], dilation: [1], before: [before], after: [size - 1 - before] };
   const squares = tapsOf(ops.square(x), 1, w, 0, x.shape[1], 0).reduce((a, b) => ops.add(a, b));
   return ops.div(x, ops.pow(ops.add(ops.mul(squares, c.number('alpha', 1e-4) / size), c.number('bias', 1)), c.number('beta', 0.75)));
@@ -91,7 +92,7 @@ const spatial = (x: Tensor): number[] => x.shape.slice(2).map((_, i) => i + 2);
 
 /** The place of each element of x in an image of another size, whose other elements are 0. */
 function unpool(c: Call): Tensor {
-  const x = c.x(), [n, ch, ...size] = x.shape, kernel = c.ints('kernel_shape', []), stride = perAxis(c, 'strides', size.length, 1), pads = perAxis(c, 'pads', 2 * size.length, 0);
+  const x = c.x(), [n, ch, ...size] = x.shape, kernel = c.ints('kernel_shape', []), stride = perAxis(c, 'strides', size.length, 1), pads = perAxis(c, 'pads', 2 * size.length, 0, 0);
   const natural = [n, ch, ...size.map((d, i) => (d - 1) * stride[i] + kernel[i] - pads[i] - pads[i + size.length])], shape = c.host(2) ?? natural;
   // Places are those in the natural shape; a larger one gets zeros at its ends.
   const flat = ops.scatter(ops.zeros(c.device, [sizeOf(natural)], x.dtype), 0, ops.reshape(c.x(1), [x.size]), ops.reshape(x, [x.size]));

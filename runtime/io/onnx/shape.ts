@@ -130,7 +130,7 @@ function gatherND(c: Call): Tensor {
   const x = c.x(), index = c.x(1), b = c.number('batch_dims', 0), batch = sizeOf(x.shape.slice(0, b));
   if (!(b >= 0 && b < index.rank && b < x.rank)) c.wrong(`batch_dims is ${b}`);
   const { flat, depth } = places(x.shape.slice(b), index), lead = sizeOf(x.shape.slice(b, b + depth)), rest = x.shape.slice(b + depth), each = flat.size / Math.max(1, batch);
-  const from = ops.reshape(c.device.tensor(Int32Array.from({ length: batch }, (_, i) => i * lead), [batch, 1]), [batch, 1]);
+  const from = c.device.tensor(Int32Array.from({ length: batch }, (_, i) => i * lead), [batch, 1]);
   const at = b === 0 ? flat : ops.reshape(ops.add(ops.reshape(flat, [batch, each]), from), [flat.size]);
   return ops.reshape(ops.indexSelect(ops.reshape(x, [batch * lead, ...rest]), 0, at), [...index.shape.slice(0, -1), ...rest]);
 }

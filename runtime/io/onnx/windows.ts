@@ -1,7 +1,7 @@
 // Windows over any number of spatial axes: what ONNX says of kernels, steps and padding, and walks along one axis.
 
 import * as ops from '../../ops/index.ts';
-import type { Tensor } from '../../tensor.ts';
+import { sizeOf, type Tensor } from '../../tensor.ts';
 import type { Call } from './operator.ts';
 
 /** Numbers for each spatial axis. */
@@ -13,10 +13,13 @@ export interface Window {
   after: readonly number[];
 }
 
-/** A number for each spatial axis. */
-export function perAxis(c: Call, name: string, axes: number, otherwise: number): readonly number[] {
+/** Elements of a window at most: a damaged model must not keep the device busy for ever. */
+const MOST_TAPS = 2 ** 16;
+
+/** A number for each spatial axis, from `least` on. */
+export function perAxis(c: Call, name: string, axes: number, otherwise: number, least = 1): readonly number[] {
   const v = c.ints(name, Array<number>(axes).fill(otherwise));
-  return v.length === axes ? v : c.wrong(`${name} has ${v.length} numbers for ${axes} axes`);
+  return v.length === axes && v.every((n) => Number.isInteger(n) && n >= least && n < 2 ** 31) ? v : c.wrong(`${name} is ${v.join(', ')} for ${axes} axes`);
 }
 
 /** What a window spans along axis i. */
@@ -27,8 +30,9 @@ export const halves = (total: number, upper: boolean): [number, number] => (uppe
 
 /** Kernel, steps and padding over axes of a size. */
 export function windowOf(c: Call, size: readonly number[], kernel: readonly number[]): Window {
-  const n = size.length, stride = perAxis(c, 'strides', n, 1), dilation = perAxis(c, 'dilations', n, 1), auto = c.text('auto_pad', 'NOTSET'), pads = perAxis(c, 'pads', 2 * n, 0);
-  if (kernel.length !== n) c.wrong(`a kernel of ${kernel} over ${n} axes`);
+  const n = size.length, stride = perAxis(c, 'strides', n, 1), dilation = perAxis(c, 'dilations', n, 1), auto = c.text('auto_pad', 'NOTSET'), pads = perAxis(c, 'pads', 2 * n, 0, 0);
+  if (kernel.length !== n || !kernel.every((k) => Number.isInteger(k) && k >= 1)) c.wrong(`a kernel of ${kernel} over ${n} axes`);
+  if (sizeOf(kernel) > MOST_TAPS) c.unsupported(`a window of ${kernel.join(' x ')}`);
   if (auto === 'NOTSET') return { kernel, stride, dilation, before: pads.slice(0, n), after: pads.slice(n) };
   const none = size.map(() => 0);
   if (auto === 'VALID') return { kernel, stride, dilation, before: none, after: none };
