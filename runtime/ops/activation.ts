@@ -7,7 +7,7 @@ import type { Tensor } from '../tensor.ts';
 import { inF32, real } from './cast.ts';
 
 const activation = pointwise('activation', {
-  relu: 0, leakyRelu: 1, hardtanh: 2, hardsigmoid: 3, hardswish: 4, elu: 5, softsign: 6, softplus: 7, logSigmoid: 8, sigmoid: 9, tanh: 10, silu: 11, gelu: 12, geluTanh: 13, mish: 14, erf: 15, expm1: 16, log1p: 17,
+  relu: 0, leakyRelu: 1, hardtanh: 2, hardsigmoid: 3, hardswish: 4, elu: 5, softsign: 6, softplus: 7, logSigmoid: 8, sigmoid: 9, tanh: 10, silu: 11, gelu: 12, geluTanh: 13, mish: 14, erf: 15, expm1: 16, log1p: 17, asinh: 18, acosh: 19, atanh: 20,
 });
 
 const apply = (op: Parameters<typeof activation>[1], x: Tensor, a = 0, b = 0, c = 0): Tensor => inF32(op, [x], (v) => activation(v, op, { a, b, c }));
@@ -84,7 +84,7 @@ export function logSigmoid(x: Tensor): Tensor {
   return apply('logSigmoid', x);
 }
 
-/** 1 / (1 + e^-x). Integers are made f32 first, here and in tanh, erf, expm1 and log1p. See {@link relu}. */
+/** 1 / (1 + e^-x). Integers are made f32 first, here and in tanh, erf, expm1, log1p, asinh, acosh and atanh. See {@link relu}. */
 export function sigmoid(x: Tensor): Tensor {
   return apply('sigmoid', real(x));
 }
@@ -126,4 +126,19 @@ export function expm1(x: Tensor): Tensor {
 /** log(1 + x), without loss near 0. See {@link relu}. */
 export function log1p(x: Tensor): Tensor {
   return apply('log1p', real(x));
+}
+
+/** The number whose sinh is x, without loss near 0. See {@link relu}. */
+export function asinh(x: Tensor): Tensor {
+  return apply('asinh', real(x));
+}
+
+/** The positive number whose cosh is x; NaN below 1. See {@link relu}. */
+export function acosh(x: Tensor): Tensor {
+  return apply('acosh', real(x));
+}
+
+/** The number whose tanh is x, without loss near 0; NaN beyond -1 and 1. See {@link relu}. */
+export function atanh(x: Tensor): Tensor {
+  return apply('atanh', real(x));
 }

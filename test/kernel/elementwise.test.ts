@@ -15,7 +15,7 @@ const elements = (op: number): Constants[] => {
 
 const CASES: Record<string, Constants[]> = {
   unary: upTo(22).map((OP) => ({ OP })),
-  activation: upTo(18).map((OP) => ({ OP })),
+  activation: upTo(21).map((OP) => ({ OP })),
   // Up to 11 the result is of the type of the operands, from 12 on a truth.
   binary: upTo(24).flatMap((OP) => elements(OP).flatMap((e) => [...WALKS.map((w) => ({ OP, ...e, ...w })), { OP, ...e, NUMBER: 1 }, { OP, ...e, NUMBER: 2 }])),
   where: WALKS.flatMap((w) => upTo(4).map((NUMBER) => ({ NUMBER, ...w }))),
