@@ -1,10 +1,14 @@
 // Activations and other functions of one tensor that saturate.
 
+import { composed } from '../autograd/compose.ts';
 import { pointwise } from '../autograd/pointwise.ts';
 import { ShapeError } from '../errors.ts';
 import { pairwise } from '../kernel/pairwise.ts';
 import type { Tensor } from '../tensor.ts';
+import { mul } from './binary.ts';
 import { inF32, real } from './cast.ts';
+import { gt } from './compare.ts';
+import { where } from './where.ts';
 
 const activation = pointwise('activation', {
   relu: 0, leakyRelu: 1, hardtanh: 2, hardsigmoid: 3, hardswish: 4, elu: 5, softsign: 6, softplus: 7, logSigmoid: 8, sigmoid: 9, tanh: 10, silu: 11, gelu: 12, geluTanh: 13, mish: 14, erf: 15, expm1: 16, log1p: 17, asinh: 18, acosh: 19, atanh: 20,
@@ -28,6 +32,18 @@ export function relu(x: Tensor): Tensor {
 /** x where x >= 0, else slope * x; the gradient at 0 is the slope, as in PyTorch. See {@link relu}. */
 export function leakyRelu(x: Tensor, slope = 0.01): Tensor {
   return apply('leakyRelu', x, slope);
+}
+
+/**
+ * x above 0, else slope x, by broadcasting; gradients for both. Integers too.
+ * @param slope of the dtype of x, for channels [c]
+ * @returns the common shape, dtype of x
+ * @throws ShapeError when the shapes do not meet, or dtypes differ
+ * Source: https://arxiv.org/abs/1502.01852
+ * @example const y = prelu(x, slopes);
+ */
+export function prelu(x: Tensor, slope: Tensor): Tensor {
+  return composed(x.device, () => where(gt(x, 0), x, mul(x, slope)));
 }
 
 /** x kept between min and max; at both ends the gradient is 0, as in PyTorch. Integers too. See {@link relu}. @throws ShapeError also when min is above max */

@@ -1,10 +1,15 @@
 // Losses of two tensors, element by element: squared and absolute error, smooth L1, binary cross-entropy, KL divergence.
 
+import { composed } from '../autograd/compose.ts';
 import type { BackwardContext } from '../autograd/tape.ts';
 import { ShapeError } from '../errors.ts';
 import { isReal, type Tensor } from '../tensor.ts';
+import { sigmoid } from './activation.ts';
+import { add, mul, pow, sub } from './binary.ts';
 import { defineReal, inF32 } from './cast.ts';
 import { chunks, lossReduce } from './lossReduce.ts';
+import { mean, sum } from './reduce.ts';
+import { exp, neg } from './unary.ts';
 import { weightedSum } from './weightedSum.ts';
 
 const KINDS = { mse: 0, l1: 1, smoothL1: 2, bceWithLogits: 3, klDiv: 4 } as const;
@@ -132,7 +137,34 @@ export function bceWithLogits(logits: Tensor, targets: Tensor, options: PairLoss
   return apply('bceWithLogits', logits, targets, options, { classWeights: options.posWeight });
 }
 
-/** Kullback-Leibler divergence q (log q - log p) of log-probabilities `logP` and probabilities `q`; 0 where q is 0. `sumC` is the usual mean over distributions. See {@link mse}. */
-export function klDiv(logP: Tensor, q: Tensor, options: PairLossOptions = {}): Tensor {
-  return apply('klDiv', logP, q, options);
+/** Kullback-Leibler divergence q (log q - log p) of log-probabilities `logP` and probabilities `q`; 0 where q is 0. `sumC` is the usual mean over distributions. With `logTarget` q holds log-probabilities. See {@link mse}. */
+export function klDiv(logP: Tensor, q: Tensor, options: PairLossOptions & { logTarget?: boolean } = {}): Tensor {
+  if (!options.logTarget) return apply('klDiv', logP, q, options);
+  return inF32('klDiv', [logP, q], (p, t) => composed(p.device, () => apply('klDiv', p, exp(t), options)));
+}
+
+/**
+ * The focal loss of single classes: binary cross-entropy of logits times alpha_t (1 - p_t)^gamma, where p_t is the probability of the target. Gradients for the logits
+ * and the targets.
+ * @param logits f32 or f16 of any shape
+ * @param targets between 0 and 1, shape and dtype of the logits
+ * @param options.alpha share of the target 1, 1 - alpha that of 0 (default 0.25; a negative number: none)
+ * @param options.gamma default 2
+ * @param options.reduction `mean` (default), `sum` or `none`
+ * @returns a scalar; for `none` the shape of the logits
+ * @throws ShapeError when shapes or dtypes differ, alpha is above 1, gamma negative, or there is no such reduction
+ * Source: Lin et al. 2017, https://arxiv.org/abs/1708.02002; conventions of torchvision.ops.sigmoid_focal_loss.
+ * @example const loss = sigmoidFocal(imageLogits, presentClasses);
+ */
+export function sigmoidFocal(logits: Tensor, targets: Tensor, options: { alpha?: number; gamma?: number; reduction?: 'mean' | 'sum' | 'none' } = {}): Tensor {
+  const { alpha = 0.25, gamma = 2, reduction = 'mean' } = options;
+  if (!(alpha <= 1 && gamma >= 0 && Number.isFinite(gamma))) throw new ShapeError('sigmoidFocal', `alpha is ${alpha}, gamma ${gamma}`, 'give an alpha up to 1 and a gamma that is not negative');
+  if (!['mean', 'sum', 'none'].includes(reduction)) throw new ShapeError('sigmoidFocal', `there is no reduction ${String(reduction)}`, "use 'mean', 'sum' or 'none'");
+  return inF32('sigmoidFocal', [logits, targets], (x, t) => composed(x.device, () => {
+    const ce = bceWithLogits(x, t, { reduction: 'none' }), other = sub(1, t);
+    // 1 - p_t without cancelling.
+    const wrong = add(mul(t, sigmoid(neg(x))), mul(other, sigmoid(x))), focused = gamma === 0 ? ce : mul(ce, pow(wrong, gamma));
+    const y = alpha < 0 ? focused : mul(focused, add(mul(t, alpha), mul(other, 1 - alpha)));
+    return reduction === 'none' ? y : reduction === 'sum' ? sum(y) : mean(y);
+  }));
 }

@@ -79,6 +79,15 @@ for (const [name, [f, draw]] of Object.entries(INVERSE)) {
   });
 }
 
+test('prelu with a slope for each channel', async () => {
+  await checkCase(await testDevice(), {
+    name: 'prelu', inputs: { x: { shape: [3, 4, 5] }, slope: { shape: [5] } }, run: ({ x, slope }) => ops.prelu(x, slope),
+    reference: ({ x, slope }) => ({ shape: x.shape, data: x.data.map((v, i) => (v > 0 ? v : v * slope.data[i % 5])) }),
+  });
+  const device = await testDevice(), x = device.tensor([-2, 3], [2], 'i32');
+  assert.equal([...(await ops.prelu(x, device.tensor([5], [1], 'i32')).read())], [-10, 3]);
+});
+
 test('the second derivative of log1p', async () => checkSecond(await testDevice(), caseOf('log1p', [ops.log1p, Math.log1p], [3, 17], (n) => Math.exp(n) - 0.5)));
 
 test('the second derivative of hardswish is 1/3 inside, that of relu 0', async () => {
