@@ -1,9 +1,11 @@
 // Bilinear resize.
 
-import { positions, type ResizeOptions } from '../kernel/resize.ts';
+import { composed } from '../autograd/compose.ts';
+import { positions, type Positions, type ResizeOptions } from '../kernel/resize.ts';
 import { byVectors } from '../kernel/vectors.ts';
 import { checkReal, type Shape, type Tensor } from '../tensor.ts';
 import { defineReal } from './cast.ts';
+import { where } from './where.ts';
 
 export type { Coordinates, ResizeOptions } from '../kernel/resize.ts';
 
@@ -45,6 +47,13 @@ const gradientOp: Op = defineReal<Attrs>({
   twice: true,
 });
 
+/** What `resize` makes of x, with a constant for the pixels that lie beyond it. */
+export function extrapolated(x: Tensor, beyond: Positions['beyond'], { extrapolation = 0 }: ResizeOptions, resize: () => Tensor): Tensor {
+  if (!beyond) return resize();
+  const [rows, columns] = beyond, mask = Int32Array.from({ length: rows.length * columns.length }, (_, i) => Number(rows[Math.floor(i / columns.length)] || columns[i % columns.length]));
+  return composed(x.device, () => where(x.device.tensor(mask, [1, rows.length, columns.length, 1]), extrapolation, resize()));
+}
+
 /**
  * Enlarging interpolates; shrinking does not filter (as PyTorch without antialias).
  * @param x f32 or f16 [n, h, w, c]
@@ -55,6 +64,6 @@ const gradientOp: Op = defineReal<Attrs>({
  */
 export function resizeBilinear(x: Tensor, size: readonly [number, number], options: ResizeOptions = {}): Tensor {
   checkReal('resizeBilinear', { x });
-  const { size: [h, w], half, scale, shift } = positions('resizeBilinear', x, size, options);
-  return op({ x }, { x: x.shape, y: [x.shape[0], h, w, x.shape[3]], scale, shift: [half[0] * scale[0] + shift[0], half[1] * scale[1] + shift[1]] }).y;
+  const { size: [h, w], half, scale, shift, beyond } = positions('resizeBilinear', x, size, options);
+  return extrapolated(x, beyond, options, () => op({ x }, { x: x.shape, y: [x.shape[0], h, w, x.shape[3]], scale, shift: [half[0] * scale[0] + shift[0], half[1] * scale[1] + shift[1]] }).y);
 }

@@ -4,6 +4,7 @@ import { positions, type ResizeOptions } from '../kernel/resize.ts';
 import { byVectors } from '../kernel/vectors.ts';
 import type { Shape, Tensor } from '../tensor.ts';
 import { defineReal } from './cast.ts';
+import { extrapolated } from './resizeBilinear.ts';
 
 export interface ResizeNearestOptions extends ResizeOptions {
   /** How a position becomes a pixel; the rounding ones differ at the middle between two pixels (default roundPreferCeil). */
@@ -64,8 +65,8 @@ const gradientOp: Op = defineReal<Attrs>({
  * @example const small = resizeNearest(labels, [h / 2, w / 2]);
  */
 export function resizeNearest(x: Tensor, size: readonly [number, number], options: ResizeNearestOptions = {}): Tensor {
-  const { rounding = 'roundPreferCeil' } = options, { size: [h, w], half, scale, shift } = positions('resizeNearest', x, size, options);
+  const { rounding = 'roundPreferCeil' } = options, { size: [h, w], half, scale, shift, beyond } = positions('resizeNearest', x, size, options);
   // Rounding is floor(s + 1/2) or ceil(s - 1/2).
   const moved = { floor: 0, ceil: 0, roundPreferCeil: 0.5, roundPreferFloor: -0.5 }[rounding], up = rounding === 'ceil' || rounding === 'roundPreferFloor';
-  return op({ x }, { x: x.shape, y: [x.shape[0], h, w, x.shape[3]], scale, half, offset: [shift[0] + moved, shift[1] + moved], up }).y;
+  return extrapolated(x, beyond, options, () => op({ x }, { x: x.shape, y: [x.shape[0], h, w, x.shape[3]], scale, half, offset: [shift[0] + moved, shift[1] + moved], up }).y);
 }
