@@ -6,15 +6,15 @@ import { ShapeError } from '../errors.ts';
 import { pairwise } from '../kernel/pairwise.ts';
 import type { Tensor } from '../tensor.ts';
 import { mul } from './binary.ts';
-import { inF32, real } from './cast.ts';
+import { defineReal, real } from './cast.ts';
 import { gt } from './compare.ts';
 import { where } from './where.ts';
 
-const activation = pointwise('activation', {
+const activation = pointwise(defineReal, 'activation', {
   relu: 0, leakyRelu: 1, hardtanh: 2, hardsigmoid: 3, hardswish: 4, elu: 5, softsign: 6, softplus: 7, logSigmoid: 8, sigmoid: 9, tanh: 10, silu: 11, gelu: 12, geluTanh: 13, mish: 14, erf: 15, expm1: 16, log1p: 17, asinh: 18, acosh: 19, atanh: 20,
 });
 
-const apply = (op: Parameters<typeof activation>[1], x: Tensor, a = 0, b = 0, c = 0): Tensor => inF32(op, [x], (v) => activation(v, op, { a, b, c }));
+const apply = (op: Parameters<typeof activation>[1], x: Tensor, a = 0, b = 0, c = 0): Tensor => activation(x, op, { a, b, c });
 
 const integer = (x: Tensor): boolean => x.dtype === 'i32' || x.dtype === 'u32';
 

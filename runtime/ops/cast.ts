@@ -1,9 +1,9 @@
 // Elements of another type.
 
-import { defineOp, type OpRecord } from '../autograd/tape.ts';
+import { defineOp, type BackwardContext, type OpRecord } from '../autograd/tape.ts';
 import type { Device } from '../device/device.ts';
 import { ShapeError } from '../errors.ts';
-import { BYTES, type DType, type Tensor } from '../tensor.ts';
+import { BYTES, isReal, type DType, type Tensor } from '../tensor.ts';
 import { reshape } from './reshape.ts';
 
 const CODES: Record<DType, number> = { f32: 0, f16: 1, i32: 2, u32: 3 };
@@ -76,19 +76,59 @@ export function inF32<T extends readonly unknown[], R extends Results>(op: strin
   });
 }
 
+/** The tensors by name, those of f16 as f32 when they are asked for. */
+function widened(tensors: Readonly<Record<string, Tensor | undefined>>, as: readonly string[] = []): Record<string, Tensor> {
+  const made: Record<string, Tensor> = {}, all = {} as Record<string, Tensor>;
+  for (const [name, t] of Object.entries(tensors)) {
+    if (t) Object.defineProperty(all, name, { enumerable: true, get: () => (half(t) && !as.includes(name) ? (made[name] ??= cast(t, 'f32')) : t) });
+  }
+  return all;
+}
+
+/** A gradient for an operation of f16, by the function that makes it for f32. */
+function halved<A>(fn: (ctx: BackwardContext<A>) => Tensor, name: string, { outputs: [first], saved = [] }: OpRecord<A>): (ctx: BackwardContext<A>) => Tensor {
+  return (ctx) => {
+    const { device, dtype } = ctx.inputs[name], shared: Tensor[] = [], grads = widened(ctx.grads);
+    const { result, made } = device.collect(() => {
+      const g = fn({
+        grads,
+        get dy() {
+          return grads[`d${first}`] ?? (half(ctx.dy) ? cast(ctx.dy, 'f32') : ctx.dy);
+        },
+        inputs: widened(ctx.inputs), outputs: widened(ctx.outputs, saved), attrs: ctx.attrs, needs: ctx.needs,
+        // What several gradients share outlives this one.
+        once: (key, make) => ctx.once(key, () => {
+          const inner = device.collect(make);
+          shared.push(...inner.made);
+          return inner.result;
+        }),
+      });
+      return dtype === 'f16' ? narrowed(g) : g;
+    });
+    for (const t of made) {
+      if (t === result || result.tracked) device.track(t);
+      else t.dispose();
+    }
+    for (const t of shared) device.track(t);
+    return result;
+  };
+}
+
 /**
- * {@link defineOp} for an operation whose kernels know f32 (and integers): inputs of f16 are widened, and where the first real one
- * is f16 the results are narrowed, as {@link inF32} does it. Others may be f32 beside it: the operation says which.
+ * {@link defineOp} for an operation whose kernels know f32 (and integers), which f16 may enter: its inputs of f16 are widened for as long as it runs, and where the first
+ * real one is f16 its results are narrowed; the same for gradients. What is kept for them is f16, but for the `saved` outputs. Others may be f32 beside f16: the operation
+ * says which. Needs no feature of the adapter.
  */
 export function defineReal<A>(record: OpRecord<A>): (inputs: Record<string, Tensor | undefined>, attrs: A) => Record<string, Tensor> {
-  const op = defineOp(record);
-  return (inputs, attrs) => {
-    if (!Object.values(inputs).some(half)) return op(inputs, attrs);
-    const device = Object.values(inputs).find(half)!.device;
-    return lean(device, () => {
-      const made = op(Object.fromEntries(Object.entries(inputs).map(([name, t]) => [name, t && half(t) ? cast(t, 'f32') : t])), attrs);
-      if (!half(record.inputs.map((name) => inputs[name]).find((t) => t?.dtype === 'f16' || t?.dtype === 'f32'))) return made;
-      return Object.fromEntries(Object.entries(made).map(([name, t]) => [name, record.saved?.includes(name) ? t : narrowed(t)]));
-    });
-  };
+  const op = defineOp(record), saved = record.saved ?? [];
+  const inHalf = defineOp<A>({
+    ...record,
+    forward: (inputs, attrs) => lean(Object.values(inputs)[0].device, () => {
+      const made = record.forward({ ...widened(inputs) }, attrs), first = record.inputs.map((name) => inputs[name]).find((t) => t && isReal(t));
+      const outputs: Record<string, Tensor> = isTensor(made) ? { [record.outputs[0]]: made } : made;
+      return first?.dtype === 'f16' ? Object.fromEntries(Object.entries(outputs).map(([name, t]) => [name, saved.includes(name) ? t : narrowed(t)])) : outputs;
+    }),
+    backward: Object.fromEntries(Object.entries(record.backward).map(([name, fn]) => [name, fn && halved(fn, name, record)])),
+  });
+  return (inputs, attrs) => (Object.values(inputs).some(half) ? inHalf : op)(inputs, attrs);
 }

@@ -140,11 +140,30 @@ test('f16 and f32 do not mix, but for what norms learn and losses weigh by', asy
   for (const [name, call] of Object.entries(calls)) assert.throws(call, (e: unknown) => e instanceof ShapeError && new RegExp(`${name}[^]*f16`, 'i').test(e.message), name);
 });
 
-test('what goes on in f32 is freed', async () => {
-  const device = await testDevice(), h = device.empty([64, 64], 'f16'), before = device.pool.stats.inUse;
-  const y = ops.matmul(h, h), used = device.pool.stats.inUse - before;
-  assert.is(used, 64 * 64 * 2);
-  y.dispose();
+test('what goes on in f32 is freed, also where a gradient is recorded', async () => {
+  const device = await testDevice(), h = device.empty([64, 64], 'f16'), before = device.pool.stats.inUse, used = (): number => device.pool.stats.inUse - before;
+  for (const tracked of [false, true]) {
+    h.requiresGrad = tracked;
+    const m = ops.matmul(h, h), y = ops.softmax(m), half = 64 * 64 * 2;
+    assert.is(used(), 2 * half);
+    if (tracked) {
+      const dy = ops.full(device, [64, 64], 1, 'f16'), { result: [dh], made } = device.collect(() => grad(y, [h], { dy }));
+      assert.is(dh.dtype, 'f16');
+      // That of m, those of both factors, and their sum.
+      assert.is(used(), 3 * half + 4 * half);
+      for (const t of [dy, ...made]) t.dispose();
+    }
+    for (const t of [m, y]) t.dispose();
+    assert.is(used(), 0);
+  }
+});
+
+test('second derivatives on f16', async () => {
+  const device = await testDevice(), x = device.tensor([0.5, -1, 2], [3], 'f16'), ones = ops.full(device, [3], 1, 'f16');
+  x.requiresGrad = true;
+  const [dx] = grad(ops.mul(ops.square(x), x), [x], { dy: ones, createGraph: true }), [ddx] = grad(dx, [x], { dy: ones });
+  assert.equal([dx.dtype, ddx.dtype], ['f16', 'f16']);
+  assert.equal([...(await dx.read()), ...(await ddx.read())], [0.75, 3, 12, 3, -6, 12]);
 });
 
 test.run();
