@@ -6,6 +6,8 @@ const WG: u32 = 64u;
 /// 6 softsign, 7 softplus (a: beta), 8 log sigmoid, 9 sigmoid, 10 tanh, 11 silu, 12 gelu, 13 gelu by tanh, 14 mish, 15 erf, 16 expm1, 17 log1p,
 /// 18 asinh, 19 acosh, 20 atanh.
 const OP: u32 = 0u;
+/// What tensors hold: or f16. Computed in f32.
+alias Element = f32;
 
 struct Params {
   n: u32,
@@ -14,12 +16,12 @@ struct Params {
   c: f32,
 }
 
-@group(0) @binding(0) var<storage, read> x: array<f32>;
-@group(0) @binding(1) var<storage, read_write> y: array<f32>;
-@group(0) @binding(2) var<storage, read> dy: array<f32>;
-@group(0) @binding(3) var<storage, read_write> dx: array<f32>;
-@group(0) @binding(4) var<storage, read> g: array<f32>;
-@group(0) @binding(5) var<storage, read_write> ddx: array<f32>;
+@group(0) @binding(0) var<storage, read> x: array<Element>;
+@group(0) @binding(1) var<storage, read_write> y: array<Element>;
+@group(0) @binding(2) var<storage, read> dy: array<Element>;
+@group(0) @binding(3) var<storage, read_write> dx: array<Element>;
+@group(0) @binding(4) var<storage, read> g: array<Element>;
+@group(0) @binding(5) var<storage, read_write> ddx: array<Element>;
 @group(0) @binding(6) var<uniform> params: Params;
 
 const SQRT_HALF: f32 = 0.70710678;
@@ -225,7 +227,7 @@ fn ddf(v: f32) -> f32 {
 fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
   let i = id.x + id.y * grid.x * WG;
   if (i < params.n) {
-    y[i] = f(x[i]);
+    y[i] = Element(f(f32(x[i])));
   }
 }
 
@@ -233,7 +235,7 @@ fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups
 fn backward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
   let i = id.x + id.y * grid.x * WG;
   if (i < params.n) {
-    dx[i] = dy[i] * df(x[i]);
+    dx[i] = Element(f32(dy[i]) * df(f32(x[i])));
   }
 }
 
@@ -241,6 +243,6 @@ fn backward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroup
 fn second(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
   let i = id.x + id.y * grid.x * WG;
   if (i < params.n) {
-    ddx[i] = g[i] * dy[i] * ddf(x[i]);
+    ddx[i] = Element(f32(g[i]) * f32(dy[i]) * ddf(f32(x[i])));
   }
 }

@@ -33,7 +33,7 @@ function define(name: Pairwise, da: ((ctx: Context) => Tensor) | null, db: ((ctx
     },
     twice: true,
   };
-  const op = defineReal<Attrs>(record);
+  const op = defineReal<Attrs>(record, { halves: ['a', 'b'], wide: true });
   const split = (v: Operand): [Tensor | undefined, number | undefined] => (v instanceof Tensor ? [v, undefined] : [undefined, v]);
   return (u, v) => {
     const [a, na] = split(u), [b, nb] = split(v);

@@ -85,6 +85,16 @@ function widened(tensors: Readonly<Record<string, Tensor | undefined>>, as: read
   return all;
 }
 
+/** What kernels do with f16 themselves, where the adapter has it. */
+interface Halves<A> {
+  /** The inputs that are f16 then, all of them that are given; no other one is. */
+  halves?: readonly string[];
+  /** For which attributes (default: all). */
+  when?: (attrs: A) => boolean;
+  /** Gradients are made of several operations: in f32, and rounded once (default false). */
+  wide?: boolean;
+}
+
 /** A gradient for an operation of f16, by the function that makes it for f32. */
 function halved<A>(fn: (ctx: BackwardContext<A>) => Tensor, name: string, { outputs: [first], saved = [] }: OpRecord<A>): (ctx: BackwardContext<A>) => Tensor {
   return (ctx) => {
@@ -117,10 +127,14 @@ function halved<A>(fn: (ctx: BackwardContext<A>) => Tensor, name: string, { outp
 /**
  * {@link defineOp} for an operation whose kernels know f32 (and integers), which f16 may enter: its inputs of f16 are widened for as long as it runs, and where the first
  * real one is f16 its results are narrowed; the same for gradients. What is kept for them is f16, but for the `saved` outputs. Others may be f32 beside f16: the operation
- * says which. Needs no feature of the adapter.
+ * says which. Needs no feature of the adapter; where there is `shader-f16`, kernels that know f16 get it as it is.
  */
-export function defineReal<A>(record: OpRecord<A>): (inputs: Record<string, Tensor | undefined>, attrs: A) => Record<string, Tensor> {
+export function defineReal<A>(record: OpRecord<A>, { halves, when = () => true, wide = false }: Halves<A> = {}): (inputs: Record<string, Tensor | undefined>, attrs: A) => Record<string, Tensor> {
   const op = defineOp(record), saved = record.saved ?? [];
+  const direct = (device: Device, inputs: Record<string, Tensor | undefined>, attrs: A): boolean =>
+    halves !== undefined && device.f16 && when(attrs) && Object.entries(inputs).every(([name, t]) => !t || half(t) === halves.includes(name));
+  const backward = Object.fromEntries(Object.entries(record.backward).map(([name, fn]) => [name, fn && halved(fn, name, record)]));
+  const ofHalf = wide ? defineOp<A>({ ...record, backward }) : op;
   const inHalf = defineOp<A>({
     ...record,
     forward: (inputs, attrs) => lean(Object.values(inputs)[0].device, () => {
@@ -128,7 +142,10 @@ export function defineReal<A>(record: OpRecord<A>): (inputs: Record<string, Tens
       const outputs: Record<string, Tensor> = isTensor(made) ? { [record.outputs[0]]: made } : made;
       return first?.dtype === 'f16' ? Object.fromEntries(Object.entries(outputs).map(([name, t]) => [name, saved.includes(name) ? t : narrowed(t)])) : outputs;
     }),
-    backward: Object.fromEntries(Object.entries(record.backward).map(([name, fn]) => [name, fn && halved(fn, name, record)])),
+    backward,
   });
-  return (inputs, attrs) => (Object.values(inputs).some(half) ? inHalf : op)(inputs, attrs);
+  return (inputs, attrs) => {
+    const any = Object.values(inputs).find(half);
+    return (!any ? op : direct(any.device, inputs, attrs) ? ofHalf : inHalf)(inputs, attrs);
+  };
 }

@@ -4,6 +4,7 @@ import type { Device, Dispatch } from '../device/device.ts';
 import { ShapeError } from '../errors.ts';
 import { checkWhole, folded, pair, sides, type Padding, type Pair } from '../kernel/geometry.ts';
 import type { Constants } from '../kernel/kernel.ts';
+import { stored } from '../kernel/vectors.ts';
 import { checkReal, type Shape, type Tensor } from '../tensor.ts';
 import { defineReal } from './cast.ts';
 import { sumToLast } from './sumToLast.ts';
@@ -77,14 +78,17 @@ function tile(channels: number): { PX: number; CB: number } {
 const gradTile = (g: Geometry): { RC: number; CB: number } => ({ RC: g.cig % 4 === 0 ? 4 : 2, CB: g.cog <= 8 ? 2 : 4 });
 
 /** What a kernel gains where `a` divides the channels of x in a group, and CB vectors those of y. */
-const whole = (ci: number, a: number, co: number, CB: number): Constants => (ci % a === 0 && co % (4 * CB) === 0 ? { WHOLE: true, Element: 'vec4<f32>' } : {});
+function whole(t: Tensor, ci: number, a: number, co: number, CB: number): Constants {
+  const fits = ci % a === 0 && co % (4 * CB) === 0, half = t.dtype === 'f16';
+  return { ...(fits ? { WHOLE: true } : {}), ...(half ? { Stored: 'f16' } : {}), ...(fits || half ? { Element: fits ? `vec4<${t.dtype}>` : 'f16' } : {}) };
+}
 
 function runSharedForward(device: Device, g: Geometry, x: Tensor, w: Tensor, b: Tensor | undefined, y: Tensor): void {
   const { PX, CB } = tile(g.cog);
   device.run({
     shader: 'conv2dSubgroup',
     entry: 'forward',
-    constants: { BIAS: b !== undefined, BACK: false, PX, CB, ...whole(g.cig, 8, g.cog, CB) },
+    constants: { BIAS: b !== undefined, BACK: false, PX, CB, ...whole(x, g.cig, 8, g.cog, CB) },
     bindings: { x, w, b: b ?? w, y },
     params: geometryParams(g),
     groups: grid(pixelsOf(g.y), WG * PX, g.groups * Math.ceil(g.cog / (4 * CB))),
@@ -93,8 +97,8 @@ function runSharedForward(device: Device, g: Geometry, x: Tensor, w: Tensor, b: 
 
 function runSharedInputGrad(device: Device, g: Geometry, dy: Tensor, w: Tensor, b: Tensor | undefined, dx: Tensor): void {
   const { PX, CB } = tile(g.cig);
-  const turned = device.empty([...g.kernel, g.cog, g.x[3]], 'f32', 'conv2d weights, transposed');
-  device.run({ shader: 'conv2dSubgroup', entry: 'transpose', bindings: { w, y: turned }, params: geometryParams(g), threads: g.kernel[0] * g.kernel[1] * Math.ceil(g.cog / 8) * g.x[3] });
+  const turned = device.empty([...g.kernel, g.cog, g.x[3]], w.dtype, 'conv2d weights, transposed');
+  device.run({ shader: 'conv2dSubgroup', entry: 'transpose', constants: { ...stored(w), ...stored(w, 'Stored') }, bindings: { w, y: turned }, params: geometryParams(g), threads: g.kernel[0] * g.kernel[1] * Math.ceil(g.cog / 8) * g.x[3] });
   // Without a stride it is a convolution like any other, padded by what the kernel reaches beyond the old padding.
   const [sy, sx] = g.stride;
   const strided = sy * sx !== 1;
@@ -103,7 +107,7 @@ function runSharedInputGrad(device: Device, g: Geometry, dy: Tensor, w: Tensor, 
   device.run({
     shader: 'conv2dSubgroup',
     entry: 'forward',
-    constants: { BIAS: b !== undefined, BACK: strided, PX, CB, ...whole(g.cog, 8, g.cig, CB) },
+    constants: { BIAS: b !== undefined, BACK: strided, PX, CB, ...whole(dy, g.cog, 8, g.cig, CB) },
     bindings: { x: dy, w: turned, b: b ?? w, y: dx },
     params: { ...geometryParams(g, g.cog, g.cig), x_size: g.y, y_size: g.x, pad },
     groups: grid(sy * sx * Math.ceil(phase / (WG * PX)), 1, g.groups * Math.ceil(g.cig / (4 * CB))),
@@ -112,7 +116,7 @@ function runSharedInputGrad(device: Device, g: Geometry, dy: Tensor, w: Tensor, 
 }
 
 function runForward(device: Device, g: Geometry, x: Tensor, w: Tensor, b: Tensor | undefined): Tensor {
-  const y = device.empty(g.y, 'f32', 'conv2d');
+  const y = device.empty(g.y, x.dtype, 'conv2d');
   if (shared(device, g.cog)) {
     runSharedForward(device, g, x, w, b, y);
     return y;
@@ -122,7 +126,7 @@ function runForward(device: Device, g: Geometry, x: Tensor, w: Tensor, b: Tensor
   device.run({
     shader: fast ? 'conv2d' : 'conv2dAny',
     entry: 'forward',
-    constants: b ? { BIAS: true } : {},
+    constants: { ...(b ? { BIAS: true } : {}), ...stored(x, 'Stored') },
     bindings: { x, w, b: b ?? w, y },
     params: params(g),
     groups: grid(pixelsOf(g.y), WG * (fast ? 4 : 2), blocks),
@@ -131,7 +135,7 @@ function runForward(device: Device, g: Geometry, x: Tensor, w: Tensor, b: Tensor
 }
 
 function runInputGrad(device: Device, g: Geometry, dy: Tensor, w: Tensor, b: Tensor | undefined): Tensor {
-  const dx = device.empty(g.x, 'f32', 'conv2d input gradient');
+  const dx = device.empty(g.x, dy.dtype, 'conv2d input gradient');
   if (shared(device, g.cig)) {
     runSharedInputGrad(device, g, dy, w, b, dx);
     return dx;
@@ -141,7 +145,7 @@ function runInputGrad(device: Device, g: Geometry, dy: Tensor, w: Tensor, b: Ten
   device.run({
     shader: fast ? 'conv2d' : 'conv2dAny',
     entry: 'inputGrad',
-    constants: b ? { BIAS: true } : {},
+    constants: { ...(b ? { BIAS: true } : {}), ...stored(dy, 'Stored') },
     bindings: { dy, w, b: b ?? w, dx },
     params: params(g),
     groups: grid(pixelsOf(g.x), WG * (fast ? 4 : 1), blocks),
@@ -154,7 +158,7 @@ function runWeightGrad(device: Device, g: Geometry, x: Tensor, dy: Tensor): Tens
   const n = g.kernel[0] * g.kernel[1] * g.cig * g.y[3];
   const pixels = pixelsOf(g.y);
   if (pixels === 0) {
-    const none = device.empty([...g.kernel, g.cig, g.y[3]], 'f32', 'conv2d weight gradient');
+    const none = device.empty([...g.kernel, g.cig, g.y[3]], x.dtype, 'conv2d weight gradient');
     device.clear(none);
     return none;
   }
@@ -168,15 +172,15 @@ function runWeightGrad(device: Device, g: Geometry, x: Tensor, dy: Tensor): Tens
   const chunk = Math.ceil(pixels / Math.max(1, Math.min(wanted, Math.ceil((32 << 20) / (4 * n)), 32768)));
   const chunks = Math.ceil(pixels / chunk);
   const parts = device.empty([chunks, n], 'f32', 'conv2d weight gradient parts');
-  const dw = device.empty([...g.kernel, g.cig, g.y[3]], 'f32', 'conv2d weight gradient');
+  const dw = device.empty([...g.kernel, g.cig, g.y[3]], x.dtype, 'conv2d weight gradient');
   const p = params(g, chunk, chunks);
   if (broadcast) {
     const sizes = { ...geometryParams(g), chunk };
-    device.run({ shader: 'conv2dSubgroupGrad', entry: 'weightGrad', constants: { RC, CB, ...whole(g.cig, RC, g.cog, CB) }, bindings: { x, dy, parts }, params: sizes, groups: [Math.ceil(slots / 8), chunks, columns] });
+    device.run({ shader: 'conv2dSubgroupGrad', entry: 'weightGrad', constants: { RC, CB, ...whole(x, g.cig, RC, g.cog, CB) }, bindings: { x, dy, parts }, params: sizes, groups: [Math.ceil(slots / 8), chunks, columns] });
   } else {
-    device.run({ shader: fast ? 'conv2d' : 'conv2dAny', entry: 'weightGrad', bindings: { x, dy, parts }, params: p, groups: folded(Math.ceil(threads / WG), chunks) });
+    device.run({ shader: fast ? 'conv2d' : 'conv2dAny', entry: 'weightGrad', constants: stored(x, 'Stored'), bindings: { x, dy, parts }, params: p, groups: folded(Math.ceil(threads / WG), chunks) });
   }
-  device.run({ shader: 'conv2d', entry: 'weightReduce', bindings: { partials: parts, dw }, params: p, threads: n });
+  device.run({ shader: 'conv2d', entry: 'weightReduce', constants: stored(x, 'Stored'), bindings: { partials: parts, dw }, params: p, threads: n });
   parts.dispose();
   return dw;
 }
@@ -195,7 +199,7 @@ const forwardOp: Op = defineReal<Geometry>({
     b: ({ dy }) => sumToLast(dy),
   },
   twice: true,
-});
+}, { halves: ['x', 'w', 'b'] });
 
 const inputGradOp: Op = defineReal<Geometry>({
   name: 'conv2dInputGrad',
@@ -208,7 +212,7 @@ const inputGradOp: Op = defineReal<Geometry>({
     b: ({ dy: d }) => sumToLast(d),
   },
   twice: true,
-});
+}, { halves: ['dy', 'w', 'b'] });
 
 const weightGradOp: Op = defineReal<Geometry>({
   name: 'conv2dWeightGrad',
@@ -220,7 +224,7 @@ const weightGradOp: Op = defineReal<Geometry>({
     dy: ({ dy: d, inputs: { x }, attrs }) => forwardOp({ x, w: d }, attrs).y,
   },
   twice: true,
-});
+}, { halves: ['x', 'dy'] });
 
 function check(op: string, x: Tensor, w: Tensor, b: Tensor | undefined, cx: number, cb: number): void {
   if (x.rank !== 4 || w.rank !== 4) throw new ShapeError(op, `x is [${x.shape}] and w [${w.shape}]`, 'x must be [n, h, w, channels] and w [kh, kw, channels in, channels out]');

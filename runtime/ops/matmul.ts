@@ -4,6 +4,7 @@ import { composed } from '../autograd/compose.ts';
 import { ShapeError } from '../errors.ts';
 import { broadcastShape, fourAxes } from '../kernel/broadcast.ts';
 import { folded } from '../kernel/geometry.ts';
+import { stored } from '../kernel/vectors.ts';
 import { checkReal, sizeOf, type Shape, type Tensor } from '../tensor.ts';
 import { defineReal } from './cast.ts';
 import { reshape } from './reshape.ts';
@@ -38,14 +39,14 @@ const op: Op = defineReal<Attrs>({
   forward({ a, b }, attrs) {
     const { m, n, k, batch, size, strides } = sizes(a, b, attrs);
     const batches = sizeOf(batch);
-    const y = a.device.empty([...batch, m, n], 'f32', 'matmul');
+    const y = a.device.empty([...batch, m, n], a.dtype, 'matmul');
     if (k === 0) a.device.clear(y);
     else {
       const [strips, columns, folds] = folded(Math.ceil(m / 8) * batches, Math.ceil(n / 256));
       a.device.run({
         shader: 'matmul',
         entry: 'forward',
-        constants: { TRANSPOSE_A: attrs.transposeA, TRANSPOSE_B: attrs.transposeB },
+        constants: { TRANSPOSE_A: attrs.transposeA, TRANSPOSE_B: attrs.transposeB, ...stored(a) },
         bindings: { a, b, y },
         params: { m, n, k, batches, batch: size, a_stride: strides[0].map((d) => d * m * k), b_stride: strides[1].map((d) => d * k * n) },
         groups: [columns, strips, folds],
@@ -60,7 +61,7 @@ const op: Op = defineReal<Attrs>({
       sumTo(tb ? op({ a: dy, b: a }, { transposeA: true, transposeB: ta }).y : op({ a, b: dy }, { transposeA: !ta, transposeB: false }).y, b.shape),
   },
   twice: true,
-});
+}, { halves: ['a', 'b'] });
 
 /**
  * Matrix product of the last two axes; the axes in front of them are broadcast. A vector is a row on the left and a column on the right, and that axis

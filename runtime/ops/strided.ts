@@ -4,7 +4,7 @@ import { ShapeError } from '../errors.ts';
 import { axesOf, axisOf, stridesOf } from '../kernel/axes.ts';
 import { checkWhole } from '../kernel/geometry.ts';
 import type { Device, Dispatch } from '../device/device.ts';
-import { sizeOf, type Shape, type Tensor } from '../tensor.ts';
+import { sizeOf, type DType, type Shape, type Tensor } from '../tensor.ts';
 import { defineReal } from './cast.ts';
 import { reshape } from './reshape.ts';
 import { sumToLast } from './sumToLast.ts';
@@ -43,7 +43,7 @@ export function tidy(device: Device, body: () => Tensor): Tensor {
 }
 
 /** The launch of a copy: neighbouring axes that go through memory as one are merged, and a dense last axis that 4 divides is taken by vectors. */
-function laid(op: string, { axes, offset = 0, rule, value = 0 }: Layout): Pick<Dispatch, 'constants' | 'params' | 'threads'> {
+function laid(op: string, { axes, offset = 0, rule, value = 0 }: Layout, dtype: DType): Pick<Dispatch, 'constants' | 'params' | 'threads'> {
   const merged: Axis[] = [];
   for (const a of axes) {
     const last = merged.at(-1);
@@ -65,7 +65,7 @@ function laid(op: string, { axes, offset = 0, rule, value = 0 }: Layout): Pick<D
     return { [`${name}0`]: all.slice(0, 4), [`${name}1`]: all.slice(4) };
   };
   return {
-    constants: { AXES: count, ...(rule && { RULE: RULES[rule] }), ...(lanes === 4 && { Element: 'vec4<u32>' }) },
+    constants: { AXES: count, ...(rule && { RULE: RULES[rule] }), ...(lanes === 4 && { Element: 'vec4<u32>' }), ...(dtype === 'f16' && { Scalar: 'f16', Element: lanes === 4 ? 'vec4<f16>' : 'f16' }) },
     params: {
       n, offset: offset / lanes, value,
       ...halves('size', (a) => a.size), ...halves('stride', (a) => a.stride), ...halves('start', (a) => a.start ?? 0), ...halves('limit', (a) => a.limit ?? a.size),
@@ -87,14 +87,14 @@ const copyOp = defineReal<Copy>({
   inputs: ['x'],
   outputs: ['y'],
   forward({ x }, { op, shape, layout }) {
-    const launch = laid(op, layout);
+    const launch = laid(op, layout, x.dtype);
     const y = x.device.empty(shape, x.dtype, op);
     x.device.run({ shader: 'strided', entry: 'forward', bindings: { x, y }, ...launch });
     return y;
   },
   backward: { x: ({ dy, attrs: { back } }) => back(dy) },
   twice: true,
-});
+}, { halves: ['x'], when: ({ layout }) => (layout.value ?? 0) === 0 });
 
 /** y of the given shape, each element from where the layout says; `back` gives the gradient. */
 export function copied(op: string, x: Tensor, shape: Shape, layout: Layout, back: (dy: Tensor) => Tensor): Tensor {
@@ -126,7 +126,7 @@ function putter(count: number): Named<Put> {
     outputs: ['y'],
     forward(inputs, { op, shape, layouts }) {
       const { device, dtype } = inputs.x0;
-      const launches = layouts.map((l) => laid(op, l));
+      const launches = layouts.map((l) => laid(op, l, dtype));
       const y = device.empty(shape, dtype, op);
       if (names.reduce((n, k) => n + inputs[k].size, 0) < y.size) device.clear(y);
       names.forEach((k, i) => device.run({ shader: 'strided', entry: 'place', bindings: { x: inputs[k], y }, ...launches[i] }));
@@ -134,7 +134,7 @@ function putter(count: number): Named<Put> {
     },
     backward: Object.fromEntries(names.map((k, i) => [k, ({ dy, inputs, attrs: { op, layouts } }) => taken(op, dy, inputs[k].shape, layouts[i])])),
     twice: true,
-  });
+  }, { halves: names });
   putters.set(count, made);
   return made;
 }

@@ -2,6 +2,7 @@
 
 import { pointwise } from '../autograd/pointwise.ts';
 import { pairwise } from '../kernel/pairwise.ts';
+import { stored } from '../kernel/vectors.ts';
 import type { Tensor } from '../tensor.ts';
 import { defineReal, real } from './cast.ts';
 
@@ -17,12 +18,12 @@ const step = defineReal<{ op: keyof typeof STEPS }>({
   inputs: ['x'],
   outputs: ['y'],
   forward({ x }, { op }) {
-    const y = x.device.empty(x.shape, 'f32', op);
-    x.device.run({ shader: 'unary', entry: 'forward', constants: { OP: STEPS[op] }, bindings: { x, y }, params: { n: x.size }, threads: x.size });
+    const y = x.device.empty(x.shape, x.dtype, op);
+    x.device.run({ shader: 'unary', entry: 'forward', constants: { OP: STEPS[op], ...stored(x) }, bindings: { x, y }, params: { n: x.size }, threads: x.size });
     return y;
   },
   backward: { x: null },
-});
+}, { halves: ['x'] });
 
 const smooth = (op: Parameters<typeof unary>[1], x: Tensor): Tensor => unary(real(x), op);
 const integer = (x: Tensor): boolean => x.dtype === 'i32' || x.dtype === 'u32';

@@ -4,6 +4,7 @@ import { wordOf } from '../device/elements.ts';
 import { ShapeError } from '../errors.ts';
 import { axisOf, stridesOf } from '../kernel/axes.ts';
 import { checkWhole } from '../kernel/geometry.ts';
+import { stored } from '../kernel/vectors.ts';
 import { sizeOf, type Shape, type Tensor } from '../tensor.ts';
 import { defineReal } from './cast.ts';
 import { zeros } from './fill.ts';
@@ -113,9 +114,9 @@ const overlapOp = defineReal<Overlap>({
   forward({ dy }, { axis, before, size, mode }) {
     const shape = dy.shape.map((n, a) => (a === axis ? size : n));
     const outer = sizeOf(shape.slice(0, axis)), inner = sizeOf(shape.slice(axis + 1)), none = [0, 0, 0, 0];
-    const dx = dy.device.empty(shape, 'f32', 'pad gradient');
+    const dx = dy.device.empty(shape, dy.dtype, 'pad gradient');
     dy.device.run({
-      shader: 'strided', entry: 'overlap', constants: { RULE: RULES[mode] }, bindings: { dy, dx }, threads: dx.size,
+      shader: 'strided', entry: 'overlap', constants: { RULE: RULES[mode], ...stored(dy, 'Number') }, bindings: { dy, dx }, threads: dx.size,
       params: { n: dx.size, offset: 0, value: 0, size0: [outer, dy.shape[axis], inner, 0], size1: none, stride0: none, stride1: none, start0: [0, -before, 0, 0], start1: none, limit0: [outer, size, inner, 0], limit1: none },
     });
     return dx;
@@ -125,7 +126,7 @@ const overlapOp = defineReal<Overlap>({
       pad(grads.ddx!, dy.shape.map((n, a) => (a === axis ? ([before, n - size - before] as const) : ([0, 0] as const))), { mode }),
   },
   twice: true,
-});
+}, { halves: ['dy'] });
 
 function overlap(dy: Tensor, attrs: Overlap): Tensor {
   return overlapOp({ dy }, attrs).dx;
@@ -213,9 +214,9 @@ function splitter(count: number) {
         return [name, part];
       }));
     },
-    backward: { x: ({ grads, inputs: { x }, outputs, attrs: { axis } }) => tidy(x.device, () => concat(names.map((name) => grads[`d${name}`] ?? zeros(x.device, outputs[name].shape)), axis)) },
+    backward: { x: ({ grads, inputs: { x }, outputs, attrs: { axis } }) => tidy(x.device, () => concat(names.map((name) => grads[`d${name}`] ?? zeros(x.device, outputs[name].shape, outputs[name].dtype)), axis)) },
     twice: true,
-  });
+  }, { halves: ['x'] });
   splitters.set(count, made);
   return made;
 }

@@ -4,13 +4,13 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { grad } from '../../runtime/autograd/tape.ts';
 import { plan } from '../../runtime/autograd/plan.ts';
-import type { Device } from '../../runtime/device/device.ts';
+import { Device } from '../../runtime/device/device.ts';
 import { ShapeError } from '../../runtime/errors.ts';
 import { floatToHalf, halfToFloat } from '../../runtime/half.ts';
 import * as ops from '../../runtime/ops/index.ts';
 import { Rng } from '../../runtime/random.ts';
 import { sizeOf, type DType, type Shape, type Tensor } from '../../runtime/tensor.ts';
-import { testDevice } from '../support/device.ts';
+import { gpuVariants, testDevice } from '../support/device.ts';
 
 interface HalfCase {
   /** Shapes of the operands that are f16, by the names that `run` takes them by. */
@@ -106,9 +106,27 @@ async function computed(device: Device, c: HalfCase, dtype: DType): Promise<{ dt
   return { dtypes, values, names };
 }
 
-for (const [name, c] of Object.entries(CASES)) {
-  test(`${name} on f16`, async () => {
-    const device = await testDevice(), want = await computed(device, c, 'f32'), got = await computed(device, c, 'f16');
+/** The adapter without its shader-f16. */
+class WithoutHalf extends Device {
+  override get f16(): boolean {
+    return false;
+  }
+}
+
+let without: Device | undefined;
+const DEVICES: Record<string, () => Promise<Device>> = {
+  'on f16': testDevice,
+  'on f16, kernels for GPUs': gpuVariants,
+  'on f16 that the adapter lacks': async () => {
+    const { gpu, info } = await testDevice();
+    return (without ??= new WithoutHalf(gpu, info));
+  },
+};
+
+for (const [name, c] of Object.entries(CASES)) for (const [where, open] of Object.entries(DEVICES)) {
+  if (open === gpuVariants && !name.startsWith('conv')) continue;
+  test(`${name} ${where}`, async () => {
+    const device = await open(), want = await computed(device, c, 'f32'), got = await computed(device, c, 'f16');
     got.names.forEach((what, i) => {
       assert.is(got.dtypes[i], want.dtypes[i] === 'f32' ? 'f16' : want.dtypes[i], what);
       assert.is(got.values[i].length, want.values[i].length, what);
@@ -128,6 +146,21 @@ test('a convolution on f16 is rounded once, and a plan gives the same bits', asy
   step.run({ u: a, v: b });
   assert.equal(await step.outputs.y.read(), half);
   step.dispose();
+});
+
+test('kernels that know f16 take it as it is', async () => {
+  const device = await testDevice();
+  if (!device.f16) return;
+  const h = device.empty([1, 4, 4, 8], 'f16'), w = device.empty([3, 3, 8, 8], 'f16'), m = device.empty([8, 8], 'f16');
+  const calls: Record<string, () => unknown> = {
+    add: () => ops.add(h, h), 'add a number': () => ops.add(h, 1), exp: () => ops.exp(h), relu: () => ops.relu(h), round: () => ops.round(h), permute: () => ops.permute(h, [0, 3, 1, 2]), matmul: () => ops.matmul(m, m),
+    'reflecting pad': () => ops.pad(h, [[0, 0], [1, 1], [0, 0], [0, 0]], { mode: 'reflect' }), conv2d: () => ops.conv2d(h, w, undefined, { padding: 1 }),
+  };
+  for (const [name, call] of Object.entries(calls)) {
+    const before = device.dispatches;
+    call();
+    assert.is(device.dispatches - before, 1, name);
+  }
 });
 
 test('f16 and f32 do not mix, but for what norms learn and losses weigh by', async () => {
