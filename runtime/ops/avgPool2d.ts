@@ -24,8 +24,8 @@ type Op = (inputs: Record<string, Tensor | undefined>, attrs: Attrs) => Record<s
 
 function run(entry: 'forward' | 'backward', from: Tensor, a: Attrs): Tensor {
   const forward = entry === 'forward';
-  const to = from.device.empty(forward ? a.y : a.x, 'f32', forward ? 'avgPool2d' : 'avgPool2d gradient');
-  const { constants, lanes, sizes } = byVectors(a.x, a.y);
+  const to = from.device.empty(forward ? a.y : a.x, from.dtype, forward ? 'avgPool2d' : 'avgPool2d gradient');
+  const { constants, lanes, sizes } = byVectors(a.x, a.y, from.dtype);
   from.device.run({
     shader: 'avgPool2d',
     entry,
@@ -45,7 +45,7 @@ const op: Op = defineReal<Attrs>({
   forward: ({ x }, a) => run('forward', x, a),
   backward: { x: ({ dy, attrs }) => gradientOp({ dy }, attrs).dx },
   twice: true,
-});
+}, { halves: ['x'] });
 
 const gradientOp: Op = defineReal<Attrs>({
   name: 'avgPool2d gradient',
@@ -54,7 +54,7 @@ const gradientOp: Op = defineReal<Attrs>({
   forward: ({ dy }, a) => run('backward', dy, a),
   backward: { dy: ({ dy: d, attrs }) => op({ x: d }, attrs).y },
   twice: true,
-});
+}, { halves: ['dy'] });
 
 /**
  * Mean over windows.

@@ -2,6 +2,7 @@
 
 import type { BackwardContext } from '../autograd/tape.ts';
 import { ShapeError } from '../errors.ts';
+import { stored } from '../kernel/vectors.ts';
 import { checkF32, checkReal, type Tensor } from '../tensor.ts';
 import { defineReal } from './cast.ts';
 
@@ -44,7 +45,7 @@ function gradients(ctx: BackwardContext<Attrs>): { dgamma: Tensor; dbeta: Tensor
     const size = layout(x);
     const params = { ...size, eps, momentum: 0, lost: 0 };
     const parts = device.empty([size.chunks, size.c, 2], 'f32', 'batchNorm gradient parts');
-    device.run({ shader: 'batchNorm', entry: 'gradStats', constants: { RELU: relu }, bindings: { x, dy, ...statistics(ctx), parts, gamma, beta }, params, threads: size.chunks * size.c });
+    device.run({ shader: 'batchNorm', entry: 'gradStats', constants: { RELU: relu, ...stored(x, 'Stored') }, bindings: { x, dy, ...statistics(ctx), parts, gamma, beta }, params, threads: size.chunks * size.c });
     const dgamma = device.empty([size.c], 'f32', 'batchNorm dgamma');
     const dbeta = device.empty([size.c], 'f32', 'batchNorm dbeta');
     const sums = device.empty([size.c, 2], 'f32', 'batchNorm gradient sums');
@@ -69,7 +70,7 @@ const op = defineReal<Attrs>({
     const saved: Record<string, Tensor> = {};
     if (mode === 'train') {
       const parts = device.empty([size.chunks, size.c, 2], 'f32', 'batchNorm parts');
-      device.run({ shader: 'batchNorm', entry: 'stats', bindings: { x, parts }, params, threads: size.chunks * size.c });
+      device.run({ shader: 'batchNorm', entry: 'stats', constants: stored(x, 'Stored'), bindings: { x, parts }, params, threads: size.chunks * size.c });
       mean = saved.mean = device.empty([size.c], 'f32', 'batchNorm mean');
       variance = saved.variance = device.empty([size.c], 'f32', 'batchNorm variance');
       const moves = update && !!runningMean;
@@ -78,8 +79,8 @@ const op = defineReal<Attrs>({
       else device.run({ shader: 'batchNorm', entry: 'combine', bindings, params, threads: size.c });
       parts.dispose();
     }
-    const y = device.empty(x.shape, 'f32', 'batchNorm');
-    device.run({ shader: 'batchNorm', entry: 'forward', constants: { RELU: relu }, bindings: { x, gamma, beta, mean, variance, y }, params, threads: size.strip * size.c });
+    const y = device.empty(x.shape, x.dtype, 'batchNorm');
+    device.run({ shader: 'batchNorm', entry: 'forward', constants: { RELU: relu, ...stored(x, 'Stored') }, bindings: { x, gamma, beta, mean, variance, y }, params, threads: size.strip * size.c });
     return { y, ...saved };
   },
   backward: {
@@ -90,11 +91,11 @@ const op = defineReal<Attrs>({
       // In evaluation nothing flows through the statistics: what stands in for the sums is not read.
       const sums = train ? gradients(ctx).sums : gamma;
       const size = layout(x);
-      const dx = x.device.empty(x.shape, 'f32', 'batchNorm input gradient');
+      const dx = x.device.empty(x.shape, x.dtype, 'batchNorm input gradient');
       x.device.run({
         shader: 'batchNorm',
         entry: 'inputGrad',
-        constants: { RELU: relu, TRAIN: train },
+        constants: { RELU: relu, TRAIN: train, ...stored(x, 'Stored') },
         bindings: { x, dy: ctx.dy, gamma, beta, ...statistics(ctx), sums, dx },
         params: { ...size, eps, momentum: 0, lost: 0 },
         threads: size.strip * size.c,
@@ -108,7 +109,7 @@ const op = defineReal<Attrs>({
     runningVariance: null,
   },
   saved: ['mean', 'variance'],
-});
+}, { halves: ['x'] });
 
 /**
  * Batch normalisation over all axes but the last.

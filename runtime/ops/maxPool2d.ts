@@ -4,16 +4,16 @@ import type { Pair } from '../kernel/geometry.ts';
 import type { Constants, ParamValue } from '../kernel/kernel.ts';
 import { byVectors } from '../kernel/vectors.ts';
 import { adaptiveWindows, windows, type PoolOptions, type Windows } from '../kernel/windows.ts';
-import type { Shape, Tensor } from '../tensor.ts';
+import type { Tensor } from '../tensor.ts';
 import { defineReal } from './cast.ts';
 
 /** Pixels outside of the image never win. */
 export type MaxPool2dOptions = PoolOptions;
 
-function settings(x: Shape, a: Windows): { constants: Constants; params: Record<string, ParamValue>; lanes: number } {
-  const { constants, lanes, sizes } = byVectors(x, a.y);
+function settings({ shape: x, dtype }: Tensor, a: Windows): { constants: Constants; params: Record<string, ParamValue>; lanes: number } {
+  const { constants, lanes, sizes } = byVectors(x, a.y, dtype);
   return {
-    constants: { ...(a.adaptive ? { ADAPTIVE: true } : {}), ...(lanes === 4 ? { ...constants, Index: 'vec4<i32>' } : {}) },
+    constants: { ...(a.adaptive ? { ADAPTIVE: true } : {}), ...constants, ...(lanes === 4 ? { Index: 'vec4<i32>' } : {}) },
     params: { ...sizes, kernel: a.kernel, stride: a.stride, pad: [a.pad[0], a.pad[2]], dilation: a.dilation },
     lanes,
   };
@@ -24,40 +24,40 @@ const op = defineReal<Windows>({
   inputs: ['x'],
   outputs: ['y'],
   forward({ x }, a) {
-    const y = x.device.empty(a.y, 'f32', 'maxPool2d');
-    const { constants, params, lanes } = settings(x.shape, a);
+    const y = x.device.empty(a.y, x.dtype, 'maxPool2d');
+    const { constants, params, lanes } = settings(x, a);
     x.device.run({ shader: 'maxPool2d', entry: 'forward', constants, bindings: { x, y }, params, threads: y.size / lanes });
     return y;
   },
   backward: {
     x: ({ dy, inputs: { x }, attrs: a }) => {
-      const dx = x.device.empty(x.shape, 'f32', 'maxPool2d gradient');
-      const { constants, params, lanes } = settings(x.shape, a);
+      const dx = x.device.empty(x.shape, x.dtype, 'maxPool2d gradient');
+      const { constants, params, lanes } = settings(x, a);
       x.device.run({ shader: 'maxPool2d', entry: 'backward', constants, bindings: { x, dy, dx }, params, threads: x.size / lanes });
       return dx;
     },
   },
-});
+}, { halves: ['x'] });
 
 const indexedOp = defineReal<Windows>({
   name: 'maxPool2d with indices',
   inputs: ['x'],
   outputs: ['y', 'indices'],
   forward({ x }, a) {
-    const y = x.device.empty(a.y, 'f32', 'maxPool2d'), indices = x.device.empty(a.y, 'i32', 'maxPool2d indices');
-    const { constants, params, lanes } = settings(x.shape, a);
+    const y = x.device.empty(a.y, x.dtype, 'maxPool2d'), indices = x.device.empty(a.y, 'i32', 'maxPool2d indices');
+    const { constants, params, lanes } = settings(x, a);
     x.device.run({ shader: 'maxPool2d', entry: 'indexed', constants, bindings: { x, y, indices }, params, threads: y.size / lanes });
     return { y, indices };
   },
   backward: {
     x: ({ dy, inputs: { x }, outputs: { indices }, attrs: a }) => {
-      const dx = x.device.empty(x.shape, 'f32', 'maxPool2d gradient');
-      const { constants, params, lanes } = settings(x.shape, a);
+      const dx = x.device.empty(x.shape, x.dtype, 'maxPool2d gradient');
+      const { constants, params, lanes } = settings(x, a);
       x.device.run({ shader: 'maxPool2d', entry: 'backwardIndexed', constants, bindings: { dy, dx, chosen: indices }, params, threads: x.size / lanes });
       return dx;
     },
   },
-});
+}, { halves: ['x'] });
 
 /** Up to this many pixels in a window it is cheaper to look for its maximum again than to keep its place. */
 const LOOK_AGAIN = 16;

@@ -24,28 +24,28 @@ const op: Op = defineReal<Attrs>({
   inputs: ['x'],
   outputs: ['y'],
   forward({ x }, { y: shape, scale, shift }) {
-    const y = x.device.empty(shape, 'f32', 'resizeBilinear');
-    const { constants, lanes, sizes } = byVectors(x.shape, shape);
+    const y = x.device.empty(shape, x.dtype, 'resizeBilinear');
+    const { constants, lanes, sizes } = byVectors(x.shape, shape, x.dtype);
     x.device.run({ shader: 'resizeBilinear', entry: 'forward', constants, bindings: { x, y }, params: { ...sizes, scale, shift }, threads: y.size / lanes });
     return y;
   },
   backward: { x: ({ dy, attrs }) => gradientOp({ dy }, attrs).dx },
   twice: true,
-});
+}, { halves: ['x'] });
 
 const gradientOp: Op = defineReal<Attrs>({
   name: 'resizeBilinear gradient',
   inputs: ['dy'],
   outputs: ['dx'],
   forward({ dy }, { x: shape, y, scale, shift }) {
-    const dx = dy.device.empty(shape, 'f32', 'resizeBilinear gradient');
-    const { constants, lanes, sizes } = byVectors(shape, y);
+    const dx = dy.device.empty(shape, dy.dtype, 'resizeBilinear gradient');
+    const { constants, lanes, sizes } = byVectors(shape, y, dy.dtype);
     dy.device.run({ shader: 'resizeBilinear', entry: 'backward', constants, bindings: { dy, dx }, params: { ...sizes, scale, shift }, threads: dx.size / lanes });
     return dx;
   },
   backward: { dy: ({ dy: d, attrs }) => op({ x: d }, attrs).y },
   twice: true,
-});
+}, { halves: ['dy'] });
 
 /** What `resize` makes of x, with a constant for the pixels that lie beyond it. */
 export function extrapolated(x: Tensor, beyond: Positions['beyond'], { extrapolation = 0 }: ResizeOptions, resize: () => Tensor): Tensor {
