@@ -59,6 +59,20 @@ export function checkF32(op: string, tensors: Readonly<Record<string, Tensor | u
   for (const [name, t] of Object.entries(tensors)) if (t && t.dtype !== 'f32') throw new ShapeError(op, `${name} [${t.shape}] is ${t.dtype}`, 'give f32');
 }
 
+/** Does it hold real numbers: f32 or f16? */
+export const isReal = (t: Tensor): boolean => t.dtype === 'f32' || t.dtype === 'f16';
+
+/**
+ * Checks the operands of an operation of real numbers: all f32, or all f16.
+ * @param operands by the names of the formula; absent ones and numbers pass
+ * @throws ShapeError when one is an integer, or f32 and f16 meet
+ */
+export function checkReal(op: string, operands: Readonly<Record<string, Tensor | undefined>>): void {
+  const [first, ...others] = Object.entries(operands).flatMap(([name, t]) => (t ? [{ name, t }] : []));
+  if (first && !isReal(first.t)) throw new ShapeError(op, `${first.name} [${first.t.shape}] is ${first.t.dtype}`, 'give f32 or f16');
+  for (const { name, t } of others) if (t.dtype !== first.t.dtype) throw new ShapeError(op, `${name} [${t.shape}] is ${t.dtype}, ${first.name} [${first.t.shape}] ${first.t.dtype}`, 'cast one of them');
+}
+
 /**
  * An n-dimensional array on a GPU, made by `tensor`, `zeros`, … and by operations. `Tensor<'i32'>` knows its dtype at compile time; a plain `Tensor` is of any.
  * @example

@@ -3,8 +3,11 @@
 
 const WG: u32 = 64u;
 /// 0 relu, 1 leaky relu (a: slope), 2 hardtanh (a, b: limits), 3 hard sigmoid, 4 hard swish, 5 elu (c x, or a (e^(b x) - 1)),
-/// 6 softsign, 7 softplus (a: beta), 8 log sigmoid, 9 sigmoid, 10 tanh, 11 silu, 12 gelu, 13 gelu by tanh, 14 mish, 15 erf, 16 expm1, 17 log1p.
+/// 6 softsign, 7 softplus (a: beta), 8 log sigmoid, 9 sigmoid, 10 tanh, 11 silu, 12 gelu, 13 gelu by tanh, 14 mish, 15 erf, 16 expm1, 17 log1p,
+/// 18 asinh, 19 acosh, 20 atanh.
 const OP: u32 = 0u;
+/// What tensors hold: or f16. Computed in f32.
+alias Element = f32;
 
 struct Params {
   n: u32,
@@ -13,12 +16,12 @@ struct Params {
   c: f32,
 }
 
-@group(0) @binding(0) var<storage, read> x: array<f32>;
-@group(0) @binding(1) var<storage, read_write> y: array<f32>;
-@group(0) @binding(2) var<storage, read> dy: array<f32>;
-@group(0) @binding(3) var<storage, read_write> dx: array<f32>;
-@group(0) @binding(4) var<storage, read> g: array<f32>;
-@group(0) @binding(5) var<storage, read_write> ddx: array<f32>;
+@group(0) @binding(0) var<storage, read> x: array<Element>;
+@group(0) @binding(1) var<storage, read_write> y: array<Element>;
+@group(0) @binding(2) var<storage, read> dy: array<Element>;
+@group(0) @binding(3) var<storage, read_write> dx: array<Element>;
+@group(0) @binding(4) var<storage, read> g: array<Element>;
+@group(0) @binding(5) var<storage, read_write> ddx: array<Element>;
 @group(0) @binding(6) var<uniform> params: Params;
 
 const SQRT_HALF: f32 = 0.70710678;
@@ -99,6 +102,16 @@ fn normal_pdf(v: f32) -> f32 {
   return BY_SQRT_TWO_PI * exp(-0.5 * v * v);
 }
 
+/// log(v + sqrt(v^2 + 1)) for v >= 0; where a square would overflow log(2 v).
+fn asinh_positive(v: f32) -> f32 {
+  return select(log1p(v + v * v / (1.0 + sqrt(1.0 + v * v))), log(v) + 0.69314718, v > 1e9);
+}
+
+/// log(v + sqrt(v^2 - 1))
+fn stable_acosh(v: f32) -> f32 {
+  return select(log1p((v - 1.0) + sqrt((v - 1.0) * (v + 1.0))), log(v) + 0.69314718, v > 1e9);
+}
+
 fn f(v: f32) -> f32 {
   switch OP {
     case 0u: { return select(v, 0.0, v < 0.0); }
@@ -121,7 +134,10 @@ fn f(v: f32) -> f32 {
     case 14u: { return v * tanh_softplus(v); }
     case 15u: { return erf(v); }
     case 16u: { return expm1(v); }
-    default: { return log1p(v); }
+    case 17u: { return log1p(v); }
+    case 18u: { return select(-1.0, 1.0, v >= 0.0) * asinh_positive(abs(v)); }
+    case 19u: { return stable_acosh(v); }
+    default: { return select(-0.5, 0.5, v >= 0.0) * log1p(2.0 * abs(v) / (1.0 - abs(v))); }
   }
 }
 
@@ -154,7 +170,10 @@ fn df(v: f32) -> f32 {
     }
     case 15u: { return TWO_BY_SQRT_PI * exp(-v * v); }
     case 16u: { return exp(v); }
-    default: { return 1.0 / (1.0 + v); }
+    case 17u: { return 1.0 / (1.0 + v); }
+    case 18u: { return 1.0 / sqrt(1.0 + v * v); }
+    case 19u: { return 1.0 / sqrt((v - 1.0) * (v + 1.0)); }
+    default: { return 1.0 / ((1.0 - v) * (1.0 + v)); }
   }
 }
 
@@ -188,6 +207,18 @@ fn ddf(v: f32) -> f32 {
     case 15u: { return -2.0 * c * TWO_BY_SQRT_PI * exp(-c * c); }
     case 16u: { return exp(v); }
     case 17u: { return -1.0 / ((1.0 + v) * (1.0 + v)); }
+    case 18u: {
+      let q = 1.0 + v * v;
+      return -v / (q * sqrt(q));
+    }
+    case 19u: {
+      let q = (v - 1.0) * (v + 1.0);
+      return -v / (q * sqrt(q));
+    }
+    case 20u: {
+      let q = (1.0 - v) * (1.0 + v);
+      return 2.0 * v / (q * q);
+    }
     default: { return 0.0; }
   }
 }
@@ -196,7 +227,7 @@ fn ddf(v: f32) -> f32 {
 fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
   let i = id.x + id.y * grid.x * WG;
   if (i < params.n) {
-    y[i] = f(x[i]);
+    y[i] = Element(f(f32(x[i])));
   }
 }
 
@@ -204,7 +235,7 @@ fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups
 fn backward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
   let i = id.x + id.y * grid.x * WG;
   if (i < params.n) {
-    dx[i] = dy[i] * df(x[i]);
+    dx[i] = Element(f32(dy[i]) * df(f32(x[i])));
   }
 }
 
@@ -212,6 +243,6 @@ fn backward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroup
 fn second(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
   let i = id.x + id.y * grid.x * WG;
   if (i < params.n) {
-    ddx[i] = g[i] * dy[i] * ddf(x[i]);
+    ddx[i] = Element(f32(g[i]) * f32(dy[i]) * ddf(f32(x[i])));
   }
 }

@@ -3,6 +3,8 @@
 const WG: u32 = 64u;
 /// Or vec4<f32>, where 4 divides the channels: sizes then count vectors.
 alias Element = f32;
+/// What tensors hold: Element, or f16 and vec4<f16>.
+alias Stored = f32;
 /// The windows divide the image into y_size parts; kernel, stride, pad and dilation do not count.
 const ADAPTIVE: bool = false;
 /// Pixels of the padding are zeros that count.
@@ -19,10 +21,10 @@ struct Params {
   divisor: f32,        // 0: the pixels of the window
 }
 
-@group(0) @binding(0) var<storage, read> x: array<Element>;
-@group(0) @binding(1) var<storage, read_write> y: array<Element>;
-@group(0) @binding(2) var<storage, read> dy: array<Element>;
-@group(0) @binding(3) var<storage, read_write> dx: array<Element>;
+@group(0) @binding(0) var<storage, read> x: array<Stored>;
+@group(0) @binding(1) var<storage, read_write> y: array<Stored>;
+@group(0) @binding(2) var<storage, read> dy: array<Stored>;
+@group(0) @binding(3) var<storage, read_write> dx: array<Stored>;
 @group(0) @binding(4) var<uniform> params: Params;
 
 /// The window of output o along an axis.
@@ -69,11 +71,11 @@ fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups
       var part = Element(0.0);
       let first = (n * params.x_size.y + u32(r)) * params.x_size.z;
       for (var k = columns.first; k < columns.last; k += columns.step) {
-        part += x[(first + u32(k)) * params.x_size.w + c];
+        part += Element(x[(first + u32(k)) * params.x_size.w + c]);
       }
       sum += part;
     }
-    y[i] = sum / divisor(rows, columns);
+    y[i] = Stored(sum / divisor(rows, columns));
   }
 }
 
@@ -109,10 +111,10 @@ fn backward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroup
       for (var b = ox.x; b < ox.y; b++) {
         let columns = span(b, 1u);
         if ((i32(column) - columns.first) % columns.step == 0) {
-          sum += dy[((n * params.y_size.y + a) * params.y_size.z + b) * params.y_size.w + c] / divisor(rows, columns);
+          sum += Element(dy[((n * params.y_size.y + a) * params.y_size.z + b) * params.y_size.w + c]) / divisor(rows, columns);
         }
       }
     }
-    dx[i] = sum;
+    dx[i] = Stored(sum);
   }
 }

@@ -5,6 +5,8 @@
 
 const WG: u32 = 64u;
 const RELU: bool = false;
+/// What x and y hold: or f16.
+alias Stored = f32;
 /// The statistics came from this batch, so the gradient flows through them.
 const TRAIN: bool = true;
 
@@ -19,13 +21,13 @@ struct Params {
   lost: f32,   // what the running variance takes off the number of rows: 1 for the unbiased one
 }
 
-@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(0) var<storage, read> x: array<Stored>;
 @group(0) @binding(1) var<storage, read> gamma: array<f32>;
 @group(0) @binding(2) var<storage, read> beta: array<f32>;
 @group(0) @binding(3) var<storage, read> mean: array<f32>;
 @group(0) @binding(4) var<storage, read> variance: array<f32>;
-@group(0) @binding(5) var<storage, read_write> y: array<f32>;
-@group(0) @binding(6) var<storage, read> dy: array<f32>;
+@group(0) @binding(5) var<storage, read_write> y: array<Stored>;
+@group(0) @binding(6) var<storage, read> dy: array<Stored>;
 @group(0) @binding(7) var<storage, read_write> parts: array<vec2<f32>>;
 @group(0) @binding(8) var<storage, read> partials: array<vec2<f32>>;
 @group(0) @binding(9) var<storage, read_write> new_mean: array<f32>;
@@ -35,7 +37,7 @@ struct Params {
 /// (dgamma, dbeta) of each channel, as gradCombine leaves them and inputGrad reads them: no entry may bind more than eight storage buffers.
 @group(0) @binding(13) var<storage, read_write> new_sums: array<vec2<f32>>;
 @group(0) @binding(14) var<storage, read> sums: array<vec2<f32>>;
-@group(0) @binding(15) var<storage, read_write> dx: array<f32>;
+@group(0) @binding(15) var<storage, read_write> dx: array<Stored>;
 @group(0) @binding(16) var<uniform> params: Params;
 
 /// Rows of the chunk of thread i (chunk-major, channel-minor).
@@ -52,12 +54,12 @@ fn stats(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) 
     let rows = rowsOf(i);
     var sum = 0.0;
     for (var r = rows.x; r < rows.y; r++) {
-      sum += x[r * params.c + c];
+      sum += f32(x[r * params.c + c]);
     }
     let m = sum / f32(rows.y - rows.x);
     var squares = 0.0;
     for (var r = rows.x; r < rows.y; r++) {
-      let d = x[r * params.c + c] - m;
+      let d = f32(x[r * params.c + c]) - m;
       squares += d * d;
     }
     parts[i] = vec2<f32>(m, squares);
@@ -114,8 +116,8 @@ fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups
     let scale = gamma[c] / sqrt(variance[c] + params.eps);
     let shift = beta[c];
     for (var r = i / params.c; r < params.rows; r += params.strip) {
-      let v = (x[r * params.c + c] - m) * scale + shift;
-      y[r * params.c + c] = select(v, max(v, 0.0), RELU);
+      let v = (f32(x[r * params.c + c]) - m) * scale + shift;
+      y[r * params.c + c] = Stored(select(v, max(v, 0.0), RELU));
     }
   }
 }
@@ -138,8 +140,8 @@ fn gradStats(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgrou
     var sum = vec2<f32>(0.0);
     for (var r = rows.x; r < rows.y; r++) {
       let at = r * params.c + c;
-      let xh = (x[at] - m) * scale;
-      let d = masked(dy[at], xh * g + shift);
+      let xh = (f32(x[at]) - m) * scale;
+      let d = masked(f32(dy[at]), xh * g + shift);
       sum += vec2<f32>(d * xh, d);
     }
     parts[i] = sum;
@@ -175,8 +177,8 @@ fn inputGrad(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgrou
     }
     for (var r = i / params.c; r < params.rows; r += params.strip) {
       let at = r * params.c + c;
-      let xh = (x[at] - m) * scale;
-      dx[at] = (masked(dy[at], xh * g + shift) - through.x - xh * through.y) * (g * scale);
+      let xh = (f32(x[at]) - m) * scale;
+      dx[at] = Stored((masked(f32(dy[at]), xh * g + shift) - through.x - xh * through.y) * (g * scale));
     }
   }
 }

@@ -6,7 +6,9 @@ const WG: u32 = 64u;
 const OP: u32 = 0u;
 /// Or i32, u32.
 alias Element = f32;
-/// f32, unless Element is another; from 12 on i32.
+/// What the operands hold: Element, or f16.
+alias Stored = f32;
+/// Stored; from 12 on i32.
 alias Result = f32;
 const FLOAT: bool = true;
 /// Which operand is the number in params: 0 none, 1 a, 2 b. The other one's memory is bound in its place.
@@ -26,8 +28,8 @@ struct Params {
   b_outer: vec4<u32>,
 }
 
-@group(0) @binding(0) var<storage, read> a: array<Element>;
-@group(0) @binding(1) var<storage, read> b: array<Element>;
+@group(0) @binding(0) var<storage, read> a: array<Stored>;
+@group(0) @binding(1) var<storage, read> b: array<Stored>;
 @group(0) @binding(2) var<storage, read_write> y: array<Result>;
 @group(0) @binding(3) var<uniform> params: Params;
 
@@ -218,8 +220,8 @@ fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups
       ib += dot(outside, params.b_outer);
     }
   }
-  var u = a[ia];
-  var v = b[ib];
+  var u = Element(a[ia]);
+  var v = Element(b[ib]);
   if (NUMBER == 1u) {
     u = bitcast<Element>(params.number);
   }

@@ -9,6 +9,8 @@ const WG: u32 = 64u;
 const BIAS: bool = false;
 /// Pixels that a thread makes, four channels of each.
 const PX: u32 = 4u;
+/// What tensors hold: or f16. Products are added up in f32.
+alias Stored = f32;
 
 struct Params {
   x_size: vec4<u32>,    // n, h, w, c
@@ -21,16 +23,16 @@ struct Params {
   chunks: u32,
 }
 
-@group(0) @binding(0) var<storage, read> x: array<vec4<f32>>;
-@group(0) @binding(1) var<storage, read> w: array<vec4<f32>>;
-@group(0) @binding(2) var<storage, read> dy: array<vec4<f32>>;
-@group(0) @binding(3) var<storage, read> b: array<f32>;
-@group(0) @binding(4) var<storage, read_write> y: array<vec4<f32>>;
-@group(0) @binding(5) var<storage, read_write> dx: array<vec4<f32>>;
+@group(0) @binding(0) var<storage, read> x: array<vec4<Stored>>;
+@group(0) @binding(1) var<storage, read> w: array<vec4<Stored>>;
+@group(0) @binding(2) var<storage, read> dy: array<vec4<Stored>>;
+@group(0) @binding(3) var<storage, read> b: array<Stored>;
+@group(0) @binding(4) var<storage, read_write> y: array<vec4<Stored>>;
+@group(0) @binding(5) var<storage, read_write> dx: array<vec4<Stored>>;
 @group(0) @binding(6) var<storage, read_write> parts: array<vec4<f32>>;
 @group(0) @binding(7) var<uniform> params: Params;
 @group(0) @binding(8) var<storage, read> partials: array<f32>;
-@group(0) @binding(9) var<storage, read_write> dw: array<f32>;
+@group(0) @binding(9) var<storage, read_write> dw: array<Stored>;
 
 /// Pixel p of a tensor of `size`, as (image, row, column).
 fn pixelOf(p: u32, size: vec4<u32>) -> vec3<u32> {
@@ -80,13 +82,13 @@ fn forward(@builtin(local_invocation_id) lane: vec3<u32>, @builtin(workgroup_id)
       }
       var wi = (ky * params.kernel.y + kx) * cig * co4 + group.y;
       for (var c = 0u; c < cig / 4u; c++) {
-        let w0 = w[wi];
-        let w1 = w[wi + co4];
-        let w2 = w[wi + 2u * co4];
-        let w3 = w[wi + 3u * co4];
+        let w0 = vec4<f32>(w[wi]);
+        let w1 = vec4<f32>(w[wi + co4]);
+        let w2 = vec4<f32>(w[wi + 2u * co4]);
+        let w3 = vec4<f32>(w[wi + 3u * co4]);
         wi += 4u * co4;
         for (var i = 0u; i < PX; i++) {
-          let v = m[i] * x[p[i] + c];
+          let v = m[i] * vec4<f32>(x[p[i] + c]);
           acc[i] += v.x * w0 + v.y * w1 + v.z * w2 + v.w * w3;
         }
       }
@@ -97,9 +99,9 @@ fn forward(@builtin(local_invocation_id) lane: vec3<u32>, @builtin(workgroup_id)
       var bias = vec4<f32>(0.0);
       if (BIAS) {
         let k = group.y * 4u;
-        bias = vec4<f32>(b[k], b[k + 1u], b[k + 2u], b[k + 3u]);
+        bias = vec4<f32>(vec4<Stored>(b[k], b[k + 1u], b[k + 2u], b[k + 3u]));
       }
-      y[(first + i * WG) * co4 + group.y] = acc[i] + bias;
+      y[(first + i * WG) * co4 + group.y] = vec4<Stored>(acc[i] + bias);
     }
   }
 }
@@ -129,12 +131,12 @@ fn inputGrad(@builtin(local_invocation_id) lane: vec3<u32>, @builtin(workgroup_i
       }
       let row = ((ky * params.kernel.y + kx) * cig + group.y * 4u - g * cig) * co4 + c0;
       for (var c = 0u; c < params.kernel.w / 4u; c++) {
-        let w0 = w[row + c];
-        let w1 = w[row + co4 + c];
-        let w2 = w[row + 2u * co4 + c];
-        let w3 = w[row + 3u * co4 + c];
+        let w0 = vec4<f32>(w[row + c]);
+        let w1 = vec4<f32>(w[row + co4 + c]);
+        let w2 = vec4<f32>(w[row + 2u * co4 + c]);
+        let w3 = vec4<f32>(w[row + 3u * co4 + c]);
         for (var i = 0u; i < PX; i++) {
-          let d = m[i] * dy[p[i] + c];
+          let d = m[i] * vec4<f32>(dy[p[i] + c]);
           acc[i] += vec4<f32>(dot(d, w0), dot(d, w1), dot(d, w2), dot(d, w3));
         }
       }
@@ -145,9 +147,9 @@ fn inputGrad(@builtin(local_invocation_id) lane: vec3<u32>, @builtin(workgroup_i
       var bias = vec4<f32>(0.0);
       if (BIAS) {
         let k = group.y * 4u;
-        bias = vec4<f32>(b[k], b[k + 1u], b[k + 2u], b[k + 3u]);
+        bias = vec4<f32>(vec4<Stored>(b[k], b[k + 1u], b[k + 2u], b[k + 3u]));
       }
-      dx[(first + i * WG) * (size.w / 4u) + group.y] = acc[i] + bias;
+      dx[(first + i * WG) * (size.w / 4u) + group.y] = vec4<Stored>(acc[i] + bias);
     }
   }
 }
@@ -173,8 +175,8 @@ fn weightGrad(@builtin(local_invocation_id) lane: vec3<u32>, @builtin(workgroup_
   var a3 = vec4<f32>(0.0);
   for (var p = group.y * params.chunk; p < end; p++) {
     let u = under(at, k);
-    let v = select(0.0, 1.0, u >= 0) * x[u32(max(u, 0)) * (params.x_size.w / 4u) + cx];
-    let d = dy[p * co4 + o];
+    let v = select(0.0, 1.0, u >= 0) * vec4<f32>(x[u32(max(u, 0)) * (params.x_size.w / 4u) + cx]);
+    let d = vec4<f32>(dy[p * co4 + o]);
     a0 += v.x * d;
     a1 += v.y * d;
     a2 += v.z * d;
@@ -207,6 +209,6 @@ fn weightReduce(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workg
     for (var c = 0u; c < params.chunks; c++) {
       sum += partials[c * n + i];
     }
-    dw[i] = sum;
+    dw[i] = Stored(sum);
   }
 }

@@ -2,6 +2,8 @@
 
 const WG: u32 = 64u;
 const BIAS: bool = false;
+/// What tensors hold: or f16. Products are added up in f32.
+alias Stored = f32;
 
 struct Params {
   x_size: vec4<u32>,    // n, h, w, c
@@ -14,12 +16,12 @@ struct Params {
   chunks: u32,
 }
 
-@group(0) @binding(0) var<storage, read> x: array<f32>;
-@group(0) @binding(1) var<storage, read> w: array<f32>;
-@group(0) @binding(2) var<storage, read> dy: array<f32>;
-@group(0) @binding(3) var<storage, read> b: array<f32>;
-@group(0) @binding(4) var<storage, read_write> y: array<f32>;
-@group(0) @binding(5) var<storage, read_write> dx: array<f32>;
+@group(0) @binding(0) var<storage, read> x: array<Stored>;
+@group(0) @binding(1) var<storage, read> w: array<Stored>;
+@group(0) @binding(2) var<storage, read> dy: array<Stored>;
+@group(0) @binding(3) var<storage, read> b: array<Stored>;
+@group(0) @binding(4) var<storage, read_write> y: array<Stored>;
+@group(0) @binding(5) var<storage, read_write> dx: array<Stored>;
 @group(0) @binding(6) var<storage, read_write> parts: array<f32>;
 @group(0) @binding(7) var<uniform> params: Params;
 
@@ -67,7 +69,7 @@ fn forward(@builtin(local_invocation_id) lane: vec3<u32>, @builtin(workgroup_id)
   let o1 = pixelOf(min(second, pixels - 1u), size);
   var a0 = vec4<f32>(0.0);
   if (BIAS) {
-    a0 = vec4<f32>(b[c], b[c1], b[c2], b[c3]);
+    a0 = vec4<f32>(vec4<Stored>(b[c], b[c1], b[c2], b[c3]));
   }
   var a1 = a0;
   for (var ky = 0u; ky < params.kernel.x; ky++) {
@@ -80,9 +82,9 @@ fn forward(@builtin(local_invocation_id) lane: vec3<u32>, @builtin(workgroup_id)
       let in1 = select(0.0, 1.0, p1 >= 0);
       var row = (ky * params.kernel.y + kx) * cig * size.w;
       for (var i = 0u; i < cig; i++) {
-        let v = vec4<f32>(w[row + c], w[row + c1], w[row + c2], w[row + c3]);
-        a0 += in0 * x[x0 + i] * v;
-        a1 += in1 * x[x1 + i] * v;
+        let v = vec4<f32>(vec4<Stored>(w[row + c], w[row + c1], w[row + c2], w[row + c3]));
+        a0 += in0 * f32(x[x0 + i]) * v;
+        a1 += in1 * f32(x[x1 + i]) * v;
         row += size.w;
       }
     }
@@ -92,10 +94,10 @@ fn forward(@builtin(local_invocation_id) lane: vec3<u32>, @builtin(workgroup_id)
 }
 
 fn store(at: u32, c: u32, last: u32, v: vec4<f32>) {
-  y[at + c] = v.x;
-  if (c + 1u <= last) { y[at + c + 1u] = v.y; }
-  if (c + 2u <= last) { y[at + c + 2u] = v.z; }
-  if (c + 3u <= last) { y[at + c + 3u] = v.w; }
+  y[at + c] = Stored(v.x);
+  if (c + 1u <= last) { y[at + c + 1u] = Stored(v.y); }
+  if (c + 2u <= last) { y[at + c + 2u] = Stored(v.z); }
+  if (c + 3u <= last) { y[at + c + 3u] = Stored(v.w); }
 }
 
 @compute @workgroup_size(WG)
@@ -114,7 +116,7 @@ fn inputGrad(@builtin(local_invocation_id) lane: vec3<u32>, @builtin(workgroup_i
   let i = pixelOf(min(p, pixels - 1u), size);
   var a = vec4<f32>(0.0);
   if (BIAS) {
-    a = vec4<f32>(b[g * cig + inGroup], b[g * cig + i1], b[g * cig + i2], b[g * cig + i3]);
+    a = vec4<f32>(vec4<Stored>(b[g * cig + inGroup], b[g * cig + i1], b[g * cig + i2], b[g * cig + i3]));
   }
   for (var ky = 0u; ky < params.kernel.x; ky++) {
     for (var kx = 0u; kx < params.kernel.y; kx++) {
@@ -127,17 +129,17 @@ fn inputGrad(@builtin(local_invocation_id) lane: vec3<u32>, @builtin(workgroup_i
         let w2 = (row + i2) * params.y_size.w + g * cog;
         let w3 = (row + i3) * params.y_size.w + g * cog;
         for (var c = 0u; c < cog; c++) {
-          a += dy[at + c] * vec4<f32>(w[w0 + c], w[w1 + c], w[w2 + c], w[w3 + c]);
+          a += f32(dy[at + c]) * vec4<f32>(vec4<Stored>(w[w0 + c], w[w1 + c], w[w2 + c], w[w3 + c]));
         }
       }
     }
   }
   if (p < pixels) {
     let to = p * size.w + g * cig;
-    dx[to + inGroup] = a.x;
-    if (inGroup + 1u < cig) { dx[to + inGroup + 1u] = a.y; }
-    if (inGroup + 2u < cig) { dx[to + inGroup + 2u] = a.z; }
-    if (inGroup + 3u < cig) { dx[to + inGroup + 3u] = a.w; }
+    dx[to + inGroup] = Stored(a.x);
+    if (inGroup + 1u < cig) { dx[to + inGroup + 1u] = Stored(a.y); }
+    if (inGroup + 2u < cig) { dx[to + inGroup + 2u] = Stored(a.z); }
+    if (inGroup + 3u < cig) { dx[to + inGroup + 3u] = Stored(a.w); }
   }
 }
 
@@ -159,8 +161,8 @@ fn weightGrad(@builtin(local_invocation_id) lane: vec3<u32>, @builtin(workgroup_
   var a = 0.0;
   for (var p = group.y * params.chunk; p < end; p++) {
     let source = under(at, k);
-    let v = x[u32(max(source, 0)) * params.x_size.w + cx];
-    a += select(0.0, v, source >= 0) * dy[p * co + o];
+    let v = f32(x[u32(max(source, 0)) * params.x_size.w + cx]);
+    a += select(0.0, v, source >= 0) * f32(dy[p * co + o]);
     at.z++;
     if (at.z == size.z) {
       at.z = 0u;

@@ -17,6 +17,8 @@ const CB: u32 = 4u;
 /// Whether the channels of a group are whole: 8 divides those of x, 4 CB those of y. Then tensors are vectors.
 const WHOLE: bool = false;
 alias Element = f32;
+/// What tensors hold: or f16. Products are added up in f32.
+alias Stored = f32;
 
 struct Params {
   x_size: vec4<u32>,    // n, h, w, c of what is read
@@ -29,23 +31,23 @@ struct Params {
 
 @group(0) @binding(0) var<storage, read> x: array<Element>;
 @group(0) @binding(1) var<storage, read> w: array<Element>;
-@group(0) @binding(2) var<storage, read> b: array<f32>;
-@group(0) @binding(3) var<storage, read_write> y: array<f32>;
+@group(0) @binding(2) var<storage, read> b: array<Stored>;
+@group(0) @binding(3) var<storage, read_write> y: array<Stored>;
 @group(0) @binding(4) var<uniform> params: Params;
 
 /// Four channels of x of a pixel from c on; past the last channel, `end`, the last one again. `at` is the index of its channel 0.
 fn loadX(at: u32, c: u32, end: u32) -> vec4<f32> {
   if (WHOLE) {
-    return vec4<f32>(x[(at + c) / 4u]);
+    return vec4<f32>(vec4<Stored>(x[(at + c) / 4u]));
   }
-  return vec4<f32>(vec4<f32>(x[at + min(c, end)]).x, vec4<f32>(x[at + min(c + 1u, end)]).x, vec4<f32>(x[at + min(c + 2u, end)]).x, vec4<f32>(x[at + min(c + 3u, end)]).x);
+  return vec4<f32>(vec4<Stored>(vec4<Stored>(x[at + min(c, end)]).x, vec4<Stored>(x[at + min(c + 1u, end)]).x, vec4<Stored>(x[at + min(c + 2u, end)]).x, vec4<Stored>(x[at + min(c + 3u, end)]).x));
 }
 
 fn loadW(at: u32, c: u32, end: u32) -> vec4<f32> {
   if (WHOLE) {
-    return vec4<f32>(w[(at + c) / 4u]);
+    return vec4<f32>(vec4<Stored>(w[(at + c) / 4u]));
   }
-  return vec4<f32>(vec4<f32>(w[at + min(c, end)]).x, vec4<f32>(w[at + min(c + 1u, end)]).x, vec4<f32>(w[at + min(c + 2u, end)]).x, vec4<f32>(w[at + min(c + 3u, end)]).x);
+  return vec4<f32>(vec4<Stored>(vec4<Stored>(w[at + min(c, end)]).x, vec4<Stored>(w[at + min(c + 1u, end)]).x, vec4<Stored>(w[at + min(c + 2u, end)]).x, vec4<Stored>(w[at + min(c + 3u, end)]).x));
 }
 
 @compute @workgroup_size(WG)
@@ -141,7 +143,7 @@ fn forward(@builtin(local_invocation_id) lane: vec3<u32>, @builtin(workgroup_id)
         for (var k = 0u; k < 4u; k++) {
           let o = first + 4u * j + k;
           if (WHOLE || o < co) {
-            y[to[i] + o] = acc[i][j][k] + select(0.0, b[g * co + o], BIAS);
+            y[to[i] + o] = Stored(acc[i][j][k] + select(0.0, f32(b[g * co + o]), BIAS));
           }
         }
       }
@@ -165,7 +167,7 @@ fn transpose(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgrou
     let tap = i / (cx * eighths);
     let row = ((taps - 1u - tap) * ci + c % ci) * params.y_size.w + c / ci * co;
     for (var o = first; o < min(first + 8u, co); o++) {
-      y[(tap * co + o) * cx + c] = vec4<f32>(w[row + o]).x;
+      y[(tap * co + o) * cx + c] = vec4<Stored>(w[row + o]).x;
     }
   }
 }

@@ -13,6 +13,8 @@ const CB: u32 = 4u;
 /// Whether the channels of a group are whole: RC divides those of x, 4 CB those of y. Then dy is read by vectors.
 const WHOLE: bool = false;
 alias Element = f32;
+/// What tensors hold: or f16. Products are added up in f32.
+alias Stored = f32;
 
 struct Params {
   x_size: vec4<u32>,    // n, h, w, c
@@ -24,7 +26,7 @@ struct Params {
   chunk: u32,           // pixels of y in a chunk
 }
 
-@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(0) var<storage, read> x: array<Stored>;
 @group(0) @binding(1) var<storage, read> dy: array<Element>;
 @group(0) @binding(2) var<storage, read_write> parts: array<f32>;
 @group(0) @binding(3) var<uniform> params: Params;
@@ -32,9 +34,9 @@ struct Params {
 /// Four channels of dy of a pixel from c on; past the last channel, `end`, the last one again. `at` is the index of its channel 0.
 fn loadDy(at: u32, c: u32, end: u32) -> vec4<f32> {
   if (WHOLE) {
-    return vec4<f32>(dy[(at + c) / 4u]);
+    return vec4<f32>(vec4<Stored>(dy[(at + c) / 4u]));
   }
-  return vec4<f32>(vec4<f32>(dy[at + min(c, end)]).x, vec4<f32>(dy[at + min(c + 1u, end)]).x, vec4<f32>(dy[at + min(c + 2u, end)]).x, vec4<f32>(dy[at + min(c + 3u, end)]).x);
+  return vec4<f32>(vec4<Stored>(vec4<Stored>(dy[at + min(c, end)]).x, vec4<Stored>(dy[at + min(c + 1u, end)]).x, vec4<Stored>(dy[at + min(c + 2u, end)]).x, vec4<Stored>(dy[at + min(c + 3u, end)]).x));
 }
 
 @compute @workgroup_size(WG)
@@ -74,7 +76,7 @@ fn weightGrad(@builtin(local_invocation_id) lane: vec3<u32>, @builtin(workgroup_
       let inside = select(0.0, 1.0, there);
       var v: array<f32, RC>;
       for (var r = 0u; r < RC; r++) {
-        v[r] = inside * x[f + c + select(min(r, ci - 1u - c), r, WHOLE)];
+        v[r] = inside * f32(x[f + c + select(min(r, ci - 1u - c), r, WHOLE)]);
       }
       for (var j = 0u; j < CB; j++) {
         let o = subgroupShuffle(held[j], s);

@@ -14,6 +14,8 @@ alias Number = f32;
 const WON: bool = false;
 /// combine: there is a base that the sums are added to.
 const BASE: bool = false;
+/// add: 0 sum, 1 product, 2 maximum, 3 minimum with what is there.
+const COMBINE: u32 = 0u;
 /// linear: there is no previous index.
 const FIRST: bool = false;
 const NONE: i32 = -2147483647;
@@ -79,6 +81,19 @@ fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups
   y[t] = value;
 }
 
+fn combined(a: Number, b: Number) -> Number {
+  if (COMBINE == 1u) {
+    return a * b;
+  }
+  if (COMBINE == 2u) {
+    return max(a, b);
+  }
+  if (COMBINE == 3u) {
+    return min(a, b);
+  }
+  return a + b;
+}
+
 @compute @workgroup_size(WG)
 fn add(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
   let t = id.x + id.y * grid.x * WG;
@@ -93,7 +108,7 @@ fn add(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) gr
   for (var m = part * params.chunk; m < end; m++) {
     let at = place(o, m, i);
     if (at >= 0) {
-      sums[own + at] += src[(o * params.taken + m) * params.inner + i];
+      sums[own + at] = combined(sums[own + at], src[(o * params.taken + m) * params.inner + i]);
     }
   }
 }

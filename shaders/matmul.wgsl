@@ -6,6 +6,8 @@ const WG: u32 = 64u;
 const ROWS: u32 = 8u;
 const TRANSPOSE_A: bool = false;
 const TRANSPOSE_B: bool = false;
+/// What tensors hold: or f16. Products are added up in f32.
+alias Element = f32;
 
 struct Params {
   m: u32,
@@ -17,9 +19,9 @@ struct Params {
   b_stride: vec4<u32>,
 }
 
-@group(0) @binding(0) var<storage, read> a: array<f32>;
-@group(0) @binding(1) var<storage, read> b: array<f32>;
-@group(0) @binding(2) var<storage, read_write> y: array<f32>;
+@group(0) @binding(0) var<storage, read> a: array<Element>;
+@group(0) @binding(1) var<storage, read> b: array<Element>;
+@group(0) @binding(2) var<storage, read_write> y: array<Element>;
 @group(0) @binding(3) var<uniform> params: Params;
 
 /// Where the matrices of a and b begin that make matrix i of y.
@@ -51,23 +53,23 @@ fn forward(@builtin(local_invocation_id) lane: vec3<u32>, @builtin(workgroup_id)
   for (var i = 0u; i < k; i++) {
     var v: vec4<f32>;
     if (TRANSPOSE_B) {
-      v = vec4<f32>(b[b0 + c.x * k + i], b[b0 + c.y * k + i], b[b0 + c.z * k + i], b[b0 + c.w * k + i]);
+      v = vec4<f32>(vec4<Element>(b[b0 + c.x * k + i], b[b0 + c.y * k + i], b[b0 + c.z * k + i], b[b0 + c.w * k + i]));
     } else {
       let at = b0 + i * n;
-      v = vec4<f32>(b[at + c.x], b[at + c.y], b[at + c.z], b[at + c.w]);
+      v = vec4<f32>(vec4<Element>(b[at + c.x], b[at + c.y], b[at + c.z], b[at + c.w]));
     }
     for (var r = 0u; r < ROWS; r++) {
       let from_row = min(row + r, m - 1u);
-      acc[r] += a[a0 + select(from_row * k + i, i * m + from_row, TRANSPOSE_A)] * v;
+      acc[r] += f32(a[a0 + select(from_row * k + i, i * m + from_row, TRANSPOSE_A)]) * v;
     }
   }
   for (var r = 0u; r < ROWS; r++) {
     if (row + r < rows) {
       let to = (batch * m + row + r) * n + column;
-      if (column < n) { y[to] = acc[r].x; }
-      if (column + 1u < n) { y[to + 1u] = acc[r].y; }
-      if (column + 2u < n) { y[to + 2u] = acc[r].z; }
-      if (column + 3u < n) { y[to + 3u] = acc[r].w; }
+      if (column < n) { y[to] = Element(acc[r].x); }
+      if (column + 1u < n) { y[to + 1u] = Element(acc[r].y); }
+      if (column + 2u < n) { y[to + 2u] = Element(acc[r].z); }
+      if (column + 3u < n) { y[to + 3u] = Element(acc[r].w); }
     }
   }
 }

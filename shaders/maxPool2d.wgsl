@@ -4,6 +4,8 @@
 const WG: u32 = 64u;
 /// Or vec4<f32> and vec4<i32>, where 4 divides the channels: sizes then count vectors.
 alias Element = f32;
+/// What tensors hold: Element, or f16 and vec4<f16>.
+alias Stored = f32;
 alias Index = i32;
 /// The windows divide the image into y_size parts; kernel, stride, pad and dilation do not count.
 const ADAPTIVE: bool = false;
@@ -18,10 +20,10 @@ struct Params {
   dilation: vec2<u32>,
 }
 
-@group(0) @binding(0) var<storage, read> x: array<Element>;
-@group(0) @binding(1) var<storage, read> dy: array<Element>;
-@group(0) @binding(2) var<storage, read_write> y: array<Element>;
-@group(0) @binding(3) var<storage, read_write> dx: array<Element>;
+@group(0) @binding(0) var<storage, read> x: array<Stored>;
+@group(0) @binding(1) var<storage, read> dy: array<Stored>;
+@group(0) @binding(2) var<storage, read_write> y: array<Stored>;
+@group(0) @binding(3) var<storage, read_write> dx: array<Stored>;
 @group(0) @binding(4) var<storage, read_write> indices: array<Index>;
 @group(0) @binding(5) var<storage, read> chosen: array<Index>;
 @group(0) @binding(6) var<uniform> params: Params;
@@ -52,7 +54,7 @@ fn best(n: u32, o: vec2<u32>, c: u32) -> Best {
     for (var kx = 0u; kx < kernel.y; kx++) {
       let column = corner.y + i32(kx * dilation.y);
       if (column < 0 || column >= size.y) { continue; }
-      let v = x[((n * params.x_size.y + u32(row)) * params.x_size.z + u32(column)) * params.x_size.w + c];
+      let v = Element(x[((n * params.x_size.y + u32(row)) * params.x_size.z + u32(column)) * params.x_size.w + c]);
       let better = (v > found.value) | (found.at < Index(0));
       found = Best(select(found.value, v, better), select(found.at, Index(row * size.y + column), better));
     }
@@ -67,7 +69,7 @@ fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups
   if (i < size.x * size.y * size.z * size.w) {
     let p = i / size.w;
     let row = p / size.z;
-    y[i] = best(row / size.y, vec2<u32>(row % size.y, p % size.z), i % size.w).value;
+    y[i] = Stored(best(row / size.y, vec2<u32>(row % size.y, p % size.z), i % size.w).value);
   }
 }
 
@@ -79,7 +81,7 @@ fn indexed(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups
     let p = i / size.w;
     let row = p / size.z;
     let found = best(row / size.y, vec2<u32>(row % size.y, p % size.z), i % size.w);
-    y[i] = found.value;
+    y[i] = Stored(found.value);
     indices[i] = found.at;
   }
 }
@@ -112,11 +114,11 @@ fn backward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroup
     var sum = Element(0.0);
     for (var oy = o.x; oy < o.z; oy++) {
       for (var ox = o.y; ox < o.w; ox++) {
-        let d = dy[((n * params.y_size.y + oy) * params.y_size.z + ox) * params.y_size.w + c];
+        let d = Element(dy[((n * params.y_size.y + oy) * params.y_size.z + ox) * params.y_size.w + c]);
         sum += select(Element(0.0), d, best(n, vec2<u32>(oy, ox), c).at == here);
       }
     }
-    dx[i] = sum;
+    dx[i] = Stored(sum);
   }
 }
 
@@ -134,9 +136,9 @@ fn backwardIndexed(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_wo
     for (var oy = o.x; oy < o.z; oy++) {
       for (var ox = o.y; ox < o.w; ox++) {
         let k = ((n * params.y_size.y + oy) * params.y_size.z + ox) * params.y_size.w + i % size.w;
-        sum += select(Element(0.0), dy[k], chosen[k] == here);
+        sum += select(Element(0.0), Element(dy[k]), chosen[k] == here);
       }
     }
-    dx[i] = sum;
+    dx[i] = Stored(sum);
   }
 }

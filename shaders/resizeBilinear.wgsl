@@ -4,6 +4,8 @@
 const WG: u32 = 64u;
 /// Or vec4<f32>, where 4 divides the channels: sizes then count vectors.
 alias Element = f32;
+/// What tensors hold: Element, or f16 and vec4<f16>.
+alias Stored = f32;
 
 struct Params {
   x_size: vec4<u32>,   // n, h, w, c
@@ -12,10 +14,10 @@ struct Params {
   shift: vec2<f32>,
 }
 
-@group(0) @binding(0) var<storage, read> x: array<Element>;
-@group(0) @binding(1) var<storage, read> dy: array<Element>;
-@group(0) @binding(2) var<storage, read_write> y: array<Element>;
-@group(0) @binding(3) var<storage, read_write> dx: array<Element>;
+@group(0) @binding(0) var<storage, read> x: array<Stored>;
+@group(0) @binding(1) var<storage, read> dy: array<Stored>;
+@group(0) @binding(2) var<storage, read_write> y: array<Stored>;
+@group(0) @binding(3) var<storage, read_write> dx: array<Stored>;
 @group(0) @binding(4) var<uniform> params: Params;
 
 /// Lower neighbour and the weight of the upper one, along one axis.
@@ -40,9 +42,9 @@ fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups
     let left = u32(tx.x);
     let right = min(left + 1u, params.x_size.z - 1u);
     let k = params.x_size.w;
-    let a = mix(x[(top + left) * k + c], x[(top + right) * k + c], tx.y);
-    let b = mix(x[(below + left) * k + c], x[(below + right) * k + c], tx.y);
-    y[i] = mix(a, b, ty.y);
+    let a = mix(Element(x[(top + left) * k + c]), Element(x[(top + right) * k + c]), tx.y);
+    let b = mix(Element(x[(below + left) * k + c]), Element(x[(below + right) * k + c]), tx.y);
+    y[i] = Stored(mix(a, b, ty.y));
   }
 }
 
@@ -81,9 +83,9 @@ fn backward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroup
       if (wy == 0.0) { continue; }
       let row = (n * params.y_size.y + oy) * params.y_size.z;
       for (var ox = columns.x; ox < columns.y; ox++) {
-        sum += wy * weight(sx, ox, params.scale.y, params.shift.y, size.z) * dy[(row + ox) * size.w + c];
+        sum += wy * weight(sx, ox, params.scale.y, params.shift.y, size.z) * Element(dy[(row + ox) * size.w + c]);
       }
     }
-    dx[i] = sum;
+    dx[i] = Stored(sum);
   }
 }

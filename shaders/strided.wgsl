@@ -13,6 +13,10 @@ const RULE: u32 = 0u;
 const AXES: u32 = 8u;
 /// Or vec4<u32>, where the last axis is dense on both sides and 4 divides all: sizes and strides then count vectors.
 alias Element = u32;
+/// f16 where Element is that or vec4<f16>: elements are then copied by their value, and the constant is 0.
+alias Scalar = u32;
+/// Of gradients that are summed: or f16.
+alias Number = f32;
 
 struct Params {
   n: u32,
@@ -31,8 +35,8 @@ struct Params {
 @group(0) @binding(0) var<storage, read> x: array<Element>;
 @group(0) @binding(1) var<storage, read_write> y: array<Element>;
 @group(0) @binding(2) var<uniform> params: Params;
-@group(0) @binding(3) var<storage, read> dy: array<f32>;
-@group(0) @binding(4) var<storage, read_write> dx: array<f32>;
+@group(0) @binding(3) var<storage, read> dy: array<Number>;
+@group(0) @binding(4) var<storage, read_write> dx: array<Number>;
 
 fn pick(axis: u32, low: vec4<i32>, high: vec4<i32>) -> i32 {
   return select(high, low, axis < 4u)[axis % 4u];
@@ -80,7 +84,7 @@ fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups
   if (inside) {
     y[i] = x[source];
   } else {
-    y[i] = Element(params.value);
+    y[i] = Element(Scalar(params.value));
   }
 }
 
@@ -128,7 +132,7 @@ fn overlap(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups
         let c = mirrored[m];
         let again = (m == 0 && j == 0) || (m == 2 && j == n - 1);
         if (!again && c >= start && c < start + size) {
-          sum += dy[base + c * inner];
+          sum += f32(dy[base + c * inner]);
         }
       }
     }
@@ -136,14 +140,14 @@ fn overlap(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups
       let first = select(max(j, start), start, j == 0);
       let last = select(min(j, start + size - 1), start + size - 1, j == n - 1);
       for (var c = first; c <= last; c++) {
-        sum += dy[base + c * inner];
+        sum += f32(dy[base + c * inner]);
       }
     }
     default: {
       for (var c = start + ((j - start) % n + n) % n; c < start + size; c += n) {
-        sum += dy[base + c * inner];
+        sum += f32(dy[base + c * inner]);
       }
     }
   }
-  dx[i] = sum;
+  dx[i] = Number(sum);
 }

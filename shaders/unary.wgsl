@@ -4,17 +4,19 @@ const WG: u32 = 64u;
 /// 0 abs, 1 neg, 2 square, 3 reciprocal, 4 sqrt, 5 rsqrt, 6 exp, 7 log, 8 log2, 9 sin, 10 cos, 11 tan, 12 asin, 13 acos, 14 atan, 15 sinh, 16 cosh;
 /// without a gradient: 17 sign, 18 floor, 19 ceil, 20 round (halves to even), 21 trunc.
 const OP: u32 = 0u;
+/// What tensors hold: or f16. Computed in f32.
+alias Element = f32;
 
 struct Params {
   n: u32,
 }
 
-@group(0) @binding(0) var<storage, read> x: array<f32>;
-@group(0) @binding(1) var<storage, read_write> y: array<f32>;
-@group(0) @binding(2) var<storage, read> dy: array<f32>;
-@group(0) @binding(3) var<storage, read_write> dx: array<f32>;
-@group(0) @binding(4) var<storage, read> g: array<f32>;
-@group(0) @binding(5) var<storage, read_write> ddx: array<f32>;
+@group(0) @binding(0) var<storage, read> x: array<Element>;
+@group(0) @binding(1) var<storage, read_write> y: array<Element>;
+@group(0) @binding(2) var<storage, read> dy: array<Element>;
+@group(0) @binding(3) var<storage, read_write> dx: array<Element>;
+@group(0) @binding(4) var<storage, read> g: array<Element>;
+@group(0) @binding(5) var<storage, read_write> ddx: array<Element>;
 @group(0) @binding(6) var<uniform> params: Params;
 
 const LN2: f32 = 0.69314718;
@@ -191,7 +193,7 @@ fn ddf(v: f32) -> f32 {
 fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
   let i = id.x + id.y * grid.x * WG;
   if (i < params.n) {
-    y[i] = f(x[i]);
+    y[i] = Element(f(f32(x[i])));
   }
 }
 
@@ -199,7 +201,7 @@ fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups
 fn backward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
   let i = id.x + id.y * grid.x * WG;
   if (i < params.n) {
-    dx[i] = dy[i] * df(x[i]);
+    dx[i] = Element(f32(dy[i]) * df(f32(x[i])));
   }
 }
 
@@ -207,6 +209,6 @@ fn backward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroup
 fn second(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
   let i = id.x + id.y * grid.x * WG;
   if (i < params.n) {
-    ddx[i] = g[i] * dy[i] * ddf(x[i]);
+    ddx[i] = Element(f32(g[i]) * f32(dy[i]) * ddf(f32(x[i])));
   }
 }

@@ -1,8 +1,12 @@
 // Functions of one element at a time that a shader holds with their first and second derivatives: y = f(x), dx = dy f'(x), ddx = g dy f''(x).
 
-import { checkF32, type Tensor } from '../tensor.ts';
+import { checkReal, type Tensor } from '../tensor.ts';
 import type { ParamValue } from '../kernel/kernel.ts';
-import { defineOp } from './tape.ts';
+import { stored } from '../kernel/vectors.ts';
+import type { OpRecord } from './tape.ts';
+
+/** Makes an operation from its record, and the names of the inputs that its kernels take in f16. */
+type Define = <A>(record: OpRecord<A>, halves: { halves: readonly string[] }) => (inputs: Record<string, Tensor | undefined>, attrs: A) => Record<string, Tensor>;
 
 interface Attrs<K> {
   op: K;
@@ -11,24 +15,25 @@ interface Attrs<K> {
 
 /**
  * The operations of such a shader.
+ * @param define makes an operation from its record
  * @param shader with the entries forward, backward and second, the constant OP and the param n
  * @param codes OP of each function
  * @returns what applies a function with its own params; it can be differentiated twice
  */
-export function pointwise<K extends string>(shader: string, codes: Readonly<Record<K, number>>): (x: Tensor, op: K, params?: Record<string, ParamValue>) => Tensor {
+export function pointwise<K extends string>(define: Define, shader: string, codes: Readonly<Record<K, number>>): (x: Tensor, op: K, params?: Record<string, ParamValue>) => Tensor {
   const launch = (entry: string, made: string, x: Tensor, others: Record<string, Tensor>, { op, params }: Attrs<K>): Tensor => {
-    const y = x.device.empty(x.shape, 'f32', made === 'y' ? op : `${op} gradient`);
-    x.device.run({ shader, entry, constants: { OP: codes[op] }, bindings: { x, ...others, [made]: y }, params: { n: x.size, ...params }, threads: x.size });
+    const y = x.device.empty(x.shape, x.dtype, made === 'y' ? op : `${op} gradient`);
+    x.device.run({ shader, entry, constants: { OP: codes[op], ...stored(x) }, bindings: { x, ...others, [made]: y }, params: { n: x.size, ...params }, threads: x.size });
     return y;
   };
-  const second = defineOp<Attrs<K>>({
+  const second = define<Attrs<K>>({
     name: `second derivative of ${shader}`,
     inputs: ['x', 'dy', 'g'],
     outputs: ['ddx'],
     forward: ({ x, dy, g }, attrs) => launch('second', 'ddx', x, { dy, g }, attrs),
     backward: { x: null, dy: null, g: null },
-  });
-  const first = defineOp<Attrs<K>>({
+  }, { halves: ['x', 'dy', 'g'] });
+  const first = define<Attrs<K>>({
     name: `derivative of ${shader}`,
     inputs: ['x', 'dy'],
     outputs: ['dx'],
@@ -37,17 +42,17 @@ export function pointwise<K extends string>(shader: string, codes: Readonly<Reco
       x: ({ dy: g, inputs: { x, dy }, attrs }) => second({ x, dy, g }, attrs).ddx,
       dy: ({ dy: g, inputs: { x }, attrs }) => launch('backward', 'dx', x, { dy: g }, attrs),
     },
-  });
-  const op = defineOp<Attrs<K>>({
+  }, { halves: ['x', 'dy'] });
+  const op = define<Attrs<K>>({
     name: shader,
     inputs: ['x'],
     outputs: ['y'],
     forward: ({ x }, attrs) => launch('forward', 'y', x, {}, attrs),
     backward: { x: ({ dy, inputs: { x }, attrs }) => first({ x, dy }, attrs).dx },
     twice: true,
-  });
+  }, { halves: ['x'] });
   return (x, name, params = {}) => {
-    checkF32(name, { x });
+    checkReal(name, { x });
     return op({ x }, { op: name, params }).y;
   };
 }

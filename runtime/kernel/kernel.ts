@@ -33,7 +33,7 @@ function literal(value: number | boolean | string, current: string): string {
   return /[.e]/.test(current) ? `${value}.0` : String(value);
 }
 
-/** The shader's code with the values of the named constants and aliases replaced. Unknown names are an error. */
+/** The shader's code with the values of the named constants and aliases replaced, f16 enabled where one of them is that. Unknown names are an error. */
 export function specialise(shader: ShaderInfo, name: string, constants: Constants): string {
   const edits = Object.entries(constants).map(([key, value]) => {
     const declared = shader.constants[key];
@@ -43,7 +43,7 @@ export function specialise(shader: ShaderInfo, name: string, constants: Constant
   edits.sort((a, b) => b.start - a.start);
   let code = shader.code;
   for (const e of edits) code = code.slice(0, e.start) + e.text + code.slice(e.end);
-  return code;
+  return edits.some((e) => /\bf16\b/.test(e.text)) ? `enable f16;\n${code}` : code;
 }
 
 function workgroupSize(shader: ShaderInfo, sizes: readonly string[], constants: Constants): [number, number, number] {

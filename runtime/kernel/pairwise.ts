@@ -27,10 +27,10 @@ export function checkNumber(op: string, value: number, dtype: DType): void {
 
 /**
  * y = f(a, b), by broadcasting.
- * @param a f32, i32 or u32, like b; or a number
+ * @param a f32, i32 or u32, or where the adapter has it f16, like b; or a number
  * @param b at least one of both is a tensor
  * @returns of the dtype of the operands, i32 of 0 and 1 for truths
- * @throws ShapeError when shapes do not meet, dtypes differ or are f16, a number does not fit the dtype, or there is no tensor
+ * @throws ShapeError when shapes do not meet, dtypes differ, a number does not fit the dtype, or there is no tensor
  */
 export function pairwise(op: Pairwise, a: Operand, b: Operand): Tensor {
   const tensors = [a, b].filter((t): t is Tensor => t instanceof Tensor);
@@ -38,12 +38,13 @@ export function pairwise(op: Pairwise, a: Operand, b: Operand): Tensor {
   if (!like) throw new ShapeError(op, `${a} and ${b} are no tensors`, 'give at least one');
   const { device, dtype } = like;
   if (other && other.dtype !== dtype) throw new ShapeError(op, `b [${other.shape}] is ${other.dtype}, a [${like.shape}] ${dtype}`, 'cast one of them');
-  if (dtype === 'f16') throw new ShapeError(op, `[${like.shape}] is f16`, 'cast it');
+  if (dtype === 'f16' && !device.f16) throw new ShapeError(op, `[${like.shape}] is f16, which the adapter lacks`, 'cast it');
   let number = 0;
   for (const v of [a, b]) {
     if (v instanceof Tensor) continue;
     checkNumber(op, v, dtype);
-    number = wordOf(op, v, dtype);
+    // Numbers meet f16 in f32, in which it is computed.
+    number = wordOf(op, v, dtype === 'f16' ? 'f32' : dtype);
   }
   const [ta, tb] = [a instanceof Tensor ? a : like, b instanceof Tensor ? b : like];
   const shape = String(ta.shape) === String(tb.shape) ? ta.shape : broadcastShape(op, ta.shape, tb.shape);
@@ -55,7 +56,7 @@ export function pairwise(op: Pairwise, a: Operand, b: Operand): Tensor {
     entry: 'forward',
     constants: {
       OP: CODES[op],
-      ...(dtype === 'f32' ? {} : { Element: dtype, FLOAT: false }),
+      ...(dtype === 'f32' ? {} : dtype === 'f16' ? { Stored: dtype } : { Element: dtype, Stored: dtype, FLOAT: false }),
       ...(result === 'f32' ? {} : { Result: result }),
       ...(other ? {} : { NUMBER: a instanceof Tensor ? 2 : 1 }),
       ...constants,

@@ -2,7 +2,7 @@
 
 import { ShapeError } from '../errors.ts';
 import type { Shape, Tensor } from '../tensor.ts';
-import { checkF32 } from '../tensor.ts';
+import { checkReal } from '../tensor.ts';
 import { checkWhole, pair, sides, type Padding, type Pair } from './geometry.ts';
 
 /** Settings of pooling. */
@@ -30,10 +30,10 @@ export interface Windows {
   adaptive: boolean;
 }
 
-/** Checks that x is f32 [n, h, w, c]. @throws ShapeError */
+/** Checks that x is f32 or f16 [n, h, w, c]. @throws ShapeError */
 export function checkImages(op: string, x: Tensor): void {
   if (x.rank !== 4) throw new ShapeError(op, `x is [${x.shape}], not [n, h, w, c]`);
-  checkF32(op, { x });
+  checkReal(op, { x });
 }
 
 /** @throws ShapeError when the windows do not fit, or a setting is no whole number */

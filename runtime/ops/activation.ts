@@ -1,16 +1,20 @@
 // Activations and other functions of one tensor that saturate.
 
+import { composed } from '../autograd/compose.ts';
 import { pointwise } from '../autograd/pointwise.ts';
 import { ShapeError } from '../errors.ts';
 import { pairwise } from '../kernel/pairwise.ts';
 import type { Tensor } from '../tensor.ts';
-import { inF32, real } from './cast.ts';
+import { mul } from './binary.ts';
+import { defineReal, real } from './cast.ts';
+import { gt } from './compare.ts';
+import { where } from './where.ts';
 
-const activation = pointwise('activation', {
-  relu: 0, leakyRelu: 1, hardtanh: 2, hardsigmoid: 3, hardswish: 4, elu: 5, softsign: 6, softplus: 7, logSigmoid: 8, sigmoid: 9, tanh: 10, silu: 11, gelu: 12, geluTanh: 13, mish: 14, erf: 15, expm1: 16, log1p: 17,
+const activation = pointwise(defineReal, 'activation', {
+  relu: 0, leakyRelu: 1, hardtanh: 2, hardsigmoid: 3, hardswish: 4, elu: 5, softsign: 6, softplus: 7, logSigmoid: 8, sigmoid: 9, tanh: 10, silu: 11, gelu: 12, geluTanh: 13, mish: 14, erf: 15, expm1: 16, log1p: 17, asinh: 18, acosh: 19, atanh: 20,
 });
 
-const apply = (op: Parameters<typeof activation>[1], x: Tensor, a = 0, b = 0, c = 0): Tensor => inF32([x], (v) => activation(v, op, { a, b, c }));
+const apply = (op: Parameters<typeof activation>[1], x: Tensor, a = 0, b = 0, c = 0): Tensor => activation(x, op, { a, b, c });
 
 const integer = (x: Tensor): boolean => x.dtype === 'i32' || x.dtype === 'u32';
 
@@ -31,6 +35,18 @@ export function relu(x: Tensor): Tensor {
  */
 export function leakyRelu(x: Tensor, slope = 0.01): Tensor {
   return apply('leakyRelu', x, slope);
+}
+
+/**
+ * x above 0, else slope x, by broadcasting; gradients for both. Integers too.
+ * @param slope of the dtype of x, for channels [c]
+ * @returns the common shape, dtype of x
+ * @throws ShapeError when the shapes do not meet, or dtypes differ
+ * Source: https://arxiv.org/abs/1502.01852
+ * @example const y = prelu(x, slopes);
+ */
+export function prelu(x: Tensor, slope: Tensor): Tensor {
+  return composed(x.device, () => where(gt(x, 0), x, mul(x, slope)));
 }
 
 /**
@@ -121,7 +137,7 @@ export function logSigmoid(x: Tensor): Tensor {
 }
 
 /**
- * 1 / (1 + e^-x). Integers are made f32 first, here and in tanh, erf, expm1 and log1p. See {@link relu}.
+ * 1 / (1 + e^-x). Integers are made f32 first, here and in tanh, erf, expm1, log1p, asinh, acosh and atanh. See {@link relu}.
  * @example const p = sigmoid(logits); // 0 -> 0.5
  */
 export function sigmoid(x: Tensor): Tensor {
@@ -184,4 +200,19 @@ export function expm1(x: Tensor): Tensor {
  */
 export function log1p(x: Tensor): Tensor {
   return apply('log1p', real(x));
+}
+
+/** The number whose sinh is x, without loss near 0. See {@link relu}. */
+export function asinh(x: Tensor): Tensor {
+  return apply('asinh', real(x));
+}
+
+/** The positive number whose cosh is x; NaN below 1. See {@link relu}. */
+export function acosh(x: Tensor): Tensor {
+  return apply('acosh', real(x));
+}
+
+/** The number whose tanh is x, without loss near 0; NaN beyond -1 and 1. See {@link relu}. */
+export function atanh(x: Tensor): Tensor {
+  return apply('atanh', real(x));
 }

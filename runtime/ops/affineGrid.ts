@@ -1,10 +1,10 @@
 // Grids of sampling points from affine and projective transformations.
 
 import { composed } from '../autograd/compose.ts';
-import { defineOp } from '../autograd/tape.ts';
 import { ShapeError } from '../errors.ts';
 import { checkWhole } from '../kernel/geometry.ts';
-import { checkF32, type Tensor } from '../tensor.ts';
+import { checkReal, type Tensor } from '../tensor.ts';
+import { defineReal, inF32 } from './cast.ts';
 import { matmul } from './matmul.ts';
 import { reshape } from './reshape.ts';
 
@@ -16,7 +16,7 @@ export interface GridOptions {
 
 /** The pixels of a picture transformed by each matrix of theta [n, rows, 3]: [n, h, w, rows]. */
 function transformed(op: string, theta: Tensor, rows: number, [h, w]: readonly [number, number], { alignCorners = false }: GridOptions): Tensor {
-  checkF32(op, { theta });
+  checkReal(op, { theta });
   checkWhole(op, 'the size', [h, w], 1);
   if (theta.rank !== 3 || theta.shape[1] !== rows || theta.shape[2] !== 3) throw new ShapeError(op, `theta is [${theta.shape}], not [n, ${rows}, 3]`);
   const { device } = theta, points = device.empty([h, w, 3], 'f32', op);
@@ -25,7 +25,7 @@ function transformed(op: string, theta: Tensor, rows: number, [h, w]: readonly [
   return matmul(points, reshape(theta, [theta.shape[0], 1, rows, 3]), { transposeB: true });
 }
 
-const projectOp = defineOp<null>({
+const projectOp = defineReal<null>({
   name: 'projectiveGrid',
   inputs: ['p'],
   outputs: ['y'],
@@ -45,25 +45,25 @@ const projectOp = defineOp<null>({
 
 /**
  * The grid for {@link gridSample} at which pixel (x, y) of the result shows point theta (x, y, 1) of the source.
- * @param theta f32 [n, 2, 3]
+ * @param theta f32 or f16 [n, 2, 3]
  * @param size height and width of the grid
- * @returns f32 [n, h, w, 2]
+ * @returns dtype of theta, [n, h, w, 2]
  * @throws ShapeError when theta has another shape or dtype, or the size is empty
  * Source: torch.nn.functional.affine_grid.
  * @example const mirrored = gridSample(x, affineGrid(device.tensor([-1, 0, 0, 0, 1, 0], [1, 2, 3]), [h, w]));
  */
 export function affineGrid(theta: Tensor, size: readonly [number, number], options: GridOptions = {}): Tensor {
-  return composed(theta.device, () => transformed('affineGrid', theta, 2, size, options));
+  return inF32('affineGrid', [theta], (t) => composed(t.device, () => transformed('affineGrid', t, 2, size, options)));
 }
 
 /**
  * The same for a homography: theta (x, y, 1) is divided by its third coordinate.
- * @param theta f32 [n, 3, 3]; its sign does not matter
+ * @param theta f32 or f16 [n, 3, 3]; its sign does not matter
  * @param size height and width of the grid
- * @returns f32 [n, h, w, 2]
+ * @returns dtype of theta, [n, h, w, 2]
  * @throws ShapeError when theta has another shape or dtype, or the size is empty
  * @example const y = gridSample(x, projectiveGrid(homography, [h, w]));
  */
 export function projectiveGrid(theta: Tensor, size: readonly [number, number], options: GridOptions = {}): Tensor {
-  return composed(theta.device, () => projectOp({ p: transformed('projectiveGrid', theta, 3, size, options) }, null).y);
+  return inF32('projectiveGrid', [theta], (t) => composed(t.device, () => projectOp({ p: transformed('projectiveGrid', t, 3, size, options) }, null).y));
 }

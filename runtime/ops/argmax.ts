@@ -1,11 +1,11 @@
 // Where the largest and smallest elements are.
 
-import { defineOp } from '../autograd/tape.ts';
 import { ShapeError } from '../errors.ts';
 import { lines, passOver, type Lines } from '../kernel/axes.ts';
 import { folded } from '../kernel/geometry.ts';
 import type { Shape, Tensor } from '../tensor.ts';
-import { checkNumbers, type ReduceOptions } from './reduce.ts';
+import { defineReal } from './cast.ts';
+import type { ReduceOptions } from './reduce.ts';
 import { ORDERED, pickedGradient, type Picked } from './sort.ts';
 
 interface Attrs {
@@ -15,7 +15,7 @@ interface Attrs {
   smallest: boolean;
 }
 
-const op = defineOp<Attrs>({
+const op = defineReal<Attrs>({
   name: 'maxDim',
   inputs: ['x'],
   outputs: ['values', 'indices'],
@@ -47,7 +47,6 @@ const op = defineOp<Attrs>({
 });
 
 function apply(name: string, smallest: boolean, x: Tensor, axis: number | undefined, keepdim: boolean): Picked {
-  checkNumbers(name, x);
   const l = lines(name, x.shape, axis);
   if (l.n === 0) throw new ShapeError(name, `[${x.shape}] has no elements along ${axis === undefined ? 'its axes' : `axis ${axis}`}`, 'give at least one');
   const { values, indices } = op({ x }, { name, l, shape: l.shape(keepdim ? 1 : null), smallest });
@@ -62,10 +61,10 @@ function indicesAlone(name: string, smallest: boolean, x: Tensor, axis: number |
 
 /**
  * Largest element along an axis, and where it is: the first of equal ones, which alone gets the gradient ({@link amax} shares it). NaN counts as the largest.
- * @param x f32, i32 or u32 of any shape
+ * @param x f32, f16, i32 or u32 of any shape
  * @param axis negative ones from the back
  * @returns values in the dtype of x and i32 indices, the shape without the axis (with it, of size 1, for `keepdim`)
- * @throws ShapeError where there are no elements, for an axis that is not there, or f16
+ * @throws ShapeError where there are no elements, or for an axis that is not there
  * @example const { values: confidence, indices: label } = maxDim(probabilities, -1);
  */
 export function maxDim(x: Tensor, axis: number, options: ReduceOptions = {}): Picked {
@@ -84,9 +83,9 @@ export function minDim(x: Tensor, axis: number, options: ReduceOptions = {}): Pi
 /**
  * Index of the largest element along an axis, the first of equal ones; without an axis that of all elements in their order. NaN counts as the largest.
  * Without gradient.
- * @param x f32, i32 or u32 of any shape
+ * @param x f32, f16, i32 or u32 of any shape
  * @returns i32, the shape without the axis (with `keepdim` it has size 1)
- * @throws ShapeError where there are no elements, for an axis that is not there, or f16
+ * @throws ShapeError where there are no elements, or for an axis that is not there
  * @example const labels = argmax(logits, -1); // [n, h, w, c] -> [n, h, w]
  */
 export function argmax(x: Tensor, axis?: number, options: ReduceOptions = {}): Tensor {

@@ -1,17 +1,18 @@
 // Scaled dot-product attention.
 
 import { composed } from '../autograd/compose.ts';
-import { defineOp, type BackwardContext } from '../autograd/tape.ts';
+import type { BackwardContext } from '../autograd/tape.ts';
 import { ShapeError } from '../errors.ts';
 import { broadcastShape, fourAxes } from '../kernel/broadcast.ts';
-import { checkF32, type Shape, type Tensor } from '../tensor.ts';
+import { checkReal, type Shape, type Tensor } from '../tensor.ts';
+import { defineReal, inF32 } from './cast.ts';
 import { dropout } from './dropout.ts';
 import { matmul } from './matmul.ts';
 import { sumTo } from './sumTo.ts';
 
 /** Settings of {@link scaledDotProductAttention}. */
 export interface ScaledDotProductAttentionOptions {
-  /** Broadcasts to [..., i, j]. i32 or u32: where it is 0 query i does not see key j. f32: added to the scaled scores. */
+  /** Broadcasts to [..., i, j]. i32 or u32: where it is 0 query i does not see key j. f32 or f16: added to the scaled scores. */
   mask?: Tensor;
   /** Query i sees keys 0 to i alone (default false). */
   causal?: boolean;
@@ -39,7 +40,7 @@ function gradient({ dy, outputs: { y } }: BackwardContext<Attrs>, scale: number)
   return ds;
 }
 
-const weightsOp = defineOp<Attrs>({
+const weightsOp = defineReal<Attrs>({
   name: 'attention',
   inputs: ['s', 'mask'],
   outputs: ['y'],
@@ -56,28 +57,27 @@ const weightsOp = defineOp<Attrs>({
 
 /**
  * softmax(scale q k' + mask) v. A query that sees no key gives zeros.
- * @param q f32 [..., i, d]
- * @param k f32 [..., j, d]
- * @param v f32 [..., j, e]; axes in front broadcast
- * @returns f32 [..., i, e]
- * @throws ShapeError when the shapes do not fit, or a dtype is another
+ * @param q f32 or f16 [..., i, d]
+ * @param k f32 or f16 [..., j, d]
+ * @param v f32 or f16 [..., j, e]; axes in front broadcast
+ * @returns dtype of q, [..., i, e]
+ * @throws ShapeError when the shapes do not fit, or dtypes differ or are integers
  * Source: Vaswani et al. 2017; conventions of torch.nn.functional.scaled_dot_product_attention.
  * @example const y = scaledDotProductAttention(q, k, v, { causal: true }); // [n, heads, tokens, d] each
  */
 export function scaledDotProductAttention(q: Tensor, k: Tensor, v: Tensor, options: ScaledDotProductAttentionOptions = {}): Tensor {
   const { mask, causal = false } = options, name = 'scaledDotProductAttention';
-  checkF32(name, { q, k, v });
+  checkReal(name, { q, k, v });
   if (q.rank < 2 || k.rank < 2 || v.rank < 2) throw new ShapeError(name, `q is [${q.shape}], k [${k.shape}], v [${v.shape}]`, 'give [..., tokens, channels]');
   const [i, d] = q.shape.slice(-2), [j, d2] = k.shape.slice(-2);
   if (d !== d2 || d < 1 || v.shape[v.rank - 2] !== j) throw new ShapeError(name, `q is [${q.shape}], k [${k.shape}], v [${v.shape}]`, 'q and k must have the same channels, k and v the same tokens');
   const batch = broadcastShape(name, q.shape.slice(0, -2), k.shape.slice(0, -2)), shape = [...batch, i, j];
   broadcastShape(name, batch, v.shape.slice(0, -2));
-  if (mask && mask.dtype === 'f16') throw new ShapeError(name, `the mask [${mask.shape}] is f16`, 'give i32, u32 or f32');
   if (mask && String(broadcastShape(name, shape, mask.shape)) !== String(shape)) throw new ShapeError(name, `the mask [${mask.shape}] does not broadcast to the scores [${shape}]`);
   if (mask) params(shape, mask, 1);
-  return composed(q.device, () => {
+  return inF32(name, [q, k, v], (q, k, v) => composed(q.device, () => {
     const s = matmul(q, k, { transposeB: true });
     const { y: w } = weightsOp({ s, mask }, { scale: options.scale ?? 1 / Math.sqrt(d), causal });
     return matmul(options.dropout ? dropout(w, options.dropout.seed, options.dropout.p) : w, v);
-  });
+  }));
 }

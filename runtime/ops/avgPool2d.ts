@@ -1,11 +1,11 @@
 // Average pooling.
 
-import { defineOp } from '../autograd/tape.ts';
 import { ShapeError } from '../errors.ts';
 import type { Pair } from '../kernel/geometry.ts';
 import { byVectors } from '../kernel/vectors.ts';
 import { adaptiveWindows, windows, type PoolOptions, type Windows } from '../kernel/windows.ts';
 import type { Shape, Tensor } from '../tensor.ts';
+import { defineReal } from './cast.ts';
 
 /** Settings of {@link avgPool2d}. */
 export interface AvgPool2dOptions extends PoolOptions {
@@ -25,8 +25,8 @@ type Op = (inputs: Record<string, Tensor | undefined>, attrs: Attrs) => Record<s
 
 function run(entry: 'forward' | 'backward', from: Tensor, a: Attrs): Tensor {
   const forward = entry === 'forward';
-  const to = from.device.empty(forward ? a.y : a.x, 'f32', forward ? 'avgPool2d' : 'avgPool2d gradient');
-  const { constants, lanes, sizes } = byVectors(a.x, a.y);
+  const to = from.device.empty(forward ? a.y : a.x, from.dtype, forward ? 'avgPool2d' : 'avgPool2d gradient');
+  const { constants, lanes, sizes } = byVectors(a.x, a.y, from.dtype);
   from.device.run({
     shader: 'avgPool2d',
     entry,
@@ -39,29 +39,29 @@ function run(entry: 'forward' | 'backward', from: Tensor, a: Attrs): Tensor {
 }
 
 // Linear: each is the gradient of the other.
-const op: Op = defineOp<Attrs>({
+const op: Op = defineReal<Attrs>({
   name: 'avgPool2d',
   inputs: ['x'],
   outputs: ['y'],
   forward: ({ x }, a) => run('forward', x, a),
   backward: { x: ({ dy, attrs }) => gradientOp({ dy }, attrs).dx },
   twice: true,
-});
+}, { halves: ['x'] });
 
-const gradientOp: Op = defineOp<Attrs>({
+const gradientOp: Op = defineReal<Attrs>({
   name: 'avgPool2d gradient',
   inputs: ['dy'],
   outputs: ['dx'],
   forward: ({ dy }, a) => run('backward', dy, a),
   backward: { dy: ({ dy: d, attrs }) => op({ x: d }, attrs).y },
   twice: true,
-});
+}, { halves: ['dy'] });
 
 /**
  * Mean over windows.
- * @param x f32 [n, h, w, c]
- * @returns f32 [n, floor((h + top + bottom - dilation (kernel - 1) - 1) / stride) + 1, …, c]
- * @throws ShapeError when the window does not fit, the padding is as large as it, a setting is no whole number, the divisor is 0, or x is not f32
+ * @param x f32 or f16 [n, h, w, c]
+ * @returns dtype of x, [n, floor((h + top + bottom - dilation (kernel - 1) - 1) / stride) + 1, …, c]
+ * @throws ShapeError when the window does not fit, the padding is as large as it, a setting is no whole number, the divisor is 0, or x is an integer
  * @example const y = avgPool2d(x, { kernel: 3, stride: 2, padding: 1, countIncludePad: false });
  */
 export function avgPool2d(x: Tensor, options: AvgPool2dOptions): Tensor {
@@ -72,10 +72,10 @@ export function avgPool2d(x: Tensor, options: AvgPool2dOptions): Tensor {
 
 /**
  * Mean over windows that divide the image: output pixel o covers rows floor(o h / size) to ceil((o + 1) h / size), likewise columns.
- * @param x f32 [n, h, w, c], h and w not 0
+ * @param x f32 or f16 [n, h, w, c], h and w not 0
  * @param size height and width of the result
- * @returns f32 [n, size[0], size[1], c]
- * @throws ShapeError for empty images or sizes, or when x is not f32
+ * @returns dtype of x, [n, size[0], size[1], c]
+ * @throws ShapeError for empty images or sizes, or when x is an integer
  * @example const y = adaptiveAvgPool2d(x, [1, 1]);
  */
 export function adaptiveAvgPool2d(x: Tensor, size: Pair): Tensor {

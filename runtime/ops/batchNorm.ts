@@ -1,8 +1,10 @@
 // Batch normalisation over all axes but the last, optionally followed by ReLU.
 
-import { defineOp, type BackwardContext } from '../autograd/tape.ts';
+import type { BackwardContext } from '../autograd/tape.ts';
 import { ShapeError } from '../errors.ts';
-import { checkF32, type Tensor } from '../tensor.ts';
+import { stored } from '../kernel/vectors.ts';
+import { checkF32, checkReal, type Tensor } from '../tensor.ts';
+import { defineReal } from './cast.ts';
 
 /** Settings of {@link batchNorm}. */
 export interface BatchNormOptions {
@@ -44,7 +46,7 @@ function gradients(ctx: BackwardContext<Attrs>): { dgamma: Tensor; dbeta: Tensor
     const size = layout(x);
     const params = { ...size, eps, momentum: 0, lost: 0 };
     const parts = device.empty([size.chunks, size.c, 2], 'f32', 'batchNorm gradient parts');
-    device.run({ shader: 'batchNorm', entry: 'gradStats', constants: { RELU: relu }, bindings: { x, dy, ...statistics(ctx), parts, gamma, beta }, params, threads: size.chunks * size.c });
+    device.run({ shader: 'batchNorm', entry: 'gradStats', constants: { RELU: relu, ...stored(x, 'Stored') }, bindings: { x, dy, ...statistics(ctx), parts, gamma, beta }, params, threads: size.chunks * size.c });
     const dgamma = device.empty([size.c], 'f32', 'batchNorm dgamma');
     const dbeta = device.empty([size.c], 'f32', 'batchNorm dbeta');
     const sums = device.empty([size.c, 2], 'f32', 'batchNorm gradient sums');
@@ -57,7 +59,7 @@ function gradients(ctx: BackwardContext<Attrs>): { dgamma: Tensor; dbeta: Tensor
   });
 }
 
-const op = defineOp<Attrs>({
+const op = defineReal<Attrs>({
   name: 'batchNorm',
   inputs: ['x', 'gamma', 'beta', 'runningMean', 'runningVariance'],
   outputs: ['y', 'mean', 'variance'],
@@ -69,7 +71,7 @@ const op = defineOp<Attrs>({
     const saved: Record<string, Tensor> = {};
     if (mode === 'train') {
       const parts = device.empty([size.chunks, size.c, 2], 'f32', 'batchNorm parts');
-      device.run({ shader: 'batchNorm', entry: 'stats', bindings: { x, parts }, params, threads: size.chunks * size.c });
+      device.run({ shader: 'batchNorm', entry: 'stats', constants: stored(x, 'Stored'), bindings: { x, parts }, params, threads: size.chunks * size.c });
       mean = saved.mean = device.empty([size.c], 'f32', 'batchNorm mean');
       variance = saved.variance = device.empty([size.c], 'f32', 'batchNorm variance');
       const moves = update && !!runningMean;
@@ -78,8 +80,8 @@ const op = defineOp<Attrs>({
       else device.run({ shader: 'batchNorm', entry: 'combine', bindings, params, threads: size.c });
       parts.dispose();
     }
-    const y = device.empty(x.shape, 'f32', 'batchNorm');
-    device.run({ shader: 'batchNorm', entry: 'forward', constants: { RELU: relu }, bindings: { x, gamma, beta, mean, variance, y }, params, threads: size.strip * size.c });
+    const y = device.empty(x.shape, x.dtype, 'batchNorm');
+    device.run({ shader: 'batchNorm', entry: 'forward', constants: { RELU: relu, ...stored(x, 'Stored') }, bindings: { x, gamma, beta, mean, variance, y }, params, threads: size.strip * size.c });
     return { y, ...saved };
   },
   backward: {
@@ -90,11 +92,11 @@ const op = defineOp<Attrs>({
       // In evaluation nothing flows through the statistics: what stands in for the sums is not read.
       const sums = train ? gradients(ctx).sums : gamma;
       const size = layout(x);
-      const dx = x.device.empty(x.shape, 'f32', 'batchNorm input gradient');
+      const dx = x.device.empty(x.shape, x.dtype, 'batchNorm input gradient');
       x.device.run({
         shader: 'batchNorm',
         entry: 'inputGrad',
-        constants: { RELU: relu, TRAIN: train },
+        constants: { RELU: relu, TRAIN: train, ...stored(x, 'Stored') },
         bindings: { x, dy: ctx.dy, gamma, beta, ...statistics(ctx), sums, dx },
         params: { ...size, eps, momentum: 0, lost: 0 },
         threads: size.strip * size.c,
@@ -108,22 +110,25 @@ const op = defineOp<Attrs>({
     runningVariance: null,
   },
   saved: ['mean', 'variance'],
-});
+}, { halves: ['x'] });
 
 /**
  * Batch normalisation over all axes but the last.
- * @param x f32 [..., c]
- * @param gamma scale, f32 [c]
- * @param beta shift, f32 [c]
- * @param running running mean and variance, f32 [c]; moved in place in 'train' with `update`, used in 'eval'
- * @returns y, f32 in the shape of x
- * @throws ShapeError when the sizes do not fit, a dtype is not f32, or when a training batch has a single value per channel
+ * @param x f32 or f16 [..., c]
+ * @param gamma scale, f32 or f16 [c]
+ * @param beta shift, f32 or f16 [c]
+ * @param running running mean and variance, [c]; moved in place in 'train' with `update` (then f32), used in 'eval'
+ * @returns y, shape and dtype of x; gamma, beta and the statistics may be f32 beside x in f16
+ * @throws ShapeError when the sizes do not fit, a dtype is an integer, or when a training batch has a single value per channel
  * Source: Ioffe & Szegedy 2015; conventions of torch.nn.functional.batch_norm.
  * @example const y = batchNorm(x, gamma, beta, { mean: runningMean, variance: runningVariance }, { mode: 'train' });
  */
 export function batchNorm(x: Tensor, gamma: Tensor, beta: Tensor, running: { mean: Tensor; variance: Tensor } | undefined, options: BatchNormOptions): Tensor {
   const c = x.shape[x.rank - 1];
-  checkF32('batchNorm', { x, gamma, beta, 'the running mean': running?.mean, 'the running variance': running?.variance });
+  for (const [what, t] of Object.entries({ x, gamma, beta })) checkReal('batchNorm', { [what]: t });
+  // What moves in place must be the f32 that the kernels know.
+  const moves = options.mode === 'train' && options.update !== false;
+  for (const [what, t] of Object.entries({ 'the running mean': running?.mean, 'the running variance': running?.variance })) (moves ? checkF32 : checkReal)('batchNorm', { [what]: t });
   for (const t of [gamma, beta, ...(running ? [running.mean, running.variance] : [])]) {
     if (t.rank !== 1 || t.size !== c) throw new ShapeError('batchNorm', `x is [${x.shape}], a per-channel tensor is [${t.shape}]`);
   }

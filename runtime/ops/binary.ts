@@ -1,9 +1,10 @@
 // Arithmetic of two tensors, or of a tensor and a number, by broadcasting.
 
-import { defineOp, type BackwardContext, type OpRecord } from '../autograd/tape.ts';
+import type { BackwardContext, OpRecord } from '../autograd/tape.ts';
+import { ShapeError } from '../errors.ts';
 import { pairwise, type Operand, type Pairwise } from '../kernel/pairwise.ts';
 import { Tensor } from '../tensor.ts';
-import { inF32, real } from './cast.ts';
+import { defineReal, real } from './cast.ts';
 import { eq } from './compare.ts';
 import { sumTo } from './sumTo.ts';
 import { floor, log, neg, square, trunc } from './unary.ts';
@@ -31,13 +32,13 @@ function define(name: Pairwise, da: ((ctx: Context) => Tensor) | null, db: ((ctx
     },
     twice: true,
   };
-  const op = defineOp<Attrs>(record);
+  const op = defineReal<Attrs>(record, { halves: ['a', 'b'], wide: true });
   const split = (v: Operand): [Tensor | undefined, number | undefined] => (v instanceof Tensor ? [v, undefined] : [undefined, v]);
-  return (u, v) =>
-    inF32([u, v], (s, t) => {
-      const [a, na] = split(s), [b, nb] = split(t);
-      return op({ a, b }, { a: na, b: nb }).y;
-    });
+  return (u, v) => {
+    const [a, na] = split(u), [b, nb] = split(v);
+    if (a && b && a.dtype !== b.dtype) throw new ShapeError(name, `b [${b.shape}] is ${b.dtype}, a [${a.shape}] ${a.dtype}`, 'cast one of them');
+    return op({ a, b }, { a: na, b: nb }).y;
+  };
 }
 
 const reals = (a: Operand, b: Operand): [Operand, Operand] => [a instanceof Tensor ? real(a) : a, b instanceof Tensor ? real(b) : b];

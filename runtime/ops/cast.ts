@@ -1,8 +1,9 @@
 // Elements of another type.
 
-import { defineOp } from '../autograd/tape.ts';
+import { defineOp, type BackwardContext, type OpRecord } from '../autograd/tape.ts';
+import type { Device } from '../device/device.ts';
 import { ShapeError } from '../errors.ts';
-import { BYTES, type DType, type Tensor } from '../tensor.ts';
+import { BYTES, isReal, type DType, type Tensor } from '../tensor.ts';
 import { reshape } from './reshape.ts';
 
 const CODES: Record<DType, number> = { f32: 0, f16: 1, i32: 2, u32: 3 };
@@ -41,10 +42,110 @@ export function cast(x: Tensor, dtype: DType): Tensor {
 /** What functions of real numbers see of integers: f32, as in PyTorch. */
 export const real = (x: Tensor): Tensor => (x.dtype === 'i32' || x.dtype === 'u32' ? cast(x, 'f32') : x);
 
-/** Runs an operation of f32 on tensors that may be f16, and brings its result back to f16 where one was. */
-export function inF32<T>(operands: readonly T[], compute: (...operands: T[]) => Tensor): Tensor {
-  const half = (t: T): boolean => typeof t === 'object' && (t as Tensor).dtype === 'f16';
+type Results = Tensor | Record<string, Tensor>;
+
+const isTensor = (v: unknown): v is Tensor => typeof v === 'object' && v !== null && 'storage' in v;
+const half = (v: unknown): boolean => isTensor(v) && v.dtype === 'f16';
+
+/** Frees what `body` made on the way to its results, unless a gradient may flow back through it. */
+function lean<R extends Results>(device: Device, body: () => R): R {
+  const { result, made } = device.collect(body);
+  const kept = new Set(isTensor(result) ? [result] : Object.values(result)), tracked = [...kept].some((t) => t.tracked);
+  for (const t of made) {
+    if (tracked || kept.has(t)) device.track(t);
+    else t.dispose();
+  }
+  return result;
+}
+
+const narrowed = (y: Tensor): Tensor => (y.dtype === 'f32' ? cast(y, 'f16') : y);
+
+/**
+ * Runs an operation of f32 on operands that may be f16: those are widened, and the real numbers that it makes come back as f16. Gradients pass through both
+ * casts, so they are f16 where the operand is. Needs no feature of the adapter.
+ * @param operands tensors, and whatever else the operation takes
+ * @throws ShapeError where f16 meets f32
+ */
+export function inF32<T extends readonly unknown[], R extends Results>(op: string, operands: T, compute: (...operands: T) => R): R {
   if (!operands.some(half)) return compute(...operands);
-  const y = compute(...operands.map((t) => (half(t) ? (cast(t as Tensor, 'f32') as T) : t)));
-  return y.dtype === 'f32' ? cast(y, 'f16') : y;
+  const tensors = operands.filter(isTensor), wide = tensors.find((t) => t.dtype === 'f32');
+  if (wide) throw new ShapeError(op, `[${wide.shape}] is f32, another operand f16`, 'cast one of them');
+  return lean(tensors[0].device, () => {
+    const y = compute(...(operands.map((v) => (half(v) ? cast(v as Tensor, 'f32') : v)) as unknown as T));
+    return (isTensor(y) ? narrowed(y) : Object.fromEntries(Object.entries(y).map(([name, t]) => [name, narrowed(t)]))) as R;
+  });
+}
+
+/** The tensors by name, those of f16 as f32 when they are asked for. */
+function widened(tensors: Readonly<Record<string, Tensor | undefined>>, as: readonly string[] = []): Record<string, Tensor> {
+  const made: Record<string, Tensor> = {}, all = {} as Record<string, Tensor>;
+  for (const [name, t] of Object.entries(tensors)) {
+    if (t) Object.defineProperty(all, name, { enumerable: true, get: () => (half(t) && !as.includes(name) ? (made[name] ??= cast(t, 'f32')) : t) });
+  }
+  return all;
+}
+
+/** What kernels do with f16 themselves, where the adapter has it. */
+interface Halves<A> {
+  /** The inputs that are f16 then, all of them that are given; no other one is. */
+  halves?: readonly string[];
+  /** For which attributes (default: all). */
+  when?: (attrs: A) => boolean;
+  /** Gradients are made of several operations: in f32, and rounded once (default false). */
+  wide?: boolean;
+}
+
+/** A gradient for an operation of f16, by the function that makes it for f32. */
+function halved<A>(fn: (ctx: BackwardContext<A>) => Tensor, name: string, { outputs: [first], saved = [] }: OpRecord<A>): (ctx: BackwardContext<A>) => Tensor {
+  return (ctx) => {
+    const { device, dtype } = ctx.inputs[name], shared: Tensor[] = [], grads = widened(ctx.grads);
+    const { result, made } = device.collect(() => {
+      const g = fn({
+        grads,
+        get dy() {
+          return grads[`d${first}`] ?? (half(ctx.dy) ? cast(ctx.dy, 'f32') : ctx.dy);
+        },
+        inputs: widened(ctx.inputs), outputs: widened(ctx.outputs, saved), attrs: ctx.attrs, needs: ctx.needs,
+        // What several gradients share outlives this one.
+        once: (key, make) => ctx.once(key, () => {
+          const inner = device.collect(make);
+          shared.push(...inner.made);
+          return inner.result;
+        }),
+      });
+      return dtype === 'f16' ? narrowed(g) : g;
+    });
+    for (const t of made) {
+      if (t === result || result.tracked) device.track(t);
+      else t.dispose();
+    }
+    for (const t of shared) device.track(t);
+    return result;
+  };
+}
+
+/**
+ * {@link defineOp} for an operation whose kernels know f32 (and integers), which f16 may enter: its inputs of f16 are widened for as long as it runs, and where the first
+ * real one is f16 its results are narrowed; the same for gradients. What is kept for them is f16, but for the `saved` outputs. Others may be f32 beside f16: the operation
+ * says which. Needs no feature of the adapter; where there is `shader-f16`, kernels that know f16 get it as it is.
+ */
+export function defineReal<A>(record: OpRecord<A>, { halves, when = () => true, wide = false }: Halves<A> = {}): (inputs: Record<string, Tensor | undefined>, attrs: A) => Record<string, Tensor> {
+  const op = defineOp(record), saved = record.saved ?? [];
+  const direct = (device: Device, inputs: Record<string, Tensor | undefined>, attrs: A): boolean =>
+    halves !== undefined && device.f16 && when(attrs) && Object.entries(inputs).every(([name, t]) => !t || half(t) === halves.includes(name));
+  const backward = Object.fromEntries(Object.entries(record.backward).map(([name, fn]) => [name, fn && halved(fn, name, record)]));
+  const ofHalf = wide ? defineOp<A>({ ...record, backward }) : op;
+  const inHalf = defineOp<A>({
+    ...record,
+    forward: (inputs, attrs) => lean(Object.values(inputs)[0].device, () => {
+      const made = record.forward({ ...widened(inputs) }, attrs), first = record.inputs.map((name) => inputs[name]).find((t) => t && isReal(t));
+      const outputs: Record<string, Tensor> = isTensor(made) ? { [record.outputs[0]]: made } : made;
+      return first?.dtype === 'f16' ? Object.fromEntries(Object.entries(outputs).map(([name, t]) => [name, saved.includes(name) ? t : narrowed(t)])) : outputs;
+    }),
+    backward,
+  });
+  return (inputs, attrs) => {
+    const any = Object.values(inputs).find(half);
+    return (!any ? op : direct(any.device, inputs, attrs) ? ofHalf : inHalf)(inputs, attrs);
+  };
 }

@@ -4,7 +4,7 @@ import { pairwise, type Operand, type Pairwise } from '../kernel/pairwise.ts';
 import type { Tensor } from '../tensor.ts';
 import { inF32 } from './cast.ts';
 
-const compare = (op: Pairwise, a: Operand, b: Operand): Tensor => inF32([a, b], (u, v) => pairwise(op, u, v));
+const compare = (op: Pairwise, a: Operand, b: Operand): Tensor => inF32(op, [a, b], (u, v) => pairwise(op, u, v));
 
 /**
  * 1 where a = b, else 0, by broadcasting; NaN equals nothing.

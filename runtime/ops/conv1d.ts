@@ -20,11 +20,11 @@ export interface Conv1dOptions {
 
 /**
  * 1-D convolution (cross-correlation, as in PyTorch).
- * @param x f32 [n, w, cin]
- * @param w f32 [k, cin / groups, cout]
- * @param b f32 [cout], optional
- * @returns f32 [n, floor((w + before + after - dilation (k - 1) - 1) / stride) + 1, cout]
- * @throws ShapeError when channels, groups or sizes do not fit, a setting is no whole number, or a dtype is not f32
+ * @param x f32 or f16 [n, w, cin]
+ * @param w f32 or f16 [k, cin / groups, cout]
+ * @param b f32 or f16 [cout], optional
+ * @returns dtype of x, [n, floor((w + before + after - dilation (k - 1) - 1) / stride) + 1, cout]
+ * @throws ShapeError when channels, groups or sizes do not fit, a setting is no whole number, or dtypes differ or are integers
  * @example const y = conv1d(x, w, b, { stride: 2, padding: 1 });
  */
 export function conv1d(x: Tensor, w: Tensor, b?: Tensor, options: Conv1dOptions = {}): Tensor {

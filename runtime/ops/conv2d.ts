@@ -1,11 +1,12 @@
 // Two-dimensional convolution and transposed convolution: the forward pass of one is the input gradient of the other.
 
-import { defineOp } from '../autograd/tape.ts';
 import type { Device, Dispatch } from '../device/device.ts';
 import { ShapeError } from '../errors.ts';
 import { checkWhole, folded, pair, sides, type Padding, type Pair } from '../kernel/geometry.ts';
 import type { Constants } from '../kernel/kernel.ts';
-import { checkF32, type Shape, type Tensor } from '../tensor.ts';
+import { stored } from '../kernel/vectors.ts';
+import { checkReal, type Shape, type Tensor } from '../tensor.ts';
+import { defineReal } from './cast.ts';
 import { sumToLast } from './sumToLast.ts';
 
 export type { Padding, Pair } from '../kernel/geometry.ts';
@@ -79,14 +80,17 @@ function tile(channels: number): { PX: number; CB: number } {
 const gradTile = (g: Geometry): { RC: number; CB: number } => ({ RC: g.cig % 4 === 0 ? 4 : 2, CB: g.cog <= 8 ? 2 : 4 });
 
 /** What a kernel gains where `a` divides the channels of x in a group, and CB vectors those of y. */
-const whole = (ci: number, a: number, co: number, CB: number): Constants => (ci % a === 0 && co % (4 * CB) === 0 ? { WHOLE: true, Element: 'vec4<f32>' } : {});
+function whole(t: Tensor, ci: number, a: number, co: number, CB: number): Constants {
+  const fits = ci % a === 0 && co % (4 * CB) === 0, half = t.dtype === 'f16';
+  return { ...(fits ? { WHOLE: true } : {}), ...(half ? { Stored: 'f16' } : {}), ...(fits || half ? { Element: fits ? `vec4<${t.dtype}>` : 'f16' } : {}) };
+}
 
 function runSharedForward(device: Device, g: Geometry, x: Tensor, w: Tensor, b: Tensor | undefined, y: Tensor): void {
   const { PX, CB } = tile(g.cog);
   device.run({
     shader: 'conv2dSubgroup',
     entry: 'forward',
-    constants: { BIAS: b !== undefined, BACK: false, PX, CB, ...whole(g.cig, 8, g.cog, CB) },
+    constants: { BIAS: b !== undefined, BACK: false, PX, CB, ...whole(x, g.cig, 8, g.cog, CB) },
     bindings: { x, w, b: b ?? w, y },
     params: geometryParams(g),
     groups: grid(pixelsOf(g.y), WG * PX, g.groups * Math.ceil(g.cog / (4 * CB))),
@@ -95,8 +99,8 @@ function runSharedForward(device: Device, g: Geometry, x: Tensor, w: Tensor, b: 
 
 function runSharedInputGrad(device: Device, g: Geometry, dy: Tensor, w: Tensor, b: Tensor | undefined, dx: Tensor): void {
   const { PX, CB } = tile(g.cig);
-  const turned = device.empty([...g.kernel, g.cog, g.x[3]], 'f32', 'conv2d weights, transposed');
-  device.run({ shader: 'conv2dSubgroup', entry: 'transpose', bindings: { w, y: turned }, params: geometryParams(g), threads: g.kernel[0] * g.kernel[1] * Math.ceil(g.cog / 8) * g.x[3] });
+  const turned = device.empty([...g.kernel, g.cog, g.x[3]], w.dtype, 'conv2d weights, transposed');
+  device.run({ shader: 'conv2dSubgroup', entry: 'transpose', constants: { ...stored(w), ...stored(w, 'Stored') }, bindings: { w, y: turned }, params: geometryParams(g), threads: g.kernel[0] * g.kernel[1] * Math.ceil(g.cog / 8) * g.x[3] });
   // Without a stride it is a convolution like any other, padded by what the kernel reaches beyond the old padding.
   const [sy, sx] = g.stride;
   const strided = sy * sx !== 1;
@@ -105,7 +109,7 @@ function runSharedInputGrad(device: Device, g: Geometry, dy: Tensor, w: Tensor, 
   device.run({
     shader: 'conv2dSubgroup',
     entry: 'forward',
-    constants: { BIAS: b !== undefined, BACK: strided, PX, CB, ...whole(g.cog, 8, g.cig, CB) },
+    constants: { BIAS: b !== undefined, BACK: strided, PX, CB, ...whole(dy, g.cog, 8, g.cig, CB) },
     bindings: { x: dy, w: turned, b: b ?? w, y: dx },
     params: { ...geometryParams(g, g.cog, g.cig), x_size: g.y, y_size: g.x, pad },
     groups: grid(sy * sx * Math.ceil(phase / (WG * PX)), 1, g.groups * Math.ceil(g.cig / (4 * CB))),
@@ -114,7 +118,7 @@ function runSharedInputGrad(device: Device, g: Geometry, dy: Tensor, w: Tensor, 
 }
 
 function runForward(device: Device, g: Geometry, x: Tensor, w: Tensor, b: Tensor | undefined): Tensor {
-  const y = device.empty(g.y, 'f32', 'conv2d');
+  const y = device.empty(g.y, x.dtype, 'conv2d');
   if (shared(device, g.cog)) {
     runSharedForward(device, g, x, w, b, y);
     return y;
@@ -124,7 +128,7 @@ function runForward(device: Device, g: Geometry, x: Tensor, w: Tensor, b: Tensor
   device.run({
     shader: fast ? 'conv2d' : 'conv2dAny',
     entry: 'forward',
-    constants: b ? { BIAS: true } : {},
+    constants: { ...(b ? { BIAS: true } : {}), ...stored(x, 'Stored') },
     bindings: { x, w, b: b ?? w, y },
     params: params(g),
     groups: grid(pixelsOf(g.y), WG * (fast ? 4 : 2), blocks),
@@ -133,7 +137,7 @@ function runForward(device: Device, g: Geometry, x: Tensor, w: Tensor, b: Tensor
 }
 
 function runInputGrad(device: Device, g: Geometry, dy: Tensor, w: Tensor, b: Tensor | undefined): Tensor {
-  const dx = device.empty(g.x, 'f32', 'conv2d input gradient');
+  const dx = device.empty(g.x, dy.dtype, 'conv2d input gradient');
   if (shared(device, g.cig)) {
     runSharedInputGrad(device, g, dy, w, b, dx);
     return dx;
@@ -143,7 +147,7 @@ function runInputGrad(device: Device, g: Geometry, dy: Tensor, w: Tensor, b: Ten
   device.run({
     shader: fast ? 'conv2d' : 'conv2dAny',
     entry: 'inputGrad',
-    constants: b ? { BIAS: true } : {},
+    constants: { ...(b ? { BIAS: true } : {}), ...stored(dy, 'Stored') },
     bindings: { dy, w, b: b ?? w, dx },
     params: params(g),
     groups: grid(pixelsOf(g.x), WG * (fast ? 4 : 1), blocks),
@@ -156,7 +160,7 @@ function runWeightGrad(device: Device, g: Geometry, x: Tensor, dy: Tensor): Tens
   const n = g.kernel[0] * g.kernel[1] * g.cig * g.y[3];
   const pixels = pixelsOf(g.y);
   if (pixels === 0) {
-    const none = device.empty([...g.kernel, g.cig, g.y[3]], 'f32', 'conv2d weight gradient');
+    const none = device.empty([...g.kernel, g.cig, g.y[3]], x.dtype, 'conv2d weight gradient');
     device.clear(none);
     return none;
   }
@@ -170,15 +174,15 @@ function runWeightGrad(device: Device, g: Geometry, x: Tensor, dy: Tensor): Tens
   const chunk = Math.ceil(pixels / Math.max(1, Math.min(wanted, Math.ceil((32 << 20) / (4 * n)), 32768)));
   const chunks = Math.ceil(pixels / chunk);
   const parts = device.empty([chunks, n], 'f32', 'conv2d weight gradient parts');
-  const dw = device.empty([...g.kernel, g.cig, g.y[3]], 'f32', 'conv2d weight gradient');
+  const dw = device.empty([...g.kernel, g.cig, g.y[3]], x.dtype, 'conv2d weight gradient');
   const p = params(g, chunk, chunks);
   if (broadcast) {
     const sizes = { ...geometryParams(g), chunk };
-    device.run({ shader: 'conv2dSubgroupGrad', entry: 'weightGrad', constants: { RC, CB, ...whole(g.cig, RC, g.cog, CB) }, bindings: { x, dy, parts }, params: sizes, groups: [Math.ceil(slots / 8), chunks, columns] });
+    device.run({ shader: 'conv2dSubgroupGrad', entry: 'weightGrad', constants: { RC, CB, ...whole(x, g.cig, RC, g.cog, CB) }, bindings: { x, dy, parts }, params: sizes, groups: [Math.ceil(slots / 8), chunks, columns] });
   } else {
-    device.run({ shader: fast ? 'conv2d' : 'conv2dAny', entry: 'weightGrad', bindings: { x, dy, parts }, params: p, groups: folded(Math.ceil(threads / WG), chunks) });
+    device.run({ shader: fast ? 'conv2d' : 'conv2dAny', entry: 'weightGrad', constants: stored(x, 'Stored'), bindings: { x, dy, parts }, params: p, groups: folded(Math.ceil(threads / WG), chunks) });
   }
-  device.run({ shader: 'conv2d', entry: 'weightReduce', bindings: { partials: parts, dw }, params: p, threads: n });
+  device.run({ shader: 'conv2d', entry: 'weightReduce', constants: stored(x, 'Stored'), bindings: { partials: parts, dw }, params: p, threads: n });
   parts.dispose();
   return dw;
 }
@@ -186,7 +190,7 @@ function runWeightGrad(device: Device, g: Geometry, x: Tensor, dy: Tensor): Tens
 type Op = (inputs: Record<string, Tensor | undefined>, attrs: Geometry) => Record<string, Tensor>;
 
 // The three are linear in each of their inputs, and each one's gradients are the others: second derivatives come for free.
-const forwardOp: Op = defineOp<Geometry>({
+const forwardOp: Op = defineReal<Geometry>({
   name: 'conv2d',
   inputs: ['x', 'w', 'b'],
   outputs: ['y'],
@@ -197,9 +201,9 @@ const forwardOp: Op = defineOp<Geometry>({
     b: ({ dy }) => sumToLast(dy),
   },
   twice: true,
-});
+}, { halves: ['x', 'w', 'b'] });
 
-const inputGradOp: Op = defineOp<Geometry>({
+const inputGradOp: Op = defineReal<Geometry>({
   name: 'conv2dInputGrad',
   inputs: ['dy', 'w', 'b'],
   outputs: ['dx'],
@@ -210,9 +214,9 @@ const inputGradOp: Op = defineOp<Geometry>({
     b: ({ dy: d }) => sumToLast(d),
   },
   twice: true,
-});
+}, { halves: ['dy', 'w', 'b'] });
 
-const weightGradOp: Op = defineOp<Geometry>({
+const weightGradOp: Op = defineReal<Geometry>({
   name: 'conv2dWeightGrad',
   inputs: ['x', 'dy'],
   outputs: ['dw'],
@@ -222,22 +226,22 @@ const weightGradOp: Op = defineOp<Geometry>({
     dy: ({ dy: d, inputs: { x }, attrs }) => forwardOp({ x, w: d }, attrs).y,
   },
   twice: true,
-});
+}, { halves: ['x', 'dy'] });
 
 function check(op: string, x: Tensor, w: Tensor, b: Tensor | undefined, cx: number, cb: number): void {
   if (x.rank !== 4 || w.rank !== 4) throw new ShapeError(op, `x is [${x.shape}] and w [${w.shape}]`, 'x must be [n, h, w, channels] and w [kh, kw, channels in, channels out]');
   if (x.shape[3] !== cx) throw new ShapeError(op, `x has ${x.shape[3]} channels, the weights [${w.shape}] want ${cx}`);
   if (b && (b.rank !== 1 || b.size !== cb)) throw new ShapeError(op, `the bias is [${b.shape}], not [${cb}]`);
-  checkF32(op, { x, w, b });
+  checkReal(op, { x, w, b });
 }
 
 /**
  * 2-D convolution (cross-correlation, as in PyTorch).
- * @param x f32 [n, h, w, cin]
+ * @param x f32 or f16 [n, h, w, cin]
  * @param w [kh, kw, cin / groups, cout]
  * @param b [cout], optional
- * @returns f32 [n, floor((h + top + bottom - dilation (kh - 1) - 1) / stride) + 1, …, cout]
- * @throws ShapeError when channels, groups or sizes do not fit, a setting is no whole number, or a dtype is not f32
+ * @returns dtype of x, [n, floor((h + top + bottom - dilation (kh - 1) - 1) / stride) + 1, …, cout]
+ * @throws ShapeError when channels, groups or sizes do not fit, a setting is no whole number, or dtypes differ or are integers
  * @example const y = conv2d(x, w, b, { stride: 2, padding: 1 });
  */
 export function conv2d(x: Tensor, w: Tensor, b?: Tensor, options: Conv2dOptions = {}): Tensor {
@@ -254,11 +258,11 @@ export function conv2d(x: Tensor, w: Tensor, b?: Tensor, options: Conv2dOptions 
 
 /**
  * Transposed 2-D convolution: the input gradient of {@link conv2d}.
- * @param x f32 [n, h, w, cin]
+ * @param x f32 or f16 [n, h, w, cin]
  * @param w [kh, kw, cout / groups, cin]: the weights of the convolution that it transposes (PyTorch's IOHW permuted to HWOI)
  * @param b [cout], optional
- * @returns f32 [n, (h - 1) stride - top - bottom + dilation (kh - 1) + outputPadding + 1, …, cout]
- * @throws ShapeError when channels, groups or sizes do not fit, a setting is no whole number, or a dtype is not f32
+ * @returns dtype of x, [n, (h - 1) stride - top - bottom + dilation (kh - 1) + outputPadding + 1, …, cout]
+ * @throws ShapeError when channels, groups or sizes do not fit, a setting is no whole number, or dtypes differ or are integers
  * @example const y = convTranspose2d(x, w, b, { stride: 2 }); // twice the size, with a kernel of 2
  */
 export function convTranspose2d(x: Tensor, w: Tensor, b?: Tensor, options: ConvTranspose2dOptions = {}): Tensor {

@@ -1,21 +1,21 @@
 // Cross-entropy and negative log-likelihood with integer labels.
 
-import { defineOp } from '../autograd/tape.ts';
 import { ShapeError } from '../errors.ts';
-import { sizeOf, type Tensor } from '../tensor.ts';
+import { isReal, sizeOf, type Tensor } from '../tensor.ts';
+import { defineReal } from './cast.ts';
 import { chunks, counting, lossReduce, type Denominator } from './lossReduce.ts';
 
 /** Settings of {@link crossEntropyMap}. */
 export interface CrossEntropyMapOptions {
   /** Pixels with this label count nowhere (default 255). */
   ignoreIndex?: number;
-  /** [C] f32: a factor for each class. */
+  /** [C] f32 or f16: a factor for each class. */
   classWeights?: Tensor;
   /** Share of the target that is spread evenly over all classes (default 0). */
   labelSmoothing?: number;
   /** Exponent g of the focal loss (1 - p_y)^g * CE (default 0: plain cross-entropy); at least 1, and not together with label smoothing. */
   focalGamma?: number;
-  /** f32, shape of the labels: a factor (a gate) for each pixel. No gradient flows into it. */
+  /** f32 or f16, shape of the labels: a factor (a gate) for each pixel. No gradient flows into it. */
   pixelWeight?: Tensor;
 }
 
@@ -40,7 +40,7 @@ interface Attrs {
   empty: number;
 }
 
-const op = defineOp<Attrs>({
+const op = defineReal<Attrs>({
   name: 'crossEntropy',
   inputs: ['logits', 'labels', 'classWeights', 'pixelWeight'],
   outputs: ['y', 'inverse'],
@@ -91,12 +91,12 @@ function common({ logits, labels, classWeights, pixelWeight }: Record<string, Te
 function check(name: string, logits: Tensor, labels: Tensor, o: CrossEntropyMapOptions): void {
   const pixels = logits.shape.slice(0, -1);
   const c = logits.shape.at(-1) ?? 0;
-  if (logits.rank < 1 || c < 1 || logits.dtype !== 'f32') throw new ShapeError(name, `logits [${logits.shape}] ${logits.dtype} are not [..., classes] f32`);
+  if (logits.rank < 1 || c < 1 || !isReal(logits)) throw new ShapeError(name, `logits [${logits.shape}] ${logits.dtype} are not [..., classes] f32 or f16`);
   if (labels.dtype !== 'i32' || String(labels.shape) !== String(pixels)) {
     throw new ShapeError(name, `labels [${labels.shape}] ${labels.dtype} for logits [${logits.shape}]`, `give i32 labels of shape [${pixels}]`);
   }
-  if (o.classWeights && (o.classWeights.dtype !== 'f32' || o.classWeights.size !== c)) throw new ShapeError(name, `class weights [${o.classWeights.shape}] ${o.classWeights.dtype} for ${c} classes`);
-  if (o.pixelWeight && (o.pixelWeight.dtype !== 'f32' || o.pixelWeight.size !== sizeOf(pixels))) {
+  if (o.classWeights && (!isReal(o.classWeights) || o.classWeights.size !== c)) throw new ShapeError(name, `class weights [${o.classWeights.shape}] ${o.classWeights.dtype} for ${c} classes`);
+  if (o.pixelWeight && (!isReal(o.pixelWeight) || o.pixelWeight.size !== sizeOf(pixels))) {
     throw new ShapeError(name, `pixel weights [${o.pixelWeight.shape}] ${o.pixelWeight.dtype} for labels [${labels.shape}]`, `give f32 weights of shape [${pixels}]`);
   }
   const s = o.labelSmoothing ?? 0;
@@ -112,9 +112,9 @@ function apply(logits: Tensor, labels: Tensor, o: CrossEntropyMapOptions & { emp
 }
 
 /**
- * Cross-entropy of `logits` [..., C] f32 with class ids `labels` [...] i32, summed and divided by a denominator. Pixels whose label is
+ * Cross-entropy of `logits` [..., C] f32 or f16 with class ids `labels` [...] i32, summed and divided by a denominator. Pixels whose label is
  * `ignoreIndex`, negative or not below C are left out. Gradient for the logits only.
- * @returns a scalar
+ * @returns a scalar of the dtype of the logits
  * @throws ShapeError when shapes or dtypes do not fit, or a setting is out of its range
  * @example const loss = crossEntropy(logits, labels, { pixelWeight: gate, denominator: 'valid' });
  */
@@ -135,7 +135,7 @@ export type NllMapOptions = Pick<CrossEntropyMapOptions, 'ignoreIndex' | 'classW
 
 /**
  * Negative log-likelihood: -logP of the label, summed and divided by a denominator; {@link crossEntropy} of what is already log-probabilities.
- * @param logP [..., C] f32
+ * @param logP [..., C] f32 or f16
  * @param labels [...] i32
  * @param options.denominator default `valid`; PyTorch's mean is `weight`
  * @returns a scalar; 0 where nothing is counted

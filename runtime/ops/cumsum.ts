@@ -1,9 +1,8 @@
 // Running sums along an axis.
 
-import { defineOp } from '../autograd/tape.ts';
 import { lines, type Lines } from '../kernel/axes.ts';
 import type { Tensor } from '../tensor.ts';
-import { checkNumbers } from './reduce.ts';
+import { defineReal } from './cast.ts';
 
 interface Attrs {
   l: Lines;
@@ -34,7 +33,7 @@ function scan(x: Tensor, n: number, { l, exclusive, reverse }: Attrs): Tensor {
   return y;
 }
 
-const op: Op = defineOp<Attrs>({
+const op: Op = defineReal<Attrs>({
   name: 'cumsum',
   inputs: ['x'],
   outputs: ['y'],
@@ -45,15 +44,14 @@ const op: Op = defineOp<Attrs>({
 
 /**
  * Running sums along an axis, in a fixed order: y_j = x_0 + … + x_j. Has second derivatives.
- * @param x f32, i32 or u32 of any shape; integers wrap around
+ * @param x f32, f16, i32 or u32 of any shape; integers wrap around
  * @param axis default -1
  * @param options.exclusive without x_j itself: the first is 0 (default false)
  * @param options.reverse from the end: y_j = x_j + … + x_(n-1) (default false)
  * @returns shape and dtype of x
- * @throws ShapeError for an axis that is not there, or f16
+ * @throws ShapeError for an axis that is not there
  * @example const ends = cumsum(lengths, 0), starts = cumsum(lengths, 0, { exclusive: true });
  */
 export function cumsum(x: Tensor, axis = -1, options: { exclusive?: boolean; reverse?: boolean } = {}): Tensor {
-  checkNumbers('cumsum', x);
   return op({ x }, { l: lines('cumsum', x.shape, axis), exclusive: options.exclusive ?? false, reverse: options.reverse ?? false }).y;
 }

@@ -1,8 +1,12 @@
-// Soft Dice loss.
+// Soft Dice losses.
 
-import { defineOp } from '../autograd/tape.ts';
+import { composed } from '../autograd/compose.ts';
 import { ShapeError } from '../errors.ts';
-import type { Tensor } from '../tensor.ts';
+import { checkReal, isReal, type Tensor } from '../tensor.ts';
+import { add, div, mul, sub } from './binary.ts';
+import { defineReal, inF32 } from './cast.ts';
+import { mean, sum } from './reduce.ts';
+import { square } from './unary.ts';
 
 interface Attrs {
   ignore: number;
@@ -19,7 +23,7 @@ function params(logits: Tensor, labels: Tensor, { ignore, smooth }: Attrs) {
   return { n: labels.size, c: logits.shape.at(-1)!, ignore, smoothing: smooth, ...chunking(labels.size) };
 }
 
-const op = defineOp<Attrs>({
+const op = defineReal<Attrs>({
   name: 'dice',
   inputs: ['logits', 'labels'],
   outputs: ['y', 'shift', 'score'],
@@ -48,19 +52,51 @@ const op = defineOp<Attrs>({
 /**
  * 1 - mean over classes of (2 sum p t + smooth) / (sum p + sum t + smooth), with p = softmax(logits), t the one-hot label, and sums over all pixels of
  * the batch whose label is a class and not ignored. Less bent on large classes than cross-entropy; often added to it.
- * @param logits [..., C] f32
+ * @param logits [..., C] f32 or f16
  * @param labels [...] i32
  * @param options.ignoreIndex default 255
  * @param options.smooth default 1
- * @returns a scalar
+ * @returns a scalar of the dtype of the logits
  * @throws ShapeError when shapes or dtypes do not fit
  * @example const loss = weightedSum([[crossEntropy(logits, labels)], [dice(logits, labels)]]);
  */
 export function dice(logits: Tensor, labels: Tensor, options: { ignoreIndex?: number; smooth?: number } = {}): Tensor {
   const { ignoreIndex = 255, smooth = 1 } = options;
   const pixels = logits.shape.slice(0, -1);
-  if (logits.rank < 1 || !logits.shape.at(-1) || logits.dtype !== 'f32') throw new ShapeError('dice', `logits [${logits.shape}] ${logits.dtype} are not [..., classes] f32`);
+  if (logits.rank < 1 || !logits.shape.at(-1) || !isReal(logits)) throw new ShapeError('dice', `logits [${logits.shape}] ${logits.dtype} are not [..., classes] f32 or f16`);
   if (labels.dtype !== 'i32' || String(labels.shape) !== String(pixels)) throw new ShapeError('dice', `labels [${labels.shape}] ${labels.dtype} for logits [${logits.shape}]`, `give i32 labels of shape [${pixels}]`);
   if (!(smooth >= 0 && Number.isFinite(smooth))) throw new ShapeError('dice', `smooth is ${smooth}`, 'give a number that is not negative');
   return op({ logits, labels }, { ignore: ignoreIndex, smooth }).y;
+}
+
+export interface SoftDiceOptions {
+  /** Added to both parts of the fraction (default 1). */
+  smooth?: number;
+  /** Sums of squares in the denominator, as in V-Net (default false). */
+  squared?: boolean;
+  /** A score for each image and class, not for each class over the batch (default false). */
+  perImage?: boolean;
+  /** `mean` (default) over the scores, or `none`: 1 - score, [classes] or [n, classes]. */
+  reduction?: 'mean' | 'none';
+}
+
+/**
+ * 1 - (2 sum p t + smooth) / (sum p + sum t + smooth) of probabilities and soft targets, for instance several classes at a pixel: p = sigmoid(logits). Gradients for both.
+ * @param p [n, ..., classes] f32 or f16
+ * @param t the same shape and dtype
+ * @throws ShapeError when shapes or dtypes differ, smooth is negative, or there is no such reduction
+ * Source: Milletari et al. 2016 (V-Net, with `squared`), https://arxiv.org/abs/1606.04797
+ * @example const loss = softDice(sigmoid(logits), masks, { perImage: true });
+ */
+export function softDice(p: Tensor, t: Tensor, options: SoftDiceOptions = {}): Tensor {
+  const { smooth = 1, squared = false, perImage = false, reduction = 'mean' } = options;
+  checkReal('softDice', { p, t });
+  if (p.rank < 2 || String(p.shape) !== String(t.shape)) throw new ShapeError('softDice', `p is [${p.shape}], t [${t.shape}]`, 'give two tensors [n, ..., classes] of one shape');
+  if (!(smooth >= 0 && Number.isFinite(smooth))) throw new ShapeError('softDice', `smooth is ${smooth}`, 'give a number that is not negative');
+  if (reduction !== 'mean' && reduction !== 'none') throw new ShapeError('softDice', `there is no reduction ${String(reduction)}`, "use 'mean' or 'none'");
+  return inF32('softDice', [p, t], (p, t) => composed(p.device, () => {
+    const axes = p.shape.map((_, i) => i).slice(perImage ? 1 : 0, -1), over = (v: Tensor): Tensor => (axes.length ? sum(v, axes) : v), size = (v: Tensor): Tensor => over(squared ? square(v) : v);
+    const loss = sub(1, div(add(mul(over(mul(p, t)), 2), smooth), add(add(size(p), size(t)), smooth)));
+    return reduction === 'none' ? loss : mean(loss);
+  }));
 }

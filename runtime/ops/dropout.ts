@@ -1,8 +1,8 @@
 // Dropout from counter-based random numbers.
 
-import { defineOp } from '../autograd/tape.ts';
 import { ShapeError } from '../errors.ts';
-import { checkF32, type Tensor } from '../tensor.ts';
+import { checkReal, type Tensor } from '../tensor.ts';
+import { defineReal } from './cast.ts';
 import { uniform } from './random.ts';
 
 interface Attrs {
@@ -13,7 +13,7 @@ interface Attrs {
 type Op = (inputs: Record<string, Tensor | undefined>, attrs: Attrs) => Record<string, Tensor>;
 
 // Linear in x, and its own gradient.
-const op: Op = defineOp<Attrs>({
+const op: Op = defineReal<Attrs>({
   name: 'dropout',
   inputs: ['x', 'u'],
   outputs: ['y'],
@@ -28,7 +28,7 @@ const op: Op = defineOp<Attrs>({
 
 function drop(name: string, x: Tensor, seed: Tensor, p: number, channels: boolean): Tensor {
   if (!(p >= 0 && p < 1)) throw new ShapeError(name, `the probability is ${p}`, 'give a number from 0 to below 1');
-  checkF32(name, { x });
+  checkReal(name, { x });
   if (channels && x.rank < 2) throw new ShapeError(name, `x is [${x.shape}], not [n, ..., c]`);
   const u = uniform(seed, channels ? [x.shape[0], x.shape[x.rank - 1]] : x.shape), { y } = op({ x, u }, { p, channels });
   if (!y.tracked) u.dispose();
@@ -37,11 +37,11 @@ function drop(name: string, x: Tensor, seed: Tensor, p: number, channels: boolea
 
 /**
  * Sets elements to 0 with probability p and divides the others by 1 - p.
- * @param x f32 of any shape
+ * @param x f32 or f16 of any shape
  * @param seed u32 [4]: seed, stream, step, 0. The same seed drops the same elements.
  * @param p from 0 to below 1 (default 0.5)
- * @returns f32, shape of x
- * @throws ShapeError when p or the seed does not fit, or x is not f32
+ * @returns shape and dtype of x
+ * @throws ShapeError when p or the seed does not fit, or x is an integer
  * @example const y = dropout(x, randomSeed(device, 42, 0, step), 0.1);
  */
 export function dropout(x: Tensor, seed: Tensor, p = 0.5): Tensor {
@@ -50,10 +50,10 @@ export function dropout(x: Tensor, seed: Tensor, p = 0.5): Tensor {
 
 /**
  * Sets whole channels of a sample to 0 with probability p and divides the others by 1 - p.
- * @param x f32 [n, ..., c]
+ * @param x f32 or f16 [n, ..., c]
  * @param seed as {@link dropout} takes it
  * @param p from 0 to below 1 (default 0.5)
- * @returns f32, shape of x
+ * @returns shape and dtype of x
  * @throws ShapeError when p, the seed or x does not fit
  * Source: Tompson et al. 2015; torch.nn.functional.dropout2d.
  * @example const y = dropout2d(x, randomSeed(device, 42, 0, step), 0.1);

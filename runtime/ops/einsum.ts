@@ -1,9 +1,9 @@
 // Einstein sums: permutations, diagonals, sums and contractions, the contractions by matmul.
 
 import { composed } from '../autograd/compose.ts';
-import { defineOp } from '../autograd/tape.ts';
 import { ShapeError } from '../errors.ts';
-import { checkF32, sizeOf, type Shape, type Tensor } from '../tensor.ts';
+import { checkReal, sizeOf, type Shape, type Tensor } from '../tensor.ts';
+import { defineReal, inF32 } from './cast.ts';
 import { matmul } from './matmul.ts';
 import { reshape } from './reshape.ts';
 import { sumTo } from './sumTo.ts';
@@ -36,7 +36,7 @@ function arrange(entry: 'gather' | 'scatter', x: Tensor, a: Arrangement): Tensor
 }
 
 // Each is the gradient of the other.
-const gatherOp: Op = defineOp<Arrangement>({
+const gatherOp: Op = defineReal<Arrangement>({
   name: 'einsum',
   inputs: ['x'],
   outputs: ['y'],
@@ -45,7 +45,7 @@ const gatherOp: Op = defineOp<Arrangement>({
   twice: true,
 });
 
-const scatterOp: Op = defineOp<Arrangement>({
+const scatterOp: Op = defineReal<Arrangement>({
   name: 'einsum gradient',
   inputs: ['x'],
   outputs: ['y'],
@@ -137,14 +137,14 @@ function parse(equation: string, xs: readonly Tensor[]): { terms: string[][]; re
  * The sum of products that an equation says, as torch.einsum: letters name axes, letters that are not in the result are summed over, a letter twice in one
  * term takes the diagonal, `...` stands for the axes in front, between or behind, which broadcast. Products of several are taken from left to right.
  * @param equation "bij,bjk->bik"; without an arrow the letters that occur once, in alphabetical order, are the result
- * @param xs f32, one for each term
- * @returns f32 in the axes of the result
- * @throws ShapeError when the equation is not understood, or sizes of a letter differ (1 goes with any), or a dtype is not f32
+ * @param xs f32 or f16, one for each term
+ * @returns dtype of the operands, in the axes of the result
+ * @throws ShapeError when the equation is not understood, or sizes of a letter differ (1 goes with any), or dtypes differ or are integers
  * @example const scores = einsum('nihd,njhd->nhij', q, k);
  * @example const oihw = einsum('hwio->oihw', w);
  */
 export function einsum(equation: string, ...xs: readonly Tensor[]): Tensor {
-  checkF32('einsum', Object.fromEntries(xs.map((x, i) => [`operand ${i}`, x])));
+  checkReal('einsum', Object.fromEntries(xs.map((x, i) => [`operand ${i}`, x])));
   const { terms, result } = parse(equation, xs);
   const sizes = new Map<string, number>();
   terms.forEach((labels, i) => labels.forEach((l, k) => {
@@ -154,11 +154,11 @@ export function einsum(equation: string, ...xs: readonly Tensor[]): Tensor {
     sizes.set(l, d === 1 ? known : d);
   }));
   const { device } = xs[0];
-  return composed(device, () => {
+  return inF32('einsum', xs, (...xs) => composed(device, () => {
     const operands = xs.map((t, i): Term => ordered({ t, labels: terms[i] }, [...new Set(terms[i])]));
     let left = operands[0];
     for (let i = 1; i < operands.length; i++) left = product(left, operands[i], [...result, ...terms.slice(i + 1).flat()]);
     const { t } = ordered(summed(left, result), result);
     return t === xs[0] ? reshape(t, t.shape) : t;
-  });
+  }));
 }

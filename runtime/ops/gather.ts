@@ -5,14 +5,18 @@
 // chunks with partial sums, added up in order by a second pass; the partial sums take at most four times the memory of what is added,
 // and 128 MiB.
 
-import { defineOp } from '../autograd/tape.ts';
+import type { BackwardContext } from '../autograd/tape.ts';
 import { ShapeError } from '../errors.ts';
 import { axisOf } from '../kernel/axes.ts';
 import type { ParamValue } from '../kernel/kernel.ts';
 import { sizeOf, type Shape, type Tensor } from '../tensor.ts';
-import { zeros } from './fill.ts';
+import { div, mul } from './binary.ts';
+import { cast, defineReal } from './cast.ts';
+import { eq, logicalAnd } from './compare.ts';
+import { full, zeros } from './fill.ts';
 import { reshape } from './reshape.ts';
-import { checkWords, expand, tidy } from './strided.ts';
+import { expand, tidy } from './strided.ts';
+import { where } from './where.ts';
 import { pad, slice } from './window.ts';
 
 interface Along {
@@ -35,7 +39,7 @@ function launch(index: Tensor, { axis, x, shared }: Along): { params: Record<str
 const takenShape = (index: Tensor, { axis, x, shared }: Along): Shape => (shared ? [...x.slice(0, axis), index.size, ...x.slice(axis + 1)] : index.shape);
 
 // y[o, m, i] = x[o, index, i]; with a winner (see scatterOp) only the m that won.
-const gatherOp: Op = defineOp<Along>({
+const gatherOp: Op = defineReal<Along>({
   name: 'gather',
   inputs: ['x', 'index', 'winner'],
   outputs: ['y'],
@@ -58,7 +62,7 @@ const gatherOp: Op = defineOp<Along>({
 });
 
 // y = x, or zeros without one, and y[o, index, i] += src[o, m, i].
-const addOp: Op = defineOp<Along>({
+const addOp: Op = defineReal<Along>({
   name: 'scatterAdd',
   inputs: ['x', 'index', 'src'],
   outputs: ['y'],
@@ -91,7 +95,7 @@ const addOp: Op = defineOp<Along>({
 });
 
 // y = x and y[o, index, i] = src[o, m, i]; winner holds m + 1 (in elements of src) of the last one for each element of y, 0 where there is none.
-const scatterOp: Op = defineOp<Along>({
+const scatterOp: Op = defineReal<Along>({
   name: 'scatter',
   inputs: ['x', 'index', 'src'],
   outputs: ['y', 'winner'],
@@ -112,9 +116,61 @@ const scatterOp: Op = defineOp<Along>({
   twice: true,
 });
 
+const COMBINE = { prod: 1, amax: 2, amin: 3 } as const;
+
+interface Combined extends Along {
+  how: keyof typeof COMBINE;
+}
+
+type CombinedContext = BackwardContext<Combined>;
+type CombinedOp = (inputs: Record<string, Tensor | undefined>, attrs: Combined) => Record<string, Tensor>;
+
+/** 1 and 0 as f32. */
+const counted = (truth: Tensor): Tensor => cast(truth, 'f32');
+
+/** dy of an extreme, shared evenly by all that equal it. */
+const shared = (ctx: CombinedContext): Tensor => ctx.once('share', () => {
+  const { dy, inputs: { x, index, src }, outputs: { y }, attrs } = ctx;
+  return div(dy, addOp({ x: counted(eq(x, y)), index, src: counted(eq(src, gatherOp({ x: y, index }, attrs).y)) }, attrs).y);
+});
+
+/** dsrc of a product: that of the other factors, without a division by 0. */
+function factorGradient({ dy, inputs: { x, index, src }, attrs }: CombinedContext): Tensor {
+  const zerosOf = (t: Tensor): Tensor => eq(t, 0), without = (t: Tensor): Tensor => where(zerosOf(t), 1, t);
+  const at = (t: Tensor): Tensor => gatherOp({ x: t, index }, attrs).y;
+  const rest = at(mul(dy, combineOp({ x: without(x), index, src: without(src) }, attrs).y));
+  const none = at(addOp({ x: counted(zerosOf(x)), index, src: counted(zerosOf(src)) }, attrs).y);
+  return where(eq(none, 0), div(rest, without(src)), where(logicalAnd(eq(none, 1), zerosOf(src)), rest, 0));
+}
+
+// y = x and y[o, index, i] = y[o, index, i] ∘ src[o, m, i] for each m in turn.
+const combineOp: CombinedOp = defineReal<Combined>({
+  name: 'scatterReduce',
+  inputs: ['x', 'index', 'src'],
+  outputs: ['y'],
+  forward({ x, index, src }, attrs) {
+    const { device, dtype } = x, { params, outer, taken, inner } = launch(index, attrs), y = device.empty(x.shape, dtype, 'scatterReduce'), n = outer * inner;
+    device.copy(x, y);
+    if (y.size > 0) device.run({ shader: 'gather', entry: 'add', constants: { Number: dtype, COMBINE: COMBINE[attrs.how] }, bindings: { index, src, sums: y }, params: { ...params, n, chunk: taken, chunks: 1 }, threads: n });
+    return y;
+  },
+  backward: {
+    x: (ctx) => {
+      const { dy, inputs: { x, index, src }, outputs: { y }, attrs } = ctx;
+      if (attrs.how === 'prod') return tidy(dy.device, () => mul(dy, combineOp({ x: full(dy.device, x.shape, 1), index, src }, attrs).y));
+      return where(eq(x, y), shared(ctx), 0);
+    },
+    index: null,
+    src: (ctx) => {
+      const { inputs: { index, src }, outputs: { y }, attrs } = ctx;
+      if (attrs.how === 'prod') return tidy(src.device, () => factorGradient(ctx));
+      return where(eq(src, gatherOp({ x: y, index }, attrs).y), gatherOp({ x: shared(ctx), index }, attrs).y, 0);
+    },
+  },
+});
+
 /** The axis, with all inputs checked. `index` is one list, or as large as `src` at most, and x along the other axes. */
 function checked(op: string, x: Tensor, axis: number, index: Tensor, shared: boolean, src?: Tensor): Along {
-  checkWords(op, x);
   const a = axisOf(op, axis, x.rank);
   if (index.dtype !== 'i32' && index.dtype !== 'u32') throw new ShapeError(op, `indices [${index.shape}] are ${index.dtype}`, 'give i32');
   if (shared ? index.rank !== 1 : index.rank !== x.rank || index.shape.some((n, i) => i !== a && n > x.shape[i])) throw new ShapeError(op, `indices [${index.shape}] do not fit to [${x.shape}] along axis ${axis}`);
@@ -138,11 +194,11 @@ function filled(along: Along, index: Tensor, src: Tensor): { index: Tensor; src:
 
 /**
  * Elements of x along an axis by index: for axis 1, y[i, j, k] = x[i, index[i, j, k], k].
- * @param x f32, i32 or u32 of rank 1 or more
+ * @param x f32, f16, i32 or u32 of rank 1 or more
  * @param axis negative ones count from the end
  * @param index i32 or u32 of x's rank, along the other axes no larger than x. Indices below 0 count from the end; one outside of x gives 0
  * @returns the shape of index, dtype of x; the gradient is summed in a fixed order
- * @throws ShapeError when the shapes do not fit, index is no integer, or x is f16
+ * @throws ShapeError when the shapes do not fit, or index is no integer
  * @example const picked = gather(logProbabilities, -1, unsqueeze(labels, -1));
  */
 export function gather(x: Tensor, axis: number, index: Tensor): Tensor {
@@ -155,11 +211,11 @@ export function gather(x: Tensor, axis: number, index: Tensor): Tensor {
 
 /**
  * x with elements overwritten along an axis: for axis 1, y[i, index[i, j, k], k] = src[i, j, k]. Where several go to one place the last wins.
- * @param x f32, i32 or u32 of rank 1 or more
+ * @param x f32, f16, i32 or u32 of rank 1 or more
  * @param axis negative ones count from the end
  * @param index i32 or u32 as for {@link gather}; an index outside of x writes nothing
  * @param src dtype of x, at least as large as index; what index does not reach is not used
- * @throws ShapeError when shapes or dtypes do not fit, index is no integer, or x is f16
+ * @throws ShapeError when shapes or dtypes do not fit, or index is no integer
  * @example const marked = scatter(mask, 1, positions, full(device, positions.shape, 1));
  */
 export function scatter(x: Tensor, axis: number, index: Tensor, src: Tensor): Tensor {
@@ -169,11 +225,11 @@ export function scatter(x: Tensor, axis: number, index: Tensor, src: Tensor): Te
 
 /**
  * x with elements added along an axis: for axis 1, y[i, index[i, j, k], k] += src[i, j, k]. The order of additions is fixed.
- * @param x f32, i32 or u32 of rank 1 or more
+ * @param x f32, f16, i32 or u32 of rank 1 or more
  * @param axis negative ones count from the end
  * @param index i32 or u32 as for {@link gather}; an index outside of x adds nothing
  * @param src dtype of x, at least as large as index; what index does not reach is not used
- * @throws ShapeError when shapes or dtypes do not fit, index is no integer, or x is f16
+ * @throws ShapeError when shapes or dtypes do not fit, or index is no integer
  * @example const votes = scatterAdd(zeros(device, [classes]), 0, labels, full(device, [n], 1));
  */
 export function scatterAdd(x: Tensor, axis: number, index: Tensor, src: Tensor): Tensor {
@@ -182,11 +238,30 @@ export function scatterAdd(x: Tensor, axis: number, index: Tensor, src: Tensor):
 }
 
 /**
+ * x with elements combined along an axis: for axis 1, y[i, index[i, j, k], k] = y[i, index[i, j, k], k] ∘ src[i, j, k], from y = x on, in the order of j. The work
+ * of a thread is a whole line of src.
+ * @param x f32, f16, i32 or u32 of rank 1 or more
+ * @param axis negative ones count from the end
+ * @param index i32 or u32 as for {@link gather}; an index outside of x changes nothing
+ * @param src dtype of x, at least as large as index; what index does not reach is not used
+ * @param how `sum` (as {@link scatterAdd}), `prod`, `amax` or `amin`; equal extremes share the gradient evenly, that of a product is right where factors are 0
+ * @throws ShapeError when shapes or dtypes do not fit, index is no integer, or there is no such way
+ * Source: torch.scatter_reduce with include_self.
+ * @example const highest = scatterReduce(full(device, [classes], -1e9), 0, labels, scores, 'amax');
+ */
+export function scatterReduce(x: Tensor, axis: number, index: Tensor, src: Tensor, how: 'sum' | keyof typeof COMBINE): Tensor {
+  if (how === 'sum') return scatterAdd(x, axis, index, src);
+  if (!Object.hasOwn(COMBINE, how)) throw new ShapeError('scatterReduce', `there is no way ${String(how)} to combine`, 'give sum, prod, amax or amin');
+  const along = checked('scatterReduce', x, axis, index, false, src);
+  return tidy(x.device, () => combineOp({ x, ...filled(along, index, src) }, { ...along, how }).y);
+}
+
+/**
  * Slices of x along an axis in the order of a list of indices.
- * @param x f32, i32 or u32 of rank 1 or more
+ * @param x f32, f16, i32 or u32 of rank 1 or more
  * @param index i32 or u32 [m]. Indices below 0 count from the end; one outside of x gives 0
  * @returns x's shape with m along the axis; the gradient is summed in a fixed order
- * @throws ShapeError when the shapes do not fit, index is no integer, or x is f16
+ * @throws ShapeError when the shapes do not fit, or index is no integer
  * @example const shuffled = indexSelect(images, 0, order);
  */
 export function indexSelect(x: Tensor, axis: number, index: Tensor): Tensor {
@@ -195,10 +270,10 @@ export function indexSelect(x: Tensor, axis: number, index: Tensor): Tensor {
 
 /**
  * x with the slices of src added along an axis at a list of indices. The order of additions is fixed.
- * @param x f32, i32 or u32 of rank 1 or more
+ * @param x f32, f16, i32 or u32 of rank 1 or more
  * @param index i32 or u32 [m] as for {@link indexSelect}; an index outside of x adds nothing
  * @param src x's shape with m along the axis, dtype of x
- * @throws ShapeError when shapes or dtypes do not fit, index is no integer, or x is f16
+ * @throws ShapeError when shapes or dtypes do not fit, or index is no integer
  * @example const sums = indexAdd(zeros(device, [groups, d]), 0, groupOf, rows);
  */
 export function indexAdd(x: Tensor, axis: number, index: Tensor, src: Tensor): Tensor {
@@ -208,9 +283,9 @@ export function indexAdd(x: Tensor, axis: number, index: Tensor, src: Tensor): T
 /**
  * Rows of a table.
  * @param index i32 or u32 of any rank; an index outside of the table gives zeros
- * @param w f32, i32 or u32 [rows, ...]
+ * @param w f32, f16, i32 or u32 [rows, ...]
  * @returns index's shape followed by the shape of a row
- * @throws ShapeError when w has no axis or is f16, or index is no integer
+ * @throws ShapeError when w has no axis, or index is no integer
  * @example const tokens = embedding(ids, table);   // [n, t], [vocabulary, d] -> [n, t, d]
  */
 export function embedding(index: Tensor, w: Tensor): Tensor {
@@ -219,11 +294,11 @@ export function embedding(index: Tensor, w: Tensor): Tensor {
 
 /**
  * Advanced indexing: x[i0, i1, …], for axes that follow each other.
- * @param x f32, i32 or u32
+ * @param x f32, f16, i32 or u32
  * @param indices i32 or u32, one for each of the axes, broadcast against each other. Indices below 0 count from the end; where one is outside of x the result is 0
  * @param axis the first of the axes (default 0); negative ones count from the end
  * @returns the broadcast shape of the indices in place of the axes; the gradient is summed in a fixed order
- * @throws ShapeError when there are more indices than axes, they do not broadcast or are no integers, or x is f16
+ * @throws ShapeError when there are more indices than axes, or they do not broadcast or are no integers
  * @example const corners = index(image, [ys, xs]);   // [h, w, c] at [k] points -> [k, c]
  */
 export function index(x: Tensor, indices: readonly Tensor[], axis = 0): Tensor {

@@ -1,12 +1,12 @@
 // Global average pooling.
 
-import { defineOp } from '../autograd/tape.ts';
 import { ShapeError } from '../errors.ts';
-import { checkF32, type Tensor } from '../tensor.ts';
+import { checkReal, type Tensor } from '../tensor.ts';
+import { defineReal } from './cast.ts';
 
 const sizes = (x: Tensor) => ({ n: x.shape[0], pixels: x.shape[1] * x.shape[2], c: x.shape[3] });
 
-const op = defineOp<null>({
+const op = defineReal<null>({
   name: 'globalAvgPool',
   inputs: ['x'],
   outputs: ['y'],
@@ -26,13 +26,13 @@ const op = defineOp<null>({
 
 /**
  * Mean over h and w.
- * @param x f32 [n, h, w, c], not empty
- * @returns f32 [n, 1, 1, c]
- * @throws ShapeError for other shapes, or when x is not f32
+ * @param x f32 or f16 [n, h, w, c], not empty
+ * @returns dtype of x, [n, 1, 1, c]
+ * @throws ShapeError for other shapes, or when x is an integer
  * @example const pooled = globalAvgPool(x); // [n, h, w, c] -> [n, 1, 1, c]
  */
 export function globalAvgPool(x: Tensor): Tensor {
   if (x.rank !== 4 || x.size === 0) throw new ShapeError('globalAvgPool', `x is [${x.shape}], not a non-empty [n, h, w, c]`);
-  checkF32('globalAvgPool', { x });
+  checkReal('globalAvgPool', { x });
   return op({ x }, null).y;
 }

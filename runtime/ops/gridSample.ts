@@ -1,10 +1,10 @@
 // Sampling pictures at given points.
 
-import { defineOp } from '../autograd/tape.ts';
 import { ShapeError } from '../errors.ts';
 import { checkWhole } from '../kernel/geometry.ts';
 import type { Constants, ParamValue } from '../kernel/kernel.ts';
-import { checkF32, type Tensor } from '../tensor.ts';
+import { checkReal, type Tensor } from '../tensor.ts';
+import { defineReal } from './cast.ts';
 import { zeros } from './fill.ts';
 
 /** Settings of {@link gridSample}. */
@@ -29,7 +29,7 @@ function settings(x: Tensor, grid: Tensor, o: Attrs): { constants: Constants; pa
   };
 }
 
-const op = defineOp<Attrs>({
+const op = defineReal<Attrs>({
   name: 'gridSample',
   inputs: ['x', 'grid'],
   outputs: ['y'],
@@ -60,15 +60,15 @@ const op = defineOp<Attrs>({
 
 /**
  * Takes the values of x at the points of a grid.
- * @param x f32 [n, h, w, c], h and w not 0
- * @param grid f32 [n, gh, gw, 2]: x and y of each point, from -1 (left, top) to 1 (right, bottom)
- * @returns f32 [n, gh, gw, c]
- * @throws ShapeError when the shapes do not fit, the grid has more than 2^22 points a picture, or a dtype is not f32
+ * @param x f32 or f16 [n, h, w, c], h and w not 0
+ * @param grid f32 or f16 [n, gh, gw, 2]: x and y of each point, from -1 (left, top) to 1 (right, bottom)
+ * @returns dtype of x, [n, gh, gw, c]
+ * @throws ShapeError when the shapes do not fit, the grid has more than 2^22 points a picture, or dtypes differ or are integers
  * Source: torch.nn.functional.grid_sample.
  * @example const turned = gridSample(x, affineGrid(theta, [h, w]), { padding: 'reflection' });
  */
 export function gridSample(x: Tensor, grid: Tensor, options: GridSampleOptions = {}): Tensor {
-  checkF32('gridSample', { x, grid });
+  checkReal('gridSample', { x, grid });
   if (x.rank !== 4 || grid.rank !== 4 || grid.shape[3] !== 2 || grid.shape[0] !== x.shape[0]) throw new ShapeError('gridSample', `x is [${x.shape}] and the grid [${grid.shape}]`, 'give [n, h, w, c] and [n, gh, gw, 2]');
   checkWhole('gridSample', `h and w of [${x.shape}]`, x.shape.slice(1, 3), 1);
   if (grid.shape[1] * grid.shape[2] > 2 ** 22) throw new ShapeError('gridSample', `the grid [${grid.shape}] has more than 2^22 points a picture`, 'sample it in parts');

@@ -1,9 +1,10 @@
 // Normalisation within one sample: group, layer, instance and RMS norm.
 
-import { defineOp, type BackwardContext } from '../autograd/tape.ts';
+import type { BackwardContext } from '../autograd/tape.ts';
 import { ShapeError } from '../errors.ts';
 import type { Constants, ParamValue } from '../kernel/kernel.ts';
-import { checkF32, sizeOf, type Shape, type Tensor } from '../tensor.ts';
+import { checkReal, sizeOf, type Shape, type Tensor } from '../tensor.ts';
+import { defineReal } from './cast.ts';
 import { sumToLast } from './sumToLast.ts';
 
 /** Settings of the normalisations. */
@@ -59,7 +60,7 @@ function gammaGradient({ dy, inputs: { x, gamma }, outputs: { stats }, attrs: a 
   return g;
 }
 
-const op = defineOp<Attrs>({
+const op = defineReal<Attrs>({
   name: 'groupNorm',
   inputs: ['x', 'gamma', 'beta'],
   outputs: ['y', 'stats'],
@@ -84,7 +85,7 @@ const op = defineOp<Attrs>({
 });
 
 function normalise(name: string, x: Tensor, gamma: Tensor | undefined, beta: Tensor | undefined, affineShape: Shape, a: Attrs): Tensor {
-  checkF32(name, { x, gamma, beta });
+  for (const [what, t] of Object.entries({ x, gamma, beta })) checkReal(name, { [what]: t });
   for (const t of [gamma, beta]) if (t && String(t.shape) !== String(affineShape)) throw new ShapeError(name, `x is [${x.shape}], gamma or beta [${t.shape}]`, `they must be [${affineShape}]`);
   if (a.pixels * a.width === 0) throw new ShapeError(name, `x [${x.shape}] has nothing to take a mean of`);
   return op({ x, gamma, beta }, a).y;
@@ -98,13 +99,13 @@ function overLast(name: string, x: Tensor, shape: Shape, eps: number, centre: bo
 
 /**
  * Normalises over the last axes: (x - mean) / sqrt(variance + eps) gamma + beta, with the biased variance.
- * @param x f32 [..., ...shape]
+ * @param x f32 or f16 [..., ...shape]
  * @param shape the axes to normalise over
- * @param gamma scale, f32 [...shape], optional
- * @param beta shift, f32 [...shape], optional
+ * @param gamma scale, f32 or f16 [...shape], optional; may be f32 beside x in f16, as in every norm here
+ * @param beta shift, f32 or f16 [...shape], optional
  * @param options.eps default 1e-5
- * @returns f32, shape of x
- * @throws ShapeError when the shapes do not fit, or a dtype is not f32
+ * @returns shape and dtype of x
+ * @throws ShapeError when the shapes do not fit, or dtypes differ or are integers
  * Source: Ba et al. 2016; conventions of torch.nn.functional.layer_norm.
  * @example const y = layerNorm(tokens, [256], gamma, beta);
  */
@@ -114,12 +115,12 @@ export function layerNorm(x: Tensor, shape: Shape, gamma?: Tensor, beta?: Tensor
 
 /**
  * Divides by the root of the mean square over the last axes: x / sqrt(mean(x²) + eps) gamma.
- * @param x f32 [..., ...shape]
+ * @param x f32 or f16 [..., ...shape]
  * @param shape the axes to normalise over
- * @param gamma scale, f32 [...shape], optional
+ * @param gamma scale, f32 or f16 [...shape], optional
  * @param options.eps default 2^-23, the f32 epsilon, as in PyTorch
- * @returns f32, shape of x
- * @throws ShapeError when the shapes do not fit, or a dtype is not f32
+ * @returns shape and dtype of x
+ * @throws ShapeError when the shapes do not fit, or dtypes differ or are integers
  * Source: Zhang & Sennrich 2019; conventions of torch.nn.functional.rms_norm.
  * @example const y = rmsNorm(tokens, [256], gamma, { eps: 1e-6 });
  */
@@ -136,13 +137,13 @@ function grouped(name: string, x: Tensor, groups: number, gamma: Tensor | undefi
 
 /**
  * Normalises each sample over its pixels and the channels of a group.
- * @param x f32 [n, ..., c]
+ * @param x f32 or f16 [n, ..., c]
  * @param groups divides c; neighbouring channels make a group
- * @param gamma scale, f32 [c], optional
- * @param beta shift, f32 [c], optional
+ * @param gamma scale, f32 or f16 [c], optional
+ * @param beta shift, f32 or f16 [c], optional
  * @param options.eps default 1e-5
- * @returns f32, shape of x
- * @throws ShapeError when the sizes do not fit, or a dtype is not f32
+ * @returns shape and dtype of x
+ * @throws ShapeError when the sizes do not fit, or dtypes differ or are integers
  * Source: Wu & He 2018; conventions of torch.nn.functional.group_norm.
  * @example const y = groupNorm(x, 32, gamma, beta);
  */

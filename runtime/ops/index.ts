@@ -42,7 +42,7 @@ export * from './pseudoLabel.ts';
 export * from './random.ts';
 export { all, amax, amin, any, mean, prod, sum, type ReduceOptions } from './reduce.ts';
 export * from './reshape.ts';
-export * from './resizeBilinear.ts';
+export { resizeBilinear, type Coordinates, type ResizeOptions } from './resizeBilinear.ts';
 export * from './resizeNearest.ts';
 export * from './softCrossEntropy.ts';
 export * from './softmax.ts';

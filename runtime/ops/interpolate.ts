@@ -25,7 +25,7 @@ export interface InterpolateOptions {
 
 /**
  * torch.nn.functional.interpolate in the layout of the engine, for one and two axes.
- * @param x [n, h, w, c] or [n, w, c]; f32, for the nearest modes also i32 or u32
+ * @param x [n, h, w, c] or [n, w, c]; f32 or f16, for the nearest modes also i32 or u32
  * @param options one number for size or factor holds for all axes
  * @returns [n, size..., c], dtype of x
  * @throws ShapeError for other ranks, when size and factor are both given or neither is, when the mode does not fit, or as {@link resizeBilinear} does

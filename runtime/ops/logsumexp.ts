@@ -1,11 +1,11 @@
 // Logarithm of a sum of exponentials over any axes.
 
-import { defineOp } from '../autograd/tape.ts';
 import { reduction, type Axes, type Reduction } from '../kernel/axes.ts';
-import { checkF32, type Tensor } from '../tensor.ts';
+import { checkReal, type Tensor } from '../tensor.ts';
+import { defineReal } from './cast.ts';
 import { reduce, spread, type ReduceOptions } from './reduce.ts';
 
-const op = defineOp<Reduction>({
+const op = defineReal<Reduction>({
   name: 'logsumexp',
   inputs: ['x'],
   outputs: ['y'],
@@ -21,13 +21,13 @@ const op = defineOp<Reduction>({
 
 /**
  * log sum exp(x) over axes, without overflow.
- * @param x f32 of any shape
+ * @param x f32 or f16 of any shape
  * @param axes one or several, negative ones from the back (default, or an empty list: all)
- * @returns f32, the shape without those axes; -Infinity where there are no elements
+ * @returns dtype of x, the shape without those axes; -Infinity where there are no elements
  * @throws ShapeError for axes that are not there or named twice, or another dtype
  * @example const energy = logsumexp(logits, -1);
  */
 export function logsumexp(x: Tensor, axes?: Axes, options: ReduceOptions = {}): Tensor {
-  checkF32('logsumexp', { x });
+  checkReal('logsumexp', { x });
   return op({ x }, reduction('logsumexp', x.shape, axes, options.keepdim ?? false)).y;
 }

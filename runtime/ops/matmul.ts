@@ -1,11 +1,12 @@
 // Matrix products.
 
 import { composed } from '../autograd/compose.ts';
-import { defineOp } from '../autograd/tape.ts';
 import { ShapeError } from '../errors.ts';
 import { broadcastShape, fourAxes } from '../kernel/broadcast.ts';
 import { folded } from '../kernel/geometry.ts';
-import { checkF32, sizeOf, type Shape, type Tensor } from '../tensor.ts';
+import { stored } from '../kernel/vectors.ts';
+import { checkReal, sizeOf, type Shape, type Tensor } from '../tensor.ts';
+import { defineReal } from './cast.ts';
 import { reshape } from './reshape.ts';
 import { sumTo } from './sumTo.ts';
 
@@ -33,21 +34,21 @@ function sizes(a: Tensor, b: Tensor, { transposeA, transposeB }: Attrs): { m: nu
   return { m, n, k, batch, ...fourAxes('matmul', batch, batches) };
 }
 
-const op: Op = defineOp<Attrs>({
+const op: Op = defineReal<Attrs>({
   name: 'matmul',
   inputs: ['a', 'b'],
   outputs: ['y'],
   forward({ a, b }, attrs) {
     const { m, n, k, batch, size, strides } = sizes(a, b, attrs);
     const batches = sizeOf(batch);
-    const y = a.device.empty([...batch, m, n], 'f32', 'matmul');
+    const y = a.device.empty([...batch, m, n], a.dtype, 'matmul');
     if (k === 0) a.device.clear(y);
     else {
       const [strips, columns, folds] = folded(Math.ceil(m / 8) * batches, Math.ceil(n / 256));
       a.device.run({
         shader: 'matmul',
         entry: 'forward',
-        constants: { TRANSPOSE_A: attrs.transposeA, TRANSPOSE_B: attrs.transposeB },
+        constants: { TRANSPOSE_A: attrs.transposeA, TRANSPOSE_B: attrs.transposeB, ...stored(a) },
         bindings: { a, b, y },
         params: { m, n, k, batches, batch: size, a_stride: strides[0].map((d) => d * m * k), b_stride: strides[1].map((d) => d * k * n) },
         groups: [columns, strips, folds],
@@ -62,19 +63,19 @@ const op: Op = defineOp<Attrs>({
       sumTo(tb ? op({ a: dy, b: a }, { transposeA: true, transposeB: ta }).y : op({ a, b: dy }, { transposeA: !ta, transposeB: false }).y, b.shape),
   },
   twice: true,
-});
+}, { halves: ['a', 'b'] });
 
 /**
  * Matrix product of the last two axes; the axes in front of them are broadcast. A vector is a row on the left and a column on the right, and that axis
  * is not in the result.
- * @param a f32 [..., m, k]; with `transposeA` [..., k, m]; or [k]
- * @param b f32 [..., k, n]; with `transposeB` [..., n, k]; or [k]
- * @returns f32 [..., m, n]; without m or n where a factor is a vector
- * @throws ShapeError when inner sizes or batches do not fit, a factor is a scalar or a transposed vector, or a dtype is not f32
+ * @param a f32 or f16 [..., m, k]; with `transposeA` [..., k, m]; or [k]
+ * @param b f32 or f16 [..., k, n]; with `transposeB` [..., n, k]; or [k]
+ * @returns dtype of the operands, [..., m, n]; without m or n where a factor is a vector
+ * @throws ShapeError when inner sizes or batches do not fit, a factor is a scalar or a transposed vector, or dtypes differ or are integers
  * @example const scores = matmul(q, k, { transposeB: true }); // [n, i, d] x [n, j, d] -> [n, i, j]
  */
 export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tensor {
-  checkF32('matmul', { a, b });
+  checkReal('matmul', { a, b });
   const attrs = { transposeA: options.transposeA ?? false, transposeB: options.transposeB ?? false };
   if (a.rank < 1 || b.rank < 1) throw new ShapeError('matmul', `[${a.shape}] and [${b.shape}]`, 'multiply by a scalar with mul');
   if ((a.rank === 1 && attrs.transposeA) || (b.rank === 1 && attrs.transposeB)) throw new ShapeError('matmul', `[${a.shape}] and [${b.shape}]`, 'a vector cannot be transposed');

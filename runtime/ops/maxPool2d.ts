@@ -1,63 +1,63 @@
 // Max-pooling.
 
-import { defineOp } from '../autograd/tape.ts';
 import type { Pair } from '../kernel/geometry.ts';
 import type { Constants, ParamValue } from '../kernel/kernel.ts';
 import { byVectors } from '../kernel/vectors.ts';
 import { adaptiveWindows, windows, type PoolOptions, type Windows } from '../kernel/windows.ts';
-import type { Shape, Tensor } from '../tensor.ts';
+import type { Tensor } from '../tensor.ts';
+import { defineReal } from './cast.ts';
 
 /** Pixels outside of the image never win. */
 export type MaxPool2dOptions = PoolOptions;
 
-function settings(x: Shape, a: Windows): { constants: Constants; params: Record<string, ParamValue>; lanes: number } {
-  const { constants, lanes, sizes } = byVectors(x, a.y);
+function settings({ shape: x, dtype }: Tensor, a: Windows): { constants: Constants; params: Record<string, ParamValue>; lanes: number } {
+  const { constants, lanes, sizes } = byVectors(x, a.y, dtype);
   return {
-    constants: { ...(a.adaptive ? { ADAPTIVE: true } : {}), ...(lanes === 4 ? { ...constants, Index: 'vec4<i32>' } : {}) },
+    constants: { ...(a.adaptive ? { ADAPTIVE: true } : {}), ...constants, ...(lanes === 4 ? { Index: 'vec4<i32>' } : {}) },
     params: { ...sizes, kernel: a.kernel, stride: a.stride, pad: [a.pad[0], a.pad[2]], dilation: a.dilation },
     lanes,
   };
 }
 
-const op = defineOp<Windows>({
+const op = defineReal<Windows>({
   name: 'maxPool2d',
   inputs: ['x'],
   outputs: ['y'],
   forward({ x }, a) {
-    const y = x.device.empty(a.y, 'f32', 'maxPool2d');
-    const { constants, params, lanes } = settings(x.shape, a);
+    const y = x.device.empty(a.y, x.dtype, 'maxPool2d');
+    const { constants, params, lanes } = settings(x, a);
     x.device.run({ shader: 'maxPool2d', entry: 'forward', constants, bindings: { x, y }, params, threads: y.size / lanes });
     return y;
   },
   backward: {
     x: ({ dy, inputs: { x }, attrs: a }) => {
-      const dx = x.device.empty(x.shape, 'f32', 'maxPool2d gradient');
-      const { constants, params, lanes } = settings(x.shape, a);
+      const dx = x.device.empty(x.shape, x.dtype, 'maxPool2d gradient');
+      const { constants, params, lanes } = settings(x, a);
       x.device.run({ shader: 'maxPool2d', entry: 'backward', constants, bindings: { x, dy, dx }, params, threads: x.size / lanes });
       return dx;
     },
   },
-});
+}, { halves: ['x'] });
 
-const indexedOp = defineOp<Windows>({
+const indexedOp = defineReal<Windows>({
   name: 'maxPool2d with indices',
   inputs: ['x'],
   outputs: ['y', 'indices'],
   forward({ x }, a) {
-    const y = x.device.empty(a.y, 'f32', 'maxPool2d'), indices = x.device.empty(a.y, 'i32', 'maxPool2d indices');
-    const { constants, params, lanes } = settings(x.shape, a);
+    const y = x.device.empty(a.y, x.dtype, 'maxPool2d'), indices = x.device.empty(a.y, 'i32', 'maxPool2d indices');
+    const { constants, params, lanes } = settings(x, a);
     x.device.run({ shader: 'maxPool2d', entry: 'indexed', constants, bindings: { x, y, indices }, params, threads: y.size / lanes });
     return { y, indices };
   },
   backward: {
     x: ({ dy, inputs: { x }, outputs: { indices }, attrs: a }) => {
-      const dx = x.device.empty(x.shape, 'f32', 'maxPool2d gradient');
-      const { constants, params, lanes } = settings(x.shape, a);
+      const dx = x.device.empty(x.shape, x.dtype, 'maxPool2d gradient');
+      const { constants, params, lanes } = settings(x, a);
       x.device.run({ shader: 'maxPool2d', entry: 'backwardIndexed', constants, bindings: { dy, dx, chosen: indices }, params, threads: x.size / lanes });
       return dx;
     },
   },
-});
+}, { halves: ['x'] });
 
 /** Up to this many pixels in a window it is cheaper to look for its maximum again than to keep its place. */
 const LOOK_AGAIN = 16;
@@ -71,9 +71,9 @@ function pooled(x: Tensor, a: Windows): Tensor {
 
 /**
  * Maximum over windows; the gradient goes to the first maximum of a window, as in PyTorch.
- * @param x f32 [n, h, w, c]
- * @returns f32 [n, floor((h + top + bottom - dilation (kernel - 1) - 1) / stride) + 1, …, c]
- * @throws ShapeError when the window does not fit, the padding is as large as it, a setting is no whole number, or x is not f32
+ * @param x f32 or f16 [n, h, w, c]
+ * @returns dtype of x, [n, floor((h + top + bottom - dilation (kernel - 1) - 1) / stride) + 1, …, c]
+ * @throws ShapeError when the window does not fit, the padding is as large as it, a setting is no whole number, or x is an integer
  * @example const y = maxPool2d(x, { kernel: 3, stride: 2, padding: 1 });
  */
 export function maxPool2d(x: Tensor, options: MaxPool2dOptions): Tensor {
@@ -94,10 +94,10 @@ export function maxPool2dWithIndices(x: Tensor, options: MaxPool2dOptions): { y:
 
 /**
  * Maximum over windows that divide the image: output pixel o covers rows floor(o h / size) to ceil((o + 1) h / size), likewise columns.
- * @param x f32 [n, h, w, c], h and w not 0
+ * @param x f32 or f16 [n, h, w, c], h and w not 0
  * @param size height and width of the result
- * @returns f32 [n, size[0], size[1], c]
- * @throws ShapeError for empty images or sizes, or when x is not f32
+ * @returns dtype of x, [n, size[0], size[1], c]
+ * @throws ShapeError for empty images or sizes, or when x is an integer
  * @example const y = adaptiveMaxPool2d(x, 7);
  */
 export function adaptiveMaxPool2d(x: Tensor, size: Pair): Tensor {
@@ -115,9 +115,9 @@ export function adaptiveMaxPool2dWithIndices(x: Tensor, size: Pair): { y: Tensor
 
 /**
  * Maximum over h and w.
- * @param x f32 [n, h, w, c], h and w not 0
- * @returns f32 [n, 1, 1, c]
- * @throws ShapeError for other shapes, or when x is not f32
+ * @param x f32 or f16 [n, h, w, c], h and w not 0
+ * @returns dtype of x, [n, 1, 1, c]
+ * @throws ShapeError for other shapes, or when x is an integer
  * @example const pooled = globalMaxPool(x); // [n, h, w, c] -> [n, 1, 1, c]
  */
 export function globalMaxPool(x: Tensor): Tensor {

@@ -1,10 +1,10 @@
 // Norms over any axes, and what is divided by them.
 
-import { defineOp } from '../autograd/tape.ts';
 import { ShapeError } from '../errors.ts';
 import { reduction, type Axes, type Reduction } from '../kernel/axes.ts';
-import { checkF32, type Tensor } from '../tensor.ts';
+import { checkReal, type Tensor } from '../tensor.ts';
 import { mul } from './binary.ts';
+import { defineReal, inF32 } from './cast.ts';
 import { full } from './fill.ts';
 import { reduce, spread, sum, type Recipe, type ReduceOptions } from './reduce.ts';
 
@@ -21,7 +21,7 @@ function recipe(p: number): Recipe {
   return { combine: p > 0 ? 'max' : 'min', map: 'abs' };
 }
 
-const normOp = defineOp<Attrs>({
+const normOp = defineReal<Attrs>({
   name: 'norm',
   inputs: ['x'],
   outputs: ['y'],
@@ -41,15 +41,15 @@ const normOp = defineOp<Attrs>({
 /**
  * The p-norm over axes: (sum |x|^p)^(1/p); the largest magnitude for p = Infinity, the smallest for -Infinity, the number of elements that are not 0 for 0.
  * The gradient is 0 where the norm is 0, and shared evenly by equal magnitudes for infinite p.
- * @param x f32 of any shape
+ * @param x f32 or f16 of any shape
  * @param p not negative, or -Infinity (default 2)
  * @param axes one or several, negative ones from the back (default, or an empty list: all)
- * @returns f32, the shape without those axes; 0 where there are no elements
+ * @returns dtype of x, the shape without those axes; 0 where there are no elements
  * @throws ShapeError for axes that are not there or named twice, no elements with infinite p, another dtype, or another p
  * @example const lengths = norm(x, 2, -1, { keepdim: true });
  */
 export function norm(x: Tensor, p = 2, axes?: Axes, options: ReduceOptions = {}): Tensor {
-  checkF32('norm', { x });
+  checkReal('norm', { x });
   if (!(p >= 0 || p === -Infinity)) throw new ShapeError('norm', `p is ${p}`, 'give a number that is not negative, or -Infinity');
   const r = reduction('norm', x.shape, axes, options.keepdim ?? false);
   if (r.n === 0 && !Number.isFinite(p)) throw new ShapeError('norm', `axes ${r.axes.join(', ')} of [${x.shape}] have no elements`, 'give at least one');
@@ -64,7 +64,7 @@ interface OverAttrs {
 type Over = (inputs: Record<string, Tensor | undefined>, attrs: OverAttrs) => Record<string, Tensor>;
 
 /** y = x / max(n, eps), with an n for each result of the reduction. */
-const overOp: Over = defineOp<OverAttrs>({
+const overOp: Over = defineReal<OverAttrs>({
   name: 'normalize',
   inputs: ['x', 'n'],
   outputs: ['y'],
@@ -83,34 +83,33 @@ const overOp: Over = defineOp<OverAttrs>({
 
 /**
  * x divided by its norm along axes: x / max(norm, eps).
- * @param x f32 of any shape
+ * @param x f32 or f16 of any shape
  * @param options.p see {@link norm} (default 2)
  * @param options.axes default -1: the channels, which lie last here (PyTorch: 1)
  * @param options.eps the least divisor (default 1e-12)
- * @returns f32, shape of x
+ * @returns shape and dtype of x
  * @throws ShapeError for axes that are not there, another dtype, or an eps that is not positive
  * @example const directions = normalize(features); // the vector of each pixel at length 1
  */
 export function normalize(x: Tensor, options: { p?: number; axes?: Axes; eps?: number } = {}): Tensor {
   const { p = 2, axes = -1, eps = 1e-12 } = options;
   if (!(eps > 0)) throw new ShapeError('normalize', `eps is ${eps}`, 'give a positive number');
-  const n = norm(x, p, axes, { keepdim: true });
-  return overOp({ x, n }, { r: reduction('normalize', x.shape, axes, true), eps }).y;
+  return inF32('normalize', [x], (v) => overOp({ x: v, n: norm(v, p, axes, { keepdim: true }) }, { r: reduction('normalize', x.shape, axes, true), eps }).y);
 }
 
 /**
  * Cosine of the angle between a and b along axes: sum a b / (max(|a|, eps) max(|b|, eps)). Gradients for both.
- * @param a f32 of any shape
- * @param b f32 of the same shape
+ * @param a f32 or f16 of any shape
+ * @param b f32 or f16 of the same shape
  * @param options.axes default -1: the channels, which lie last here (PyTorch: 1)
  * @param options.eps the least length (default 1e-8)
- * @returns f32, the shape without those axes
+ * @returns dtype of the operands, the shape without those axes
  * @throws ShapeError when shapes differ, for axes that are not there, another dtype, or an eps that is not positive
  * @example const likeness = cosineSimilarity(student, teacher); // [n, h, w, c] twice -> [n, h, w]
  */
 export function cosineSimilarity(a: Tensor, b: Tensor, options: { axes?: Axes; eps?: number } = {}): Tensor {
-  checkF32('cosineSimilarity', { a, b });
+  checkReal('cosineSimilarity', { a, b });
   if (String(a.shape) !== String(b.shape)) throw new ShapeError('cosineSimilarity', `[${a.shape}] and [${b.shape}] differ`);
   const { axes = -1, eps = 1e-8 } = options;
-  return sum(mul(normalize(a, { axes, eps }), normalize(b, { axes, eps })), axes);
+  return inF32('cosineSimilarity', [a, b], (u, v) => sum(mul(normalize(u, { axes, eps }), normalize(v, { axes, eps })), axes));
 }

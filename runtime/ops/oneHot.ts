@@ -1,28 +1,31 @@
 // Labels as vectors.
 
 import { ShapeError } from '../errors.ts';
-import type { Tensor } from '../tensor.ts';
+import { isReal, type Tensor } from '../tensor.ts';
+import { inF32 } from './cast.ts';
 
 /**
  * 1 at each pixel's class, 0 elsewhere; all 0 where the label is no class. Without gradient.
  * @param labels i32 [...]
- * @param options.weight f32 [...]: takes the place of the 1
+ * @param options.weight f32 or f16 [...]: takes the place of the 1
  * @param options.only a class: the pixels of the others become 0
- * @returns f32 [..., classes]
+ * @returns [..., classes] in the dtype of the weight, f32 without one
  * @throws ShapeError when a shape or dtype does not fit
  * @example const target = oneHot(labels, 10); // [n] -> [n, 10]
  */
 export function oneHot(labels: Tensor, classes: number, options: { weight?: Tensor; only?: number } = {}): Tensor {
   const { weight, only } = options;
   if (labels.dtype !== 'i32') throw new ShapeError('oneHot', `labels are ${labels.dtype}`, 'give i32');
-  if (weight && (weight.size !== labels.size || weight.dtype !== 'f32')) throw new ShapeError('oneHot', `weights [${weight.shape}] ${weight.dtype} for labels [${labels.shape}]`, 'give f32 of the same shape');
+  if (weight && (weight.size !== labels.size || !isReal(weight))) throw new ShapeError('oneHot', `weights [${weight.shape}] ${weight.dtype} for labels [${labels.shape}]`, 'give f32 or f16 of the same shape');
   if (only !== undefined && !(Number.isInteger(only) && only >= 0 && only < classes)) throw new ShapeError('oneHot', `there is no class ${only}`, `give 0 to ${classes - 1}`);
-  const y = labels.device.empty([...labels.shape, classes], 'f32', 'oneHot');
-  labels.device.run({
-    shader: 'oneHot', entry: 'forward', constants: { WEIGHT: !!weight },
-    bindings: { labels, weight: weight ?? labels, y }, params: { n: y.size, c: classes, only: only ?? -1 }, threads: y.size,
+  return inF32('oneHot', [weight], (factor) => {
+    const y = labels.device.empty([...labels.shape, classes], 'f32', 'oneHot');
+    labels.device.run({
+      shader: 'oneHot', entry: 'forward', constants: { WEIGHT: !!factor },
+      bindings: { labels, weight: factor ?? labels, y }, params: { n: y.size, c: classes, only: only ?? -1 }, threads: y.size,
+    });
+    return y;
   });
-  return y;
 }
 
 /**

@@ -1,9 +1,15 @@
 // Losses of two tensors, element by element: squared and absolute error, smooth L1, binary cross-entropy, KL divergence.
 
-import { defineOp, type BackwardContext } from '../autograd/tape.ts';
+import { composed } from '../autograd/compose.ts';
+import type { BackwardContext } from '../autograd/tape.ts';
 import { ShapeError } from '../errors.ts';
-import type { Tensor } from '../tensor.ts';
+import { isReal, type Tensor } from '../tensor.ts';
+import { sigmoid } from './activation.ts';
+import { add, mul, pow, sub } from './binary.ts';
+import { defineReal, inF32 } from './cast.ts';
 import { chunks, lossReduce } from './lossReduce.ts';
+import { mean, sum } from './reduce.ts';
+import { exp, neg } from './unary.ts';
 import { weightedSum } from './weightedSum.ts';
 
 const KINDS = { mse: 0, l1: 1, smoothL1: 2, bceWithLogits: 3, klDiv: 4 } as const;
@@ -17,7 +23,7 @@ export interface PairLossOptions {
    * `mean`, `sum` and `none` are PyTorch's names.
    */
   reduction?: 'meanC' | 'mean' | 'sumC' | 'none-sum' | 'sum' | 'none' | number;
-  /** f32, one element for each pixel (row of the last dimension): a factor. No gradient flows into it. */
+  /** f32 or f16, one element for each pixel (row of the last dimension): a factor. No gradient flows into it. */
   pixelWeight?: Tensor;
   /** `all` (default): `meanC` and `sumC` count all pixels. `kept`: they count the sum of the pixel weights. Where that is 0, the loss is 0. */
   over?: 'all' | 'kept';
@@ -55,7 +61,7 @@ function backward(entry: 'backwardA' | 'backwardB') {
   };
 }
 
-const op = defineOp<Attrs>({
+const op = defineReal<Attrs>({
   name: 'pairLoss',
   inputs: ['a', 'b', 'pixelWeight', 'scalar', 'classWeights'],
   outputs: ['y', 'inverse'],
@@ -80,13 +86,13 @@ const op = defineOp<Attrs>({
 });
 
 function apply(kind: Kind, a: Tensor, b: Tensor, o: PairLossOptions, extra: { beta?: number; classWeights?: Tensor } = {}): Tensor {
-  if (a.dtype !== 'f32' || b.dtype !== 'f32' || String(a.shape) !== String(b.shape)) throw new ShapeError(kind, `[${a.shape}] ${a.dtype} and [${b.shape}] ${b.dtype}`, 'give two f32 tensors of one shape');
+  if (!isReal(a) || a.dtype !== b.dtype || String(a.shape) !== String(b.shape)) throw new ShapeError(kind, `[${a.shape}] ${a.dtype} and [${b.shape}] ${b.dtype}`, 'give two tensors of one shape, both f32 or both f16');
   const c = a.shape.at(-1) || 1;
   const { pixelWeight, scalar } = o;
   const reduction = o.reduction === 'mean' || o.reduction === undefined ? 'meanC' : o.reduction === 'sum' ? 'none-sum' : o.reduction;
-  if (pixelWeight && (pixelWeight.dtype !== 'f32' || pixelWeight.size * c !== a.size)) throw new ShapeError(kind, `pixel weights [${pixelWeight.shape}] ${pixelWeight.dtype} for [${a.shape}]`, `give f32 [${a.shape.slice(0, -1)}]`);
-  if (scalar && (scalar.dtype !== 'f32' || scalar.size !== 1)) throw new ShapeError(kind, `the scalar is [${scalar.shape}] ${scalar.dtype}`);
-  if (extra.classWeights && (extra.classWeights.dtype !== 'f32' || extra.classWeights.size !== c)) throw new ShapeError(kind, `weights [${extra.classWeights.shape}] ${extra.classWeights.dtype} for ${c} classes`);
+  if (pixelWeight && (!isReal(pixelWeight) || pixelWeight.size * c !== a.size)) throw new ShapeError(kind, `pixel weights [${pixelWeight.shape}] ${pixelWeight.dtype} for [${a.shape}]`, `give f32 [${a.shape.slice(0, -1)}]`);
+  if (scalar && (!isReal(scalar) || scalar.size !== 1)) throw new ShapeError(kind, `the scalar is [${scalar.shape}] ${scalar.dtype}`);
+  if (extra.classWeights && (!isReal(extra.classWeights) || extra.classWeights.size !== c)) throw new ShapeError(kind, `weights [${extra.classWeights.shape}] ${extra.classWeights.dtype} for ${c} classes`);
   if (typeof reduction === 'number' && !(reduction > 0 && Number.isFinite(reduction))) throw new ShapeError(kind, `the denominator is ${reduction}`, 'give a positive number');
   const kept = o.over === 'kept' && (reduction === 'meanC' || reduction === 'sumC');
   const count = reduction === 'sumC' ? a.size / c : a.size;
@@ -97,8 +103,8 @@ function apply(kind: Kind, a: Tensor, b: Tensor, o: PairLossOptions, extra: { be
 
 /**
  * Squared error (a - b)^2. Gradients for both.
- * @param a [..., C] f32
- * @param b the same shape
+ * @param a [..., C] f32 or f16
+ * @param b the same shape and dtype
  * @throws ShapeError when shapes or dtypes differ, or a setting does not fit
  * @example const loss = mse(softmax(student), teacher, { reduction: 'sumC', scalar: confidentShare });
  */
@@ -130,12 +136,12 @@ export function smoothL1(a: Tensor, b: Tensor, options: PairLossOptions & { beta
 export function huber(a: Tensor, b: Tensor, options: PairLossOptions & { delta?: number } = {}): Tensor {
   const { delta = 1 } = options;
   if (!(delta > 0 && Number.isFinite(delta))) throw new ShapeError('huber', `delta is ${delta}`, 'give a positive number');
-  return weightedSum([[smoothL1(a, b, { ...options, beta: delta }), delta]]);
+  return inF32('huber', [a, b], (u, v) => weightedSum([[smoothL1(u, v, { ...options, beta: delta }), delta]]));
 }
 
 /**
  * Binary cross-entropy of logits with targets between 0 and 1, in the stable form. Gradients for both.
- * @param options.posWeight [C] f32: a factor for the positive part of each class
+ * @param options.posWeight [C] f32 or f16: a factor for the positive part of each class
  * @throws ShapeError when shapes or dtypes differ, or a setting does not fit
  * @example const loss = bceWithLogits(imageLogits, presentClasses);
  */
@@ -144,9 +150,36 @@ export function bceWithLogits(logits: Tensor, targets: Tensor, options: PairLoss
 }
 
 /**
- * Kullback-Leibler divergence q (log q - log p) of log-probabilities `logP` and probabilities `q`; 0 where q is 0. `sumC` is the usual mean over distributions. See {@link mse}.
+ * Kullback-Leibler divergence q (log q - log p) of log-probabilities `logP` and probabilities `q`; 0 where q is 0. `sumC` is the usual mean over distributions. With `logTarget` q holds log-probabilities. See {@link mse}.
  * @example const loss = klDiv(logSoftmax(student), softmax(teacher), { reduction: 'sumC' });
  */
-export function klDiv(logP: Tensor, q: Tensor, options: PairLossOptions = {}): Tensor {
-  return apply('klDiv', logP, q, options);
+export function klDiv(logP: Tensor, q: Tensor, options: PairLossOptions & { logTarget?: boolean } = {}): Tensor {
+  if (!options.logTarget) return apply('klDiv', logP, q, options);
+  return inF32('klDiv', [logP, q], (p, t) => composed(p.device, () => apply('klDiv', p, exp(t), options)));
+}
+
+/**
+ * The focal loss of single classes: binary cross-entropy of logits times alpha_t (1 - p_t)^gamma, where p_t is the probability of the target. Gradients for the logits
+ * and the targets.
+ * @param logits f32 or f16 of any shape
+ * @param targets between 0 and 1, shape and dtype of the logits
+ * @param options.alpha share of the target 1, 1 - alpha that of 0 (default 0.25; a negative number: none)
+ * @param options.gamma default 2
+ * @param options.reduction `mean` (default), `sum` or `none`
+ * @returns a scalar; for `none` the shape of the logits
+ * @throws ShapeError when shapes or dtypes differ, alpha is above 1, gamma negative, or there is no such reduction
+ * Source: Lin et al. 2017, https://arxiv.org/abs/1708.02002; conventions of torchvision.ops.sigmoid_focal_loss.
+ * @example const loss = sigmoidFocal(imageLogits, presentClasses);
+ */
+export function sigmoidFocal(logits: Tensor, targets: Tensor, options: { alpha?: number; gamma?: number; reduction?: 'mean' | 'sum' | 'none' } = {}): Tensor {
+  const { alpha = 0.25, gamma = 2, reduction = 'mean' } = options;
+  if (!(alpha <= 1 && gamma >= 0 && Number.isFinite(gamma))) throw new ShapeError('sigmoidFocal', `alpha is ${alpha}, gamma ${gamma}`, 'give an alpha up to 1 and a gamma that is not negative');
+  if (!['mean', 'sum', 'none'].includes(reduction)) throw new ShapeError('sigmoidFocal', `there is no reduction ${String(reduction)}`, "use 'mean', 'sum' or 'none'");
+  return inF32('sigmoidFocal', [logits, targets], (x, t) => composed(x.device, () => {
+    const ce = bceWithLogits(x, t, { reduction: 'none' }), other = sub(1, t);
+    // 1 - p_t without cancelling.
+    const wrong = add(mul(t, sigmoid(neg(x))), mul(other, sigmoid(x))), focused = gamma === 0 ? ce : mul(ce, pow(wrong, gamma));
+    const y = alpha < 0 ? focused : mul(focused, add(mul(t, alpha), mul(other, 1 - alpha)));
+    return reduction === 'none' ? y : reduction === 'sum' ? sum(y) : mean(y);
+  }));
 }

@@ -1,10 +1,10 @@
 // Reductions over any axes: sums, products, extremes; and what the other reductions are made of.
 
-import { defineOp } from '../autograd/tape.ts';
 import { ShapeError } from '../errors.ts';
 import { gatherPartials, passOver, reduction, type Axes, type Reduction } from '../kernel/axes.ts';
 import { folded } from '../kernel/geometry.ts';
-import { checkF32, type DType, type Shape, type Tensor } from '../tensor.ts';
+import { checkReal, type DType, type Shape, type Tensor } from '../tensor.ts';
+import { defineReal, inF32 } from './cast.ts';
 import { full } from './fill.ts';
 
 /** Settings of the reductions. */
@@ -72,11 +72,6 @@ export function spread(op: string, kind: keyof typeof SPREAD, shape: Shape, r: R
   return dx;
 }
 
-/** @throws ShapeError for f16 */
-export function checkNumbers(op: string, x: Tensor): void {
-  if (x.dtype === 'f16') throw new ShapeError(op, `x [${x.shape}] is f16`, 'give f32, i32 or u32');
-}
-
 interface SumAttrs {
   name: string;
   r: Reduction;
@@ -86,7 +81,7 @@ interface SumAttrs {
 
 type Op = (inputs: Record<string, Tensor | undefined>, attrs: SumAttrs) => Record<string, Tensor>;
 
-const sumOp: Op = defineOp<SumAttrs>({
+const sumOp: Op = defineReal<SumAttrs>({
   name: 'sum',
   inputs: ['x'],
   outputs: ['y'],
@@ -96,7 +91,7 @@ const sumOp: Op = defineOp<SumAttrs>({
 });
 
 /** x[i] = scale y[k]: the gradient of a sum. */
-const expandOp: Op = defineOp<SumAttrs>({
+const expandOp: Op = defineReal<SumAttrs>({
   name: 'expand',
   inputs: ['y'],
   outputs: ['x'],
@@ -105,7 +100,7 @@ const expandOp: Op = defineOp<SumAttrs>({
   twice: true,
 });
 
-const prodOp = defineOp<Reduction>({
+const prodOp = defineReal<Reduction>({
   name: 'prod',
   inputs: ['x'],
   outputs: ['y'],
@@ -122,7 +117,7 @@ const prodOp = defineOp<Reduction>({
   },
 });
 
-const extremeOp = defineOp<{ name: string; combine: 'max' | 'min'; r: Reduction }>({
+const extremeOp = defineReal<{ name: string; combine: 'max' | 'min'; r: Reduction }>({
   name: 'amax',
   inputs: ['x'],
   outputs: ['y'],
@@ -144,45 +139,42 @@ function sums(name: string, x: Tensor, axes: Axes | undefined, keepdim: boolean,
 
 /**
  * Sum over axes, in a fixed order: the same bits every time. Has second derivatives.
- * @param x f32, i32 or u32 of any shape; integers wrap around
+ * @param x f32, f16, i32 or u32 of any shape; integers wrap around
  * @param axes one or several, negative ones from the back (default, or an empty list: all)
  * @returns dtype of x, the shape without those axes; 0 where there are no elements
- * @throws ShapeError for axes that are not there or named twice, or f16
+ * @throws ShapeError for axes that are not there or named twice
  * @example const perImage = sum(losses, [1, 2]); // [n, h, w] -> [n]
  */
 export function sum(x: Tensor, axes?: Axes, options: ReduceOptions = {}): Tensor {
-  checkNumbers('sum', x);
   return sums('sum', x, axes, options.keepdim ?? false, () => 1);
 }
 
 /**
  * Mean over axes. Has second derivatives.
- * @param x f32 of any shape
+ * @param x f32 or f16 of any shape
  * @param axes as in {@link sum}
- * @returns f32, the shape without those axes; NaN where there are no elements, as in PyTorch
+ * @returns dtype of x, the shape without those axes; NaN where there are no elements, as in PyTorch
  * @throws ShapeError for axes that are not there or named twice, or another dtype
  * @example const pooled = mean(x, [1, 2]); // [n, h, w, c] -> [n, c]
  */
 export function mean(x: Tensor, axes?: Axes, options: ReduceOptions = {}): Tensor {
-  checkF32('mean', { x });
+  checkReal('mean', { x });
   return sums('mean', x, axes, options.keepdim ?? false, (n) => 1 / n);
 }
 
 /**
  * Product over axes. The gradient is right where factors are 0.
- * @param x f32, i32 or u32 of any shape; integers wrap around
+ * @param x f32, f16, i32 or u32 of any shape; integers wrap around
  * @param axes as in {@link sum}
  * @returns dtype of x, the shape without those axes; 1 where there are no elements
- * @throws ShapeError for axes that are not there or named twice, or f16
+ * @throws ShapeError for axes that are not there or named twice
  * @example const volume = prod(sizes, -1);
  */
 export function prod(x: Tensor, axes?: Axes, options: ReduceOptions = {}): Tensor {
-  checkNumbers('prod', x);
   return prodOp({ x }, reduction('prod', x.shape, axes, options.keepdim ?? false)).y;
 }
 
 function extreme(name: string, combine: 'max' | 'min', x: Tensor, axes: Axes | undefined, keepdim: boolean): Tensor {
-  checkNumbers(name, x);
   const r = reduction(name, x.shape, axes, keepdim);
   if (r.n === 0) throw new ShapeError(name, `axes ${r.axes.join(', ')} of [${x.shape}] have no elements`, 'give at least one');
   return extremeOp({ x }, { name, combine, r }).y;
@@ -190,10 +182,10 @@ function extreme(name: string, combine: 'max' | 'min', x: Tensor, axes: Axes | u
 
 /**
  * Largest element over axes. Equal largest elements share the gradient evenly; {@link maxDim} gives it to the first, and says where it is.
- * @param x f32, i32 or u32 of any shape, without NaN
+ * @param x f32, f16, i32 or u32 of any shape, without NaN
  * @param axes as in {@link sum}
  * @returns dtype of x, the shape without those axes
- * @throws ShapeError where there are no elements, for axes that are not there or named twice, or f16
+ * @throws ShapeError where there are no elements, or for axes that are not there or named twice
  * @example const peak = amax(x, [1, 2]); // [n, h, w, c] -> [n, c]
  */
 export function amax(x: Tensor, axes?: Axes, options: ReduceOptions = {}): Tensor {
@@ -210,16 +202,15 @@ export function amin(x: Tensor, axes?: Axes, options: ReduceOptions = {}): Tenso
 }
 
 function truth(name: string, combine: 'max' | 'min', x: Tensor, axes: Axes | undefined, keepdim: boolean): Tensor {
-  checkNumbers(name, x);
-  return reduce(name, x, reduction(name, x.shape, axes, keepdim), { combine, map: 'nonzero', dtype: 'i32', none: combine === 'min' ? 1 : 0 });
+  return inF32(name, [x], (v) => reduce(name, v, reduction(name, x.shape, axes, keepdim), { combine, map: 'nonzero', dtype: 'i32', none: combine === 'min' ? 1 : 0 }));
 }
 
 /**
  * Is any element not 0? Without gradient.
- * @param x f32, i32 or u32 of any shape
+ * @param x f32, f16, i32 or u32 of any shape
  * @param axes as in {@link sum}
  * @returns i32 0 or 1, the shape without those axes; 0 where there are no elements
- * @throws ShapeError for axes that are not there or named twice, or f16
+ * @throws ShapeError for axes that are not there or named twice
  * @example const found = any(eq(labels, 3), [1, 2]);
  */
 export function any(x: Tensor, axes?: Axes, options: ReduceOptions = {}): Tensor {

@@ -1,9 +1,11 @@
 // Bilinear resize.
 
-import { defineOp } from '../autograd/tape.ts';
-import { positions, type ResizeOptions } from '../kernel/resize.ts';
+import { composed } from '../autograd/compose.ts';
+import { positions, type Positions, type ResizeOptions } from '../kernel/resize.ts';
 import { byVectors } from '../kernel/vectors.ts';
-import { checkF32, type Shape, type Tensor } from '../tensor.ts';
+import { checkReal, type Shape, type Tensor } from '../tensor.ts';
+import { defineReal } from './cast.ts';
+import { where } from './where.ts';
 
 export type { Coordinates, ResizeOptions } from '../kernel/resize.ts';
 
@@ -17,44 +19,51 @@ interface Attrs {
 type Op = (inputs: Record<string, Tensor | undefined>, attrs: Attrs) => Record<string, Tensor>;
 
 // Linear: each is the gradient of the other.
-const op: Op = defineOp<Attrs>({
+const op: Op = defineReal<Attrs>({
   name: 'resizeBilinear',
   inputs: ['x'],
   outputs: ['y'],
   forward({ x }, { y: shape, scale, shift }) {
-    const y = x.device.empty(shape, 'f32', 'resizeBilinear');
-    const { constants, lanes, sizes } = byVectors(x.shape, shape);
+    const y = x.device.empty(shape, x.dtype, 'resizeBilinear');
+    const { constants, lanes, sizes } = byVectors(x.shape, shape, x.dtype);
     x.device.run({ shader: 'resizeBilinear', entry: 'forward', constants, bindings: { x, y }, params: { ...sizes, scale, shift }, threads: y.size / lanes });
     return y;
   },
   backward: { x: ({ dy, attrs }) => gradientOp({ dy }, attrs).dx },
   twice: true,
-});
+}, { halves: ['x'] });
 
-const gradientOp: Op = defineOp<Attrs>({
+const gradientOp: Op = defineReal<Attrs>({
   name: 'resizeBilinear gradient',
   inputs: ['dy'],
   outputs: ['dx'],
   forward({ dy }, { x: shape, y, scale, shift }) {
-    const dx = dy.device.empty(shape, 'f32', 'resizeBilinear gradient');
-    const { constants, lanes, sizes } = byVectors(shape, y);
+    const dx = dy.device.empty(shape, dy.dtype, 'resizeBilinear gradient');
+    const { constants, lanes, sizes } = byVectors(shape, y, dy.dtype);
     dy.device.run({ shader: 'resizeBilinear', entry: 'backward', constants, bindings: { dy, dx }, params: { ...sizes, scale, shift }, threads: dx.size / lanes });
     return dx;
   },
   backward: { dy: ({ dy: d, attrs }) => op({ x: d }, attrs).y },
   twice: true,
-});
+}, { halves: ['dy'] });
+
+/** What `resize` makes of x, with a constant for the pixels that lie beyond it. */
+export function extrapolated(x: Tensor, beyond: Positions['beyond'], { extrapolation = 0 }: ResizeOptions, resize: () => Tensor): Tensor {
+  if (!beyond) return resize();
+  const [rows, columns] = beyond, mask = Int32Array.from({ length: rows.length * columns.length }, (_, i) => Number(rows[Math.floor(i / columns.length)] || columns[i % columns.length]));
+  return composed(x.device, () => where(x.device.tensor(mask, [1, rows.length, columns.length, 1]), extrapolation, resize()));
+}
 
 /**
  * Enlarging interpolates; shrinking does not filter (as PyTorch without antialias).
- * @param x f32 [n, h, w, c]
+ * @param x f32 or f16 [n, h, w, c]
  * @param size height and width of the result, whole numbers of at least 1
- * @returns f32 [n, size[0], size[1], c]
- * @throws ShapeError when a size is empty or no whole number, a factor is not above 0, or x is not f32
+ * @returns dtype of x, [n, size[0], size[1], c]
+ * @throws ShapeError when a size is empty or no whole number, a factor is not above 0, or x is an integer
  * @example const y = resizeBilinear(x, [2 * h, 2 * w], { alignCorners: true });
  */
 export function resizeBilinear(x: Tensor, size: readonly [number, number], options: ResizeOptions = {}): Tensor {
-  checkF32('resizeBilinear', { x });
-  const { size: [h, w], half, scale, shift } = positions('resizeBilinear', x, size, options);
-  return op({ x }, { x: x.shape, y: [x.shape[0], h, w, x.shape[3]], scale, shift: [half[0] * scale[0] + shift[0], half[1] * scale[1] + shift[1]] }).y;
+  checkReal('resizeBilinear', { x });
+  const { size: [h, w], half, scale, shift, beyond } = positions('resizeBilinear', x, size, options);
+  return extrapolated(x, beyond, options, () => op({ x }, { x: x.shape, y: [x.shape[0], h, w, x.shape[3]], scale, shift: [half[0] * scale[0] + shift[0], half[1] * scale[1] + shift[1]] }).y);
 }

@@ -1,10 +1,10 @@
 // Nearest-neighbour resize.
 
-import { defineOp } from '../autograd/tape.ts';
-import { ShapeError } from '../errors.ts';
 import { positions, type ResizeOptions } from '../kernel/resize.ts';
 import { byVectors } from '../kernel/vectors.ts';
 import type { Shape, Tensor } from '../tensor.ts';
+import { defineReal } from './cast.ts';
+import { extrapolated } from './resizeBilinear.ts';
 
 /** Settings of {@link resizeNearest}. */
 export interface ResizeNearestOptions extends ResizeOptions {
@@ -38,7 +38,7 @@ function run(entry: 'forward' | 'backward', from: Tensor, { x, y, scale, half, o
 }
 
 // Linear: each is the gradient of the other.
-const op: Op = defineOp<Attrs>({
+const op: Op = defineReal<Attrs>({
   name: 'resizeNearest',
   inputs: ['x'],
   outputs: ['y'],
@@ -47,7 +47,7 @@ const op: Op = defineOp<Attrs>({
   twice: true,
 });
 
-const gradientOp: Op = defineOp<Attrs>({
+const gradientOp: Op = defineReal<Attrs>({
   name: 'resizeNearest gradient',
   inputs: ['dy'],
   outputs: ['dx'],
@@ -59,16 +59,15 @@ const gradientOp: Op = defineOp<Attrs>({
 /**
  * Takes for each pixel the source pixel nearest to it. PyTorch's `nearest` is `{ coordinates: 'asymmetric', rounding: 'floor' }`, its `nearest-exact` the
  * default.
- * @param x f32, i32 or u32 [n, h, w, c]
+ * @param x f32, f16, i32 or u32 [n, h, w, c]
  * @param size height and width of the result, whole numbers of at least 1
  * @returns [n, size[0], size[1], c], dtype of x
- * @throws ShapeError when a size is empty or no whole number, a factor is not above 0, or x is f16
+ * @throws ShapeError when a size is empty or no whole number, or a factor is not above 0
  * @example const small = resizeNearest(labels, [h / 2, w / 2]);
  */
 export function resizeNearest(x: Tensor, size: readonly [number, number], options: ResizeNearestOptions = {}): Tensor {
-  if (x.dtype === 'f16') throw new ShapeError('resizeNearest', `x [${x.shape}] is f16`, 'give elements of four bytes');
-  const { rounding = 'roundPreferCeil' } = options, { size: [h, w], half, scale, shift } = positions('resizeNearest', x, size, options);
+  const { rounding = 'roundPreferCeil' } = options, { size: [h, w], half, scale, shift, beyond } = positions('resizeNearest', x, size, options);
   // Rounding is floor(s + 1/2) or ceil(s - 1/2).
   const moved = { floor: 0, ceil: 0, roundPreferCeil: 0.5, roundPreferFloor: -0.5 }[rounding], up = rounding === 'ceil' || rounding === 'roundPreferFloor';
-  return op({ x }, { x: x.shape, y: [x.shape[0], h, w, x.shape[3]], scale, half, offset: [shift[0] + moved, shift[1] + moved], up }).y;
+  return extrapolated(x, beyond, options, () => op({ x }, { x: x.shape, y: [x.shape[0], h, w, x.shape[3]], scale, half, offset: [shift[0] + moved, shift[1] + moved], up }).y);
 }

@@ -1,17 +1,18 @@
 // Cross-entropy with target distributions.
 
-import { defineOp, type BackwardContext, type OpRecord } from '../autograd/tape.ts';
+import type { BackwardContext, OpRecord } from '../autograd/tape.ts';
 import { ShapeError } from '../errors.ts';
-import { sizeOf, type Tensor } from '../tensor.ts';
+import { isReal, sizeOf, type Tensor } from '../tensor.ts';
+import { defineReal } from './cast.ts';
 import { chunks, counting, lossReduce, type Denominator } from './lossReduce.ts';
 
 /** Settings of {@link softCrossEntropyMap}. */
 export interface SoftCrossEntropyMapOptions {
-  /** [C] f32: a factor for each class. */
+  /** [C] f32 or f16: a factor for each class. */
   classWeights?: Tensor;
   /** Share of the target that is spread evenly over all classes (default 0). */
   labelSmoothing?: number;
-  /** f32, one element a pixel: the validity (0 or 1) or a factor. No gradient flows into it. */
+  /** f32 or f16, one element a pixel: the validity (0 or 1) or a factor. No gradient flows into it. */
   pixelWeight?: Tensor;
   /** Should a gradient flow into the targets? Default no: a pseudo-label is a constant. */
   targetGradient?: boolean;
@@ -81,25 +82,25 @@ const record: OpRecord<Attrs> = {
   saved: ['inverse'],
 };
 
-const op = defineOp(record);
-const constantTargets = defineOp({ ...record, backward: { ...record.backward, targets: null } });
+const op = defineReal(record);
+const constantTargets = defineReal({ ...record, backward: { ...record.backward, targets: null } });
 
 function apply(logits: Tensor, targets: Tensor, o: SoftCrossEntropyMapOptions, counts: { count: number; fixed: number }, map: boolean): Tensor {
   const c = logits.shape.at(-1) ?? 0;
-  if (logits.rank < 1 || c < 1 || logits.dtype !== 'f32') throw new ShapeError('softCrossEntropy', `logits [${logits.shape}] ${logits.dtype} are not [..., classes] f32`);
-  if (targets.dtype !== 'f32' || String(targets.shape) !== String(logits.shape)) throw new ShapeError('softCrossEntropy', `targets [${targets.shape}] ${targets.dtype} for logits [${logits.shape}]`, 'give f32 targets of the same shape');
+  if (logits.rank < 1 || c < 1 || !isReal(logits)) throw new ShapeError('softCrossEntropy', `logits [${logits.shape}] ${logits.dtype} are not [..., classes] f32 or f16`);
+  if (!isReal(targets) || String(targets.shape) !== String(logits.shape)) throw new ShapeError('softCrossEntropy', `targets [${targets.shape}] ${targets.dtype} for logits [${logits.shape}]`, 'give f32 or f16 targets of the same shape');
   const { classWeights, pixelWeight, labelSmoothing: smoothing = 0 } = o;
-  if (classWeights && (classWeights.dtype !== 'f32' || classWeights.size !== c)) throw new ShapeError('softCrossEntropy', `class weights [${classWeights.shape}] ${classWeights.dtype} for ${c} classes`);
-  if (pixelWeight && (pixelWeight.dtype !== 'f32' || pixelWeight.size !== logits.size / c)) throw new ShapeError('softCrossEntropy', `pixel weights [${pixelWeight.shape}] ${pixelWeight.dtype} for logits [${logits.shape}]`);
+  if (classWeights && (!isReal(classWeights) || classWeights.size !== c)) throw new ShapeError('softCrossEntropy', `class weights [${classWeights.shape}] ${classWeights.dtype} for ${c} classes`);
+  if (pixelWeight && (!isReal(pixelWeight) || pixelWeight.size !== logits.size / c)) throw new ShapeError('softCrossEntropy', `pixel weights [${pixelWeight.shape}] ${pixelWeight.dtype} for logits [${logits.shape}]`);
   if (!(smoothing >= 0 && smoothing <= 1)) throw new ShapeError('softCrossEntropy', `label smoothing ${smoothing} is not between 0 and 1`);
   const apply = o.targetGradient ? op : constantTargets;
   return apply({ logits, targets, classWeights, pixelWeight }, { smoothing, ...counts, map }).y;
 }
 
 /**
- * - sum_c q_c log softmax(z)_c of `logits` z [..., C] f32 with `targets` q [..., C] f32, summed over the pixels and divided by a denominator.
+ * - sum_c q_c log softmax(z)_c of `logits` z [..., C] with `targets` q [..., C], f32 or f16 each, summed over the pixels and divided by a denominator.
  * The gradient flows into the logits, into the targets only on request. Where nothing is counted, 0.
- * @returns a scalar
+ * @returns a scalar of the dtype of the logits
  * @throws ShapeError when shapes or dtypes do not fit, or a setting is out of its range
  * @example const loss = softCrossEntropy(strong, q, { pixelWeight: valid });
  */

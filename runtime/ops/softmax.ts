@@ -1,8 +1,8 @@
 // Softmax and its logarithm along an axis.
 
-import { defineOp } from '../autograd/tape.ts';
 import { lines, type Lines } from '../kernel/axes.ts';
-import { checkF32, type Tensor } from '../tensor.ts';
+import { checkReal, type Tensor } from '../tensor.ts';
+import { defineReal } from './cast.ts';
 
 interface Attrs {
   log: boolean;
@@ -21,7 +21,7 @@ function launch(x: Tensor, entry: 'forward' | 'backward', bindings: Record<strin
   });
 }
 
-const op = defineOp<Attrs>({
+const op = defineReal<Attrs>({
   name: 'softmax',
   inputs: ['x'],
   outputs: ['y'],
@@ -40,17 +40,17 @@ const op = defineOp<Attrs>({
 });
 
 function apply(name: string, x: Tensor, log: boolean, scale: number, axis: number): Tensor {
-  checkF32(name, { x });
+  checkReal(name, { x });
   return op({ x }, { log, scale, l: lines(name, x.shape, axis) }).y;
 }
 
 /**
  * exp(scale x_c) / sum exp(scale x) along an axis, without overflow.
- * @param x f32 of any shape
+ * @param x f32 or f16 of any shape
  * @param scale default 1
  * @param axis default -1; negative ones from the back
- * @returns f32, shape of x
- * @throws ShapeError for an axis that is not there, or when x is not f32
+ * @returns shape and dtype of x
+ * @throws ShapeError for an axis that is not there, or when x is an integer
  * @example const attention = softmax(scores, 1 / Math.sqrt(d));
  */
 export function softmax(x: Tensor, scale = 1, axis = -1): Tensor {

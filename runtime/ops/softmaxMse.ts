@@ -1,8 +1,9 @@
 // Squared error of softmax probabilities: the consistency loss of Mean Teacher, the Pi-model and CutMix-Seg.
 
-import { defineOp, type BackwardContext, type OpRecord } from '../autograd/tape.ts';
+import type { BackwardContext, OpRecord } from '../autograd/tape.ts';
 import { ShapeError } from '../errors.ts';
-import { sizeOf, type Tensor } from '../tensor.ts';
+import { isReal, sizeOf, type Tensor } from '../tensor.ts';
+import { defineReal } from './cast.ts';
 import { chunks, lossReduce } from './lossReduce.ts';
 import type { PairLossOptions } from './pairLoss.ts';
 
@@ -61,24 +62,24 @@ const record: OpRecord<Attrs> = {
   saved: ['inverse'],
 };
 
-const op = defineOp(record);
-const constantTargets = defineOp({ ...record, backward: { ...record.backward, targets: null } });
+const op = defineReal(record);
+const constantTargets = defineReal({ ...record, backward: { ...record.backward, targets: null } });
 
 /**
  * sum_c (softmax(z)_c - q_c)^2, summed over the pixels and divided by a denominator. The gradient flows into the logits; into target logits on request.
- * @param logits z [..., C] f32
- * @param targets q [..., C] f32: probabilities, or with `targetLogits` logits
+ * @param logits z [..., C] f32 or f16
+ * @param targets q [..., C] f32 or f16: probabilities, or with `targetLogits` logits
  * @returns a scalar
  * @example const loss = softmaxMse(student, teacher, { targetLogits: true });
  */
 export function softmaxMse(logits: Tensor, targets: Tensor, options: SoftmaxMseOptions = {}): Tensor {
   const { pixelWeight, scalar, reduction = 'meanC', targetLogits = false, targetGradient = false } = options;
   const c = logits.shape.at(-1) ?? 0, pixels = sizeOf(logits.shape.slice(0, -1));
-  if (logits.rank < 1 || c < 1 || logits.dtype !== 'f32' || targets.dtype !== 'f32' || String(logits.shape) !== String(targets.shape)) {
-    throw new ShapeError('softmaxMse', `logits [${logits.shape}] ${logits.dtype}, targets [${targets.shape}] ${targets.dtype}`, 'give two f32 tensors [..., classes] of one shape');
+  if (logits.rank < 1 || c < 1 || !isReal(logits) || !isReal(targets) || String(logits.shape) !== String(targets.shape)) {
+    throw new ShapeError('softmaxMse', `logits [${logits.shape}] ${logits.dtype}, targets [${targets.shape}] ${targets.dtype}`, 'give two tensors [..., classes] of one shape, f32 or f16');
   }
-  if (pixelWeight && (pixelWeight.dtype !== 'f32' || pixelWeight.size !== pixels)) throw new ShapeError('softmaxMse', `pixel weights [${pixelWeight.shape}] ${pixelWeight.dtype} for logits [${logits.shape}]`);
-  if (scalar && (scalar.dtype !== 'f32' || scalar.size !== 1)) throw new ShapeError('softmaxMse', `the scalar is [${scalar.shape}] ${scalar.dtype}`);
+  if (pixelWeight && (!isReal(pixelWeight) || pixelWeight.size !== pixels)) throw new ShapeError('softmaxMse', `pixel weights [${pixelWeight.shape}] ${pixelWeight.dtype} for logits [${logits.shape}]`);
+  if (scalar && (!isReal(scalar) || scalar.size !== 1)) throw new ShapeError('softmaxMse', `the scalar is [${scalar.shape}] ${scalar.dtype}`);
   if (targetGradient && !targetLogits) throw new ShapeError('softmaxMse', 'target probabilities have no gradient here', 'use targetLogits, or mse of two softmaxes');
   if (typeof reduction === 'number' && !(reduction > 0 && Number.isFinite(reduction))) throw new ShapeError('softmaxMse', `the denominator is ${reduction}`, 'give a positive number');
   const share = reduction === 'meanC' ? c : 1;

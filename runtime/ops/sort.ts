@@ -1,10 +1,9 @@
 // Sorting along an axis, and the first k.
 
-import { defineOp } from '../autograd/tape.ts';
 import { ShapeError } from '../errors.ts';
 import { lines, type Lines } from '../kernel/axes.ts';
 import type { Shape, Tensor } from '../tensor.ts';
-import { checkNumbers } from './reduce.ts';
+import { defineReal } from './cast.ts';
 
 /** The numbering of dtypes in the shaders that order bits. */
 export const ORDERED = { f32: 0, i32: 1, u32: 2, f16: -1 } as const;
@@ -26,7 +25,7 @@ export function pickedGradient(op: string, shape: Shape, l: Lines, keep: number,
   return dx;
 }
 
-const op = defineOp<Attrs>({
+const op = defineReal<Attrs>({
   name: 'sort',
   inputs: ['x'],
   outputs: ['values', 'indices'],
@@ -67,15 +66,14 @@ function apply(x: Tensor, l: Lines, keep: number, descending: boolean): Picked {
 
 /**
  * Sorts along an axis, stably: equal elements keep their order. NaN counts as the largest. About log2(n / 64) passes over x, for lines of any length.
- * @param x f32, i32 or u32 of any shape
+ * @param x f32, f16, i32 or u32 of any shape
  * @param axis default -1
  * @param options.descending the largest first (default false)
  * @returns values and i32 indices, shape of x; the gradient flows through the values
- * @throws ShapeError for an axis that is not there, or f16
+ * @throws ShapeError for an axis that is not there
  * @example const { values, indices } = sort(scores, -1, { descending: true });
  */
 export function sort(x: Tensor, axis = -1, options: { descending?: boolean } = {}): Picked {
-  checkNumbers('sort', x);
   const l = lines('sort', x.shape, axis);
   return apply(x, l, l.n, options.descending ?? false);
 }
@@ -93,16 +91,15 @@ export function argsort(x: Tensor, axis = -1, options: { descending?: boolean } 
 
 /**
  * The k largest (or smallest) elements along an axis, in order; of equal ones the first. It sorts, so its cost does not depend on k.
- * @param x f32, i32 or u32 of any shape
+ * @param x f32, f16, i32 or u32 of any shape
  * @param k 0 to the size of the axis
  * @param axis default -1
  * @param options.largest default true
  * @returns values and i32 indices, shape of x with k along the axis; the gradient flows through the values
- * @throws ShapeError for another k, an axis that is not there, or f16
+ * @throws ShapeError for another k, or an axis that is not there
  * @example const { indices } = topk(classScores, 5);
  */
 export function topk(x: Tensor, k: number, axis = -1, options: { largest?: boolean } = {}): Picked {
-  checkNumbers('topk', x);
   const l = lines('topk', x.shape, axis);
   if (!Number.isInteger(k) || k < (x.rank === 0 ? 1 : 0) || k > l.n) throw new ShapeError('topk', `k = ${k} of ${l.n} elements along axis ${axis} of [${x.shape}]`, `give a whole number up to ${l.n}`);
   return apply(x, l, k, options.largest ?? true);

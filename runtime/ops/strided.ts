@@ -1,11 +1,11 @@
 // Copies from and into strided places, and the operations that are nothing else: permute, expand, flip, roll, repeat, pixel shuffle.
 
-import { defineOp } from '../autograd/tape.ts';
 import { ShapeError } from '../errors.ts';
 import { axesOf, axisOf, stridesOf } from '../kernel/axes.ts';
 import { checkWhole } from '../kernel/geometry.ts';
 import type { Device, Dispatch } from '../device/device.ts';
-import { sizeOf, type Shape, type Tensor } from '../tensor.ts';
+import { sizeOf, type DType, type Shape, type Tensor } from '../tensor.ts';
+import { defineReal } from './cast.ts';
 import { reshape } from './reshape.ts';
 import { sumToLast } from './sumToLast.ts';
 
@@ -33,11 +33,6 @@ export interface Layout {
 
 type Named<A> = (inputs: Record<string, Tensor | undefined>, attrs: A) => Record<string, Tensor>;
 
-/** @throws ShapeError for f16, whose elements are no whole words */
-export function checkWords(op: string, x: Tensor): void {
-  if (x.dtype === 'f16') throw new ShapeError(op, `x [${x.shape}] is f16`, 'give elements of four bytes');
-}
-
 /** Runs `body` and frees what it made on the way, unless the gradient of its result needs it. */
 export function tidy(device: Device, body: () => Tensor): Tensor {
   const { result, made } = device.collect(body);
@@ -49,7 +44,7 @@ export function tidy(device: Device, body: () => Tensor): Tensor {
 }
 
 /** The launch of a copy: neighbouring axes that go through memory as one are merged, and a dense last axis that 4 divides is taken by vectors. */
-function laid(op: string, { axes, offset = 0, rule, value = 0 }: Layout): Pick<Dispatch, 'constants' | 'params' | 'threads'> {
+function laid(op: string, { axes, offset = 0, rule, value = 0 }: Layout, dtype: DType): Pick<Dispatch, 'constants' | 'params' | 'threads'> {
   const merged: Axis[] = [];
   for (const a of axes) {
     const last = merged.at(-1);
@@ -71,7 +66,7 @@ function laid(op: string, { axes, offset = 0, rule, value = 0 }: Layout): Pick<D
     return { [`${name}0`]: all.slice(0, 4), [`${name}1`]: all.slice(4) };
   };
   return {
-    constants: { AXES: count, ...(rule && { RULE: RULES[rule] }), ...(lanes === 4 && { Element: 'vec4<u32>' }) },
+    constants: { AXES: count, ...(rule && { RULE: RULES[rule] }), ...(lanes === 4 && { Element: 'vec4<u32>' }), ...(dtype === 'f16' && { Scalar: 'f16', Element: lanes === 4 ? 'vec4<f16>' : 'f16' }) },
     params: {
       n, offset: offset / lanes, value,
       ...halves('size', (a) => a.size), ...halves('stride', (a) => a.stride), ...halves('start', (a) => a.start ?? 0), ...halves('limit', (a) => a.limit ?? a.size),
@@ -88,23 +83,22 @@ interface Copy {
   back: (dy: Tensor) => Tensor;
 }
 
-const copyOp = defineOp<Copy>({
+const copyOp = defineReal<Copy>({
   name: 'strided',
   inputs: ['x'],
   outputs: ['y'],
   forward({ x }, { op, shape, layout }) {
-    const launch = laid(op, layout);
+    const launch = laid(op, layout, x.dtype);
     const y = x.device.empty(shape, x.dtype, op);
     x.device.run({ shader: 'strided', entry: 'forward', bindings: { x, y }, ...launch });
     return y;
   },
   backward: { x: ({ dy, attrs: { back } }) => back(dy) },
   twice: true,
-});
+}, { halves: ['x'], when: ({ layout }) => (layout.value ?? 0) === 0 });
 
 /** y of the given shape, each element from where the layout says; `back` gives the gradient. */
 export function copied(op: string, x: Tensor, shape: Shape, layout: Layout, back: (dy: Tensor) => Tensor): Tensor {
-  checkWords(op, x);
   return copyOp({ x }, { op, shape, layout, back }).y;
 }
 
@@ -127,13 +121,13 @@ function putter(count: number): Named<Put> {
   const known = putters.get(count);
   if (known) return known;
   const names = Array.from({ length: count }, (_, i) => `x${i}`);
-  const made = defineOp<Put>({
+  const made = defineReal<Put>({
     name: 'put',
     inputs: names,
     outputs: ['y'],
     forward(inputs, { op, shape, layouts }) {
       const { device, dtype } = inputs.x0;
-      const launches = layouts.map((l) => laid(op, l));
+      const launches = layouts.map((l) => laid(op, l, dtype));
       const y = device.empty(shape, dtype, op);
       if (names.reduce((n, k) => n + inputs[k].size, 0) < y.size) device.clear(y);
       names.forEach((k, i) => device.run({ shader: 'strided', entry: 'place', bindings: { x: inputs[k], y }, ...launches[i] }));
@@ -141,27 +135,25 @@ function putter(count: number): Named<Put> {
     },
     backward: Object.fromEntries(names.map((k, i) => [k, ({ dy, inputs, attrs: { op, layouts } }) => taken(op, dy, inputs[k].shape, layouts[i])])),
     twice: true,
-  });
+  }, { halves: names });
   putters.set(count, made);
   return made;
 }
 
 /** A tensor of the given shape that has each part where its layout says, zeros elsewhere; the parts do not overlap. */
 export function put(op: string, parts: readonly Tensor[], shape: Shape, layouts: readonly Layout[]): Tensor {
-  for (const x of parts) checkWords(op, x);
   return putter(parts.length)(Object.fromEntries(parts.map((x, i) => [`x${i}`, x])), { op, shape, layouts }).y;
 }
 
 /**
  * The axes of x in another order.
- * @param x f32, i32 or u32 of any rank
+ * @param x f32, f16, i32 or u32 of any rank
  * @param axes for each axis of the result the axis of x; negative ones count from the end
  * @returns dtype of x. Where only axes of size 1 move the memory is shared, as with `reshape`
- * @throws ShapeError when `axes` does not name each axis once, for f16, or when more than eight axes lie apart in memory
+ * @throws ShapeError when `axes` does not name each axis once, or when more than eight axes lie apart in memory
  * @example const nhwc = permute(nchw, [0, 2, 3, 1]);
  */
 export function permute(x: Tensor, axes: readonly number[]): Tensor {
-  checkWords('permute', x);
   if (axes.length !== x.rank) throw new ShapeError('permute', `[${axes}] does not name each axis of [${x.shape}] once`);
   const order = axesOf('permute', axes, x.rank);
   const shape = order.map((a) => x.shape[a]);
@@ -173,7 +165,7 @@ export function permute(x: Tensor, axes: readonly number[]): Tensor {
 
 /**
  * Two axes of x exchanged. See {@link permute}.
- * @throws ShapeError when there are no such axes, or for f16
+ * @throws ShapeError when there are no such axes
  * @example const t = transpose(m, -1, -2);
  */
 export function transpose(x: Tensor, a: number, b: number): Tensor {
@@ -184,10 +176,10 @@ export function transpose(x: Tensor, a: number, b: number): Tensor {
 
 /**
  * Repeats axes of size 1, and adds axes in front.
- * @param x f32, i32 or u32 of any rank
+ * @param x f32, f16, i32 or u32 of any rank
  * @param shape of at least as many axes; -1 keeps the size of an axis of x
  * @returns that shape, dtype of x; the gradient is summed over what was repeated
- * @throws ShapeError when an axis of x is neither 1 nor as long as wanted, or for f16
+ * @throws ShapeError when an axis of x is neither 1 nor as long as wanted
  * @example const rows = expand(bias, [8, 64, 64, 3]);   // bias [3]
  */
 export function expand(x: Tensor, shape: Shape): Tensor {
@@ -209,9 +201,9 @@ function spread(op: string, x: Tensor, shape: Shape, axes: readonly Axis[]): Ten
 
 /**
  * Reverses the order along axes.
- * @param x f32, i32 or u32 of any rank
+ * @param x f32, f16, i32 or u32 of any rank
  * @param axes negative ones count from the end
- * @throws ShapeError when an axis is missing or named twice, or for f16
+ * @throws ShapeError when an axis is missing or named twice
  * @example const mirrored = flip(images, [2]);   // left and right, NHWC
  */
 export function flip(x: Tensor, axes: readonly number[]): Tensor {
@@ -222,10 +214,10 @@ export function flip(x: Tensor, axes: readonly number[]): Tensor {
 
 /**
  * Shifts elements along axes; what leaves at one end enters at the other.
- * @param x f32, i32 or u32 of any rank
+ * @param x f32, f16, i32 or u32 of any rank
  * @param shifts towards higher indices, for each of `axes`
  * @param axes negative ones count from the end; without them x is shifted as one row of all its elements
- * @throws ShapeError when shifts and axes do not fit, or for f16
+ * @throws ShapeError when shifts and axes do not fit
  * @example const next = roll(x, [1], [0]);
  */
 export function roll(x: Tensor, shifts: readonly number[], axes?: readonly number[]): Tensor {
@@ -244,10 +236,10 @@ export function roll(x: Tensor, shifts: readonly number[], axes?: readonly numbe
 
 /**
  * Puts copies of x one after another along each axis.
- * @param x f32, i32 or u32 of any rank
+ * @param x f32, f16, i32 or u32 of any rank
  * @param repeats for each axis; more numbers than axes add axes in front
  * @returns each size times its repeats
- * @throws ShapeError when there are fewer repeats than axes, negative ones, or for f16
+ * @throws ShapeError when there are fewer repeats than axes, or negative ones
  * @example const tiled = repeat(tile, [1, 4, 4, 1]);
  */
 export function repeat(x: Tensor, repeats: readonly number[]): Tensor {
@@ -262,10 +254,10 @@ export function repeat(x: Tensor, repeats: readonly number[]): Tensor {
 
 /**
  * Repeats each element in place along an axis.
- * @param x f32, i32 or u32 of any rank
+ * @param x f32, f16, i32 or u32 of any rank
  * @param repeats how often
  * @param axis negative ones count from the end; without it x is taken as one row of all its elements
- * @throws ShapeError when there is no such axis, repeats is negative or no whole number, or for f16
+ * @throws ShapeError when there is no such axis, or repeats is negative or no whole number
  * @example repeatInterleave(x, 2, 0);   // [a, b] becomes [a, a, b, b]
  */
 export function repeatInterleave(x: Tensor, repeats: number, axis?: number): Tensor {
@@ -279,9 +271,9 @@ export function repeatInterleave(x: Tensor, repeats: number, axis?: number): Ten
 /**
  * Moves channels into space: r x r channels of a pixel become r x r pixels (sub-pixel convolution, Shi et al. 2016). Channel c r² + i r + j goes to row i,
  * column j, as in PyTorch.
- * @param x f32, i32 or u32 [n, h, w, c r²]
+ * @param x f32, f16, i32 or u32 [n, h, w, c r²]
  * @returns [n, h r, w r, c]
- * @throws ShapeError for other shapes, or f16
+ * @throws ShapeError for other shapes
  * @example const large = pixelShuffle(conv2d(x, w, b, { padding: 1 }), 2);
  */
 export function pixelShuffle(x: Tensor, r: number): Tensor {
@@ -296,9 +288,9 @@ export function pixelShuffle(x: Tensor, r: number): Tensor {
 
 /**
  * Moves space into channels: the inverse of {@link pixelShuffle}.
- * @param x f32, i32 or u32 [n, h r, w r, c]
+ * @param x f32, f16, i32 or u32 [n, h r, w r, c]
  * @returns [n, h, w, c r²]
- * @throws ShapeError for other shapes, or f16
+ * @throws ShapeError for other shapes
  * @example const small = pixelUnshuffle(images, 4);   // [8, 64, 64, 3] becomes [8, 16, 16, 48]
  */
 export function pixelUnshuffle(x: Tensor, r: number): Tensor {

@@ -1,9 +1,9 @@
 // Sums over the axes along which a smaller shape repeats: the gradient of broadcasting.
 
-import { defineOp } from '../autograd/tape.ts';
 import { ShapeError } from '../errors.ts';
 import { broadcasting, broadcastShape, layout } from '../kernel/broadcast.ts';
-import { checkF32, sizeOf, type Shape, type Tensor } from '../tensor.ts';
+import { checkReal, sizeOf, type Shape, type Tensor } from '../tensor.ts';
+import { defineReal } from './cast.ts';
 
 type Op = (inputs: Record<string, Tensor | undefined>, attrs: { shape: Shape }) => Record<string, Tensor>;
 
@@ -23,7 +23,7 @@ function overRows(x: Tensor, outer: number, rows: number, columns: number): Tens
   return t;
 }
 
-const sumOp: Op = defineOp<{ shape: Shape }>({
+const sumOp: Op = defineReal<{ shape: Shape }>({
   name: 'sumTo',
   inputs: ['x'],
   outputs: ['y'],
@@ -51,7 +51,7 @@ const sumOp: Op = defineOp<{ shape: Shape }>({
   twice: true,
 });
 
-const spreadOp: Op = defineOp<{ shape: Shape }>({
+const spreadOp: Op = defineReal<{ shape: Shape }>({
   name: 'spread',
   inputs: ['x'],
   outputs: ['y'],
@@ -67,14 +67,14 @@ const spreadOp: Op = defineOp<{ shape: Shape }>({
 
 /**
  * Sums x over the axes along which `shape` would repeat to become that of x, in a fixed order.
- * @param x f32
+ * @param x f32 or f16
  * @param shape that broadcasts to the shape of x: aligned at the last axis, each length that of x or 1
- * @returns f32 in `shape` (x itself where it has it); zeros where there is nothing to sum
- * @throws ShapeError when `shape` does not broadcast to that of x, or x is not f32
+ * @returns dtype of x, in `shape` (x itself where it has it); zeros where there is nothing to sum
+ * @throws ShapeError when `shape` does not broadcast to that of x, or x is an integer
  * @example const db = sumTo(dy, [1, 3, 1, 1]); // dy [8, 3, 32, 32]
  */
 export function sumTo(x: Tensor, shape: Shape): Tensor {
-  checkF32('sumTo', { x });
+  checkReal('sumTo', { x });
   if (String(broadcastShape('sumTo', x.shape, shape)) !== String(x.shape) || shape.length > x.rank) throw new ShapeError('sumTo', `[${shape}] does not broadcast to [${x.shape}]`);
   return String(shape) === String(x.shape) ? x : sumOp({ x }, { shape }).y;
 }

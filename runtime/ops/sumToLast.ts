@@ -1,9 +1,9 @@
 // Sum over all axes but the last: the gradient of a bias.
 
-import { defineOp } from '../autograd/tape.ts';
 import { ShapeError } from '../errors.ts';
 import { folded } from '../kernel/geometry.ts';
-import { checkF32, type Tensor } from '../tensor.ts';
+import { checkReal, type Tensor } from '../tensor.ts';
+import { defineReal } from './cast.ts';
 
 function pass(x: Tensor, rows: number, c: number, chunk: number): Tensor {
   const chunks = Math.ceil(rows / chunk);
@@ -12,7 +12,7 @@ function pass(x: Tensor, rows: number, c: number, chunk: number): Tensor {
   return y;
 }
 
-const op = defineOp<null>({
+const op = defineReal<null>({
   name: 'sumToLast',
   inputs: ['x'],
   outputs: ['y'],
@@ -46,12 +46,12 @@ const op = defineOp<null>({
 
 /**
  * Sums over all axes but the last.
- * @param x f32 [..., c]
- * @returns f32 [c]; zeros where there are no rows
- * @throws ShapeError for a scalar, or when x is not f32
+ * @param x f32 or f16 [..., c]
+ * @returns dtype of x, [c]; zeros where there are no rows
+ * @throws ShapeError for a scalar, or when x is an integer
  */
 export function sumToLast(x: Tensor): Tensor {
   if (x.rank < 1) throw new ShapeError('sumToLast', 'a scalar has no last axis');
-  checkF32('sumToLast', { x });
+  checkReal('sumToLast', { x });
   return op({ x }, null).y;
 }

@@ -1,16 +1,15 @@
 // Triangles of matrices.
 
-import { defineOp } from '../autograd/tape.ts';
 import { ShapeError } from '../errors.ts';
 import type { Tensor } from '../tensor.ts';
-import { checkWords } from './strided.ts';
+import { defineReal } from './cast.ts';
 
 interface Attrs {
   op: 'tril' | 'triu';
   diagonal: number;
 }
 
-const triangle: (inputs: Record<string, Tensor | undefined>, attrs: Attrs) => Record<string, Tensor> = defineOp<Attrs>({
+const triangle: (inputs: Record<string, Tensor | undefined>, attrs: Attrs) => Record<string, Tensor> = defineReal<Attrs>({
   name: 'triangle',
   inputs: ['x'],
   outputs: ['y'],
@@ -24,7 +23,6 @@ const triangle: (inputs: Record<string, Tensor | undefined>, attrs: Attrs) => Re
 });
 
 function make(op: 'tril' | 'triu', x: Tensor, diagonal: number): Tensor {
-  checkWords(op, x);
   if (x.rank < 2) throw new ShapeError(op, `x is [${x.shape}]`, 'give matrices');
   if (!Number.isInteger(diagonal) || Math.abs(diagonal) >= 2 ** 30) throw new ShapeError(op, `there is no diagonal ${diagonal}`, 'give a whole number');
   return triangle({ x }, { op, diagonal }).y;
@@ -32,9 +30,9 @@ function make(op: 'tril' | 'triu', x: Tensor, diagonal: number): Tensor {
 
 /**
  * The lower triangle: elements with column - row <= diagonal, zeros elsewhere.
- * @param x f32, i32 or u32 [..., rows, columns]
+ * @param x f32, f16, i32 or u32 [..., rows, columns]
  * @param diagonal 0 the main one (default), positive ones above it
- * @throws ShapeError when x has fewer than two axes or is f16, or the diagonal is no whole number
+ * @throws ShapeError when x has fewer than two axes, or the diagonal is no whole number
  * @example const causal = tril(full(device, [t, t], 1));
  */
 export function tril(x: Tensor, diagonal = 0): Tensor {

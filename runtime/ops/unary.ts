@@ -1,36 +1,35 @@
 // Elementary functions of one tensor. The activations lie in activation.ts.
 
 import { pointwise } from '../autograd/pointwise.ts';
-import { defineOp } from '../autograd/tape.ts';
 import { pairwise } from '../kernel/pairwise.ts';
-import { checkF32, type Tensor } from '../tensor.ts';
-import { inF32, real } from './cast.ts';
+import { stored } from '../kernel/vectors.ts';
+import type { Tensor } from '../tensor.ts';
+import { defineReal, real } from './cast.ts';
 
-const unary = pointwise('unary', {
+const unary = pointwise(defineReal, 'unary', {
   abs: 0, neg: 1, square: 2, reciprocal: 3, sqrt: 4, rsqrt: 5, exp: 6, log: 7, log2: 8, sin: 9, cos: 10, tan: 11, asin: 12, acos: 13, atan: 14, sinh: 15, cosh: 16,
 });
 
 const STEPS = { sign: 17, floor: 18, ceil: 19, round: 20, trunc: 21 } as const;
 
 /** Functions that are constant between their jumps: without a gradient. */
-const step = defineOp<{ op: keyof typeof STEPS }>({
+const step = defineReal<{ op: keyof typeof STEPS }>({
   name: 'step',
   inputs: ['x'],
   outputs: ['y'],
   forward({ x }, { op }) {
-    checkF32(op, { x });
-    const y = x.device.empty(x.shape, 'f32', op);
-    x.device.run({ shader: 'unary', entry: 'forward', constants: { OP: STEPS[op] }, bindings: { x, y }, params: { n: x.size }, threads: x.size });
+    const y = x.device.empty(x.shape, x.dtype, op);
+    x.device.run({ shader: 'unary', entry: 'forward', constants: { OP: STEPS[op], ...stored(x) }, bindings: { x, y }, params: { n: x.size }, threads: x.size });
     return y;
   },
   backward: { x: null },
-});
+}, { halves: ['x'] });
 
-const smooth = (op: Parameters<typeof unary>[1], x: Tensor): Tensor => inF32([real(x)], (v) => unary(v, op));
+const smooth = (op: Parameters<typeof unary>[1], x: Tensor): Tensor => unary(real(x), op);
 const integer = (x: Tensor): boolean => x.dtype === 'i32' || x.dtype === 'u32';
 
 /** Whole numbers are what they are rounded to: x through another tensor. */
-const stepped = (op: keyof typeof STEPS, x: Tensor): Tensor => (integer(x) ? x.view(x.shape) : inF32([x], (v) => step({ x: v }, { op }).y));
+const stepped = (op: keyof typeof STEPS, x: Tensor): Tensor => (integer(x) ? x.view(x.shape) : step({ x }, { op }).y);
 
 /**
  * |x|; the gradient at 0 is 0. Integers stay integers. `abs` says what holds for every function here.

@@ -1,11 +1,10 @@
 // Patches under a sliding window (im2col), and the sum of patches (col2im): each is the other's gradient.
 
-import { defineOp } from '../autograd/tape.ts';
 import { ShapeError } from '../errors.ts';
 import { pair, type Pair } from '../kernel/geometry.ts';
 import type { Constants, ParamValue } from '../kernel/kernel.ts';
-import { checkF32, type Shape, type Tensor } from '../tensor.ts';
-import { checkWords } from './strided.ts';
+import { checkReal, type Shape, type Tensor } from '../tensor.ts';
+import { defineReal } from './cast.ts';
 
 /** Settings of {@link unfold} and {@link fold}. */
 export interface UnfoldOptions {
@@ -53,7 +52,7 @@ function launch(op: string, a: Attrs, type: string): { constants: (name: string)
   };
 }
 
-const unfoldOp: Op = defineOp<Attrs>({
+const unfoldOp: Op = defineReal<Attrs>({
   name: 'unfold',
   inputs: ['x'],
   outputs: ['y'],
@@ -68,7 +67,7 @@ const unfoldOp: Op = defineOp<Attrs>({
   twice: true,
 });
 
-const foldOp: Op = defineOp<Attrs>({
+const foldOp: Op = defineReal<Attrs>({
   name: 'fold',
   inputs: ['dy'],
   outputs: ['dx'],
@@ -84,29 +83,28 @@ const foldOp: Op = defineOp<Attrs>({
 
 /**
  * The patches under a sliding window (im2col), zeros outside of x.
- * @param x f32, i32 or u32 [n, h, w, c]
+ * @param x f32, f16, i32 or u32 [n, h, w, c]
  * @param kernel height and width of the window
  * @returns [n, oh, ow, kh kw c], the channels of a tap together, the order of HWIO weights; oh = floor((h + 2 padding - dilation (kh - 1) - 1) / stride) + 1.
  * PyTorch's is [n, c kh kw, oh ow]
- * @throws ShapeError when x has another rank or is f16, the window does not fit, or a setting is no whole number
+ * @throws ShapeError when x has another rank, the window does not fit, or a setting is no whole number
  * @example const y = matmul(unfold(x, 3, { padding: 1 }), reshape(w, [9 * c, out]));   // a convolution
  */
 export function unfold(x: Tensor, kernel: Pair, options: UnfoldOptions = {}): Tensor {
   if (x.rank !== 4) throw new ShapeError('unfold', `x is [${x.shape}], not [n, h, w, c]`);
-  checkWords('unfold', x);
   return unfoldOp({ x }, attrsOf('unfold', x.shape, kernel, options)).y;
 }
 
 /**
  * The sum of patches where they lie in the image (col2im), the adjoint of {@link unfold}.
- * @param patches f32 [n, oh, ow, kh kw c]
+ * @param patches f32 or f16 [n, oh, ow, kh kw c]
  * @param size height and width of the image
- * @returns f32 [n, h, w, c]
- * @throws ShapeError when the patches are not those of such an image, or not f32
+ * @returns dtype of the patches, [n, h, w, c]
+ * @throws ShapeError when the patches are not those of such an image, or integers
  * @example const covered = fold(unfold(x, 3), [h, w], 3);   // x times the number of windows over each pixel
  */
 export function fold(patches: Tensor, size: readonly [number, number], kernel: Pair, options: UnfoldOptions = {}): Tensor {
-  checkF32('fold', { patches });
+  checkReal('fold', { patches });
   const [kh, kw] = pair('fold', 'the kernel', kernel, 1), [h, w] = pair('fold', 'the size', size, 1);
   const attrs = attrsOf('fold', [patches.shape[0], h, w, (patches.shape[3] ?? 0) / (kh * kw)], kernel, options);
   const [oh, ow] = windows('fold', attrs);

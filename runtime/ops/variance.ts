@@ -1,9 +1,9 @@
 // Variance and standard deviation over any axes.
 
-import { defineOp } from '../autograd/tape.ts';
 import { ShapeError } from '../errors.ts';
 import { reduction, type Axes, type Reduction } from '../kernel/axes.ts';
-import { checkF32, type Tensor } from '../tensor.ts';
+import { checkReal, type Tensor } from '../tensor.ts';
+import { defineReal } from './cast.ts';
 import { full } from './fill.ts';
 import { reduce, spread, type ReduceOptions } from './reduce.ts';
 
@@ -14,7 +14,7 @@ interface Attrs {
   d: number;
 }
 
-const op = defineOp<Attrs>({
+const op = defineReal<Attrs>({
   name: 'variance',
   inputs: ['x'],
   outputs: ['y', 'mean'],
@@ -38,7 +38,7 @@ export interface VarianceOptions extends ReduceOptions {
 }
 
 function apply(name: string, root: boolean, x: Tensor, axes: Axes | undefined, { keepdim = false, correction = 1 }: VarianceOptions): Tensor {
-  checkF32(name, { x });
+  checkReal(name, { x });
   if (!(correction >= 0 && Number.isFinite(correction))) throw new ShapeError(name, `the correction is ${correction}`, 'give a number that is not negative');
   const r = reduction(name, x.shape, axes, keepdim);
   return op({ x }, { root, r, d: r.n - correction }).y;
@@ -46,9 +46,9 @@ function apply(name: string, root: boolean, x: Tensor, axes: Axes | undefined, {
 
 /**
  * Variance over axes: the sum of squared deviations from the mean, divided by n - correction.
- * @param x f32 of any shape
+ * @param x f32 or f16 of any shape
  * @param axes one or several, negative ones from the back (default, or an empty list: all)
- * @returns f32, the shape without those axes; NaN where n is not above the correction
+ * @returns dtype of x, the shape without those axes; NaN where n is not above the correction
  * @throws ShapeError for axes that are not there or named twice, another dtype, or a negative correction
  * @example const biased = variance(x, -1, { correction: 0, keepdim: true });
  */

@@ -1,8 +1,8 @@
 // Weighted sums: of the terms of a loss, of two predictions.
 
-import { defineOp } from '../autograd/tape.ts';
 import { ShapeError } from '../errors.ts';
-import type { Tensor } from '../tensor.ts';
+import { isReal, type Tensor } from '../tensor.ts';
+import { defineReal } from './cast.ts';
 
 interface Attrs {
   u: number;
@@ -19,7 +19,7 @@ function combine(a: Tensor, u: number, scalarA: Tensor | undefined, b?: Tensor, 
   return y;
 }
 
-const op = defineOp<Attrs>({
+const op = defineReal<Attrs>({
   name: 'weightedSum',
   inputs: ['a', 'b', 'scalarA', 'scalarB'],
   outputs: ['y'],
@@ -37,8 +37,8 @@ const op = defineOp<Attrs>({
 export type WeightedTerm = readonly [x: Tensor, weight?: number | Tensor, factor?: Tensor];
 
 /**
- * Sum of w x over the terms, all f32 of one shape; a weight that is left out is 1.
- * @returns f32 of that shape
+ * Sum of w x over the terms, all of one shape and dtype, f32 or f16; a weight that is left out is 1.
+ * @returns of that shape and dtype
  * @throws ShapeError when there are no terms, their shapes or dtypes differ, or a weight is neither a number nor a scalar
  * @example const loss = weightedSum([[supervised], [consistency, ramp], [strong, 0.25]]);
  */
@@ -46,10 +46,10 @@ export function weightedSum(terms: readonly WeightedTerm[]): Tensor {
   if (terms.length === 0) throw new ShapeError('weightedSum', 'there are no terms');
   const shape = String(terms[0][0].shape);
   const split = terms.map(([x, weight = 1, factor]) => {
-    if (x.dtype !== 'f32' || String(x.shape) !== shape) throw new ShapeError('weightedSum', `a term is [${x.shape}] ${x.dtype}, the first [${shape}]`, 'give f32 terms of one shape');
+    if (!isReal(x) || x.dtype !== terms[0][0].dtype || String(x.shape) !== shape) throw new ShapeError('weightedSum', `a term is [${x.shape}] ${x.dtype}, the first [${shape}]`, 'give terms of one shape, all f32 or all f16');
     if (typeof weight !== 'number' && factor) throw new ShapeError('weightedSum', 'a term has two tensors as its weight', 'give a number, a scalar tensor, or a number and a scalar tensor');
     const scalar = typeof weight === 'number' ? factor : weight;
-    if (scalar && (scalar.size !== 1 || scalar.dtype !== 'f32')) throw new ShapeError('weightedSum', `a weight is [${scalar.shape}] ${scalar.dtype}`, 'give a number or a scalar f32 tensor');
+    if (scalar && (scalar.size !== 1 || !isReal(scalar))) throw new ShapeError('weightedSum', `a weight is [${scalar.shape}] ${scalar.dtype}`, 'give a number or a scalar tensor, f32 or f16');
     return { x, w: typeof weight === 'number' ? weight : 1, scalar };
   });
   let [{ x: sum, w, scalar }] = split;

@@ -1,37 +1,38 @@
 // A choice between two tensors, element by element, and what is made of it: filling under a mask, limits.
 
-import { defineOp, type BackwardContext } from '../autograd/tape.ts';
+import type { BackwardContext } from '../autograd/tape.ts';
 import { wordOf } from '../device/elements.ts';
 import { ShapeError } from '../errors.ts';
 import { broadcasting, broadcastShape } from '../kernel/broadcast.ts';
 import { checkNumber, type Operand } from '../kernel/pairwise.ts';
 import { sizeOf, Tensor, type DType, type Shape } from '../tensor.ts';
-import { inF32 } from './cast.ts';
+import { defineReal } from './cast.ts';
 import { gt, lt } from './compare.ts';
 import { sumTo } from './sumTo.ts';
 
 interface Attrs {
-  /** What is a number, and the dtype of the result. */
+  /** What is a number, and the dtype of two numbers. */
   a?: number;
   b?: number;
   dtype: DType;
 }
 
-const op = defineOp<Attrs>({
+const op = defineReal<Attrs>({
   name: 'where',
   inputs: ['cond', 'a', 'b'],
   outputs: ['y'],
   forward({ cond, a, b }, attrs) {
+    const dtype = (a ?? b)?.dtype ?? attrs.dtype;
     const given = [cond, a, b].filter((t) => t !== undefined);
     const shape = given.reduce<Shape>((s, t) => (String(s) === String(t.shape) ? s : broadcastShape('where', s, t.shape)), cond.shape);
     const { constants, params } = broadcasting('where', shape, { cond: cond.shape, a: a?.shape ?? shape, b: b?.shape ?? shape });
-    const y = cond.device.empty(shape, attrs.dtype, 'where');
+    const y = cond.device.empty(shape, dtype, 'where');
     cond.device.run({
       shader: 'where',
       entry: 'forward',
       constants: { ...(a && b ? {} : { NUMBER: (a ? 0 : 1) + (b ? 0 : 2) }), ...constants },
       bindings: { cond, a: a ?? cond, b: b ?? cond, y },
-      params: { n: sizeOf(shape), a_number: wordOf('where', attrs.a ?? 0, attrs.dtype), b_number: wordOf('where', attrs.b ?? 0, attrs.dtype), ...params },
+      params: { n: sizeOf(shape), a_number: wordOf('where', attrs.a ?? 0, dtype), b_number: wordOf('where', attrs.b ?? 0, dtype), ...params },
       threads: sizeOf(shape),
     });
     return y;
@@ -55,14 +56,12 @@ const op = defineOp<Attrs>({
  */
 export function where(cond: Tensor, a: Operand, b: Operand): Tensor {
   if (cond.dtype !== 'i32' && cond.dtype !== 'u32') throw new ShapeError('where', `the condition [${cond.shape}] is ${cond.dtype}`, 'give i32 or u32, as comparisons do');
-  return inF32([a, b], (u, v) => {
-    const tensors = [u, v].filter((t): t is Tensor => t instanceof Tensor);
-    const dtype = tensors[0]?.dtype ?? 'f32';
-    if (tensors[1] && tensors[1].dtype !== dtype) throw new ShapeError('where', `b [${tensors[1].shape}] is ${tensors[1].dtype}, a [${tensors[0].shape}] ${dtype}`, 'cast one of them');
-    for (const k of [u, v]) if (!(k instanceof Tensor)) checkNumber('where', k, dtype);
-    const part = (k: Operand): { tensor?: Tensor; number?: number } => (k instanceof Tensor ? { tensor: k } : { number: k });
-    return op({ cond, a: part(u).tensor, b: part(v).tensor }, { a: part(u).number, b: part(v).number, dtype }).y;
-  });
+  const tensors = [a, b].filter((t): t is Tensor => t instanceof Tensor);
+  const dtype = tensors[0]?.dtype ?? 'f32';
+  if (tensors[1] && tensors[1].dtype !== dtype) throw new ShapeError('where', `b [${tensors[1].shape}] is ${tensors[1].dtype}, a [${tensors[0].shape}] ${dtype}`, 'cast one of them');
+  for (const k of [a, b]) if (!(k instanceof Tensor)) checkNumber('where', k, dtype);
+  const part = (k: Operand): { tensor?: Tensor; number?: number } => (k instanceof Tensor ? { tensor: k } : { number: k });
+  return op({ cond, a: part(a).tensor, b: part(b).tensor }, { a: part(a).number, b: part(b).number, dtype }).y;
 }
 
 /**

@@ -1,13 +1,14 @@
 // Boxes of tensors: slice, padding, concatenation, splitting. Each one's gradient is another.
 
-import { defineOp } from '../autograd/tape.ts';
 import { wordOf } from '../device/elements.ts';
 import { ShapeError } from '../errors.ts';
 import { axisOf, stridesOf } from '../kernel/axes.ts';
 import { checkWhole } from '../kernel/geometry.ts';
+import { stored } from '../kernel/vectors.ts';
 import { sizeOf, type Shape, type Tensor } from '../tensor.ts';
+import { defineReal } from './cast.ts';
 import { zeros } from './fill.ts';
-import { checkWords, copied, put, RULES, taken, tidy, type Layout, type Rule } from './strided.ts';
+import { copied, put, RULES, taken, tidy, type Layout, type Rule } from './strided.ts';
 
 /** [start, stop, step] along an axis, as Python has it: negative numbers count from the end, what is absent or null goes as far as it can; a negative step goes backwards. */
 export type Range = readonly [start?: number | null, stop?: number | null, step?: number | null];
@@ -30,20 +31,20 @@ function resolved([start, stop, step]: Range, n: number): { first: number; count
 
 /**
  * A part of x, by ranges or by the place and size of a box.
- * @param x f32, i32 or u32 of any rank
+ * @param x f32, f16, i32 or u32 of any rank
  * @param ranges [start, stop, step] for the first axes, or null for a whole axis; the axes that are not named stay whole
  * @returns dtype of x
- * @throws ShapeError for more ranges than axes, fractions, a step of 0, or f16
+ * @throws ShapeError for more ranges than axes, fractions, or a step of 0
  * @example slice(x, [[1, 3], null, [null, null, -1]]);   // x[1:3, :, ::-1]
  */
 export function slice(x: Tensor, ranges: readonly (Range | null)[]): Tensor;
 /**
  * A box of x.
- * @param x f32, i32 or u32 of any rank
+ * @param x f32, f16, i32 or u32 of any rank
  * @param start first index along each axis
  * @param size length along each axis
  * @returns shape `size`, dtype of x
- * @throws ShapeError when the box does not lie inside x, or x is f16
+ * @throws ShapeError when the box does not lie inside x
  * @example slice(x, [0, 8, 8, 0], [n, 32, 32, 3]);
  */
 export function slice(x: Tensor, start: Shape, size: Shape): Tensor;
@@ -74,18 +75,17 @@ export interface PadOptions {
 
 /**
  * Pads any axes.
- * @param x f32, i32 or u32 of any rank
+ * @param x f32, f16, i32 or u32 of any rank
  * @param padding [before, after] for each axis; negative ones cut off
  * @returns x's sizes plus both paddings, dtype of x
  * @throws ShapeError when there is not one pair of whole numbers for each axis, more is cut off than there is, a reflection reaches beyond the axis
- * (padding >= size), another mode but the constant has nothing to repeat, or for f16
+ * (padding >= size), or another mode but the constant has nothing to repeat
  * @example const wide = pad(images, [[0, 0], [1, 1], [1, 1], [0, 0]], { mode: 'reflect' });
  */
 export function pad(x: Tensor, padding: readonly (readonly [number, number])[], options: PadOptions = {}): Tensor {
   const { mode = 'constant', value = 0 } = options;
   if (!(mode in RULES)) throw new ShapeError('pad', `there is no mode ${mode}`, `give ${Object.keys(RULES).join(', ')}`);
   if (padding.length !== x.rank || !padding.every((p) => p.length === 2 && p.every(Number.isInteger))) throw new ShapeError('pad', `padding is ${JSON.stringify(padding)} for [${x.shape}]`, 'give [before, after] in whole numbers for each axis');
-  checkWords('pad', x);
   const shape = x.shape.map((n, a) => n + padding[a][0] + padding[a][1]), { shape: from } = x;
   const padded = from.flatMap((_, a) => (padding[a].some((p) => p !== 0) ? [a] : []));
   for (const a of padded) {
@@ -96,7 +96,7 @@ export function pad(x: Tensor, padding: readonly (readonly [number, number])[], 
   const axes = shape.map((size, a) => (padded.includes(a) ? { size, stride: strides[a], start: -padding[a][0], limit: from[a] } : { size, stride: strides[a] }));
   const back = (dy: Tensor): Tensor =>
     mode === 'constant' ? pad(dy, padding.map(([before, after]) => [-before, -after] as const)) : tidy(dy.device, () => padded.reduce((g, axis) => overlap(g, { axis, before: padding[axis][0], size: from[axis], mode }), dy));
-  return copied('pad', x, shape, { axes, rule: mode, value: wordOf('pad', value, x.dtype) }, back);
+  return copied('pad', x, shape, { axes, rule: mode, value: wordOf('pad', value, x.dtype === 'f16' ? 'f32' : x.dtype) }, back);
 }
 
 interface Overlap {
@@ -108,16 +108,16 @@ interface Overlap {
 }
 
 /** The adjoint of a padding along one axis. */
-const overlapOp = defineOp<Overlap>({
+const overlapOp = defineReal<Overlap>({
   name: 'pad gradient',
   inputs: ['dy'],
   outputs: ['dx'],
   forward({ dy }, { axis, before, size, mode }) {
     const shape = dy.shape.map((n, a) => (a === axis ? size : n));
     const outer = sizeOf(shape.slice(0, axis)), inner = sizeOf(shape.slice(axis + 1)), none = [0, 0, 0, 0];
-    const dx = dy.device.empty(shape, 'f32', 'pad gradient');
+    const dx = dy.device.empty(shape, dy.dtype, 'pad gradient');
     dy.device.run({
-      shader: 'strided', entry: 'overlap', constants: { RULE: RULES[mode] }, bindings: { dy, dx }, threads: dx.size,
+      shader: 'strided', entry: 'overlap', constants: { RULE: RULES[mode], ...stored(dy, 'Number') }, bindings: { dy, dx }, threads: dx.size,
       params: { n: dx.size, offset: 0, value: 0, size0: [outer, dy.shape[axis], inner, 0], size1: none, stride0: none, stride1: none, start0: [0, -before, 0, 0], start1: none, limit0: [outer, size, inner, 0], limit1: none },
     });
     return dx;
@@ -127,7 +127,7 @@ const overlapOp = defineOp<Overlap>({
       pad(grads.ddx!, dy.shape.map((n, a) => (a === axis ? ([before, n - size - before] as const) : ([0, 0] as const))), { mode }),
   },
   twice: true,
-});
+}, { halves: ['dy'] });
 
 function overlap(dy: Tensor, attrs: Overlap): Tensor {
   return overlapOp({ dy }, attrs).dx;
@@ -135,11 +135,11 @@ function overlap(dy: Tensor, attrs: Overlap): Tensor {
 
 /**
  * Pads images with a constant.
- * @param x f32, i32 or u32 [n, h, w, c]
+ * @param x f32, f16, i32 or u32 [n, h, w, c]
  * @param padding top, bottom, left, right; whole numbers
  * @param value of x's dtype (default 0)
  * @returns [n, top + h + bottom, left + w + right, c], dtype of x
- * @throws ShapeError for other shapes, f16, or paddings that are negative or no whole numbers
+ * @throws ShapeError for other shapes, or paddings that are negative or no whole numbers
  * @example const y = pad2d(x, [1, 1, 2, 2]); // [n, h, w, c] -> [n, h + 2, w + 4, c]
  */
 export function pad2d(x: Tensor, padding: readonly [number, number, number, number], value = 0): Tensor {
@@ -151,10 +151,10 @@ export function pad2d(x: Tensor, padding: readonly [number, number, number, numb
 
 /**
  * Joins tensors along an axis.
- * @param parts f32, i32 or u32 of one dtype and rank; all sizes but those along the axis agree
+ * @param parts f32, f16, i32 or u32 of one dtype and rank; all sizes but those along the axis agree
  * @param axis negative ones count from the end
  * @returns the same dtype; the sizes along the axis are added up
- * @throws ShapeError when the parts do not fit, are f16, or there is no such axis
+ * @throws ShapeError when the parts do not fit, or there is no such axis
  * @example const y = concat([skip, enlarged], 3);
  */
 export function concat(parts: readonly Tensor[], axis: number): Tensor {
@@ -162,7 +162,6 @@ export function concat(parts: readonly Tensor[], axis: number): Tensor {
   if (!first) throw new ShapeError('concat', 'there is nothing to join');
   const along = axisOf('concat', axis, first.rank);
   for (const p of parts) {
-    checkWords('concat', p);
     if (p.rank !== first.rank || p.dtype !== first.dtype || p.shape.some((d, i) => i !== along && d !== first.shape[i])) {
       throw new ShapeError('concat', `[${p.shape}] ${p.dtype} does not fit to [${first.shape}] ${first.dtype} along axis ${axis}`);
     }
@@ -179,9 +178,9 @@ export function concat(parts: readonly Tensor[], axis: number): Tensor {
 
 /**
  * Joins tensors along a new axis.
- * @param parts f32, i32 or u32 of one shape and dtype
+ * @param parts f32, f16, i32 or u32 of one shape and dtype
  * @param axis of the result (default 0); negative ones count from the end
- * @throws ShapeError when the parts differ, are f16, or there is no such axis
+ * @throws ShapeError when the parts differ, or there is no such axis
  * @example const batch = stack(images);
  */
 export function stack(parts: readonly Tensor[], axis = 0): Tensor {
@@ -205,7 +204,7 @@ function splitter(count: number) {
   const known = splitters.get(count);
   if (known) return known;
   const names = Array.from({ length: count }, (_, i) => `y${i}`);
-  const made = defineOp<Split>({
+  const made = defineReal<Split>({
     name: 'split',
     inputs: ['x'],
     outputs: names,
@@ -217,19 +216,19 @@ function splitter(count: number) {
         return [name, part];
       }));
     },
-    backward: { x: ({ grads, inputs: { x }, outputs, attrs: { axis } }) => tidy(x.device, () => concat(names.map((name) => grads[`d${name}`] ?? zeros(x.device, outputs[name].shape)), axis)) },
+    backward: { x: ({ grads, inputs: { x }, outputs, attrs: { axis } }) => tidy(x.device, () => concat(names.map((name) => grads[`d${name}`] ?? zeros(x.device, outputs[name].shape, outputs[name].dtype)), axis)) },
     twice: true,
-  });
+  }, { halves: ['x'] });
   splitters.set(count, made);
   return made;
 }
 
 /**
  * Cuts a tensor along an axis.
- * @param x f32, i32 or u32 of any rank
+ * @param x f32, f16, i32 or u32 of any rank
  * @param sizes of the parts along the axis, which add up to it; or the size of all parts but the last, which may be smaller
  * @param axis negative ones count from the end (default 0)
- * @throws ShapeError when the sizes do not add up, there is no such axis, or x is f16
+ * @throws ShapeError when the sizes do not add up, or there is no such axis
  * @example const [q, k, v] = split(qkv, 64, -1);
  */
 export function split(x: Tensor, sizes: number | Shape, axis = 0): Tensor[] {

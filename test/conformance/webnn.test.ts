@@ -5,29 +5,18 @@ import * as assert from 'uvu/assert';
 import { testDevice } from '../support/device.ts';
 import { sharedFolder } from '../support/shared.ts';
 import { openCases } from '../support/torchCases.ts';
-import { Unsupported } from '../support/unsupported.ts';
-import { beyond, isHalf, runWebnnCase, type WebnnCase } from '../support/webnnCases.ts';
+import { beyond, runWebnnCase, type WebnnCase } from '../support/webnnCases.ts';
 import { WEBNN } from './webnn/index.ts';
 
 const folder = sharedFolder('conformance/webnn');
 if (!folder) console.log('conformance/webnn is not there: skipped');
 else {
   const { cases, data } = openCases<WebnnCase>(folder);
-  for (const c of cases.filter((k) => !isHalf(k) && !beyond(data, k))) test(c.name, async () => runWebnnCase(await testDevice(), data, c, WEBNN));
+  for (const c of cases.filter((k) => !beyond(data, k))) test(c.name, async () => runWebnnCase(await testDevice(), data, c, WEBNN));
 
   test('only integers beyond 32 bits are left out', () => {
     assert.equal(new Set(cases.map((c) => beyond(data, c)).filter(Boolean)), new Set(['i64 beyond 32 bits']));
   });
-
-  for (const op of new Set(cases.filter(isHalf).map((c) => c.op))) {
-    test(`${op} in f16, or a typed refusal`, async () => {
-      for (const c of cases.filter((k) => k.op === op && isHalf(k))) {
-        await runWebnnCase(await testDevice(), data, c, WEBNN).catch((error: Error) => {
-          if (!(error instanceof Unsupported)) throw new Error(`${c.name}: ${error.message}`);
-        });
-      }
-    });
-  }
 }
 
 test.run();

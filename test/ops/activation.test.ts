@@ -71,6 +71,23 @@ for (const [name, f] of Object.entries(SMOOTH)) {
   test(`the second derivative of ${name}`, async () => checkSecond(await testDevice(), caseOf(name, f, [3, 17], (n) => 1.5 * n)));
 }
 
+const INVERSE: Record<string, [F, (n: number) => number]> = { asinh: [[ops.asinh, Math.asinh], (n) => 3 * n], acosh: [[ops.acosh, Math.acosh], (n) => 1.2 + Math.abs(n)], atanh: [[ops.atanh, Math.atanh], (n) => 0.9 * Math.tanh(n)] };
+for (const [name, [f, draw]] of Object.entries(INVERSE)) {
+  test(name, async () => {
+    for (const shape of SHAPES) await checkCase(await testDevice(), caseOf(name, f, shape, draw));
+    await checkSecond(await testDevice(), caseOf(name, f, [3, 17], draw));
+  });
+}
+
+test('prelu with a slope for each channel', async () => {
+  await checkCase(await testDevice(), {
+    name: 'prelu', inputs: { x: { shape: [3, 4, 5] }, slope: { shape: [5] } }, run: ({ x, slope }) => ops.prelu(x, slope),
+    reference: ({ x, slope }) => ({ shape: x.shape, data: x.data.map((v, i) => (v > 0 ? v : v * slope.data[i % 5])) }),
+  });
+  const device = await testDevice(), x = device.tensor([-2, 3], [2], 'i32');
+  assert.equal([...(await ops.prelu(x, device.tensor([5], [1], 'i32')).read())], [-10, 3]);
+});
+
 test('the second derivative of log1p', async () => checkSecond(await testDevice(), caseOf('log1p', [ops.log1p, Math.log1p], [3, 17], (n) => Math.exp(n) - 0.5)));
 
 test('the second derivative of hardswish is 1/3 inside, that of relu 0', async () => {
@@ -89,6 +106,8 @@ test('the second derivative of hardswish is 1/3 inside, that of relu 0', async (
 // Where the plain formulas cancel, vanish or overflow: relative accuracy, element by element.
 const FAR: Record<string, [F, number[]]> = {
   expm1: [[ops.expm1, Math.expm1], [-80, -1, -0.51, -0.5, -1e-3, -1e-7, 1e-7, 1e-3, 0.499, 0.5, 3, 80]],
+  asinh: [[ops.asinh, Math.asinh], [-1e30, -1e5, -1e-6, 1e-20, 1e-3, 0.4, 1, 100, 1e12]], acosh: [[ops.acosh, Math.acosh], [1.001, 1.01, 2, 1e5, 1e12, 1e30]],
+  atanh: [[ops.atanh, Math.atanh], [-0.9999, -0.5, -1e-6, 1e-20, 0.3, 0.99]],
   log1p: [[ops.log1p, Math.log1p], [-0.999, -0.5, -1e-3, -1e-7, 1e-7, 1e-3, 0.499, 0.5, 3, 1e20]],
   erf: [[ops.erf, erf], [-30, -4, -1.01, -0.99, -1e-6, 1e-6, 0.3, 0.99, 1, 1.01, 4, 30]],
   gelu: [[ops.gelu, SMOOTH.gelu[1]], [-12, -8, -5, -1, -1e-6, 1e-6, 1, 5, 1e4]],

@@ -80,7 +80,7 @@ test('the first of equal elements gets the gradient', async () => {
 
 test('what has no largest element is refused', async () => {
   const device = await testDevice();
-  for (const call of [() => argmax(device.empty([2, 0]), 1), () => argmax(device.empty([0])), () => maxDim(device.empty([2]), 1), () => argmin(device.empty([2], 'f16'))]) {
+  for (const call of [() => argmax(device.empty([2, 0]), 1), () => argmax(device.empty([0])), () => maxDim(device.empty([2]), 1)]) {
     assert.throws(call, (e: unknown) => e instanceof ShapeError);
   }
   assert.equal(argmax(device.empty([2, 0]), 0).shape, [0]);

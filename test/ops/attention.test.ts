@@ -89,7 +89,6 @@ test('what does not fit is refused, nothing is left behind', async () => {
   assert.throws(() => scaledDotProductAttention(t(4, 2), t(5, 2), t(4, 2)), /same tokens/);
   assert.throws(() => scaledDotProductAttention(t(2, 4, 2), t(3, 5, 2), t(5, 2)), /differ along axis 0/);
   assert.throws(() => scaledDotProductAttention(t(4, 2), t(5, 2), t(5, 2), { mask: t(3, 4, 5) }), /does not broadcast/);
-  assert.throws(() => scaledDotProductAttention(t(4, 2), t(5, 2), t(5, 2), { mask: device.empty([4, 5], 'f16') }), /is f16/);
   assert.throws(() => scaledDotProductAttention(device.empty([4, 2], 'i32'), t(5, 2), t(5, 2)), /is i32/);
   const [q, k] = [t(4, 2), t(5, 2)];
   assert.is(device.collect(() => scaledDotProductAttention(q, k, k)).made.size, 1);

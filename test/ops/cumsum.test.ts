@@ -42,7 +42,6 @@ test('integers, scalars, second derivatives', async () => {
   assert.equal([...(await dx.read())], [20, 18, 12]);
   assert.equal([...(await grad(dx, [x], { dy: device.tensor([1, 0, 0], [3]) })[0].read())], [6, 4, 2]);
   assert.throws(() => cumsum(x, 1), /no axis 1/);
-  assert.throws(() => cumsum(device.empty([2], 'f16')), /is f16/);
 });
 
 test.run();

@@ -2,7 +2,7 @@
 
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { dice } from '../../runtime/ops/index.ts';
+import { dice, softDice } from '../../runtime/ops/index.ts';
 import type { Shape } from '../../runtime/tensor.ts';
 import { testDevice } from '../support/device.ts';
 import { checkCase, f64, type OpCase } from '../support/op.ts';
@@ -39,5 +39,24 @@ test('nothing valid, and shapes that do not fit', async () => {
   assert.throws(() => dice(logits, device.empty([3], 'i32')), /labels \[3\]/);
   assert.throws(() => dice(logits, device.empty([2], 'i32'), { smooth: -1 }), /smooth/);
 });
+
+for (const perImage of [false, true]) for (const squared of [false, true]) for (const reduction of ['mean', 'none'] as const) {
+  const shape = [3, 4, 5, 2], c: OpCase = {
+    name: `softDice ${perImage ? 'for each image' : 'over the batch'}${squared ? ', squared' : ''}, ${reduction}`,
+    inputs: { p: { shape, draw: (r) => r.uniform() }, t: { shape, draw: (r) => r.uniform() } },
+    run: ({ p, t }) => softDice(p, t, { perImage, squared, reduction, smooth: 0.5 }),
+    reference: ({ p, t }) => {
+      const groups = perImage ? 6 : 2, of = (i: number): number => (perImage ? Math.floor(i / 40) * 2 : 0) + (i % 2), both = Array<number>(groups).fill(0), sizes = Array<number>(groups).fill(0);
+      p.data.forEach((v, i) => {
+        const u = t.data[i];
+        both[of(i)] += v * u;
+        sizes[of(i)] += squared ? v * v + u * u : v + u;
+      });
+      const each = both.map((b, k) => 1 - (2 * b + 0.5) / (sizes[k] + 0.5));
+      return reduction === 'mean' ? f64([], [each.reduce((a, b) => a + b) / groups]) : f64(perImage ? [3, 2] : [2], each);
+    },
+  };
+  test(c.name, async () => checkCase(await testDevice(), c));
+}
 
 test.run();

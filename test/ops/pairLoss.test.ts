@@ -2,7 +2,7 @@
 
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { bceWithLogits, huber, klDiv, l1, mse, smoothL1, type PairLossOptions } from '../../runtime/ops/index.ts';
+import { bceWithLogits, huber, klDiv, l1, mse, sigmoidFocal, smoothL1, type PairLossOptions } from '../../runtime/ops/index.ts';
 import type { Shape, Tensor } from '../../runtime/tensor.ts';
 import { testDevice } from '../support/device.ts';
 import { checkCase, f64, type CaseInput, type OpCase } from '../support/op.ts';
@@ -23,6 +23,7 @@ const kinds: Record<string, Kind> = {
   huber: { run: huber, f: (a, b) => (Math.abs(a - b) < 0.7 ? (a - b) ** 2 / 2 : 0.7 * (Math.abs(a - b) - 0.35)), extra: { delta: 0.7 } },
   bceWithLogits: { run: bceWithLogits as Loss, f: (a, b, pw) => (1 - b) * a + (1 + (pw - 1) * b) * (Math.log1p(Math.exp(-Math.abs(a))) + Math.max(-a, 0)), unit: true },
   klDiv: { run: klDiv, f: (a, b) => b * (Math.log(b) - a), unit: true },
+  'klDiv of logarithms': { run: (a, b, o) => klDiv(a, b, { ...o, logTarget: true }), f: (a, b) => Math.exp(b) * (b - a) },
 };
 
 function makeCase(kind: string, shape: Shape, o: PairLossOptions, tensors: { w?: boolean; s?: boolean; pw?: boolean } = {}): OpCase {
@@ -54,6 +55,21 @@ const cases: OpCase[] = Object.keys(kinds).flatMap((kind) => [
   makeCase(kind, [2, 3, 2, 3, 5], { reduction: 'mean' }),
   makeCase(kind, [3, 0], { reduction: 'none' }),
 ]);
+for (const reduction of ['mean', 'sum', 'none'] as const) for (const [alpha, gamma] of [[0.25, 2], [-1, 1.5], [0.7, 0]]) {
+  cases.push({
+    name: `sigmoidFocal ${reduction} alpha ${alpha} gamma ${gamma}`,
+    inputs: { x: { shape: [3, 4, 5] }, t: { shape: [3, 4, 5], draw: (r) => (r.bernoulli(0.3) ? r.uniform() : r.int(2)) } },
+    run: ({ x, t }) => sigmoidFocal(x, t, { reduction, alpha, gamma }),
+    reference: ({ x, t }) => {
+      const each = x.data.map((v, i) => {
+        const p = 1 / (1 + Math.exp(-v)), u = t.data[i], ce = -u * Math.log(p) - (1 - u) * Math.log(1 - p);
+        return ce * (1 - p * u - (1 - p) * (1 - u)) ** gamma * (alpha < 0 ? 1 : alpha * u + (1 - alpha) * (1 - u));
+      });
+      const total = each.reduce((a, b) => a + b, 0);
+      return reduction === 'none' ? { shape: x.shape, data: each } : f64([], [reduction === 'sum' ? total : total / each.length]);
+    },
+  });
+}
 cases.push(
   makeCase('mse', [2, 9, 8, 11], { reduction: 'meanC', over: 'kept' }, { w: true }),
   makeCase('mse', [2, 9, 8, 11], { reduction: 'sumC', over: 'kept' }, { w: true, s: true }),

@@ -113,7 +113,7 @@ test('no elements: 0, 1, NaN, false, true, an error', async () => {
 test('what cannot be reduced is refused', async () => {
   const device = await testDevice();
   const x = device.empty([2, 3]);
-  for (const call of [() => sum(x, 2), () => amax(x, [0, -2]), () => mean(device.empty([2], 'i32')), () => prod(device.empty([2], 'f16')), () => any(x, 0.5)]) {
+  for (const call of [() => sum(x, 2), () => amax(x, [0, -2]), () => mean(device.empty([2], 'i32')), () => any(x, 0.5)]) {
     assert.throws(call, (e: unknown) => e instanceof ShapeError);
   }
 });

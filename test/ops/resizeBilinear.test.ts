@@ -65,6 +65,24 @@ cases.push(
   },
 );
 
+/** Where pixel o of n of a crop lies, and the constant where that is beyond the picture. */
+const crop = (start: number, end: number) => (o: number, from: number, to: number): number => (to > 1 ? start * (from - 1) + (o * (end - start) * (from - 1)) / (to - 1) : 0.5 * (start + end) * (from - 1));
+for (const [[top, bottom, left, right], size] of [[[0.2, 0.7, 0.1, 1], [4, 5]], [[-0.5, 1.25, 0.5, 0.5], [7, 3]], [[0, 1, -3, -2], [3, 3]], [[0.25, 0.75, 0, 1], [1, 6]]] as const) {
+  cases.push({
+    name: `resizeBilinear of a crop ${top} to ${bottom}, ${left} to ${right}, to ${size}`,
+    inputs: { x: { shape: [2, 5, 6, 3] } },
+    run: ({ x }) => resizeBilinear(x, size, { coordinates: 'tfCropAndResize', roi: [top, bottom, left, right], extrapolation: 9 }),
+    reference: ({ x }) => {
+      const y = resizeReference(x, size, linear(crop(top, bottom)), linear(crop(left, right))), out = (s: number, n: number): boolean => s < 0 || s > n - 1;
+      y.data.forEach((_, i) => {
+        const column = Math.floor(i / 3) % size[1], row = Math.floor(i / 3 / size[1]) % size[0];
+        if (out(crop(top, bottom)(row, 5, size[0]), 5) || out(crop(left, right)(column, 6, size[1]), 6)) y.data[i] = 9;
+      });
+      return y;
+    },
+  });
+}
+
 for (const c of cases) test(c.name, async () => checkCase(await testDevice(), c));
 
 test('aligned corners: worked example', async () => {
@@ -90,6 +108,7 @@ test('what does not fit is refused', async () => {
   assert.throws(() => resizeBilinear(device.empty([1, 0, 2, 1]), [2, 2]), /h and w/);
   assert.throws(() => resizeBilinear(device.empty([1, 2, 2, 1]), [2, 0]), /size is 2, 0/);
   assert.throws(() => resizeBilinear(device.empty([1, 2, 2, 1]), [2, 2], { factor: [1, 0] }), /factor is 1,0/);
+  assert.throws(() => resizeBilinear(device.empty([1, 2, 2, 1]), [2, 2], { coordinates: 'tfCropAndResize', roi: [1, 0, 0, 1] }), /the region is 1,0,0,1/);
 });
 
 test.run();

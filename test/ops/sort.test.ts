@@ -91,7 +91,7 @@ test('scalars, and no k', async () => {
 test('what cannot be sorted is refused', async () => {
   const device = await testDevice();
   const x = device.empty([2, 3]);
-  for (const call of [() => sort(x, 2), () => topk(x, 4), () => topk(x, -1), () => topk(x, 1.5), () => topk(x, 3, 0), () => topk(device.empty([]), 0), () => sort(device.empty([2], 'f16'))]) {
+  for (const call of [() => sort(x, 2), () => topk(x, 4), () => topk(x, -1), () => topk(x, 1.5), () => topk(x, 3, 0), () => topk(device.empty([]), 0)]) {
     assert.throws(call, (e: unknown) => e instanceof ShapeError);
   }
 });

@@ -149,7 +149,7 @@ test('every specialisation compiles', async () => {
 
 test('what cannot be', async () => {
   const device = await testDevice();
-  const x = device.empty([2, 3]), h = device.empty([2, 3], 'f16');
+  const x = device.empty([2, 3]);
   assert.throws(() => permute(x, [0]), /does not name each axis/);
   assert.throws(() => permute(x, [1, 1]), /named twice/);
   assert.throws(() => permute(x, [0, 2]), /no axis 2/);
@@ -164,7 +164,6 @@ test('what cannot be', async () => {
   assert.throws(() => repeatInterleave(x, 1.5, 0), /repeats is/);
   assert.throws(() => pixelShuffle(x, 2), /not \[n, h, w/);
   assert.throws(() => pixelUnshuffle(device.empty([1, 3, 4, 2]), 2), /multiples of 2/);
-  for (const call of [() => permute(h, [1, 0]), () => expand(h, [1, 2, 3]), () => flip(h, [0])]) assert.throws(call, /is f16/);
   const nine = device.empty(Array<number>(9).fill(2));
   assert.throws(() => permute(nine, [8, 7, 6, 5, 4, 3, 2, 1, 0]), /at most eight/);
 });

@@ -25,7 +25,6 @@ test('integers, and what cannot be', async () => {
   assert.equal([...(await tril(x).read())], [-1, 0, 3, -4]);
   assert.throws(() => tril(device.empty([3])), /give matrices/);
   assert.throws(() => triu(x, 0.5), /no diagonal 0.5/);
-  assert.throws(() => triu(device.empty([2, 2], 'f16')), /is f16/);
 });
 
 test.run();

@@ -160,14 +160,11 @@ test('bad shapes are refused', async () => {
   assert.throws(() => chunk(x, 2, 4), /no axis 4/);
 });
 
-test('integers are padded with integers; f16 is refused', async () => {
+test('integers are padded with integers', async () => {
   const device = await testDevice();
   const x = device.tensor([1, 2], [1, 1, 2, 1], 'i32');
   assert.equal([...(await pad2d(x, [0, 0, 1, 1], 255).read())], [255, 1, 2, 255]);
   assert.throws(() => pad2d(x, [0, 0, 0.5, 0]), /padding is/);
-  const h = device.tensor([1, 2], [2], 'f16');
-  assert.throws(() => slice(h, [0], [1]), /is f16/);
-  assert.throws(() => concat([h, h], 0), /is f16/);
   assert.throws(() => slice(x, [0, 0, 0.5, 0], [1, 1, 1, 1]), /does not lie inside/);
 });
 

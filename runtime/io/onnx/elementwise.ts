@@ -8,6 +8,7 @@ import { bool, Call, isReal, plain, toReal, type Operator, type Value } from './
 /** x in another type. */
 function converted(x: Tensor, from: OnnxType, to: OnnxType): Value {
   if (to === 'bool') return { type: to, tensor: ops.ne(x, 0) };
+  if (to === 'f16') return { type: to, tensor: ops.cast(ops.cast(toReal(x), 'f16'), 'f32') };
   if (isReal(to)) return { type: to, tensor: toReal(x) };
   const tensor = ops.cast(x, 'i32');
   return { type: to, tensor: to === 'u8' && from !== 'bool' ? ops.remainder(tensor, 256) : tensor };
@@ -49,13 +50,13 @@ function isInf(c: Call): Value {
 export const ELEMENTWISE: Record<string, Operator> = {
   Abs: unary(ops.abs),
   Acos: unary(ops.acos),
-  Acosh: unary((x) => ops.log(ops.add(x, ops.sqrt(ops.sub(ops.square(x), 1))))),
+  Acosh: unary(ops.acosh),
   Add: binary(ops.add),
   And: relation(ops.logicalAnd),
   Asin: unary(ops.asin),
-  Asinh: unary((x) => ops.mul(ops.sign(x), ops.log(ops.add(ops.abs(x), ops.sqrt(ops.add(ops.square(x), 1)))))),
+  Asinh: unary(ops.asinh),
   Atan: unary(ops.atan),
-  Atanh: unary((x) => ops.mul(ops.sub(ops.log1p(x), ops.log1p(ops.neg(x))), 0.5)),
+  Atanh: unary(ops.atanh),
   Cast: plain((c) => converted(c.x(), c.value(0).type, typeOf(c.number('to', 0), 'Cast'))),
   CastLike: plain((c) => converted(c.x(), c.value(0).type, c.value(1).type)),
   Ceil: unary(ops.ceil),

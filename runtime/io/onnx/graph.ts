@@ -30,6 +30,9 @@ function ordered({ nodes, inputs, outputs, initializers }: OnnxModel): OnnxNode[
   return order.map((i) => nodes[i]);
 }
 
+/** The name of a node's operator in the table. */
+const entryOf = ({ op, domain }: OnnxNode): string => (domain && domain !== 'ai.onnx' ? `${domain}.${op}` : op);
+
 /**
  * A model on a device. Made by {@link loadOnnx}.
  * @example const graph = loadOnnx(bytes, device); const { logits } = await graph.run({ image });
@@ -47,7 +50,7 @@ export class OnnxGraph {
     this.device = device;
     this.model = model;
     this.nodes = ordered(model);
-    for (const n of this.nodes) if (!Object.hasOwn(OPERATORS, n.op) || (n.domain && n.domain !== 'ai.onnx')) throw new UnsupportedError(n.op, 'there is no such operator', n.domain ? `its domain is ${n.domain}` : undefined);
+    for (const n of this.nodes) if (!Object.hasOwn(OPERATORS, entryOf(n))) throw new UnsupportedError(n.op, 'there is no such operator', n.domain ? `its domain is ${n.domain}` : undefined);
     for (const [name, t] of model.initializers) {
       const value = upload(device, t);
       device.keep(value.tensor);
@@ -91,7 +94,7 @@ export class OnnxGraph {
   }
 
   private async step(node: OnnxNode, values: Map<string, Value>, made: Set<Tensor>): Promise<void> {
-    const operator = OPERATORS[node.op], inputs = node.inputs.map((name) => (name === '' ? undefined : values.get(name)));
+    const operator = OPERATORS[entryOf(node)], inputs = node.inputs.map((name) => (name === '' ? undefined : values.get(name)));
     for (const i of operator.host ?? []) {
       const v = inputs[i];
       if (v && !v.host) v.host = Array.from(await v.tensor.read());

@@ -2,7 +2,7 @@
 
 import * as ops from '../../ops/index.ts';
 import type { Tensor } from '../../tensor.ts';
-import { Call, plain, reads, whole, type Made, type Operator } from './operator.ts';
+import { Call, plain, reads, toReal, whole, type Made, type Operator } from './operator.ts';
 
 type Reducer = (x: Tensor, axes: readonly number[], options: ops.ReduceOptions) => Tensor;
 
@@ -11,14 +11,15 @@ const reducing = (f: Reducer, prepare: (x: Tensor) => Tensor = (x) => x.view(x.s
   if (listed.length === 0 && c.number('noop_with_empty_axes', 0)) return prepare(x);
   const axes = listed.length ? listed : x.shape.map((_, i) => i);
   const y = f(x, axes, { keepdim: c.number('keepdims', 1) !== 0 });
-  return { type: c.value(0).type, tensor: y };
+  // Means and norms of integers are made of real numbers and lose their fraction.
+  return { type: c.value(0).type, tensor: y.dtype === x.dtype ? y : ops.cast(y, x.dtype) };
 });
 
 /** The extreme, or the identity where there are no elements. */
 const extreme = (f: Reducer, none: number): Reducer => (x, axes, o) => {
   if (x.size > 0) return f(x, axes, o);
   const { shape } = ops.sum(x, axes, o);
-  return ops.full(x.device, shape, none, x.dtype);
+  return ops.full(x.device, shape, x.dtype === 'f32' ? none : none < 0 ? -(2 ** 31) : 2 ** 31 - 1, x.dtype);
 };
 
 function winner(c: Call, f: (x: Tensor, axis: number, o: ops.ReduceOptions) => Tensor): Made {
@@ -35,8 +36,17 @@ const soft = (f: (x: Tensor, scale: number, axis: number) => Tensor): Operator =
   return ops.reshape(f(ops.flatten(x, from), 1, -1), x.shape);
 });
 
+/** 1 at the first of the largest elements along an axis, else 0; before opset 13 over all axes from it on. */
+function hardmax(c: Call): Tensor {
+  const x = c.x(), old = c.opset < 13, axis = c.number('axis', old ? 1 : -1), a = axis < 0 ? axis + x.rank : axis;
+  const flat = old ? ops.flatten(x, a) : x, along = old ? -1 : a, n = flat.shape.at(along)!, shape = flat.shape.map((_, i) => (i === (old ? flat.rank - 1 : a) ? n : 1));
+  const places = ops.reshape(c.device.tensor(Int32Array.from({ length: n }, (_, i) => i), [n]), shape);
+  return ops.reshape(ops.cast(ops.eq(places, ops.argmax(flat, along, { keepdim: true })), x.dtype), x.shape);
+}
+
 function topk(c: Call): Made {
-  const { values, indices } = ops.topk(c.x(), c.host(1)![0], c.number('axis', -1), { largest: c.number('largest', 1) !== 0 });
+  // Before opset 10 k is an attribute.
+  const { values, indices } = ops.topk(c.x(), c.host(1)?.[0] ?? c.number('k', 1), c.number('axis', -1), { largest: c.number('largest', 1) !== 0 });
   return [values, whole(indices)];
 }
 
@@ -49,14 +59,15 @@ export const REDUCE: Record<string, Operator> = {
   ArgMax: plain((c) => winner(c, ops.argmax)),
   ArgMin: plain((c) => winner(c, ops.argmin)),
   CumSum: reads([1], (c) => ops.cumsum(c.x(), c.host(1)![0], { exclusive: c.number('exclusive', 0) !== 0, reverse: c.number('reverse', 0) !== 0 })),
+  Hardmax: plain(hardmax),
   LogSoftmax: soft(ops.logSoftmax),
   LpNormalization: plain(lpNorm),
   ReduceL1: reducing((x, a, o) => ops.sum(ops.abs(x), a, o), ops.abs),
-  ReduceL2: reducing((x, a, o) => ops.norm(x, 2, a, o), ops.abs),
-  ReduceLogSum: reducing((x, a, o) => ops.log(ops.sum(x, a, o)), ops.log),
-  ReduceLogSumExp: reducing(ops.logsumexp),
+  ReduceL2: reducing((x, a, o) => ops.norm(toReal(x), 2, a, o), ops.abs),
+  ReduceLogSum: reducing((x, a, o) => ops.log(toReal(ops.sum(x, a, o))), ops.log),
+  ReduceLogSumExp: reducing((x, a, o) => ops.logsumexp(toReal(x), a, o)),
   ReduceMax: reducing(extreme(ops.amax, -Infinity)),
-  ReduceMean: reducing(ops.mean),
+  ReduceMean: reducing((x, a, o) => ops.mean(toReal(x), a, o)),
   ReduceMin: reducing(extreme(ops.amin, Infinity)),
   ReduceProd: reducing(ops.prod),
   ReduceSum: reducing(ops.sum),

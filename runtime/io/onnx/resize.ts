@@ -30,9 +30,10 @@ const ROUND: Record<string, (x: number) => number> = {
 };
 
 /** The axes that are resized, and how: by scales, or to sizes, which may keep the proportions. */
-function plans(c: Call): AxisPlan[] {
+function plans(c: Call, old: boolean): AxisPlan[] {
   const { shape } = c.x(), axes = c.ints('axes', shape.map((_, i) => i)).map((a) => (a < 0 ? a + shape.length : a));
-  const scales = c.host(2)?.length ? c.host(2)! : undefined, sizes = c.host(3)?.length ? c.host(3)! : undefined, roi = c.host(1) ?? [];
+  const listed = old ? c.host(1) ?? (c.attribute('scales') as readonly number[] | undefined) : c.host(2);
+  const scales = listed?.length ? listed : undefined, sizes = !old && c.host(3)?.length ? c.host(3)! : undefined, roi = old ? [] : c.host(1) ?? [];
   if ((scales ?? sizes)?.length !== axes.length || axes.some((a) => !(shape[a] >= 0))) c.wrong(`[${shape}] has no scales or sizes for the axes ${axes}`);
   const policy = c.text('keep_aspect_ratio_policy', 'stretch'), ratios = sizes ? axes.map((a, i) => sizes[i] / shape[a]) : [];
   const kept = policy === 'stretch' ? undefined : policy === 'not_larger' ? Math.min(...ratios) : Math.max(...ratios);
@@ -43,13 +44,21 @@ function plans(c: Call): AxisPlan[] {
   });
 }
 
+/** The weight of a pixel by its distance, and how far that reaches: a triangle, or Keys' cubic convolution. */
+function kernelOf(mode: string, a: number): { reach: number; at: (d: number) => number } {
+  if (mode !== 'cubic') return { reach: 1, at: (d) => Math.max(0, 1 - d) };
+  return { reach: 2, at: (d) => (d <= 1 ? ((a + 2) * d - (a + 3)) * d * d + 1 : d < 2 ? ((a * d - 5 * a) * d + 8 * a) * d - 4 * a : 0) };
+}
+
 function resize(c: Call): Value {
-  const mode = c.text('mode', 'nearest'), how = c.text('coordinate_transformation_mode', 'half_pixel'), crop = how === 'tf_crop_and_resize';
-  const round = ROUND[c.text('nearest_mode', 'round_prefer_floor')] ?? c.unsupported('the nearest_mode is not known');
-  if (mode !== 'nearest' && mode !== 'linear') c.unsupported(`mode ${mode}`);
-  if (c.number('exclude_outside', 0)) c.unsupported('exclude_outside');
-  let y: Tensor = mode === 'linear' ? toReal(c.x()) : c.x().view(c.x().shape), outside: Tensor | undefined;
-  for (const p of plans(c)) {
+  // Up to opset 10 (and in Upsample) there are scales alone, and pixels begin at the same corner.
+  const old = c.opset < 11 || c.node.op === 'Upsample';
+  const mode = c.text('mode', 'nearest'), how = old ? 'asymmetric' : c.text('coordinate_transformation_mode', 'half_pixel'), crop = how === 'tf_crop_and_resize';
+  const round = ROUND[old ? 'floor' : c.text('nearest_mode', 'round_prefer_floor')] ?? c.unsupported('the nearest_mode is not known');
+  if (mode !== 'nearest' && mode !== 'linear' && mode !== 'cubic') c.unsupported(`mode ${mode}`);
+  const { reach, at: weightAt } = kernelOf(mode, c.number('cubic_coeff_a', -0.75)), excluded = c.number('exclude_outside', 0) !== 0;
+  let y: Tensor = mode !== 'nearest' ? toReal(c.x()) : c.x().view(c.x().shape), outside: Tensor | undefined;
+  for (const p of plans(c, old)) {
     const at = Array.from({ length: p.to }, (_, o) => coordinate(c, how, p, o)), last = p.from - 1, kept = (i: number): number => Math.min(Math.max(i, 0), last);
     if (crop) {
       const mask = Int32Array.from(at, (s) => Number(s < 0 || s > last)), here = c.device.tensor(mask, [p.to, ...Array<number>(y.rank - 1 - p.axis).fill(1)]);
@@ -60,13 +69,13 @@ function resize(c: Call): Value {
       y = ops.indexSelect(y, p.axis, c.device.tensor(Int32Array.from(at, (s) => kept(round(s))), [p.to]));
       continue;
     }
-    // A triangle over two pixels; without aliasing over as many as a pixel of the result covers.
+    // The kernel over its pixels; without aliasing wider, over as many as a pixel of the result covers.
     const w = new Float32Array(p.from * p.to), narrow = c.number('antialias', 0) ? Math.min(1, p.scale) : 1;
     at.forEach((s, o) => {
-      const low = Math.ceil(s - 1 / narrow), high = Math.floor(s + 1 / narrow), weight = (i: number): number => Math.max(0, 1 - Math.abs(i - s) * narrow);
+      const low = Math.ceil(s - reach / narrow), high = Math.floor(s + reach / narrow), weight = (i: number): number => (excluded && i !== kept(i) ? 0 : weightAt(Math.abs(i - s) * narrow));
       let total = 0;
       for (let i = low; i <= high; i++) total += weight(i);
-      for (let i = low; i <= high; i++) w[kept(i) * p.to + o] += weight(i) / total;
+      for (let i = low; i <= high; i++) w[kept(i) * p.to + o] += weight(i) / (total || 1);
     });
     y = ops.transpose(ops.matmul(ops.transpose(y, p.axis, y.rank - 1), c.device.tensor(w, [p.from, p.to])), p.axis, y.rank - 1);
   }
@@ -74,4 +83,4 @@ function resize(c: Call): Value {
   return { type: c.value(0).type, tensor: y.dtype === c.x().dtype ? y : ops.cast(y, c.x().dtype) };
 }
 
-export const RESIZE: Record<string, Operator> = { Resize: reads([1, 2, 3], resize) };
+export const RESIZE: Record<string, Operator> = { Resize: reads([1, 2, 3], resize), Upsample: reads([1], resize) };

@@ -126,15 +126,19 @@ function places(x: Shape, index: Tensor): { flat: Tensor; depth: number } {
 }
 
 function gatherND(c: Call): Tensor {
-  if (c.number('batch_dims', 0)) c.unsupported('batch_dims');
-  const x = c.x(), { flat, depth } = places(x.shape, c.x(1)), rest = x.shape.slice(depth);
-  return ops.reshape(ops.indexSelect(ops.reshape(x, [sizeOf(x.shape.slice(0, depth)), ...rest]), 0, flat), [...c.x(1).shape.slice(0, -1), ...rest]);
+  // Both sides' first axes go together: their number comes in front of the indices.
+  const x = c.x(), index = c.x(1), b = c.number('batch_dims', 0), batch = sizeOf(x.shape.slice(0, b));
+  if (!(b >= 0 && b < index.rank && b < x.rank)) c.wrong(`batch_dims is ${b}`);
+  const { flat, depth } = places(x.shape.slice(b), index), lead = sizeOf(x.shape.slice(b, b + depth)), rest = x.shape.slice(b + depth), each = flat.size / Math.max(1, batch);
+  const from = c.device.tensor(Int32Array.from({ length: batch }, (_, i) => i * lead), [batch, 1]);
+  const at = b === 0 ? flat : ops.reshape(ops.add(ops.reshape(flat, [batch, each]), from), [flat.size]);
+  return ops.reshape(ops.indexSelect(ops.reshape(x, [batch * lead, ...rest]), 0, at), [...index.shape.slice(0, -1), ...rest]);
 }
 
 function scattered(c: Call, x: Tensor, axis: number, index: Tensor, src: Tensor): Tensor {
   const how = c.text('reduction', 'none');
-  if (how !== 'none' && how !== 'add') c.unsupported(`the engine does not scatter by ${how}`);
-  return (how === 'add' ? ops.scatterAdd : ops.scatter)(x, axis, index, src);
+  const ways: Record<string, 'sum' | 'prod' | 'amax' | 'amin'> = { add: 'sum', mul: 'prod', max: 'amax', min: 'amin' };
+  return how === 'none' ? ops.scatter(x, axis, index, src) : ops.scatterReduce(x, axis, index, src, ways[how] ?? c.unsupported(`there is no reduction ${how}`));
 }
 
 function scatterND(c: Call): Tensor {
@@ -170,6 +174,8 @@ export const SHAPE: Record<string, Operator> = {
   Pad: reads([1, 2, 3], pad),
   Range: reads([0, 1, 2], range),
   Reshape: reads([1], reshape),
+  // The name before opset 11.
+  Scatter: plain((c) => ops.scatter(c.x(), c.number('axis', 0), c.x(1), c.x(2))),
   ScatterElements: plain((c) => scattered(c, c.x(), c.number('axis', 0), c.x(1), c.x(2))),
   ScatterND: plain(scatterND),
   Shape: plain(shapeOf),

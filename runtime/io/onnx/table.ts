@@ -1,10 +1,14 @@
-// Every operator of ONNX that the engine does.
+// Every operator of ONNX that the engine does; those of other domains than ONNX's own with the domain in front.
 
+import { CONV } from './conv.ts';
 import { ELEMENTWISE } from './elementwise.ts';
 import { NETWORK } from './network.ts';
 import type { Operator } from './operator.ts';
+import { POOL } from './pool.ts';
 import { REDUCE } from './reduce.ts';
 import { RESIZE } from './resize.ts';
+import { SAMPLE } from './sample.ts';
 import { SHAPE } from './shape.ts';
+import { TRAINING } from './training.ts';
 
-export const OPERATORS: Readonly<Record<string, Operator>> = { ...ELEMENTWISE, ...REDUCE, ...SHAPE, ...NETWORK, ...RESIZE };
+export const OPERATORS: Readonly<Record<string, Operator>> = { ...ELEMENTWISE, ...REDUCE, ...SHAPE, ...NETWORK, ...CONV, ...POOL, ...SAMPLE, ...RESIZE, ...TRAINING };
