@@ -125,7 +125,7 @@ function softmaxCrossEntropy(c: Call): Made {
 
 /** Patches [n, c kh kw, places] added up to an image. */
 function col2im(c: Call): Tensor {
-  const size = c.host(1)!, kernel = c.host(2)!, pads = c.ints('pads', [0, 0, 0, 0]), [n, rows, count] = c.x().shape;
+  const size = c.elements(1), kernel = c.elements(2), pads = c.ints('pads', [0, 0, 0, 0]), [n, rows, count] = c.x().shape;
   if (size.length !== 2 || pads[0] !== pads[2] || pads[1] !== pads[3]) c.unsupported('images of other than two dimensions, or padding that differs by side');
   const [kh, kw] = kernel, padding = [pads[0], pads[1]] as const, stride = two(c, 'strides', 4, 1, [1, 1]), dilation = two(c, 'dilations', 4, 1, [1, 1]);
   const [oh, ow] = [0, 1].map((i) => Math.floor((size[i] + 2 * padding[i] - dilation[i] * (kernel[i] - 1) - 1) / stride[i]) + 1);

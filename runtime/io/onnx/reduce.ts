@@ -36,7 +36,7 @@ const soft = (f: (x: Tensor, scale: number, axis: number) => Tensor): Operator =
 });
 
 function topk(c: Call): Made {
-  const { values, indices } = ops.topk(c.x(), c.host(1)![0], c.number('axis', -1), { largest: c.number('largest', 1) !== 0 });
+  const { values, indices } = ops.topk(c.x(), c.elements(1)[0], c.number('axis', -1), { largest: c.number('largest', 1) !== 0 });
   return [values, whole(indices)];
 }
 
@@ -48,7 +48,7 @@ function lpNorm(c: Call): Tensor {
 export const REDUCE: Record<string, Operator> = {
   ArgMax: plain((c) => winner(c, ops.argmax)),
   ArgMin: plain((c) => winner(c, ops.argmin)),
-  CumSum: reads([1], (c) => ops.cumsum(c.x(), c.host(1)![0], { exclusive: c.number('exclusive', 0) !== 0, reverse: c.number('reverse', 0) !== 0 })),
+  CumSum: reads([1], (c) => ops.cumsum(c.x(), c.elements(1)[0], { exclusive: c.number('exclusive', 0) !== 0, reverse: c.number('reverse', 0) !== 0 })),
   LogSoftmax: soft(ops.logSoftmax),
   LpNormalization: plain(lpNorm),
   ReduceL1: reducing((x, a, o) => ops.sum(ops.abs(x), a, o), ops.abs),

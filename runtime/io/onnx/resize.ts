@@ -32,7 +32,7 @@ const ROUND: Record<string, (x: number) => number> = {
 /** The axes that are resized, and how: by scales, or to sizes, which may keep the proportions. */
 function plans(c: Call): AxisPlan[] {
   const { shape } = c.x(), axes = c.ints('axes', shape.map((_, i) => i)).map((a) => (a < 0 ? a + shape.length : a));
-  const scales = c.host(2)?.length ? c.host(2)! : undefined, sizes = c.host(3)?.length ? c.host(3)! : undefined, roi = c.host(1) ?? [];
+  const scales = c.host(2)?.length ? c.elements(2) : undefined, sizes = c.host(3)?.length ? c.elements(3) : undefined, roi = c.host(1) ?? [];
   if ((scales ?? sizes)?.length !== axes.length || axes.some((a) => !(shape[a] >= 0))) c.wrong(`[${shape}] has no scales or sizes for the axes ${axes}`);
   const policy = c.text('keep_aspect_ratio_policy', 'stretch'), ratios = sizes ? axes.map((a, i) => sizes[i] / shape[a]) : [];
   const kept = policy === 'stretch' ? undefined : policy === 'not_larger' ? Math.min(...ratios) : Math.max(...ratios);
