@@ -25,7 +25,7 @@ struct Params {
   y_size: vec4<u32>,    // n, h, w, c of what is made
   kernel: vec4<u32>,    // kh, kw, channels of x in a group, channels of y in a group
   stride: vec2<u32>,
-  pad: vec2<u32>,       // top, left
+  pad: vec2<i32>,       // top, left; negative ones cut off
   dilation: vec2<u32>,
 }
 
@@ -86,9 +86,9 @@ fn forward(@builtin(local_invocation_id) lane: vec3<u32>, @builtin(workgroup_id)
 
   for (var ky = 0u; ky < params.kernel.x; ky++) {
     for (var kx = 0u; kx < params.kernel.y; kx++) {
-      var shift = vec2<i32>(vec2<u32>(ky, kx) * params.dilation) - vec2<i32>(params.pad);
+      var shift = vec2<i32>(vec2<u32>(ky, kx) * params.dilation) - params.pad;
       if (BACK) {
-        let back = vec2<i32>(phase + params.pad) - vec2<i32>((params.kernel.xy - 1u - vec2<u32>(ky, kx)) * params.dilation);
+        let back = vec2<i32>(phase) + params.pad - vec2<i32>((params.kernel.xy - 1u - vec2<u32>(ky, kx)) * params.dilation);
         if (any(back % vec2<i32>(step) != vec2<i32>(0))) {
           continue;
         }

@@ -45,11 +45,19 @@ fn weightGrad(@builtin(local_invocation_id) lane: vec3<u32>, @builtin(workgroup_
   let ci = params.kernel.z;
   let co = params.kernel.w;
   let blocks = (co + 4u * CB - 1u) / (4u * CB);
-  let g = group.z / blocks;
-  let first = (group.z % blocks) * 4u * CB;
   let sets = (ci + RC - 1u) / RC;
-  let slot = group.x * WG + lane.x;
-  let stored = slot < params.kernel.x * params.kernel.y * sets;
+  let slots = params.kernel.x * params.kernel.y * sets;
+  // Workgroups take all slots of a block of channels of y, then those of the next; their number is folded into x and z.
+  let rows = (slots + WG - 1u) / WG;
+  let number = group.x + group.z * 32768u;
+  let column = number / rows;
+  if (column >= params.y_size.w / co * blocks) {
+    return;
+  }
+  let g = column / blocks;
+  let first = (column % blocks) * 4u * CB;
+  let slot = number % rows * WG + lane.x;
+  let stored = slot < slots;
   let tap = min(slot / sets, params.kernel.x * params.kernel.y - 1u);
   let c = slot % sets * RC;
   let reach = vec2<i32>(vec2<u32>(tap / params.kernel.y, tap % params.kernel.y) * params.dilation) - vec2<i32>(params.pad);

@@ -1,8 +1,8 @@
 // A plan: a function of tensors recorded once and replayed. Recording resolves autograd, pipelines, bind groups and a static memory layout
 // with reuse by lifetime; replaying writes the inputs and encodes the dispatches, with no allocation.
 
-import { bindingEntry, type Device, type Launch, type Recorder } from '../device/device.ts';
-import { elementsOf } from '../device/elements.ts';
+import type { Device, Launch, Recorder } from '../device/device.ts';
+import { bindingEntry, elementsOf } from '../device/elements.ts';
 import { mib, sizeClass } from '../device/pool.ts';
 import { DeviceError, DisposedError, FewmaskError, OutOfMemoryError, ShapeError } from '../errors.ts';
 import { fillParams } from '../kernel/kernel.ts';

@@ -5,8 +5,8 @@ import { fillParams, KernelCache } from '../kernel/kernel.ts';
 import { BYTES, collectTensors, sizeOf, Storage, Tensor, type DType, type Shape, type TensorData } from '../tensor.ts';
 import { describe } from './adapter.ts';
 import { bindingEntry } from './binding.ts';
-import { elementsOf, wholeWords } from './elements.ts';
-import { BufferPool, mib } from './pool.ts';
+import { checkedBytes, elementsOf, MOST_ELEMENTS, wholeWords } from './elements.ts';
+import { BufferPool } from './pool.ts';
 import { Staging } from './staging.ts';
 import type { AdapterInfo, Dispatch, Launch, Recorder } from './types.ts';
 import { Watch } from './watch.ts';
@@ -102,12 +102,8 @@ export class Device {
     return new Tensor(this.recorder ? this.recorder.allocate(bytes, label) : this.allocate(bytes, label), shape, dtype);
   }
 
-  /** Bytes of a tensor, checked against what the adapter can bind. */
   private bytesOf(shape: Shape, dtype: DType, label: string): number {
-    for (const d of shape) if (!Number.isInteger(d) || d < 0) throw new ShapeError(label, `[${shape}] is not a shape`);
-    const bytes = sizeOf(shape) * BYTES[dtype], limit = this.gpu.limits.maxStorageBufferBindingSize;
-    if (bytes > limit) throw new ShapeError(label, `a tensor of ${mib(bytes)} is larger than the adapter can bind (${mib(limit)})`, 'use a smaller batch, crop or width');
-    return bytes;
+    return checkedBytes(shape, dtype, this.gpu.limits.maxStorageBufferBindingSize, label);
   }
 
   private allocate(bytes: number, label: string): Storage {
@@ -233,16 +229,20 @@ export class Device {
    */
   run(d: Dispatch): void {
     const kernel = this.kernels.get(d.shader, d.entry, d.constants);
-    const bindings: Storage[] = [];
+    const bindings: Storage[] = [], written = new Set<Storage>();
     let given = Object.keys(d.bindings).length;
     for (const b of kernel.bindings) {
       if (b.kind === 'uniform') continue;
       const t = d.bindings[b.name];
       if (!t) throw new FewmaskError('kernel', `${kernel.key}: binding ${b.name} is missing`);
-      bindings.push(this.storageOf(t));
+      const storage = this.storageOf(t), other = written.has(storage) || (b.kind === 'read_write' && bindings.includes(storage));
+      if (other) throw new FewmaskError('kernel', `${kernel.key}: what it writes is bound twice, once as ${b.name}`, 'give it a tensor of its own');
+      if (b.kind === 'read_write') written.add(storage);
+      bindings.push(storage);
       given--;
     }
     if (given !== 0) throw new FewmaskError('kernel', `${kernel.key}: it binds ${kernel.bindings.map((b) => b.name)}, not ${Object.keys(d.bindings)}`);
+    if (d.threads && !(d.threads < MOST_ELEMENTS)) throw new ShapeError(d.shader, `${d.threads} invocations are more than a kernel can number`, 'a kernel makes less than 2^31 elements');
     const groups = d.groups ?? this.fold(Math.ceil((d.threads ?? 0) / kernel.workgroup[0]), kernel.key);
     if (groups[0] === 0 || groups[1] === 0 || groups[2] === 0) return;
     const most = this.gpu.limits.maxComputeWorkgroupsPerDimension;
@@ -306,6 +306,7 @@ export class Device {
   }
 
   private outsidePass(): GPUCommandEncoder {
+    this.check();
     this.pass?.end();
     this.pass = null;
     this.encoder ??= this.gpu.createCommandEncoder();
@@ -328,19 +329,19 @@ export class Device {
   copy(from: Tensor, to: Tensor): void {
     if (from.size !== to.size || BYTES[from.dtype] !== BYTES[to.dtype]) throw new ShapeError('copy', `[${from.shape}] ${from.dtype} cannot be copied into [${to.shape}] ${to.dtype}`);
     const source = this.storageOf(from), target = this.storageOf(to);
-    if (from.size === 0) return;
+    if (from.size === 0 || source === target) return;
     if (this.recorder) this.recorder.copy(source, target, source.bytes);
     else this.outsidePass().copyBufferToBuffer(from.buffer, 0, to.buffer, 0, Math.ceil(from.storage.bytes / 4) * 4);
   }
 
   /**
    * Copies a tensor into part of another, from element `offset` on: how losses are gathered before they are read together.
-   * @throws ShapeError when the dtypes differ, an element has not four bytes, or the part lies outside
+   * @throws ShapeError when the dtypes differ, an element has not four bytes, the part lies outside, or both are one memory
    * @throws FewmaskError while a plan is being recorded
    * @throws DisposedError
    */
   copyInto(from: Tensor, to: Tensor, offset: number): void {
-    if (from.dtype !== to.dtype || BYTES[from.dtype] !== 4 || offset < 0 || offset + from.size > to.size) throw new ShapeError('copyInto', `[${from.shape}] ${from.dtype} at ${offset} does not fit into [${to.shape}] ${to.dtype}`);
+    if (from.dtype !== to.dtype || BYTES[from.dtype] !== 4 || !Number.isInteger(offset) || offset < 0 || from.storage === to.storage || offset + from.size > to.size) throw new ShapeError('copyInto', `[${from.shape}] ${from.dtype} at ${offset} does not fit into [${to.shape}] ${to.dtype}`);
     if (this.recorder) throw new FewmaskError('plan', 'copyInto is not recorded', 'use concat inside a plan');
     const source = this.own(from).buffer, target = this.own(to).buffer;
     this.outsidePass().copyBufferToBuffer(source, 0, target, 4 * offset, 4 * from.size);

@@ -1,10 +1,24 @@
-// Elements on the host: which array holds a dtype, and its bytes on their way to and from the GPU.
+// Elements on the host: how many there may be, which array holds a dtype, and its bytes on their way to and from the GPU.
 
 import { ShapeError } from '../errors.ts';
 import { floatToHalf, halfToFloat } from '../half.ts';
-import type { DType, TensorData } from '../tensor.ts';
+import { BYTES, sizeOf, type DType, type Shape, type Storage, type TensorData } from '../tensor.ts';
+import { mib } from './pool.ts';
 
 const ARRAYS = { f32: Float32Array, f16: Uint16Array, i32: Int32Array, u32: Uint32Array } as const;
+
+/** Kernels count elements in 32 bits, in places with a sign: neither a tensor nor one of its axes has as many, empty tensors included. */
+export const MOST_ELEMENTS = 2 ** 31;
+
+/** Bytes of a tensor that is about to be made. @param limit most that the adapter binds @throws ShapeError when the shape is none, or too large */
+export function checkedBytes(shape: Shape, dtype: DType, limit: number, label: string): number {
+  for (const d of shape) if (!Number.isInteger(d) || d < 0) throw new ShapeError(label, `[${shape}] is not a shape`, 'give whole numbers of at least 0');
+  const size = sizeOf(shape), bytes = size * BYTES[dtype];
+  // A binding is rounded up to 16 bytes.
+  if (Math.ceil(bytes / 16) * 16 > limit) throw new ShapeError(label, `a tensor [${shape}] of ${mib(bytes)} is larger than the adapter can bind (${mib(limit)})`, 'use a smaller batch, crop or width');
+  if (!(size < MOST_ELEMENTS) || shape.some((d) => d >= MOST_ELEMENTS)) throw new ShapeError(label, `[${shape}] has too many elements`, 'a tensor has less than 2^31 of them, in all and along an axis');
+  return bytes;
+}
 
 /**
  * Elements as the array of a dtype: plain numbers are converted, a typed array must be the dtype's own (f16: a Uint16Array of its bits).
@@ -43,4 +57,10 @@ export function fromBytes(dtype: DType, bytes: ArrayBuffer): Float32Array | Int3
 export function wordOf(op: string, value: number, dtype: DType): number {
   const { values } = elementsOf(op, dtype === 'f16' ? [value, value] : [value], dtype);
   return new Uint32Array(values.buffer as ArrayBuffer, 0, 1)[0];
+}
+
+/** A bind group entry over the used part of a storage. */
+export function bindingEntry(binding: number, storage: Storage): GPUBindGroupEntry {
+  const size = Math.max(4, Math.ceil(storage.bytes / 4) * 4);
+  return { binding, resource: { buffer: storage.buffer!, offset: 0, size: Math.min(storage.buffer!.size, Math.ceil(size / 16) * 16) } };
 }

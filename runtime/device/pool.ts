@@ -45,7 +45,8 @@ export class BufferPool {
   }
 
   acquire(bytes: number): GPUBuffer {
-    const size = sizeClass(bytes);
+    // What fits by itself is not refused for the sake of its class.
+    const size = bytes <= this.largest ? Math.min(sizeClass(bytes), this.largest) : sizeClass(bytes);
     const found = this.free.get(size)?.pop();
     this.stats.inUse += size;
     if (found) return found;

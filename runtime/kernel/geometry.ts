@@ -10,20 +10,28 @@ export function checkWhole(op: string, name: string, values: readonly number[], 
   if (!values.every((v) => Number.isInteger(v) && v >= least)) throw new ShapeError(op, `${name} is ${values.join(', ')}`, `give whole numbers of at least ${least}`);
 }
 
-/** Both directions of a setting: whole numbers of at least `least`. @throws ShapeError for others */
+/** Most that a stride, a padding or a dilation may be: kernels add them to places in an image, in 32 bits with a sign. */
+const MOST = 2 ** 29;
+
+function checkSetting(op: string, name: string, values: readonly number[], least: number): void {
+  checkWhole(op, name, values, least);
+  if (values.some((v) => v > MOST)) throw new ShapeError(op, `${name} is ${values.join(', ')}`, `give whole numbers of at most ${MOST}`);
+}
+
+/** Both directions of a setting: whole numbers from `least` to 2^29. @throws ShapeError for others */
 export function pair(op: string, name: string, v: Pair, least: number): readonly [number, number] {
   const both: readonly [number, number] = typeof v === 'number' ? [v, v] : v;
-  checkWhole(op, name, both, least);
+  checkSetting(op, name, both, least);
   return both;
 }
 
 /** One number for all sides, [vertical, horizontal], or [top, bottom, left, right]. */
 export type Padding = Pair | readonly [number, number, number, number];
 
-/** [top, bottom, left, right] of a padding: whole numbers of at least 0. @throws ShapeError for others */
+/** [top, bottom, left, right] of a padding: whole numbers from 0 to 2^29. @throws ShapeError for others */
 export function sides(op: string, p: Padding): readonly [number, number, number, number] {
   const all: readonly [number, number, number, number] = typeof p === 'number' ? [p, p, p, p] : p.length === 2 ? [p[0], p[0], p[1], p[1]] : p;
-  checkWhole(op, 'padding', all, 0);
+  checkSetting(op, 'padding', all, 0);
   return all;
 }
 

@@ -2,7 +2,7 @@
 
 import { SHADERS } from './generated.ts';
 import type { BindingInfo, ShaderInfo } from './info.ts';
-import { FewmaskError } from '../errors.ts';
+import { FewmaskError, ShapeError } from '../errors.ts';
 
 /** Values for the module-scope `const`, `override` and `alias` declarations of a shader, by name. */
 export type Constants = Record<string, number | boolean | string>;
@@ -57,7 +57,10 @@ function workgroupSize(shader: ShaderInfo, sizes: readonly string[], constants: 
   return [value(sizes[0]), sizes[1] ? value(sizes[1]) : 1, sizes[2] ? value(sizes[2]) : 1];
 }
 
-/** Fills `view` (from byte `base` on) with the shader's Params, by field name. Every field must be given, and nothing else. */
+/**
+ * Fills `view` (from byte `base` on) with the shader's Params, by field name. Every field must be given, and nothing else.
+ * @throws ShapeError for a size or a setting that is no whole number of 32 bits: stored, it would silently be another
+ */
 export function fillParams(shader: string, info: NonNullable<ShaderInfo['params']>, view: DataView, base: number, values: Record<string, ParamValue>): void {
   for (const f of info.fields) {
     const v = values[f.name];
@@ -65,8 +68,12 @@ export function fillParams(shader: string, info: NonNullable<ShaderInfo['params'
     for (let i = 0; i < f.count; i++) {
       const x = typeof v === 'number' ? v : v[i];
       const at = base + f.offset + 4 * i;
-      if (f.type === 'f32') view.setFloat32(at, x, true);
-      else if (f.type === 'i32') view.setInt32(at, x, true);
+      if (f.type === 'f32') {
+        view.setFloat32(at, x, true);
+        continue;
+      }
+      if ((f.type === 'i32' ? x | 0 : x >>> 0) !== x) throw new ShapeError(shader, `${f.name} is ${v}`, `a kernel takes ${f.type}: whole numbers of 32 bits`);
+      if (f.type === 'i32') view.setInt32(at, x, true);
       else view.setUint32(at, x, true);
     }
   }

@@ -51,10 +51,11 @@ export function windows(op: string, x: Tensor, o: PoolOptions): Windows {
   return { y: [x.shape[0], out[0], out[1], x.shape[3]], kernel, stride, pad, dilation, adaptive: false };
 }
 
-/** Output pixel o covers floor(o h / size) to ceil((o + 1) h / size), as in PyTorch. @throws ShapeError for empty images or sizes */
+/** Output pixel o covers floor(o h / size) to ceil((o + 1) h / size), as in PyTorch. @throws ShapeError for empty images or sizes, or products beyond 32 bits */
 export function adaptiveWindows(op: string, x: Tensor, size: Pair): Windows {
   checkImages(op, x);
   const [h, w] = pair(op, 'the size', size, 1);
   checkWhole(op, `h and w of [${x.shape}]`, x.shape.slice(1, 3), 1);
+  if ((h + 1) * (x.shape[1] + 1) > 2 ** 31 || (w + 1) * (x.shape[2] + 1) > 2 ** 31) throw new ShapeError(op, `${x.shape[1]}x${x.shape[2]} pixels in ${h}x${w} parts`, 'pixels times parts of a side must stay below 2^31');
   return { y: [x.shape[0], h, w, x.shape[3]], kernel: [1, 1], stride: [1, 1], pad: [0, 0, 0, 0], dilation: [1, 1], adaptive: true };
 }

@@ -2,11 +2,17 @@
 
 import { ShapeError } from '../errors.ts';
 import type { Device } from '../device/device.ts';
+import { checkWhole } from '../kernel/geometry.ts';
 import type { Tensor } from '../tensor.ts';
 import { chunks } from './lossReduce.ts';
 
-/** A zeroed confusion matrix [C, C] u32; it outlives scopes and plans. */
+/** More would be counts of over 256 MiB. */
+const MOST_CLASSES = 2 ** 13;
+
+/** A zeroed confusion matrix [C, C] u32; it outlives scopes and plans. @throws ShapeError for no whole number, or more classes than fit */
 export function confusionCounts(device: Device, classes: number): Tensor {
+  checkWhole('confusionCounts', 'classes', [classes], 0);
+  if (classes > MOST_CLASSES) throw new ShapeError('confusionCounts', `${classes} classes`, `give at most ${MOST_CLASSES}`);
   return device.keep(device.tensor(new Uint32Array(classes * classes), [classes, classes]));
 }
 

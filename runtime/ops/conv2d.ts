@@ -178,7 +178,7 @@ function runWeightGrad(device: Device, g: Geometry, x: Tensor, dy: Tensor): Tens
   const p = params(g, chunk, chunks);
   if (broadcast) {
     const sizes = { ...geometryParams(g), chunk };
-    device.run({ shader: 'conv2dSubgroupGrad', entry: 'weightGrad', constants: { RC, CB, ...whole(x, g.cig, RC, g.cog, CB) }, bindings: { x, dy, parts }, params: sizes, groups: [Math.ceil(slots / 8), chunks, columns] });
+    device.run({ shader: 'conv2dSubgroupGrad', entry: 'weightGrad', constants: { RC, CB, ...whole(x, g.cig, RC, g.cog, CB) }, bindings: { x, dy, parts }, params: sizes, groups: folded(Math.ceil(slots / 8) * columns, chunks) });
   } else {
     device.run({ shader: fast ? 'conv2d' : 'conv2dAny', entry: 'weightGrad', constants: stored(x, 'Stored'), bindings: { x, dy, parts }, params: p, groups: folded(Math.ceil(threads / WG), chunks) });
   }

@@ -2,6 +2,7 @@
 
 import { ShapeError } from '../errors.ts';
 import type { Device } from '../device/device.ts';
+import { checkWhole } from '../kernel/geometry.ts';
 import { sizeOf, type Shape, type Tensor } from '../tensor.ts';
 import { chunks, lossReduce } from './lossReduce.ts';
 
@@ -99,8 +100,10 @@ export function acceptedShare(accepted: Tensor, valid?: Tensor, options: { inver
   return y;
 }
 
-/** Zeroed counts for {@link countPseudoLabels}; they outlive scopes and plans. */
+/** Zeroed counts for {@link countPseudoLabels}; they outlive scopes and plans. @throws ShapeError for no whole number, or more classes than fit */
 export function pseudoLabelCounts(device: Device, classes: number): Tensor {
+  checkWhole('pseudoLabelCounts', 'classes', [classes], 0);
+  if (classes > 2 ** 20) throw new ShapeError('pseudoLabelCounts', `${classes} classes`, 'give at most 2^20');
   return device.keep(device.tensor(new Uint32Array(4 + classes), [4 + classes]));
 }
 

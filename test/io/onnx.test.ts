@@ -55,6 +55,28 @@ test('tensors whose elements do not make their shape', () => {
   assert.throws(() => readOnnx(model(int(2, 8))), (e: unknown) => e instanceof UnsupportedError);
 });
 
+test('models that say two things, or something else', () => {
+  const weight = (...more: Bytes[]): Bytes => part(5, int(1, 1), int(2, 1), text(8, 'w'), ...more), graph = (...parts: Bytes[]): Uint8Array => Uint8Array.from(part(7, ...parts));
+  const refused = (what: string, bytes: Uint8Array): void => assert.throws(() => readOnnx(bytes), (e: Error) => e instanceof OnnxError && e.message.includes(what), what);
+  assert.equal(readOnnx(graph(weight(floats(4, [2])))).initializers.get('w')!.data, [2]);
+  refused('two initializers called w', graph(weight(floats(4, [1])), weight(floats(4, [2]))));
+  refused('two inputs called x', graph(value(11, 'x', 1), value(11, 'x', 7)));
+  refused('two attributes called a', graph(node('Neg', ['x'], 'y', [...text(1, 'a'), ...int(3, 1), ...int(20, 2)], [...text(1, 'a'), ...int(3, 2), ...int(20, 2)])));
+  refused('two graphs', Uint8Array.from([...graph(), ...graph()]));
+  refused('elements of another type', graph(weight(floats(4, [1]), floats(9, [2]))));
+  refused('elements of another type', graph(weight(int(5, 1))));
+  refused('no UTF-8', graph(part(5, int(1, 1), int(2, 1), part(8, [255]), floats(4, [1]))));
+  refused('holds 300', graph(part(5, int(1, 1), int(2, 2), text(8, 'w'), int(5, 300))));
+  assert.throws(() => readOnnx(graph(part(15, int(1, 1)))), (e: unknown) => e instanceof UnsupportedError);
+});
+
+test('attributes of another kind than the operator has', async () => {
+  const device = await testDevice(), file = Uint8Array.from(part(7, node('Constant', [], 'y', [...text(1, 'value'), ...int(3, 1), ...int(20, 2)]), value(12, 'y', 1)));
+  let error: unknown;
+  await loadOnnx(file, device).run({}).catch((e) => (error = e));
+  assert.instance(error, OnnxError);
+});
+
 test('graphs that contradict themselves', async () => {
   const device = await testDevice(), n = (op: string, inputs: string[], output: string): OnnxNode => ({ op, inputs, outputs: [output], attributes: {} });
   const wrong = (message: string, ...nodes: OnnxNode[]): void => {

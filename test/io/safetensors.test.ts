@@ -60,4 +60,46 @@ test('damaged files are refused with a typed error, never partly read', () => {
   assert.throws(() => decodeSafetensors(huge), /header/);
 });
 
+/** A file with this header over `bytes` bytes of data. */
+function headed(header: string, bytes: number): Uint8Array {
+  const text = new TextEncoder().encode(header), all = new Uint8Array(8 + text.length + bytes);
+  new DataView(all.buffer).setBigUint64(0, BigInt(text.length), true);
+  all.set(text, 8);
+  return all;
+}
+
+test('a header that says two things, or something else, is refused', () => {
+  const t = (name: string, rest = '"dtype":"F32","shape":[1],"data_offsets":[0,4]'): string => `"${name}":{${rest}}`, refused = (header: string, bytes: number, what: RegExp): void => assert.throws(() => decodeSafetensors(headed(header, bytes)), (e: unknown) => e instanceof CheckpointError && what.test(e.message));
+  assert.is(decodeSafetensors(headed(`{${t('a')}}`, 4)).tensors.size, 1);
+  refused(`{${t('a')},${t('\\u0061')}}`, 4, /names a twice/);
+  refused(`{${t('a', '"dtype":"F32","shape":[2],"shape":[1],"data_offsets":[0,4]')}}`, 4, /names shape twice/);
+  refused(`{${t('a', '"dtype":["F32"],"shape":[1],"data_offsets":[0,4]')}}`, 4, /as \["F32"\], which is not supported/);
+  refused(`\ufeff{${t('a')}}`, 4, /no JSON/);
+  refused('{"__metadata__":{"epoch":3}}', 0, /metadata/);
+});
+
+test('overlapping ranges are refused before anything is copied', () => {
+  const many = Array.from({ length: 20000 }, (_, i) => `"t${i}":{"dtype":"U8","shape":[4000000],"data_offsets":[0,4000000]}`), file = headed(`{${many.join(',')}}`, 4000000);
+  const before = process.memoryUsage().arrayBuffers;
+  assert.throws(() => decodeSafetensors(file), /overlap/);
+  assert.ok(process.memoryUsage().arrayBuffers - before < 100 << 20);
+});
+
+test('whole numbers that 32 bits do not hold are refused, any byte but 0 is true', () => {
+  const file = headed('{"a":{"dtype":"I64","shape":[2],"data_offsets":[0,16]},"b":{"dtype":"BOOL","shape":[2],"data_offsets":[16,18]}}', 18);
+  file[file.length - 1] = 7;
+  file.fill(255, file.length - 18, file.length - 10);
+  const { tensors: read } = decodeSafetensors(file);
+  assert.equal([[...read.get('a')!.data], [...read.get('b')!.data]], [[-1, 0], [0, 1]]);
+  file[file.length - 11] = 0;
+  assert.throws(() => decodeSafetensors(file), (e: unknown) => e instanceof CheckpointError && /more than 32 bits/.test(e.message));
+});
+
+test('names and metadata that JavaScript gives a meaning', () => {
+  const one = (name: string): Map<string, FileTensor> => new Map([[name, { shape: [1], data: Float32Array.of(3) }]]);
+  const file = decodeSafetensors(encodeSafetensors(one('__proto__'), Object.fromEntries([['__proto__', 'text']])));
+  assert.equal([[...file.tensors.get('__proto__')!.data], Object.entries(file.metadata)], [[3], [['__proto__', 'text']]]);
+  assert.throws(() => encodeSafetensors(one('__metadata__')), (e: unknown) => e instanceof CheckpointError);
+});
+
 test.run();

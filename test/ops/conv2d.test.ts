@@ -191,17 +191,17 @@ test('a batch of no images: all gradients are zeros', async () => {
 });
 
 test('the weight gradient of more weights than one dimension of the grid holds', async () => {
-  const device = await gpuVariants();
-  const c = 2049;
-  const [x, dy] = [3, 5].map((k) => device.tensor(Float32Array.from({ length: c }, (_, i) => (i * k) % 17), [1, 1, 1, c]));
-  const got = device.scope(() => {
-    const w = device.empty([1, 1, c, c]);
-    w.requiresGrad = true;
-    return grad(conv2d(x, w), [w], { dy })[0];
-  });
-  const dw = await got.read();
-  assert.ok(dw.every((v, i) => v === ((Math.floor(i / c) * 3) % 17) * (((i % c) * 5) % 17)));
-  for (const t of [got, x, dy]) t.dispose();
+  for (const [device, taps, ci, co] of [[await gpuVariants(), 1, 2049, 2049], [await testDevice(), 524297, 1, 4]] as const) {
+    const x = device.tensor(Float32Array.from({ length: taps * ci }, (_, i) => (i * 3) % 17), [1, 1, taps, ci]), dy = device.tensor(Float32Array.from({ length: co }, (_, i) => (i * 5) % 17), [1, 1, 1, co]);
+    const got = device.scope(() => {
+      const w = device.empty([1, taps, ci, co]);
+      w.requiresGrad = true;
+      return grad(conv2d(x, w), [w], { dy })[0];
+    });
+    const dw = await got.read();
+    assert.ok(dw.every((v, i) => v === ((Math.floor(i / co) * 3) % 17) * (((i % co) * 5) % 17)), `${taps} taps, ${ci} to ${co}`);
+    for (const t of [got, x, dy]) t.dispose();
+  }
 });
 
 test('workgroups past the last pixel store nothing', async () => {

@@ -2,12 +2,24 @@
 
 import { openNode } from '../../runtime/node.ts';
 import { Device } from '../../runtime/device/device.ts';
+import { checkDeclared } from '../proof/specialisations.ts';
 
 let opened: Promise<Device> | undefined;
 
 export function testDevice(): Promise<Device> {
-  opened ??= openNode();
+  opened ??= openNode().then(watched);
   return opened;
+}
+
+/** Every specialisation that a test makes must be one of those that are proven to compile. */
+function watched(device: Device): Device {
+  const { gpu } = device, make = gpu.createShaderModule.bind(gpu);
+  gpu.createShaderModule = (descriptor) => {
+    const kernel = /^(\w+)\((.*)\)$/.exec(descriptor.label ?? '');
+    if (kernel) checkDeclared(kernel[1], Object.fromEntries(kernel[2].split(',').filter(Boolean).map((c) => c.split('=') as [string, string])));
+    return make(descriptor);
+  };
+  return device;
 }
 
 let other: Promise<Device> | undefined;

@@ -62,7 +62,7 @@ function convTranspose(c: Call): Tensor {
 
 /** Patches [n, c kernel..., places] added up to an image, axis by axis. */
 function col2im(c: Call): Tensor {
-  const size = c.host(1)!, kernel = c.host(2)!, axes = size.length, [n, rows, count] = c.x().shape, channels = rows / sizeOf(kernel);
+  const size = c.elements(1), kernel = c.elements(2), axes = size.length, [n, rows, count] = c.x().shape, channels = rows / sizeOf(kernel);
   const w = windowOf(c, size, kernel), places = size.map((d, i) => Math.floor((d + w.before[i] + w.after[i] - spanOf(w, i)) / w.stride[i]) + 1);
   if (sizeOf(places) !== count || !Number.isInteger(channels)) c.wrong(`[${c.x().shape}] are not ${places.join(' x ')} patches of ${kernel.join(' x ')}`);
   let y = ops.reshape(c.x(), [n, channels, ...kernel, ...places]);

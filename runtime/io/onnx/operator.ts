@@ -54,6 +54,11 @@ export class Call {
     return this.values[i]?.host;
   }
 
+  /** The same for an input that there must be. @throws OnnxError when it is left out */
+  elements(i: number): readonly number[] {
+    return this.host(i) ?? this.wrong(`input ${i} is missing`);
+  }
+
   /** A list of whole numbers: an attribute in older opsets, an input in newer ones. */
   list(name: string, input: number): readonly number[] | undefined {
     return this.host(input) ?? (this.has(name) ? this.ints(name, []) : undefined);
@@ -80,6 +85,12 @@ export class Call {
   ints(name: string, otherwise: readonly number[]): readonly number[] {
     const v = this.attribute(name) ?? otherwise;
     return Array.isArray(v) && v.every((n) => typeof n === 'number') ? (v as number[]) : this.wrong(`${name} is no list of numbers`);
+  }
+
+  /** A tensor that is an attribute. */
+  tensor(name: string): OnnxTensor {
+    const v = this.attribute(name);
+    return typeof v === 'object' && 'dtype' in v ? v : this.wrong(`${name} is no tensor`);
   }
 
   wrong(message: string): never {

@@ -49,28 +49,33 @@ export function* fields(bytes: Uint8Array): Generator<Field> {
   }
 }
 
-/** The numbers of a repeated field of integers, packed or a single one. */
+/** The numbers of a repeated field of integers, packed or a single one. @throws OnnxError when it holds something else */
 export function integers(f: Field, into: bigint[]): void {
   if (f.wire === 0) into.push(f.value);
-  else for (let at = 0; at < f.bytes.length; ) {
-    const [value, end] = varint(f.bytes, at);
+  else for (let at = 0, bytes = message(f); at < bytes.length; ) {
+    const [value, end] = varint(bytes, at);
     into.push(value);
     at = end;
   }
 }
 
-/** The numbers of a repeated field of floats (4 bytes) or doubles (8), packed or a single one. */
+/** The numbers of a repeated field of floats (4 bytes) or doubles (8), packed or a single one. @throws OnnxError when it holds something else */
 export function reals(f: Field, width: 4 | 8, into: number[]): void {
-  if (f.wire === 0 || f.bytes.length % width !== 0) throw new OnnxError(`field ${f.id} holds no whole number of ${8 * width}-bit floats`, 'the file is damaged');
+  if (f.wire !== 2 && f.wire !== (width === 4 ? 5 : 1) || f.bytes.length % width !== 0) throw new OnnxError(`field ${f.id} holds no whole number of ${8 * width}-bit floats`, 'the file is damaged');
   const view = new DataView(f.bytes.buffer, f.bytes.byteOffset, f.bytes.byteLength);
   for (let at = 0; at < f.bytes.length; at += width) into.push(width === 4 ? view.getFloat32(at, true) : view.getFloat64(at, true));
 }
 
-const UTF8 = new TextDecoder('utf-8');
+const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
-/** The string of a field. @throws OnnxError when it is a number */
+/** The string of a field. @throws OnnxError when it is a number, or no UTF-8: two names that are none would look alike */
 export function text(f: Field): string {
-  return UTF8.decode(message(f));
+  const bytes = message(f);
+  try {
+    return UTF8.decode(bytes);
+  } catch {
+    throw new OnnxError(`field ${f.id} is text that is no UTF-8`, 'the file is damaged');
+  }
 }
 
 /** The bytes of a message within. @throws OnnxError when the field is a number */

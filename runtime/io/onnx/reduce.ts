@@ -46,7 +46,7 @@ function hardmax(c: Call): Tensor {
 
 function topk(c: Call): Made {
   // Before opset 10 k is an attribute.
-  const { values, indices } = ops.topk(c.x(), c.host(1)?.[0] ?? c.number('k', 1), c.number('axis', -1), { largest: c.number('largest', 1) !== 0 });
+  const { values, indices } = ops.topk(c.x(), c.opset < 10 ? c.number('k', 1) : c.elements(1)[0], c.number('axis', -1), { largest: c.number('largest', 1) !== 0 });
   return [values, whole(indices)];
 }
 
@@ -58,7 +58,7 @@ function lpNorm(c: Call): Tensor {
 export const REDUCE: Record<string, Operator> = {
   ArgMax: plain((c) => winner(c, ops.argmax)),
   ArgMin: plain((c) => winner(c, ops.argmin)),
-  CumSum: reads([1], (c) => ops.cumsum(c.x(), c.host(1)![0], { exclusive: c.number('exclusive', 0) !== 0, reverse: c.number('reverse', 0) !== 0 })),
+  CumSum: reads([1], (c) => ops.cumsum(c.x(), c.elements(1)[0], { exclusive: c.number('exclusive', 0) !== 0, reverse: c.number('reverse', 0) !== 0 })),
   Hardmax: plain(hardmax),
   LogSoftmax: soft(ops.logSoftmax),
   LpNormalization: plain(lpNorm),

@@ -2,7 +2,7 @@
 
 import * as ops from '../../ops/index.ts';
 import { sizeOf, type Shape, type Tensor } from '../../tensor.ts';
-import { typeOf, type OnnxTensor } from './model.ts';
+import { typeOf } from './model.ts';
 import { Call, isReal, plain, reads, upload, type Made, type Operator, type Value } from './operator.ts';
 
 /** Numbers that the host lists at most. */
@@ -37,18 +37,24 @@ function unsqueeze(c: Call): Tensor {
 }
 
 function constant(c: Call): Made {
-  const { value, value_float: f, value_int: i, value_floats: fs, value_ints: is } = c.node.attributes;
-  const t = (value ?? (f !== undefined ? { dtype: 'f32', shape: [], data: [f] } : i !== undefined ? { dtype: 'i64', shape: [], data: [i] } : fs ? { dtype: 'f32', shape: [(fs as number[]).length], data: fs } : is ? { dtype: 'i64', shape: [(is as number[]).length], data: is } : c.unsupported('its value is neither numbers nor a tensor'))) as OnnxTensor;
-  return upload(c.device, t);
+  if (c.has('value')) return upload(c.device, c.tensor('value'));
+  for (const [name, dtype] of [['value_float', 'f32'], ['value_int', 'i64']] as const) if (c.has(name)) return upload(c.device, { dtype, shape: [], data: [c.number(name, 0)] });
+  for (const [name, dtype] of [['value_floats', 'f32'], ['value_ints', 'i64']] as const) {
+    if (!c.has(name)) continue;
+    const data = c.ints(name, []);
+    return upload(c.device, { dtype, shape: [data.length], data });
+  }
+  return c.unsupported('its value is neither numbers nor a tensor');
 }
 
 function constantOfShape(c: Call): Value {
-  const t = (c.attribute('value') ?? { dtype: 'f32', shape: [1], data: [0] }) as OnnxTensor;
-  return { type: t.dtype, tensor: ops.full(c.device, c.host(0)!, Number(t.data[0]), isReal(t.dtype) ? 'f32' : 'i32') };
+  const { dtype, data } = c.has('value') ? c.tensor('value') : { dtype: 'f32' as const, data: [0] };
+  if (data.length !== 1) c.wrong(`the value has ${data.length} elements`);
+  return { type: dtype, tensor: ops.full(c.device, c.elements(0), data[0], isReal(dtype) ? 'f32' : 'i32') };
 }
 
 function range(c: Call): Value {
-  const [start] = c.host(0)!, [limit] = c.host(1)!, [delta] = c.host(2)!, n = Math.max(0, Math.ceil((limit - start) / delta));
+  const [start] = c.elements(0), [limit] = c.elements(1), [delta] = c.elements(2), n = Math.max(0, Math.ceil((limit - start) / delta));
   if (!(n <= MOST_LISTED)) c.wrong(`from ${start} to ${limit} by ${delta} is no list, or too long a one`);
   return upload(c.device, { dtype: c.value(0).type, shape: [n], data: Array.from({ length: n }, (_, i) => start + i * delta) });
 }
@@ -87,7 +93,7 @@ function shapeOf(c: Call): Value {
 }
 
 function centre(c: Call): Tensor {
-  const x = c.x(), target = c.host(1)!, axes = c.ints('axes', x.shape.map((_, i) => i)).map((a) => from(c, a, x.rank));
+  const x = c.x(), target = c.elements(1), axes = c.ints('axes', x.shape.map((_, i) => i)).map((a) => from(c, a, x.rank));
   const padding = x.shape.map((d, i) => {
     const more = axes.includes(i) ? target[axes.indexOf(i)] - d : 0, before = more < 0 ? -Math.floor(-more / 2) : Math.floor(more / 2);
     return [before, more - before] as const;
@@ -148,7 +154,7 @@ function scatterND(c: Call): Tensor {
 }
 
 function oneHot(c: Call): Value {
-  const index = c.x(), depth = c.host(1)![0], values = c.x(2), axis = from(c, c.number('axis', -1), index.rank + 1);
+  const index = c.x(), depth = c.elements(1)[0], values = c.x(2), axis = from(c, c.number('axis', -1), index.rank + 1);
   if (!(depth >= 0 && depth <= MOST_LISTED)) c.wrong(`${depth} classes`);
   const classes = ops.reshape(c.device.tensor(Int32Array.from({ length: depth }, (_, i) => i), [depth]), [depth, ...Array<number>(index.rank - axis).fill(1)]);
   const label = ops.unsqueeze(ops.cast(index, 'i32'), axis), hit = ops.eq(ops.where(ops.lt(label, 0), ops.add(label, depth), label), classes), [off, on] = [0, 1].map((i) => ops.reshape(ops.slice(values, [i], [1]), []));
@@ -162,7 +168,7 @@ export const SHAPE: Record<string, Operator> = {
   ConstantOfShape: reads([0], constantOfShape),
   DepthToSpace: plain(depthToSpace),
   Expand: reads([1], (c) => {
-    const { shape } = c.x(), wanted = c.host(1)!, rank = Math.max(shape.length, wanted.length), at = (s: Shape, i: number): number => s[i - rank + s.length] ?? 1;
+    const { shape } = c.x(), wanted = c.elements(1), rank = Math.max(shape.length, wanted.length), at = (s: Shape, i: number): number => s[i - rank + s.length] ?? 1;
     return ops.expand(c.x(), Array.from({ length: rank }, (_, i) => (at(wanted, i) === 1 ? at(shape, i) : at(wanted, i))));
   }),
   EyeLike: plain(eyeLike),
@@ -184,7 +190,7 @@ export const SHAPE: Record<string, Operator> = {
   SpaceToDepth: plain(spaceToDepth),
   Split: reads([1], split),
   Squeeze: reads([1], squeeze),
-  Tile: reads([1], (c) => ops.repeat(c.x(), c.host(1)!)),
+  Tile: reads([1], (c) => ops.repeat(c.x(), c.elements(1))),
   Transpose: plain((c) => ops.permute(c.x(), c.ints('perm', c.x().shape.map((_, i) => c.x().rank - 1 - i)))),
   Trilu: reads([1], (c) => (c.number('upper', 1) ? ops.triu : ops.tril)(c.x(), c.host(1)?.[0] ?? 0)),
   Unsqueeze: reads([1], unsqueeze),

@@ -1,0 +1,71 @@
+// What each shader can be specialised on: every combination of values that the engine and the segmentation ask for. Booleans take both values by themselves;
+// here are the numbers and types. testDevice() refuses a specialisation that is not declared, so that every test says when the list is too short, and
+// compile.test.ts compiles all of them.
+
+import { SHADERS } from '../../runtime/kernel/generated.ts';
+import type { Constants } from '../../runtime/kernel/kernel.ts';
+
+/** Constants that go together. */
+type Choice = readonly Constants[];
+
+const numbers = (name: string, ...values: number[]): Choice => values.map((v) => ({ [name]: v }));
+const upTo = (name: string, last: number): Choice => numbers(name, ...Array.from({ length: last + 1 }, (_, i) => i));
+const types = (name: string, ...values: string[]): Choice => values.map((v) => ({ [name]: v }));
+const vectors = (names: Constants): Choice => [{}, names];
+const words = ['f32', 'i32', 'u32'] as const;
+/** Channels of a group that are whole tiles are read by vectors. */
+const whole: Choice = [{}, { WHOLE: true, Element: 'vec4<f32>' }];
+
+/** Constants that no launch sets: tile sizes, and what a test makes small. */
+export const FIXED = new Set(['WG', 'LOCAL', 'BINS', 'ROW', 'CHUNK', 'IGNORE', 'ROWS', 'TAPS', 'LOWEST', 'NONE', 'SCALE', 'GREY', 'PI', 'LN2', 'TWO_BY_PI', 'SQRT_HALF', 'TWO_BY_SQRT_PI', 'BY_SQRT_TWO_PI', 'K', 'C']);
+
+const CHOICES: Record<string, readonly Choice[]> = {
+  activation: [upTo('OP', 17)],
+  argmax: [upTo('TYPE', 2)],
+  attention: [upTo('MASK', 2)],
+  avgPool2d: [vectors({ Element: 'vec4<f32>' })],
+  binary: [upTo('OP', 23), [{}, { Result: 'i32' }, { Element: 'i32', Result: 'i32', FLOAT: false }, { Element: 'u32', Result: 'u32', FLOAT: false }, { Element: 'u32', Result: 'i32', FLOAT: false }], upTo('NUMBER', 2), [{}, { BROADCAST: true }, { BROADCAST: true, DEEP: true }]],
+  cast: [upTo('FROM', 3), upTo('TO', 3)],
+  conv2d: [numbers('PX', 4)],
+  conv2dSubgroup: [[{ PX: 4, CB: 1 }, { PX: 4, CB: 2 }, { PX: 2, CB: 4 }], whole],
+  conv2dSubgroupGrad: [numbers('RC', 2, 4), numbers('CB', 2, 4), whole],
+  cumsum: [types('Element', ...words)],
+  gather: [vectors({ Element: 'vec4<u32>' }), types('Number', ...words)],
+  gridSample: [upTo('PADDING', 2)],
+  groupNorm: [numbers('LANES', 1, 8, 64)],
+  maxPool2d: [vectors({ Element: 'vec4<f32>', Index: 'vec4<i32>' })],
+  pairLoss: [upTo('KIND', 4)],
+  reduce: [words.flatMap((In) => words.map((Out) => ({ In, Out }))), upTo('COMBINE', 3), upTo('MAP', 10), upTo('POST', 4)],
+  resizeBilinear: [vectors({ Element: 'vec4<f32>' })],
+  resizeNearest: [vectors({ Element: 'vec4<u32>', Gradient: 'vec4<f32>' })],
+  sort: [upTo('TYPE', 2)],
+  spread: [upTo('KIND', 9)],
+  strided: [numbers('AXES', 2, 4, 8), upTo('RULE', 4), vectors({ Element: 'vec4<u32>' })],
+  sumTo: [[{}, { BROADCAST: true }, { BROADCAST: true, DEEP: true }]],
+  unary: [upTo('OP', 21)],
+  unfold: [vectors({ Element: 'vec4<u32>' }), vectors({ Number: 'vec4<f32>' })],
+  where: [upTo('NUMBER', 3), [{}, { BROADCAST: true }, { BROADCAST: true, DEEP: true }]],
+};
+
+/** Every specialisation of a shader that there may be. */
+export function specialisations(shader: string): Constants[] {
+  const choices = CHOICES[shader] ?? [], named = new Set(choices.flatMap((c) => c.flatMap((v) => Object.keys(v))));
+  const flags = Object.entries(SHADERS[shader].constants).filter(([name, c]) => /^(true|false)$/.test(c.value) && !named.has(name)).map(([name]): Choice => [{ [name]: false }, { [name]: true }]);
+  return [...choices, ...flags].reduce<Constants[]>((all, choice) => all.flatMap((made) => choice.map((more) => ({ ...made, ...more }))), [{}]);
+}
+
+/** A name that two specialisations share where they make the same code: constants as they are declared are left out. */
+export function canonical(shader: string, constants: Constants): string {
+  const { constants: declared } = SHADERS[shader];
+  const told = Object.entries(constants).filter(([name, v]) => String(v) !== declared[name]?.value.replace(/^(\d+)u$/, '$1'));
+  return `${shader}(${told.map(([name, v]) => `${name}=${v}`).sort().join(',')})`;
+}
+
+let known: Set<string> | undefined;
+
+/** @throws Error when the list above lacks a specialisation that a kernel is made with */
+export function checkDeclared(shader: string, constants: Constants): void {
+  known ??= new Set(Object.keys(SHADERS).flatMap((s) => specialisations(s).map((c) => canonical(s, c))));
+  const name = canonical(shader, constants);
+  if (!known.has(name)) throw new Error(`test/proof/specialisations.ts does not declare ${name}`);
+}
