@@ -1,8 +1,9 @@
 // Global average pooling.
 
 import { defineOp } from '../autograd/tape.ts';
-import { ShapeError } from '../errors.ts';
-import { checkF32, type Tensor } from '../tensor.ts';
+import { checkWhole } from '../kernel/geometry.ts';
+import { checkImages } from '../kernel/windows.ts';
+import type { Tensor } from '../tensor.ts';
 
 const sizes = (x: Tensor) => ({ n: x.shape[0], pixels: x.shape[1] * x.shape[2], c: x.shape[3] });
 
@@ -26,12 +27,12 @@ const op = defineOp<null>({
 
 /**
  * Mean over h and w.
- * @param x f32 [n, h, w, c], not empty
+ * @param x f32 [n, h, w, c], h and w not 0
  * @returns f32 [n, 1, 1, c]
- * @throws ShapeError for other shapes, or when x is not f32
+ * @throws ShapeError for other ranks, empty images, or when x is not f32
  */
 export function globalAvgPool(x: Tensor): Tensor {
-  if (x.rank !== 4 || x.size === 0) throw new ShapeError('globalAvgPool', `x is [${x.shape}], not a non-empty [n, h, w, c]`);
-  checkF32('globalAvgPool', { x });
+  checkImages('globalAvgPool', x);
+  checkWhole('globalAvgPool', `h and w of [${x.shape}]`, x.shape.slice(1, 3), 1);
   return op({ x }, null).y;
 }

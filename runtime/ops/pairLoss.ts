@@ -2,7 +2,7 @@
 
 import { defineOp, type BackwardContext } from '../autograd/tape.ts';
 import { ShapeError } from '../errors.ts';
-import type { Tensor } from '../tensor.ts';
+import { sizeOf, type Tensor } from '../tensor.ts';
 import { chunks, lossReduce } from './lossReduce.ts';
 import { weightedSum } from './weightedSum.ts';
 
@@ -83,7 +83,7 @@ function apply(kind: Kind, a: Tensor, b: Tensor, o: PairLossOptions, extra: { be
   const c = a.shape.at(-1) || 1;
   const { pixelWeight, scalar } = o;
   const reduction = o.reduction === 'mean' || o.reduction === undefined ? 'meanC' : o.reduction === 'sum' ? 'none-sum' : o.reduction;
-  if (pixelWeight && (pixelWeight.dtype !== 'f32' || pixelWeight.size * c !== a.size)) throw new ShapeError(kind, `pixel weights [${pixelWeight.shape}] ${pixelWeight.dtype} for [${a.shape}]`, `give f32 [${a.shape.slice(0, -1)}]`);
+  if (pixelWeight && (pixelWeight.dtype !== 'f32' || pixelWeight.size !== sizeOf(a.shape.slice(0, -1)))) throw new ShapeError(kind, `pixel weights [${pixelWeight.shape}] ${pixelWeight.dtype} for [${a.shape}]`, `give f32 [${a.shape.slice(0, -1)}]`);
   if (scalar && (scalar.dtype !== 'f32' || scalar.size !== 1)) throw new ShapeError(kind, `the scalar is [${scalar.shape}] ${scalar.dtype}`);
   if (extra.classWeights && (extra.classWeights.dtype !== 'f32' || extra.classWeights.size !== c)) throw new ShapeError(kind, `weights [${extra.classWeights.shape}] ${extra.classWeights.dtype} for ${c} classes`);
   if (typeof reduction === 'number' && !(reduction > 0 && Number.isFinite(reduction))) throw new ShapeError(kind, `the denominator is ${reduction}`, 'give a positive number');
