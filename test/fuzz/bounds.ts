@@ -4,7 +4,8 @@
 // the reference is asked what such changes do:
 // - linear: a sum of products; |error| <= c u ref(|operands|), the classical bound with c ~ sqrt(terms) for the random walk of roundings
 // - elementwise: each operand moved by itself up and down: the first-order condition of every element
-// - general: all operands moved at random, six times, root mean square; a little of the largest element on top, for normalisers that elements share
+// - general: all operands moved at random, six times, root mean square; a little of the largest element on top, for normalisers that elements share, and
+//   the random walk of a sum over as many terms as there are operands for each result
 // - exact: copies, choices, integers
 // All are far below what a wrong element is off by, and far above what rounding gives.
 
@@ -31,10 +32,10 @@ export function moved(x: readonly F64[], floats: readonly boolean[], step: numbe
 export function bounds(c: Call, want: readonly F64[], seed: number): Float64Array[] {
   const kind = c.bound ?? 'general', floats = c.inputs.map((v) => v.dtype === 'f32' || v.dtype === 'f16'), slack = c.slack ?? 1;
   const at = (x: readonly F64[]): readonly F64[] => listed(c.reference(...x));
+  const scale = Math.max(1, ...c.inputs.map((v, i) => (floats[i] ? largest(v.data) / 4 : 0))), most = c.inputs.reduce((n, v) => Math.max(n, v.data.length), 1);
   const spread = want.map((y) => new Float64Array(y.data.length));
   if (kind === 'linear') {
     const sums = at(c.inputs.map((v, i) => (floats[i] ? absolute(v) : v)));
-    const most = c.inputs.reduce((n, v) => Math.max(n, v.data.length), 1);
     want.forEach((y, k) => {
       const terms = Math.max(1, most / Math.max(1, y.data.length));
       sums[k].data.forEach((s, i) => (spread[k][i] = (16 + 4 * Math.sqrt(terms)) * U * Math.abs(s)));
@@ -64,9 +65,9 @@ export function bounds(c: Call, want: readonly F64[], seed: number): Float64Arra
     });
   }
   return want.map((y, k) => {
-    const dtype = dtypeOf(c, k), own = dtype === 'f16' ? 2 ** -11 : kind === 'exact' ? 0 : 16 * U * slack;
+    const dtype = dtypeOf(c, k), own = dtype === 'f16' ? 2 ** -11 : kind === 'exact' ? 0 : 16 * U * slack * (kind === 'general' ? 1 + Math.sqrt(most / Math.max(1, y.data.length)) / 4 : 1);
     if (dtype === 'i32' || dtype === 'u32') return spread[k].fill(0);
-    return spread[k].map((s, i) => slack * s + own * Math.abs(y.data[i]) + (kind === 'exact' ? 0 : 16 * U * (c.inner ?? 0) + 1e-37) + (dtype === 'f16' ? 2 ** -25 : 0));
+    return spread[k].map((s, i) => slack * s + own * Math.abs(y.data[i]) + (kind === 'exact' ? 0 : 16 * U * (c.inner ?? 0) * scale + 1e-37) + (dtype === 'f16' ? 2 ** -25 : 0));
   });
 }
 

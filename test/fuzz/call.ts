@@ -23,7 +23,7 @@ export interface Call {
   bound?: Bound;
   /** Inputs that have a gradient (default: all f32 and f16 ones); for the other f32 inputs it must be 0. */
   grads?: readonly number[];
-  /** Magnitude of what is added up inside the operation, where that is larger than inputs and outputs tell (default 0). */
+  /** Magnitude of what is added up inside the operation for operands up to 4, where that is larger than inputs and outputs tell (default 0). */
   inner?: number;
   /** Factor on the bound of the error, for approximations within the operation (default 1). */
   slack?: number;
@@ -55,6 +55,8 @@ export interface Want {
   dtype?: DType;
   /** Least and largest value (default: f32 normal, integers -9 to 9). */
   within?: readonly [number, number];
+  /** Least and largest value in wild calls (default: without `within` -1e6 to 1e6, integers all; with it the same). */
+  wide?: readonly [number, number];
   /** Kinks and jumps of the function. */
   away?: readonly number[];
   /** No two elements are close, so that their order is safe. */
@@ -82,10 +84,13 @@ export function typed({ dtype, data }: Value): TensorData {
 export class Source extends Draw {
   /** Operands suit finite differences: no ties, nothing near a kink. */
   readonly smooth: boolean;
+  /** Values of all magnitudes, the largest integers, long axes. */
+  readonly wild: boolean;
 
-  constructor(seed: number, smooth = false) {
+  constructor(seed: number, smooth = false, wild = false) {
     super(seed);
     this.smooth = smooth;
+    this.wild = wild;
   }
 
   /** A length: mostly small, sometimes 0, seldom long enough for a second pass. */
@@ -97,6 +102,7 @@ export class Source extends Draw {
 
   override shape(rank: number, least = 0): number[] {
     const shape = Array.from({ length: rank }, () => this.length(least));
+    if (this.wild && rank > 0 && this.flag(0.3)) shape[this.int(rank)] = this.whole(200, MOST_ELEMENTS);
     while (sizeOf(shape) > MOST_ELEMENTS) shape[shape.indexOf(Math.max(...shape))] = this.whole(least, 4);
     return shape;
   }
@@ -144,11 +150,26 @@ export class Source extends Draw {
     return this.tensor({ rank: 4, fits, otherwise, ...want });
   }
 
+  /** Elements of all magnitudes between two limits. */
+  private magnitudes(dtype: DType, n: number, [low, high]: readonly [number, number]): number[] {
+    const whole = dtype === 'i32' || dtype === 'u32', ends = dtype === 'u32' ? [0, 1, 2 ** 31, 2 ** 32 - 1] : [0, -1, 1, 2 ** 31 - 1, -(2 ** 31)];
+    return Array.from({ length: n }, () => {
+      if (whole && this.flag(0.3)) return this.choice(ends);
+      if (whole) return dtype === 'u32' ? this.u32() : this.u32() | 0;
+      const most = Math.log10(Math.max(Math.abs(low), high)), least = low > 0 ? Math.log10(low) : Math.min(-6, most - 6);
+      for (;;) {
+        const v = Math.fround((low < 0 && this.flag() ? -1 : 1) * 10 ** this.uniform(least, most));
+        if (v >= low && v <= high) return v;
+      }
+    });
+  }
+
   fresh(want: Want): Value {
     const shape = this.wish(want), n = sizeOf(shape), dtype = want.dtype ?? 'f32', whole = dtype === 'i32' || dtype === 'u32';
     if (n > 4 * MOST_ELEMENTS) throw new Reject('too many elements');
     const [least, high] = want.within ?? (whole ? [-9, 9] : [-3, 3]), low = dtype === 'u32' ? Math.max(0, least) : least;
     if (want.element) return { shape, dtype, data: rounded(dtype, Array.from({ length: n }, (_, i) => want.element!(i))) };
+    if (this.wild && dtype !== 'f16' && (want.wide || (!want.within && !want.away?.length)) && this.flag(0.6)) return { shape, dtype, data: rounded(dtype, this.magnitudes(dtype, n, want.wide ?? [-1e6, 1e6])) };
     if (this.smooth && want.distinct && !whole) {
       const places = this.order(n);
       return { shape, dtype, data: rounded(dtype, places.map((p) => low + ((p + this.uniform(0.3, 0.7)) * (high - low)) / n)) };

@@ -77,7 +77,7 @@ function drawStep(entry: Entry, source: Source, alone: boolean): Step {
 export function drawSingle(entry: Entry, seed: number, smooth: boolean): Program {
   for (let attempt = 0; attempt < 200; attempt++) {
     try {
-      return { seed, steps: [drawStep(entry, new Source((seed + attempt * 1000003) >>> 0, smooth), true)], smooth };
+      return { seed, steps: [drawStep(entry, new Source((seed + attempt * 1000003) >>> 0, smooth, !smooth && seed % 4 < 2), true)], smooth };
     } catch (error) {
       if (!(error instanceof Reject)) throw error;
     }

@@ -30,7 +30,8 @@ function pooling(s: Source, x: Shape): { o: Window; size: [number, number] } {
     const before = o.padding[2 * i], steps = (x[1 + i] + before + o.padding[2 * i + 1] - span[i]) / o.stride[i], n = (o.ceilMode ? Math.ceil(steps) : Math.floor(steps)) + 1;
     return o.ceilMode && (n - 1) * o.stride[i] >= x[1 + i] + before ? n - 1 : n;
   }) as [number, number];
-  if (size[0] < 1 || size[1] < 1 || span.some((d, i) => Math.max(o.padding[2 * i], o.padding[2 * i + 1]) >= d)) throw new Reject('the window does not fit');
+  const sees = (i: number, n: number): boolean => Array.from({ length: n }, (_, k) => k * o.stride[i] - o.padding[2 * i]).every((first) => Array.from({ length: kernel[i] }, (_, k) => first + k * dilation[i]).some((at) => at >= 0 && at < x[1 + i]));
+  if (size[0] < 1 || size[1] < 1 || !sees(0, size[0]) || !sees(1, size[1]) || span.some((d, i) => Math.max(o.padding[2 * i], o.padding[2 * i + 1]) >= d)) throw new Reject('the window does not fit');
   return { o, size };
 }
 
@@ -144,7 +145,7 @@ const RESIZES: Entry[] = [
 ];
 
 /** Points of a grid in [-1, 1], at centres or edges of the corner pixels. */
-const base = (i: number, n: number, align: boolean): number => (align ? (n > 1 ? (2 * i) / (n - 1) - 1 : 0) : (2 * i + 1) / n - 1);
+const base = (i: number, n: number, align: boolean): number => (2 * i + 1 - n) / (align ? Math.max(1, n - 1) : n);
 
 function grid(theta: F64, [h, w]: readonly [number, number], align: boolean): F64 {
   const rows = theta.shape[1];
@@ -165,7 +166,7 @@ function position(g: number, size: number, align: boolean, padding: string): num
 const SAMPLING: Entry[] = [
   entry('affineGrid', (s) => {
     const size = two(s, 1, 7), align = s.flag(), theta = s.tensor({ shape: [s.whole(0, 3), 2, 3] });
-    return { inputs: [theta], bound: 'linear', inner: 3, text: `${size}${align ? ' aligned' : ''}`, run: (t) => e.affineGrid(t, size, { alignCorners: align }), reference: (t) => grid(t, size, align) };
+    return { inputs: [theta], inner: 1, text: `${size}${align ? ' aligned' : ''}`, run: (t) => e.affineGrid(t, size, { alignCorners: align }), reference: (t) => grid(t, size, align) };
   }),
   entry('projectiveGrid', (s) => {
     const size = two(s, 1, 7), align = s.flag(), theta = s.tensor({ shape: [s.whole(0, 3), 3, 3], element: (i) => (i % 9 === 8 ? s.uniform(1, 2) : i % 9 > 5 ? s.uniform(-0.3, 0.3) : s.normal()) });

@@ -14,7 +14,7 @@ const DTYPES: readonly DType[] = ['f32', 'f32', 'f32', 'f32', 'f32', 'f16', 'i32
 /** Two operands that broadcast, or one of them a number. */
 function two(s: Source, run: Run, f: F, o: { wantA?: Want; wantB?: Want; dtypes?: readonly DType[]; out?: DType; accept?: (a: number, b: number, dtype: DType) => boolean; more?: Partial<Call> } = {}): Call {
   const dtype = s.choice(o.dtypes ?? DTYPES), { wantA = {}, wantB = {}, more = {} } = o, whole = dtype === 'i32' || dtype === 'u32';
-  const fit = (w: Want): Want => (whole ? { ...w, within: undefined, away: undefined } : w);
+  const fit = (w: Want): Want => (whole ? { ...w, within: undefined, away: undefined, wide: undefined } : w);
   const out = o.out ?? dtype, wrap = o.out ? (v: number) => v : WRAP[dtype];
   const check = (a: number, b: number): void => {
     if (o.accept && !o.accept(a, b, dtype)) throw new Reject('operands');
@@ -45,7 +45,7 @@ const ARITHMETIC: Entry[] = [
   pair('add', e.add, (a, b) => a + b),
   pair('sub', e.sub, (a, b) => a - b),
   entry('mul', (s) => two(s, e.mul, (a, b) => (Number.isInteger(a) && Number.isInteger(b) && Math.abs(a * b) >= 2 ** 53 ? Math.imul(a, b) : a * b))),
-  pair('div', e.div, (a, b) => a / b, { wantB: { within: [0.3, 4] }, dtypes: ['f32', 'f32', 'f16'] }),
+  pair('div', e.div, (a, b) => a / b, { wantB: { within: [0.3, 4], wide: [-1e6, 1e6] }, dtypes: ['f32', 'f32', 'f16'] }),
   entry('maximum', (s) => two(s, e.maximum, Math.max, { accept: (a, b) => apart(s, a, b) })),
   entry('minimum', (s) => two(s, e.minimum, Math.min, { accept: (a, b) => apart(s, a, b) })),
   pair('pow', e.pow, (a, b) => a ** b, { wantA: { within: [0.3, 3] }, wantB: { within: [-3, 3] }, dtypes: ['f32'] }),
