@@ -36,10 +36,18 @@ function two(s: Source, run: Run, f: F, o: { wantA?: Want; wantB?: Want; dtypes?
 
 const pair = (name: string, run: Run, f: F, o: Parameters<typeof two>[3] = {}): Entry => entry(name, (s) => two(s, run, f, o));
 
-/** The quotient lies safely between whole numbers; the divisor is not 0. */
-const between = (a: number, b: number, dtype: DType): boolean => (dtype === 'i32' || dtype === 'u32' ? b !== 0 : Math.abs(b) > 0.2 && Math.abs(a / b - Math.round(a / b)) > 0.02);
+/** The quotient lies safely between whole numbers; integers have a result by 0, too. */
+const between = (a: number, b: number, dtype: DType): boolean => (dtype === 'i32' || dtype === 'u32' || (Math.abs(b) > 0.2 && Math.abs(a / b - Math.round(a / b)) > 0.02));
 const apart = (s: Source, a: number, b: number): boolean => !s.smooth || Math.abs(a - b) > 0.01;
-const intDivide: F = (a, b) => Math.floor(a / b);
+const intDivide: F = (a, b) => (b === 0 ? a : Math.floor(a / b));
+
+/** A whole power by multiplication that wraps around. */
+function wholePower(a: number, b: number): number {
+  if (b < 0) return a === 1 ? 1 : a === -1 ? (b % 2 ? -1 : 1) : 0;
+  let y = 1;
+  for (let i = 0; i < b; i++) y = Math.imul(y, a);
+  return y;
+}
 
 const ARITHMETIC: Entry[] = [
   pair('add', e.add, (a, b) => a + b),
@@ -48,10 +56,10 @@ const ARITHMETIC: Entry[] = [
   pair('div', e.div, (a, b) => a / b, { wantB: { within: [0.3, 4], wide: [-1e6, 1e6] }, dtypes: ['f32', 'f32', 'f16'] }),
   entry('maximum', (s) => two(s, e.maximum, Math.max, { accept: (a, b) => apart(s, a, b) })),
   entry('minimum', (s) => two(s, e.minimum, Math.min, { accept: (a, b) => apart(s, a, b) })),
-  pair('pow', e.pow, (a, b) => a ** b, { wantA: { within: [0.3, 3] }, wantB: { within: [-3, 3] }, dtypes: ['f32'] }),
+  entry('pow', (s) => (s.flag(0.7) ? two(s, e.pow, (a, b) => a ** b, { wantA: { within: [0.3, 3], wide: [1e-3, 1e3] }, wantB: { within: [-3, 3] }, dtypes: ['f32'] }) : two(s, e.pow, wholePower, { dtypes: ['i32', 'u32'], accept: (_, b) => Math.abs(b) < 100 }))),
   pair('atan2', e.atan2, Math.atan2, { wantA: { within: [0.3, 3] }, dtypes: ['f32'] }),
-  pair('fmod', e.fmod, (a, b) => a % b, { wantB: { within: [0.4, 3] }, dtypes: ['f32', 'i32'], accept: between }),
-  pair('remainder', e.remainder, (a, b) => a - Math.floor(a / b) * b, { wantB: { within: [0.4, 3] }, dtypes: ['f32', 'i32'], accept: between }),
+  pair('fmod', e.fmod, (a, b) => (b === 0 ? 0 : a % b), { wantB: { within: [0.4, 3] }, dtypes: ['f32', 'i32'], accept: between }),
+  pair('remainder', e.remainder, (a, b) => (b === 0 ? 0 : a - Math.floor(a / b) * b), { wantB: { within: [0.4, 3] }, dtypes: ['f32', 'i32'], accept: between }),
   pair('floorDivide', e.floorDivide, intDivide, { wantB: { within: [0.4, 3] }, dtypes: ['f32', 'i32', 'u32'], accept: between, more: { grads: [], rough: true } }),
 ];
 
