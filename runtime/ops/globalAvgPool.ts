@@ -3,11 +3,14 @@
 import { defineOp } from '../autograd/tape.ts';
 import { checkWhole } from '../kernel/geometry.ts';
 import { checkImages } from '../kernel/windows.ts';
-import type { Tensor } from '../tensor.ts';
+import type { Shape, Tensor } from '../tensor.ts';
 
 const sizes = (x: Tensor) => ({ n: x.shape[0], pixels: x.shape[1] * x.shape[2], c: x.shape[3] });
 
-const op = defineOp<null>({
+type Op<A> = (inputs: Record<string, Tensor | undefined>, attrs: A) => Record<string, Tensor>;
+
+// Linear: each is the gradient of the other.
+const op: Op<null> = defineOp<null>({
   name: 'globalAvgPool',
   inputs: ['x'],
   outputs: ['y'],
@@ -16,17 +19,25 @@ const op = defineOp<null>({
     x.device.run({ shader: 'globalAvgPool', entry: 'forward', bindings: { x, y }, params: sizes(x), threads: y.size });
     return y;
   },
-  backward: {
-    x: ({ dy, inputs: { x } }) => {
-      const dx = x.device.empty(x.shape, 'f32', 'globalAvgPool gradient');
-      x.device.run({ shader: 'globalAvgPool', entry: 'backward', bindings: { dy, dx }, params: sizes(x), threads: x.size });
-      return dx;
-    },
+  backward: { x: ({ dy, inputs: { x } }) => gradientOp({ dy }, { shape: x.shape }).dx },
+  twice: true,
+});
+
+const gradientOp: Op<{ shape: Shape }> = defineOp<{ shape: Shape }>({
+  name: 'globalAvgPool gradient',
+  inputs: ['dy'],
+  outputs: ['dx'],
+  forward({ dy }, { shape }) {
+    const dx = dy.device.empty(shape, 'f32', 'globalAvgPool gradient');
+    dy.device.run({ shader: 'globalAvgPool', entry: 'backward', bindings: { dy, dx }, params: sizes(dx), threads: dx.size });
+    return dx;
   },
+  backward: { dy: ({ dy: d }) => op({ x: d }, null).y },
+  twice: true,
 });
 
 /**
- * Mean over h and w.
+ * Mean over h and w. Has second derivatives.
  * @param x f32 [n, h, w, c], h and w not 0
  * @returns f32 [n, 1, 1, c]
  * @throws ShapeError for other ranks, empty images, or when x is not f32

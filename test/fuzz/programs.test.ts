@@ -6,8 +6,7 @@ import { gpuVariants, testDevice } from '../support/device.ts';
 import { fuzzPrograms } from './fuzz.ts';
 import { OPERATIONS } from './ops/index.ts';
 import { described, drawProgram, leavesOf, pruned, sinksOf } from './program.ts';
-
-const seed = Number(process.env.FEWMASK_SEED ?? Math.floor(Math.random() * 2 ** 30));
+import { seed } from './seed.ts';
 
 test('a seed gives the same program again, and a shorter one is its beginning', () => {
   for (let s = seed; s < seed + 20; s++) {
@@ -29,7 +28,7 @@ test('a pruned program keeps what its last step needs', () => {
   }
 });
 
-test(`random programs, seed ${seed}`, async () => {
+test('random programs', async () => {
   const { failures } = await fuzzPrograms({ list: [await testDevice(), await gpuVariants()] }, { count: 200, seed, log: () => {} });
   assert.is(failures.join('\n'), '');
 });

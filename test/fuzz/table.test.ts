@@ -6,8 +6,7 @@ import * as ops from '../../runtime/ops/index.ts';
 import { gpuVariants, testDevice } from '../support/device.ts';
 import { fuzzGradients } from './fuzz.ts';
 import { EXCEPTIONS, FAMILIES, OPERATIONS } from './ops/index.ts';
-
-const seed = Number(process.env.FEWMASK_SEED ?? Math.floor(Math.random() * 2 ** 30));
+import { seed } from './seed.ts';
 
 test('every exported operation is in the table, or excepted with a reason', () => {
   const exported = Object.entries(ops).filter(([, v]) => typeof v === 'function').map(([name]) => name).sort(), known = [...OPERATIONS.map((o) => o.name), ...Object.keys(EXCEPTIONS)].sort();
@@ -17,7 +16,7 @@ test('every exported operation is in the table, or excepted with a reason', () =
 });
 
 for (const [family, table] of Object.entries(FAMILIES)) {
-  test(`${family}, seed ${seed}`, async () => {
+  test(`${family}`, async () => {
     const devices = { list: [await testDevice(), await gpuVariants()] };
     const { ran, failures } = await fuzzGradients(devices, { count: 3 * OPERATIONS.length, seed, log: () => {} }, table);
     assert.is(failures.join('\n'), '');
