@@ -40,10 +40,10 @@ export { decodeSafetensors, encodeSafetensors, type FileTensor, type Safetensors
 
 // Elementwise: arithmetic, functions, activations, comparisons
 export {
-  abs, acos, add, asin, atan, atan2, ceil, clamp, cos, cosh, div, erf, exp, expm1, floor, floorDivide, fmod, log, log1p, log2, maximum, minimum, mul, neg, pow, reciprocal, remainder,
+  abs, acos, acosh, add, asin, asinh, atan, atan2, atanh, ceil, clamp, cos, cosh, div, erf, exp, expm1, floor, floorDivide, fmod, log, log1p, log2, maximum, minimum, mul, neg, pow, reciprocal, remainder,
   round, rsqrt, sign, sin, sinh, sqrt, square, sub, tan, tanh, trunc, weightedSum, type Operand, type WeightedTerm,
 } from './ops/index.ts';
-export { celu, elu, gelu, hardsigmoid, hardswish, hardtanh, leakyRelu, logSigmoid, mish, relu, relu6, selu, sigmoid, silu, softplus, softsign } from './ops/index.ts';
+export { celu, elu, gelu, hardsigmoid, hardswish, hardtanh, leakyRelu, logSigmoid, mish, prelu, relu, relu6, selu, sigmoid, silu, softplus, softsign } from './ops/index.ts';
 export { eq, ge, gt, isFinite, isInf, isNan, le, logicalAnd, logicalNot, logicalOr, logicalXor, lt, maskedFill, ne, where } from './ops/index.ts';
 export { cast } from './ops/index.ts';
 
@@ -59,7 +59,7 @@ export {
   chunk, concat, detach, expand, flatten, flip, pad, pad2d, permute, pixelShuffle, pixelUnshuffle, repeat, repeatInterleave, reshape, roll, slice, split, squeeze, stack, transpose, tril, triu,
   unsqueeze, type PadOptions, type Range, type Rule,
 } from './ops/index.ts';
-export { embedding, gather, index, indexAdd, indexSelect, oneHot, scatter, scatterAdd } from './ops/index.ts';
+export { embedding, gather, index, indexAdd, indexSelect, oneHot, scatter, scatterAdd, scatterReduce } from './ops/index.ts';
 export { full, zeros } from './ops/index.ts';
 
 // Networks: matrices, convolution, pooling, normalisation, attention, dropout, sampling
@@ -71,7 +71,7 @@ export {
   adaptiveAvgPool2d, adaptiveMaxPool2d, adaptiveMaxPool2dWithIndices, avgPool2d, globalAvgPool, globalMaxPool, maxPool2d, maxPool2dWithIndices, type AvgPool2dOptions, type MaxPool2dOptions,
 } from './ops/index.ts';
 export { batchNorm, groupNorm, instanceNorm, layerNorm, rmsNorm, type BatchNormOptions, type NormOptions } from './ops/index.ts';
-export { dropout, dropout2d, uniform } from './ops/index.ts';
+export { bernoulli, dropout, dropout2d, normal, uniform } from './ops/index.ts';
 export {
   affineGrid, gridSample, interpolate, projectiveGrid, resizeBilinear, resizeNearest, type Coordinates, type GridOptions, type GridSampleOptions, type InterpolateOptions,
   type ResizeNearestOptions, type ResizeOptions,
@@ -79,6 +79,6 @@ export {
 
 // Losses
 export {
-  bceWithLogits, crossEntropy, crossEntropyMap, dice, huber, klDiv, l1, mse, nll, nllMap, smoothL1, softCrossEntropy, softCrossEntropyMap, type CrossEntropyMapOptions,
+  bceWithLogits, crossEntropy, crossEntropyMap, dice, huber, klDiv, l1, mse, nll, nllMap, sigmoidFocal, smoothL1, softCrossEntropy, softDice, softCrossEntropyMap, type CrossEntropyMapOptions,
   type CrossEntropyOptions, type Denominator, type NllMapOptions, type PairLossOptions, type SoftCrossEntropyMapOptions, type SoftCrossEntropyOptions,
 } from './ops/index.ts';

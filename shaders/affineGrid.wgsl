@@ -18,10 +18,11 @@ struct Params {
 @group(0) @binding(5) var<uniform> params: Params;
 
 fn coordinate(i: u32, size: u32) -> f32 {
+  // One rounding alone: the difference is of whole numbers.
   if (ALIGN) {
-    return select(2.0 * f32(i) / f32(max(size, 2u) - 1u) - 1.0, 0.0, size == 1u);
+    return f32(2 * i32(i) + 1 - i32(size)) / f32(max(size, 2u) - 1u);
   }
-  return (2.0 * f32(i) + 1.0) / f32(size) - 1.0;
+  return f32(2 * i32(i) + 1 - i32(size)) / f32(size);
 }
 
 @compute @workgroup_size(WG)

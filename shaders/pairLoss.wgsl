@@ -56,9 +56,18 @@ fn positive(i: u32) -> f32 {
   return 0.0;
 }
 
+/// log(1 + exp(-|v|)). The logarithm of nearly 1 by the series of 2 artanh(e / (2 + e)): the loss of a certain prediction is small, not 0.
+fn tail(v: f32) -> f32 {
+  let e = exp(-abs(v));
+  let s = e / (2.0 + e);
+  let q = s * s;
+  let series = 2.0 * s * (1.0 + q * (1.0 / 3.0 + q * (1.0 / 5.0 + q * (1.0 / 7.0 + q * (1.0 / 9.0 + q * (1.0 / 11.0 + q * (1.0 / 13.0 + q / 15.0)))))));
+  return select(log(1.0 + e), series, e < 0.5);
+}
+
 /// log(1 + exp(v)).
 fn softplus(v: f32) -> f32 {
-  return max(v, 0.0) + log(1.0 + exp(-abs(v)));
+  return max(v, 0.0) + tail(v);
 }
 
 /// 1 / (1 + exp(-v)).
@@ -77,7 +86,11 @@ fn f(i: u32) -> f32 {
     case 2u: {
       return select(abs(d) - 0.5 * params.beta, 0.5 * d * d / params.beta, abs(d) < params.beta);
     }
-    case 3u: { return (1.0 - v) * u + (1.0 + positive(i) * v) * softplus(-u); }
+    case 3u: {
+      // What is large cancels before the tail is added.
+      let k = 1.0 + positive(i) * v;
+      return ((1.0 - v) * u + k * max(-u, 0.0)) + k * tail(u);
+    }
     default: { return select(0.0, v * log(max(v, 1e-38)), v > 0.0) - v * u; }
   }
 }

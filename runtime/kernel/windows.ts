@@ -51,6 +51,19 @@ export function windows(op: string, x: Tensor, o: PoolOptions): Windows {
   return { y: [x.shape[0], out[0], out[1], x.shape[3]], kernel, stride, pad, dilation, adaptive: false };
 }
 
+/** Refuses windows of which some see nothing of the image: all their taps lie in the padding. @throws ShapeError */
+export function checkSeen(op: string, x: Tensor, { y, kernel, stride, pad, dilation }: Windows): void {
+  for (const axis of [0, 1]) {
+    const size = x.shape[axis + 1], before = pad[2 * axis];
+    // Without holes a window that is larger than the padding sees something of an image that is there.
+    if (dilation[axis] === 1 && size > 0) continue;
+    for (let o = 0; o < y[axis + 1]; o++) {
+      const first = o * stride[axis] - before, skipped = Math.max(0, Math.ceil(-first / dilation[axis]));
+      if (skipped >= kernel[axis] || first + skipped * dilation[axis] >= size) throw new ShapeError(op, `window ${o} along axis ${axis + 1} of [${x.shape}] sees nothing of the image`, 'use less padding or a smaller dilation');
+    }
+  }
+}
+
 /** Output pixel o covers floor(o h / size) to ceil((o + 1) h / size), as in PyTorch. @throws ShapeError for empty images or sizes, or products beyond 32 bits */
 export function adaptiveWindows(op: string, x: Tensor, size: Pair): Windows {
   checkImages(op, x);

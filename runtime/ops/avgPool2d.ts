@@ -3,7 +3,7 @@
 import { ShapeError } from '../errors.ts';
 import type { Pair } from '../kernel/geometry.ts';
 import { byVectors } from '../kernel/vectors.ts';
-import { adaptiveWindows, windows, type PoolOptions, type Windows } from '../kernel/windows.ts';
+import { adaptiveWindows, checkSeen, windows, type PoolOptions, type Windows } from '../kernel/windows.ts';
 import type { Shape, Tensor } from '../tensor.ts';
 import { defineReal } from './cast.ts';
 
@@ -61,13 +61,15 @@ const gradientOp: Op = defineReal<Attrs>({
  * Mean over windows.
  * @param x f32 or f16 [n, h, w, c]
  * @returns dtype of x, [n, floor((h + top + bottom - dilation (kernel - 1) - 1) / stride) + 1, …, c]
- * @throws ShapeError when the window does not fit, the padding is as large as it, a setting is no whole number, the divisor is 0, or x is an integer
+ * @throws ShapeError when the window does not fit, the padding is as large as it, a window sees nothing that counts, a setting is no whole number, the divisor is 0, or x is an integer
  * @example const y = avgPool2d(x, { kernel: 3, stride: 2, padding: 1, countIncludePad: false });
  */
 export function avgPool2d(x: Tensor, options: AvgPool2dOptions): Tensor {
   const { countIncludePad = true, divisor } = options;
   if (divisor !== undefined && !(Number.isFinite(divisor) && divisor !== 0)) throw new ShapeError('avgPool2d', `the divisor is ${divisor}`, 'leave it out, or give a number that is not 0');
-  return op({ x }, { ...windows('avgPool2d', x, options), x: x.shape, countPad: countIncludePad, divisor: divisor ?? 0 }).y;
+  const a = windows('avgPool2d', x, options);
+  if (!countIncludePad && divisor === undefined) checkSeen('avgPool2d', x, a);
+  return op({ x }, { ...a, x: x.shape, countPad: countIncludePad, divisor: divisor ?? 0 }).y;
 }
 
 /**

@@ -1,12 +1,16 @@
 // Global average pooling.
 
-import { ShapeError } from '../errors.ts';
-import { checkReal, type Tensor } from '../tensor.ts';
+import { checkWhole } from '../kernel/geometry.ts';
+import { checkImages } from '../kernel/windows.ts';
+import type { Shape, Tensor } from '../tensor.ts';
 import { defineReal } from './cast.ts';
 
 const sizes = (x: Tensor) => ({ n: x.shape[0], pixels: x.shape[1] * x.shape[2], c: x.shape[3] });
 
-const op = defineReal<null>({
+type Op<A> = (inputs: Record<string, Tensor | undefined>, attrs: A) => Record<string, Tensor>;
+
+// Linear: each is the gradient of the other.
+const op: Op<null> = defineReal<null>({
   name: 'globalAvgPool',
   inputs: ['x'],
   outputs: ['y'],
@@ -15,24 +19,32 @@ const op = defineReal<null>({
     x.device.run({ shader: 'globalAvgPool', entry: 'forward', bindings: { x, y }, params: sizes(x), threads: y.size });
     return y;
   },
-  backward: {
-    x: ({ dy, inputs: { x } }) => {
-      const dx = x.device.empty(x.shape, 'f32', 'globalAvgPool gradient');
-      x.device.run({ shader: 'globalAvgPool', entry: 'backward', bindings: { dy, dx }, params: sizes(x), threads: x.size });
-      return dx;
-    },
+  backward: { x: ({ dy, inputs: { x } }) => gradientOp({ dy }, { shape: x.shape }).dx },
+  twice: true,
+});
+
+const gradientOp: Op<{ shape: Shape }> = defineReal<{ shape: Shape }>({
+  name: 'globalAvgPool gradient',
+  inputs: ['dy'],
+  outputs: ['dx'],
+  forward({ dy }, { shape }) {
+    const dx = dy.device.empty(shape, 'f32', 'globalAvgPool gradient');
+    dy.device.run({ shader: 'globalAvgPool', entry: 'backward', bindings: { dy, dx }, params: sizes(dx), threads: dx.size });
+    return dx;
   },
+  backward: { dy: ({ dy: d }) => op({ x: d }, null).y },
+  twice: true,
 });
 
 /**
- * Mean over h and w.
- * @param x f32 or f16 [n, h, w, c], not empty
+ * Mean over h and w. Has second derivatives.
+ * @param x f32 or f16 [n, h, w, c], h and w not 0
  * @returns dtype of x, [n, 1, 1, c]
- * @throws ShapeError for other shapes, or when x is an integer
+ * @throws ShapeError for other ranks, empty images, or when x is an integer
  * @example const pooled = globalAvgPool(x); // [n, h, w, c] -> [n, 1, 1, c]
  */
 export function globalAvgPool(x: Tensor): Tensor {
-  if (x.rank !== 4 || x.size === 0) throw new ShapeError('globalAvgPool', `x is [${x.shape}], not a non-empty [n, h, w, c]`);
-  checkReal('globalAvgPool', { x });
+  checkImages('globalAvgPool', x);
+  checkWhole('globalAvgPool', `h and w of [${x.shape}]`, x.shape.slice(1, 3), 1);
   return op({ x }, null).y;
 }

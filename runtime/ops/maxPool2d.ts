@@ -3,7 +3,7 @@
 import type { Pair } from '../kernel/geometry.ts';
 import type { Constants, ParamValue } from '../kernel/kernel.ts';
 import { byVectors } from '../kernel/vectors.ts';
-import { adaptiveWindows, windows, type PoolOptions, type Windows } from '../kernel/windows.ts';
+import { adaptiveWindows, checkSeen, windows, type PoolOptions, type Windows } from '../kernel/windows.ts';
 import type { Tensor } from '../tensor.ts';
 import { defineReal } from './cast.ts';
 
@@ -59,6 +59,13 @@ const indexedOp = defineReal<Windows>({
   },
 }, { halves: ['x'] });
 
+/** Windows that all see something of the image: nothing has no maximum. */
+function seeing(x: Tensor, options: MaxPool2dOptions): Windows {
+  const a = windows('maxPool2d', x, options);
+  checkSeen('maxPool2d', x, a);
+  return a;
+}
+
 /** Up to this many pixels in a window it is cheaper to look for its maximum again than to keep its place. */
 const LOOK_AGAIN = 16;
 
@@ -73,11 +80,11 @@ function pooled(x: Tensor, a: Windows): Tensor {
  * Maximum over windows; the gradient goes to the first maximum of a window, as in PyTorch.
  * @param x f32 or f16 [n, h, w, c]
  * @returns dtype of x, [n, floor((h + top + bottom - dilation (kernel - 1) - 1) / stride) + 1, …, c]
- * @throws ShapeError when the window does not fit, the padding is as large as it, a setting is no whole number, or x is an integer
+ * @throws ShapeError when the window does not fit, the padding is as large as it, a window sees nothing but padding, a setting is no whole number, or x is an integer
  * @example const y = maxPool2d(x, { kernel: 3, stride: 2, padding: 1 });
  */
 export function maxPool2d(x: Tensor, options: MaxPool2dOptions): Tensor {
-  const a = windows('maxPool2d', x, options);
+  const a = seeing(x, options);
   return a.kernel[0] * a.kernel[1] > LOOK_AGAIN ? pooled(x, a) : op({ x }, a).y;
 }
 
@@ -88,7 +95,7 @@ export function maxPool2d(x: Tensor, options: MaxPool2dOptions): Tensor {
  * @example const { y, indices } = maxPool2dWithIndices(x, { kernel: 2 });
  */
 export function maxPool2dWithIndices(x: Tensor, options: MaxPool2dOptions): { y: Tensor; indices: Tensor } {
-  const { y, indices } = indexedOp({ x }, windows('maxPool2d', x, options));
+  const { y, indices } = indexedOp({ x }, seeing(x, options));
   return { y, indices };
 }
 

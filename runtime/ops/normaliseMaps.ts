@@ -12,11 +12,11 @@ export interface NormaliseMapsOptions {
 
 /**
  * max(x, 0), scaled to [0, 1] in each channel of each image; a map without any spread becomes 0. Without gradient.
- * @param x f32 [n, h, w, c]
+ * @param x f32 [n, h, w, c], h and w not 0
  */
 export function normaliseMaps(x: Tensor, { by = 'max', present }: NormaliseMapsOptions = {}): Tensor {
   const [n, h, w, c] = x.shape;
-  if (x.rank !== 4 || x.dtype !== 'f32' || x.size === 0) throw new ShapeError('normaliseMaps', `x is [${x.shape}] ${x.dtype}, not a non-empty f32 [n, h, w, c]`);
+  if (x.rank !== 4 || x.dtype !== 'f32' || h * w === 0) throw new ShapeError('normaliseMaps', `x is [${x.shape}] ${x.dtype}, not f32 [n, h, w, c] with pixels`);
   if (by !== 'max' && by !== 'min-max') throw new ShapeError('normaliseMaps', `there is no normalisation ${String(by)}`, "use 'max' or 'min-max'");
   if (present && (present.size !== n * c || present.dtype !== 'f32')) throw new ShapeError('normaliseMaps', `factors [${present.shape}] ${present.dtype} for maps [${x.shape}]`, `give f32 [${n}, ${c}]`);
   const y = x.device.empty(x.shape, 'f32', 'normaliseMaps');

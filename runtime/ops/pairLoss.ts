@@ -3,7 +3,7 @@
 import { composed } from '../autograd/compose.ts';
 import type { BackwardContext } from '../autograd/tape.ts';
 import { ShapeError } from '../errors.ts';
-import { isReal, type Tensor } from '../tensor.ts';
+import { isReal, sizeOf, type Tensor } from '../tensor.ts';
 import { sigmoid } from './activation.ts';
 import { add, mul, pow, sub } from './binary.ts';
 import { defineReal, inF32 } from './cast.ts';
@@ -90,7 +90,7 @@ function apply(kind: Kind, a: Tensor, b: Tensor, o: PairLossOptions, extra: { be
   const c = a.shape.at(-1) || 1;
   const { pixelWeight, scalar } = o;
   const reduction = o.reduction === 'mean' || o.reduction === undefined ? 'meanC' : o.reduction === 'sum' ? 'none-sum' : o.reduction;
-  if (pixelWeight && (!isReal(pixelWeight) || pixelWeight.size * c !== a.size)) throw new ShapeError(kind, `pixel weights [${pixelWeight.shape}] ${pixelWeight.dtype} for [${a.shape}]`, `give f32 [${a.shape.slice(0, -1)}]`);
+  if (pixelWeight && (!isReal(pixelWeight) || pixelWeight.size !== sizeOf(a.shape.slice(0, -1)))) throw new ShapeError(kind, `pixel weights [${pixelWeight.shape}] ${pixelWeight.dtype} for [${a.shape}]`, `give f32 [${a.shape.slice(0, -1)}]`);
   if (scalar && (!isReal(scalar) || scalar.size !== 1)) throw new ShapeError(kind, `the scalar is [${scalar.shape}] ${scalar.dtype}`);
   if (extra.classWeights && (!isReal(extra.classWeights) || extra.classWeights.size !== c)) throw new ShapeError(kind, `weights [${extra.classWeights.shape}] ${extra.classWeights.dtype} for ${c} classes`);
   if (typeof reduction === 'number' && !(reduction > 0 && Number.isFinite(reduction))) throw new ShapeError(kind, `the denominator is ${reduction}`, 'give a positive number');

@@ -2,7 +2,7 @@
 
 import { ShapeError } from '../errors.ts';
 import { folded } from '../kernel/geometry.ts';
-import { checkReal, type Tensor } from '../tensor.ts';
+import { checkReal, type Shape, type Tensor } from '../tensor.ts';
 import { defineReal } from './cast.ts';
 
 function pass(x: Tensor, rows: number, c: number, chunk: number): Tensor {
@@ -12,7 +12,10 @@ function pass(x: Tensor, rows: number, c: number, chunk: number): Tensor {
   return y;
 }
 
-const op = defineReal<null>({
+type Op<A> = (inputs: Record<string, Tensor | undefined>, attrs: A) => Record<string, Tensor>;
+
+// Linear: each is the gradient of the other.
+const op: Op<null> = defineReal<null>({
   name: 'sumToLast',
   inputs: ['x'],
   outputs: ['y'],
@@ -35,17 +38,25 @@ const op = defineReal<null>({
     t.dispose();
     return y;
   },
-  backward: {
-    x: ({ dy, inputs: { x } }) => {
-      const dx = x.device.empty(x.shape, 'f32', 'sumToLast gradient');
-      x.device.run({ shader: 'sumToLast', entry: 'backward', bindings: { dy, dx }, params: { rows: x.size / dy.size, c: dy.size, chunk: 0 }, threads: x.size });
-      return dx;
-    },
+  backward: { x: ({ dy, inputs: { x } }) => gradientOp({ dy }, { shape: x.shape }).dx },
+  twice: true,
+});
+
+const gradientOp: Op<{ shape: Shape }> = defineReal<{ shape: Shape }>({
+  name: 'sumToLast gradient',
+  inputs: ['dy'],
+  outputs: ['dx'],
+  forward({ dy }, { shape }) {
+    const dx = dy.device.empty(shape, 'f32', 'sumToLast gradient');
+    dy.device.run({ shader: 'sumToLast', entry: 'backward', bindings: { dy, dx }, params: { rows: dx.size / dy.size, c: dy.size, chunk: 0 }, threads: dx.size });
+    return dx;
   },
+  backward: { dy: ({ dy: d }) => op({ x: d }, null).y },
+  twice: true,
 });
 
 /**
- * Sums over all axes but the last.
+ * Sums over all axes but the last. Has second derivatives.
  * @param x f32 or f16 [..., c]
  * @returns dtype of x, [c]; zeros where there are no rows
  * @throws ShapeError for a scalar, or when x is an integer

@@ -58,6 +58,9 @@ test('what does not fit is refused', async () => {
   const x = device.empty([1, 4, 4, 4]);
   assert.throws(() => avgPool2d(x, { kernel: 5 }), /does not fit/);
   assert.throws(() => avgPool2d(x, { kernel: 2, padding: 2 }), /as large as a window/);
+  const row = device.empty([1, 1, 6, 1]), holes = { kernel: [3, 1], padding: [3, 3, 0, 0], dilation: [2, 1], countIncludePad: false } as const;
+  assert.throws(() => avgPool2d(row, holes), /sees nothing/);
+  assert.equal([...avgPool2d(row, { ...holes, countIncludePad: true }).shape], [1, 1, 6, 1]);
   assert.throws(() => avgPool2d(x, { kernel: 2, divisor: 0 }), /divisor is 0/);
   assert.throws(() => avgPool2d(x, { kernel: 1.5 }), /kernel is 1.5/);
   assert.throws(() => avgPool2d(device.empty([4, 4]), { kernel: 2 }), /not \[n, h, w, c\]/);

@@ -80,6 +80,9 @@ test('settings that are no whole numbers, and other dtypes, are refused', async 
   assert.throws(() => maxPool2d(x, { kernel: 2, dilation: 0.5 }), /dilation/);
   assert.throws(() => maxPool2d(x, { kernel: 2, padding: 0.5 }), /padding/);
   assert.throws(() => maxPool2d(x, { kernel: 2, padding: 2 }), /as large as a window/);
+  // Taps at -3, -1 and 1 of a single row.
+  assert.throws(() => maxPool2d(x.device.empty([1, 1, 6, 1]), { kernel: [3, 1], padding: [3, 3, 0, 0], dilation: [2, 1] }), /window 0 along axis 1 .* sees nothing/);
+  assert.throws(() => maxPool2d(x.device.empty([1, 0, 6, 1]), { kernel: 3, padding: 2 }), /sees nothing/);
   assert.throws(() => maxPool2d(x.device.empty([1, 8, 8, 4], 'i32'), { kernel: 2 }), /is i32/);
   assert.throws(() => globalMaxPool(x.device.empty([1, 0, 8, 4])), /globalMaxPool/);
 });

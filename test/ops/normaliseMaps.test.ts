@@ -40,6 +40,8 @@ test('worked example, and maps without spread', async () => {
   for (const v of [0, -3, 2]) assert.equal([...(await normaliseMaps(device.tensor([v, v], [1, 1, 2, 1]), { by: 'min-max' }).read())], [0, 0], `all ${v}`);
   assert.equal([...(await normaliseMaps(device.tensor([0, -1], [1, 1, 2, 1])).read())], [0, 0]);
   assert.throws(() => normaliseMaps(device.empty([3, 3])), /\[3,3\]/);
+  assert.throws(() => normaliseMaps(device.empty([2, 0, 3, 1])), /with pixels/);
+  assert.equal([...normaliseMaps(device.empty([0, 3, 3, 2])).shape], [0, 3, 3, 2]);
 });
 
 test.run();

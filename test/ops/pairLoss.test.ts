@@ -86,6 +86,14 @@ test('binary cross-entropy of huge logits', async () => {
   assert.equal([...y], [0, 0, 200, 200]);
 });
 
+test('binary cross-entropy of certain predictions is small, not 0; pixel weights where there are no channels', async () => {
+  const device = await testDevice();
+  const z = [20, 12, 3, -9], y = await bceWithLogits(device.tensor(z, [4]), device.tensor([1, 1, 1, 0], [4]), { reduction: 'none' }).read();
+  z.forEach((v, i) => assert.ok(Math.abs(y[i] / Math.log1p(Math.exp(-Math.abs(v))) - 1) < 4e-6, `${v}: ${y[i]}`));
+  const empty = device.empty([7, 0]), none = mse(empty, empty, { pixelWeight: device.empty([7]), reduction: 'none' });
+  assert.equal([...none.shape], [7, 0]);
+});
+
 test('the worked example of the method specification', async () => {
   const device = await testDevice();
   const y = await bceWithLogits(device.tensor([2, -1, 0], [3]), device.tensor([1, 0, 1], [3])).item();

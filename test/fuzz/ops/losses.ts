@@ -1,0 +1,205 @@
+// Losses.
+
+import * as e from '../../../runtime/ops/index.ts';
+import { sizeOf, type Shape, type Tensor } from '../../../runtime/tensor.ts';
+import { made } from '../../support/nd.ts';
+import { f64, type F64 } from '../../support/op.ts';
+import { softplus } from '../../support/special.ts';
+import { entry, type Call, type Entry, type Source, type Value } from '../call.ts';
+
+/** Logits [..., c] with at least one class. */
+const logitsOf = (s: Source): Value => s.tensor({ rank: [1, 4], fits: (d) => d[d.length - 1] > 0 });
+const classes = (x: F64): number => x.shape[x.shape.length - 1];
+const pixels = (x: F64): Shape => x.shape.slice(0, -1);
+const rowOf = (x: F64, p: number): number[] => [...x.data.subarray(p * classes(x), (p + 1) * classes(x))];
+const total = (l: readonly number[]): number => l.reduce((a, b) => a + b, 0);
+
+function logProbabilities(l: readonly number[]): number[] {
+  const top = Math.max(...l), z = top + Math.log(total(l.map((v) => Math.exp(v - top))));
+  return l.map((v) => v - z);
+}
+
+/** Tensors that may be there or not, in order; `split` gives them back with undefined for the absent ones. */
+function optional(s: Source, ...makers: (() => Value)[]): { given: Value[]; split: <T>(t: readonly T[]) => (T | undefined)[] } {
+  const on = makers.map(() => s.flag(0.4));
+  return {
+    given: makers.filter((_, i) => on[i]).map((m) => m()),
+    split: (t) => {
+      let k = 0;
+      return on.map((there) => (there ? t[k++] : undefined));
+    },
+  };
+}
+
+const weightsFor = (s: Source, n: number) => (): Value => s.tensor({ shape: [n], within: [0.2, 2] });
+/** A factor for each pixel, some of them 0. */
+const gates = (s: Source, shape: Shape) => (): Value => s.tensor({ shape, element: () => (s.flag(0.3) ? 0 : s.uniform(0.2, 2)) });
+
+type Count = 'valid' | 'all' | 'weight' | 'kept' | 'none-sum' | number;
+
+/** Sum over pixels by a denominator; 0 where nothing is counted. */
+function summed(parts: { loss: number; share: number }[], denominator: Count): F64 {
+  const d = typeof denominator === 'number' ? denominator : denominator === 'all' ? Math.max(1, parts.length) : denominator === 'none-sum' ? 1 : total(parts.map((p) => p.share)), sum = total(parts.map((p) => p.loss));
+  return { shape: [], data: Float64Array.of(d === 0 ? 0 : sum / d) };
+}
+
+function labelled(name: 'crossEntropy' | 'crossEntropyMap' | 'nll' | 'nllMap'): Entry {
+  return entry(name, (s): Call => {
+    const x = logitsOf(s), c = classes(x), shape = pixels(x), map = name.endsWith('Map'), log = name.startsWith('nll');
+    const labels = s.tensor({ shape, dtype: 'i32', within: [-1, c] }), ignoreIndex = s.flag() ? 255 : s.int(c), { given, split } = optional(s, weightsFor(s, c), gates(s, shape));
+    const smoothing = log ? 0 : s.choice([0, 0, 0.1, 1]), focal = log || smoothing > 0 ? 0 : s.choice([0, 0, 1, 2, 2.5]), denominator = s.choice<Count>(['valid', 'all', 'weight', 'kept', 'none-sum', 3]);
+    const own = log ? { ignoreIndex } : { ignoreIndex, labelSmoothing: smoothing, focalGamma: focal };
+    const run = (t: Tensor, l: Tensor, ...more: Tensor[]): Tensor => {
+      const [classWeights, pixelWeight] = split(more), o = { ...own, classWeights, pixelWeight };
+      return map ? e[name as 'crossEntropyMap'](t, l, o) : e[name as 'crossEntropy'](t, l, { ...o, denominator });
+    };
+    return {
+      inputs: [x, labels, ...given], inner: 1, slack: focal > 0 ? 8 : 2, grads: [0], text: `${JSON.stringify(own)} ${map ? '' : denominator}${given.length ? ` ${given.length} weights` : ''}`, run,
+      reference: (t, l, ...more) => {
+        const [k, w] = split(more), weight = (i: number): number => (k ? k.data[i] : 1);
+        const parts = [...l.data].map((y, p) => {
+          if (y === ignoreIndex || y < 0 || y >= c) return { loss: 0, share: 0 };
+          const lp = log ? rowOf(t, p) : logProbabilities(rowOf(t, p)), factor = w ? w.data[p] : 1;
+          const loss = focal > 0 ? (1 - Math.exp(lp[y])) ** focal * weight(y) * -lp[y] : (1 - smoothing) * weight(y) * -lp[y] + (smoothing / c) * total(lp.map((v, i) => -v * weight(i)));
+          return { loss: factor * loss, share: denominator === 'weight' ? weight(y) : denominator === 'kept' ? factor : 1 };
+        });
+        return map ? { shape, data: Float64Array.from(parts, (p) => p.loss) } : summed(parts, denominator);
+      },
+    };
+  });
+}
+
+function soft(name: 'softCrossEntropy' | 'softCrossEntropyMap'): Entry {
+  return entry(name, (s): Call => {
+    const x = logitsOf(s), c = classes(x), shape = pixels(x), map = name.endsWith('Map'), q = s.tensor({ shape: x.shape, within: [0, 1] }), { given, split } = optional(s, weightsFor(s, c), gates(s, shape));
+    const labelSmoothing = s.choice([0, 0, 0.2]), targetGradient = s.flag(0.4), denominator = s.choice(['valid', 'all', 'kept', 'none-sum', 3] as const), o = { labelSmoothing, targetGradient };
+    return {
+      inputs: [x, q, ...given], inner: 1, slack: 2, grads: targetGradient ? [0, 1] : [0], text: `${JSON.stringify(o)} ${map ? '' : denominator}`,
+      run: (t, u, ...more) => {
+        const [classWeights, pixelWeight] = split(more), all = { ...o, classWeights, pixelWeight };
+        return map ? e.softCrossEntropyMap(t, u, all) : e.softCrossEntropy(t, u, { ...all, denominator });
+      },
+      reference: (t, u, ...more) => {
+        const [k, w] = split(more);
+        const parts = Array.from({ length: sizeOf(shape) }, (_, p) => {
+          const lp = logProbabilities(rowOf(t, p)), factor = w ? w.data[p] : 1;
+          return { loss: factor * total(lp.map((v, i) => -v * (k ? k.data[i] : 1) * ((1 - labelSmoothing) * u.data[p * c + i] + labelSmoothing / c))), share: denominator === 'kept' ? factor : factor !== 0 ? 1 : 0 };
+        });
+        return map ? { shape, data: Float64Array.from(parts, (p) => p.loss) } : summed(parts, denominator);
+      },
+    };
+  });
+}
+
+type Pair = (a: number, b: number, positive: number) => number;
+type Run = (a: Tensor, b: Tensor, o: e.PairLossOptions & { posWeight?: Tensor }) => Tensor;
+
+/** Two tensors of a shape, their elements apart where the function has a kink. */
+function couple(s: Source, kink: (d: number) => boolean, targets?: readonly [number, number]): [Value, Value] {
+  const a = s.tensor({ rank: [0, 4] }), b = targets ? s.tensor({ shape: a.shape, within: targets }) : s.tensor({ shape: a.shape, element: (i) => {
+    for (;;) {
+      const v = s.normal();
+      if (!kink(a.data[i] - v)) return v;
+    }
+  } });
+  return [a, b];
+}
+
+function pairs(name: string, draw: (s: Source) => { run: Run; f: Pair; kink?: (d: number) => boolean; targets?: readonly [number, number]; text?: string; positive?: boolean; inner?: number }): Entry {
+  return entry(name, (s): Call => {
+    const { run, f, kink = () => false, targets, text = '', positive = false, inner = 0 } = draw(s), [a, b] = couple(s, (d) => s.smooth && kink(d), targets), c = classes(a) || 1, shape = a.shape.slice(0, -1);
+    const { given, split } = optional(s, gates(s, shape), () => s.tensor({ shape: [] }), ...(positive ? [weightsFor(s, c)] : [])), reduction = s.choice(['meanC', 'mean', 'sumC', 'none-sum', 'sum', 'none', 5] as const), over = s.choice(['all', 'kept'] as const);
+    return {
+      inputs: [a, b, ...given], grads: [0, 1], inner, slack: 2, text: `${text} ${reduction} ${over}${given.length ? ` ${given.length} weights` : ''}`,
+      run: (u, v, ...more) => {
+        const [pixelWeight, scalar, posWeight] = split(more);
+        return run(u, v, { reduction, over, pixelWeight, scalar, ...(positive ? { posWeight } : {}) });
+      },
+      reference: (u, v, ...more) => {
+        const [w, k, positives] = split(more), n = u.data.length;
+        const factor = (i: number): number => (w ? w.data[Math.floor(i / c)] : 1);
+        const l = [...u.data].map((x, i) => factor(i) * (k ? k.data[0] : 1) * f(x, v.data[i], positives ? positives.data[i % c] : 1));
+        if (reduction === 'none') return { shape: u.shape, data: Float64Array.from(l) };
+        const counted = over === 'kept' ? total(l.map((_, i) => factor(i))) : Math.max(1, n), all = over === 'kept' ? counted / c : Math.max(1, n / c);
+        const d = typeof reduction === 'number' ? reduction : reduction === 'sumC' ? all : reduction === 'meanC' || reduction === 'mean' ? counted : 1;
+        return made([], () => (d === 0 ? 0 : total(l) / d));
+      },
+    };
+  });
+}
+
+const small = (a: number, b: number, beta: number): number => (Math.abs(a - b) < beta ? (a - b) ** 2 / (2 * beta) : Math.abs(a - b) - beta / 2);
+
+const PAIRS: Entry[] = [
+  pairs('mse', () => ({ run: e.mse, f: (a, b) => (a - b) ** 2 })),
+  pairs('l1', () => ({ run: e.l1, f: (a, b) => Math.abs(a - b), kink: (d) => Math.abs(d) < 0.02 })),
+  pairs('smoothL1', (s) => {
+    const beta = s.choice([0.5, 1, 2]);
+    return { run: (a, b, o) => e.smoothL1(a, b, { ...o, beta }), f: (a, b) => small(a, b, beta), kink: (d) => Math.abs(Math.abs(d) - beta) < 0.02, text: `beta ${beta}` };
+  }),
+  pairs('huber', (s) => {
+    const delta = s.choice([0.5, 1, 2]);
+    return { run: (a, b, o) => e.huber(a, b, { ...o, delta }), f: (a, b) => delta * small(a, b, delta), kink: (d) => Math.abs(Math.abs(d) - delta) < 0.02, text: `delta ${delta}` };
+  }),
+  pairs('bceWithLogits', () => ({ run: e.bceWithLogits, f: (z, y, w) => (1 - y) * z + (1 + (w - 1) * y) * softplus(-z), targets: [0, 1], positive: true })),
+  pairs('klDiv', () => ({ run: e.klDiv, f: (p, q) => (q > 0 ? q * Math.log(q) : 0) - q * p, targets: [0.05, 1], inner: 1 })),
+];
+
+const softmax = (l: readonly number[]): number[] => logProbabilities(l).map(Math.exp);
+
+const OTHER: Entry[] = [
+  entry('dice', (s) => {
+    const x = logitsOf(s), c = classes(x), labels = s.tensor({ shape: pixels(x), dtype: 'i32', within: [-1, c] }), ignoreIndex = s.flag() ? 255 : s.int(c), smooth = s.choice([1, 0.5, 2]);
+    return {
+      inputs: [x, labels], inner: 1, grads: [0], text: `ignore ${ignoreIndex} smooth ${smooth}`, run: (t, l) => e.dice(t, l, { ignoreIndex, smooth }),
+      reference: (t, l) => {
+        const both = Array<number>(c).fill(0), sizes = Array<number>(c).fill(0);
+        l.data.forEach((y, p) => {
+          if (y === ignoreIndex || y < 0 || y >= c) return;
+          softmax(rowOf(t, p)).forEach((v, k) => {
+            both[k] += y === k ? v : 0;
+            sizes[k] += v + (y === k ? 1 : 0);
+          });
+        });
+        return made([], () => 1 - total(both.map((v, k) => (2 * v + smooth) / (sizes[k] + smooth))) / c);
+      },
+    };
+  }),
+  entry('softmaxMse', (s) => {
+    const x = logitsOf(s), c = classes(x), targetLogits = s.flag(), targetGradient = targetLogits && s.flag(), q = s.tensor({ shape: x.shape, within: targetLogits ? [-2, 2] : [0, 1] }), shape = pixels(x), { given, split } = optional(s, gates(s, shape), () => s.tensor({ shape: [] }));
+    const reduction = s.choice(['meanC', 'sumC', 'none-sum', 4] as const), over = s.choice(['all', 'kept'] as const);
+    return {
+      inputs: [x, q, ...given], inner: 1, grads: targetGradient ? [0, 1] : [0], text: `${JSON.stringify({ targetLogits, targetGradient, reduction, over })}`,
+      run: (t, u, ...more) => {
+        const [pixelWeight, scalar] = split(more);
+        return e.softmaxMse(t, u, { targetLogits, targetGradient, reduction, over, pixelWeight, scalar });
+      },
+      reference: (t, u, ...more) => {
+        const [w, k] = split(more), n = sizeOf(shape), factor = (p: number): number => (w ? w.data[p] : 1);
+        const l = Array.from({ length: n }, (_, p) => {
+          const target = targetLogits ? softmax(rowOf(u, p)) : rowOf(u, p);
+          return factor(p) * (k ? k.data[0] : 1) * total(softmax(rowOf(t, p)).map((v, i) => (v - target[i]) ** 2));
+        });
+        const share = reduction === 'meanC' ? c : 1, counted = over === 'kept' ? share * total(l.map((_, p) => factor(p))) : Math.max(1, share * n);
+        const d = typeof reduction === 'number' ? reduction : reduction === 'none-sum' ? 1 : counted;
+        return made([], () => (d === 0 ? 0 : total(l) / d));
+      },
+    };
+  }),
+  entry('maskPairs', (s) => {
+    const n = s.whole(0, 3), p = s.whole(0, 6), x = s.tensor({ shape: [n, p, p] }), valid = s.tensor({ shape: [n, p], element: () => s.int(2) });
+    return {
+      inputs: [x, valid], bound: 'exact', grads: [0], rough: true, run: e.maskPairs,
+      reference: (t, v) => made(t.shape, ([i, a, b]) => (v.data[i * p + a] !== 0 && v.data[i * p + b] !== 0 ? t.data[(i * p + a) * p + b] : -1e9)),
+    };
+  }),
+];
+
+/** Softmax of [..., c] row by row, for references elsewhere. */
+export const softmaxRows = (x: F64, divide: (p: number) => number = () => 1): F64 => {
+  const y = f64(x.shape);
+  for (let p = 0; p < x.data.length / classes(x); p++) y.data.set(softmax(rowOf(x, p).map((v) => v / divide(p))), p * classes(x));
+  return y;
+};
+
+export const LOSSES: readonly Entry[] = [labelled('crossEntropy'), labelled('crossEntropyMap'), labelled('nll'), labelled('nllMap'), soft('softCrossEntropy'), soft('softCrossEntropyMap'), ...PAIRS, ...OTHER];

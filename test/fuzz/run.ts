@@ -1,0 +1,36 @@
+// npm run fuzz [-- --only programs|gradients|files --count N --seed S]: random programs, single calls with their gradients, and mutated files, until one
+// fails or the count is reached. Exit code 1 when something failed.
+
+import { parseArgs } from 'node:util';
+import { Device } from '../../runtime/device/device.ts';
+import { openNode } from '../../runtime/node.ts';
+import { fuzzFiles } from './files.ts';
+import { fuzzGradients, fuzzPrograms, type Devices, type FuzzOptions, type FuzzResult } from './fuzz.ts';
+
+const PARTS = ['programs', 'gradients', 'files'] as const;
+
+const { values } = parseArgs({ options: { only: { type: 'string' }, count: { type: 'string', default: '10000' }, seed: { type: 'string' } } });
+const count = Number(values.count), seed = Number(values.seed ?? process.env.FEWMASK_SEED ?? Math.floor(Math.random() * 2 ** 31)), only = values.only as (typeof PARTS)[number] | undefined;
+if ((only && !PARTS.includes(only)) || ![count, seed].every((v) => Number.isInteger(v) && v >= 0)) {
+  console.error(`usage: npm run fuzz [-- --only ${PARTS.join('|')} --count N --seed S]`);
+  process.exit(2);
+}
+
+/** A device, and the same adapter taken for a GPU: kernels that have a variant for software adapters run the one for GPUs. */
+async function open(): Promise<readonly Device[]> {
+  const device = await openNode();
+  return [device, new Device(device.gpu, { ...device.info, kind: 'hardware' })];
+}
+
+const devices: Devices = { list: await open(), reopen: open };
+const parts: Record<(typeof PARTS)[number], (o: FuzzOptions) => Promise<FuzzResult>> = { programs: (o) => fuzzPrograms(devices, o), gradients: (o) => fuzzGradients(devices, o), files: fuzzFiles };
+let failed = 0;
+for (const part of PARTS) {
+  if (only && part !== only) continue;
+  console.log(`${part}: ${count} from seed ${seed}`);
+  const { ran, failures } = await parts[part]({ count, seed, log: (line) => console.log(line) });
+  console.log(`${part}: ran ${ran}, ${failures.length} failed`);
+  failed += failures.length;
+}
+process.exitCode = failed > 0 ? 1 : 0;
+for (const d of devices.list) d.close();

@@ -1,0 +1,61 @@
+// Double backward of every operation that claims it, against second differences in float64, on fresh inputs each run. FEWMASK_SEED repeats a run.
+
+import { readdirSync, readFileSync } from 'node:fs';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { testDevice } from '../support/device.ts';
+import { OPERATIONS } from './ops/index.ts';
+import { described, drawSingle } from './program.ts';
+import { checkSecond } from './second.ts';
+import { seed } from './seed.ts';
+
+/** Operations that must have a second derivative: the smooth elementwise family, matrix products, convolutions. */
+const REQUIRED = [
+  'celu', 'elu', 'selu', 'softplus', 'logSigmoid', 'sigmoid', 'tanh', 'silu', 'gelu', 'mish', 'erf', 'expm1', 'log1p', 'softsign', 'hardswish', 'relu', 'leakyRelu', 'square', 'reciprocal', 'sqrt', 'rsqrt', 'exp', 'log', 'log2', 'sin', 'cos', 'tan',
+  'asin', 'acos', 'atan', 'sinh', 'cosh', 'abs', 'neg', 'add', 'sub', 'mul', 'div', 'pow', 'atan2', 'maximum', 'minimum', 'where', 'matmul', 'linear', 'einsum', 'conv1d', 'conv2d', 'convTranspose2d', 'sum', 'mean', 'sumToLast', 'globalAvgPool',
+];
+
+/** Names of the records that claim a second derivative, as the sources have them. */
+function claimed(): string[] {
+  const names: string[] = [];
+  for (const folder of ['runtime/ops', 'runtime/autograd']) {
+    for (const file of readdirSync(folder)) {
+      const text = readFileSync(`${folder}/${file}`, 'utf8');
+      for (const record of text.split(/defineOp<|OpRecord<Attrs> = /).slice(1)) {
+        const name = /^[^']*?name: '([^']+)'/.exec(record)?.[1];
+        if (name && /^ {2,6}twice: true,/m.test(record)) names.push(name);
+      }
+      for (const [, name] of text.matchAll(/: define\('(\w+)', (?!null, null)/g)) names.push(name);
+      for (const [, name] of text.matchAll(/= pointwise\('(\w+)'/g)) names.push(name);
+    }
+  }
+  return names;
+}
+
+/** Records of backward passes: they stand on the tape of a first gradient, which the second one goes through. */
+const BACKWARD = /gradient|Grad$|^expand$|^spread$|^derivative|^strided$|^put$/;
+
+test('second derivatives', async () => {
+  const device = await testDevice(), seen = new Set<string>(), twice = new Set<string>(), failures: string[] = [];
+  /** One call of an operation; false when it was one of integers, or of nothing. */
+  const one = async (i: number, round: number): Promise<boolean> => {
+    const entry = OPERATIONS[i], program = drawSingle(entry, (seed + round * OPERATIONS.length + i) >>> 0, true), result = await checkSecond(device, program);
+    result?.records.forEach((r) => seen.add(r));
+    if (result?.twice) twice.add(entry.name);
+    if (result?.message) failures.push(`${described(program)}\n  ${result.message} (seed ${program.seed})`);
+    return result !== null;
+  };
+  for (const i of OPERATIONS.keys()) for (let round = 0, done = 0; round < 12 && done < 2; round++) if (await one(i, round)) done++;
+  // Records that only some attributes lead to.
+  const missing = (): string[] => claimed().filter((name) => !seen.has(name) && !BACKWARD.test(name));
+  for (const name of missing()) {
+    const i = OPERATIONS.findIndex((o) => o.name === name);
+    for (let round = 12; round < 300 && i >= 0 && !seen.has(name); round++) await one(i, round);
+  }
+  device.check();
+  assert.is(failures.join('\n'), '');
+  assert.equal(REQUIRED.filter((name) => !twice.has(name)), [], 'no second derivative was taken of these');
+  assert.equal(missing(), [], 'records that claim a second derivative and were not tested');
+});
+
+test.run();
