@@ -2,11 +2,12 @@
 
 import { DeviceError, FewmaskError, ShapeError } from '../errors.ts';
 import { fillParams, KernelCache } from '../kernel/kernel.ts';
-import { BYTES, collectTensors, sizeOf, Storage, Tensor, type DType, type Shape, type TensorData } from '../tensor.ts';
+import { BYTES, sizeOf, Storage, Tensor, type DType, type Shape, type TensorData } from '../tensor.ts';
 import { describe } from './adapter.ts';
 import { bindingEntry } from './binding.ts';
 import { checkedBytes, elementsOf, MOST_ELEMENTS, wholeWords } from './elements.ts';
 import { BufferPool } from './pool.ts';
+import { Scopes } from './scopes.ts';
 import { Staging } from './staging.ts';
 import type { AdapterInfo, Dispatch, Launch, Recorder } from './types.ts';
 import { Watch } from './watch.ts';
@@ -46,7 +47,7 @@ export class Device {
   recorder: Recorder | null = null;
   /** Dispatches launched eagerly since the device was opened; those that plans replay are not counted. */
   dispatches = 0;
-  private readonly scopes: Set<Tensor>[] = [];
+  private readonly scopes = new Scopes();
   private encoder: GPUCommandEncoder | null = null;
   private pass: GPUComputePassEncoder | null = null;
   private readonly page: GPUBuffer;
@@ -166,35 +167,23 @@ export class Device {
 
   /** @internal */
   track(t: Tensor): void {
-    this.scopes.at(-1)?.add(t);
+    this.scopes.track(t);
   }
 
   /** @internal */
   untrack(t: Tensor): void {
-    for (const s of this.scopes) s.delete(t);
+    this.scopes.untrack(t);
   }
 
   /** Takes a tensor out of all scopes: it lives until it is disposed. @returns the tensor @example const total = device.keep(zeros(device, [1])); */
   keep<T extends Tensor>(t: T): T {
-    this.untrack(t);
+    this.scopes.untrack(t);
     return t;
   }
 
-  /**
-   * @internal
-   * Runs `body` and gives, beside its result, every tensor made in it that was neither disposed nor kept: the caller owns them.
-   */
+  /** @internal */
   collect<R>(body: () => R): { result: R; made: Set<Tensor> } {
-    const made = new Set<Tensor>();
-    this.scopes.push(made);
-    try {
-      return { result: body(), made };
-    } catch (error) {
-      for (const t of made) t.dispose();
-      throw error;
-    } finally {
-      this.scopes.splice(this.scopes.indexOf(made), 1);
-    }
+    return this.scopes.collect(body);
   }
 
   /**
@@ -203,22 +192,7 @@ export class Device {
    * @example device.scope(() => sgd.step(grad(loss(x), net.params)));
    */
   scope<R>(body: () => R): R {
-    const mine = new Set<Tensor>();
-    this.scopes.push(mine);
-    let result: R | undefined;
-    try {
-      result = body();
-      if (result instanceof Promise) throw new FewmaskError('scope', 'the body of a scope must not be asynchronous', 'await outside, or dispose by hand');
-      return result;
-    } finally {
-      this.scopes.splice(this.scopes.indexOf(mine), 1);
-      const kept = new Set<Tensor>();
-      collectTensors(result, kept);
-      for (const t of mine) {
-        if (kept.has(t)) this.track(t);
-        else t.dispose();
-      }
-    }
+    return this.scopes.run(body);
   }
 
   // --- work ---------------------------------------------------------------------------------------------------------

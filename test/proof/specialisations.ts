@@ -13,36 +13,49 @@ const upTo = (name: string, last: number): Choice => numbers(name, ...Array.from
 const types = (name: string, ...values: string[]): Choice => values.map((v) => ({ [name]: v }));
 const vectors = (names: Constants): Choice => [{}, names];
 const words = ['f32', 'i32', 'u32'] as const;
+/** What tensors hold, where the arithmetic is f32 either way. */
+const halves: Choice = [{}, { Stored: 'f16' }];
+const images: Choice = [{}, { Stored: 'f16' }, { Element: 'vec4<f32>', Stored: 'vec4<f32>' }, { Element: 'vec4<f32>', Stored: 'vec4<f16>' }];
 /** Channels of a group that are whole tiles are read by vectors. */
-const whole: Choice = [{}, { WHOLE: true, Element: 'vec4<f32>' }];
+const whole: Choice = [{}, { WHOLE: true, Element: 'vec4<f32>' }, { Element: 'f16', Stored: 'f16' }, { WHOLE: true, Element: 'vec4<f16>', Stored: 'f16' }];
 
 /** Constants that no launch sets: tile sizes, and what a test makes small. */
 export const FIXED = new Set(['WG', 'LOCAL', 'BINS', 'ROW', 'CHUNK', 'IGNORE', 'ROWS', 'TAPS', 'LOWEST', 'NONE', 'SCALE', 'GREY', 'PI', 'LN2', 'TWO_BY_PI', 'SQRT_HALF', 'TWO_BY_SQRT_PI', 'BY_SQRT_TWO_PI', 'K', 'C']);
 
 const CHOICES: Record<string, readonly Choice[]> = {
-  activation: [upTo('OP', 17)],
+  activation: [upTo('OP', 17), types('Element', 'f32', 'f16')],
   argmax: [upTo('TYPE', 2)],
   attention: [upTo('MASK', 2)],
-  avgPool2d: [vectors({ Element: 'vec4<f32>' })],
-  binary: [upTo('OP', 23), [{}, { Result: 'i32' }, { Element: 'i32', Result: 'i32', FLOAT: false }, { Element: 'u32', Result: 'u32', FLOAT: false }, { Element: 'u32', Result: 'i32', FLOAT: false }], upTo('NUMBER', 2), [{}, { BROADCAST: true }, { BROADCAST: true, DEEP: true }]],
+  avgPool2d: [images],
+  batchNorm: [halves],
+  binary: [
+    upTo('OP', 23),
+    [
+      {}, { Result: 'i32' }, { Stored: 'f16', Result: 'f16' }, { Stored: 'f16', Result: 'i32' },
+      ...['i32', 'u32'].flatMap((t) => [...new Set([t, 'i32'])].map((Result) => ({ Element: t, Stored: t, Result, FLOAT: false }))),
+    ],
+    upTo('NUMBER', 2), [{}, { BROADCAST: true }, { BROADCAST: true, DEEP: true }],
+  ],
   cast: [upTo('FROM', 3), upTo('TO', 3)],
-  conv2d: [numbers('PX', 4)],
+  conv2d: [numbers('PX', 4), halves],
+  conv2dAny: [halves],
   conv2dSubgroup: [[{ PX: 4, CB: 1 }, { PX: 4, CB: 2 }, { PX: 2, CB: 4 }], whole],
   conv2dSubgroupGrad: [numbers('RC', 2, 4), numbers('CB', 2, 4), whole],
   cumsum: [types('Element', ...words)],
-  gather: [vectors({ Element: 'vec4<u32>' }), types('Number', ...words)],
+  gather: [vectors({ Element: 'vec4<u32>' }), types('Number', ...words), upTo('COMBINE', 3)],
   gridSample: [upTo('PADDING', 2)],
   groupNorm: [numbers('LANES', 1, 8, 64)],
-  maxPool2d: [vectors({ Element: 'vec4<f32>', Index: 'vec4<i32>' })],
+  matmul: [types('Element', 'f32', 'f16')],
+  maxPool2d: [images.map((c) => (c.Element ? { ...c, Index: 'vec4<i32>' } : c))],
   pairLoss: [upTo('KIND', 4)],
   reduce: [words.flatMap((In) => words.map((Out) => ({ In, Out }))), upTo('COMBINE', 3), upTo('MAP', 10), upTo('POST', 4)],
-  resizeBilinear: [vectors({ Element: 'vec4<f32>' })],
+  resizeBilinear: [images],
   resizeNearest: [vectors({ Element: 'vec4<u32>', Gradient: 'vec4<f32>' })],
   sort: [upTo('TYPE', 2)],
   spread: [upTo('KIND', 9)],
-  strided: [numbers('AXES', 2, 4, 8), upTo('RULE', 4), vectors({ Element: 'vec4<u32>' })],
+  strided: [numbers('AXES', 2, 4, 8), upTo('RULE', 4), [{}, { Element: 'vec4<u32>' }, { Scalar: 'f16', Element: 'f16' }, { Scalar: 'f16', Element: 'vec4<f16>' }, { Number: 'f16' }]],
   sumTo: [[{}, { BROADCAST: true }, { BROADCAST: true, DEEP: true }]],
-  unary: [upTo('OP', 21)],
+  unary: [upTo('OP', 21), types('Element', 'f32', 'f16')],
   unfold: [vectors({ Element: 'vec4<u32>' }), vectors({ Number: 'vec4<f32>' })],
   where: [upTo('NUMBER', 3), [{}, { BROADCAST: true }, { BROADCAST: true, DEEP: true }]],
 };
