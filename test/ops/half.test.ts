@@ -7,6 +7,8 @@ import { plan } from '../../runtime/autograd/plan.ts';
 import { Device } from '../../runtime/device/device.ts';
 import { ShapeError } from '../../runtime/errors.ts';
 import { floatToHalf, halfToFloat } from '../../runtime/half.ts';
+import { SHADERS } from '../../runtime/kernel/generated.ts';
+import { specialise, type Constants } from '../../runtime/kernel/kernel.ts';
 import * as ops from '../../runtime/ops/index.ts';
 import { Rng } from '../../runtime/random.ts';
 import { sizeOf, type DType, type Shape, type Tensor } from '../../runtime/tensor.ts';
@@ -149,6 +151,24 @@ test('a convolution on f16 is rounded once, and a plan gives the same bits', asy
   step.run({ u: a, v: b });
   assert.equal(await step.outputs.y.read(), half);
   step.dispose();
+});
+
+test('every kernel that knows f16 compiles in it without a warning', async () => {
+  const device = await testDevice(), one: Constants = { Stored: 'f16' }, four: Constants = { Stored: 'vec4<f16>', Element: 'vec4<f32>' }, flags = [false, true];
+  if (!device.f16) return;
+  const ways: Record<string, Constants[]> = {
+    strided: [0, 1, 2, 3, 4].flatMap((RULE) => ['f16', 'vec4<f16>'].flatMap((Element) => [2, 4, 8].map((AXES) => ({ RULE, Element, AXES, Scalar: 'f16', Number: 'f16' })))),
+    matmul: flags.flatMap((TRANSPOSE_A) => flags.map((TRANSPOSE_B) => ({ TRANSPOSE_A, TRANSPOSE_B, Element: 'f16' }))), conv2d: flags.map((BIAS) => ({ ...one, BIAS })), conv2dAny: flags.map((BIAS) => ({ ...one, BIAS })),
+    conv2dSubgroup: flags.flatMap((BIAS) => flags.flatMap((BACK) => flags.map((WHOLE) => ({ ...one, BIAS, BACK, WHOLE, Element: WHOLE ? 'vec4<f16>' : 'f16' })))), conv2dSubgroupGrad: flags.map((WHOLE) => ({ ...one, WHOLE, Element: WHOLE ? 'vec4<f16>' : 'f16' })),
+    maxPool2d: flags.flatMap((ADAPTIVE) => [{ ...one, ADAPTIVE }, { ...four, ADAPTIVE, Index: 'vec4<i32>' }]), avgPool2d: flags.flatMap((ADAPTIVE) => [{ ...one, ADAPTIVE }, { ...four, ADAPTIVE }]), resizeBilinear: [one, four],
+    batchNorm: flags.flatMap((RELU) => flags.map((TRAIN) => ({ ...one, RELU, TRAIN }))),
+  };
+  for (const [shader, all] of Object.entries(ways)) for (const constants of all) {
+    const subgroups = shader.includes('Subgroup') && !device.gpu.features.has('subgroups');
+    if (subgroups) continue;
+    const { messages } = await device.gpu.createShaderModule({ code: specialise(SHADERS[shader], shader, constants) }).getCompilationInfo();
+    assert.equal(messages.map((m) => `${shader} ${JSON.stringify(constants)} ${m.lineNum}: ${m.message}`), []);
+  }
 });
 
 test('kernels that know f16 take it as it is', async () => {
