@@ -7,7 +7,7 @@
 // linear: one index in place of several, index = previous * limit + index.
 
 const WG: u32 = 64u;
-/// Or vec4<u32>, where 4 divides inner and the indices are the same for all of inner: inner then counts vectors.
+/// Or f16; or vec4 of either, where 4 divides inner and the indices are the same for all of inner: inner then counts vectors.
 alias Element = u32;
 alias Number = f32;
 /// forward: only the m that won (see overwrite) gets its element.

@@ -1,4 +1,4 @@
-// Elements of another type.
+// Elements of another type, and how f16 enters operations: through kernels that know it, or widened to f32 for as long as the operation runs.
 
 import { defineOp, type BackwardContext, type OpRecord } from '../autograd/tape.ts';
 import type { Device } from '../device/device.ts';

@@ -46,20 +46,20 @@ const gatherOp: Op = defineReal<Along>({
   forward({ x, index, winner }, attrs) {
     const { params, inner } = launch(index, attrs);
     const y = x.device.empty(takenShape(index, attrs), x.dtype, 'gather');
-    const lanes = attrs.shared && inner % 4 === 0 ? 4 : 1, n = y.size / lanes;
+    const lanes = attrs.shared && inner % 4 === 0 ? 4 : 1, n = y.size / lanes, half = x.dtype === 'f16';
     x.device.run({
-      shader: 'gather', entry: 'forward', constants: { WON: !!winner, ...(lanes === 4 && { Element: 'vec4<u32>' }) },
+      shader: 'gather', entry: 'forward', constants: { WON: !!winner, ...(half ? { Element: lanes === 4 ? 'vec4<f16>' : 'f16' } : lanes === 4 ? { Element: 'vec4<u32>' } : {}) },
       bindings: { x, index, y, winner: winner ?? index }, params: { ...params, n, inner: inner / lanes }, threads: n,
     });
     return y;
   },
   backward: {
-    x: ({ dy, inputs: { x, index, winner }, attrs }) => (winner ? tidy(x.device, () => scatterOp({ x: zeros(x.device, x.shape), index, src: dy }, attrs).y) : addOp({ index, src: dy }, attrs).y),
+    x: ({ dy, inputs: { x, index, winner }, attrs }) => (winner ? tidy(x.device, () => scatterOp({ x: zeros(x.device, x.shape, x.dtype), index, src: dy }, attrs).y) : addOp({ index, src: dy }, attrs).y),
     index: null,
     winner: null,
   },
   twice: true,
-});
+}, { halves: ['x'] });
 
 // y = x, or zeros without one, and y[o, index, i] += src[o, m, i].
 const addOp: Op = defineReal<Along>({

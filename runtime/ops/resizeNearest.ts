@@ -29,7 +29,7 @@ function run(entry: 'forward' | 'backward', from: Tensor, { x, y, scale, half, o
   from.device.run({
     shader: 'resizeNearest',
     entry,
-    constants: { UP: up, ...(lanes === 4 ? { Element: 'vec4<u32>', Gradient: 'vec4<f32>' } : {}) },
+    constants: { UP: up, ...(lanes === 4 ? { Element: 'vec4<u32>', Gradient: 'vec4<f32>' } : {}), ...(from.dtype === 'f16' ? { Element: lanes === 4 ? 'vec4<f16>' : 'f16' } : {}) },
     bindings: forward ? { x: from, y: to } : { dy: from, dx: to },
     params: { ...sizes, scale, half, offset },
     threads: to.size / lanes,
@@ -45,7 +45,7 @@ const op: Op = defineReal<Attrs>({
   forward: ({ x }, a) => run('forward', x, a),
   backward: { x: ({ dy, attrs }) => gradientOp({ dy }, attrs).dx },
   twice: true,
-});
+}, { halves: ['x'] });
 
 const gradientOp: Op = defineReal<Attrs>({
   name: 'resizeNearest gradient',

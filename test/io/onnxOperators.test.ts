@@ -202,6 +202,36 @@ test('indices with batches, products at indices, training-mode dropout, casts to
   same((await run('Einsum', [reals(x), reals(x)], { equation: 'abcd,abcd->ba' }))[0], made([3, 2], ([b, a]) => { let s = 0; each([4, 2], (r) => (s += of(x, [a, b, ...r]) ** 2)); return s; }), 'Einsum');
 });
 
+test('attention: heads, grouped queries, earlier steps, masks', async () => {
+  const ints = (shape: Shape, f: (i: number) => number, dtype: OnnxType): OnnxTensor => ({ dtype, shape, data: Array.from({ length: sizeOf(shape) }, (_, i) => f(i)) });
+  const q = normal([2, 4, 3, 5]), k = normal([2, 2, 4, 5]), v = normal([2, 2, 4, 6]), pk = normal([2, 2, 2, 5]), pv = normal([2, 2, 2, 6]), bias = normal([1, 4, 3, 4]);
+  const truth = ints([3, 4], (i) => Number(i % 3 !== 1), 'bool'), lengths = ints([2], (i) => 3 + i, 'i64');
+  const plain = (past: boolean, cap: number, scale: number, seen: (b: number, i: number, j: number) => boolean, added: (h: number, i: number, j: number) => number): F64 => made([2, 4, 3, 6], ([b, h, i, e]) => {
+    const before = past ? 2 : 0, key = (j: number, d: number): number => (j < before ? of(pk, [b, h >> 1, j, d]) : of(k, [b, h >> 1, j - before, d]));
+    let total = 0, sum = 0;
+    for (let j = 0; j < 4 + before; j++) {
+      if (!seen(b, i, j)) continue;
+      let s = 0;
+      for (let d = 0; d < 5; d++) s += of(q, [b, h, i, d]) * key(j, d) * scale;
+      const w = Math.exp((cap ? cap * Math.tanh(s / cap) : s) + added(h, i, j));
+      total += w;
+      sum += w * (j < before ? of(pv, [b, h >> 1, j, e]) : of(v, [b, h >> 1, j - before, e]));
+    }
+    return sum / total;
+  });
+  const all = (): boolean => true, none = (): number => 0, root = 1 / Math.sqrt(5), given = [reals(q), reals(k), reals(v)];
+  same((await run('Attention', given))[0], plain(false, 0, root, all, none), 'plain');
+  same((await run('Attention', [...given, reals(bias)], { softcap: 2, scale: 0.3 }))[0], plain(false, 2, 0.3, all, (h, i, j) => of(bias, [0, h, i, j])), 'softcap and bias');
+  same((await run('Attention', [...given, truth], { is_causal: 1 }))[0], plain(false, 0, root, (_, i, j) => j <= i && (i * 4 + j) % 3 !== 1, none), 'causal and a mask');
+  const past = await run('Attention', [...given, null, reals(pk), reals(pv)], { is_causal: 1 }, { outputs: 4 });
+  same(past[0], plain(true, 0, root, (_, i, j) => j <= i + 2, none), 'earlier steps');
+  assert.equal([past[1].shape, past[2].shape, past[3].shape].map(String), ['2,2,6,5', '2,2,6,6', '2,4,3,6']);
+  same((await run('Attention', [...given, null, null, null, lengths], { is_causal: 1 }))[0], plain(false, 0, root, (b, i, j) => j <= i + b && j < 3 + b, none), 'lengths');
+  const flat = (x: F64): OnnxTensor => reals(made([x.shape[0], x.shape[2], x.shape[1] * x.shape[3]], ([b, t, c]) => of(x, [b, Math.floor(c / x.shape[3]), t, c % x.shape[3]])));
+  const [y] = await run('Attention', [flat(q), flat(k), flat(v)], { q_num_heads: 4, kv_num_heads: 2 });
+  same(y, f64([2, 3, 24], flat(plain(false, 0, root, all, none)).data), 'three axes');
+});
+
 test('windows that make no sense are refused before the device is busy', async () => {
   const x = reals(normal([1, 1, 3, 3])), refused = async (op: string, attributes: Record<string, OnnxAttribute>, kind: new (...a: never[]) => Error): Promise<void> => {
     let error: unknown;

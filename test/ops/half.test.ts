@@ -7,6 +7,8 @@ import { plan } from '../../runtime/autograd/plan.ts';
 import { Device } from '../../runtime/device/device.ts';
 import { ShapeError } from '../../runtime/errors.ts';
 import { floatToHalf, halfToFloat } from '../../runtime/half.ts';
+import { SHADERS } from '../../runtime/kernel/generated.ts';
+import { specialise, type Constants } from '../../runtime/kernel/kernel.ts';
 import * as ops from '../../runtime/ops/index.ts';
 import { Rng } from '../../runtime/random.ts';
 import { sizeOf, type DType, type Shape, type Tensor } from '../../runtime/tensor.ts';
@@ -69,6 +71,7 @@ const CASES: Record<string, HalfCase> = {
   affineGrid: one([2, 2, 3], (v) => ops.affineGrid(v, [3, 4])), projectiveGrid: one([1, 3, 3], (v) => ops.projectiveGrid(v, [2, 3]), { draw: positive }),
   gridSample: { inputs: { x: [1, 4, 5, 3], grid: [1, 3, 3, 2] }, run: (t) => ops.gridSample(t.x, t.grid), draw: (v) => v / 3 },
   'maxPool2d by fours': one([1, 5, 6, 8], (v) => ops.maxPool2d(v, { kernel: 3, padding: 1 })), 'adaptiveMaxPool2d by fours': one([1, 5, 6, 8], (v) => ops.adaptiveMaxPool2d(v, 2)), 'avgPool2d by fours': one([1, 5, 6, 8], (v) => ops.avgPool2d(v, { kernel: 3, padding: 1 })),
+  'resizeNearest by fours': one([1, 5, 6, 8], (v) => ops.resizeNearest(v, [7, 4])), 'indexSelect by fours': one([5, 8], (v, d) => ops.indexSelect(v, 0, i32(d, [3], (i) => [4, 0, 4][i]))),
   'resizeBilinear by fours': one([1, 5, 6, 8], (v) => ops.resizeBilinear(v, [4, 9])), 'permute by fours': one([2, 3, 8], (v) => ops.permute(v, [1, 0, 2])), 'pad by fours': one([2, 8], (v) => ops.pad(v, [[1, 0], [0, 0]])),
   // Norms, with f32 for what is learnt and kept.
   'batchNorm with gamma and beta in f32': one([2, 3, 4, 3], (v, d) => ops.batchNorm(v, ops.full(d, [3], 1.5), ops.full(d, [3], 0.25), { mean: ops.zeros(d, [3]), variance: ops.full(d, [3], 1) }, { mode: 'train', relu: true })),
@@ -151,14 +154,32 @@ test('a convolution on f16 is rounded once, and a plan gives the same bits', asy
   step.dispose();
 });
 
+test('every kernel that knows f16 compiles in it without a warning', async () => {
+  const device = await testDevice(), one: Constants = { Stored: 'f16' }, four: Constants = { Stored: 'vec4<f16>', Element: 'vec4<f32>' }, flags = [false, true];
+  if (!device.f16) return;
+  const ways: Record<string, Constants[]> = {
+    strided: [0, 1, 2, 3, 4].flatMap((RULE) => ['f16', 'vec4<f16>'].flatMap((Element) => [2, 4, 8].map((AXES) => ({ RULE, Element, AXES, Scalar: 'f16', Number: 'f16' })))),
+    matmul: flags.flatMap((TRANSPOSE_A) => flags.map((TRANSPOSE_B) => ({ TRANSPOSE_A, TRANSPOSE_B, Element: 'f16' }))), conv2d: flags.map((BIAS) => ({ ...one, BIAS })), conv2dAny: flags.map((BIAS) => ({ ...one, BIAS })),
+    conv2dSubgroup: flags.flatMap((BIAS) => flags.flatMap((BACK) => flags.map((WHOLE) => ({ ...one, BIAS, BACK, WHOLE, Element: WHOLE ? 'vec4<f16>' : 'f16' })))), conv2dSubgroupGrad: flags.map((WHOLE) => ({ ...one, WHOLE, Element: WHOLE ? 'vec4<f16>' : 'f16' })),
+    maxPool2d: flags.flatMap((ADAPTIVE) => [{ ...one, ADAPTIVE }, { ...four, ADAPTIVE, Index: 'vec4<i32>' }]), avgPool2d: flags.flatMap((ADAPTIVE) => [{ ...one, ADAPTIVE }, { ...four, ADAPTIVE }]), resizeBilinear: [one, four], gather: flags.flatMap((WON) => ['f16', 'vec4<f16>'].map((Element) => ({ WON, Element }))), resizeNearest: flags.flatMap((UP): Constants[] => [{ UP, Element: 'f16' }, { UP, Element: 'vec4<f16>', Gradient: 'vec4<f32>' }]),
+    batchNorm: flags.flatMap((RELU) => flags.map((TRAIN) => ({ ...one, RELU, TRAIN }))),
+  };
+  for (const [shader, all] of Object.entries(ways)) for (const constants of all) {
+    const subgroups = shader.includes('Subgroup') && !device.gpu.features.has('subgroups');
+    if (subgroups) continue;
+    const { messages } = await device.gpu.createShaderModule({ code: specialise(SHADERS[shader], shader, constants) }).getCompilationInfo();
+    assert.equal(messages.map((m) => `${shader} ${JSON.stringify(constants)} ${m.lineNum}: ${m.message}`), []);
+  }
+});
+
 test('kernels that know f16 take it as it is', async () => {
   const device = await testDevice();
   if (!device.f16) return;
-  const h = device.empty([1, 4, 4, 8], 'f16'), w = device.empty([3, 3, 8, 8], 'f16'), m = device.empty([8, 8], 'f16');
+  const h = device.empty([1, 4, 4, 8], 'f16'), w = device.empty([3, 3, 8, 8], 'f16'), m = device.empty([8, 8], 'f16'), labels = i32(device, [3], (i) => i);
   const calls: Record<string, () => unknown> = {
     add: () => ops.add(h, h), 'add a number': () => ops.add(h, 1), exp: () => ops.exp(h), relu: () => ops.relu(h), round: () => ops.round(h), permute: () => ops.permute(h, [0, 3, 1, 2]), matmul: () => ops.matmul(m, m),
     batchNorm: () => ops.batchNorm(h, ops.full(device, [8], 1), ops.zeros(device, [8]), { mean: ops.zeros(device, [8]), variance: ops.full(device, [8], 1) }, { mode: 'eval' }),
-    maxPool2d: () => ops.maxPool2d(h, { kernel: 2 }), avgPool2d: () => ops.avgPool2d(h, { kernel: 2 }), resizeBilinear: () => ops.resizeBilinear(h, [8, 8]),
+    maxPool2d: () => ops.maxPool2d(h, { kernel: 2 }), avgPool2d: () => ops.avgPool2d(h, { kernel: 2 }), resizeBilinear: () => ops.resizeBilinear(h, [8, 8]), resizeNearest: () => ops.resizeNearest(h, [8, 8]), embedding: () => ops.embedding(labels, m), indexSelect: () => ops.indexSelect(h, 1, labels),
     'reflecting pad': () => ops.pad(h, [[0, 0], [1, 1], [0, 0], [0, 0]], { mode: 'reflect' }), conv2d: () => ops.conv2d(h, w, undefined, { padding: 1 }),
   };
   for (const [name, call] of Object.entries(calls)) {

@@ -1,5 +1,6 @@
 // Every operator of ONNX that the engine does; those of other domains than ONNX's own with the domain in front.
 
+import { ATTENTION } from './attention.ts';
 import { CONV } from './conv.ts';
 import { ELEMENTWISE } from './elementwise.ts';
 import { NETWORK } from './network.ts';
@@ -11,4 +12,4 @@ import { SAMPLE } from './sample.ts';
 import { SHAPE } from './shape.ts';
 import { TRAINING } from './training.ts';
 
-export const OPERATORS: Readonly<Record<string, Operator>> = { ...ELEMENTWISE, ...REDUCE, ...SHAPE, ...NETWORK, ...CONV, ...POOL, ...SAMPLE, ...RESIZE, ...TRAINING };
+export const OPERATORS: Readonly<Record<string, Operator>> = { ...ELEMENTWISE, ...REDUCE, ...SHAPE, ...NETWORK, ...ATTENTION, ...CONV, ...POOL, ...SAMPLE, ...RESIZE, ...TRAINING };
