@@ -210,7 +210,7 @@ export class Device {
 
   /** Launches a kernel, or records it into the plan in hand. */
   run(d: Dispatch): void {
-    const kernel = this.kernels.get(d.shader, d.entry, d.constants);
+    const kernel = this.kernels.get(d.shader, d.entry, d.constants, d.shaders);
     const bindings: Storage[] = [];
     let given = Object.keys(d.bindings).length;
     for (const b of kernel.bindings) {

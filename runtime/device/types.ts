@@ -1,5 +1,6 @@
 // The plain shapes that a device speaks in: what an adapter says, a launch of a kernel, who takes the launches.
 
+import type { ShaderInfo } from '../kernel/info.ts';
 import type { Constants, Kernel, ParamValue } from '../kernel/kernel.ts';
 import type { Storage, Tensor } from '../tensor.ts';
 
@@ -17,6 +18,8 @@ export interface AdapterInfo {
 export interface Dispatch {
   shader: string;
   entry: string;
+  /** Where the shader is, when it is none of the engine's. */
+  shaders?: Readonly<Record<string, ShaderInfo>>;
   constants?: Constants;
   bindings: Record<string, Tensor>;
   params?: Record<string, ParamValue>;
