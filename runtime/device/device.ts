@@ -18,6 +18,7 @@ export type { AdapterInfo, Dispatch, Launch, Recorder } from './types.ts';
 const PAGE = 1 << 18;
 const ALIGN = 256;
 
+/** Options of a {@link Device}. */
 export interface DeviceOptions {
   /** Most bytes of GPU memory that may be in use (default 4 GiB). */
   budget?: number;
