@@ -14,6 +14,14 @@ export interface AdapterInfo {
   how: string;
 }
 
+/** Options of a {@link Device}. */
+export interface DeviceOptions {
+  /** Most bytes of GPU memory that may be in use (default 4 GiB). */
+  budget?: number;
+  /** The GPUDevice is the engine's own, which `close()` destroys (default: it is the caller's, and stays). */
+  owned?: boolean;
+}
+
 /** One launch of a kernel. Bindings and params go by the names in the WGSL. */
 export interface Dispatch {
   shader: string;
