@@ -4,27 +4,20 @@ import { DeviceError, FewmaskError, ShapeError } from '../errors.ts';
 import { fillParams, KernelCache } from '../kernel/kernel.ts';
 import { BYTES, sizeOf, Storage, Tensor, type DType, type Shape, type TensorData } from '../tensor.ts';
 import { describe } from './adapter.ts';
-import { bindingEntry } from './binding.ts';
+import { bindingEntry, fold } from './binding.ts';
 import { checkedBytes, elementsOf, MOST_ELEMENTS, wholeWords } from './elements.ts';
 import { BufferPool } from './pool.ts';
 import { Scopes } from './scopes.ts';
 import { Staging } from './staging.ts';
-import type { AdapterInfo, Dispatch, Launch, Recorder } from './types.ts';
+import type { AdapterInfo, DeviceOptions, Dispatch, Launch, Recorder } from './types.ts';
 import { Watch } from './watch.ts';
 import { checkWrapped } from './wrap.ts';
 
 export { bindingEntry } from './binding.ts';
-export type { AdapterInfo, Dispatch, Launch, Recorder } from './types.ts';
+export type { AdapterInfo, DeviceOptions, Dispatch, Launch, Recorder } from './types.ts';
 
 const PAGE = 1 << 18;
 const ALIGN = 256;
-
-export interface DeviceOptions {
-  /** Most bytes of GPU memory that may be in use (default 4 GiB). */
-  budget?: number;
-  /** The GPUDevice is the engine's own, which `close()` destroys (default: it is the caller's, and stays). */
-  owned?: boolean;
-}
 
 /**
  * A GPUDevice with all that the engine keeps for it. `openNode` and `openBrowser` make one; so does a GPUDevice of your own, which stays yours: `close()`
@@ -202,7 +195,7 @@ export class Device {
    * Launches a kernel, or records it into the plan in hand.
    */
   run(d: Dispatch): void {
-    const kernel = this.kernels.get(d.shader, d.entry, d.constants);
+    const kernel = this.kernels.get(d.shader, d.entry, d.constants, d.shaders);
     const bindings: Storage[] = [], written = new Set<Storage>();
     let given = Object.keys(d.bindings).length;
     for (const b of kernel.bindings) {
@@ -217,9 +210,9 @@ export class Device {
     }
     if (given !== 0) throw new FewmaskError('kernel', `${kernel.key}: it binds ${kernel.bindings.map((b) => b.name)}, not ${Object.keys(d.bindings)}`);
     if (d.threads && !(d.threads < MOST_ELEMENTS)) throw new ShapeError(d.shader, `${d.threads} invocations are more than a kernel can number`, 'a kernel makes less than 2^31 elements');
-    const groups = d.groups ?? this.fold(Math.ceil((d.threads ?? 0) / kernel.workgroup[0]), kernel.key);
-    if (groups[0] === 0 || groups[1] === 0 || groups[2] === 0) return;
     const most = this.gpu.limits.maxComputeWorkgroupsPerDimension;
+    const groups = d.groups ?? fold(Math.ceil((d.threads ?? 0) / kernel.workgroup[0]), most, kernel.key);
+    if (groups[0] === 0 || groups[1] === 0 || groups[2] === 0) return;
     if (Math.max(...groups) > most) throw new ShapeError(d.shader, `${groups} workgroups are more than the adapter's ${most} in a dimension`);
     const launch: Launch = { kernel, bindings, params: d.params ?? {}, shader: d.shader, groups };
     if (this.recorder) this.recorder.launch(launch);
@@ -237,15 +230,6 @@ export class Device {
     this.own(t);
     if (t.isDisposed || !this.recorder?.owns(t.storage)) void t.buffer;
     return t.storage;
-  }
-
-  /** Workgroups of a one-dimensional kernel, folded into two dimensions. */
-  private fold(count: number, key: string): [number, number, number] {
-    const most = this.gpu.limits.maxComputeWorkgroupsPerDimension;
-    if (count <= most) return [count, 1, 1];
-    const y = Math.ceil(count / most);
-    if (y > most) throw new ShapeError(key, `${count} workgroups are too many`);
-    return [Math.ceil(count / y), y, 1];
   }
 
   private launch(l: Launch): void {

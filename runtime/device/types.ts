@@ -1,5 +1,6 @@
 // The plain shapes that a device speaks in: what an adapter says, a launch of a kernel, who takes the launches.
 
+import type { ShaderInfo } from '../kernel/info.ts';
 import type { Constants, Kernel, ParamValue } from '../kernel/kernel.ts';
 import type { Storage, Tensor } from '../tensor.ts';
 
@@ -19,12 +20,22 @@ export interface AdapterInfo {
   how: string;
 }
 
+/** Options of a {@link Device}. */
+export interface DeviceOptions {
+  /** Most bytes of GPU memory that may be in use (default 4 GiB). */
+  budget?: number;
+  /** The GPUDevice is the engine's own, which `close()` destroys (default: it is the caller's, and stays). */
+  owned?: boolean;
+}
+
 /** One launch of a kernel. Bindings and params go by the names in the WGSL. */
 export interface Dispatch {
   /** Name of one of the engine's shaders, or the key of your own: see `shader`. */
   shader: string;
   /** The entry point. */
   entry: string;
+  /** Where the shader is, when it is none of the engine's. */
+  shaders?: Readonly<Record<string, ShaderInfo>>;
   /** Values for declarations of the shader. */
   constants?: Constants;
   /** Tensors by the names of the bindings. */

@@ -76,12 +76,18 @@ export function packShaders(shaders: Readonly<Record<string, ShaderInfo>>, reada
 }
 
 function main(): void {
-  const packed = packShaders(reflectFolder(join(here, '../../shaders')), process.argv.includes('--readable'));
-  const lines = Object.entries(packed).map(([name, shader]) => `  ${name}: ${JSON.stringify(shader)},`);
+  const root = join(here, '../..');
+  const packed = Object.entries(packShaders(reflectFolder(join(root, 'shaders')), process.argv.includes('--readable')));
+  const code = readdirSync(join(root, 'runtime'), { recursive: true, encoding: 'utf8' }).filter((f) => f.endsWith('.ts') && !f.endsWith('generated.ts')).map((f) => readFileSync(join(root, 'runtime', f), 'utf8')).join('\n');
+  const table = (name: string, shaders: typeof packed): string => `const ${name} = {\n${shaders.map(([key, shader]) => `  ${key}: ${JSON.stringify(shader)},`).join('\n')}\n} as const;\n`;
   const text = [
     '// Generated from shaders/ by runtime/kernel/build.ts. Not under version control.',
     "import { unpackShaders } from './info.ts';\n",
-    `export const SHADERS = /* @__PURE__ */ unpackShaders({\n${lines.join('\n')}\n});\n`,
+    table('engine', packed.filter(([name]) => code.includes(`'${name}'`))),
+    table('segmentation', packed.filter(([name]) => !code.includes(`'${name}'`))),
+    '/** Kernels that the engine launches. */\nexport const ENGINE = /* @__PURE__ */ unpackShaders(engine);\n',
+    '/** Kernels that only the segmentation library launches: a bundle of the engine is without them. */\nexport const SEGMENTATION = /* @__PURE__ */ unpackShaders(segmentation);\n',
+    '/** All of them, for tests. */\nexport const SHADERS = /* @__PURE__ */ unpackShaders(engine, segmentation);\n',
   ];
   writeFileSync(join(here, 'generated.ts'), text.join('\n'));
 }

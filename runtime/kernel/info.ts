@@ -80,11 +80,11 @@ export function unpackShader([code, uses]: PackedShader): ShaderInfo {
 }
 
 /** Shaders by name, each unpacked when it is first asked for. */
-export function unpackShaders(packed: Readonly<Record<string, PackedShader>>): Record<string, ShaderInfo> {
+export function unpackShaders(...tables: readonly Readonly<Record<string, PackedShader>>[]): Record<string, ShaderInfo> {
   const shaders = {} as Record<string, ShaderInfo>;
-  for (const name of Object.keys(packed)) {
+  for (const [name, packed] of tables.flatMap((t) => Object.entries(t))) {
     let info: ShaderInfo | undefined;
-    Object.defineProperty(shaders, name, { enumerable: true, get: () => (info ??= unpackShader(packed[name])) });
+    Object.defineProperty(shaders, name, { enumerable: true, get: () => (info ??= unpackShader(packed)) });
   }
   return shaders;
 }

@@ -1,6 +1,6 @@
 // From a shader's name to a pipeline: specialising by constant, one pipeline for each (shader, entry, constants), uniforms filled by field name.
 
-import { SHADERS } from './generated.ts';
+import { ENGINE } from './generated.ts';
 import type { BindingInfo, ShaderInfo } from './info.ts';
 import { FewmaskError, ShapeError } from '../errors.ts';
 
@@ -105,12 +105,13 @@ export class KernelCache {
     this.own.set(key, info);
   }
 
-  get(shader: string, entry: string, constants: Constants = {}): Kernel {
+  /** @param shaders where the shader is, when it is none of the engine's */
+  get(shader: string, entry: string, constants: Constants = {}, shaders: Readonly<Record<string, ShaderInfo>> = ENGINE): Kernel {
     const special = Object.keys(constants).sort().map((k) => `${k}=${constants[k]}`).join(',');
     const key = `${shader}.${entry}(${special})`;
     const found = this.kernels.get(key);
     if (found) return found;
-    const info = this.own.get(shader) ?? SHADERS[shader] ?? kernelError(`there is no shader ${shader}`);
+    const info = this.own.get(shader) ?? shaders[shader] ?? kernelError(`there is no shader ${shader}`);
     const entryInfo = info.entries[entry] ?? kernelError(`shader ${shader} has no entry point ${entry}`);
     const moduleKey = `${shader}(${special})`;
     let module = this.modules.get(moduleKey);

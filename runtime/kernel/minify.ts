@@ -8,6 +8,8 @@ const NAME = /^[A-Za-z_]/;
 const JOINED = new Set(['--', '++', '&&', '||', '<<', '>>', '<=', '>=', '==', '!=', '->', '+=', '-=', '*=', '/=', '%=', '&=', '|=', '^=', '//', '/*']);
 /** Words of the language, or kept by it for later, that a short name could hit. */
 const RESERVED = ['as', 'do', 'fn', 'if', 'is', 'of'];
+/** Words of the language that variables may be called too. */
+const CONTEXT = ['function', 'private', 'workgroup', 'uniform', 'storage', 'read', 'write', 'read_write'];
 const ALIASES: Readonly<Record<string, string>> = { f32: 'f', i32: 'i', u32: 'u' };
 
 /** Tokens without comments; of white space only the fact that it was there. */
@@ -26,7 +28,7 @@ function tokens(code: string): string[] {
 /** Names that may change: those that the file declares and nobody keeps, and that mean nothing else anywhere in it. */
 function locals(list: readonly string[], keep: ReadonlySet<string>): Set<string> {
   const words = list.filter((t) => t !== ' ');
-  const mine = new Set<string>(), others = new Set(keep), functions = new Set<string>();
+  const mine = new Set<string>(), others = new Set([...keep, ...CONTEXT]), functions = new Set<string>();
   let depth = 0;
   for (let i = 0; i < words.length; i++) {
     const word = words[i], next = words[i + 1];
@@ -63,7 +65,7 @@ function locals(list: readonly string[], keep: ReadonlySet<string>): Set<string>
   }
   // A variable that is spelt like a function of the language would take its calls with it.
   words.forEach((word, i) => {
-    if (words[i + 1] === '(' && !functions.has(word)) others.add(word);
+    if ((words[i + 1] === '(' && !functions.has(word)) || words[i - 1] === '@') others.add(word);
     if (words[i - 1] === ':' || words[i - 1] === '<') if (/^(vec|mat|array|ptr|atomic|bool|[fiu](16|32))/.test(word)) others.add(word);
   });
   return new Set([...mine].filter((name) => !others.has(name)));

@@ -41,6 +41,7 @@ test('names change where they mean one thing', () => {
   assert.match(minify('@group(0) @binding(0) var<storage, read> x: array<f32>;\nfn f() -> f32 { let x = 1.0; return x; }', ['x']), /let x=1.0;return x;/);
   assert.match(minify('const WG = 4u;\nfn f() -> u32 { const WG = 2u; return WG; }', ['WG']), /const WG=2u;return WG;/);
   assert.match(minify('fn f(a: f32) -> f32 { let max = a; return max; }\nfn g(a: f32) -> f32 { return max(a, 1.0); }'), /let max=\w;return max;.*return max\(/);
+  assert.match(minify('@group(0) @binding(0) var<storage, read> x: array<f32>;\n@compute @workgroup_size(1) fn f() { let read = x[0]; let compute = read; }', ['x', 'f']), /^@group\(0\)@binding\(0\)var<storage,read>x:.*@compute@workgroup_size\(1\)fn f\(\)\{let read=x\[0\];let compute=read;\}$/);
   assert.match(minify('fn f(@builtin(local_invocation_index) workgroup_id: u32, @builtin(workgroup_id) id: vec3<u32>) { }'), /^fn \w\(@builtin\(local_invocation_index\)workgroup_id:u32,@builtin\(workgroup_id\)\w:vec3u\)\{\}$/);
   assert.match(minify('var<workgroup> shared_sum: array<f32, 4>;\n@compute @workgroup_size(4) fn forward() { shared_sum[0] = 1.0; }', ['forward']), /^var<workgroup>a:array<f32,4>;@compute@workgroup_size\(4\)fn forward\(\)\{a\[0\]=1\.0;\}$/);
 });

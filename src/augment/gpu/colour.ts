@@ -1,6 +1,7 @@
 // Strong colour augmentation on the GPU.
 
 import { ShapeError } from '../../../runtime/errors.ts';
+import { SEGMENTATION } from '../../../runtime/kernel/generated.ts';
 import type { Tensor } from '../../../runtime/tensor.ts';
 import { COLOUR_ROW, type ColourSemantics } from '../colour.ts';
 
@@ -24,14 +25,14 @@ export function colour(x: Tensor, table: Tensor, options: { semantics?: ColourSe
   const next = (entry: string, extra: Partial<typeof params>, bindings: Record<string, Tensor>): void => {
     const from = y;
     y = device.empty(x.shape, 'f32', 'colour');
-    device.run({ shader: 'colour', entry, constants: entry === 'jitter' ? constants : {}, bindings: { table, x: from, y, ...bindings }, params: { ...params, ...extra }, threads: pixels });
+    device.run({ shaders: SEGMENTATION, shader: 'colour', entry, constants: entry === 'jitter' ? constants : {}, bindings: { table, x: from, y, ...bindings }, params: { ...params, ...extra }, threads: pixels });
     if (from !== x) from.dispose();
   };
   for (let round = 0; round < 4; round++) {
     const parts = device.empty([n * chunks, 4], 'f32', 'colour sums');
     const mean = device.empty([n, 4], 'f32', 'colour means');
-    device.run({ shader: 'colour', entry: 'sums', bindings: { x: y, parts }, params, threads: n * chunks });
-    device.run({ shader: 'colour', entry: 'means', bindings: { partials: parts, mean }, params, threads: n });
+    device.run({ shaders: SEGMENTATION, shader: 'colour', entry: 'sums', bindings: { x: y, parts }, params, threads: n * chunks });
+    device.run({ shaders: SEGMENTATION, shader: 'colour', entry: 'means', bindings: { partials: parts, mean }, params, threads: n });
     next('jitter', { round }, { means_in: mean });
     parts.dispose();
     mean.dispose();

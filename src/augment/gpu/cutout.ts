@@ -1,6 +1,7 @@
 // CutOut on the GPU: boxes of an image are filled and do not count in the loss.
 
 import { ShapeError } from '../../../runtime/errors.ts';
+import { SEGMENTATION } from '../../../runtime/kernel/generated.ts';
 import { uniform } from '../../../runtime/ops/index.ts';
 import type { Tensor } from '../../../runtime/tensor.ts';
 import { MEAN } from './view.ts';
@@ -32,7 +33,7 @@ export function cutout<L extends Tensor | undefined = undefined, V extends Tenso
     if (t && (t.dtype !== dtype || t.size !== n * h * w)) throw new ShapeError('cutout', `[${t.shape}] ${t.dtype} for images [${x.shape}]`, `give ${dtype} [${[n, h, w]}]`);
   }
   const { device } = x;
-  const common = { shader: 'cutout', params: { size: [n, h, w, boxes.shape[1]], fill: [...fill] }, threads: n * h * w };
+  const common = { shaders: SEGMENTATION, shader: 'cutout', params: { size: [n, h, w, boxes.shape[1]], fill: [...fill] }, threads: n * h * w };
   const draws = noise ? uniform(noise, x.shape) : null;
   const image = device.empty(x.shape, 'f32', 'cutout');
   device.run({ ...common, entry: 'forward', constants: { NOISE: draws !== null }, bindings: { boxes, x, noise: draws ?? x, y: image } });

@@ -1,6 +1,7 @@
 // CutMix on the GPU.
 
 import { ShapeError } from '../../../runtime/errors.ts';
+import { SEGMENTATION } from '../../../runtime/kernel/generated.ts';
 import { sizeOf, type Tensor } from '../../../runtime/tensor.ts';
 
 /**
@@ -13,7 +14,7 @@ export function boxMask(boxes: Tensor, size: readonly [number, number], options:
   const [n, k, four] = boxes.shape;
   if (boxes.rank !== 3 || four !== 4 || boxes.dtype !== 'i32') throw new ShapeError('boxMask', `boxes are [${boxes.shape}] ${boxes.dtype}, not i32 [n, k, 4]`);
   const mask = boxes.device.empty([n, ...size], 'f32', 'boxMask');
-  boxes.device.run({ shader: 'mix', entry: 'boxMask', bindings: { boxes, mask }, params: { size: [n, ...size, 1], boxes: k, shift: 0, outside: options.invert === false ? 1 : 0 }, threads: mask.size });
+  boxes.device.run({ shaders: SEGMENTATION, shader: 'mix', entry: 'boxMask', bindings: { boxes, mask }, params: { size: [n, ...size, 1], boxes: k, shift: 0, outside: options.invert === false ? 1 : 0 }, threads: mask.size });
   return mask;
 }
 
@@ -28,6 +29,6 @@ export function mixBy(mask: Tensor, a: Tensor, b: Tensor, shift = 0): Tensor {
     throw new ShapeError('mixBy', `[${a.shape}] ${a.dtype} and [${b.shape}] ${b.dtype} do not mix by a mask [${mask.shape}]`);
   }
   const y = a.device.empty(a.shape, a.dtype, 'mixBy');
-  a.device.run({ shader: 'mix', entry: 'forward', bindings: { mask_in: mask, a, b, y }, params: { size: [n, h, w, c], boxes: 0, shift, outside: 0 }, threads: y.size });
+  a.device.run({ shaders: SEGMENTATION, shader: 'mix', entry: 'forward', bindings: { mask_in: mask, a, b, y }, params: { size: [n, h, w, c], boxes: 0, shift, outside: 0 }, threads: y.size });
   return y;
 }

@@ -1,11 +1,12 @@
 // Standardising images before they enter a network.
 
+import { SEGMENTATION } from '../../../runtime/kernel/generated.ts';
 import type { Tensor } from '../../../runtime/tensor.ts';
 import { MEAN, STD } from './view.ts';
 
 /** (x - mean) / std of [.., 3]. No gradient: images are inputs. */
 export function normalise(x: Tensor, mean: readonly number[] = MEAN, std: readonly number[] = STD): Tensor {
   const y = x.device.empty(x.shape, 'f32', 'normalise');
-  x.device.run({ shader: 'normalise', entry: 'forward', bindings: { x, y }, params: { n: x.size, mean, scale: std.map((s) => 1 / s) }, threads: x.size });
+  x.device.run({ shaders: SEGMENTATION, shader: 'normalise', entry: 'forward', bindings: { x, y }, params: { n: x.size, mean, scale: std.map((s) => 1 / s) }, threads: x.size });
   return y;
 }

@@ -1,6 +1,7 @@
 // What CTAugment learns from: how well probed images are recognised.
 
 import { ShapeError } from '../../../runtime/errors.ts';
+import { SEGMENTATION } from '../../../runtime/kernel/generated.ts';
 import type { Tensor } from '../../../runtime/tensor.ts';
 
 /**
@@ -15,6 +16,6 @@ export function proximity(logits: Tensor, labels: Tensor): Tensor {
     throw new ShapeError('proximity', `logits [${logits.shape}] ${logits.dtype} and labels [${labels.shape}] ${labels.dtype}`, 'give f32 [n, h, w, classes] and i32 [n, h, w]');
   }
   const y = logits.device.empty([n], 'f32', 'proximity');
-  logits.device.run({ shader: 'proximity', entry: 'forward', bindings: { logits, labels, y }, params: { pixels: h * w, c, ignore: 255 }, groups: [n, 1, 1] });
+  logits.device.run({ shaders: SEGMENTATION, shader: 'proximity', entry: 'forward', bindings: { logits, labels, y }, params: { pixels: h * w, c, ignore: 255 }, groups: [n, 1, 1] });
   return y;
 }

@@ -1,6 +1,7 @@
 // Tables of image operations (RandAugment, CTAugment) applied on the GPU, to images and to the maps that belong to them.
 
 import { ShapeError } from '../../../runtime/errors.ts';
+import { SEGMENTATION } from '../../../runtime/kernel/generated.ts';
 import type { Tensor } from '../../../runtime/tensor.ts';
 import { OP_ROW } from '../operations.ts';
 import { MEAN } from './view.ts';
@@ -34,20 +35,20 @@ export function applyOperations(x: Tensor, table: Tensor, options: { fill?: read
   const fill = (options.fill ?? MEAN).reduce((t, v, c) => t + (Math.round(v * 255) << (8 * c)), 0);
   const groups = Math.min(64, Math.ceil(pixels / (LANES * 4))), items = Math.ceil(pixels / (LANES * groups));
   let y = device.empty([n, height, width], 'u32', 'texels');
-  device.run({ shader: 'texels', entry: 'quantise', bindings: { image: x, y }, params: { n: n * pixels }, threads: n * pixels });
+  device.run({ shaders: SEGMENTATION, shader: 'texels', entry: 'quantise', bindings: { image: x, y }, params: { n: n * pixels }, threads: n * pixels });
   const counts = device.empty([n, 1024], 'u32', 'histograms'), lut = device.empty([n, 1024], 'u32', 'look-up tables');
   for (let slot = 0; slot < slots; slot++) {
     const tone = { n, pixels, slot, slots, groups, items };
     device.clear(counts);
-    device.run({ shader: 'tone', entry: 'histogram', bindings: { table, x: y, counts }, params: tone, groups: [n * groups, 1, 1] });
-    device.run({ shader: 'tone', entry: 'tables', bindings: { table, histograms: counts, luts: lut }, params: tone, threads: 4 * n });
+    device.run({ shaders: SEGMENTATION, shader: 'tone', entry: 'histogram', bindings: { table, x: y, counts }, params: tone, groups: [n * groups, 1, 1] });
+    device.run({ shaders: SEGMENTATION, shader: 'tone', entry: 'tables', bindings: { table, histograms: counts, luts: lut }, params: tone, threads: 4 * n });
     const from = y;
     y = device.empty([n, height, width], 'u32', 'texels');
-    device.run({ shader: 'randaugment', entry: 'apply', bindings: { table, x: from, lut, y }, params: { n, height, width, slot, slots, fill }, threads: n * pixels });
+    device.run({ shaders: SEGMENTATION, shader: 'randaugment', entry: 'apply', bindings: { table, x: from, lut, y }, params: { n, height, width, slot, slots, fill }, threads: n * pixels });
     from.dispose();
   }
   const result = device.empty(x.shape, 'f32', 'applyOperations');
-  device.run({ shader: 'texels', entry: 'scale', bindings: { x: y, result }, params: { n: n * pixels }, threads: n * pixels });
+  device.run({ shaders: SEGMENTATION, shader: 'texels', entry: 'scale', bindings: { x: y, result }, params: { n: n * pixels }, threads: n * pixels });
   for (const t of [y, counts, lut]) t.dispose();
   return result;
 }
@@ -68,7 +69,7 @@ export function moveMap(map: Tensor, table: Tensor, fill: number): Tensor {
   for (let slot = 0; slot < slots; slot++) {
     const from = y;
     y = map.device.empty(map.shape, map.dtype, 'moveMap');
-    map.device.run({ shader: 'randaugment', entry: 'warp', bindings: { table, x: from, y }, params: { n, height, width, slot, slots, fill: bits.getUint32(0) }, threads: map.size });
+    map.device.run({ shaders: SEGMENTATION, shader: 'randaugment', entry: 'warp', bindings: { table, x: from, y }, params: { n, height, width, slot, slots, fill: bits.getUint32(0) }, threads: map.size });
     if (from !== map) from.dispose();
   }
   return y;

@@ -1,6 +1,7 @@
 // Test-time augmentation: predictions of scaled and mirrored copies of an image, averaged at its own size.
 
 import { ShapeError } from '../../../runtime/errors.ts';
+import { SEGMENTATION } from '../../../runtime/kernel/generated.ts';
 import type { Tensor } from '../../../runtime/tensor.ts';
 
 /**
@@ -14,7 +15,7 @@ export function addResized(sum: Tensor, p: Tensor, options: { mirrored: boolean;
   }
   const along = (axis: 1 | 2): number => (sum.shape[axis] > 1 ? (p.shape[axis] - 1) / (sum.shape[axis] - 1) : 0);
   sum.device.run({
-    shader: 'tta', entry: 'forward', bindings: { p, y: sum },
+    shaders: SEGMENTATION, shader: 'tta', entry: 'forward', bindings: { p, y: sum },
     params: { y_size: sum.shape, p_size: p.shape, scale: [along(1), along(2)], mirrored: options.mirrored ? 1 : 0, weight: options.weight }, threads: sum.size,
   });
 }

@@ -1,6 +1,7 @@
 // Views of decoded images on the GPU: scale, crop and flip from a table of draws.
 
 import { ShapeError } from '../../../runtime/errors.ts';
+import { SEGMENTATION } from '../../../runtime/kernel/generated.ts';
 import type { Tensor } from '../../../runtime/tensor.ts';
 
 /** ImageNet's mean, in [0, 1]: the colour of padding, and what `normalise` subtracts. */
@@ -32,6 +33,6 @@ export function view(texels: Tensor, sizes: Tensor, table: Tensor, size: readonl
   const image = device.empty([n, h, w, 3], 'f32', 'view');
   const labels = device.empty([n, h, w], 'i32', 'view labels');
   const valid = device.empty([n, h, w], 'f32', 'view validity');
-  device.run({ shader: 'view', entry: 'forward', bindings: { texels, sizes, table, image, labels, valid }, params: { out_size: [n, h, w, sourceColumns], source_rows: sourceRows, padding: [...padding] }, threads: n * h * w });
+  device.run({ shaders: SEGMENTATION, shader: 'view', entry: 'forward', bindings: { texels, sizes, table, image, labels, valid }, params: { out_size: [n, h, w, sourceColumns], source_rows: sourceRows, padding: [...padding] }, threads: n * h * w });
   return { image, labels, valid };
 }
