@@ -3,6 +3,8 @@
 import { openBrowserDevice, type OpenOptions } from './device/browser.ts';
 import { Device } from './device/device.ts';
 
+export type { OpenOptions } from './device/adapter.ts';
+
 /**
  * Opens a device: what the options ask for, else the adapter that the browser prefers, else its software adapter.
  * @throws DeviceError when there is none, or no WebGPU at all

@@ -50,6 +50,7 @@ export {
   all, amax, amin, any, argmax, argmin, argsort, bincount, cumsum, kthLargest, logsumexp, maxDim, mean, minDim, norm, normalize, percentile, prod, sort, std, sum, sumTo, topk, variance,
   type Picked, type ReduceOptions, type VarianceOptions,
 } from './ops/index.ts';
+export type { Axes } from './kernel/axes.ts';
 export { logSoftmax, softmax } from './ops/index.ts';
 
 // Shapes, parts, indices
@@ -68,6 +69,7 @@ export {
 export {
   adaptiveAvgPool2d, adaptiveMaxPool2d, adaptiveMaxPool2dWithIndices, avgPool2d, globalAvgPool, globalMaxPool, maxPool2d, maxPool2dWithIndices, type AvgPool2dOptions, type MaxPool2dOptions,
 } from './ops/index.ts';
+export type { PoolOptions } from './kernel/windows.ts';
 export { batchNorm, groupNorm, instanceNorm, layerNorm, rmsNorm, type BatchNormOptions, type NormOptions } from './ops/index.ts';
 export { dropout, dropout2d, uniform } from './ops/index.ts';
 export {

@@ -102,7 +102,6 @@ function overLast(name: string, x: Tensor, shape: Shape, eps: number, centre: bo
  * @param shape the axes to normalise over
  * @param gamma scale, f32 [...shape], optional
  * @param beta shift, f32 [...shape], optional
- * @param options.eps default 1e-5
  * @returns f32, shape of x
  * @throws ShapeError when the shapes do not fit, or a dtype is not f32
  * Source: Ba et al. 2016; conventions of torch.nn.functional.layer_norm.
@@ -117,7 +116,6 @@ export function layerNorm(x: Tensor, shape: Shape, gamma?: Tensor, beta?: Tensor
  * @param x f32 [..., ...shape]
  * @param shape the axes to normalise over
  * @param gamma scale, f32 [...shape], optional
- * @param options.eps default 2^-23, the f32 epsilon, as in PyTorch
  * @returns f32, shape of x
  * @throws ShapeError when the shapes do not fit, or a dtype is not f32
  * Source: Zhang & Sennrich 2019; conventions of torch.nn.functional.rms_norm.
@@ -140,7 +138,6 @@ function grouped(name: string, x: Tensor, groups: number, gamma: Tensor | undefi
  * @param groups divides c; neighbouring channels make a group
  * @param gamma scale, f32 [c], optional
  * @param beta shift, f32 [c], optional
- * @param options.eps default 1e-5
  * @returns f32, shape of x
  * @throws ShapeError when the sizes do not fit, or a dtype is not f32
  * Source: Wu & He 2018; conventions of torch.nn.functional.group_norm.
