@@ -11,7 +11,7 @@ export * from './errors.ts';
 
 // Gradients, plans, operations and kernels of your own
 export { defineOp, grad, noGrad, type Backward, type BackwardContext, type GradOptions, type OpRecord } from './autograd/tape.ts';
-export { Plan, plan, type DeclareInput, type InputSpec, type PlanMemory, type PlanOutputs } from './autograd/plan.ts';
+export { Plan, plan, type DeclareInput, type InputSpec, type PlanInputs, type PlanMemory, type PlanOutputs } from './autograd/plan.ts';
 export { shader, Shader } from './kernel/shader.ts';
 export type { Constants, ParamValue } from './kernel/kernel.ts';
 

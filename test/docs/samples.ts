@@ -106,7 +106,7 @@ add('klDiv', { logP: [3, 4], q: [3, 4] }, (f, { logP, q }) => f(logP, q));
 add('softDice', { p: [3, 4], t: [3, 4] }, (f, { p, t }) => f(p, t));
 
 add('acceptedShare', { accepted: [3] }, (f, { accepted }) => f(accepted));
-add('addConfusion', { counts: { shape: [4], below: 1, dtype: 'u32' }, truth: ids(3), prediction: ids(3) }, (f, { counts, truth, prediction }) => f(counts, truth, prediction));
+add('addConfusion', { counts: { shape: [2, 2], below: 1, dtype: 'u32' }, truth: ids(3), prediction: ids(3) }, (f, { counts, truth, prediction }) => f(counts, truth, prediction));
 add('classGate', { label: ids(3), confidence: [3], means: [2] }, (f, { label, confidence, means }) => f(label, confidence, means, 0.5));
 add('confusionCounts', { like: [1] }, (f, { like }) => f(like.device, 2));
 add('countPseudoLabels', { counts: { shape: [8], below: 1, dtype: 'u32' }, label: ids(3), accepted: [3] }, (f, { counts, label, accepted }) => f(counts, label, accepted));

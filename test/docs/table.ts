@@ -73,7 +73,7 @@ export interface OpRow {
 const isReal = (a: Arg): a is readonly number[] => Array.isArray(a);
 
 /** The arguments of a sample: real ones between 0.25 and 0.75, or 1 and 2 where they are whole numbers. */
-function tensors(device: Device, { args }: Sample, dtype: DType): Record<string, Tensor> {
+export function tensors(device: Device, { args }: Sample, dtype: DType): Record<string, Tensor> {
   return Object.fromEntries(Object.entries(args).map(([name, a]) => {
     const shape = isReal(a) ? a : a.shape, n = sizeOf(shape);
     const whole = !isReal(a) || dtype === 'i32' || dtype === 'u32';
@@ -83,7 +83,7 @@ function tensors(device: Device, { args }: Sample, dtype: DType): Record<string,
 }
 
 /** Records the call without running it: kernels are not compiled for that. */
-function tryOut<R>(device: Device, body: () => R): R {
+export function tryOut<R>(device: Device, body: () => R): R {
   let result: R;
   plan(device, {}, () => {
     result = body();
