@@ -82,7 +82,7 @@ export function emptyLike<D extends DType>(x: Tensor<D>): Tensor<D> {
  * @example const mask = ones(device, [2, 3]);
  */
 export function ones<D extends DType = 'f32'>(device: Device, shape: Shape, dtype?: D): Tensor<D> {
-  return full(device, shape, 1, dtype ?? 'f32') as Tensor<D>;
+  return full(device, shape, 1, dtype);
 }
 
 /**
@@ -91,7 +91,7 @@ export function ones<D extends DType = 'f32'>(device: Device, shape: Shape, dtyp
  * @example const sum = zerosLike(x);
  */
 export function zerosLike<D extends DType>(x: Tensor<D>): Tensor<D> {
-  return zeros(x.device, x.shape, x.dtype) as Tensor<D>;
+  return zeros(x.device, x.shape, x.dtype);
 }
 
 /**

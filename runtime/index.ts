@@ -13,7 +13,7 @@ export * from './errors.ts';
 // Gradients, plans, operations and kernels of your own
 export { grad } from './autograd/grad.ts';
 export { defineOp, noGrad, type Backward, type BackwardContext, type GradOptions, type OpRecord } from './autograd/tape.ts';
-export { Plan, plan, type DeclareInput, type InputSpec, type PlanMemory, type PlanOutputs } from './autograd/plan.ts';
+export { Plan, plan, type DeclareInput, type InputSpec, type PlanInputs, type PlanMemory, type PlanOutputs } from './autograd/plan.ts';
 export { shader, Shader } from './kernel/shader.ts';
 export type { Constants, ParamValue } from './kernel/kernel.ts';
 
@@ -52,6 +52,7 @@ export {
   all, amax, amin, any, argmax, argmin, argsort, bincount, cumsum, kthLargest, logsumexp, maxDim, mean, minDim, norm, normalize, percentile, prod, sort, std, sum, sumTo, topk, variance,
   type Picked, type ReduceOptions, type VarianceOptions,
 } from './ops/index.ts';
+export type { Axes } from './kernel/axes.ts';
 export { logSoftmax, softmax } from './ops/index.ts';
 
 // Shapes, parts, indices
@@ -70,6 +71,7 @@ export {
 export {
   adaptiveAvgPool2d, adaptiveMaxPool2d, adaptiveMaxPool2dWithIndices, avgPool2d, globalAvgPool, globalMaxPool, maxPool2d, maxPool2dWithIndices, type AvgPool2dOptions, type MaxPool2dOptions,
 } from './ops/index.ts';
+export type { PoolOptions } from './kernel/windows.ts';
 export { batchNorm, groupNorm, instanceNorm, layerNorm, rmsNorm, type BatchNormOptions, type NormOptions } from './ops/index.ts';
 export { bernoulli, dropout, dropout2d, normal, uniform } from './ops/index.ts';
 export {

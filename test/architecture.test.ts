@@ -27,7 +27,7 @@ function layer(file: string): number {
 }
 
 test('there is no other top-level folder', () => {
-  const known = ['shaders', 'src', 'runtime', 'test', 'bench', 'dist', 'node_modules', 'runs'];
+  const known = ['shaders', 'src', 'runtime', 'test', 'bench', 'dist', 'docs', 'node_modules', 'runs'];
   const other = readdirSync(root, { withFileTypes: true }).filter((e) => e.isDirectory() && !e.name.startsWith('.') && !known.includes(e.name)).map((e) => e.name);
   assert.equal(other, []);
 });

@@ -21,6 +21,8 @@ type Encoded =
 
 /** Shapes and dtypes of a plan's inputs, by name. */
 export type InputSpec = Record<string, { shape: Shape; dtype?: DType }>;
+/** The inputs of a plan as its body gets them: each of the dtype that was said, f32 where none was. */
+export type PlanInputs<S extends InputSpec> = { readonly [K in keyof S]: Tensor<S[K]['dtype'] extends infer D extends DType ? D : 'f32'> };
 /** Makes a further input while the body is being recorded. */
 export type DeclareInput = (name: string, spec: { shape: Shape; dtype?: DType }) => Tensor;
 /** Results of a plan, by name. */
@@ -371,6 +373,6 @@ export class Plan<O extends PlanOutputs> {
  * step.run({ x: new Float32Array(24) });
  * console.log(await step.outputs.loss.item());
  */
-export function plan<O extends PlanOutputs>(device: Device, inputs: InputSpec, body: (inputs: Record<string, Tensor>, declare: DeclareInput) => O, options: { budget?: number } = {}): Plan<O> {
-  return new Plan(device, inputs, body, options);
+export function plan<S extends InputSpec, O extends PlanOutputs>(device: Device, inputs: S, body: (inputs: PlanInputs<S>, declare: DeclareInput) => O, options: { budget?: number } = {}): Plan<O> {
+  return new Plan(device, inputs, body as (inputs: Record<string, Tensor>, declare: DeclareInput) => O, options);
 }

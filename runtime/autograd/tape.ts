@@ -51,6 +51,16 @@ export interface TapeNode {
   readonly order: number;
 }
 
+let watcher: ((record: OpRecord<never>) => void) | null = null;
+
+/**
+ * Calls `watch` with each record that is defined from now on; null ends it. The table of operations is made so, without a registry that would keep operations in
+ * a bundle that nobody calls.
+ */
+export function watchRecords(watch: ((record: OpRecord<never>) => void) | null): void {
+  watcher = watch;
+}
+
 let recording = true;
 let counter = 0;
 
@@ -88,6 +98,7 @@ export function defineOp<A = void>(record: OpRecord<A>): (inputs: Record<string,
   for (const name of record.inputs) {
     if (!(name in record.backward)) throw new FewmaskError('op', `${record.name}: backward says nothing about ${name}`);
   }
+  watcher?.(record);
   return (given, attrs) => {
     const inputs: Record<string, Tensor> = {};
     let wanted = false;

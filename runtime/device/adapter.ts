@@ -6,6 +6,7 @@ import type { AdapterInfo } from './types.ts';
 /** `hardware`: a GPU. `lavapipe`, `swiftshader`: software. `other`: software of another make. */
 export type AdapterKind = 'hardware' | 'lavapipe' | 'swiftshader' | 'other';
 
+/** Which adapter to open. */
 export interface OpenOptions {
   /** Part of the adapter's description (in any case), or one of `hardware`, `lavapipe`, `swiftshader`. */
   adapter?: string;

@@ -50,10 +50,10 @@ function apply(name: string, smallest: boolean, x: Tensor, axis: number | undefi
   const l = lines(name, x.shape, axis);
   if (l.n === 0) throw new ShapeError(name, `[${x.shape}] has no elements along ${axis === undefined ? 'its axes' : `axis ${axis}`}`, 'give at least one');
   const { values, indices } = op({ x }, { name, l, shape: l.shape(keepdim ? 1 : null), smallest });
-  return { values, indices };
+  return { values, indices: indices as Tensor<'i32'> };
 }
 
-function indicesAlone(name: string, smallest: boolean, x: Tensor, axis: number | undefined, keepdim: boolean): Tensor {
+function indicesAlone(name: string, smallest: boolean, x: Tensor, axis: number | undefined, keepdim: boolean): Tensor<'i32'> {
   const { values, indices } = apply(name, smallest, x, axis, keepdim);
   values.dispose();
   return indices;
@@ -88,7 +88,7 @@ export function minDim(x: Tensor, axis: number, options: ReduceOptions = {}): Pi
  * @throws ShapeError where there are no elements, or for an axis that is not there
  * @example const labels = argmax(logits, -1); // [n, h, w, c] -> [n, h, w]
  */
-export function argmax(x: Tensor, axis?: number, options: ReduceOptions = {}): Tensor {
+export function argmax(x: Tensor, axis?: number, options: ReduceOptions = {}): Tensor<'i32'> {
   return indicesAlone('argmax', false, x, axis, options.keepdim ?? false);
 }
 
@@ -97,6 +97,6 @@ export function argmax(x: Tensor, axis?: number, options: ReduceOptions = {}): T
  * @throws ShapeError for an axis that x does not have, or without elements
  * @example const nearest = argmin(distances, -1);
  */
-export function argmin(x: Tensor, axis?: number, options: ReduceOptions = {}): Tensor {
+export function argmin(x: Tensor, axis?: number, options: ReduceOptions = {}): Tensor<'i32'> {
   return indicesAlone('argmin', true, x, axis, options.keepdim ?? false);
 }

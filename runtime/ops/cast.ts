@@ -34,9 +34,9 @@ const op: Op = defineOp<{ dtype: DType }>({
  * @throws ShapeError for an unknown dtype
  * @example const y = cast(labels, 'f32');
  */
-export function cast(x: Tensor, dtype: DType): Tensor {
+export function cast<D extends DType>(x: Tensor, dtype: D): Tensor<D> {
   if (!(dtype in CODES)) throw new ShapeError('cast', `there is no dtype ${dtype}`, `give one of ${Object.keys(CODES).join(', ')}`);
-  return x.dtype === dtype ? reshape(x, x.shape) : op({ x }, { dtype }).y;
+  return (x.dtype === dtype ? reshape(x, x.shape) : op({ x }, { dtype }).y) as Tensor<D>;
 }
 
 /** What functions of real numbers see of integers: f32, as in PyTorch. */

@@ -9,14 +9,14 @@ import { BYTES, type DType, type Shape, type Tensor } from '../tensor.ts';
  * @throws ShapeError when the shape is none, or larger than the adapter can bind
  * @example const ones = full(device, [2, 3], 1);
  */
-export function full(device: Device, shape: Shape, value: number, dtype: DType = 'f32'): Tensor {
-  const y = device.empty(shape, dtype, 'full');
+export function full<D extends DType = 'f32'>(device: Device, shape: Shape, value: number, dtype?: D): Tensor<D> {
+  const type = dtype ?? 'f32', y = device.empty(shape, type, 'full');
   if (value === 0) device.clear(y);
   else {
-    const n = Math.ceil((y.size * BYTES[dtype]) / 4);
-    device.run({ shader: 'fill', entry: 'forward', bindings: { y }, params: { n, word: wordOf('full', value, dtype) }, threads: n });
+    const n = Math.ceil((y.size * BYTES[type]) / 4);
+    device.run({ shader: 'fill', entry: 'forward', bindings: { y }, params: { n, word: wordOf('full', value, type) }, threads: n });
   }
-  return y;
+  return y as Tensor<D>;
 }
 
 /**
@@ -24,6 +24,6 @@ export function full(device: Device, shape: Shape, value: number, dtype: DType =
  * @throws ShapeError when the shape is none, or larger than the adapter can bind
  * @example const total = zeros(device, [64]);
  */
-export function zeros(device: Device, shape: Shape, dtype: DType = 'f32'): Tensor {
+export function zeros<D extends DType = 'f32'>(device: Device, shape: Shape, dtype?: D): Tensor<D> {
   return full(device, shape, 0, dtype);
 }

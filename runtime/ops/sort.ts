@@ -56,12 +56,12 @@ export interface Picked {
   /** dtype of x */
   values: Tensor;
   /** i32 */
-  indices: Tensor;
+  indices: Tensor<'i32'>;
 }
 
 function apply(x: Tensor, l: Lines, keep: number, descending: boolean): Picked {
   const { values, indices } = op({ x }, { l, keep, descending });
-  return { values, indices };
+  return { values, indices: indices as Tensor<'i32'> };
 }
 
 /**
@@ -83,7 +83,7 @@ export function sort(x: Tensor, axis = -1, options: { descending?: boolean } = {
  * @throws ShapeError for an axis that x does not have
  * @example const order = argsort(scores, -1, { descending: true });
  */
-export function argsort(x: Tensor, axis = -1, options: { descending?: boolean } = {}): Tensor {
+export function argsort(x: Tensor, axis = -1, options: { descending?: boolean } = {}): Tensor<'i32'> {
   const { values, indices } = sort(x, axis, options);
   values.dispose();
   return indices;

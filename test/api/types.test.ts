@@ -1,0 +1,74 @@
+// What the compiler knows: dtypes of tensors, of what is read from them, and of a plan's inputs. `npm run check` is the test; each wrong use must be an error.
+
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import {
+  argmax, cast, emptyLike, eq, full, gt, ones, parameter, plan, randomSeed, relu, sort, sum, tensor, where, zeros, zerosLike, type Elements, type Plan, type Tensor,
+} from '../../runtime/index.ts';
+import { testDevice } from '../support/device.ts';
+
+type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
+/** Compiles only where both are the same type. */
+const same = <A, B>(_: Equal<A, B>): void => {};
+
+test('makers know the dtype', async () => {
+  const device = await testDevice();
+  const x = tensor(device, [[1, 2], [3, 4]]), i = tensor(device, [1, 2], { dtype: 'i32' }), u = tensor(device, new Uint32Array(2));
+  same<typeof x, Tensor<'f32'>>(true);
+  same<typeof i, Tensor<'i32'>>(true);
+  same<typeof u, Tensor<'u32'>>(true);
+  const z = zeros(device, [2]), o = ones(device, [2], 'i32'), f = full(device, [2], 1, 'f16'), p = parameter(zerosLike(x)), e = emptyLike(u), seed = randomSeed(device, 1);
+  same<typeof z, Tensor<'f32'>>(true);
+  same<typeof o, Tensor<'i32'>>(true);
+  same<typeof f, Tensor<'f16'>>(true);
+  same<typeof p, Tensor<'f32'>>(true);
+  same<typeof e, Tensor<'u32'>>(true);
+  same<typeof seed, Tensor<'u32'>>(true);
+  // @ts-expect-error a Float32Array holds no i32
+  assert.throws(() => tensor(device, new Float32Array(2), { dtype: 'i32' }));
+  // @ts-expect-error there is no such dtype
+  assert.throws(() => zeros(device, [2], 'f64'));
+});
+
+test('reading gives the array of the dtype', async () => {
+  const device = await testDevice(), x = tensor(device, [1, 2]);
+  const real = await x.read(), whole = await cast(x, 'i32').read();
+  same<typeof real, Float32Array>(true);
+  same<typeof whole, Int32Array>(true);
+  assert.instance(real, Float32Array);
+  assert.instance(whole, Int32Array);
+  same<Elements<'f16'>, Float32Array>(true);
+  same<Elements, Float32Array | Int32Array | Uint32Array>(true);
+  const any = await relu(x).read();
+  same<typeof any, Float32Array | Int32Array | Uint32Array>(true);
+});
+
+test('comparisons and indices are i32', async () => {
+  const device = await testDevice(), x = tensor(device, [1, 2]);
+  const mask = gt(x, 1), best = argmax(x), { indices } = sort(x);
+  same<typeof mask, Tensor<'i32'>>(true);
+  same<typeof best, Tensor<'i32'>>(true);
+  same<typeof indices, Tensor<'i32'>>(true);
+  assert.equal([mask.dtype, best.dtype, indices.dtype, eq(x, x).dtype], ['i32', 'i32', 'i32', 'i32']);
+  const general: Tensor = where(mask, x, 0);
+  // @ts-expect-error a tensor of any dtype is not known to be i32
+  const special: Tensor<'i32'> = general;
+  assert.is(special, general);
+});
+
+test('the body of a plan knows its inputs', async () => {
+  const device = await testDevice();
+  const step = plan(device, { x: { shape: [2] }, y: { shape: [2], dtype: 'i32' } }, ({ x, y, ...rest }) => {
+    same<typeof x, Tensor<'f32'>>(true);
+    same<typeof y, Tensor<'i32'>>(true);
+    // @ts-expect-error there is no such input
+    assert.is(rest.z, undefined);
+    return { total: sum(x) };
+  });
+  same<typeof step, Plan<{ total: Tensor }>>(true);
+  // @ts-expect-error there is no such output
+  assert.is(step.outputs.loss, undefined);
+  step.dispose();
+});
+
+test.run();

@@ -1,0 +1,34 @@
+// The table of operations is complete, and says what the operations do.
+
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { testDevice } from '../support/device.ts';
+import { markdown, reference } from './build.ts';
+import { opTable } from './table.ts';
+
+test('every operation and every record has its row', async () => {
+  const device = await testDevice(), table = await opTable(device), text = markdown(table);
+  assert.ok(table.rows.length > 180 && table.records.length > 60);
+  for (const { record, file } of table.records) {
+    assert.ok(file, record.name);
+    assert.ok(text.includes(`| ${record.name} | ${file}.ts | ${record.inputs.join(', ')} |`), record.name);
+  }
+  for (const r of table.rows) {
+    assert.ok(text.includes(`| ${r.name} | `), r.name);
+    assert.ok(r.dtypes.length > 0, r.name);
+  }
+  const facts = Object.fromEntries(table.rows.map((r) => [r.name, [r.gradient.join(' '), r.twice]]));
+  const known = {
+    conv2d: ['x w b', true], matmul: ['a b', true], exp: ['x', true], softmax: ['x', false], floorDivide: ['', false], argmax: ['', false], where: ['a b', true], crossEntropy: ['logits', false],
+    layerNorm: ['x gamma beta', false], embedding: ['w', true], all: ['', false], detach: ['', false], gridSample: ['x grid', false],
+  };
+  for (const [name, want] of Object.entries(known)) assert.equal(facts[name], want, name);
+  assert.equal([...table.rows.find((r) => r.name === 'crossEntropy')!.dtypes].filter((d) => d !== 'f16'), ['f32']);
+  assert.equal([...table.rows.find((r) => r.name === 'add')!.dtypes].filter((d) => d !== 'f16'), ['f32', 'i32', 'u32']);
+});
+
+test('typedoc has nothing to complain about', async () => {
+  assert.is(await reference(null), 0);
+});
+
+test.run();
