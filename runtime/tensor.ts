@@ -62,6 +62,8 @@ export class Tensor {
   requiresGrad = false;
   /** The operation that made this tensor, when a gradient may flow through it. */
   node: TapeNode | null = null;
+  /** It was disposed while a gradient could have flowed through it: what it was made from is forgotten. */
+  cut = false;
   private disposed = false;
 
   constructor(storage: Storage, shape: Shape, dtype: DType) {
@@ -114,6 +116,7 @@ export class Tensor {
   dispose(): void {
     if (this.disposed) return;
     this.disposed = true;
+    this.cut = this.node !== null;
     this.node = null;
     this.device.untrack(this);
     this.storage.release();

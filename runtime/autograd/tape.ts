@@ -1,6 +1,6 @@
 // Reverse-mode automatic differentiation. Each differentiable operation leaves a node; `grad` walks the nodes backwards.
 
-import { FewmaskError, GradientError, ShapeError } from '../errors.ts';
+import { DisposedError, FewmaskError, GradientError, ShapeError } from '../errors.ts';
 import type { Tensor } from '../tensor.ts';
 
 /** What a backward function sees: the gradients of the outputs, the inputs, the outputs, the attributes. */
@@ -108,11 +108,13 @@ export function provideGradientOps(ops: { add(a: Tensor, b: Tensor): Tensor; one
  * @param options.createGraph record the backward pass too, for second derivatives
  * @returns one tensor for each of `wrt` in its shape, zeros where `y` does not depend on it
  * @throws ShapeError when `dy` is missing or does not fit
+ * @throws DisposedError when one of them, or a tensor on the way between, has been disposed
  * @throws GradientError with `createGraph`, when an operation between `y` and `wrt` has no second derivative
  */
 export function grad(y: Tensor, wrt: readonly Tensor[], options: { dy?: Tensor; createGraph?: boolean } = {}): Tensor[] {
   if (y.size !== 1 && !options.dy) throw new ShapeError('grad', `the result has shape [${y.shape}]`, 'give dy, or reduce it to a scalar');
   const { dy, createGraph = false } = options;
+  for (const t of [y, ...wrt, ...(dy ? [dy] : [])]) if (t.isDisposed) void t.buffer;
   if (dy && (String(dy.shape) !== String(y.shape) || dy.dtype !== y.dtype)) throw new ShapeError('grad', `dy is [${dy.shape}] ${dy.dtype}, the result [${y.shape}] ${y.dtype}`, 'they must be alike');
   const body = () => walk(y, wrt, dy ?? onesLike!(y), createGraph);
   return createGraph ? body() : noGrad(body);
@@ -130,6 +132,7 @@ function walk(y: Tensor, wrt: readonly Tensor[], dy: Tensor, createGraph: boolea
     for (const name in node.inputs) {
       if (!node.op.backward[name]) continue;
       const t = node.inputs[name];
+      if (t.cut && !targets.has(t)) throw new DisposedError(`${t.storage.label} [${t.shape}] was disposed before the gradient through it was taken`, 'take the gradient in the same scope, or detach() where none shall flow');
       if (targets.has(t) || (t.node && visit(t.node))) any = true;
     }
     reaches.set(node, any);

@@ -3,8 +3,8 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { grad } from '../../runtime/autograd/tape.ts';
-import { GradientError, ShapeError } from '../../runtime/errors.ts';
-import { add, concat, crossEntropy, full, matmul, mul, pad2d, relu, reshape, slice, softmax, sumToLast, weightedSum } from '../../runtime/ops/index.ts';
+import { DisposedError, GradientError, ShapeError } from '../../runtime/errors.ts';
+import { add, concat, crossEntropy, exp, full, matmul, mul, pad2d, relu, reshape, slice, softmax, sum, sumToLast, weightedSum } from '../../runtime/ops/index.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
 import { testDevice } from '../support/device.ts';
 import { close } from '../support/op.ts';
@@ -77,6 +77,18 @@ test('an operation without a second derivative says so', async () => {
       grad(y, [x], { dy });
     }
   });
+});
+
+test('a gradient through what has been disposed is an error, no zeros', async () => {
+  const device = await testDevice(), x = device.tensor([1, 2], [2]), w = device.tensor([3, 4], [2]);
+  for (const t of [x, w]) t.requiresGrad = true;
+  const loss = device.scope(() => sum(mul(exp(x), w)));
+  assert.throws(() => grad(loss, [x]), (e: unknown) => e instanceof DisposedError && /before the gradient through it was taken/.test(e.message));
+  const y = exp(x), z = mul(y, w);
+  z.dispose();
+  const [dy] = grad(sum(mul(y, w)), [y]);
+  assert.equal([...(await dy.read())], [3, 4]);
+  assert.throws(() => grad(y, [x], { dy: z }), (e: unknown) => e instanceof DisposedError);
 });
 
 test.run();
