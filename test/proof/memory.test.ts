@@ -131,6 +131,13 @@ test('a scope that throws frees all that was made in it', async () => {
   for (const t of Object.values(g)) t.dispose();
 });
 
+test('an operation that is refused leaves nothing, also outside of a scope', async () => {
+  const device = await testDevice(), x = device.tensor([1, 2], [2]), before = device.pool.stats.inUse, far = 2 ** 40;
+  assert.throws(() => ops.pad(x, [[far, -far]]), (e: unknown) => e instanceof ShapeError);
+  assert.is(device.pool.stats.inUse, before);
+  x.dispose();
+});
+
 test('every operation refuses a tensor after its end', async () => {
   const device = await testDevice();
   const names = ['z', 'q', 'u', 'w', 'v', 'm', 'theta', 'grid', 'labels', 'picks', 'whole', 'seed'] as const satisfies readonly (keyof Given)[];
