@@ -108,7 +108,8 @@ export function defineOp<A = void>(record: OpRecord<A>): (inputs: Record<string,
       inputs[name] = t;
       if (recording && t.tracked && record.backward[name]) wanted = true;
     }
-    const made = noGrad(() => record.forward(inputs, attrs));
+    const run = (): Tensor | Record<string, Tensor> => noGrad(() => record.forward(inputs, attrs)), device = Object.values(inputs)[0]?.device;
+    const made = device ? device.guarded(run) : run();
     const outputs = (isTensor(made) ? { [record.outputs[0]]: made } : made) as Record<string, Tensor>;
     if (wanted) {
       const node: TapeNode = { op: record as OpRecord<unknown>, inputs, outputs, attrs, order: counter++ };

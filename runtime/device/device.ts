@@ -179,6 +179,11 @@ export class Device {
     return this.scopes.collect(body);
   }
 
+  /** @internal */
+  guarded<R>(body: () => R): R {
+    return this.scopes.guarded(body);
+  }
+
   /**
    * Runs `body` and frees every tensor made in it, but those it returns (also inside arrays and plain objects). Frees all of them when it throws.
    * @throws FewmaskError when the body is asynchronous, and what it throws
@@ -235,8 +240,7 @@ export class Device {
   private launch(l: Launch): void {
     this.check();
     const entries: GPUBindGroupEntry[] = [];
-    let i = 0;
-    let page = false;
+    let i = 0, page = false;
     for (const b of l.kernel.bindings) {
       if (b.kind === 'uniform') page = true;
       else entries.push(bindingEntry(b.binding, l.bindings[i++]));
@@ -295,8 +299,7 @@ export class Device {
   /**
    * Copies a tensor into part of another, from element `offset` on: how losses are gathered before they are read together.
    * @throws ShapeError when the dtypes differ, an element has not four bytes, the part lies outside, or both are one memory
-   * @throws FewmaskError while a plan is being recorded
-   * @throws DisposedError
+   * @throws FewmaskError while a plan is being recorded, DisposedError
    */
   copyInto(from: Tensor, to: Tensor, offset: number): void {
     if (from.dtype !== to.dtype || BYTES[from.dtype] !== 4 || !Number.isInteger(offset) || offset < 0 || from.storage === to.storage || offset + from.size > to.size) throw new ShapeError('copyInto', `[${from.shape}] ${from.dtype} at ${offset} does not fit into [${to.shape}] ${to.dtype}`);

@@ -31,6 +31,11 @@ export class Scopes {
     }
   }
 
+  /** Runs `body`; when it throws and no scope is open, frees what it made. */
+  guarded<R>(body: () => R): R {
+    return this.open.length > 0 ? body() : this.collect(body).result;
+  }
+
   /** Runs `body` and frees what was made in it, but what it returns, which goes to the scope around. @throws FewmaskError when the body is asynchronous */
   run<R>(body: () => R): R {
     const mine = new Set<Tensor>();
