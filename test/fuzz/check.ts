@@ -179,7 +179,7 @@ async function judgeAbsent(device: Device, p: Prepared): Promise<string | null> 
 }
 
 /** Runs a program with every check. @returns what is wrong, or null */
-export async function checkProgram(device: Device, program: Program, options: { tamper?: Tamper; values?: boolean } = {}): Promise<Failure | null> {
+export async function checkProgram(device: Device, program: Program, options: { tamper?: Tamper } = {}): Promise<Failure | null> {
   const p = prepare(program, options.tamper), all = program.steps.flatMap((s) => s.outputs);
   const kept = device.scope(() => {
     const given = uploaded(device, p.leaves), at = perform(p, given);
