@@ -87,9 +87,8 @@ fn f(i: u32) -> f32 {
       return select(abs(d) - 0.5 * params.beta, 0.5 * d * d / params.beta, abs(d) < params.beta);
     }
     case 3u: {
-      // What is large cancels before the tail is added.
-      let k = 1.0 + positive(i) * v;
-      return ((1.0 - v) * u + k * max(-u, 0.0)) + k * tail(u);
+      // (1 - v) u + (1 + (w - 1) v) log(1 + exp(-u)), without terms that cancel: w is the weight of positive targets.
+      return select(-u * v * (1.0 + positive(i)), (1.0 - v) * u, u >= 0.0) + (1.0 + positive(i) * v) * tail(u);
     }
     default: { return select(0.0, v * log(max(v, 1e-38)), v > 0.0) - v * u; }
   }

@@ -1,8 +1,12 @@
 // Softmax and its logarithm along an axis.
 
+import { composed } from '../autograd/compose.ts';
 import { lines, type Lines } from '../kernel/axes.ts';
 import { checkReal, type Tensor } from '../tensor.ts';
+import { mul, sub } from './binary.ts';
 import { defineReal } from './cast.ts';
+import { sum } from './reduce.ts';
+import { exp } from './unary.ts';
 
 interface Attrs {
   log: boolean;
@@ -21,6 +25,28 @@ function launch(x: Tensor, entry: 'forward' | 'backward', bindings: Record<strin
   });
 }
 
+/** dx from y and dy: scale y (dy - sum dy y); of the logarithm scale (dy - e^y sum dy). Linear in dy. */
+const gradientOp: (inputs: Record<string, Tensor | undefined>, attrs: Attrs) => Record<string, Tensor> = defineReal<Attrs>({
+  name: 'softmax gradient',
+  inputs: ['y', 'dy'],
+  outputs: ['dx'],
+  forward({ y, dy }, attrs) {
+    const dx = y.device.empty(y.shape, 'f32', 'softmax gradient');
+    launch(y, 'backward', { y_in: y, dy, dx }, attrs);
+    return dx;
+  },
+  backward: {
+    y: ({ dy: g, inputs: { y, dy }, attrs: { log, scale, l } }) =>
+      composed(y.device, () => {
+        const total = (t: Tensor): Tensor => sum(t, l.axis, { keepdim: true });
+        if (log) return mul(mul(mul(g, exp(y)), total(dy)), -scale);
+        return mul(sub(mul(g, sub(dy, total(mul(dy, y)))), mul(dy, total(mul(g, y)))), scale);
+      }),
+    dy: ({ dy: g, inputs: { y }, attrs }) =>
+      attrs.log ? composed(y.device, () => mul(sub(g, sum(mul(g, exp(y)), attrs.l.axis, { keepdim: true })), attrs.scale)) : gradientOp({ y, dy: g }, attrs).dx,
+  },
+});
+
 const op = defineReal<Attrs>({
   name: 'softmax',
   inputs: ['x'],
@@ -30,13 +56,8 @@ const op = defineReal<Attrs>({
     launch(x, 'forward', { x, y }, attrs);
     return y;
   },
-  backward: {
-    x: ({ dy, outputs: { y }, attrs }) => {
-      const dx = y.device.empty(y.shape, 'f32', 'softmax gradient');
-      launch(y, 'backward', { y_in: y, dy, dx }, attrs);
-      return dx;
-    },
-  },
+  backward: { x: ({ dy, outputs: { y }, attrs }) => gradientOp({ y, dy }, attrs).dx },
+  twice: true,
 });
 
 function apply(name: string, x: Tensor, log: boolean, scale: number, axis: number): Tensor {
@@ -45,7 +66,7 @@ function apply(name: string, x: Tensor, log: boolean, scale: number, axis: numbe
 }
 
 /**
- * exp(scale x_c) / sum exp(scale x) along an axis, without overflow.
+ * exp(scale x_c) / sum exp(scale x) along an axis, without overflow. Has second derivatives.
  * @param x f32 or f16 of any shape
  * @param scale default 1
  * @param axis default -1; negative ones from the back

@@ -4,7 +4,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { grad } from '../../runtime/autograd/grad.ts';
 import { GradientError, ShapeError } from '../../runtime/errors.ts';
-import { add, concat, crossEntropy, full, matmul, mul, pad2d, relu, reshape, slice, softmax, sumToLast, weightedSum } from '../../runtime/ops/index.ts';
+import { add, concat, crossEntropy, full, layerNorm, logsumexp, matmul, mul, pad2d, relu, reshape, slice, softmax, weightedSum } from '../../runtime/ops/index.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
 import { testDevice } from '../support/device.ts';
 import { close } from '../support/op.ts';
@@ -71,11 +71,15 @@ test('an operation without a second derivative says so', async () => {
     const x = device.tensor([1, 2], [1, 2]);
     x.requiresGrad = true;
     const labels = device.tensor([1], [1], 'i32');
-    for (const y of [softmax(x), crossEntropy(mul(x, x), labels), sumToLast(x)]) {
+    for (const y of [layerNorm(x, [2]), crossEntropy(mul(x, x), labels), logsumexp(x)]) {
       const dy = full(device, y.shape, 1);
       assert.throws(() => grad(y, [x], { dy, createGraph: true }), (e: unknown) => e instanceof GradientError && /no second derivative/.test(e.message));
       grad(y, [x], { dy });
     }
+    // Softmax has a second derivative, and no third.
+    const dy = device.tensor([1, -2], [1, 2]), [dx] = grad(softmax(x), [x], { dy, createGraph: true });
+    grad(dx, [x], { dy });
+    assert.throws(() => grad(dx, [x], { dy, createGraph: true }), (e: unknown) => e instanceof GradientError && /softmax gradient/.test(e.message));
   });
 });
 

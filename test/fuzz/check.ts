@@ -155,9 +155,9 @@ function judgeGradients(p: Prepared, got: readonly ArrayLike<number>[]): string 
     const weights = [...p.weights.values()].reduce((s, r) => s + r.reduce((t, e) => t + e * e, 0), 0);
     // An f16 on the way rounds by 2^-11, forwards and backwards.
     const unit = p.program.steps.some((s) => [...s.call.inputs, ...s.outputs].some((v) => v.dtype === 'f16')) ? 2 ** -14 : U;
-    const inner = p.program.steps.reduce((m, s) => Math.max(m, s.call.slack ?? 1), 1);
+    const slack = p.program.steps.reduce((m, s) => Math.max(m, s.call.slack ?? 1), 1), inner = p.program.steps.reduce((m, s) => Math.max(m, s.call.inner ?? 0), 0);
     const { value, error, swing } = derivative(scalarOf(p, direction), single ? 2 ** -11 : 2 ** -16, p.program.seed);
-    const bound = inner * (64 * unit * size + 8 * swing + 8 * unit * Math.sqrt((weights * squares) / Math.max(1, p.wrt.reduce((n, v) => n + v.data.length, 0)))) + 4 * error;
+    const bound = slack * (64 * unit * size + 8 * swing + (8 + 24 * inner) * unit * Math.sqrt((weights * squares) / Math.max(1, p.wrt.reduce((n, v) => n + v.data.length, 0)))) + 4 * error;
     if (!(Math.abs(slope - value) <= bound)) return `the gradient${single ? ` of input ${p.program.steps[0].call.inputs.indexOf(on[0])}` : ''} along a direction is ${slope}, finite differences say ${value} (at most ${bound} apart)`;
   }
   return null;
@@ -179,7 +179,7 @@ async function judgeAbsent(device: Device, p: Prepared): Promise<string | null> 
 }
 
 /** Runs a program with every check. @returns what is wrong, or null */
-export async function checkProgram(device: Device, program: Program, options: { tamper?: Tamper; values?: boolean } = {}): Promise<Failure | null> {
+export async function checkProgram(device: Device, program: Program, options: { tamper?: Tamper } = {}): Promise<Failure | null> {
   const p = prepare(program, options.tamper), all = program.steps.flatMap((s) => s.outputs);
   const kept = device.scope(() => {
     const given = uploaded(device, p.leaves), at = perform(p, given);

@@ -2,7 +2,7 @@
 // and with the least program that shows it.
 
 import type { Device } from '../../runtime/device/device.ts';
-import { checkProgram, type Failure, type Tamper } from './check.ts';
+import { checkProgram, type Failure } from './check.ts';
 import type { Entry } from './call.ts';
 import { OPERATIONS } from './ops/index.ts';
 import { described, drawProgram, drawSingle, pruned, type Program } from './program.ts';
@@ -24,9 +24,9 @@ export interface Devices {
   reopen?(): Promise<readonly Device[]>;
 }
 
-async function tried(devices: Devices, program: Program, tamper?: Tamper): Promise<Failure | null> {
+async function tried(devices: Devices, program: Program): Promise<Failure | null> {
   try {
-    const wrong = await checkProgram(devices.list[Math.floor(program.seed / 2) % devices.list.length], program, { tamper });
+    const wrong = await checkProgram(devices.list[Math.floor(program.seed / 2) % devices.list.length], program);
     // The error of a command is told to the device that was made last of those that share it.
     for (const d of devices.list) d.check();
     return wrong;
@@ -48,16 +48,15 @@ function alive(device: Device): boolean {
 }
 
 /** The shortest beginning of a program that fails, without the steps that its last one does not need, where that fails too. */
-async function shrunk(devices: Devices, program: Program, tamper?: Tamper): Promise<Program> {
+async function shrunk(devices: Devices, program: Program): Promise<Program> {
   let least = program;
   for (let n = 1; n < program.steps.length; n++) {
     const shorter = { ...program, steps: program.steps.slice(0, n) };
-    if (await tried(devices, shorter, tamper)) {
+    if (await tried(devices, shorter)) {
       least = shorter;
       break;
     }
   }
-  if (tamper) return least;
   const needed = pruned(least, least.steps.length - 1);
   return needed.steps.length < least.steps.length && (await tried(devices, needed)) ? needed : least;
 }
@@ -75,7 +74,7 @@ async function run(devices: Devices, kind: string, { count, seed, log }: FuzzOpt
       failures.push(`npm run fuzz -- --only ${kind} --seed ${own} --count 1\n${described(least)}\n  ${message}`);
       log(failures[failures.length - 1]);
     }
-    if ((i + 1) % 1000 === 0) log(`${kind}: ${i + 1} of ${count}, ${failures.length} failed`);
+    if ((i + 1) % 250 === 0) log(`${kind}: ${i + 1} of ${count}, up to seed ${own}, ${failures.length} failed`);
   }
   return { ran, failures };
 }

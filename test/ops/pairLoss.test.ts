@@ -90,6 +90,9 @@ test('binary cross-entropy of certain predictions is small, not 0; pixel weights
   const device = await testDevice();
   const z = [20, 12, 3, -9], y = await bceWithLogits(device.tensor(z, [4]), device.tensor([1, 1, 1, 0], [4]), { reduction: 'none' }).read();
   z.forEach((v, i) => assert.ok(Math.abs(y[i] / Math.log1p(Math.exp(-Math.abs(v))) - 1) < 4e-6, `${v}: ${y[i]}`));
+  // A target that is nearly 0 beside a logit that says so, with a weight.
+  const v = Math.fround(4e-5), w = 3, soft = await bceWithLogits(device.tensor([-9], [1]), device.tensor([v], [1]), { reduction: 'none', posWeight: device.tensor([w], [1]) }).read();
+  assert.ok(Math.abs(soft[0] / ((1 - v) * -9 + (1 + (w - 1) * v) * (9 + Math.log1p(Math.exp(-9)))) - 1) < 4e-6, `${soft[0]}`);
   const empty = device.empty([7, 0]), none = mse(empty, empty, { pixelWeight: device.empty([7]), reduction: 'none' });
   assert.equal([...none.shape], [7, 0]);
 });

@@ -130,12 +130,18 @@ const RESIZES: Entry[] = [
   }),
   entry('interpolate', (s) => {
     const flat = s.flag(0.3), x = flat ? s.tensor({ shape: [s.whole(0, 2), s.whole(1, 9), s.whole(1, 5)] }) : images(s), mode = s.choice(flat ? (['nearest', 'nearest-exact', 'linear', 'area'] as const) : (['nearest', 'nearest-exact', 'bilinear', 'area'] as const));
-    const smooth = mode === 'linear' || mode === 'bilinear', alignCorners = smooth && s.flag(), size: [number, number] = flat ? [1, s.whole(1, 12)] : two(s, 1, 12), four = (t: F64): F64 => (flat ? { shape: [t.shape[0], 1, t.shape[1], t.shape[2]], data: t.data } : t);
-    const position = mode === 'nearest' ? PLACES.asymmetric : alignCorners ? PLACES.alignCorners : PLACES.halfPixel;
+    const smooth = mode === 'linear' || mode === 'bilinear', alignCorners = smooth && s.flag(), asked: [number, number] = flat ? [1, s.whole(1, 12)] : two(s, 1, 12), four = (t: F64): F64 => (flat ? { shape: [t.shape[0], 1, t.shape[1], t.shape[2]], data: t.data } : t);
     const [, h, w] = four(x).shape;
+    // By a factor: positions are computed with it, not with the quotient of the sizes.
+    const factor = s.flag(0.4) && mode !== 'area' ? s.choice([0.5, 1.5, 2, 2.25]) : undefined, recomputeScaleFactor = factor !== undefined && s.flag(0.3), size: [number, number] = factor ? [flat ? 1 : Math.floor(h * factor), Math.floor(w * factor)] : asked;
+    if (size[0] < 1 || size[1] < 1) throw new Reject('nothing remains');
+    const by = factor && !recomputeScaleFactor && !alignCorners ? factor : undefined, exact: Position = mode === 'nearest' ? PLACES.asymmetric : alignCorners ? PLACES.alignCorners : PLACES.halfPixel;
+    // A signal is an image of one row, which no factor moves.
+    const position: Position = (o, from, to) => (by === undefined || (flat && from === 1 && to === 1) ? exact(o, from, to) : mode === 'nearest' ? o / by : (o + 0.5) / by - 0.5);
     if (mode.startsWith('nearest') && (!safe(position, h, size[0]) || !safe(position, w, size[1]))) throw new Reject('at a jump');
     return {
-      inputs: [x], bound: 'linear', inner: smooth ? 3 : 0, slack: 2, text: `${mode} ${size}${alignCorners ? ' aligned' : ''}`, run: (t) => e.interpolate(t, { size: flat ? size[1] : size, mode, alignCorners }),
+      inputs: [x], bound: 'linear', inner: smooth ? 3 : 0, slack: 2, text: `${mode} ${factor ? `by ${factor}` : size}${alignCorners ? ' aligned' : ''}${recomputeScaleFactor ? ' recomputed' : ''}`,
+      run: (t) => e.interpolate(t, { ...(factor ? { scaleFactor: factor, recomputeScaleFactor } : { size: flat ? size[1] : size }), mode, alignCorners }),
       reference: (t) => {
         const v = four(t), y = mode === 'area' ? build([v.shape[0], ...size, v.shape[3]], (n, i, j, c) => meanOf(v, n, c, cells(v.shape, size, i, j)) / cells(v.shape, size, i, j).length)
           : resized(v, size, smooth ? linear(position) : nearest(position, mode === 'nearest' ? Math.floor : ROUNDINGS.roundPreferCeil));

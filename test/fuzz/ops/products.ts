@@ -38,6 +38,8 @@ function summed(terms: readonly string[], result: string, xs: readonly F64[]): F
 }
 
 const EQUATIONS = ['ij,jk->ik', 'ij,kj->ik', 'bij,bjk->bik', 'bij,bkj->bki', 'ii->i', 'ii', 'ij->ji', 'ij->', 'i,j->ij', 'i,i', 'ijk,k->ij', 'nihd,njhd->nhij', 'ij,jk,kl->il', 'abc->cab', 'ij,ij->i', 'bi,bj->bij', 'aij,bjk->abik', 'iij,jk->ik'];
+/** With an ellipsis, and what it stands for. */
+const ELLIPSES: readonly (readonly [string, string])[] = [['...ij,...jk->...ik', 'abij,abjk->abik'], ['...i->...', 'abi->ab'], ['b...c,c->b...', 'bxyc,c->bxy'], ['...,i', 'ab,i->abi']];
 
 const MATRICES: Entry[] = [
   entry('matmul', (s) => {
@@ -74,9 +76,10 @@ const MATRICES: Entry[] = [
     };
   }),
   entry('einsum', (s) => {
-    const equation = s.choice(EQUATIONS), [left, right] = equation.split('->'), terms = left.split(','), sizes = new Map<string, number>();
+    const [equation, plain] = s.flag(0.2) ? s.choice(ELLIPSES) : [s.choice(EQUATIONS), ''], [left, right] = (plain || equation).split('->'), terms = left.split(','), sizes = new Map<string, number>();
     const size = (l: string): number => sizes.get(l) ?? (sizes.set(l, s.flag(0.1) ? s.whole(0, 1) : s.whole(1, 6)), sizes.get(l)!);
-    const xs = terms.map((t) => s.tensor({ shape: [...t].map(size) })), all = terms.join('');
+    // A size of 1 goes with any; a diagonal is square.
+    const xs = terms.map((t) => s.tensor({ shape: [...t].map((l) => (s.flag(0.08) && t.indexOf(l) === t.lastIndexOf(l) ? Math.min(1, size(l)) : size(l))) })), all = terms.join('');
     const result = right ?? [...new Set(all)].filter((l) => all.indexOf(l) === all.lastIndexOf(l)).sort().join('');
     return { inputs: xs, bound: 'linear', text: equation, run: (...t) => e.einsum(equation, ...t), reference: (...t) => summed(terms, result, t) };
   }),

@@ -173,7 +173,7 @@ function affine(s: Source, shape: readonly number[], shift = true): { given: Val
 
 const NORMS: Entry[] = [
   ...(['layerNorm', 'rmsNorm'] as const).map((name) => entry(name, (s) => {
-    const x = s.tensor({ rank: [1, 4], fits: (d) => d[d.length - 1] > 0 }), shape = x.shape.slice(s.int(x.shape.length)), centre = name === 'layerNorm', eps = s.choice([1e-5, 1e-3, 0.1]);
+    const x = s.tensor({ rank: [1, 4], fits: (d) => d[d.length - 1] > 0, distinct: true }), shape = x.shape.slice(s.int(x.shape.length)), centre = name === 'layerNorm', eps = s.choice([1e-5, 1e-3, 0.1]);
     if (sizeOf(shape) === 0) throw new Reject('nothing to take a mean of');
     const { given, split, text } = affine(s, shape, centre), lead = x.shape.length - shape.length;
     return {
@@ -183,7 +183,7 @@ const NORMS: Entry[] = [
     };
   })),
   ...(['groupNorm', 'instanceNorm'] as const).map((name) => entry(name, (s) => {
-    const groups = name === 'groupNorm' ? s.whole(1, 3) : 0, c = groups ? groups * s.whole(1, 4) : s.whole(1, 6), x = s.tensor({ shape: [s.whole(0, 3), ...s.shape(s.whole(0, 2), 1), c] }), eps = s.choice([1e-5, 1e-2]);
+    const groups = name === 'groupNorm' ? s.whole(1, 3) : 0, c = groups ? groups * s.whole(1, 4) : s.whole(1, 6), x = s.tensor({ shape: [s.whole(0, 3), ...s.shape(s.whole(0, 2), 1), c], distinct: true }), eps = s.choice([1e-5, 1e-2]);
     const { given, split, text } = affine(s, [c]), width = groups ? c / groups : 1, last = x.shape.length - 1;
     return {
       inputs: [x, ...given], inner: 1, text: `${groups || 'each channel'} ${text} eps ${eps}`,
