@@ -82,5 +82,5 @@ export {
 // Losses
 export {
   bceWithLogits, crossEntropy, crossEntropyMap, dice, huber, klDiv, l1, mse, nll, nllMap, sigmoidFocal, smoothL1, softCrossEntropy, softDice, softCrossEntropyMap, type CrossEntropyMapOptions,
-  type CrossEntropyOptions, type Denominator, type NllMapOptions, type PairLossOptions, type SoftCrossEntropyMapOptions, type SoftCrossEntropyOptions,
+  type CrossEntropyOptions, type Denominator, type NllMapOptions, type PairLossOptions, type SoftDiceOptions, type SoftCrossEntropyMapOptions, type SoftCrossEntropyOptions,
 } from './ops/index.ts';

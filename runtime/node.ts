@@ -9,9 +9,7 @@ export { hasEmbedded, installEmbedded } from './device/nodeEmbedded.ts';
 /**
  * Opens a device: what the options or FEWMASK_ADAPTER ask for, else a hardware adapter, else lavapipe, else the embedded software adapter.
  * @throws DeviceError when there is none, or when the package webgpu is not installed
- * @example
- * import { openNode } from 'fewmask/node';
- * const device = await openNode();
+ * @example const device = await openNode();
  */
 export async function openNode(options: OpenOptions & { budget?: number } = {}): Promise<Device> {
   const opened = await openNodeDevice(options);

@@ -7,6 +7,7 @@ import type { AdapterInfo } from './types.ts';
 export type AdapterKind = 'hardware' | 'lavapipe' | 'swiftshader' | 'other';
 
 /** Which adapter to open. */
+/** Which adapter to open, and how. */
 export interface OpenOptions {
   /** Part of the adapter's description (in any case), or one of `hardware`, `lavapipe`, `swiftshader`. */
   adapter?: string;

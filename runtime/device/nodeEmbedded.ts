@@ -39,6 +39,7 @@ export function hasEmbedded(): boolean {
  * Fetches SwiftShader, a software adapter, from the package registry that npm is configured for, and puts it into the cache folder, where `openNode` finds it
  * when there is no other adapter. 67 MiB; waits until it is there. Does nothing where it is there already.
  * @throws DeviceError when the machine cannot have it, or the archive cannot be fetched or is not the expected one
+ * @example installEmbedded(); // then openNode() finds it
  */
 export function installEmbedded(): void {
   if (hasEmbedded()) return;

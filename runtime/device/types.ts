@@ -34,7 +34,7 @@ export interface Dispatch {
   shader: string;
   /** The entry point. */
   entry: string;
-  /** Where the shader is, when it is none of the engine's. */
+  /** @internal Where the shader is, when it is none of the engine's. */
   shaders?: Readonly<Record<string, ShaderInfo>>;
   /** Values for declarations of the shader. */
   constants?: Constants;

@@ -202,17 +202,26 @@ export function log1p(x: Tensor): Tensor {
   return apply('log1p', real(x));
 }
 
-/** The number whose sinh is x, without loss near 0. See {@link relu}. */
+/**
+ * The number whose sinh is x, without loss near 0. See {@link relu}.
+ * @example const y = asinh(x); // 1 -> 0.881
+ */
 export function asinh(x: Tensor): Tensor {
   return apply('asinh', real(x));
 }
 
-/** The positive number whose cosh is x; NaN below 1. See {@link relu}. */
+/**
+ * The positive number whose cosh is x; NaN below 1. See {@link relu}.
+ * @example const y = acosh(x); // 1 -> 0
+ */
 export function acosh(x: Tensor): Tensor {
   return apply('acosh', real(x));
 }
 
-/** The number whose tanh is x, without loss near 0; NaN beyond -1 and 1. See {@link relu}. */
+/**
+ * The number whose tanh is x, without loss near 0; NaN beyond -1 and 1. See {@link relu}.
+ * @example const y = atanh(x); // 0.5 -> 0.549
+ */
 export function atanh(x: Tensor): Tensor {
   return apply('atanh', real(x));
 }

@@ -69,6 +69,7 @@ export function dice(logits: Tensor, labels: Tensor, options: { ignoreIndex?: nu
   return op({ logits, labels }, { ignore: ignoreIndex, smooth }).y;
 }
 
+/** Settings of {@link softDice}. */
 export interface SoftDiceOptions {
   /** Added to both parts of the fraction (default 1). */
   smooth?: number;

@@ -103,7 +103,6 @@ function overLast(name: string, x: Tensor, shape: Shape, eps: number, centre: bo
  * @param shape the axes to normalise over
  * @param gamma scale, f32 or f16 [...shape], optional; may be f32 beside x in f16, as in every norm here
  * @param beta shift, f32 or f16 [...shape], optional
- * @param options.eps default 1e-5
  * @returns shape and dtype of x
  * @throws ShapeError when the shapes do not fit, or dtypes differ or are integers
  * Source: Ba et al. 2016; conventions of torch.nn.functional.layer_norm.
@@ -118,7 +117,6 @@ export function layerNorm(x: Tensor, shape: Shape, gamma?: Tensor, beta?: Tensor
  * @param x f32 or f16 [..., ...shape]
  * @param shape the axes to normalise over
  * @param gamma scale, f32 or f16 [...shape], optional
- * @param options.eps default 2^-23, the f32 epsilon, as in PyTorch
  * @returns shape and dtype of x
  * @throws ShapeError when the shapes do not fit, or dtypes differ or are integers
  * Source: Zhang & Sennrich 2019; conventions of torch.nn.functional.rms_norm.
@@ -141,7 +139,6 @@ function grouped(name: string, x: Tensor, groups: number, gamma: Tensor | undefi
  * @param groups divides c; neighbouring channels make a group
  * @param gamma scale, f32 or f16 [c], optional
  * @param beta shift, f32 or f16 [c], optional
- * @param options.eps default 1e-5
  * @returns shape and dtype of x
  * @throws ShapeError when the sizes do not fit, or dtypes differ or are integers
  * Source: Wu & He 2018; conventions of torch.nn.functional.group_norm.

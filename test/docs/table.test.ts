@@ -19,7 +19,7 @@ test('every operation and every record has its row', async () => {
   }
   const facts = Object.fromEntries(table.rows.map((r) => [r.name, [r.gradient.join(' '), r.twice]]));
   const known = {
-    conv2d: ['x w b', true], matmul: ['a b', true], exp: ['x', true], softmax: ['x', false], floorDivide: ['', false], argmax: ['', false], where: ['a b', true], crossEntropy: ['logits', false],
+    conv2d: ['x w b', true], matmul: ['a b', true], exp: ['x', true], softmax: ['x', true], floorDivide: ['', false], argmax: ['', false], where: ['a b', true], crossEntropy: ['logits', false],
     layerNorm: ['x gamma beta', false], embedding: ['w', true], all: ['', false], detach: ['', false], gridSample: ['x grid', false],
   };
   for (const [name, want] of Object.entries(known)) assert.equal(facts[name], want, name);

@@ -37,7 +37,7 @@ test('every entry point makes a pipeline with the bindings that were reflected',
   gpu.pushErrorScope('validation');
   for (const [shader, { code, entries }] of Object.entries(SHADERS)) {
     if (!gpu.features.has('subgroups') && code.includes('enable subgroups')) continue;
-    for (const entry of Object.keys(entries)) kernels.get(shader, entry);
+    for (const entry of Object.keys(entries)) kernels.get(shader, entry, {}, SHADERS);
   }
   assert.is((await gpu.popErrorScope())?.message, undefined);
 });

@@ -23,7 +23,7 @@ const whole: Choice = [{}, { WHOLE: true, Element: 'vec4<f32>' }, { Element: 'f1
 export const FIXED = new Set(['WG', 'LOCAL', 'BINS', 'ROW', 'CHUNK', 'IGNORE', 'ROWS', 'TAPS', 'LOWEST', 'NONE', 'SCALE', 'GREY', 'PI', 'LN2', 'TWO_BY_PI', 'SQRT_HALF', 'TWO_BY_SQRT_PI', 'BY_SQRT_TWO_PI', 'K', 'C']);
 
 const CHOICES: Record<string, readonly Choice[]> = {
-  activation: [upTo('OP', 17), types('Element', 'f32', 'f16')],
+  activation: [upTo('OP', 20), types('Element', 'f32', 'f16')],
   argmax: [upTo('TYPE', 2)],
   attention: [upTo('MASK', 2)],
   avgPool2d: [images],
@@ -42,7 +42,7 @@ const CHOICES: Record<string, readonly Choice[]> = {
   conv2dSubgroup: [[{ PX: 4, CB: 1 }, { PX: 4, CB: 2 }, { PX: 2, CB: 4 }], whole],
   conv2dSubgroupGrad: [numbers('RC', 2, 4), numbers('CB', 2, 4), whole],
   cumsum: [types('Element', ...words)],
-  gather: [vectors({ Element: 'vec4<u32>' }), types('Number', ...words), upTo('COMBINE', 3)],
+  gather: [types('Element', 'u32', 'vec4<u32>', 'f16', 'vec4<f16>'), types('Number', ...words), upTo('COMBINE', 3)],
   gridSample: [upTo('PADDING', 2)],
   groupNorm: [numbers('LANES', 1, 8, 64)],
   matmul: [types('Element', 'f32', 'f16')],
@@ -50,7 +50,7 @@ const CHOICES: Record<string, readonly Choice[]> = {
   pairLoss: [upTo('KIND', 4)],
   reduce: [words.flatMap((In) => words.map((Out) => ({ In, Out }))), upTo('COMBINE', 3), upTo('MAP', 10), upTo('POST', 4)],
   resizeBilinear: [images],
-  resizeNearest: [vectors({ Element: 'vec4<u32>', Gradient: 'vec4<f32>' })],
+  resizeNearest: [[{}, { Element: 'vec4<u32>', Gradient: 'vec4<f32>' }, { Element: 'f16' }, { Element: 'vec4<f16>', Gradient: 'vec4<f32>' }]],
   sort: [upTo('TYPE', 2)],
   spread: [upTo('KIND', 9)],
   strided: [numbers('AXES', 2, 4, 8), upTo('RULE', 4), [{}, { Element: 'vec4<u32>' }, { Scalar: 'f16', Element: 'f16' }, { Scalar: 'f16', Element: 'vec4<f16>' }, { Number: 'f16' }]],

@@ -98,6 +98,9 @@ const ELEMENTARY: Entry[] = [
   function1('acos', e.acos, Math.acos, { within: [-0.9, 0.9], wide: [-1, 1] }, 'real'),
   function1('atan', e.atan, Math.atan, { within: [-9, 9], wide: [-1e20, 1e20] }, 'real'),
   function1('sinh', e.sinh, Math.sinh, { within: [-5, 5], wide: [-85, 85] }, 'real'),
+  function1('asinh', e.asinh, Math.asinh, { within: [-9, 9], wide: [-1e6, 1e6] }, 'real'),
+  function1('acosh', e.acosh, Math.acosh, { within: [1.2, 9], wide: [1.001, 1e6] }, 'real'),
+  function1('atanh', e.atanh, Math.atanh, { within: [-0.9, 0.9], wide: [-0.999, 0.999] }, 'real'),
   function1('cosh', e.cosh, Math.cosh, { within: [-5, 5], wide: [-85, 85] }, 'real'),
 ];
 

@@ -56,6 +56,23 @@ const scatter = (name: 'scatter' | 'scatterAdd'): Entry => entry(name, (s) => {
   };
 });
 
+const WAYS = { sum: (a: number, b: number) => a + b, prod: (a: number, b: number) => a * b, amax: Math.max, amin: Math.min } as const;
+
+const reduced: Entry = entry('scatterReduce', (s) => {
+  const how = s.choice(Object.keys(WAYS) as (keyof typeof WAYS)[]), { x, axis, a } = along(s), index = indices(s, reaching(s, x.shape, a), x.shape[a]);
+  const src = s.tensor({ dtype: x.dtype, shape: index.shape }), whole = x.dtype !== 'f32', extreme = how === 'amax' || how === 'amin';
+  const put = whole && how === 'prod' ? Math.imul : WAYS[how];
+  scattered(x, a, index, src, (old, v) => {
+    // Finite differences must not change which is the extreme.
+    if (s.smooth && extreme && Math.abs(old - v) < 0.02) throw new Reject('a tie');
+    return put(old, v);
+  });
+  return {
+    inputs: [x, index, src], dtypes: [x.dtype], bound: extreme || whole ? 'exact' : how === 'sum' ? 'linear' : 'general', text: `${axis} ${how}`, run: (t, i, v) => e.scatterReduce(t, axis, i, v, how),
+    reference: (t, i, v) => wrapped(x.dtype, scattered(t, a, i, v, put)),
+  };
+});
+
 const AT: Entry[] = [
   entry('gather', (s) => {
     const { x, axis, a } = along(s), index = indices(s, reaching(s, x.shape, a), x.shape[a]);
@@ -69,6 +86,7 @@ const AT: Entry[] = [
   }),
   scatter('scatter'),
   scatter('scatterAdd'),
+  reduced,
   entry('indexSelect', (s) => {
     const { x, axis, a } = along(s), index = indices(s, [s.whole(0, 9)], x.shape[a]);
     return {

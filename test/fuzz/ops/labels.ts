@@ -83,6 +83,11 @@ const LABELS: Entry[] = [
   }),
 ];
 
+/** A seed, a shape, and the host's generator of the same numbers. */
+const randomly = (s: Source): { seed: Value; shape: number[]; rng: (seed: F64) => Rng } => ({
+  seed: s.tensor({ shape: [4], dtype: 'u32', element: (i) => (i === 3 ? 0 : s.int(1000)) }), shape: s.shape(s.whole(0, 4)), rng: ({ data }) => new Rng(data[0], data[1], data[2]),
+});
+
 const MADE: Entry[] = [
   ...(['full', 'zeros'] as const).map((name) => entry(name, (s) => {
     // The operand gives the device alone.
@@ -90,12 +95,32 @@ const MADE: Entry[] = [
     return without({ inputs: [x], dtypes: [dtype], bound: 'exact', text: `[${shape}] ${value} ${dtype}`, run: (t) => (name === 'zeros' ? e.zeros(t.device, shape, dtype) : e.full(t.device, shape, value, dtype)), reference: () => made(shape, () => value) });
   })),
   entry('uniform', (s) => {
-    const seed = s.tensor({ shape: [4], dtype: 'u32', element: (i) => (i === 3 ? 0 : s.int(1000)) }), shape = s.shape(s.whole(0, 4));
+    const { seed, shape, rng } = randomly(s), low = s.choice([0, 0, -1]), high = s.choice([1, 1, 3]);
     return without({
-      inputs: [seed], bound: 'exact', text: `[${shape}]`, run: (k) => e.uniform(k, shape),
+      inputs: [seed], bound: 'linear', inner: 3, text: `[${shape}] ${low} ${high}`, run: (k) => e.uniform(k, shape, { low, high }),
       reference: (k) => {
-        const rng = new Rng(k.data[0], k.data[1], k.data[2]);
-        return { shape, data: Float64Array.from({ length: sizeOf(shape) }, () => rng.uniform()) };
+        const from = rng(k);
+        return { shape, data: Float64Array.from({ length: sizeOf(shape) }, () => low + (high - low) * from.uniform()) };
+      },
+    });
+  }),
+  entry('normal', (s) => {
+    const { seed, shape, rng } = randomly(s), mean = s.choice([0, 2]), std = s.choice([1, 0.5]);
+    return without({
+      inputs: [seed], inner: 8, slack: 4, text: `[${shape}] ${mean} ${std}`, run: (k) => e.normal(k, shape, { mean, std }),
+      reference: (k) => {
+        const from = rng(k);
+        return { shape, data: Float64Array.from({ length: sizeOf(shape) }, () => mean + std * from.normal()) };
+      },
+    });
+  }),
+  entry('bernoulli', (s) => {
+    const { seed, shape, rng } = randomly(s), p = s.choice([0, 0.3, 1]);
+    return without({
+      inputs: [seed], bound: 'exact', text: `[${shape}] ${p}`, run: (k) => e.bernoulli(k, shape, p),
+      reference: (k) => {
+        const from = rng(k);
+        return { shape, data: Float64Array.from({ length: sizeOf(shape) }, () => Number(from.uniform() < Math.fround(p))) };
       },
     });
   }),

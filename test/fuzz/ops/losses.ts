@@ -4,7 +4,7 @@ import * as e from '../../../runtime/ops/index.ts';
 import { sizeOf, type Shape, type Tensor } from '../../../runtime/tensor.ts';
 import { made } from '../../support/nd.ts';
 import { f64, type F64 } from '../../support/op.ts';
-import { softplus } from '../../support/special.ts';
+import { sigmoid, softplus } from '../../support/special.ts';
 import { entry, type Call, type Entry, type Source, type Value } from '../call.ts';
 
 /** Logits [..., c] with at least one class. */
@@ -162,6 +162,36 @@ const OTHER: Entry[] = [
           });
         });
         return made([], () => 1 - total(both.map((v, k) => (2 * v + smooth) / (sizes[k] + smooth))) / c);
+      },
+    };
+  }),
+  entry('softDice', (s) => {
+    const p = s.tensor({ rank: [2, 4], fits: (d) => sizeOf(d) > 0, within: [0.05, 1] }), t = s.tensor({ shape: p.shape, within: [0, 1] }), n = p.shape[0], c = classes(p);
+    const smooth = s.choice([1, 0.5, 2]), squared = s.flag(), perImage = s.flag(), reduction = s.choice(['mean', 'none'] as const), rows = perImage ? n : 1;
+    return {
+      inputs: [p, t], inner: 1, text: JSON.stringify({ smooth, squared, perImage, reduction }), run: (u, v) => e.softDice(u, v, { smooth, squared, perImage, reduction }),
+      reference: (u, v) => {
+        const both = f64([rows, c]), size = f64([rows, c]), each = sizeOf(p.shape) / rows, power = squared ? 2 : 1;
+        u.data.forEach((a, i) => {
+          const at = Math.floor(i / each) * c + (i % c), b = v.data[i];
+          both.data[at] += a * b;
+          size.data[at] += a ** power + b ** power;
+        });
+        const score = both.data.map((w, i) => 1 - (2 * w + smooth) / (size.data[i] + smooth));
+        return reduction === 'none' ? { shape: perImage ? [n, c] : [c], data: score } : made([], () => total([...score]) / score.length);
+      },
+    };
+  }),
+  entry('sigmoidFocal', (s) => {
+    const x = s.tensor({ fits: (d) => sizeOf(d) > 0, rank: [0, 4] }), t = s.tensor({ shape: x.shape, within: [0, 1] }), alpha = s.choice([0.25, 0.6, -1]), gamma = s.choice([0, 1, 2, 2.5]), reduction = s.choice(['mean', 'sum', 'none'] as const);
+    return {
+      inputs: [x, t], inner: 3, slack: 4, text: JSON.stringify({ alpha, gamma, reduction }), run: (u, v) => e.sigmoidFocal(u, v, { alpha, gamma, reduction }),
+      reference: (u, v) => {
+        const each = u.data.map((z, i) => {
+          const y = v.data[i], p = sigmoid(z), missed = y * (1 - p) + (1 - y) * p;
+          return ((1 - y) * z + softplus(-z)) * missed ** gamma * (alpha < 0 ? 1 : alpha * y + (1 - alpha) * (1 - y));
+        });
+        return reduction === 'none' ? { shape: x.shape, data: each } : made([], () => total([...each]) / (reduction === 'sum' ? 1 : each.length));
       },
     };
   }),

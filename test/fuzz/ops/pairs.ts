@@ -91,6 +91,10 @@ const CHOICES: Entry[] = [
       reference: (t) => ({ shape: t.shape, data: t.data.map((v) => Math.min(max ?? Infinity, Math.max(min ?? -Infinity, v))) }),
     };
   }),
+  entry('prelu', (s) => {
+    const dtype = s.choice<DType>(['f32', 'f32', 'f16']), x = s.tensor({ dtype, away: [0] }), slope = s.tensor({ dtype, shape: s.partner(x.shape) });
+    return { inputs: [x, slope], run: e.prelu, reference: (t, w) => repeated([t, w], (a, b) => (a > 0 ? a : a * b)), dtypes: [dtype], bound: 'elementwise' };
+  }),
   entry('weightedSum', (s) => {
     const n = s.whole(1, 4), first = s.tensor(), terms = [first, ...Array.from({ length: n - 1 }, () => s.tensor({ shape: first.shape }))];
     const w = terms.map(() => Math.fround(s.uniform(-2, 2))), scalar = s.tensor({ shape: [] }), on = terms.map(() => s.flag(0.4));
