@@ -6,7 +6,6 @@ import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { testDevice } from '../support/device.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const blocks = [...readFileSync(join(root, 'README.md'), 'utf8').matchAll(/([^\n]+)\n\n```ts\n(.*?)\n```/gs)].map(([, title, code]) => ({ title, code }));
@@ -62,7 +61,5 @@ for (const [name, { made, check }] of Object.entries(CHECKS)) {
     }
   });
 }
-
-test.after(async () => (await testDevice()).close());
 
 test.run();
