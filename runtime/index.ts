@@ -35,9 +35,6 @@ export { clipCoefficient } from './optim/clip.ts';
 export { HYPER_SIZE, hyperTensor, hyperValues, type HyperValues } from './optim/hyper.ts';
 export * as schedules from './optim/schedules.ts';
 
-// Files
-export { decodeSafetensors, encodeSafetensors, type FileTensor, type SafetensorsFile } from './io/safetensors.ts';
-
 // Elementwise: arithmetic, functions, activations, comparisons
 export {
   abs, acos, acosh, add, asin, asinh, atan, atan2, atanh, ceil, clamp, cos, cosh, div, erf, exp, expm1, floor, floorDivide, fmod, log, log1p, log2, maximum, minimum, mul, neg, pow, reciprocal, remainder,

@@ -10,8 +10,9 @@ const ARRAYS = { f32: Float32Array, f16: Uint16Array, i32: Int32Array, u32: Uint
 /** Kernels count elements in 32 bits, in places with a sign: neither a tensor nor one of its axes has as many, empty tensors included. */
 export const MOST_ELEMENTS = 2 ** 31;
 
-/** Bytes of a tensor that is about to be made. @param limit most that the adapter binds @throws ShapeError when the shape is none, or too large */
+/** Bytes of a tensor that is about to be made. @param limit most that the adapter binds @throws ShapeError when there is no such dtype, the shape is none, or too large */
 export function checkedBytes(shape: Shape, dtype: DType, limit: number, label: string): number {
+  if (!Object.hasOwn(BYTES, dtype)) throw new ShapeError(label, `there is no dtype ${String(dtype)}`, `use ${Object.keys(BYTES).join(', ')}`);
   for (const d of shape) if (!Number.isInteger(d) || d < 0) throw new ShapeError(label, `[${shape}] is not a shape`, 'give whole numbers of at least 0');
   const size = sizeOf(shape), bytes = size * BYTES[dtype];
   // A binding is rounded up to 16 bytes.

@@ -1,16 +1,29 @@
 // Build step: reflects every file of shaders/ with wgsl_reflect and writes runtime/kernel/generated.ts (git-ignored).
-// The engine itself never parses WGSL: struct offsets, bindings and workgroup sizes all come from this one module. The code in it is minified, since it
-// is most of what a web page loads; `--readable` leaves it as it is in shaders/.
+// The code in it is minified and packed, since it is most of what a web page loads; `--readable` leaves it as it is in shaders/. The engine reads struct offsets,
+// bindings and workgroup sizes from the declarations (packed.ts), which this step holds against what wgsl_reflect says.
 
 import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 // @ts-expect-error the bare import of wgsl_reflect is empty in Node, and the module file has no types of its own
 import { WgslReflect } from 'wgsl_reflect/wgsl_reflect.module.js';
-import { constantsOf, unpackShader, type BindingInfo, type EntryInfo, type FieldInfo, type PackedShader, type ShaderInfo } from './info.ts';
+import type { BindingInfo, EntryInfo, FieldInfo, ShaderInfo } from './info.ts';
 import { minifyShaders } from './minify.ts';
+import { pack, unpackShader } from './packed.ts';
 
 const here = dirname(fileURLToPath(import.meta.url));
+
+/** Module-scope `const`, `override` and `alias` declarations that start a line: the names that may be specialised. */
+const DECLARATION = /^(const|override|alias)\s+([A-Za-z_]\w*)\s*(?::[^=;]+)?=\s*([^;]+);/gm;
+
+function constantsOf(code: string): ShaderInfo['constants'] {
+  const constants: ShaderInfo['constants'] = {};
+  for (const m of code.matchAll(DECLARATION)) {
+    const end = m.index + m[0].length - 1;
+    constants[m[2]] = { kind: m[1] as 'const', value: m[3].trim(), start: end - m[3].length, end };
+  }
+  return constants;
+}
 
 const SCALARS: Record<string, FieldInfo['type']> = { f32: 'f32', i32: 'i32', u32: 'u32' };
 
@@ -64,25 +77,41 @@ export function reflectFolder(folder: string): Record<string, ShaderInfo> {
 }
 
 /** What `generated.ts` holds of reflected shaders. Throws when one is written in a way that would be read back as another. */
-export function packShaders(shaders: Readonly<Record<string, ShaderInfo>>, readable = false): Record<string, PackedShader> {
+export function packShaders(shaders: Readonly<Record<string, ShaderInfo>>, readable = false): Record<string, string> {
   const all = Object.values(shaders);
   const code = readable ? all.map((s) => s.code) : minifyShaders(all.map((s) => ({ code: s.code, keep: namesOf(s) })));
   return Object.fromEntries(Object.keys(shaders).map((name, i) => {
-    const packed: PackedShader = [code[i], Object.values(all[i].entries).map((e) => e.bindings.map((b) => b.binding.toString(36)).join('')).join()];
+    const packed = pack(code[i]), read = unpackShader(name, packed);
     const layout = ({ constants, entries, params }: ShaderInfo): string => JSON.stringify([Object.entries(constants).map(([k, c]) => [k, c.kind, c.value.replace(/\s/g, '').replace(/^(vec\d)<([fiu])32>/, '$1$2')]), entries, params]);
-    if (layout(unpackShader(packed)) !== layout(all[i])) throw new Error(`${name}.wgsl: its declarations are read as ${layout(unpackShader(packed))}, reflected as ${layout(all[i])}`);
+    if (read.code !== code[i] || layout(read) !== layout(all[i])) throw new Error(`${name}.wgsl: its declarations are read as ${layout(read)}, reflected as ${layout(all[i])}`);
     return [name, packed];
   }));
 }
 
+/** An order in which each shader follows the one that it shares most with: what gzip finds again lies near. */
+function byLikeness(packed: readonly (readonly [string, string])[]): (readonly [string, string])[] {
+  const GRAM = 24;
+  const grams = new Map(packed.map(([name, code]) => [name, new Set(Array.from({ length: Math.max(0, code.length - GRAM) }, (_, i) => code.slice(i, i + GRAM)))]));
+  const left = [...packed], ordered = left.splice(0, 1);
+  while (left.length > 0) {
+    const before = grams.get(ordered.at(-1)![0])!;
+    const shared = left.map(([name]) => {
+      const own = grams.get(name)!;
+      return [...own].reduce((n, g) => n + (before.has(g) ? 1 : 0), 0) / (own.size + 1);
+    });
+    ordered.push(...left.splice(shared.indexOf(Math.max(...shared)), 1));
+  }
+  return ordered;
+}
+
 function main(): void {
   const root = join(here, '../..');
-  const packed = Object.entries(packShaders(reflectFolder(join(root, 'shaders')), process.argv.includes('--readable')));
+  const packed = byLikeness(Object.entries(packShaders(reflectFolder(join(root, 'shaders')), process.argv.includes('--readable'))));
   const code = readdirSync(join(root, 'runtime'), { recursive: true, encoding: 'utf8' }).filter((f) => f.endsWith('.ts') && !f.endsWith('generated.ts')).map((f) => readFileSync(join(root, 'runtime', f), 'utf8')).join('\n');
-  const table = (name: string, shaders: typeof packed): string => `const ${name} = {\n${shaders.map(([key, shader]) => `  ${key}: ${JSON.stringify(shader)},`).join('\n')}\n} as const;\n`;
+  const table = (name: string, shaders: readonly (readonly [string, string])[]): string => `const ${name} = {\n${shaders.map(([key, shader]) => `  ${key}: ${JSON.stringify(shader)},`).join('\n')}\n} as const;\n`;
   const text = [
     '// Generated from shaders/ by runtime/kernel/build.ts. Not under version control.',
-    "import { unpackShaders } from './info.ts';\n",
+    "import { unpackShaders } from './packed.ts';\n",
     table('engine', packed.filter(([name]) => code.includes(`'${name}'`))),
     table('segmentation', packed.filter(([name]) => !code.includes(`'${name}'`))),
     '/** Kernels that the engine launches. */\nexport const ENGINE = /* @__PURE__ */ unpackShaders(engine);\n',

@@ -1,6 +1,5 @@
-// The declarations of a kernel of the user's own, read from its WGSL: bindings, params, constants, entry points. The engine's own kernels are reflected
-// at build time (build.ts); this small reader keeps the parser of that step out of the published engine. It reads declarations, and leaves the rest to
-// the GPU's compiler.
+// The declarations of a kernel, read from its WGSL: bindings, params, constants, entry points. This small reader keeps a parser out of the published engine
+// (the build step holds it against one for the engine's own kernels). It reads declarations, and leaves the rest to the GPU's compiler.
 
 import { ShaderError } from '../errors.ts';
 import type { BindingInfo, EntryInfo, FieldInfo, ShaderInfo } from './info.ts';
@@ -133,7 +132,7 @@ export function readDeclarations(name: string, source: string): ShaderInfo {
     const odd = workgroup.find((s) => !/^\d+$/.test(s) && !constants[s]);
     if (odd) fail(p.start, `the workgroup size ${odd} of ${fn} is neither a number nor a const`);
     const used = reached(fn);
-    entries[fn] = { workgroup, bindings: bindings.filter((b) => used.has(b.name)).sort((a, b) => a.binding - b.binding).map(({ at: _, ...b }) => b) };
+    entries[fn] = { bindings: bindings.filter((b) => used.has(b.name)).sort((a, b) => a.binding - b.binding).map(({ at: _, ...b }) => b), workgroup };
   }
   if (Object.keys(entries).length === 0) fail(0, 'it has no entry point', 'write @compute @workgroup_size(64) fn forward(…) { … }');
   return { code: source, constants, entries, params };

@@ -10,7 +10,7 @@ import * as ops from '../../runtime/ops/index.ts';
 import { complaints, projectProgram, publicSymbols, type PublicSymbol } from '../support/publicApi.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url)).replace(/\/$/, '');
-const entries = ['index', 'node', 'browser', 'onnx'].map((f) => `${root}/runtime/${f}.ts`);
+const entries = ['index', 'node', 'browser', 'onnx', 'safetensors'].map((f) => `${root}/runtime/${f}.ts`);
 const program = projectProgram(root, entries);
 const symbols = entries.flatMap((e) => publicSymbols(program, e));
 const byName = new Map(symbols.map((s) => [s.name, s]));

@@ -3,7 +3,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import {
-  argmax, cast, emptyLike, eq, full, gt, ones, parameter, plan, randomSeed, relu, sort, sum, tensor, where, zeros, zerosLike, type Elements, type Plan, type Tensor,
+  argmax, cast, emptyLike, eq, full, gt, ones, parameter, plan, randomSeed, relu, ShapeError, sort, sum, tensor, where, zeros, zerosLike, type Elements, type Plan, type Tensor,
 } from '../../runtime/index.ts';
 import { testDevice } from '../support/device.ts';
 
@@ -27,7 +27,8 @@ test('makers know the dtype', async () => {
   // @ts-expect-error a Float32Array holds no i32
   assert.throws(() => tensor(device, new Float32Array(2), { dtype: 'i32' }));
   // @ts-expect-error there is no such dtype
-  assert.throws(() => zeros(device, [2], 'f64'));
+  assert.throws(() => zeros(device, [2], 'f64'), (error: unknown) => error instanceof ShapeError && /no dtype f64/.test(error.message));
+  assert.ok(Number.isFinite(device.pool.stats.inUse));
 });
 
 test('reading gives the array of the dtype', async () => {

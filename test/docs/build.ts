@@ -32,7 +32,7 @@ export function markdown({ rows, records }: { rows: readonly OpRow[]; records: r
 /** Makes the reference. @param out where to; null: it is only checked @returns the number of warnings and errors, which typedoc has printed */
 export async function reference(out: string | null): Promise<number> {
   const app = await Application.bootstrap({
-    entryPoints: ['index', 'node', 'browser', 'onnx'].map((f) => join(root, `runtime/${f}.ts`)),
+    entryPoints: ['index', 'node', 'browser', 'onnx', 'safetensors'].map((f) => join(root, `runtime/${f}.ts`)),
     tsconfig: join(root, 'tsconfig.json'),
     name: 'fewmask',
     readme: 'none',

@@ -4,8 +4,9 @@ import { fileURLToPath } from 'node:url';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { packShaders, reflectFolder, reflectShader } from '../../runtime/kernel/build.ts';
-import { unpackShaders, type ShaderInfo } from '../../runtime/kernel/info.ts';
+import type { ShaderInfo } from '../../runtime/kernel/info.ts';
 import { minifyShaders } from '../../runtime/kernel/minify.ts';
+import { unpackShaders } from '../../runtime/kernel/packed.ts';
 import { testDevice } from '../support/device.ts';
 
 const readable = reflectFolder(fileURLToPath(new URL('../../shaders', import.meta.url)));
