@@ -2,7 +2,7 @@
 
 import { grad } from '../../runtime/autograd/grad.ts';
 import { noGrad } from '../../runtime/autograd/tape.ts';
-import { add, concat, countPseudoLabels, full, pseudoLabel, pseudoLabelCounts, weightedSum } from '../../runtime/ops/index.ts';
+import { add, concat, countPseudoLabels, full, pseudoLabel, pseudoLabelCounts, split, weightedSum } from '../../runtime/ops/index.ts';
 import { sigmoidRamp } from '../../runtime/optim/schedules.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
 import { BOX_MASK_FIELDS, CPS_BOXES, type BoxMaskOptions } from '../augment/cutmix.ts';
@@ -21,6 +21,11 @@ export interface CpsOptions extends ViewOptions {
   weight?: number;
   /** Share of the steps over which lambda rises as exp(-5 (1 - t)^2) (default 0: at once). */
   ramp?: number;
+  /**
+   * Labelled images pass together with those of the cross supervision, so that batch normalisation sees them as one batch; published is a pass for each
+   * (default false). Helps where batches are small and their images differ much.
+   */
+  joint?: boolean;
   /** Leave padding out of the cross supervision (default true; the published code counts it). */
   ignorePadding?: boolean;
   /** Boxes of CutMix (default: three that share a quarter to a half of the image). */
@@ -30,7 +35,7 @@ export interface CpsOptions extends ViewOptions {
 /** What the options may be. */
 export const CPS_FIELDS: Readonly<Record<keyof CpsOptions, Kind>> = {
   ...VIEW_FIELDS,
-  cutmix: flag, weight: number({ from: 0 }), ramp: number({ from: 0, to: 1 }), ignorePadding: flag, boxes: fields(BOX_MASK_FIELDS),
+  cutmix: flag, weight: number({ from: 0 }), ramp: number({ from: 0, to: 1 }), joint: flag, ignorePadding: flag, boxes: fields(BOX_MASK_FIELDS),
 };
 
 /**
@@ -85,13 +90,19 @@ function count(counts: Tensor, label: Tensor, valid: Tensor | undefined, truth: 
   countPseudoLabels(counts, label, valid ?? full(label.device, label.shape, 1), truth);
 }
 
+/** Logits of labelled and of other images. Apart, as published, each batch has its own statistics, and both move the running ones. */
+function passes(net: Network, xl: Tensor, xu: Tensor, { joint = false }: CpsOptions): { l: Tensor; u: Tensor } {
+  if (!joint) return { l: net.forward(xl, TRAIN), u: net.forward(xu, TRAIN) };
+  const [l, u] = split(net.forward(concat([xl, xu], 0), TRAIN), [xl.shape[0], xu.shape[0]], 0);
+  return { l, u };
+}
+
 function plainLoss(ctx: StepContext, c: SchemeContext, nets: readonly [Network, Network], counts: Tensor, o: CpsOptions): StepOutputs {
   const l = weakView(ctx, c, { name: 'labelled', kind: 'labelled', n: c.batch.labelled }, o);
   const u = weakView(ctx, c, { name: 'unlabelled', kind: 'unlabelled', n: c.batch.unlabelled }, o);
   const valid = (o.ignorePadding ?? true) ? concat([l.valid, u.valid], 0) : undefined;
-  // Labelled and unlabelled images pass apart, as published: each batch has its own statistics, and both move the running ones.
   const xl = normalise(l.image), xu = normalise(u.image);
-  const [a, b] = nets.map((net) => ({ l: net.forward(xl, TRAIN), u: net.forward(xu, TRAIN) }));
+  const [a, b] = nets.map((net) => passes(net, xl, xu, o));
   const uValid = valid && u.valid;
   count(counts, pseudoLabel(b.u, { valid: uValid }).label, uValid, u.labels);
   const supervisedLoss = add(ceValid(a.l, l.labels), ceValid(b.l, l.labels));
@@ -114,9 +125,8 @@ function mixedLoss(ctx: StepContext, c: SchemeContext, nets: readonly [Network, 
   const xl = normalise(l.image);
   const ce = valid ? ceValid : ceAll;
   const [a, b] = nets.map((net, k) => {
-    const zl = net.forward(xl, TRAIN);
-    const zm = net.forward(mixed, TRAIN);
-    return { supervised: ceValid(zl, l.labels), cross: ce(zm, labels[1 - k]) };
+    const z = passes(net, xl, mixed, o);
+    return { supervised: ceValid(z.l, l.labels), cross: ce(z.u, labels[1 - k]) };
   });
   return total(ctx, add(a.supervised, b.supervised), add(a.cross, b.cross), o, o.weight ?? 1);
 }

@@ -55,7 +55,7 @@ export const SCHEMES: Readonly<Record<string, Entry>> = {
   },
   cps: {
     about: 'two networks label mixed images for each other',
-    options: { cutmix: 'mix pairs of unlabelled images (true)', weight: 'lambda (1; 1.5 without CutMix)', ramp: RAMP, ignorePadding: 'padding does not count (true)', boxes: 'boxes of CutMix ({"range":[0.25,0.5],"boxes":3})' },
+    options: { cutmix: 'mix pairs of unlabelled images (true)', weight: 'lambda (1; 1.5 without CutMix)', ramp: RAMP, joint: 'labelled images pass with the others (false)', ignorePadding: 'padding does not count (true)', boxes: 'boxes of CutMix ({"range":[0.25,0.5],"boxes":3})' },
     fields: CPS_FIELDS,
     make: cps,
   },
