@@ -18,6 +18,14 @@ const EXPERIMENTS: Record<string, { data: string; args: string[] }> = {
       ...['--set', 'self-training.scales=[0.75,1,1.5]', '--set', 'pseudoseg.background=null'],
     ],
   },
+  // Eight labels, drawn; small batches of small crops, where the schemes have most to give.
+  'nuclei-8': {
+    data: 'nuclei',
+    args: [
+      ...['--labels', '8', '--size', '96x96', '--crop', '64x64', '--width', '8', '--batch', '4', '--steps', '2000', '--eval-every', '500', '--judge'],
+      ...['--set', 'fixmatch.tau=0.9', '--set', 'fixmatch.pseudo=separate', '--set', 'self-training.scales=[0.75,1,1.5]', '--set', 'cps.joint=true', '--set', 'pseudoseg.gamma=1'],
+    ],
+  },
   'nuclei-1-16': {
     data: 'nuclei',
     args: [
