@@ -14,7 +14,7 @@ test('it holds what is needed, and nothing installs or runs by itself', async ()
   assert.is(m.dependencies, undefined);
   assert.is(m.sideEffects, false);
   assert.equal(Object.keys(m.scripts as object).filter((s) => /install|^prepare$/.test(s)), []);
-  assert.equal(Object.keys(m.exports as object), ['.', './engine', './node', './browser', './package.json']);
+  assert.equal(Object.keys(m.exports as object), ['.', './engine', './node', './browser', './onnx', './safetensors', './package.json']);
   assert.equal(Object.values(m.peerDependenciesMeta as Record<string, { optional: boolean }>).map((o) => o.optional), [true, true, true]);
 });
 
@@ -71,7 +71,7 @@ test('types for a user, strictly', async () => {
 
 test('without the package webgpu, and without sharp, it is said what to install', async () => {
   const p = await packed();
-  const folder = consumer(p, 'bare', [], { 'open.js': "import { openNode } from 'fewmask/node';\nimport { DeviceError } from 'fewmask/engine';\nawait openNode().catch((e) => console.log(e instanceof DeviceError, e.message));\n" });
+  const folder = consumer(p, 'bare', [], { 'open.js': "import { openNode } from 'fewmask/node';\nimport { DeviceError } from 'fewmask/engine';\nawait openNode().catch((e) => console.log(`${e instanceof DeviceError} ${e.message}`));\n" });
   const { stdout } = await run(process.execPath, [join(folder, 'open.js')]);
   assert.is(stdout, 'true WebGPU in Node is the package webgpu (Dawn), which is not installed — npm install webgpu\n');
   const cli = join(p.package, 'dist/fewmask.mjs');
