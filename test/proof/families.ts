@@ -45,9 +45,9 @@ type Family = (g: Given) => Result;
 
 /** Functions of z, or of u where the domain is (0, 1), alone. */
 const unary = ['abs', 'neg', 'square', 'exp', 'sin', 'cos', 'tan', 'atan', 'sinh', 'cosh', 'sign', 'floor', 'ceil', 'round', 'trunc', 'relu', 'leakyRelu', 'hardtanh', 'relu6', 'hardsigmoid', 'hardswish', 'elu', 'selu', 'celu', 'softsign', 'softplus', 'logSigmoid', 'sigmoid', 'tanh', 'silu',
-  'gelu', 'mish', 'erf', 'expm1', 'isNan', 'isInf', 'isFinite', 'logicalNot', 'channelMax', 'globalAvgPool', 'globalMaxPool', 'sumToLast', 'predictionEntropy', 'normalize', 'flatten', 'detach', 'sum', 'mean', 'prod', 'amax', 'amin', 'any', 'all', 'variance', 'std', 'norm', 'logsumexp', 'softmax', 'logSoftmax',
+  'gelu', 'mish', 'erf', 'expm1', 'asinh', 'isNan', 'isInf', 'isFinite', 'logicalNot', 'channelMax', 'globalAvgPool', 'globalMaxPool', 'sumToLast', 'predictionEntropy', 'normalize', 'flatten', 'detach', 'sum', 'mean', 'prod', 'amax', 'amin', 'any', 'all', 'variance', 'std', 'norm', 'logsumexp', 'softmax', 'logSoftmax',
   'argmax', 'argmin', 'cumsum', 'argsort', 'tril', 'triu', 'instanceNorm'] as const;
-const unit = ['reciprocal', 'sqrt', 'rsqrt', 'log', 'log2', 'log1p', 'asin', 'acos', 'sharpen'] as const;
+const unit = ['reciprocal', 'sqrt', 'rsqrt', 'log', 'log2', 'log1p', 'asin', 'acos', 'atanh', 'sharpen'] as const;
 const binary = ['add', 'sub', 'mul', 'div', 'maximum', 'minimum', 'atan2', 'fmod', 'remainder', 'floorDivide', 'eq', 'ne', 'lt', 'le', 'gt', 'ge', 'logicalAnd', 'logicalOr', 'logicalXor'] as const;
 
 type Alone = (x: Tensor) => Tensor;
@@ -96,6 +96,10 @@ export const FAMILIES: Record<string, Family> = {
   gridSample: ({ z, grid }) => ops.gridSample(z, grid),
   affineGrid: ({ theta }) => ops.affineGrid(theta, [3, 4]),
   projectiveGrid: ({ theta }) => ops.projectiveGrid(ops.concat([theta, ops.slice(theta, [null, [0, 1]])], 1), [3, 4]),
+  prelu: ({ z, v }) => ops.prelu(z, v),
+  acosh: ({ u }) => ops.acosh(ops.add(u, 1)),
+  softDice: ({ u, q }) => ops.softDice(u, q),
+  sigmoidFocal: ({ z, q }) => ops.sigmoidFocal(z, q),
   crossEntropy: ({ z, labels }) => ops.crossEntropy(z, labels),
   crossEntropyMap: ({ z, labels }) => ops.crossEntropyMap(z, labels),
   nll: ({ z, labels }) => ops.nll(z, labels),
@@ -113,6 +117,8 @@ export const FAMILIES: Record<string, Family> = {
   dropout: ({ z, seed }) => ops.dropout(z, seed),
   dropout2d: ({ z, seed }) => ops.dropout2d(z, seed),
   uniform: ({ seed }) => ops.uniform(seed, [33]),
+  normal: ({ seed }) => ops.normal(seed, [33]),
+  bernoulli: ({ seed }) => ops.bernoulli(seed, [33], 0.3),
   oneHot: ({ labels }) => ops.oneHot(labels, 8),
   presentClasses: ({ labels }) => ops.presentClasses(labels, 8),
   bincount: ({ labels }) => ops.bincount(labels, 9),
@@ -124,6 +130,7 @@ export const FAMILIES: Record<string, Family> = {
   maskPairs: ({ z, grid }) => ops.maskPairs(ops.reshape(ops.slice(z, [null, [0, 4], [0, 4], [0, 1]]), [2, 4, 4]), ops.reshape(ops.slice(grid, [null, null, [0, 1], [0, 1]]), [2, 4])),
   gather: ({ z, whole }) => ops.gather(z, 3, ops.remainder(whole, 8)),
   scatter: ({ z, whole, q }) => ops.scatter(z, 3, ops.remainder(whole, 8), q),
+  scatterReduce: ({ z, whole, q }) => ops.scatterReduce(z, 3, ops.remainder(whole, 8), q, 'prod'),
   scatterAdd: ({ z, whole, q }) => ops.scatterAdd(z, 3, ops.remainder(whole, 8), q),
   indexSelect: ({ z, picks }) => ops.indexSelect(z, 1, picks),
   indexAdd: ({ z, picks }) => ops.indexAdd(z, 1, picks, ops.slice(z, [null, [0, 4]])),
