@@ -33,7 +33,7 @@ const ROUND: Record<string, (x: number) => number> = {
 function plans(c: Call, old: boolean): AxisPlan[] {
   const { shape } = c.x(), axes = c.ints('axes', shape.map((_, i) => i)).map((a) => (a < 0 ? a + shape.length : a));
   const listed = old ? c.host(1) ?? (c.attribute('scales') as readonly number[] | undefined) : c.host(2);
-  const scales = listed?.length ? listed : undefined, sizes = !old && c.host(3)?.length ? c.host(3)! : undefined, roi = old ? [] : c.host(1) ?? [];
+  const scales = listed?.length ? listed : undefined, sizes = !old && c.host(3)?.length ? c.elements(3) : undefined, roi = old ? [] : c.host(1) ?? [];
   if ((scales ?? sizes)?.length !== axes.length || axes.some((a) => !(shape[a] >= 0))) c.wrong(`[${shape}] has no scales or sizes for the axes ${axes}`);
   const policy = c.text('keep_aspect_ratio_policy', 'stretch'), ratios = sizes ? axes.map((a, i) => sizes[i] / shape[a]) : [];
   const kept = policy === 'stretch' ? undefined : policy === 'not_larger' ? Math.min(...ratios) : Math.max(...ratios);

@@ -10,8 +10,8 @@ const MOST_POINTS = 2 ** 24;
 
 /** A grid from matrices theta [n, axes, axes + 1], the coordinate of the last axis first. */
 function affineGrid(c: Call): Tensor {
-  const theta = c.x(), size = c.host(1)!.slice(2), n = c.host(1)![0], axes = size.length, align = c.number('align_corners', 0) !== 0, points = sizeOf(size);
-  if (theta.rank !== 3 || theta.shape[0] !== n || theta.shape[1] !== axes || theta.shape[2] !== axes + 1 || !size.every((d) => Number.isInteger(d) && d > 0) || points > MOST_POINTS) c.wrong(`theta is [${theta.shape}] for a size of ${c.host(1)!.join(', ')}`);
+  const theta = c.x(), size = c.elements(1).slice(2), n = c.elements(1)[0], axes = size.length, align = c.number('align_corners', 0) !== 0, points = sizeOf(size);
+  if (theta.rank !== 3 || theta.shape[0] !== n || theta.shape[1] !== axes || theta.shape[2] !== axes + 1 || !size.every((d) => Number.isInteger(d) && d > 0) || points > MOST_POINTS) c.wrong(`theta is [${theta.shape}] for a size of ${c.elements(1).join(', ')}`);
   const base = new Float32Array(points * (axes + 1)).fill(1);
   for (let i = 0; i < points; i++) {
     let rest = i;

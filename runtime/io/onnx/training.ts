@@ -9,7 +9,7 @@ type Rule = (c: Call, given: { rate: number; step: number; x: Tensor; g: Tensor;
 
 /** Applies a rule to every parameter: inputs and outputs come kind by kind. */
 const optimiser = (memories: number, rule: Rule): Operator => reads([0, 1], (c): Made => {
-  const [rate] = c.host(0)!, [step] = c.host(1)!, count = (c.values.length - 2) / (2 + memories), at = (kind: number, k: number): Tensor => c.x(2 + kind * count + k);
+  const [rate] = c.elements(0), [step] = c.elements(1), count = (c.values.length - 2) / (2 + memories), at = (kind: number, k: number): Tensor => c.x(2 + kind * count + k);
   if (!(Number.isInteger(count) && count >= 1)) c.wrong(`${c.values.length} inputs`);
   const made = Array.from({ length: count }, (_, k) => {
     const x = at(0, k), g = ops.add(ops.mul(x, c.number('norm_coefficient', 0)), at(1, k));
