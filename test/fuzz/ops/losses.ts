@@ -5,7 +5,7 @@ import { sizeOf, type Shape, type Tensor } from '../../../runtime/tensor.ts';
 import { made } from '../../support/nd.ts';
 import { f64, type F64 } from '../../support/op.ts';
 import { sigmoid, softplus } from '../../support/special.ts';
-import { entry, type Call, type Entry, type Source, type Value } from '../call.ts';
+import { entry, Reject, type Call, type Entry, type Source, type Value } from '../call.ts';
 
 /** Logits [..., c] with at least one class. */
 const logitsOf = (s: Source): Value => s.tensor({ rank: [1, 4], fits: (d) => d[d.length - 1] > 0 });
@@ -184,6 +184,8 @@ const OTHER: Entry[] = [
   }),
   entry('sigmoidFocal', (s) => {
     const x = s.tensor({ fits: (d) => sizeOf(d) > 0, rank: [0, 4] }), t = s.tensor({ shape: x.shape, within: [0, 1] }), alpha = s.choice([0.25, 0.6, -1]), gamma = s.choice([0, 1, 2, 2.5]), reduction = s.choice(['mean', 'sum', 'none'] as const);
+    // A step beyond a target of 0 or 1 would raise a negative number to a power.
+    if (s.smooth && t.data.some((v) => v < 0.01 || v > 0.99)) throw new Reject('targets at their limits');
     return {
       inputs: [x, t], inner: 3, slack: 4, text: JSON.stringify({ alpha, gamma, reduction }), run: (u, v) => e.sigmoidFocal(u, v, { alpha, gamma, reduction }),
       reference: (u, v) => {
