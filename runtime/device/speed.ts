@@ -1,6 +1,7 @@
 // A quick look at what an adapter can do, which also proves that it computes: shaders/probe.wgsl.
 
 import { DeviceError } from '../errors.ts';
+import { SEGMENTATION } from '../kernel/generated.ts';
 import type { Device } from './device.ts';
 
 export interface Speed {
@@ -36,9 +37,9 @@ export async function measureSpeed(device: Device, seconds = 0.3): Promise<Speed
   try {
     device.clear(x);
     const arithmetic = (steps: number): void =>
-      device.run({ shader: 'probe', entry: 'arithmetic', bindings: { x, y: sum }, params: { n, steps, scale: 0.5, shift: 1 }, threads: n });
+      device.run({ shaders: SEGMENTATION, shader: 'probe', entry: 'arithmetic', bindings: { x, y: sum }, params: { n, steps, scale: 0.5, shift: 1 }, threads: n });
     const memory = (times: number): void => {
-      for (let i = 0; i < times; i++) device.run({ shader: 'probe', entry: 'memory', bindings: { x, y }, params: { n: large, steps: 0, scale: 0.5, shift: 1 }, threads: large });
+      for (let i = 0; i < times; i++) device.run({ shaders: SEGMENTATION, shader: 'probe', entry: 'memory', bindings: { x, y }, params: { n: large, steps: 0, scale: 0.5, shift: 1 }, threads: large });
     };
     arithmetic(64);
     memory(1);

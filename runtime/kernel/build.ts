@@ -107,7 +107,9 @@ function byLikeness(packed: readonly (readonly [string, string])[]): (readonly [
 function main(): void {
   const root = join(here, '../..');
   const packed = byLikeness(Object.entries(packShaders(reflectFolder(join(root, 'shaders')), process.argv.includes('--readable'))));
-  const code = readdirSync(join(root, 'runtime'), { recursive: true, encoding: 'utf8' }).filter((f) => f.endsWith('.ts') && !f.endsWith('generated.ts')).map((f) => readFileSync(join(root, 'runtime', f), 'utf8')).join('\n');
+  const files = readdirSync(join(root, 'runtime'), { recursive: true, encoding: 'utf8' }).filter((f) => f.endsWith('.ts') && !f.endsWith('generated.ts'));
+  // The operations of runtime/ that only the schemes use say so by launching kernels of SEGMENTATION.
+  const code = files.map((f) => readFileSync(join(root, 'runtime', f), 'utf8')).filter((text) => !text.includes('shaders: SEGMENTATION')).join('\n');
   const table = (name: string, shaders: readonly (readonly [string, string])[]): string => `const ${name} = {\n${shaders.map(([key, shader]) => `  ${key}: ${JSON.stringify(shader)},`).join('\n')}\n} as const;\n`;
   const text = [
     '// Generated from shaders/ by runtime/kernel/build.ts. Not under version control.',

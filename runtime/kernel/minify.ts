@@ -1,5 +1,5 @@
 // Build step: WGSL without what only a reader needs. Comments and spaces go, and names that nothing outside of the file goes by become short: those of
-// functions that are no entry points, of parameters, of variables, of structs. Statements keep a line each, so that a compiler's message still shows one.
+// functions that are no entry points, of parameters, of variables, of structs. A line ends after each `;`, `{` and `}`, so that a compiler's message still shows one statement.
 
 /** Words that stand for themselves: a comment, a number, a name, white space, or one character of punctuation. */
 const TOKEN = /\/\/[^\n]*|\/\*[^]*?\*\/|(?:0[xX][\da-fA-F]+|(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)[iufh]?|[A-Za-z_]\w*|\s+|[^]/g;
@@ -99,7 +99,7 @@ export function minifyShaders(files: readonly { code: string; keep: ReadonlySet<
 }
 
 function write(list: readonly string[], name: (t: string) => string): string {
-  let out = '', spaced = false, before = '', parentheses = 0;
+  let out = '', spaced = false, before = '';
   for (const t of list) {
     if (t === ' ') {
       spaced = true;
@@ -109,9 +109,7 @@ function write(list: readonly string[], name: (t: string) => string): string {
     const last = out.at(-1) ?? '';
     if (spaced && ((/\w/.test(last) && /^\w/.test(word)) || JOINED.has(last + word[0]) || (last === '-' && /\d/.test(word[0])))) out += ' ';
     out += word;
-    if (t === '(') parentheses++;
-    if (t === ')') parentheses--;
-    if (parentheses === 0 && (t === ';' || t === '{' || t === '}')) out += '\n';
+    if (t === ';' || t === '{' || t === '}') out += '\n';
     spaced = false;
     before = t;
   }

@@ -5,27 +5,37 @@ import type { ShaderInfo } from './info.ts';
 
 /** What minified shaders often say, longer before shorter. A shader may do without: nothing depends on this list but the size of a bundle. */
 const PHRASES = [
-  '@compute@workgroup_size(WG)fn forward(@builtin(global_invocation_id)f:vec3u,@builtin(num_workgroups)o:vec3u){\nlet ',
-  '@builtin(local_invocation_index)B:u32,@builtin(workgroup_id)group:vec3u',
   'builtin(local_invocation_id)B:vec3u,@builtin(workgroup_id)group:vec3u',
   'builtin(global_invocation_id)f:vec3u,@builtin(num_workgroups)o:vec3u',
-  ':array<f32>;\n@group(0)@binding(',
+  ':array<f32>;@group(0)@binding(',
   '@compute@workgroup_size(WG)fn',
   ')var<storage,read_write>',
   ')var<uniform>params:',
-  '>;\n@group(0)@binding(',
-  '\n@group(0)@binding',
+  '>;@group(0)@binding(',
   'workgroupBarrier()',
-  'f.x+f.y*o.x*WG;\nif',
-  'const WG:u32=64u;\n',
   ')var<storage,read>',
+  '@group(0)@binding',
+  'f.x+f.y*o.x*WG;if',
+  'const WG:u32=64u;',
+  ':bool=false;',
+  'for(var ',
   'params.',
-  '\nreturn',
+  'return ',
+  ':array<',
+  'select(',
+  ';}case ',
+  'Element',
+  'struct ',
+  'const ',
+  'Stored',
+  '_size.',
+  'return',
 ];
 const letter = (i: number): string => `$${String.fromCharCode(97 + i)}`;
 
-export const pack = (code: string): string => PHRASES.reduce((packed, phrase, i) => packed.replaceAll(phrase, letter(i)), code);
-const unpack = (packed: string): string => packed.replace(/\$([a-z])/g, (_, l: string) => PHRASES[l.charCodeAt(0) - 97]);
+// Minified code ends a line after each of these, so that goes without saying; `$_` says that it does not end.
+export const pack = (code: string): string => PHRASES.reduce((packed, phrase, i) => packed.replaceAll(phrase, letter(i)), code.replace(/[;{}]\n?/g, (end) => (end[1] ? end[0] : `${end}$_`)));
+const unpack = (packed: string): string => packed.replace(/\$([a-z])/g, (_, l: string) => PHRASES[l.charCodeAt(0) - 97]).replace(/([;{}])(\$_)?/g, (_, end: string, on?: string) => (on ? end : `${end}\n`));
 
 /** A packed shader with its layout. @throws ShaderError for a declaration that cannot be read */
 export function unpackShader(name: string, packed: string): ShaderInfo {

@@ -2,6 +2,7 @@
 
 import { defineOp } from '../autograd/tape.ts';
 import { ShapeError } from '../errors.ts';
+import { SEGMENTATION } from '../kernel/generated.ts';
 import type { Tensor } from '../tensor.ts';
 
 const params = (x: Tensor) => ({ rows: x.size / x.shape.at(-1)!, c: x.shape.at(-1)! });
@@ -12,13 +13,13 @@ const op = defineOp<null>({
   outputs: ['y'],
   forward({ x }) {
     const y = x.device.empty([...x.shape.slice(0, -1), 1], 'f32', 'channelMax');
-    x.device.run({ shader: 'channelMax', entry: 'forward', bindings: { x, y }, params: params(x), threads: y.size });
+    x.device.run({ shaders: SEGMENTATION, shader: 'channelMax', entry: 'forward', bindings: { x, y }, params: params(x), threads: y.size });
     return y;
   },
   backward: {
     x: ({ dy, inputs: { x } }) => {
       const dx = x.device.empty(x.shape, 'f32', 'channelMax gradient');
-      x.device.run({ shader: 'channelMax', entry: 'backward', bindings: { x, dy, dx }, params: params(x), threads: dy.size });
+      x.device.run({ shaders: SEGMENTATION, shader: 'channelMax', entry: 'backward', bindings: { x, dy, dx }, params: params(x), threads: dy.size });
       return dx;
     },
   },

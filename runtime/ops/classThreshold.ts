@@ -1,6 +1,7 @@
 // A confidence threshold for each class, from how confident the predictions of the class are. Nothing here has a gradient.
 
 import { ShapeError } from '../errors.ts';
+import { SEGMENTATION } from '../kernel/generated.ts';
 import type { Tensor } from '../tensor.ts';
 import { chunks } from './lossReduce.ts';
 
@@ -25,8 +26,8 @@ export function updateClassConfidence(means: Tensor, label: Tensor, confidence: 
   const { groups, items } = chunks(n);
   const params = { n, c, items, groups, decay, tau: 0 };
   const partials = device.empty([groups, 2, c], 'u32', 'class confidence partial sums');
-  device.run({ shader: 'classThreshold', entry: 'sums', bindings: { labels: label, confidence, partials }, params, groups: [groups, 1, 1] });
-  device.run({ shader: 'classThreshold', entry: 'update', bindings: { parts: partials, means }, params, threads: c });
+  device.run({ shaders: SEGMENTATION, shader: 'classThreshold', entry: 'sums', bindings: { labels: label, confidence, partials }, params, groups: [groups, 1, 1] });
+  device.run({ shaders: SEGMENTATION, shader: 'classThreshold', entry: 'update', bindings: { parts: partials, means }, params, threads: c });
   partials.dispose();
 }
 
@@ -45,7 +46,7 @@ export function classGate(label: Tensor, confidence: Tensor, means: Tensor, tau:
   const { device } = label;
   const y = device.empty(label.shape, 'f32', 'classGate');
   device.run({
-    shader: 'classThreshold', entry: 'open', constants: { VALID: !!valid },
+    shaders: SEGMENTATION, shader: 'classThreshold', entry: 'open', constants: { VALID: !!valid },
     bindings: { labels: label, confidence, thresholds: means, valid: valid ?? confidence, gate: y }, params: { n: label.size, c: means.size, items: 1, groups: 1, decay: 0, tau }, threads: label.size,
   });
   return y;

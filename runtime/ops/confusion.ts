@@ -2,6 +2,7 @@
 
 import { ShapeError } from '../errors.ts';
 import type { Device } from '../device/device.ts';
+import { SEGMENTATION } from '../kernel/generated.ts';
 import { checkWhole } from '../kernel/geometry.ts';
 import type { Tensor } from '../tensor.ts';
 import { chunks } from './lossReduce.ts';
@@ -30,5 +31,5 @@ export function addConfusion(counts: Tensor, truth: Tensor, prediction: Tensor, 
     throw new ShapeError('addConfusion', `truth [${truth.shape}] ${truth.dtype}, prediction [${prediction.shape}] ${prediction.dtype}`, 'give two i32 tensors of one shape');
   }
   const { groups, items } = chunks(truth.size);
-  counts.device.run({ shader: 'confusion', entry: 'forward', bindings: { truth, prediction, counts }, params: { n: truth.size, c, ignore: ignoreIndex, items }, groups: [groups, 1, 1] });
+  counts.device.run({ shaders: SEGMENTATION, shader: 'confusion', entry: 'forward', bindings: { truth, prediction, counts }, params: { n: truth.size, c, ignore: ignoreIndex, items }, groups: [groups, 1, 1] });
 }

@@ -1,6 +1,7 @@
 // Fusion of two predictions into one sharpened distribution, and sharpening by itself. The results are targets: no gradient flows through them.
 
 import { ShapeError } from '../errors.ts';
+import { SEGMENTATION } from '../kernel/generated.ts';
 import type { Shape, Tensor } from '../tensor.ts';
 import { chunks } from './lossReduce.ts';
 
@@ -39,13 +40,13 @@ export function fuse(a: Tensor, b: Tensor, options: FuseOptions = {}): Tensor {
     const { groups, items } = chunks(a.size);
     const partials = device.empty([groups], 'f32', 'fuse partial sums');
     r = device.empty([], 'f32', 'fuse norm');
-    device.run({ shader: 'fuse', entry: 'squares', bindings: { a, b, partials }, params: { ...params, n: a.size, items }, groups: [groups, 1, 1] });
-    device.run({ shader: 'fuse', entry: 'finish', bindings: { partials, norm: r }, params: { ...params, n: groups }, groups: [1, 1, 1] });
+    device.run({ shaders: SEGMENTATION, shader: 'fuse', entry: 'squares', bindings: { a, b, partials }, params: { ...params, n: a.size, items }, groups: [groups, 1, 1] });
+    device.run({ shaders: SEGMENTATION, shader: 'fuse', entry: 'finish', bindings: { partials, norm: r }, params: { ...params, n: groups }, groups: [1, 1, 1] });
     partials.dispose();
   }
   const q = device.empty(a.shape, 'f32', 'fuse');
   const n = a.size / c;
-  device.run({ shader: 'fuse', entry: 'forward', constants: { PIXEL_NORM: norm === 'l2-pixel' }, bindings: { a, b, r, q }, params: { ...params, n }, threads: n });
+  device.run({ shaders: SEGMENTATION, shader: 'fuse', entry: 'forward', constants: { PIXEL_NORM: norm === 'l2-pixel' }, bindings: { a, b, r, q }, params: { ...params, n }, threads: n });
   if (r !== a) r.dispose();
   return q;
 }
@@ -60,6 +61,6 @@ export function sharpen(p: Tensor, temperature = 0.5): Tensor {
   const c = classes('sharpen', p.shape, temperature);
   const q = p.device.empty(p.shape, 'f32', 'sharpen');
   const n = p.size / c;
-  p.device.run({ shader: 'fuse', entry: 'sharpen', bindings: { a: p, q }, params: { n, c, items: 1, count: 1, gamma: 1, power: 1 / temperature }, threads: n });
+  p.device.run({ shaders: SEGMENTATION, shader: 'fuse', entry: 'sharpen', bindings: { a: p, q }, params: { n, c, items: 1, count: 1, gamma: 1, power: 1 / temperature }, threads: n });
   return q;
 }

@@ -2,6 +2,7 @@
 
 import { defineOp } from '../autograd/tape.ts';
 import { ShapeError } from '../errors.ts';
+import { SEGMENTATION } from '../kernel/generated.ts';
 import { checkF32, type Tensor } from '../tensor.ts';
 
 /** PseudoSeg's score of a pair that does not count: its weight after a softmax is 0, without an infinity. */
@@ -9,7 +10,7 @@ const NONE = -1e9;
 
 function apply(x: Tensor, valid: Tensor, fill: number): Tensor {
   const y = x.device.empty(x.shape, 'f32', 'maskPairs');
-  x.device.run({ shader: 'maskPairs', entry: 'forward', bindings: { x, valid, y }, params: { n: x.size, rows: x.shape[1], columns: x.shape[2], fill }, threads: x.size });
+  x.device.run({ shaders: SEGMENTATION, shader: 'maskPairs', entry: 'forward', bindings: { x, valid, y }, params: { n: x.size, rows: x.shape[1], columns: x.shape[2], fill }, threads: x.size });
   return y;
 }
 

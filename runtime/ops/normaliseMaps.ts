@@ -1,6 +1,7 @@
 // Activation maps to [0, 1].
 
 import { ShapeError } from '../errors.ts';
+import { SEGMENTATION } from '../kernel/generated.ts';
 import type { Tensor } from '../tensor.ts';
 
 export interface NormaliseMapsOptions {
@@ -21,7 +22,7 @@ export function normaliseMaps(x: Tensor, { by = 'max', present }: NormaliseMapsO
   if (present && (present.size !== n * c || present.dtype !== 'f32')) throw new ShapeError('normaliseMaps', `factors [${present.shape}] ${present.dtype} for maps [${x.shape}]`, `give f32 [${n}, ${c}]`);
   const y = x.device.empty(x.shape, 'f32', 'normaliseMaps');
   x.device.run({
-    shader: 'normaliseMaps', entry: 'forward', constants: { MIN_MAX: by === 'min-max', PRESENT: !!present },
+    shaders: SEGMENTATION, shader: 'normaliseMaps', entry: 'forward', constants: { MIN_MAX: by === 'min-max', PRESENT: !!present },
     bindings: { x, present: present ?? x, y }, params: { pixels: h * w, c }, groups: [c, n, 1],
   });
   return y;

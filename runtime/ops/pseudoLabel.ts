@@ -2,6 +2,7 @@
 
 import { ShapeError } from '../errors.ts';
 import type { Device } from '../device/device.ts';
+import { SEGMENTATION } from '../kernel/generated.ts';
 import { checkWhole } from '../kernel/geometry.ts';
 import { sizeOf, type Shape, type Tensor } from '../tensor.ts';
 import { chunks, lossReduce } from './lossReduce.ts';
@@ -35,7 +36,7 @@ export function pseudoLabel(logits: Tensor, options: PseudoLabelOptions = {}): {
   const { device } = logits;
   const label = device.empty(pixels, 'i32', 'pseudoLabel'), confidence = device.empty(pixels, 'f32', 'confidence');
   device.run({
-    shader: 'pseudoLabel', entry: 'forward', constants: { PROBABILITIES: options.probabilities ?? false, VALID: !!options.valid },
+    shaders: SEGMENTATION, shader: 'pseudoLabel', entry: 'forward', constants: { PROBABILITIES: options.probabilities ?? false, VALID: !!options.valid },
     bindings: { logits, valid: options.valid ?? logits, label, confidence }, params: { n: label.size, c, ignore: IGNORE, items: 1, tau: 0 }, threads: label.size,
   });
   return { label, confidence };
@@ -50,7 +51,7 @@ export function predictionEntropy(logits: Tensor): Tensor {
   const c = logits.shape.at(-1) ?? 0;
   if (logits.rank < 1 || c < 1 || logits.dtype !== 'f32') throw new ShapeError('predictionEntropy', `logits [${logits.shape}] ${logits.dtype} are not [..., classes] f32`);
   const y = logits.device.empty(logits.shape.slice(0, -1), 'f32', 'entropy');
-  logits.device.run({ shader: 'pseudoLabel', entry: 'entropy', bindings: { logits, confidence: y }, params: { n: y.size, c, ignore: IGNORE, items: 1, tau: 0 }, threads: y.size });
+  logits.device.run({ shaders: SEGMENTATION, shader: 'pseudoLabel', entry: 'entropy', bindings: { logits, confidence: y }, params: { n: y.size, c, ignore: IGNORE, items: 1, tau: 0 }, threads: y.size });
   return y;
 }
 
@@ -70,7 +71,7 @@ export function gate(confidence: Tensor, tau: number | Tensor, valid?: Tensor, o
   if (taus && (taus.size !== 1 || taus.dtype !== 'f32')) throw new ShapeError('gate', `tau is [${taus.shape}] ${taus.dtype}`, 'give a number or a scalar f32 tensor');
   const y = device.empty(confidence.shape, 'f32', 'gate');
   device.run({
-    shader: 'pseudoLabel', entry: 'threshold', constants: { VALID: !!valid, TAU: taus !== null, BELOW: options.below ?? false },
+    shaders: SEGMENTATION, shader: 'pseudoLabel', entry: 'threshold', constants: { VALID: !!valid, TAU: taus !== null, BELOW: options.below ?? false },
     bindings: { scores: confidence, valid: valid ?? confidence, taus: taus ?? confidence, gate: y },
     params: { n: y.size, c: 1, ignore: IGNORE, items: 1, tau: Math.min(typeof tau === 'number' ? tau : LARGEST, options.atMost ?? LARGEST, LARGEST) }, threads: y.size,
   });
@@ -91,7 +92,7 @@ export function acceptedShare(accepted: Tensor, valid?: Tensor, options: { inver
   const { groups, items } = chunks(size);
   const partials = device.empty([groups, 2], 'f32', 'acceptedShare partial sums');
   device.run({
-    shader: 'pseudoLabel', entry: 'share', constants: { VALID: !!valid, INVERSE: options.inverse ?? false },
+    shaders: SEGMENTATION, shader: 'pseudoLabel', entry: 'share', constants: { VALID: !!valid, INVERSE: options.inverse ?? false },
     bindings: { gates: accepted, valid: valid ?? accepted, partials }, params: { n: size, c: 1, ignore: IGNORE, items, tau: 0 }, groups: [groups, 1, 1],
   });
   const { y, inverse } = lossReduce(partials, 0);
@@ -123,7 +124,7 @@ export function countPseudoLabels(counts: Tensor, label: Tensor, accepted: Tenso
   checkMask('countPseudoLabels', 'accepted', accepted, label.shape);
   const { groups, items } = chunks(label.size);
   counts.device.run({
-    shader: 'pseudoLabel', entry: 'stats', constants: { TRUTH: !!truth },
+    shaders: SEGMENTATION, shader: 'pseudoLabel', entry: 'stats', constants: { TRUTH: !!truth },
     bindings: { labels: label, gates: accepted, truth: truth ?? label, counts }, params: { n: label.size, c, ignore: IGNORE, items, tau: 0 }, groups: [groups, 1, 1],
   });
 }

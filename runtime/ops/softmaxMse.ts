@@ -2,6 +2,7 @@
 
 import type { BackwardContext, OpRecord } from '../autograd/tape.ts';
 import { ShapeError } from '../errors.ts';
+import { SEGMENTATION } from '../kernel/generated.ts';
 import { isReal, sizeOf, type Tensor } from '../tensor.ts';
 import { defineReal } from './cast.ts';
 import { chunks, lossReduce } from './lossReduce.ts';
@@ -27,7 +28,7 @@ type Tensors = Record<string, Tensor>;
 function common({ logits, targets, pixelWeight, scalar }: Tensors, { share, targetLogits }: Attrs, items = 1) {
   const c = logits.shape.at(-1)!;
   return {
-    shader: 'softmaxMse',
+    shaders: SEGMENTATION, shader: 'softmaxMse',
     constants: { LOGITS: targetLogits, PIXEL_WEIGHT: !!pixelWeight, SCALAR: !!scalar },
     bindings: { logits, targets, pixelWeight: pixelWeight ?? logits, scalar: scalar ?? logits } as Tensors,
     params: { n: logits.size / c, c, items, share },
