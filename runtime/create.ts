@@ -7,6 +7,8 @@ import type { Device } from './device/device.ts';
 
 /** Numbers in nested arrays of equal lengths; a number alone is a scalar. */
 export type NestedNumbers = number | readonly NestedNumbers[];
+/** How deep numbers are nested, as far as the compiler knows. */
+export type Depth<T> = T extends number ? 0 : T extends readonly number[] ? 1 : T extends readonly (readonly number[])[] ? 2 : T extends readonly (readonly (readonly number[])[])[] ? 3 : T extends readonly (readonly (readonly (readonly number[])[])[])[] ? 4 : number;
 
 /** The dtype whose elements an array holds. */
 export type DTypeOf<T extends TensorData> = T extends Float32Array ? 'f32' : T extends Int32Array ? 'i32' : T extends Uint32Array ? 'u32' : 'f16';
@@ -23,8 +25,9 @@ export type DTypeOf<T extends TensorData> = T extends Float32Array ? 'f32' : T e
  * const labels = tensor(device, [0, 2], { dtype: 'i32' });           // i32 [2]
  * const image = tensor(device, pixels, { shape: [1, 64, 64, 3] });   // pixels: Float32Array
  */
-export function tensor<T extends TensorData>(device: Device, data: T, options?: { shape?: Shape; dtype?: DTypeOf<T> }): Tensor<DTypeOf<T>>;
-export function tensor<D extends DType = 'f32'>(device: Device, data: NestedNumbers, options?: { shape?: Shape; dtype?: D }): Tensor<D>;
+export function tensor<T extends TensorData, const S extends Shape = readonly [number]>(device: Device, data: T, options?: { shape?: S; dtype?: DTypeOf<T> }): Tensor<DTypeOf<T>, S['length']>;
+export function tensor<D extends DType = 'f32', const S extends Shape = Shape>(device: Device, data: NestedNumbers, options: { shape: S; dtype?: D }): Tensor<D, S['length']>;
+export function tensor<T extends NestedNumbers, D extends DType = 'f32'>(device: Device, data: T, options?: { shape?: undefined; dtype?: D }): Tensor<D, Depth<T>>;
 export function tensor(device: Device, data: NestedNumbers | TensorData, options: { shape?: Shape; dtype?: DType } = {}): Tensor {
   if (typeof data !== 'number' && !Array.isArray(data)) {
     const elements = data as TensorData;
@@ -62,8 +65,8 @@ export function parameter<T extends Tensor>(t: T): T {
  * @throws OutOfMemoryError beyond the device's budget
  * @example const y = empty(device, [8, 10]);
  */
-export function empty<D extends DType = 'f32'>(device: Device, shape: Shape, dtype?: D): Tensor<D> {
-  return device.empty(shape, dtype ?? 'f32') as Tensor<D>;
+export function empty<D extends DType = 'f32', const S extends Shape = Shape>(device: Device, shape: S, dtype?: D): Tensor<D, S['length']> {
+  return device.empty(shape, dtype ?? 'f32') as Tensor<D, S['length']>;
 }
 
 /**
@@ -71,8 +74,8 @@ export function empty<D extends DType = 'f32'>(device: Device, shape: Shape, dty
  * @throws OutOfMemoryError beyond the device's budget
  * @example const dx = emptyLike(x);
  */
-export function emptyLike<D extends DType>(x: Tensor<D>): Tensor<D> {
-  return empty(x.device, x.shape, x.dtype);
+export function emptyLike<D extends DType, R extends number>(x: Tensor<D, R>): Tensor<D, R> {
+  return empty(x.device, x.shape, x.dtype) as Tensor<D, R>;
 }
 
 /**
@@ -81,7 +84,7 @@ export function emptyLike<D extends DType>(x: Tensor<D>): Tensor<D> {
  * @throws OutOfMemoryError beyond the device's budget
  * @example const mask = ones(device, [2, 3]);
  */
-export function ones<D extends DType = 'f32'>(device: Device, shape: Shape, dtype?: D): Tensor<D> {
+export function ones<D extends DType = 'f32', const S extends Shape = Shape>(device: Device, shape: S, dtype?: D): Tensor<D, S['length']> {
   return full(device, shape, 1, dtype);
 }
 
@@ -90,8 +93,8 @@ export function ones<D extends DType = 'f32'>(device: Device, shape: Shape, dtyp
  * @throws OutOfMemoryError beyond the device's budget
  * @example const sum = zerosLike(x);
  */
-export function zerosLike<D extends DType>(x: Tensor<D>): Tensor<D> {
-  return zeros(x.device, x.shape, x.dtype);
+export function zerosLike<D extends DType, R extends number>(x: Tensor<D, R>): Tensor<D, R> {
+  return zeros(x.device, x.shape, x.dtype) as Tensor<D, R>;
 }
 
 /**
@@ -99,8 +102,8 @@ export function zerosLike<D extends DType>(x: Tensor<D>): Tensor<D> {
  * @throws OutOfMemoryError beyond the device's budget
  * @example const dy = onesLike(y);
  */
-export function onesLike<D extends DType>(x: Tensor<D>): Tensor<D> {
-  return ones(x.device, x.shape, x.dtype);
+export function onesLike<D extends DType, R extends number>(x: Tensor<D, R>): Tensor<D, R> {
+  return ones(x.device, x.shape, x.dtype) as Tensor<D, R>;
 }
 
 /**
@@ -135,7 +138,7 @@ export function linspace(device: Device, start: number, end: number, count: numb
  * @throws ShapeError when a size is no whole number of at least 0
  * @example const identity = eye(device, 3);
  */
-export function eye<D extends DType = 'f32'>(device: Device, rows: number, columns = rows, dtype?: D): Tensor<D> {
+export function eye<D extends DType = 'f32'>(device: Device, rows: number, columns = rows, dtype?: D): Tensor<D, 2> {
   if (![rows, columns].every((n) => Number.isInteger(n) && n >= 0)) throw new ShapeError('eye', `[${rows}, ${columns}] is not a shape`);
   const flat = values(device, rows * columns, (i) => (Math.floor(i / columns) === i % columns ? 1 : 0), dtype), y = flat.view([rows, columns]);
   flat.dispose();

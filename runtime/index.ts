@@ -4,8 +4,8 @@
 // Devices and tensors
 export { deviceDescriptor } from './device/adapter.ts';
 export { Device, type AdapterInfo, type DeviceOptions, type Dispatch } from './device/device.ts';
-export { Tensor, type DType, type Elements, type Shape, type TensorData } from './tensor.ts';
-export { arange, empty, emptyLike, eye, linspace, ones, onesLike, parameter, randomSeed, tensor, zerosLike, type DTypeOf, type NestedNumbers } from './create.ts';
+export { Tensor, type DType, type Elements, type Ranked, type Real, type Shape, type TensorData } from './tensor.ts';
+export { arange, empty, emptyLike, eye, linspace, ones, onesLike, parameter, randomSeed, tensor, zerosLike, type Depth, type DTypeOf, type NestedNumbers } from './create.ts';
 export { leakReport, liveTensors, traceTensors, type LiveTensor } from './memory.ts';
 export { Rng } from './random.ts';
 export * from './errors.ts';
@@ -38,7 +38,7 @@ export * as schedules from './optim/schedules.ts';
 // Elementwise: arithmetic, functions, activations, comparisons
 export {
   abs, acos, acosh, add, asin, asinh, atan, atan2, atanh, ceil, clamp, cos, cosh, div, erf, exp, expm1, floor, floorDivide, fmod, log, log1p, log2, maximum, minimum, mul, neg, pow, reciprocal, remainder,
-  round, rsqrt, sign, sin, sinh, sqrt, square, sub, tan, tanh, trunc, weightedSum, type Operand, type WeightedTerm,
+  round, rsqrt, sign, sin, sinh, sqrt, square, sub, tan, tanh, trunc, weightedSum, type Operand, type Paired, type RankOf, type WeightedTerm,
 } from './ops/index.ts';
 export { celu, elu, gelu, hardsigmoid, hardswish, hardtanh, leakyRelu, logSigmoid, mish, prelu, relu, relu6, selu, sigmoid, silu, softplus, softsign } from './ops/index.ts';
 export { eq, ge, gt, isFinite, isInf, isNan, le, logicalAnd, logicalNot, logicalOr, logicalXor, lt, maskedFill, ne, where } from './ops/index.ts';

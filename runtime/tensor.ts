@@ -7,8 +7,18 @@ import type { TapeNode } from './autograd/tape.ts';
 
 /** What the elements of a tensor are. Truth values are i32, 0 or 1; f16 needs an adapter that has it (`device.f16`). */
 export type DType = 'f32' | 'f16' | 'i32' | 'u32';
-/** Sizes of the dimensions, outermost first; [] is a scalar. */
-export type Shape = readonly number[];
+/** Sizes of the dimensions, outermost first; [] is a scalar. `Shape<4>` has four of them, a plain `Shape` any number. */
+export type Shape<R extends number = number> = R extends 0 ? readonly []
+  : R extends 1 ? readonly [number]
+  : R extends 2 ? readonly [number, number]
+  : R extends 3 ? readonly [number, number, number]
+  : R extends 4 ? readonly [number, number, number, number]
+  : R extends 5 ? readonly [number, number, number, number, number]
+  : readonly number[];
+/** The dtype of what functions of real numbers make: f32 from integers, as in PyTorch. */
+export type Real<D extends DType> = D extends 'f16' ? 'f16' : 'f32';
+/** What a tensor of rank R must be where rank N is wanted: nothing more where the compiler does not know R. */
+export type Ranked<R extends number, N extends number> = number extends R ? unknown : R extends N ? unknown : { readonly rank: N };
 /** Elements on the host, row-major, in the array of their dtype; f16 as the bits in a Uint16Array. */
 export type TensorData = Float32Array | Int32Array | Uint32Array | Uint16Array;
 /** The array that a tensor of a dtype is read into; f16 arrives as f32. */
@@ -74,16 +84,16 @@ export function checkReal(op: string, operands: Readonly<Record<string, Tensor |
 }
 
 /**
- * An n-dimensional array on a GPU, made by `tensor`, `zeros`, … and by operations. `Tensor<'i32'>` knows its dtype at compile time; a plain `Tensor` is of any.
+ * An n-dimensional array on a GPU, made by `tensor`, `zeros`, … and by operations. `Tensor<'i32', 2>` knows its dtype and rank at compile time; a plain `Tensor` is of any.
  * @example
  * const x = tensor(device, [[1, 2], [3, 4]]);
  * console.log(x.shape, await sum(x).item()); // [2, 2] 10
  */
-export class Tensor<D extends DType = DType> {
+export class Tensor<D extends DType = DType, R extends number = number> {
   /** Where it lies. */
   readonly device: Device;
   /** Sizes of the dimensions, outermost first. */
-  readonly shape: Shape;
+  readonly shape: Shape<R>;
   /** What its elements are. */
   readonly dtype: D;
   /** @internal */
@@ -98,7 +108,7 @@ export class Tensor<D extends DType = DType> {
   private disposed = false;
 
   /** @internal */
-  constructor(storage: Storage, shape: Shape, dtype: D) {
+  constructor(storage: Storage, shape: Shape<R>, dtype: D) {
     this.storage = storage;
     this.device = storage.device;
     this.shape = shape;
@@ -114,8 +124,8 @@ export class Tensor<D extends DType = DType> {
   }
 
   /** Number of dimensions. */
-  get rank(): number {
-    return this.shape.length;
+  get rank(): R {
+    return this.shape.length as R;
   }
 
   /** True once it has been disposed, by hand or by its scope. */
@@ -148,10 +158,10 @@ export class Tensor<D extends DType = DType> {
    * @throws ShapeError for another number of elements, DisposedError
    * @example const rows = x.view([x.size / 3, 3]);
    */
-  view(shape: Shape): Tensor<D> {
+  view<const S extends Shape>(shape: S): Tensor<D, S['length']> {
     if (this.disposed) void this.buffer;
     if (sizeOf(shape) !== this.size) throw new ShapeError('reshape', `cannot see [${this.shape}] as [${shape}]`, 'the number of elements must stay the same');
-    return new Tensor(this.storage, shape, this.dtype);
+    return new Tensor<D>(this.storage, shape, this.dtype) as Tensor<D, S['length']>;
   }
 
   /**

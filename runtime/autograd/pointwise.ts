@@ -1,6 +1,6 @@
 // Functions of one element at a time that a shader holds with their first and second derivatives: y = f(x), dx = dy f'(x), ddx = g dy f''(x).
 
-import { checkReal, type Tensor } from '../tensor.ts';
+import { checkReal, type DType, type Tensor } from '../tensor.ts';
 import type { ParamValue } from '../kernel/kernel.ts';
 import { stored } from '../kernel/vectors.ts';
 import type { OpRecord } from './tape.ts';
@@ -20,7 +20,7 @@ interface Attrs<K> {
  * @param codes OP of each function
  * @returns what applies a function with its own params; it can be differentiated twice
  */
-export function pointwise<K extends string>(define: Define, shader: string, codes: Readonly<Record<K, number>>): (x: Tensor, op: K, params?: Record<string, ParamValue>) => Tensor {
+export function pointwise<K extends string>(define: Define, shader: string, codes: Readonly<Record<K, number>>): <D extends DType, R extends number>(x: Tensor<D, R>, op: K, params?: Record<string, ParamValue>) => Tensor<D, R> {
   const launch = (entry: string, made: string, x: Tensor, others: Record<string, Tensor>, { op, params }: Attrs<K>): Tensor => {
     const y = x.device.empty(x.shape, x.dtype, made === 'y' ? op : `${op} gradient`);
     x.device.run({ shader, entry, constants: { OP: codes[op], ...stored(x) }, bindings: { x, ...others, [made]: y }, params: { n: x.size, ...params }, threads: x.size });
@@ -51,8 +51,8 @@ export function pointwise<K extends string>(define: Define, shader: string, code
     backward: { x: ({ dy, inputs: { x }, attrs }) => first({ x, dy }, attrs).dx },
     twice: true,
   }, { halves: ['x'] });
-  return (x, name, params = {}) => {
+  return <D extends DType, R extends number>(x: Tensor<D, R>, name: K, params = {}) => {
     checkReal(name, { x });
-    return op({ x }, { op: name, params }).y;
+    return op({ x }, { op: name, params }).y as Tensor<D, R>;
   };
 }

@@ -4,7 +4,7 @@ import { composed } from '../autograd/compose.ts';
 import { pointwise } from '../autograd/pointwise.ts';
 import { ShapeError } from '../errors.ts';
 import { pairwise } from '../kernel/pairwise.ts';
-import type { Tensor } from '../tensor.ts';
+import type { DType, Real, Tensor } from '../tensor.ts';
 import { mul } from './binary.ts';
 import { defineReal, real } from './cast.ts';
 import { gt } from './compare.ts';
@@ -14,7 +14,7 @@ const activation = pointwise(defineReal, 'activation', {
   relu: 0, leakyRelu: 1, hardtanh: 2, hardsigmoid: 3, hardswish: 4, elu: 5, softsign: 6, softplus: 7, logSigmoid: 8, sigmoid: 9, tanh: 10, silu: 11, gelu: 12, geluTanh: 13, mish: 14, erf: 15, expm1: 16, log1p: 17, asinh: 18, acosh: 19, atanh: 20,
 });
 
-const apply = (op: Parameters<typeof activation>[1], x: Tensor, a = 0, b = 0, c = 0): Tensor => activation(x, op, { a, b, c });
+const apply = <D extends DType, R extends number>(op: Parameters<typeof activation>[1], x: Tensor<D, R>, a = 0, b = 0, c = 0): Tensor<D, R> => activation(x, op, { a, b, c });
 
 const integer = (x: Tensor): boolean => x.dtype === 'i32' || x.dtype === 'u32';
 
@@ -25,15 +25,15 @@ const integer = (x: Tensor): boolean => x.dtype === 'i32' || x.dtype === 'u32';
  * @throws ShapeError when x is of another dtype
  * @example const y = relu(conv2d(x, w));
  */
-export function relu(x: Tensor): Tensor {
-  return integer(x) ? pairwise('maximum', x, 0) : apply('relu', x);
+export function relu<D extends DType, R extends number>(x: Tensor<D, R>): Tensor<D, R> {
+  return integer(x) ? (pairwise('maximum', x, 0) as Tensor<D, R>) : apply('relu', x);
 }
 
 /**
  * x where x >= 0, else slope * x; the gradient at 0 is the slope, as in PyTorch. See {@link relu}.
  * @example const y = leakyRelu(x, 0.1); // -2 -> -0.2
  */
-export function leakyRelu(x: Tensor, slope = 0.01): Tensor {
+export function leakyRelu<D extends DType, R extends number>(x: Tensor<D, R>, slope = 0.01): Tensor<D, R> {
   return apply('leakyRelu', x, slope);
 }
 
@@ -54,16 +54,16 @@ export function prelu(x: Tensor, slope: Tensor): Tensor {
  * @throws ShapeError also when min is above max
  * @example const y = hardtanh(x, 0, 1); // -1, 0.5, 2 -> 0, 0.5, 1
  */
-export function hardtanh(x: Tensor, min = -1, max = 1): Tensor {
+export function hardtanh<D extends DType, R extends number>(x: Tensor<D, R>, min = -1, max = 1): Tensor<D, R> {
   if (!(min <= max)) throw new ShapeError('hardtanh', `min is ${min}, max ${max}`, 'min must not be above max');
-  return integer(x) ? pairwise('minimum', pairwise('maximum', x, min), max) : apply('hardtanh', x, min, max);
+  return integer(x) ? (pairwise('minimum', pairwise('maximum', x, min), max) as Tensor<D, R>) : apply('hardtanh', x, min, max);
 }
 
 /**
  * x kept between 0 and 6. See {@link hardtanh}.
  * @example const y = relu6(x); // 7 -> 6
  */
-export function relu6(x: Tensor): Tensor {
+export function relu6<D extends DType, R extends number>(x: Tensor<D, R>): Tensor<D, R> {
   return hardtanh(x, 0, 6);
 }
 
@@ -71,7 +71,7 @@ export function relu6(x: Tensor): Tensor {
  * x / 6 + 1/2 kept between 0 and 1. See {@link relu}.
  * @example const gate = hardsigmoid(x);
  */
-export function hardsigmoid(x: Tensor): Tensor {
+export function hardsigmoid<D extends DType, R extends number>(x: Tensor<D, R>): Tensor<D, R> {
   return apply('hardsigmoid', x);
 }
 
@@ -79,7 +79,7 @@ export function hardsigmoid(x: Tensor): Tensor {
  * x hardsigmoid(x). See {@link relu}. Source: https://arxiv.org/abs/1905.02244
  * @example const y = hardswish(x);
  */
-export function hardswish(x: Tensor): Tensor {
+export function hardswish<D extends DType, R extends number>(x: Tensor<D, R>): Tensor<D, R> {
   return apply('hardswish', x);
 }
 
@@ -87,7 +87,7 @@ export function hardswish(x: Tensor): Tensor {
  * x above 0, else alpha (e^x - 1). See {@link relu}. Source: https://arxiv.org/abs/1511.07289
  * @example const y = elu(x); // -1 -> -0.632
  */
-export function elu(x: Tensor, alpha = 1): Tensor {
+export function elu<D extends DType, R extends number>(x: Tensor<D, R>, alpha = 1): Tensor<D, R> {
   return apply('elu', x, alpha, 1, 1);
 }
 
@@ -95,7 +95,7 @@ export function elu(x: Tensor, alpha = 1): Tensor {
  * scale elu(x, alpha) with the two constants that keep mean 0 and variance 1. See {@link relu}. Source: https://arxiv.org/abs/1706.02515
  * @example const y = selu(x);
  */
-export function selu(x: Tensor): Tensor {
+export function selu<D extends DType, R extends number>(x: Tensor<D, R>): Tensor<D, R> {
   const alpha = 1.6732632423543772, scale = 1.0507009873554805;
   return apply('elu', x, scale * alpha, 1, scale);
 }
@@ -105,7 +105,7 @@ export function selu(x: Tensor): Tensor {
  * @throws ShapeError also when alpha is 0
  * @example const y = celu(x, 2);
  */
-export function celu(x: Tensor, alpha = 1): Tensor {
+export function celu<D extends DType, R extends number>(x: Tensor<D, R>, alpha = 1): Tensor<D, R> {
   if (alpha === 0) throw new ShapeError('celu', 'alpha is 0', 'it divides x');
   return apply('elu', x, alpha, 1 / alpha, 1);
 }
@@ -114,7 +114,7 @@ export function celu(x: Tensor, alpha = 1): Tensor {
  * x / (1 + |x|). See {@link relu}.
  * @example const y = softsign(x); // 3 -> 0.75
  */
-export function softsign(x: Tensor): Tensor {
+export function softsign<D extends DType, R extends number>(x: Tensor<D, R>): Tensor<D, R> {
   return apply('softsign', x);
 }
 
@@ -123,7 +123,7 @@ export function softsign(x: Tensor): Tensor {
  * @throws ShapeError also when beta is not positive
  * @example const variance = softplus(x); // 0 -> 0.693
  */
-export function softplus(x: Tensor, beta = 1): Tensor {
+export function softplus<D extends DType, R extends number>(x: Tensor<D, R>, beta = 1): Tensor<D, R> {
   if (!(beta > 0)) throw new ShapeError('softplus', `beta is ${beta}`, 'give a positive number');
   return apply('softplus', x, beta);
 }
@@ -132,7 +132,7 @@ export function softplus(x: Tensor, beta = 1): Tensor {
  * log(sigmoid(x)), without overflow and without loss for small values. See {@link relu}.
  * @example const logP = logSigmoid(logits);
  */
-export function logSigmoid(x: Tensor): Tensor {
+export function logSigmoid<D extends DType, R extends number>(x: Tensor<D, R>): Tensor<D, R> {
   return apply('logSigmoid', x);
 }
 
@@ -140,7 +140,7 @@ export function logSigmoid(x: Tensor): Tensor {
  * 1 / (1 + e^-x). Integers are made f32 first, here and in tanh, erf, expm1, log1p, asinh, acosh and atanh. See {@link relu}.
  * @example const p = sigmoid(logits); // 0 -> 0.5
  */
-export function sigmoid(x: Tensor): Tensor {
+export function sigmoid<D extends DType, R extends number>(x: Tensor<D, R>): Tensor<Real<D>, R> {
   return apply('sigmoid', real(x));
 }
 
@@ -148,7 +148,7 @@ export function sigmoid(x: Tensor): Tensor {
  * The hyperbolic tangent. See {@link relu}.
  * @example const y = tanh(x);
  */
-export function tanh(x: Tensor): Tensor {
+export function tanh<D extends DType, R extends number>(x: Tensor<D, R>): Tensor<Real<D>, R> {
   return apply('tanh', real(x));
 }
 
@@ -156,7 +156,7 @@ export function tanh(x: Tensor): Tensor {
  * x sigmoid(x), also called swish. See {@link relu}. Source: https://arxiv.org/abs/1710.05941
  * @example const y = silu(x); // 1 -> 0.731
  */
-export function silu(x: Tensor): Tensor {
+export function silu<D extends DType, R extends number>(x: Tensor<D, R>): Tensor<D, R> {
   return apply('silu', x);
 }
 
@@ -166,7 +166,7 @@ export function silu(x: Tensor): Tensor {
  * @throws ShapeError when x is of a dtype that it does not take
  * @example const y = gelu(x, { approximate: 'tanh' });
  */
-export function gelu(x: Tensor, options: { approximate?: 'none' | 'tanh' } = {}): Tensor {
+export function gelu<D extends DType, R extends number>(x: Tensor<D, R>, options: { approximate?: 'none' | 'tanh' } = {}): Tensor<D, R> {
   return apply(options.approximate === 'tanh' ? 'geluTanh' : 'gelu', x);
 }
 
@@ -174,7 +174,7 @@ export function gelu(x: Tensor, options: { approximate?: 'none' | 'tanh' } = {})
  * x tanh(softplus(x)). See {@link relu}. Source: https://arxiv.org/abs/1908.08681
  * @example const y = mish(x);
  */
-export function mish(x: Tensor): Tensor {
+export function mish<D extends DType, R extends number>(x: Tensor<D, R>): Tensor<D, R> {
   return apply('mish', x);
 }
 
@@ -182,7 +182,7 @@ export function mish(x: Tensor): Tensor {
  * The error function, 2 / sqrt(pi) times the integral of e^(-t^2) from 0 to x. See {@link relu}.
  * @example const y = erf(x); // 1 -> 0.843
  */
-export function erf(x: Tensor): Tensor {
+export function erf<D extends DType, R extends number>(x: Tensor<D, R>): Tensor<Real<D>, R> {
   return apply('erf', real(x));
 }
 
@@ -190,7 +190,7 @@ export function erf(x: Tensor): Tensor {
  * e^x - 1, without loss near 0. See {@link relu}.
  * @example const y = expm1(x); // exact near 0
  */
-export function expm1(x: Tensor): Tensor {
+export function expm1<D extends DType, R extends number>(x: Tensor<D, R>): Tensor<Real<D>, R> {
   return apply('expm1', real(x));
 }
 
@@ -198,7 +198,7 @@ export function expm1(x: Tensor): Tensor {
  * log(1 + x), without loss near 0. See {@link relu}.
  * @example const y = log1p(x); // exact near 0
  */
-export function log1p(x: Tensor): Tensor {
+export function log1p<D extends DType, R extends number>(x: Tensor<D, R>): Tensor<Real<D>, R> {
   return apply('log1p', real(x));
 }
 
@@ -206,7 +206,7 @@ export function log1p(x: Tensor): Tensor {
  * The number whose sinh is x, without loss near 0. See {@link relu}.
  * @example const y = asinh(x); // 1 -> 0.881
  */
-export function asinh(x: Tensor): Tensor {
+export function asinh<D extends DType, R extends number>(x: Tensor<D, R>): Tensor<Real<D>, R> {
   return apply('asinh', real(x));
 }
 
@@ -214,7 +214,7 @@ export function asinh(x: Tensor): Tensor {
  * The positive number whose cosh is x; NaN below 1. See {@link relu}.
  * @example const y = acosh(x); // 1 -> 0
  */
-export function acosh(x: Tensor): Tensor {
+export function acosh<D extends DType, R extends number>(x: Tensor<D, R>): Tensor<Real<D>, R> {
   return apply('acosh', real(x));
 }
 
@@ -222,6 +222,6 @@ export function acosh(x: Tensor): Tensor {
  * The number whose tanh is x, without loss near 0; NaN beyond -1 and 1. See {@link relu}.
  * @example const y = atanh(x); // 0.5 -> 0.549
  */
-export function atanh(x: Tensor): Tensor {
+export function atanh<D extends DType, R extends number>(x: Tensor<D, R>): Tensor<Real<D>, R> {
   return apply('atanh', real(x));
 }

@@ -4,7 +4,7 @@ import { ShapeError } from '../errors.ts';
 import type { Pair } from '../kernel/geometry.ts';
 import { byVectors } from '../kernel/vectors.ts';
 import { adaptiveWindows, checkSeen, windows, type PoolOptions, type Windows } from '../kernel/windows.ts';
-import type { Shape, Tensor } from '../tensor.ts';
+import type { DType, Ranked, Shape, Tensor } from '../tensor.ts';
 import { defineReal } from './cast.ts';
 
 /** Settings of {@link avgPool2d}. */
@@ -64,12 +64,12 @@ const gradientOp: Op = defineReal<Attrs>({
  * @throws ShapeError when the window does not fit, the padding is as large as it, a window sees nothing that counts, a setting is no whole number, the divisor is 0, or x is an integer
  * @example const y = avgPool2d(x, { kernel: 3, stride: 2, padding: 1, countIncludePad: false });
  */
-export function avgPool2d(x: Tensor, options: AvgPool2dOptions): Tensor {
+export function avgPool2d<D extends DType, R extends number>(x: Tensor<D, R> & Ranked<R, 4>, options: AvgPool2dOptions): Tensor<D, 4> {
   const { countIncludePad = true, divisor } = options;
   if (divisor !== undefined && !(Number.isFinite(divisor) && divisor !== 0)) throw new ShapeError('avgPool2d', `the divisor is ${divisor}`, 'leave it out, or give a number that is not 0');
   const a = windows('avgPool2d', x, options);
   if (!countIncludePad && divisor === undefined) checkSeen('avgPool2d', x, a);
-  return op({ x }, { ...a, x: x.shape, countPad: countIncludePad, divisor: divisor ?? 0 }).y;
+  return op({ x }, { ...a, x: x.shape, countPad: countIncludePad, divisor: divisor ?? 0 }).y as Tensor<D, 4>;
 }
 
 /**
@@ -80,6 +80,6 @@ export function avgPool2d(x: Tensor, options: AvgPool2dOptions): Tensor {
  * @throws ShapeError for empty images or sizes, or when x is an integer
  * @example const y = adaptiveAvgPool2d(x, [1, 1]);
  */
-export function adaptiveAvgPool2d(x: Tensor, size: Pair): Tensor {
-  return op({ x }, { ...adaptiveWindows('adaptiveAvgPool2d', x, size), x: x.shape, countPad: false, divisor: 0 }).y;
+export function adaptiveAvgPool2d<D extends DType, R extends number>(x: Tensor<D, R> & Ranked<R, 4>, size: Pair): Tensor<D, 4> {
+  return op({ x }, { ...adaptiveWindows('adaptiveAvgPool2d', x, size), x: x.shape, countPad: false, divisor: 0 }).y as Tensor<D, 4>;
 }

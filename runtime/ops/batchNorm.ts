@@ -3,7 +3,7 @@
 import type { BackwardContext } from '../autograd/tape.ts';
 import { ShapeError } from '../errors.ts';
 import { stored } from '../kernel/vectors.ts';
-import { checkF32, checkReal, type Tensor } from '../tensor.ts';
+import { checkF32, checkReal, type DType, type Tensor } from '../tensor.ts';
 import { defineReal } from './cast.ts';
 
 /** Settings of {@link batchNorm}. */
@@ -123,7 +123,7 @@ const op = defineReal<Attrs>({
  * Source: Ioffe & Szegedy 2015; conventions of torch.nn.functional.batch_norm.
  * @example const y = batchNorm(x, gamma, beta, { mean: runningMean, variance: runningVariance }, { mode: 'train' });
  */
-export function batchNorm(x: Tensor, gamma: Tensor, beta: Tensor, running: { mean: Tensor; variance: Tensor } | undefined, options: BatchNormOptions): Tensor {
+export function batchNorm<D extends DType, R extends number>(x: Tensor<D, R>, gamma: Tensor, beta: Tensor, running: { mean: Tensor; variance: Tensor } | undefined, options: BatchNormOptions): Tensor<D, R> {
   const c = x.shape[x.rank - 1];
   for (const [what, t] of Object.entries({ x, gamma, beta })) checkReal('batchNorm', { [what]: t });
   // What moves in place must be the f32 that the kernels know.
@@ -135,5 +135,5 @@ export function batchNorm(x: Tensor, gamma: Tensor, beta: Tensor, running: { mea
   if (options.mode === 'eval' && !running) throw new ShapeError('batchNorm', 'evaluation needs running statistics');
   if (options.mode === 'train' && x.size <= c) throw new ShapeError('batchNorm', `x [${x.shape}] has one value per channel, which has no variance`, 'use a larger batch or image, or evaluation mode');
   const attrs: Attrs = { momentum: 0.1, eps: 1e-5, relu: false, update: true, runningVariance: 'unbiased', ...options };
-  return op({ x, gamma, beta, runningMean: running?.mean, runningVariance: running?.variance }, attrs).y;
+  return op({ x, gamma, beta, runningMean: running?.mean, runningVariance: running?.variance }, attrs).y as Tensor<D, R>;
 }

@@ -2,7 +2,7 @@
 
 import type { BackwardContext, OpRecord } from '../autograd/tape.ts';
 import { ShapeError } from '../errors.ts';
-import { pairwise, type Operand, type Pairwise } from '../kernel/pairwise.ts';
+import { pairwise, type Operand, type Paired, type Pairwise, type RankOf } from '../kernel/pairwise.ts';
 import { Tensor } from '../tensor.ts';
 import { defineReal, real } from './cast.ts';
 import { eq } from './compare.ts';
@@ -10,7 +10,7 @@ import { sumTo } from './sumTo.ts';
 import { floor, log, neg, square, trunc } from './unary.ts';
 import { where } from './where.ts';
 
-export type { Operand };
+export type { Operand, Paired, RankOf };
 
 interface Attrs {
   /** The operand that is a number. */
@@ -85,32 +85,32 @@ const ops = {
  * @throws ShapeError when the shapes do not meet, dtypes differ, or a number is none of the dtype
  * @example const y = add(x, bias); // [8, 32, 32, 64] and [64]
  */
-export function add(a: Operand, b: Operand): Tensor {
-  return ops.add(a, b);
+export function add<A extends Operand, B extends Operand>(a: A, b: B): Paired<A | B> {
+  return ops.add(a, b) as Paired<A | B>;
 }
 
 /**
  * a - b by broadcasting. Operands and errors as in {@link add}.
  * @example const y = sub(x, 1);
  */
-export function sub(a: Operand, b: Operand): Tensor {
-  return ops.sub(a, b);
+export function sub<A extends Operand, B extends Operand>(a: A, b: B): Paired<A | B> {
+  return ops.sub(a, b) as Paired<A | B>;
 }
 
 /**
  * a b, element by element, by broadcasting. Operands and errors as in {@link add}.
  * @example const y = mul(x, gain); // [8, 32, 32, 64] and [64]
  */
-export function mul(a: Operand, b: Operand): Tensor {
-  return ops.mul(a, b);
+export function mul<A extends Operand, B extends Operand>(a: A, b: B): Paired<A | B> {
+  return ops.mul(a, b) as Paired<A | B>;
 }
 
 /**
  * a / b by broadcasting; integers are made f32 first, as in PyTorch. Operands and errors as in {@link add}.
  * @example const y = div(x, 255);
  */
-export function div(a: Operand, b: Operand): Tensor {
-  return ops.div(...reals(a, b));
+export function div<A extends Operand, B extends Operand>(a: A, b: B): Paired<A | B> {
+  return ops.div(...reals(a, b)) as Paired<A | B>;
 }
 
 /**
@@ -118,16 +118,16 @@ export function div(a: Operand, b: Operand): Tensor {
  * Operands and errors as in {@link add}.
  * @example const y = maximum(x, 0);
  */
-export function maximum(a: Operand, b: Operand): Tensor {
-  return ops.maximum(a, b);
+export function maximum<A extends Operand, B extends Operand>(a: A, b: B): Paired<A | B> {
+  return ops.maximum(a, b) as Paired<A | B>;
 }
 
 /**
  * The smaller of both; else as {@link maximum}.
  * @example const y = minimum(a, b);
  */
-export function minimum(a: Operand, b: Operand): Tensor {
-  return ops.minimum(a, b);
+export function minimum<A extends Operand, B extends Operand>(a: A, b: B): Paired<A | B> {
+  return ops.minimum(a, b) as Paired<A | B>;
 }
 
 /**
@@ -135,38 +135,38 @@ export function minimum(a: Operand, b: Operand): Tensor {
  * anything but 1 and -1 is 0. Operands and errors as in {@link add}.
  * @example const cube = pow(x, 3);
  */
-export function pow(a: Operand, b: Operand): Tensor {
-  return ops.pow(a, b);
+export function pow<A extends Operand, B extends Operand>(a: A, b: B): Paired<A | B> {
+  return ops.pow(a, b) as Paired<A | B>;
 }
 
 /**
  * The angle of the point (b, a) in radians, -pi to pi, by broadcasting; integers are made f32 first. Operands and errors as in {@link add}.
  * @example const angle = atan2(y, x);
  */
-export function atan2(a: Operand, b: Operand): Tensor {
-  return ops.atan2(...reals(a, b));
+export function atan2<A extends Operand, B extends Operand>(a: A, b: B): Paired<A | B> {
+  return ops.atan2(...reals(a, b)) as Paired<A | B>;
 }
 
 /**
  * The rest of a / b with the sign of a, exact, by broadcasting. By zero: NaN, for integers 0. Operands and errors as in {@link add}.
  * @example const y = fmod(x, 3); // -4 -> -1
  */
-export function fmod(a: Operand, b: Operand): Tensor {
-  return ops.fmod(a, b);
+export function fmod<A extends Operand, B extends Operand>(a: A, b: B): Paired<A | B> {
+  return ops.fmod(a, b) as Paired<A | B>;
 }
 
 /**
  * The rest of a / b with the sign of b (Python's %). By zero: NaN, for integers 0. Operands and errors as in {@link add}.
  * @example const y = remainder(x, 3); // -4 -> 2
  */
-export function remainder(a: Operand, b: Operand): Tensor {
-  return ops.remainder(a, b);
+export function remainder<A extends Operand, B extends Operand>(a: A, b: B): Paired<A | B> {
+  return ops.remainder(a, b) as Paired<A | B>;
 }
 
 /**
  * The largest whole number not above a / b; it has no gradient. By zero: a / b, for integers a. Operands and errors as in {@link add}.
  * @example const row = floorDivide(positions, columns);
  */
-export function floorDivide(a: Operand, b: Operand): Tensor {
-  return ops.floorDivide(a, b);
+export function floorDivide<A extends Operand, B extends Operand>(a: A, b: B): Paired<A | B> {
+  return ops.floorDivide(a, b) as Paired<A | B>;
 }

@@ -3,7 +3,7 @@
 import { defineOp, type BackwardContext, type OpRecord } from '../autograd/tape.ts';
 import type { Device } from '../device/device.ts';
 import { ShapeError } from '../errors.ts';
-import { BYTES, isReal, type DType, type Tensor } from '../tensor.ts';
+import { BYTES, isReal, type DType, type Real, type Tensor } from '../tensor.ts';
 import { reshape } from './reshape.ts';
 
 const CODES: Record<DType, number> = { f32: 0, f16: 1, i32: 2, u32: 3 };
@@ -34,13 +34,13 @@ const op: Op = defineOp<{ dtype: DType }>({
  * @throws ShapeError for an unknown dtype
  * @example const y = cast(labels, 'f32');
  */
-export function cast<D extends DType>(x: Tensor, dtype: D): Tensor<D> {
+export function cast<D extends DType, R extends number>(x: Tensor<DType, R>, dtype: D): Tensor<D, R> {
   if (!(dtype in CODES)) throw new ShapeError('cast', `there is no dtype ${dtype}`, `give one of ${Object.keys(CODES).join(', ')}`);
-  return (x.dtype === dtype ? reshape(x, x.shape) : op({ x }, { dtype }).y) as Tensor<D>;
+  return (x.dtype === dtype ? reshape(x, x.shape) : op({ x }, { dtype }).y) as Tensor<D, R>;
 }
 
 /** What functions of real numbers see of integers: f32, as in PyTorch. */
-export const real = (x: Tensor): Tensor => (x.dtype === 'i32' || x.dtype === 'u32' ? cast(x, 'f32') : x);
+export const real = <D extends DType, R extends number>(x: Tensor<D, R>): Tensor<Real<D>, R> => (x.dtype === 'i32' || x.dtype === 'u32' ? cast(x, 'f32') : x) as Tensor<Real<D>, R>;
 
 type Results = Tensor | Record<string, Tensor>;
 

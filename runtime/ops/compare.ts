@@ -1,7 +1,7 @@
 // Comparisons, logic, and what kind of number an element is: 1 or 0 in i32. None has a gradient.
 
-import { pairwise, type Operand, type Pairwise } from '../kernel/pairwise.ts';
-import type { Tensor } from '../tensor.ts';
+import { pairwise, type Operand, type Pairwise, type RankOf } from '../kernel/pairwise.ts';
+import type { DType, Tensor } from '../tensor.ts';
 import { inF32 } from './cast.ts';
 
 const compare = (op: Pairwise, a: Operand, b: Operand): Tensor<'i32'> => inF32(op, [a, b], (u, v) => pairwise(op, u, v)) as Tensor<'i32'>;
@@ -14,72 +14,72 @@ const compare = (op: Pairwise, a: Operand, b: Operand): Tensor<'i32'> => inF32(o
  * @throws ShapeError when the shapes do not meet, dtypes differ, or a number is none of the dtype
  * @example const mask = eq(labels, 255);
  */
-export function eq(a: Operand, b: Operand): Tensor<'i32'> {
-  return compare('eq', a, b);
+export function eq<A extends Operand, B extends Operand>(a: A, b: B): Tensor<'i32', RankOf<A | B>> {
+  return compare('eq', a, b) as Tensor<'i32', RankOf<A | B>>;
 }
 
 /**
  * 1 where a and b differ, else 0; NaN differs from everything. See {@link eq}.
  * @example const valid = ne(labels, 255);
  */
-export function ne(a: Operand, b: Operand): Tensor<'i32'> {
-  return compare('ne', a, b);
+export function ne<A extends Operand, B extends Operand>(a: A, b: B): Tensor<'i32', RankOf<A | B>> {
+  return compare('ne', a, b) as Tensor<'i32', RankOf<A | B>>;
 }
 
 /**
  * 1 where a < b, else 0. See {@link eq}.
  * @example const small = lt(x, 0.5);
  */
-export function lt(a: Operand, b: Operand): Tensor<'i32'> {
-  return compare('lt', a, b);
+export function lt<A extends Operand, B extends Operand>(a: A, b: B): Tensor<'i32', RankOf<A | B>> {
+  return compare('lt', a, b) as Tensor<'i32', RankOf<A | B>>;
 }
 
 /**
  * 1 where a <= b, else 0. See {@link eq}.
  * @example const small = le(x, 0.5);
  */
-export function le(a: Operand, b: Operand): Tensor<'i32'> {
-  return compare('le', a, b);
+export function le<A extends Operand, B extends Operand>(a: A, b: B): Tensor<'i32', RankOf<A | B>> {
+  return compare('le', a, b) as Tensor<'i32', RankOf<A | B>>;
 }
 
 /**
  * 1 where a > b, else 0. See {@link eq}.
  * @example const mask = gt(confidence, 0.95);
  */
-export function gt(a: Operand, b: Operand): Tensor<'i32'> {
-  return compare('gt', a, b);
+export function gt<A extends Operand, B extends Operand>(a: A, b: B): Tensor<'i32', RankOf<A | B>> {
+  return compare('gt', a, b) as Tensor<'i32', RankOf<A | B>>;
 }
 
 /**
  * 1 where a >= b, else 0. See {@link eq}.
  * @example const mask = ge(confidence, 0.95);
  */
-export function ge(a: Operand, b: Operand): Tensor<'i32'> {
-  return compare('ge', a, b);
+export function ge<A extends Operand, B extends Operand>(a: A, b: B): Tensor<'i32', RankOf<A | B>> {
+  return compare('ge', a, b) as Tensor<'i32', RankOf<A | B>>;
 }
 
 /**
  * 1 where neither a nor b is 0, else 0. See {@link eq}.
  * @example const both = logicalAnd(gt(x, 0), lt(x, 1));
  */
-export function logicalAnd(a: Operand, b: Operand): Tensor<'i32'> {
-  return compare('logicalAnd', a, b);
+export function logicalAnd<A extends Operand, B extends Operand>(a: A, b: B): Tensor<'i32', RankOf<A | B>> {
+  return compare('logicalAnd', a, b) as Tensor<'i32', RankOf<A | B>>;
 }
 
 /**
  * 1 where a or b is not 0, else 0. See {@link eq}.
  * @example const outside = logicalOr(lt(x, 0), gt(x, 1));
  */
-export function logicalOr(a: Operand, b: Operand): Tensor<'i32'> {
-  return compare('logicalOr', a, b);
+export function logicalOr<A extends Operand, B extends Operand>(a: A, b: B): Tensor<'i32', RankOf<A | B>> {
+  return compare('logicalOr', a, b) as Tensor<'i32', RankOf<A | B>>;
 }
 
 /**
  * 1 where one of a and b is 0 and the other is not, else 0. See {@link eq}.
  * @example const differ = logicalXor(a, b);
  */
-export function logicalXor(a: Operand, b: Operand): Tensor<'i32'> {
-  return compare('logicalXor', a, b);
+export function logicalXor<A extends Operand, B extends Operand>(a: A, b: B): Tensor<'i32', RankOf<A | B>> {
+  return compare('logicalXor', a, b) as Tensor<'i32', RankOf<A | B>>;
 }
 
 /**
@@ -89,8 +89,8 @@ export function logicalXor(a: Operand, b: Operand): Tensor<'i32'> {
  * @throws DisposedError
  * @example const rest = logicalNot(mask);
  */
-export function logicalNot(x: Tensor): Tensor<'i32'> {
-  return eq(x, 0);
+export function logicalNot<R extends number>(x: Tensor<DType, R>): Tensor<'i32', R> {
+  return eq(x, 0) as Tensor<'i32', R>;
 }
 
 /**
@@ -100,8 +100,8 @@ export function logicalNot(x: Tensor): Tensor<'i32'> {
  * @throws DisposedError
  * @example const broken = any(isNan(x));
  */
-export function isNan(x: Tensor): Tensor<'i32'> {
-  return compare('isNan', x, 0);
+export function isNan<R extends number>(x: Tensor<DType, R>): Tensor<'i32', R> {
+  return compare('isNan', x, 0) as Tensor<'i32', R>;
 }
 
 /**
@@ -111,8 +111,8 @@ export function isNan(x: Tensor): Tensor<'i32'> {
  * @throws DisposedError
  * @example const broken = any(isInf(x));
  */
-export function isInf(x: Tensor): Tensor<'i32'> {
-  return compare('isInf', x, 0);
+export function isInf<R extends number>(x: Tensor<DType, R>): Tensor<'i32', R> {
+  return compare('isInf', x, 0) as Tensor<'i32', R>;
 }
 
 /**
@@ -122,6 +122,6 @@ export function isInf(x: Tensor): Tensor<'i32'> {
  * @throws DisposedError
  * @example const sound = all(isFinite(x));
  */
-export function isFinite(x: Tensor): Tensor<'i32'> {
-  return compare('isFinite', x, 0);
+export function isFinite<R extends number>(x: Tensor<DType, R>): Tensor<'i32', R> {
+  return compare('isFinite', x, 0) as Tensor<'i32', R>;
 }

@@ -5,7 +5,7 @@ import { ShapeError } from '../errors.ts';
 import { checkWhole, folded, pair, sides, type Padding, type Pair } from '../kernel/geometry.ts';
 import type { Constants } from '../kernel/kernel.ts';
 import { stored } from '../kernel/vectors.ts';
-import { checkReal, type Shape, type Tensor } from '../tensor.ts';
+import { checkReal, type DType, type Ranked, type Shape, type Tensor } from '../tensor.ts';
 import { defineReal } from './cast.ts';
 import { sumToLast } from './sumToLast.ts';
 
@@ -244,16 +244,16 @@ function check(op: string, x: Tensor, w: Tensor, b: Tensor | undefined, cx: numb
  * @throws ShapeError when channels, groups or sizes do not fit, a setting is no whole number, or dtypes differ or are integers
  * @example const y = conv2d(x, w, b, { stride: 2, padding: 1 });
  */
-export function conv2d(x: Tensor, w: Tensor, b?: Tensor, options: Conv2dOptions = {}): Tensor {
+export function conv2d<D extends DType, R extends number>(x: Tensor<D, R> & Ranked<R, 4>, w: Tensor, b?: Tensor, options: Conv2dOptions = {}): Tensor<D, 4> {
   const { stride, dilation, p, groups } = settings('conv2d', options);
   const [kh, kw, cig, cout] = w.shape;
   check('conv2d', x, w, b, cig * groups, cout);
   if (cout % groups !== 0) throw new ShapeError('conv2d', `${cout} output channels do not divide into ${groups} groups`);
-  const [n, h, width] = x.shape;
+  const [n, h, width] = x.shape as Shape;
   const oh = Math.floor((h + p[0] + p[1] - dilation[0] * (kh - 1) - 1) / stride[0]) + 1;
   const ow = Math.floor((width + p[2] + p[3] - dilation[1] * (kw - 1) - 1) / stride[1]) + 1;
   if (oh < 1 || ow < 1) throw new ShapeError('conv2d', `a kernel of ${kh}x${kw} with dilation ${dilation} does not fit into ${h}x${width} with padding ${p}`, 'use a larger image or more padding');
-  return forwardOp({ x, w, b }, { x: x.shape, y: [n, oh, ow, cout], kernel: [kh, kw], cig, cog: cout / groups, stride, pad: [p[0], p[2]], dilation, groups }).y;
+  return forwardOp({ x, w, b }, { x: x.shape, y: [n, oh, ow, cout], kernel: [kh, kw], cig, cog: cout / groups, stride, pad: [p[0], p[2]], dilation, groups }).y as Tensor<D, 4>;
 }
 
 /**
@@ -265,15 +265,15 @@ export function conv2d(x: Tensor, w: Tensor, b?: Tensor, options: Conv2dOptions 
  * @throws ShapeError when channels, groups or sizes do not fit, a setting is no whole number, or dtypes differ or are integers
  * @example const y = convTranspose2d(x, w, b, { stride: 2 }); // twice the size, with a kernel of 2
  */
-export function convTranspose2d(x: Tensor, w: Tensor, b?: Tensor, options: ConvTranspose2dOptions = {}): Tensor {
+export function convTranspose2d<D extends DType, R extends number>(x: Tensor<D, R> & Ranked<R, 4>, w: Tensor, b?: Tensor, options: ConvTranspose2dOptions = {}): Tensor<D, 4> {
   const { stride, dilation, p, groups } = settings('convTranspose2d', options), extra = pair('convTranspose2d', 'output padding', options.outputPadding ?? 0, 0);
   const [kh, kw, cog, cin] = w.shape;
   const cout = cog * groups;
   check('convTranspose2d', x, w, b, cin, cout);
   if (cin % groups !== 0) throw new ShapeError('convTranspose2d', `${cin} input channels do not divide into ${groups} groups`);
-  const [n, h, width] = x.shape;
+  const [n, h, width] = x.shape as Shape;
   const oh = (h - 1) * stride[0] - p[0] - p[1] + dilation[0] * (kh - 1) + extra[0] + 1;
   const ow = (width - 1) * stride[1] - p[2] - p[3] + dilation[1] * (kw - 1) + extra[1] + 1;
   if (oh < 1 || ow < 1) throw new ShapeError('convTranspose2d', `the output would be ${oh}x${ow}`, 'use less padding');
-  return inputGradOp({ dy: x, w, b }, { x: [n, oh, ow, cout], y: x.shape, kernel: [kh, kw], cig: cog, cog: cin / groups, stride, pad: [p[0], p[2]], dilation, groups }).dx;
+  return inputGradOp({ dy: x, w, b }, { x: [n, oh, ow, cout], y: x.shape, kernel: [kh, kw], cig: cog, cog: cin / groups, stride, pad: [p[0], p[2]], dilation, groups }).dx as Tensor<D, 4>;
 }

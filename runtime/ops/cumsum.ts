@@ -1,7 +1,7 @@
 // Running sums along an axis.
 
 import { lines, type Lines } from '../kernel/axes.ts';
-import type { Tensor } from '../tensor.ts';
+import type { DType, Tensor } from '../tensor.ts';
 import { defineReal } from './cast.ts';
 
 interface Attrs {
@@ -52,6 +52,6 @@ const op: Op = defineReal<Attrs>({
  * @throws ShapeError for an axis that is not there
  * @example const ends = cumsum(lengths, 0), starts = cumsum(lengths, 0, { exclusive: true });
  */
-export function cumsum(x: Tensor, axis = -1, options: { exclusive?: boolean; reverse?: boolean } = {}): Tensor {
-  return op({ x }, { l: lines('cumsum', x.shape, axis), exclusive: options.exclusive ?? false, reverse: options.reverse ?? false }).y;
+export function cumsum<D extends DType, R extends number>(x: Tensor<D, R>, axis = -1, options: { exclusive?: boolean; reverse?: boolean } = {}): Tensor<D, R> {
+  return op({ x }, { l: lines('cumsum', x.shape, axis), exclusive: options.exclusive ?? false, reverse: options.reverse ?? false }).y as Tensor<D, R>;
 }

@@ -1,7 +1,7 @@
 // Dropout from counter-based random numbers.
 
 import { ShapeError } from '../errors.ts';
-import { checkReal, type Tensor } from '../tensor.ts';
+import { checkReal, type DType, type Tensor } from '../tensor.ts';
 import { defineReal } from './cast.ts';
 import { uniform } from './random.ts';
 
@@ -44,8 +44,8 @@ function drop(name: string, x: Tensor, seed: Tensor, p: number, channels: boolea
  * @throws ShapeError when p or the seed does not fit, or x is an integer
  * @example const y = dropout(x, randomSeed(device, 42, 0, step), 0.1);
  */
-export function dropout(x: Tensor, seed: Tensor, p = 0.5): Tensor {
-  return drop('dropout', x, seed, p, false);
+export function dropout<D extends DType, R extends number>(x: Tensor<D, R>, seed: Tensor, p = 0.5): Tensor<D, R> {
+  return drop('dropout', x, seed, p, false) as Tensor<D, R>;
 }
 
 /**
@@ -58,6 +58,6 @@ export function dropout(x: Tensor, seed: Tensor, p = 0.5): Tensor {
  * Source: Tompson et al. 2015; torch.nn.functional.dropout2d.
  * @example const y = dropout2d(x, randomSeed(device, 42, 0, step), 0.1);
  */
-export function dropout2d(x: Tensor, seed: Tensor, p = 0.5): Tensor {
-  return drop('dropout2d', x, seed, p, true);
+export function dropout2d<D extends DType, R extends number>(x: Tensor<D, R>, seed: Tensor, p = 0.5): Tensor<D, R> {
+  return drop('dropout2d', x, seed, p, true) as Tensor<D, R>;
 }

@@ -9,7 +9,7 @@ import type { BackwardContext } from '../autograd/tape.ts';
 import { ShapeError } from '../errors.ts';
 import { axisOf } from '../kernel/axes.ts';
 import type { ParamValue } from '../kernel/kernel.ts';
-import { sizeOf, type Shape, type Tensor } from '../tensor.ts';
+import { type DType, type Shape, sizeOf, type Tensor } from '../tensor.ts';
 import { div, mul } from './binary.ts';
 import { cast, defineReal } from './cast.ts';
 import { eq, logicalAnd } from './compare.ts';
@@ -218,9 +218,9 @@ export function gather(x: Tensor, axis: number, index: Tensor): Tensor {
  * @throws ShapeError when shapes or dtypes do not fit, or index is no integer
  * @example const marked = scatter(mask, 1, positions, full(device, positions.shape, 1));
  */
-export function scatter(x: Tensor, axis: number, index: Tensor, src: Tensor): Tensor {
+export function scatter<D extends DType, R extends number>(x: Tensor<D, R>, axis: number, index: Tensor, src: Tensor): Tensor<D, R> {
   const along = checked('scatter', x, axis, index, false, src);
-  return tidy(x.device, () => scatterOp({ x, ...filled(along, index, src) }, along).y);
+  return tidy(x.device, () => scatterOp({ x, ...filled(along, index, src) }, along).y) as Tensor<D, R>;
 }
 
 /**
@@ -232,9 +232,9 @@ export function scatter(x: Tensor, axis: number, index: Tensor, src: Tensor): Te
  * @throws ShapeError when shapes or dtypes do not fit, or index is no integer
  * @example const votes = scatterAdd(zeros(device, [classes]), 0, labels, full(device, [n], 1));
  */
-export function scatterAdd(x: Tensor, axis: number, index: Tensor, src: Tensor): Tensor {
+export function scatterAdd<D extends DType, R extends number>(x: Tensor<D, R>, axis: number, index: Tensor, src: Tensor): Tensor<D, R> {
   const along = checked('scatterAdd', x, axis, index, false, src);
-  return tidy(x.device, () => addOp({ x, ...filled(along, index, src) }, along).y);
+  return tidy(x.device, () => addOp({ x, ...filled(along, index, src) }, along).y) as Tensor<D, R>;
 }
 
 /**
@@ -249,11 +249,11 @@ export function scatterAdd(x: Tensor, axis: number, index: Tensor, src: Tensor):
  * Source: torch.scatter_reduce with include_self.
  * @example const highest = scatterReduce(full(device, [classes], -1e9), 0, labels, scores, 'amax');
  */
-export function scatterReduce(x: Tensor, axis: number, index: Tensor, src: Tensor, how: 'sum' | keyof typeof COMBINE): Tensor {
+export function scatterReduce<D extends DType, R extends number>(x: Tensor<D, R>, axis: number, index: Tensor, src: Tensor, how: 'sum' | keyof typeof COMBINE): Tensor<D, R> {
   if (how === 'sum') return scatterAdd(x, axis, index, src);
   if (!Object.hasOwn(COMBINE, how)) throw new ShapeError('scatterReduce', `there is no way ${String(how)} to combine`, 'give sum, prod, amax or amin');
   const along = checked('scatterReduce', x, axis, index, false, src);
-  return tidy(x.device, () => combineOp({ x, ...filled(along, index, src) }, { ...along, how }).y);
+  return tidy(x.device, () => combineOp({ x, ...filled(along, index, src) }, { ...along, how }).y) as Tensor<D, R>;
 }
 
 /**
@@ -264,8 +264,8 @@ export function scatterReduce(x: Tensor, axis: number, index: Tensor, src: Tenso
  * @throws ShapeError when the shapes do not fit, or index is no integer
  * @example const shuffled = indexSelect(images, 0, order);
  */
-export function indexSelect(x: Tensor, axis: number, index: Tensor): Tensor {
-  return gatherOp({ x, index }, checked('indexSelect', x, axis, index, true)).y;
+export function indexSelect<D extends DType, R extends number>(x: Tensor<D, R>, axis: number, index: Tensor): Tensor<D, R> {
+  return gatherOp({ x, index }, checked('indexSelect', x, axis, index, true)).y as Tensor<D, R>;
 }
 
 /**
@@ -276,8 +276,8 @@ export function indexSelect(x: Tensor, axis: number, index: Tensor): Tensor {
  * @throws ShapeError when shapes or dtypes do not fit, or index is no integer
  * @example const sums = indexAdd(zeros(device, [groups, d]), 0, groupOf, rows);
  */
-export function indexAdd(x: Tensor, axis: number, index: Tensor, src: Tensor): Tensor {
-  return addOp({ x, index, src }, checked('indexAdd', x, axis, index, true, src)).y;
+export function indexAdd<D extends DType, R extends number>(x: Tensor<D, R>, axis: number, index: Tensor, src: Tensor): Tensor<D, R> {
+  return addOp({ x, index, src }, checked('indexAdd', x, axis, index, true, src)).y as Tensor<D, R>;
 }
 
 /**

@@ -2,7 +2,7 @@
 
 import { checkWhole } from '../kernel/geometry.ts';
 import { checkImages } from '../kernel/windows.ts';
-import type { Shape, Tensor } from '../tensor.ts';
+import type { DType, Ranked, Shape, Tensor } from '../tensor.ts';
 import { defineReal } from './cast.ts';
 
 const sizes = (x: Tensor) => ({ n: x.shape[0], pixels: x.shape[1] * x.shape[2], c: x.shape[3] });
@@ -43,8 +43,8 @@ const gradientOp: Op<{ shape: Shape }> = defineReal<{ shape: Shape }>({
  * @throws ShapeError for other ranks, empty images, or when x is an integer
  * @example const pooled = globalAvgPool(x); // [n, h, w, c] -> [n, 1, 1, c]
  */
-export function globalAvgPool(x: Tensor): Tensor {
+export function globalAvgPool<D extends DType, R extends number>(x: Tensor<D, R> & Ranked<R, 4>): Tensor<D, 4> {
   checkImages('globalAvgPool', x);
   checkWhole('globalAvgPool', `h and w of [${x.shape}]`, x.shape.slice(1, 3), 1);
-  return op({ x }, null).y;
+  return op({ x }, null).y as Tensor<D, 4>;
 }

@@ -3,7 +3,7 @@
 import type { BackwardContext } from '../autograd/tape.ts';
 import { ShapeError } from '../errors.ts';
 import type { Constants, ParamValue } from '../kernel/kernel.ts';
-import { checkReal, sizeOf, type Shape, type Tensor } from '../tensor.ts';
+import { checkReal, type DType, type Shape, sizeOf, type Tensor } from '../tensor.ts';
 import { defineReal } from './cast.ts';
 import { sumToLast } from './sumToLast.ts';
 
@@ -108,8 +108,8 @@ function overLast(name: string, x: Tensor, shape: Shape, eps: number, centre: bo
  * Source: Ba et al. 2016; conventions of torch.nn.functional.layer_norm.
  * @example const y = layerNorm(tokens, [256], gamma, beta);
  */
-export function layerNorm(x: Tensor, shape: Shape, gamma?: Tensor, beta?: Tensor, { eps = 1e-5 }: NormOptions = {}): Tensor {
-  return normalise('layerNorm', x, gamma, beta, shape, overLast('layerNorm', x, shape, eps, true));
+export function layerNorm<D extends DType, R extends number>(x: Tensor<D, R>, shape: Shape, gamma?: Tensor, beta?: Tensor, { eps = 1e-5 }: NormOptions = {}): Tensor<D, R> {
+  return normalise('layerNorm', x, gamma, beta, shape, overLast('layerNorm', x, shape, eps, true)) as Tensor<D, R>;
 }
 
 /**
@@ -122,8 +122,8 @@ export function layerNorm(x: Tensor, shape: Shape, gamma?: Tensor, beta?: Tensor
  * Source: Zhang & Sennrich 2019; conventions of torch.nn.functional.rms_norm.
  * @example const y = rmsNorm(tokens, [256], gamma, { eps: 1e-6 });
  */
-export function rmsNorm(x: Tensor, shape: Shape, gamma?: Tensor, { eps = 2 ** -23 }: NormOptions = {}): Tensor {
-  return normalise('rmsNorm', x, gamma, undefined, shape, overLast('rmsNorm', x, shape, eps, false));
+export function rmsNorm<D extends DType, R extends number>(x: Tensor<D, R>, shape: Shape, gamma?: Tensor, { eps = 2 ** -23 }: NormOptions = {}): Tensor<D, R> {
+  return normalise('rmsNorm', x, gamma, undefined, shape, overLast('rmsNorm', x, shape, eps, false)) as Tensor<D, R>;
 }
 
 function grouped(name: string, x: Tensor, groups: number, gamma: Tensor | undefined, beta: Tensor | undefined, eps: number): Tensor {
@@ -144,8 +144,8 @@ function grouped(name: string, x: Tensor, groups: number, gamma: Tensor | undefi
  * Source: Wu & He 2018; conventions of torch.nn.functional.group_norm.
  * @example const y = groupNorm(x, 32, gamma, beta);
  */
-export function groupNorm(x: Tensor, groups: number, gamma?: Tensor, beta?: Tensor, { eps = 1e-5 }: NormOptions = {}): Tensor {
-  return grouped('groupNorm', x, groups, gamma, beta, eps);
+export function groupNorm<D extends DType, R extends number>(x: Tensor<D, R>, groups: number, gamma?: Tensor, beta?: Tensor, { eps = 1e-5 }: NormOptions = {}): Tensor<D, R> {
+  return grouped('groupNorm', x, groups, gamma, beta, eps) as Tensor<D, R>;
 }
 
 /**
@@ -153,6 +153,6 @@ export function groupNorm(x: Tensor, groups: number, gamma?: Tensor, beta?: Tens
  * @throws ShapeError when the sizes do not fit, or a dtype does not
  * @example const y = instanceNorm(x, gamma, beta);
  */
-export function instanceNorm(x: Tensor, gamma?: Tensor, beta?: Tensor, { eps = 1e-5 }: NormOptions = {}): Tensor {
-  return grouped('instanceNorm', x, Math.max(1, x.shape[x.rank - 1] ?? 1), gamma, beta, eps);
+export function instanceNorm<D extends DType, R extends number>(x: Tensor<D, R>, gamma?: Tensor, beta?: Tensor, { eps = 1e-5 }: NormOptions = {}): Tensor<D, R> {
+  return grouped('instanceNorm', x, Math.max(1, x.shape[x.rank - 1] ?? 1), gamma, beta, eps) as Tensor<D, R>;
 }

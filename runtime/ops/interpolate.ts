@@ -3,7 +3,7 @@
 import { composed } from '../autograd/compose.ts';
 import { ShapeError } from '../errors.ts';
 import type { Pair } from '../kernel/geometry.ts';
-import type { Tensor } from '../tensor.ts';
+import type { DType, Ranked, Shape, Tensor } from '../tensor.ts';
 import { adaptiveAvgPool2d } from './avgPool2d.ts';
 import { reshape } from './reshape.ts';
 import { resizeBilinear } from './resizeBilinear.ts';
@@ -31,7 +31,7 @@ export interface InterpolateOptions {
  * @throws ShapeError for other ranks, when size and factor are both given or neither is, when the mode does not fit, or as {@link resizeBilinear} does
  * @example const y = interpolate(x, { scaleFactor: 2, mode: 'bilinear' });
  */
-export function interpolate(x: Tensor, options: InterpolateOptions): Tensor {
+export function interpolate<D extends DType, R extends number>(x: Tensor<D, R> & Ranked<R, 3 | 4>, options: InterpolateOptions): Tensor<D, R> {
   const { mode = 'nearest', alignCorners = false, scaleFactor } = options;
   const refuse = (why: string, hint?: string): never => {
     throw new ShapeError('interpolate', why, hint);
@@ -39,9 +39,9 @@ export function interpolate(x: Tensor, options: InterpolateOptions): Tensor {
   if (x.rank !== 3 && x.rank !== 4) refuse(`x is [${x.shape}]`, 'give [n, h, w, c] or [n, w, c]');
   if ((options.size === undefined) === (scaleFactor === undefined)) refuse('the size is not clear', 'give either size or scaleFactor');
   if ((mode === 'linear' && x.rank !== 3) || (mode === 'bilinear' && x.rank !== 4)) refuse(`mode ${mode} does not fit x [${x.shape}]`);
-  const flat = x.rank === 3;
+  const shape: Shape = x.shape, flat = x.rank === 3;
   const both = (v: Pair, rows: number): readonly [number, number] => (typeof v !== 'number' ? v : flat ? [rows, v] : [v, v]);
-  const factor = scaleFactor === undefined ? undefined : both(scaleFactor, 1), [h, w] = flat ? [1, x.shape[1]] : x.shape.slice(1, 3);
+  const factor = scaleFactor === undefined ? undefined : both(scaleFactor, 1), [h, w] = flat ? [1, shape[1]] : shape.slice(1, 3);
   const size = factor ? ([Math.floor(h * factor[0]), Math.floor(w * factor[1])] as const) : both(options.size!, 1);
   const o = options.recomputeScaleFactor || alignCorners || !factor ? {} : { factor };
   const resize = (image: Tensor): Tensor => {
@@ -49,6 +49,6 @@ export function interpolate(x: Tensor, options: InterpolateOptions): Tensor {
     if (mode === 'nearest') return resizeNearest(image, size, { ...o, coordinates: 'asymmetric', rounding: 'floor' });
     return mode === 'nearest-exact' ? resizeNearest(image, size, o) : resizeBilinear(image, size, { ...o, alignCorners });
   };
-  if (!flat) return resize(x);
-  return composed(x.device, () => reshape(resize(reshape(x, [x.shape[0], 1, ...x.shape.slice(1)])), [x.shape[0], size[1], x.shape[2]]));
+  if (!flat) return resize(x) as Tensor<D, R>;
+  return composed(x.device, () => reshape(resize(reshape(x, [shape[0], 1, ...shape.slice(1)])), [shape[0], size[1], shape[2]])) as Tensor<DType> as Tensor<D, R>;
 }

@@ -4,7 +4,7 @@ import type { Pair } from '../kernel/geometry.ts';
 import type { Constants, ParamValue } from '../kernel/kernel.ts';
 import { byVectors } from '../kernel/vectors.ts';
 import { adaptiveWindows, checkSeen, windows, type PoolOptions, type Windows } from '../kernel/windows.ts';
-import type { Tensor } from '../tensor.ts';
+import type { DType, Ranked, Tensor } from '../tensor.ts';
 import { defineReal } from './cast.ts';
 
 /** Pixels outside of the image never win. */
@@ -83,9 +83,9 @@ function pooled(x: Tensor, a: Windows): Tensor {
  * @throws ShapeError when the window does not fit, the padding is as large as it, a window sees nothing but padding, a setting is no whole number, or x is an integer
  * @example const y = maxPool2d(x, { kernel: 3, stride: 2, padding: 1 });
  */
-export function maxPool2d(x: Tensor, options: MaxPool2dOptions): Tensor {
+export function maxPool2d<D extends DType, R extends number>(x: Tensor<D, R> & Ranked<R, 4>, options: MaxPool2dOptions): Tensor<D, 4> {
   const a = seeing(x, options);
-  return a.kernel[0] * a.kernel[1] > LOOK_AGAIN ? pooled(x, a) : op({ x }, a).y;
+  return (a.kernel[0] * a.kernel[1] > LOOK_AGAIN ? pooled(x, a) : op({ x }, a).y) as Tensor<D, 4>;
 }
 
 /**
@@ -107,8 +107,8 @@ export function maxPool2dWithIndices(x: Tensor, options: MaxPool2dOptions): { y:
  * @throws ShapeError for empty images or sizes, or when x is an integer
  * @example const y = adaptiveMaxPool2d(x, 7);
  */
-export function adaptiveMaxPool2d(x: Tensor, size: Pair): Tensor {
-  return pooled(x, adaptiveWindows('adaptiveMaxPool2d', x, size));
+export function adaptiveMaxPool2d<D extends DType, R extends number>(x: Tensor<D, R> & Ranked<R, 4>, size: Pair): Tensor<D, 4> {
+  return pooled(x, adaptiveWindows('adaptiveMaxPool2d', x, size)) as Tensor<D, 4>;
 }
 
 /**
@@ -127,6 +127,6 @@ export function adaptiveMaxPool2dWithIndices(x: Tensor, size: Pair): { y: Tensor
  * @throws ShapeError for other shapes, or when x is an integer
  * @example const pooled = globalMaxPool(x); // [n, h, w, c] -> [n, 1, 1, c]
  */
-export function globalMaxPool(x: Tensor): Tensor {
-  return pooled(x, adaptiveWindows('globalMaxPool', x, 1));
+export function globalMaxPool<D extends DType, R extends number>(x: Tensor<D, R> & Ranked<R, 4>): Tensor<D, 4> {
+  return pooled(x, adaptiveWindows('globalMaxPool', x, 1)) as Tensor<D, 4>;
 }

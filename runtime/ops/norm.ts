@@ -2,7 +2,7 @@
 
 import { ShapeError } from '../errors.ts';
 import { reduction, type Axes, type Reduction } from '../kernel/axes.ts';
-import { checkReal, type Tensor } from '../tensor.ts';
+import { checkReal, type DType, type Tensor } from '../tensor.ts';
 import { mul } from './binary.ts';
 import { defineReal, inF32 } from './cast.ts';
 import { full } from './fill.ts';
@@ -91,10 +91,10 @@ const overOp: Over = defineReal<OverAttrs>({
  * @throws ShapeError for axes that are not there, another dtype, or an eps that is not positive
  * @example const directions = normalize(features); // the vector of each pixel at length 1
  */
-export function normalize(x: Tensor, options: { p?: number; axes?: Axes; eps?: number } = {}): Tensor {
+export function normalize<D extends DType, R extends number>(x: Tensor<D, R>, options: { p?: number; axes?: Axes; eps?: number } = {}): Tensor<D, R> {
   const { p = 2, axes = -1, eps = 1e-12 } = options;
   if (!(eps > 0)) throw new ShapeError('normalize', `eps is ${eps}`, 'give a positive number');
-  return inF32('normalize', [x], (v) => overOp({ x: v, n: norm(v, p, axes, { keepdim: true }) }, { r: reduction('normalize', x.shape, axes, true), eps }).y);
+  return inF32('normalize', [x], (v) => overOp({ x: v, n: norm(v, p, axes, { keepdim: true }) }, { r: reduction('normalize', x.shape, axes, true), eps }).y) as Tensor<D, R>;
 }
 
 /**

@@ -31,9 +31,9 @@ function placed(op: string, y: Tensor, scale: number, shift: number, dtype: DTyp
  * @throws ShapeError when the seed does not fit, or a limit is not finite
  * @example const noise = uniform(ctx.randomSeed('noise'), [n, h, w, 3]);
  */
-export function uniform(seed: Tensor, shape: Shape, options: { low?: number; high?: number; dtype?: DType } = {}): Tensor {
+export function uniform<D extends DType = 'f32', const S extends Shape = Shape>(seed: Tensor, shape: S, options: { low?: number; high?: number; dtype?: D } = {}): Tensor<D, S['length']> {
   const { low = 0, high = 1, dtype = 'f32' } = options;
-  return composed(seed.device, () => placed('uniform', drawn('uniform', 'forward', seed, shape, 4), high - low, low, dtype));
+  return composed(seed.device, () => placed('uniform', drawn('uniform', 'forward', seed, shape, 4), high - low, low, dtype)) as Tensor<DType> as Tensor<D, S['length']>;
 }
 
 /**
@@ -46,9 +46,9 @@ export function uniform(seed: Tensor, shape: Shape, options: { low?: number; hig
  * Source: Box & Muller 1958.
  * @example const w = normal(seed, [3, 3, 64, 64], { std: Math.sqrt(2 / 576) });
  */
-export function normal(seed: Tensor, shape: Shape, options: { mean?: number; std?: number; dtype?: DType } = {}): Tensor {
+export function normal<D extends DType = 'f32', const S extends Shape = Shape>(seed: Tensor, shape: S, options: { mean?: number; std?: number; dtype?: D } = {}): Tensor<D, S['length']> {
   const { mean = 0, std = 1, dtype = 'f32' } = options;
-  return composed(seed.device, () => placed('normal', drawn('normal', 'normal', seed, shape, 2), std, mean, dtype));
+  return composed(seed.device, () => placed('normal', drawn('normal', 'normal', seed, shape, 2), std, mean, dtype)) as Tensor<DType> as Tensor<D, S['length']>;
 }
 
 /**
@@ -60,11 +60,11 @@ export function normal(seed: Tensor, shape: Shape, options: { mean?: number; std
  * @throws ShapeError when the seed or the shape of p does not fit, or the number p is no probability
  * @example const keep = bernoulli(seed, [n, 1, 1, c], 0.9);
  */
-export function bernoulli(seed: Tensor, shape: Shape, p: Operand, options: { dtype?: DType } = {}): Tensor {
+export function bernoulli<D extends DType = 'f32', const S extends Shape = Shape>(seed: Tensor, shape: S, p: Operand, options: { dtype?: D } = {}): Tensor<D, S['length']> {
   if (typeof p === 'number' && !(p >= 0 && p <= 1)) throw new ShapeError('bernoulli', `the probability is ${p}`, 'give a number from 0 to 1');
   return composed(seed.device, () => {
     const hit = lt(drawn('bernoulli', 'forward', seed, shape, 4), p);
     if (String(hit.shape) !== String(shape)) throw new ShapeError('bernoulli', `probabilities [${p instanceof Tensor ? p.shape : ''}] do not broadcast to [${shape}]`);
     return options.dtype === 'i32' ? hit : cast(hit, options.dtype ?? 'f32');
-  });
+  }) as Tensor<DType> as Tensor<D, S['length']>;
 }

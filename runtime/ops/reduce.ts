@@ -138,6 +138,11 @@ function sums(name: string, x: Tensor, axes: Axes | undefined, keepdim: boolean,
 }
 
 /**
+ * The sum of all elements. See the form with axes.
+ * @example const y = sum(x); // a scalar
+ */
+export function sum<D extends DType>(x: Tensor<D>): Tensor<D, 0>;
+/**
  * Sum over axes, in a fixed order: the same bits every time. Has second derivatives.
  * @param x f32, f16, i32 or u32 of any shape; integers wrap around
  * @param axes one or several, negative ones from the back (default, or an empty list: all)
@@ -145,10 +150,16 @@ function sums(name: string, x: Tensor, axes: Axes | undefined, keepdim: boolean,
  * @throws ShapeError for axes that are not there or named twice
  * @example const perImage = sum(losses, [1, 2]); // [n, h, w] -> [n]
  */
+export function sum<D extends DType>(x: Tensor<D>, axes?: Axes, options?: ReduceOptions): Tensor<D>;
 export function sum(x: Tensor, axes?: Axes, options: ReduceOptions = {}): Tensor {
   return sums('sum', x, axes, options.keepdim ?? false, () => 1);
 }
 
+/**
+ * The mean of all elements. See the form with axes.
+ * @example const y = mean(x); // a scalar
+ */
+export function mean<D extends DType>(x: Tensor<D>): Tensor<D, 0>;
 /**
  * Mean over axes. Has second derivatives.
  * @param x f32 or f16 of any shape
@@ -157,11 +168,17 @@ export function sum(x: Tensor, axes?: Axes, options: ReduceOptions = {}): Tensor
  * @throws ShapeError for axes that are not there or named twice, or another dtype
  * @example const pooled = mean(x, [1, 2]); // [n, h, w, c] -> [n, c]
  */
+export function mean<D extends DType>(x: Tensor<D>, axes?: Axes, options?: ReduceOptions): Tensor<D>;
 export function mean(x: Tensor, axes?: Axes, options: ReduceOptions = {}): Tensor {
   checkReal('mean', { x });
   return sums('mean', x, axes, options.keepdim ?? false, (n) => 1 / n);
 }
 
+/**
+ * The product of all elements. See the form with axes.
+ * @example const y = prod(x); // a scalar
+ */
+export function prod<D extends DType>(x: Tensor<D>): Tensor<D, 0>;
 /**
  * Product over axes. The gradient is right where factors are 0.
  * @param x f32, f16, i32 or u32 of any shape; integers wrap around
@@ -170,6 +187,7 @@ export function mean(x: Tensor, axes?: Axes, options: ReduceOptions = {}): Tenso
  * @throws ShapeError for axes that are not there or named twice
  * @example const volume = prod(sizes, -1);
  */
+export function prod<D extends DType>(x: Tensor<D>, axes?: Axes, options?: ReduceOptions): Tensor<D>;
 export function prod(x: Tensor, axes?: Axes, options: ReduceOptions = {}): Tensor {
   return prodOp({ x }, reduction('prod', x.shape, axes, options.keepdim ?? false)).y;
 }
@@ -181,6 +199,11 @@ function extreme(name: string, combine: 'max' | 'min', x: Tensor, axes: Axes | u
 }
 
 /**
+ * The largest of all elements. See the form with axes.
+ * @example const y = amax(x); // a scalar
+ */
+export function amax<D extends DType>(x: Tensor<D>): Tensor<D, 0>;
+/**
  * Largest element over axes. Equal largest elements share the gradient evenly; {@link maxDim} gives it to the first, and says where it is.
  * @param x f32, f16, i32 or u32 of any shape, without NaN
  * @param axes as in {@link sum}
@@ -188,15 +211,22 @@ function extreme(name: string, combine: 'max' | 'min', x: Tensor, axes: Axes | u
  * @throws ShapeError where there are no elements, or for axes that are not there or named twice
  * @example const peak = amax(x, [1, 2]); // [n, h, w, c] -> [n, c]
  */
+export function amax<D extends DType>(x: Tensor<D>, axes?: Axes, options?: ReduceOptions): Tensor<D>;
 export function amax(x: Tensor, axes?: Axes, options: ReduceOptions = {}): Tensor {
   return extreme('amax', 'max', x, axes, options.keepdim ?? false);
 }
 
 /**
+ * The smallest of all elements. See the form with axes.
+ * @example const y = amin(x); // a scalar
+ */
+export function amin<D extends DType>(x: Tensor<D>): Tensor<D, 0>;
+/**
  * Smallest element over axes. See {@link amax}.
  * @throws ShapeError for an axis that x does not have, or without elements
  * @example const low = amin(x, -1, { keepdim: true });
  */
+export function amin<D extends DType>(x: Tensor<D>, axes?: Axes, options?: ReduceOptions): Tensor<D>;
 export function amin(x: Tensor, axes?: Axes, options: ReduceOptions = {}): Tensor {
   return extreme('amin', 'min', x, axes, options.keepdim ?? false);
 }

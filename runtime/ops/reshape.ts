@@ -3,7 +3,7 @@
 import { defineOp } from '../autograd/tape.ts';
 import { ShapeError } from '../errors.ts';
 import { axisOf } from '../kernel/axes.ts';
-import { sizeOf, type Shape, type Tensor } from '../tensor.ts';
+import { type DType, type Shape, sizeOf, type Tensor } from '../tensor.ts';
 
 type Op = (inputs: Record<string, Tensor | undefined>, attrs: { shape: Shape }) => Record<string, Tensor>;
 
@@ -23,12 +23,12 @@ const op: Op = defineOp<{ shape: Shape }>({
  * @throws ShapeError for another number of elements
  * @example const rows = reshape(x, [-1, x.shape[x.rank - 1]]);
  */
-export function reshape(x: Tensor, shape: Shape): Tensor {
+export function reshape<D extends DType, const S extends Shape>(x: Tensor<D>, shape: S): Tensor<D, S['length']> {
   const open = shape.indexOf(-1);
-  if (open < 0) return op({ x }, { shape }).y;
+  if (open < 0) return op({ x }, { shape }).y as Tensor<D, S['length']>;
   const rest = sizeOf(shape.filter((_, i) => i !== open));
   if (rest < 1 || x.size % rest !== 0) throw new ShapeError('reshape', `cannot see [${x.shape}] as [${shape}]`, 'the sizes must leave a whole number for -1');
-  return op({ x }, { shape: shape.map((s, i) => (i === open ? x.size / rest : s)) }).y;
+  return op({ x }, { shape: shape.map((s, i) => (i === open ? x.size / rest : s)) }).y as Tensor<D, S['length']>;
 }
 
 /**
@@ -73,6 +73,6 @@ export function unsqueeze(x: Tensor, axis: number): Tensor {
  * @throws DisposedError
  * @example const consistency = mse(student, detach(teacher));
  */
-export function detach(x: Tensor): Tensor {
-  return x.view(x.shape);
+export function detach<D extends DType, R extends number>(x: Tensor<D, R>): Tensor<D, R> {
+  return x.view(x.shape) as Tensor<D, R>;
 }

@@ -3,7 +3,7 @@
 import { composed } from '../autograd/compose.ts';
 import { positions, type Positions, type ResizeOptions } from '../kernel/resize.ts';
 import { byVectors } from '../kernel/vectors.ts';
-import { checkReal, type Shape, type Tensor } from '../tensor.ts';
+import { checkReal, type DType, type Ranked, type Shape, type Tensor } from '../tensor.ts';
 import { defineReal } from './cast.ts';
 import { where } from './where.ts';
 
@@ -62,8 +62,8 @@ export function extrapolated(x: Tensor, beyond: Positions['beyond'], { extrapola
  * @throws ShapeError when a size is empty or no whole number, a factor is not above 0, or x is an integer
  * @example const y = resizeBilinear(x, [2 * h, 2 * w], { alignCorners: true });
  */
-export function resizeBilinear(x: Tensor, size: readonly [number, number], options: ResizeOptions = {}): Tensor {
+export function resizeBilinear<D extends DType, R extends number>(x: Tensor<D, R> & Ranked<R, 4>, size: readonly [number, number], options: ResizeOptions = {}): Tensor<D, 4> {
   checkReal('resizeBilinear', { x });
-  const { size: [h, w], half, scale, shift, beyond } = positions('resizeBilinear', x, size, options);
-  return extrapolated(x, beyond, options, () => op({ x }, { x: x.shape, y: [x.shape[0], h, w, x.shape[3]], scale, shift: [half[0] * scale[0] + shift[0], half[1] * scale[1] + shift[1]] }).y);
+  const [n, , , c] = x.shape as Shape, { size: [h, w], half, scale, shift, beyond } = positions('resizeBilinear', x, size, options);
+  return extrapolated(x, beyond, options, () => op({ x }, { x: x.shape, y: [n, h, w, c], scale, shift: [half[0] * scale[0] + shift[0], half[1] * scale[1] + shift[1]] }).y) as Tensor<D, 4>;
 }

@@ -2,7 +2,7 @@
 
 import { positions, type ResizeOptions } from '../kernel/resize.ts';
 import { byVectors } from '../kernel/vectors.ts';
-import type { Shape, Tensor } from '../tensor.ts';
+import type { DType, Ranked, Shape, Tensor } from '../tensor.ts';
 import { defineReal } from './cast.ts';
 import { extrapolated } from './resizeBilinear.ts';
 
@@ -65,9 +65,9 @@ const gradientOp: Op = defineReal<Attrs>({
  * @throws ShapeError when a size is empty or no whole number, or a factor is not above 0
  * @example const small = resizeNearest(labels, [h / 2, w / 2]);
  */
-export function resizeNearest(x: Tensor, size: readonly [number, number], options: ResizeNearestOptions = {}): Tensor {
-  const { rounding = 'roundPreferCeil' } = options, { size: [h, w], half, scale, shift, beyond } = positions('resizeNearest', x, size, options);
+export function resizeNearest<D extends DType, R extends number>(x: Tensor<D, R> & Ranked<R, 4>, size: readonly [number, number], options: ResizeNearestOptions = {}): Tensor<D, 4> {
+  const { rounding = 'roundPreferCeil' } = options, [n, , , c] = x.shape as Shape, { size: [h, w], half, scale, shift, beyond } = positions('resizeNearest', x, size, options);
   // Rounding is floor(s + 1/2) or ceil(s - 1/2).
   const moved = { floor: 0, ceil: 0, roundPreferCeil: 0.5, roundPreferFloor: -0.5 }[rounding], up = rounding === 'ceil' || rounding === 'roundPreferFloor';
-  return extrapolated(x, beyond, options, () => op({ x }, { x: x.shape, y: [x.shape[0], h, w, x.shape[3]], scale, half, offset: [shift[0] + moved, shift[1] + moved], up }).y);
+  return extrapolated(x, beyond, options, () => op({ x }, { x: x.shape, y: [n, h, w, c], scale, half, offset: [shift[0] + moved, shift[1] + moved], up }).y) as Tensor<D, 4>;
 }

@@ -2,7 +2,7 @@
 
 import { composed } from '../autograd/compose.ts';
 import { lines, type Lines } from '../kernel/axes.ts';
-import { checkReal, type Tensor } from '../tensor.ts';
+import { checkReal, type DType, type Tensor } from '../tensor.ts';
 import { mul, sub } from './binary.ts';
 import { defineReal } from './cast.ts';
 import { sum } from './reduce.ts';
@@ -74,8 +74,8 @@ function apply(name: string, x: Tensor, log: boolean, scale: number, axis: numbe
  * @throws ShapeError for an axis that is not there, or when x is an integer
  * @example const attention = softmax(scores, 1 / Math.sqrt(d));
  */
-export function softmax(x: Tensor, scale = 1, axis = -1): Tensor {
-  return apply('softmax', x, false, scale, axis);
+export function softmax<D extends DType, R extends number>(x: Tensor<D, R>, scale = 1, axis = -1): Tensor<D, R> {
+  return apply('softmax', x, false, scale, axis) as Tensor<D, R>;
 }
 
 /**
@@ -83,6 +83,6 @@ export function softmax(x: Tensor, scale = 1, axis = -1): Tensor {
  * @throws ShapeError for an axis that x does not have
  * @example const logP = logSoftmax(logits);
  */
-export function logSoftmax(x: Tensor, scale = 1, axis = -1): Tensor {
-  return apply('logSoftmax', x, true, scale, axis);
+export function logSoftmax<D extends DType, R extends number>(x: Tensor<D, R>, scale = 1, axis = -1): Tensor<D, R> {
+  return apply('logSoftmax', x, true, scale, axis) as Tensor<D, R>;
 }

@@ -2,7 +2,7 @@
 
 import { ShapeError } from '../errors.ts';
 import { lines, type Lines } from '../kernel/axes.ts';
-import type { Shape, Tensor } from '../tensor.ts';
+import type { DType, Shape, Tensor } from '../tensor.ts';
 import { defineReal } from './cast.ts';
 
 /** The numbering of dtypes in the shaders that order bits. */
@@ -83,10 +83,10 @@ export function sort(x: Tensor, axis = -1, options: { descending?: boolean } = {
  * @throws ShapeError for an axis that x does not have
  * @example const order = argsort(scores, -1, { descending: true });
  */
-export function argsort(x: Tensor, axis = -1, options: { descending?: boolean } = {}): Tensor<'i32'> {
+export function argsort<R extends number>(x: Tensor<DType, R>, axis = -1, options: { descending?: boolean } = {}): Tensor<'i32', R> {
   const { values, indices } = sort(x, axis, options);
   values.dispose();
-  return indices;
+  return indices as Tensor<'i32', R>;
 }
 
 /**

@@ -4,7 +4,7 @@ import { ShapeError } from '../errors.ts';
 import { axesOf, axisOf, stridesOf } from '../kernel/axes.ts';
 import { checkWhole } from '../kernel/geometry.ts';
 import type { Device, Dispatch } from '../device/device.ts';
-import { sizeOf, type DType, type Shape, type Tensor } from '../tensor.ts';
+import { type DType, type Ranked, type Shape, sizeOf, type Tensor } from '../tensor.ts';
 import { defineReal } from './cast.ts';
 import { reshape } from './reshape.ts';
 import { sumToLast } from './sumToLast.ts';
@@ -153,14 +153,14 @@ export function put(op: string, parts: readonly Tensor[], shape: Shape, layouts:
  * @throws ShapeError when `axes` does not name each axis once, or when more than eight axes lie apart in memory
  * @example const nhwc = permute(nchw, [0, 2, 3, 1]);
  */
-export function permute(x: Tensor, axes: readonly number[]): Tensor {
+export function permute<D extends DType, R extends number>(x: Tensor<D, R>, axes: readonly number[]): Tensor<D, R> {
   if (axes.length !== x.rank) throw new ShapeError('permute', `[${axes}] does not name each axis of [${x.shape}] once`);
   const order = axesOf('permute', axes, x.rank);
   const shape = order.map((a) => x.shape[a]);
   const moved = order.filter((a) => x.shape[a] !== 1);
-  if (x.size === 0 || moved.every((a, i) => i === 0 || a > moved[i - 1])) return reshape(x, shape);
+  if (x.size === 0 || moved.every((a, i) => i === 0 || a > moved[i - 1])) return reshape(x, shape) as Tensor<D, R>;
   const strides = stridesOf(x.shape);
-  return taken('permute', x, shape, { axes: order.map((a) => ({ size: x.shape[a], stride: strides[a] })) });
+  return taken('permute', x, shape, { axes: order.map((a) => ({ size: x.shape[a], stride: strides[a] })) }) as Tensor<D, R>;
 }
 
 /**
@@ -168,10 +168,10 @@ export function permute(x: Tensor, axes: readonly number[]): Tensor {
  * @throws ShapeError when there are no such axes
  * @example const t = transpose(m, -1, -2);
  */
-export function transpose(x: Tensor, a: number, b: number): Tensor {
+export function transpose<D extends DType, R extends number>(x: Tensor<D, R>, a: number, b: number): Tensor<D, R> {
   const order = x.shape.map((_, i) => i), i = axisOf('transpose', a, x.rank), j = axisOf('transpose', b, x.rank);
   [order[i], order[j]] = [j, i];
-  return permute(x, order);
+  return permute(x, order) as Tensor<D, R>;
 }
 
 /**
@@ -182,13 +182,13 @@ export function transpose(x: Tensor, a: number, b: number): Tensor {
  * @throws ShapeError when an axis of x is neither 1 nor as long as wanted
  * @example const rows = expand(bias, [8, 64, 64, 3]);   // bias [3]
  */
-export function expand(x: Tensor, shape: Shape): Tensor {
+export function expand<D extends DType, const S extends Shape>(x: Tensor<D>, shape: S): Tensor<D, S['length']> {
   const front = shape.length - x.rank;
   const sizes = shape.map((s, i) => (s === -1 && i >= front ? x.shape[i - front] : s));
   if (front < 0 || x.shape.some((d, i) => d !== 1 && d !== sizes[i + front])) throw new ShapeError('expand', `[${x.shape}] cannot become [${shape}]`, 'only axes of size 1 are repeated');
   checkWhole('expand', 'the shape', sizes, 0);
   const strides = stridesOf(x.shape);
-  return spread('expand', x, sizes, sizes.map((size, i) => ({ size, stride: i < front || x.shape[i - front] === 1 ? 0 : strides[i - front] })));
+  return spread('expand', x, sizes, sizes.map((size, i) => ({ size, stride: i < front || x.shape[i - front] === 1 ? 0 : strides[i - front] }))) as Tensor<D, S['length']>;
 }
 
 /** A copy that reads elements again along the axes of stride 0; its gradient is the sum over these. */
@@ -206,10 +206,10 @@ function spread(op: string, x: Tensor, shape: Shape, axes: readonly Axis[]): Ten
  * @throws ShapeError when an axis is missing or named twice
  * @example const mirrored = flip(images, [2]);   // left and right, NHWC
  */
-export function flip(x: Tensor, axes: readonly number[]): Tensor {
+export function flip<D extends DType, R extends number>(x: Tensor<D, R>, axes: readonly number[]): Tensor<D, R> {
   const flipped = axesOf('flip', axes, x.rank), strides = stridesOf(x.shape);
   const offset = flipped.reduce((sum, a) => sum + (x.shape[a] - 1) * strides[a], 0);
-  return taken('flip', x, x.shape, { offset, axes: x.shape.map((size, a) => ({ size, stride: flipped.includes(a) ? -strides[a] : strides[a] })) });
+  return taken('flip', x, x.shape, { offset, axes: x.shape.map((size, a) => ({ size, stride: flipped.includes(a) ? -strides[a] : strides[a] })) }) as Tensor<D, R>;
 }
 
 /**
@@ -220,7 +220,7 @@ export function flip(x: Tensor, axes: readonly number[]): Tensor {
  * @throws ShapeError when shifts and axes do not fit
  * @example const next = roll(x, [1], [0]);
  */
-export function roll(x: Tensor, shifts: readonly number[], axes?: readonly number[]): Tensor {
+export function roll<D extends DType, R extends number>(x: Tensor<D, R>, shifts: readonly number[], axes?: readonly number[]): Tensor<D, R> {
   const sizes = axes ? x.shape : [x.size], rolled = axes ? axesOf('roll', axes, x.rank) : [0], strides = stridesOf(sizes);
   if (shifts.length !== rolled.length || !shifts.every(Number.isInteger)) throw new ShapeError('roll', `shifts ${shifts.join(', ')} for axes ${rolled.join(', ')}`, 'give a whole number for each axis');
   const start = (size: number, a: number): number => {
@@ -231,7 +231,7 @@ export function roll(x: Tensor, shifts: readonly number[], axes?: readonly numbe
     rule: 'circular',
     axes: sizes.map((size, a) => (size > 0 && start(size, a) ? { size, stride: strides[a], start: start(size, a), limit: size } : { size, stride: strides[a] })),
   };
-  return copied('roll', x, x.shape, layout, (dy) => roll(dy, shifts.map((s) => -s), axes));
+  return copied('roll', x, x.shape, layout, (dy) => roll(dy, shifts.map((s) => -s), axes)) as Tensor<D, R>;
 }
 
 /**
@@ -276,14 +276,14 @@ export function repeatInterleave(x: Tensor, repeats: number, axis?: number): Ten
  * @throws ShapeError for other shapes
  * @example const large = pixelShuffle(conv2d(x, w, b, { padding: 1 }), 2);
  */
-export function pixelShuffle(x: Tensor, r: number): Tensor {
+export function pixelShuffle<D extends DType, R extends number>(x: Tensor<D, R> & Ranked<R, 4>, r: number): Tensor<D, 4> {
   checkWhole('pixelShuffle', 'the factor', [r], 1);
-  if (x.rank !== 4 || x.shape[3] % (r * r) !== 0) throw new ShapeError('pixelShuffle', `x is [${x.shape}], not [n, h, w, a multiple of ${r * r}]`);
-  const [n, h, w, channels] = x.shape, c = channels / (r * r);
+  const [n, h, w, channels] = x.shape as Shape, c = channels / (r * r);
+  if (x.rank !== 4 || channels % (r * r) !== 0) throw new ShapeError('pixelShuffle', `x is [${x.shape}], not [n, h, w, a multiple of ${r * r}]`);
   const along = { b: h * w * channels, y: w * channels, x: channels };
   return taken('pixelShuffle', x, [n, h * r, w * r, c], {
     axes: [{ size: n, stride: along.b }, { size: h, stride: along.y }, { size: r, stride: r }, { size: w, stride: along.x }, { size: r, stride: 1 }, { size: c, stride: r * r }],
-  });
+  }) as Tensor<D, 4>;
 }
 
 /**
@@ -293,12 +293,12 @@ export function pixelShuffle(x: Tensor, r: number): Tensor {
  * @throws ShapeError for other shapes
  * @example const small = pixelUnshuffle(images, 4);   // [8, 64, 64, 3] becomes [8, 16, 16, 48]
  */
-export function pixelUnshuffle(x: Tensor, r: number): Tensor {
+export function pixelUnshuffle<D extends DType, R extends number>(x: Tensor<D, R> & Ranked<R, 4>, r: number): Tensor<D, 4> {
   checkWhole('pixelUnshuffle', 'the factor', [r], 1);
-  if (x.rank !== 4 || x.shape[1] % r !== 0 || x.shape[2] % r !== 0) throw new ShapeError('pixelUnshuffle', `x is [${x.shape}], not [n, h, w, c] with h and w multiples of ${r}`);
-  const [n, height, width, c] = x.shape, h = height / r, w = width / r;
+  const [n, height, width, c] = x.shape as Shape, h = height / r, w = width / r;
+  if (x.rank !== 4 || height % r !== 0 || width % r !== 0) throw new ShapeError('pixelUnshuffle', `x is [${x.shape}], not [n, h, w, c] with h and w multiples of ${r}`);
   const along = { b: height * width * c, y: width * c, x: c };
   return taken('pixelUnshuffle', x, [n, h, w, c * r * r], {
     axes: [{ size: n, stride: along.b }, { size: h, stride: r * along.y }, { size: w, stride: r * along.x }, { size: c, stride: 1 }, { size: r, stride: along.y }, { size: r, stride: along.x }],
-  });
+  }) as Tensor<D, 4>;
 }

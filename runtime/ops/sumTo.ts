@@ -2,7 +2,7 @@
 
 import { ShapeError } from '../errors.ts';
 import { broadcasting, broadcastShape, layout } from '../kernel/broadcast.ts';
-import { checkReal, sizeOf, type Shape, type Tensor } from '../tensor.ts';
+import { checkReal, type DType, type Shape, sizeOf, type Tensor } from '../tensor.ts';
 import { defineReal } from './cast.ts';
 
 type Op = (inputs: Record<string, Tensor | undefined>, attrs: { shape: Shape }) => Record<string, Tensor>;
@@ -73,8 +73,8 @@ const spreadOp: Op = defineReal<{ shape: Shape }>({
  * @throws ShapeError when `shape` does not broadcast to that of x, or x is an integer
  * @example const db = sumTo(dy, [1, 3, 1, 1]); // dy [8, 3, 32, 32]
  */
-export function sumTo(x: Tensor, shape: Shape): Tensor {
+export function sumTo<D extends DType, const S extends Shape>(x: Tensor<D>, shape: S): Tensor<D, S['length']> {
   checkReal('sumTo', { x });
   if (String(broadcastShape('sumTo', x.shape, shape)) !== String(x.shape) || shape.length > x.rank) throw new ShapeError('sumTo', `[${shape}] does not broadcast to [${x.shape}]`);
-  return String(shape) === String(x.shape) ? x : sumOp({ x }, { shape }).y;
+  return (String(shape) === String(x.shape) ? x : sumOp({ x }, { shape }).y) as Tensor<D, S['length']>;
 }

@@ -1,7 +1,7 @@
 // Triangles of matrices.
 
 import { ShapeError } from '../errors.ts';
-import type { Tensor } from '../tensor.ts';
+import type { DType, Tensor } from '../tensor.ts';
 import { defineReal } from './cast.ts';
 
 interface Attrs {
@@ -35,8 +35,8 @@ function make(op: 'tril' | 'triu', x: Tensor, diagonal: number): Tensor {
  * @throws ShapeError when x has fewer than two axes, or the diagonal is no whole number
  * @example const causal = tril(full(device, [t, t], 1));
  */
-export function tril(x: Tensor, diagonal = 0): Tensor {
-  return make('tril', x, diagonal);
+export function tril<D extends DType, R extends number>(x: Tensor<D, R>, diagonal = 0): Tensor<D, R> {
+  return make('tril', x, diagonal) as Tensor<D, R>;
 }
 
 /**
@@ -44,6 +44,6 @@ export function tril(x: Tensor, diagonal = 0): Tensor {
  * @throws ShapeError as there
  * @example const future = triu(full(device, [t, t], 1), 1);
  */
-export function triu(x: Tensor, diagonal = 0): Tensor {
-  return make('triu', x, diagonal);
+export function triu<D extends DType, R extends number>(x: Tensor<D, R>, diagonal = 0): Tensor<D, R> {
+  return make('triu', x, diagonal) as Tensor<D, R>;
 }

@@ -3,7 +3,7 @@
 import { pointwise } from '../autograd/pointwise.ts';
 import { pairwise } from '../kernel/pairwise.ts';
 import { stored } from '../kernel/vectors.ts';
-import type { Tensor } from '../tensor.ts';
+import type { DType, Real, Tensor } from '../tensor.ts';
 import { defineReal, real } from './cast.ts';
 
 const unary = pointwise(defineReal, 'unary', {
@@ -25,11 +25,11 @@ const step = defineReal<{ op: keyof typeof STEPS }>({
   backward: { x: null },
 }, { halves: ['x'] });
 
-const smooth = (op: Parameters<typeof unary>[1], x: Tensor): Tensor => unary(real(x), op);
+const smooth = <D extends DType, R extends number>(op: Parameters<typeof unary>[1], x: Tensor<D, R>): Tensor<Real<D>, R> => unary(real(x), op);
 const integer = (x: Tensor): boolean => x.dtype === 'i32' || x.dtype === 'u32';
 
 /** Whole numbers are what they are rounded to: x through another tensor. */
-const stepped = (op: keyof typeof STEPS, x: Tensor): Tensor => (integer(x) ? x.view(x.shape) : step({ x }, { op }).y);
+const stepped = <T extends Tensor>(op: keyof typeof STEPS, x: T): T => (integer(x) ? x.view(x.shape) : step({ x }, { op }).y) as T;
 
 /**
  * |x|; the gradient at 0 is 0. Integers stay integers. `abs` says what holds for every function here.
@@ -38,32 +38,31 @@ const stepped = (op: keyof typeof STEPS, x: Tensor): Tensor => (integer(x) ? x.v
  * @throws ShapeError when x is of a dtype that it does not take, DisposedError
  * @example const y = abs(x);
  */
-export function abs(x: Tensor): Tensor {
-  if (x.dtype === 'u32') return x.view(x.shape);
-  return x.dtype === 'i32' ? pairwise('maximum', x, pairwise('sub', 0, x)) : smooth('abs', x);
+export function abs<D extends DType, R extends number>(x: Tensor<D, R>): Tensor<D, R> {
+  return (x.dtype === 'u32' ? x.view(x.shape) : x.dtype === 'i32' ? pairwise('maximum', x, pairwise('sub', 0, x)) : smooth('abs', x)) as Tensor<D, R>;
 }
 
 /**
  * -x. Integers stay integers and wrap around. See {@link abs}.
  * @example const y = neg(x); // 2 -> -2
  */
-export function neg(x: Tensor): Tensor {
-  return integer(x) ? pairwise('sub', 0, x) : smooth('neg', x);
+export function neg<D extends DType, R extends number>(x: Tensor<D, R>): Tensor<D, R> {
+  return (integer(x) ? pairwise('sub', 0, x) : smooth('neg', x)) as Tensor<D, R>;
 }
 
 /**
  * x^2. Integers stay integers and wrap around. See {@link abs}.
  * @example const y = square(x); // 3 -> 9
  */
-export function square(x: Tensor): Tensor {
-  return integer(x) ? pairwise('mul', x, x) : smooth('square', x);
+export function square<D extends DType, R extends number>(x: Tensor<D, R>): Tensor<D, R> {
+  return (integer(x) ? pairwise('mul', x, x) : smooth('square', x)) as Tensor<D, R>;
 }
 
 /**
  * 1 / x. See {@link abs}.
  * @example const y = reciprocal(x); // 4 -> 0.25
  */
-export function reciprocal(x: Tensor): Tensor {
+export function reciprocal<D extends DType, R extends number>(x: Tensor<D, R>): Tensor<Real<D>, R> {
   return smooth('reciprocal', x);
 }
 
@@ -71,7 +70,7 @@ export function reciprocal(x: Tensor): Tensor {
  * The square root; NaN below 0. See {@link abs}.
  * @example const y = sqrt(x); // 9 -> 3
  */
-export function sqrt(x: Tensor): Tensor {
+export function sqrt<D extends DType, R extends number>(x: Tensor<D, R>): Tensor<Real<D>, R> {
   return smooth('sqrt', x);
 }
 
@@ -79,7 +78,7 @@ export function sqrt(x: Tensor): Tensor {
  * 1 / sqrt(x). See {@link abs}.
  * @example const y = rsqrt(x); // 4 -> 0.5
  */
-export function rsqrt(x: Tensor): Tensor {
+export function rsqrt<D extends DType, R extends number>(x: Tensor<D, R>): Tensor<Real<D>, R> {
   return smooth('rsqrt', x);
 }
 
@@ -87,7 +86,7 @@ export function rsqrt(x: Tensor): Tensor {
  * e^x. See {@link abs}.
  * @example const y = exp(x); // 1 -> 2.718
  */
-export function exp(x: Tensor): Tensor {
+export function exp<D extends DType, R extends number>(x: Tensor<D, R>): Tensor<Real<D>, R> {
   return smooth('exp', x);
 }
 
@@ -95,7 +94,7 @@ export function exp(x: Tensor): Tensor {
  * The natural logarithm; NaN below 0. See {@link abs}.
  * @example const y = log(x); // 1 -> 0
  */
-export function log(x: Tensor): Tensor {
+export function log<D extends DType, R extends number>(x: Tensor<D, R>): Tensor<Real<D>, R> {
   return smooth('log', x);
 }
 
@@ -103,7 +102,7 @@ export function log(x: Tensor): Tensor {
  * The logarithm to base 2; NaN below 0. See {@link abs}.
  * @example const y = log2(x); // 8 -> 3
  */
-export function log2(x: Tensor): Tensor {
+export function log2<D extends DType, R extends number>(x: Tensor<D, R>): Tensor<Real<D>, R> {
   return smooth('log2', x);
 }
 
@@ -111,7 +110,7 @@ export function log2(x: Tensor): Tensor {
  * The sine of x in radians. See {@link abs}.
  * @example const y = sin(x);
  */
-export function sin(x: Tensor): Tensor {
+export function sin<D extends DType, R extends number>(x: Tensor<D, R>): Tensor<Real<D>, R> {
   return smooth('sin', x);
 }
 
@@ -119,7 +118,7 @@ export function sin(x: Tensor): Tensor {
  * The cosine of x in radians. See {@link abs}.
  * @example const y = cos(x);
  */
-export function cos(x: Tensor): Tensor {
+export function cos<D extends DType, R extends number>(x: Tensor<D, R>): Tensor<Real<D>, R> {
   return smooth('cos', x);
 }
 
@@ -127,7 +126,7 @@ export function cos(x: Tensor): Tensor {
  * The tangent of x in radians. See {@link abs}.
  * @example const y = tan(x);
  */
-export function tan(x: Tensor): Tensor {
+export function tan<D extends DType, R extends number>(x: Tensor<D, R>): Tensor<Real<D>, R> {
   return smooth('tan', x);
 }
 
@@ -135,7 +134,7 @@ export function tan(x: Tensor): Tensor {
  * The angle in radians, -pi/2 to pi/2, whose sine is x; NaN beyond -1 and 1. See {@link abs}.
  * @example const y = asin(x); // 1 -> 1.571
  */
-export function asin(x: Tensor): Tensor {
+export function asin<D extends DType, R extends number>(x: Tensor<D, R>): Tensor<Real<D>, R> {
   return smooth('asin', x);
 }
 
@@ -143,7 +142,7 @@ export function asin(x: Tensor): Tensor {
  * The angle in radians, 0 to pi, whose cosine is x; NaN beyond -1 and 1. See {@link abs}.
  * @example const y = acos(x); // 1 -> 0
  */
-export function acos(x: Tensor): Tensor {
+export function acos<D extends DType, R extends number>(x: Tensor<D, R>): Tensor<Real<D>, R> {
   return smooth('acos', x);
 }
 
@@ -151,7 +150,7 @@ export function acos(x: Tensor): Tensor {
  * The angle in radians, -pi/2 to pi/2, whose tangent is x. See {@link abs}.
  * @example const y = atan(x); // 1 -> 0.785
  */
-export function atan(x: Tensor): Tensor {
+export function atan<D extends DType, R extends number>(x: Tensor<D, R>): Tensor<Real<D>, R> {
   return smooth('atan', x);
 }
 
@@ -159,7 +158,7 @@ export function atan(x: Tensor): Tensor {
  * (e^x - e^-x) / 2. See {@link abs}.
  * @example const y = sinh(x);
  */
-export function sinh(x: Tensor): Tensor {
+export function sinh<D extends DType, R extends number>(x: Tensor<D, R>): Tensor<Real<D>, R> {
   return smooth('sinh', x);
 }
 
@@ -167,7 +166,7 @@ export function sinh(x: Tensor): Tensor {
  * (e^x + e^-x) / 2. See {@link abs}.
  * @example const y = cosh(x);
  */
-export function cosh(x: Tensor): Tensor {
+export function cosh<D extends DType, R extends number>(x: Tensor<D, R>): Tensor<Real<D>, R> {
   return smooth('cosh', x);
 }
 
@@ -175,15 +174,15 @@ export function cosh(x: Tensor): Tensor {
  * -1, 0 or 1. Integers stay integers. It has no gradient. See {@link abs}.
  * @example const y = sign(x); // -3, 0, 2 -> -1, 0, 1
  */
-export function sign(x: Tensor): Tensor {
-  return integer(x) ? pairwise('minimum', x.dtype === 'u32' ? x : pairwise('maximum', x, -1), 1) : stepped('sign', x);
+export function sign<D extends DType, R extends number>(x: Tensor<D, R>): Tensor<D, R> {
+  return integer(x) ? (pairwise('minimum', x.dtype === 'u32' ? x : pairwise('maximum', x, -1), 1) as Tensor<D, R>) : stepped('sign', x);
 }
 
 /**
  * The largest whole number not above x. Integers stay integers. It has no gradient. See {@link abs}.
  * @example const y = floor(x); // -1.5 -> -2
  */
-export function floor(x: Tensor): Tensor {
+export function floor<D extends DType, R extends number>(x: Tensor<D, R>): Tensor<D, R> {
   return stepped('floor', x);
 }
 
@@ -191,7 +190,7 @@ export function floor(x: Tensor): Tensor {
  * The smallest whole number not below x. Integers stay integers. It has no gradient. See {@link abs}.
  * @example const y = ceil(x); // -1.5 -> -1
  */
-export function ceil(x: Tensor): Tensor {
+export function ceil<D extends DType, R extends number>(x: Tensor<D, R>): Tensor<D, R> {
   return stepped('ceil', x);
 }
 
@@ -199,7 +198,7 @@ export function ceil(x: Tensor): Tensor {
  * The nearest whole number; halves become even. Integers stay integers. It has no gradient. See {@link abs}.
  * @example const y = round(x); // 0.5, 1.5 -> 0, 2
  */
-export function round(x: Tensor): Tensor {
+export function round<D extends DType, R extends number>(x: Tensor<D, R>): Tensor<D, R> {
   return stepped('round', x);
 }
 
@@ -207,6 +206,6 @@ export function round(x: Tensor): Tensor {
  * x without its fraction. Integers stay integers. It has no gradient. See {@link abs}.
  * @example const y = trunc(x); // -1.5 -> -1
  */
-export function trunc(x: Tensor): Tensor {
+export function trunc<D extends DType, R extends number>(x: Tensor<D, R>): Tensor<D, R> {
   return stepped('trunc', x);
 }

@@ -5,7 +5,7 @@ import { wordOf } from '../device/elements.ts';
 import { ShapeError } from '../errors.ts';
 import { broadcasting, broadcastShape } from '../kernel/broadcast.ts';
 import { checkNumber, type Operand } from '../kernel/pairwise.ts';
-import { sizeOf, Tensor, type DType, type Shape } from '../tensor.ts';
+import { type DType, type Shape, sizeOf, Tensor } from '../tensor.ts';
 import { defineReal } from './cast.ts';
 import { gt, lt } from './compare.ts';
 import { sumTo } from './sumTo.ts';
@@ -73,8 +73,8 @@ export function where(cond: Tensor, a: Operand, b: Operand): Tensor {
  * @throws ShapeError as {@link where}
  * @example const scores = maskedFill(logits, mask, -1e9);
  */
-export function maskedFill(x: Tensor, mask: Tensor, value: Operand): Tensor {
-  return where(mask, value, x);
+export function maskedFill<D extends DType>(x: Tensor<D>, mask: Tensor, value: Operand): Tensor<D> {
+  return where(mask, value, x) as Tensor<D>;
 }
 
 /**
@@ -86,9 +86,9 @@ export function maskedFill(x: Tensor, mask: Tensor, value: Operand): Tensor {
  * @throws ShapeError when shapes do not meet, dtypes differ, or there is no limit
  * @example const y = clamp(x, { min: 0, max: 1 });
  */
-export function clamp(x: Tensor, limits: { min?: Operand; max?: Operand }): Tensor {
+export function clamp<D extends DType>(x: Tensor<D>, limits: { min?: Operand; max?: Operand }): Tensor<D> {
   const { min, max } = limits;
   if (min === undefined && max === undefined) throw new ShapeError('clamp', 'there is neither min nor max', 'give at least one');
   const raised = min === undefined ? x : where(lt(x, min), min, x);
-  return max === undefined ? raised : where(gt(raised, max), max, raised);
+  return (max === undefined ? raised : where(gt(raised, max), max, raised)) as Tensor<D>;
 }

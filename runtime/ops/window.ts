@@ -5,7 +5,7 @@ import { ShapeError } from '../errors.ts';
 import { axisOf, stridesOf } from '../kernel/axes.ts';
 import { checkWhole } from '../kernel/geometry.ts';
 import { stored } from '../kernel/vectors.ts';
-import { sizeOf, type Shape, type Tensor } from '../tensor.ts';
+import { type DType, type Shape, sizeOf, type Tensor } from '../tensor.ts';
 import { defineReal } from './cast.ts';
 import { zeros } from './fill.ts';
 import { copied, put, RULES, taken, tidy, type Layout, type Rule } from './strided.ts';
@@ -82,7 +82,7 @@ export interface PadOptions {
  * (padding >= size), or another mode but the constant has nothing to repeat
  * @example const wide = pad(images, [[0, 0], [1, 1], [1, 1], [0, 0]], { mode: 'reflect' });
  */
-export function pad(x: Tensor, padding: readonly (readonly [number, number])[], options: PadOptions = {}): Tensor {
+export function pad<D extends DType, R extends number>(x: Tensor<D, R>, padding: readonly (readonly [number, number])[], options: PadOptions = {}): Tensor<D, R> {
   const { mode = 'constant', value = 0 } = options;
   if (!(mode in RULES)) throw new ShapeError('pad', `there is no mode ${mode}`, `give ${Object.keys(RULES).join(', ')}`);
   if (padding.length !== x.rank || !padding.every((p) => p.length === 2 && p.every(Number.isInteger))) throw new ShapeError('pad', `padding is ${JSON.stringify(padding)} for [${x.shape}]`, 'give [before, after] in whole numbers for each axis');
@@ -96,7 +96,7 @@ export function pad(x: Tensor, padding: readonly (readonly [number, number])[], 
   const axes = shape.map((size, a) => (padded.includes(a) ? { size, stride: strides[a], start: -padding[a][0], limit: from[a] } : { size, stride: strides[a] }));
   const back = (dy: Tensor): Tensor =>
     mode === 'constant' ? pad(dy, padding.map(([before, after]) => [-before, -after] as const)) : tidy(dy.device, () => padded.reduce((g, axis) => overlap(g, { axis, before: padding[axis][0], size: from[axis], mode }), dy));
-  return copied('pad', x, shape, { axes, rule: mode, value: wordOf('pad', value, x.dtype === 'f16' ? 'f32' : x.dtype) }, back);
+  return copied('pad', x, shape, { axes, rule: mode, value: wordOf('pad', value, x.dtype === 'f16' ? 'f32' : x.dtype) }, back) as Tensor<D, R>;
 }
 
 interface Overlap {
@@ -142,11 +142,11 @@ function overlap(dy: Tensor, attrs: Overlap): Tensor {
  * @throws ShapeError for other shapes, or paddings that are negative or no whole numbers
  * @example const y = pad2d(x, [1, 1, 2, 2]); // [n, h, w, c] -> [n, h + 2, w + 4, c]
  */
-export function pad2d(x: Tensor, padding: readonly [number, number, number, number], value = 0): Tensor {
+export function pad2d<D extends DType, R extends number>(x: Tensor<D, R>, padding: readonly [number, number, number, number], value = 0): Tensor<D, R> {
   checkWhole('pad2d', 'padding', padding, 0);
   if (x.rank !== 4) throw new ShapeError('pad2d', `x is [${x.shape}], not [n, h, w, c]`);
   const [top, bottom, left, right] = padding;
-  return pad(x, [[0, 0], [top, bottom], [left, right], [0, 0]], { value });
+  return pad(x, [[0, 0], [top, bottom], [left, right], [0, 0]], { value }) as Tensor<D, R>;
 }
 
 /**

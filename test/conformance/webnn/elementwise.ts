@@ -41,7 +41,7 @@ export const elementwise: Record<string, Run> = {
     abs: ops.abs, ceil: ops.ceil, cos: ops.cos, erf: ops.erf, exp: ops.exp, floor: ops.floor, gelu: ops.gelu, hardSwish: ops.hardswish, identity: (x: Tensor) => ops.reshape(x, x.shape),
     isInfinite: ops.isInf, isNaN: ops.isNan, log: ops.log, logicalNot: ops.logicalNot, neg: ops.neg, reciprocal: ops.reciprocal, relu: ops.relu, roundEven: ops.round, sigmoid: ops.sigmoid,
     sign: ops.sign, sin: ops.sin, softplus: (x: Tensor) => ops.softplus(x), softsign: ops.softsign, sqrt: ops.sqrt, tan: ops.tan, tanh: ops.tanh,
-  }).map(([name, f]) => [name, unary((x) => f(x))])),
+  } as Record<string, (x: Tensor) => Tensor>).map(([name, f]) => [name, unary((x) => f(x))])),
   ...Object.fromEntries(Object.entries({
     add: ops.add, div, equal: ops.eq, greater: ops.gt, greaterOrEqual: ops.ge, lesser: ops.lt, lesserOrEqual: ops.le, logicalAnd: ops.logicalAnd, logicalOr: ops.logicalOr,
     logicalXor: ops.logicalXor, max: ops.maximum, min: ops.minimum, mul: ops.mul, notEqual: ops.ne, pow: ops.pow, sub: ops.sub,
