@@ -3,7 +3,8 @@
 
 import type { Device, Launch, Recorder } from '../device/device.ts';
 import { bindingEntry, elementsOf } from '../device/elements.ts';
-import { mib, sizeClass } from '../device/pool.ts';
+import { mib, sizeClass, texelSize } from '../device/pool.ts';
+import { copyTexels, textured } from '../device/texels.ts';
 import { DeviceError, DisposedError, FewmaskError, OutOfMemoryError, ShapeError } from '../errors.ts';
 import { fillParams } from '../kernel/kernel.ts';
 import { replayHooks } from './replay.ts';
@@ -17,7 +18,8 @@ type Command =
 type Encoded =
   | { kind: 'dispatch'; pipeline: GPUComputePipeline; group: GPUBindGroup; x: number; y: number; z: number; key: string }
   | { kind: 'clear'; buffer: GPUBuffer; bytes: number }
-  | { kind: 'copy'; from: GPUBuffer; to: GPUBuffer; bytes: number };
+  | { kind: 'copy'; from: GPUBuffer; to: GPUBuffer; bytes: number }
+  | { kind: 'texels'; from: GPUBuffer; to: GPUTexture; bytes: number };
 
 /** Shapes and dtypes of a plan's inputs, by name. */
 export type InputSpec = Record<string, { shape: Shape; dtype?: DType }>;
@@ -101,6 +103,13 @@ function lifetimes(commands: readonly Command[], own: ReadonlySet<Storage>, pinn
   return life;
 }
 
+/** For each texture that the kernels read through at once, the most bytes that it has to hold. */
+function texelNeeds(commands: readonly Command[]): number[] {
+  const most: number[] = [];
+  for (const c of commands) if (c.kind === 'launch') textured(c.launch).forEach((s, i) => (most[i] = Math.max(most[i] ?? 0, s.bytes)));
+  return most;
+}
+
 interface Slot {
   bytes: number;
   taken: [number, number][];
@@ -147,7 +156,7 @@ export class Plan<O extends PlanOutputs> {
   readonly memory: PlanMemory;
   private readonly recorder: PlanRecorder;
   private commands: readonly Encoded[] = [];
-  private readonly buffers: GPUBuffer[] = [];
+  private readonly buffers: (GPUBuffer | GPUTexture)[] = [];
   private uniforms: GPUBuffer | null = null;
   private own: readonly Tensor[] = [];
   private disposed = false;
@@ -204,7 +213,8 @@ export class Plan<O extends PlanOutputs> {
     }
     const life = lifetimes(recorder.commands, recorder.storages, pinned);
     const { slots, slotOf } = assign(life);
-    const bytes = slots.reduce((n, s) => n + s.bytes, 0);
+    const through = texelNeeds(recorder.commands);
+    const bytes = [...slots.map((s) => s.bytes), ...through.map(texelSize)].reduce((n, b) => n + b, 0);
     if (device.pool.stats.inUse + bytes > budget) {
       throw new OutOfMemoryError(`the step needs ${mib(bytes)} beside ${mib(device.pool.stats.inUse)} in use; the budget is ${mib(budget)}`, 'use a smaller batch, crop or width, or raise the memory budget');
     }
@@ -215,8 +225,10 @@ export class Plan<O extends PlanOutputs> {
       bufferOf.set(slot, buffer);
     }
     for (const [s, slot] of slotOf) s.buffer = bufferOf.get(slot)!;
+    const texels = through.map((b) => device.pool.texels(b));
+    this.buffers.push(...texels);
     this.uniforms = this.writeUniforms(recorder.commands);
-    this.commands = this.encode(recorder.commands);
+    this.commands = this.encode(recorder.commands, texels);
     // Only the plan's results may be looked at from outside: the rest of the memory changes hands during a replay.
     for (const s of recorder.storages) {
       if (pinned.has(s)) continue;
@@ -248,20 +260,26 @@ export class Plan<O extends PlanOutputs> {
     return buffer;
   }
 
-  private encode(commands: readonly Command[]): Encoded[] {
+  private encode(commands: readonly Command[], texels: readonly GPUTexture[]): Encoded[] {
     let at = 0;
-    return commands.map((c): Encoded => {
+    return commands.flatMap((c): Encoded | Encoded[] => {
       if (c.kind === 'clear') return { kind: 'clear', buffer: c.storage.buffer!, bytes: Math.ceil(c.storage.bytes / 4) * 4 };
       if (c.kind === 'copy') return { kind: 'copy', from: c.from.buffer!, to: c.to.buffer!, bytes: Math.ceil(c.bytes / 4) * 4 };
       const l = c.launch;
       let i = 0;
+      const copies: Encoded[] = [];
       const entries = l.kernel.bindings.map((b): GPUBindGroupEntry => {
+        if (b.kind === 'texture') {
+          const { buffer, bytes } = l.bindings[i++], to = texels[copies.length];
+          copies.push({ kind: 'texels', from: buffer!, to, bytes });
+          return { binding: b.binding, resource: to.createView() };
+        }
         if (b.kind === 'uniform') return { binding: b.binding, resource: { buffer: this.uniforms!, offset: at, size: l.kernel.params!.size } };
         return bindingEntry(b.binding, l.bindings[i++]);
       });
       at += this.paramsSize(l);
       const group = this.device.gpu.createBindGroup({ layout: l.kernel.layout, entries });
-      return { kind: 'dispatch', pipeline: l.kernel.pipeline, group, x: l.groups[0], y: l.groups[1], z: l.groups[2], key: l.kernel.key };
+      return [...copies, { kind: 'dispatch', pipeline: l.kernel.pipeline, group, x: l.groups[0], y: l.groups[1], z: l.groups[2], key: l.kernel.key }];
     });
   }
 
@@ -305,6 +323,7 @@ export class Plan<O extends PlanOutputs> {
         pass?.end();
         pass = null;
         if (c.kind === 'clear') encoder.clearBuffer(c.buffer, 0, c.bytes);
+        else if (c.kind === 'texels') copyTexels(encoder, c.from, c.to, c.bytes);
         else encoder.copyBufferToBuffer(c.from, 0, c.to, 0, c.bytes);
       }
       pass?.end();

@@ -9,6 +9,7 @@ import { checkedBytes, elementsOf, MOST_ELEMENTS, wholeWords } from './elements.
 import { BufferPool } from './pool.ts';
 import { Scopes } from './scopes.ts';
 import { Staging } from './staging.ts';
+import { copyTexels } from './texels.ts';
 import type { AdapterInfo, DeviceOptions, Dispatch, Launch, Recorder } from './types.ts';
 import { Watch } from './watch.ts';
 import { checkWrapped } from './wrap.ts';
@@ -239,10 +240,11 @@ export class Device {
 
   private launch(l: Launch): void {
     this.check();
-    const entries: GPUBindGroupEntry[] = [];
+    const entries: GPUBindGroupEntry[] = [], lent: GPUTexture[] = [];
     let i = 0, page = false;
     for (const b of l.kernel.bindings) {
       if (b.kind === 'uniform') page = true;
+      else if (b.kind === 'texture') entries.push({ binding: b.binding, resource: this.throughTexels(l.bindings[i++], lent).createView() });
       else entries.push(bindingEntry(b.binding, l.bindings[i++]));
     }
     if (page && l.kernel.params) {
@@ -259,6 +261,15 @@ export class Device {
     pass.setBindGroup(0, group);
     pass.dispatchWorkgroups(...l.groups);
     this.dispatches++;
+    // The queue runs in order: who takes it next copies into it after this.
+    for (const t of lent) this.pool.release(t);
+  }
+
+  private throughTexels(storage: Storage, lent: GPUTexture[]): GPUTexture {
+    const texture = this.pool.texels(storage.bytes);
+    lent.push(texture);
+    copyTexels(this.outsidePass(), storage.buffer!, texture, storage.bytes);
+    return texture;
   }
 
   private computePass(): GPUComputePassEncoder {

@@ -1,6 +1,7 @@
-// Buffers by size class. Freed buffers are handed out again, since V8 does not see GPU memory and would never collect them.
+// Buffers by size class, and textures that kernels read through. Freed buffers are handed out again, since V8 does not see GPU memory and would never collect them.
 
 import { OutOfMemoryError } from '../errors.ts';
+import { ROW_BYTES, texelRows } from './texels.ts';
 
 const STORAGE = 128 | 4 | 8; // GPUBufferUsage.STORAGE | COPY_SRC | COPY_DST
 
@@ -10,6 +11,9 @@ export function sizeClass(bytes: number): number {
   const step = Math.max(256, 2 ** (Math.floor(Math.log2(bytes)) - 3));
   return Math.ceil(bytes / step) * step;
 }
+
+/** Bytes of a texture that holds `bytes` and a row of zeros. */
+export const texelSize = (bytes: number): number => (Math.ceil(sizeClass(bytes) / ROW_BYTES) + 1) * ROW_BYTES;
 
 /** Counts of the pool, in bytes and buffers. */
 export interface PoolStats {
@@ -25,11 +29,14 @@ export interface PoolStats {
   created: number;
 }
 
+type Memory = GPUBuffer | GPUTexture;
+
 export class BufferPool {
   private readonly gpu: GPUDevice;
-  private readonly free = new Map<number, GPUBuffer[]>();
-  /** All that exist, in use or free. */
-  private readonly mine = new Set<GPUBuffer>();
+  /** By size, and textures by the negative of it. */
+  private readonly free = new Map<number, Memory[]>();
+  /** All that exist, in use or free, with their place in `free` and their bytes. */
+  private readonly mine = new Map<Memory, readonly [number, number]>();
   readonly stats: PoolStats = { allocated: 0, inUse: 0, peak: 0, buffers: 0, created: 0 };
   /** Most bytes that may exist at once; software adapters report no out-of-memory of their own. */
   budget: number;
@@ -47,9 +54,19 @@ export class BufferPool {
   acquire(bytes: number): GPUBuffer {
     // What fits by itself is not refused for the sake of its class.
     const size = bytes <= this.largest ? Math.min(sizeClass(bytes), this.largest) : sizeClass(bytes);
-    const found = this.free.get(size)?.pop();
+    return this.take(size, size, () => this.gpu.createBuffer({ size, usage: STORAGE }));
+  }
+
+  /** @internal A texture for copyTexels of so many bytes. It is given back as buffers are. */
+  texels(bytes: number): GPUTexture {
+    const size = texelSize(bytes);
+    return this.take(-size, size, () => texelRows(this.gpu, size / ROW_BYTES));
+  }
+
+  private take<T extends Memory>(place: number, size: number, make: () => T): T {
+    const found = this.free.get(place)?.pop();
     this.stats.inUse += size;
-    if (found) return found;
+    if (found) return found as T;
     if (size > this.largest || this.stats.allocated + size > this.budget) {
       this.trim();
       if (size > this.largest || this.stats.allocated + size > this.budget) {
@@ -60,31 +77,32 @@ export class BufferPool {
         );
       }
     }
-    const buffer = this.gpu.createBuffer({ size, usage: STORAGE });
-    this.mine.add(buffer);
+    const made = make();
+    this.mine.set(made, [place, size]);
     this.stats.allocated += size;
     this.stats.buffers++;
     this.stats.created++;
     this.stats.peak = Math.max(this.stats.peak, this.stats.allocated);
-    return buffer;
+    return made;
   }
 
   /** Takes a buffer back. One that is not the pool's is left alone: it is the caller's. */
-  release(buffer: GPUBuffer): void {
-    if (!this.mine.has(buffer)) return;
-    this.stats.inUse -= buffer.size;
-    const list = this.free.get(buffer.size);
-    if (list) list.push(buffer);
-    else this.free.set(buffer.size, [buffer]);
+  release(memory: Memory): void {
+    const known = this.mine.get(memory);
+    if (!known) return;
+    const [place, size] = known, list = this.free.get(place);
+    this.stats.inUse -= size;
+    if (list) list.push(memory);
+    else this.free.set(place, [memory]);
   }
 
-  /** Destroys every free buffer. */
+  /** Destroys all that is free. */
   trim(): void {
     if (this.free.size === 0) return;
     this.flush();
     for (const list of this.free.values()) {
       for (const b of list) {
-        this.stats.allocated -= b.size;
+        this.stats.allocated -= this.mine.get(b)![1];
         this.stats.buffers--;
         this.mine.delete(b);
         b.destroy();
@@ -95,7 +113,7 @@ export class BufferPool {
 
   /** Destroys every buffer, also those in use. */
   destroy(): void {
-    for (const b of this.mine) b.destroy();
+    for (const b of this.mine.keys()) b.destroy();
     this.mine.clear();
     this.free.clear();
     Object.assign(this.stats, { allocated: 0, inUse: 0, buffers: 0 });

@@ -57,7 +57,7 @@ export function reflectShader(file: string, code: string): ShaderInfo {
           if (r.name !== 'params') throw new Error(`${file}: the uniform must be called params, not ${r.name}`);
           params = { size: Math.ceil(r.size / 16) * 16, fields: (r.type.members ?? []).map((m) => field(m, file)) };
         }
-        return { name: r.name, binding: r.binding, kind: uniform ? 'uniform' : r.access === 'read_write' ? 'read_write' : 'read' };
+        return { name: r.name, binding: r.binding, kind: uniform ? 'uniform' : r.resourceType === 5 ? 'texture' : r.access === 'read_write' ? 'read_write' : 'read' };
       })
       .sort((a: BindingInfo, b: BindingInfo) => a.binding - b.binding);
     entries[e.name] = { bindings, workgroup: Array.isArray(size) ? size : [size] };

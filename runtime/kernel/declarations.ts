@@ -77,7 +77,8 @@ function elementType(type: string): BindingInfo['dtype'] {
   return m ? (m[1] === 'h' || m[1] === 'f16' ? 'f16' : SCALARS[m[1] as keyof typeof SCALARS]) : undefined;
 }
 
-const BINDING = /\bvar\s*<\s*(uniform|storage)\s*(?:,\s*(read_write|read))?\s*>\s*([A-Za-z_]\w*)\s*:\s*([^;]+);/;
+const BINDING = /\bvar\s*(?:<\s*(uniform|storage)\s*(?:,\s*(read_write|read))?\s*>)?\s*([A-Za-z_]\w*)\s*:\s*([^;]+);/;
+const TEXTURE = /^texture_storage_2d\s*<\s*rgba32float\s*,\s*read\s*>/;
 const VALUE = /^((?:@\w+(?:\([^)]*\))?\s*)*)(const|override|alias)\s+([A-Za-z_]\w*)\s*(?::[^=;]+)?=\s*([^;]+);/;
 const FUNCTION = /\bfn\s+([A-Za-z_]\w*)\s*\(/;
 
@@ -106,7 +107,7 @@ export function readDeclarations(name: string, source: string): ShaderInfo {
     const fn = FUNCTION.exec(p.text);
     if (fn) functions.set(fn[1], mentioned(p));
     const bound = fn ? null : BINDING.exec(p.text);
-    if (!bound) continue;
+    if (!bound || (!bound[1] && !TEXTURE.test(bound[4]))) continue;
     const [, space, access, variable, type] = bound;
     const number = (attribute: string): number => {
       const text = new RegExp(`@${attribute}\\s*\\(\\s*(\\d+)[ui]?\\s*,?\\s*\\)`).exec(p.text)?.[1];
@@ -115,8 +116,8 @@ export function readDeclarations(name: string, source: string): ShaderInfo {
     if (number('group') !== 0) fail(p.start, `${variable} is in group ${number('group')}`, 'there is one group, 0');
     const binding = number('binding'), twin = bindings.find((b) => b.binding === binding);
     if (twin) fail(p.start, `${variable} has the binding ${binding} of ${twin.name}`);
-    const kind = space === 'uniform' ? 'uniform' : access === 'read_write' ? 'read_write' : 'read';
-    const dtype = kind === 'uniform' ? undefined : elementType(type);
+    const kind = !space ? 'texture' : space === 'uniform' ? 'uniform' : access === 'read_write' ? 'read_write' : 'read';
+    const dtype = kind === 'uniform' ? undefined : kind === 'texture' ? 'f32' : elementType(type);
     bindings.push({ name: variable, binding, kind, at: p.start, ...(dtype && { dtype }) });
     if (kind !== 'uniform') continue;
     if (params) fail(p.start, `${variable} is a second uniform`, 'put all params into one struct');

@@ -3,7 +3,8 @@
 export interface BindingInfo {
   name: string;
   binding: number;
-  kind: 'read' | 'read_write' | 'uniform';
+  /** `texture`: read, and of f32 by vectors; see runtime/device/texels.ts. */
+  kind: 'read' | 'read_write' | 'texture' | 'uniform';
   /** Of the elements, where that is checked: in kernels of the user's own. */
   dtype?: 'f32' | 'f16' | 'i32' | 'u32';
 }

@@ -124,7 +124,7 @@ export class KernelCache {
       entries: entryInfo.bindings.map((b) => ({
         binding: b.binding,
         visibility: 4, // GPUShaderStage.COMPUTE
-        buffer: { type: b.kind === 'uniform' ? 'uniform' : b.kind === 'read' ? 'read-only-storage' : 'storage' },
+        ...(b.kind === 'texture' ? { storageTexture: { access: 'read-only', format: 'rgba32float' } } : { buffer: { type: b.kind === 'uniform' ? 'uniform' : b.kind === 'read' ? 'read-only-storage' : 'storage' } }),
       })),
     });
     const pipeline = this.gpu.createComputePipeline({

@@ -76,6 +76,16 @@ function tile(channels: number): { PX: number; CB: number } {
   return vectors === 2 || vectors === 5 || vectors === 6 ? { PX: 4, CB: 2 } : { PX: 2, CB: 4 };
 }
 
+/** Whether conv2dTexture.wgsl can make `co` channels from `ci`, those of a group: vectors of f32, and no more than its row of zeros. */
+const throughTexels = (t: Tensor, ci: number, co: number): boolean => t.dtype === 'f32' && ci % 4 === 0 && co % 4 === 0 && ci <= 16384;
+
+/** What conv2dTexture.wgsl makes at once, in rows of `width` pixels: 64 accumulators, or half of them where many would lie beyond the row. `near`: taps lie side by side, as pixels do. */
+function texelTile(width: number, co: number, kernelWidth: number, near: boolean): { PX: number; CB: number; KW: number } {
+  const KW = near && kernelWidth === 3 ? 3 : 1;
+  if (Math.ceil(width / 8) * 8 <= Math.ceil(width / 4) * 4 * 1.1) return { PX: 8, CB: 2, KW };
+  return { PX: 4, CB: co >= 16 ? 4 : 2, KW };
+}
+
 /** Channels of x and vectors of channels of y that a thread of conv2dSubgroupGrad makes: 4 x 4 has too many accumulators for the registers and is faster yet. */
 const gradTile = (g: Geometry): { RC: number; CB: number } => ({ RC: g.cig % 4 === 0 ? 4 : 2, CB: g.cog <= 8 ? 2 : 4 });
 
@@ -85,7 +95,25 @@ function whole(t: Tensor, ci: number, a: number, co: number, CB: number): Consta
   return { ...(fits ? { WHOLE: true } : {}), ...(half ? { Stored: 'f16' } : {}), ...(fits || half ? { Element: fits ? `vec4<${t.dtype}>` : 'f16' } : {}) };
 }
 
+function runTexels(device: Device, params: ReturnType<typeof geometryParams>, t: { x: Tensor; w: Tensor; b: Tensor | undefined; y: Tensor }, groups: number, BACK: boolean): void {
+  const [sy, sx] = BACK ? params.stride as readonly number[] : [1, 1], [, kw, , co] = params.kernel as readonly number[], [n, h, width] = t.y.shape;
+  const columns = Math.ceil(width / sx), near = !BACK && (params.stride as readonly number[])[1] === 1 && (params.dilation as readonly number[])[1] === 1;
+  const { PX, CB, KW } = texelTile(columns, co, kw, near);
+  device.run({
+    shader: 'conv2dTexture',
+    entry: 'forward',
+    constants: { BIAS: t.b !== undefined, BACK, PX, CB, KW },
+    bindings: { x: t.x, w: t.w, b: t.b ?? t.w, y: t.y },
+    params,
+    groups: grid(sy * sx * Math.ceil((n * Math.ceil(h / sy) * Math.ceil(columns / PX)) / WG), 1, groups * Math.ceil(co / (4 * CB))),
+  });
+}
+
 function runSharedForward(device: Device, g: Geometry, x: Tensor, w: Tensor, b: Tensor | undefined, y: Tensor): void {
+  if (throughTexels(x, g.cig, g.cog)) {
+    runTexels(device, geometryParams(g), { x, w, b, y }, g.groups, false);
+    return;
+  }
   const { PX, CB } = tile(g.cog);
   device.run({
     shader: 'conv2dSubgroup',
@@ -106,12 +134,14 @@ function runSharedInputGrad(device: Device, g: Geometry, dy: Tensor, w: Tensor, 
   const strided = sy * sx !== 1;
   const phase = g.x[0] * Math.ceil(g.x[1] / sy) * Math.ceil(g.x[2] / sx);
   const pad = strided ? g.pad : g.pad.map((p, i) => g.dilation[i] * (g.kernel[i] - 1) - p);
-  device.run({
+  const sizes = { ...geometryParams(g, g.cog, g.cig), x_size: g.y, y_size: g.x, pad };
+  if (throughTexels(dy, g.cog, g.cig)) runTexels(device, sizes, { x: dy, w: turned, b, y: dx }, g.groups, strided);
+  else device.run({
     shader: 'conv2dSubgroup',
     entry: 'forward',
     constants: { BIAS: b !== undefined, BACK: strided, PX, CB, ...whole(dy, g.cog, 8, g.cig, CB) },
     bindings: { x: dy, w: turned, b: b ?? w, y: dx },
-    params: { ...geometryParams(g, g.cog, g.cig), x_size: g.y, y_size: g.x, pad },
+    params: sizes,
     groups: grid(sy * sx * Math.ceil(phase / (WG * PX)), 1, g.groups * Math.ceil(g.cig / (4 * CB))),
   });
   turned.dispose();

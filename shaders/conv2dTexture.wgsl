@@ -1,0 +1,173 @@
+// Convolution of whole vectors of channels for adapters on which a load from a buffer costs a hundred multiply-adds: lavapipe checks the bounds of each
+// component of each lane, but a texture's once, so that x and w are copied into textures. There they are lines of vectors, folded at 4096, behind a row of
+// zeros that stands for all that lies outside.
+//
+// A lane makes PX pixels of a row x CB vectors of channels, and loads each x once for the KW taps of a row of the kernel. Each lane of eight loads one
+// vector of w, and subgroupBroadcast hands it round. There is one loop, for a loop writes all accumulators once more where it ends: over taps and channels.
+//
+// It also makes the input gradient, as forward in conv2dSubgroup.wgsl does, with the weights of its transpose.
+
+enable subgroups;
+
+const WG: u32 = 64u;
+const BIAS: bool = false;
+/// Input gradient of a convolution with a stride: x is dy, y is dx, and stride and pad are that convolution's. Its pixels are taken phase by phase of the
+/// stride, so that a workgroup skips the taps that fall between the pixels of dy.
+const BACK: bool = false;
+const PX: u32 = 8u;
+/// Even.
+const CB: u32 = 2u;
+/// Taps of a row taken together: 1, or 3 where stride and dilation are 1 and the kernel's width is 3.
+const KW: u32 = 1u;
+
+struct Params {
+  x_size: vec4<u32>,    // n, h, w, c of what is read
+  y_size: vec4<u32>,    // n, h, w, c of what is made
+  kernel: vec4<u32>,    // kh, kw, channels of x in a group, channels of y in a group
+  stride: vec2<u32>,
+  pad: vec2<i32>,       // top, left; negative ones cut off
+  dilation: vec2<u32>,
+}
+
+@group(0) @binding(0) var x: texture_storage_2d<rgba32float, read>;
+@group(0) @binding(1) var w: texture_storage_2d<rgba32float, read>;
+@group(0) @binding(2) var<storage, read> b: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read_write> y: array<vec4<f32>>;
+@group(0) @binding(4) var<uniform> params: Params;
+
+/// Texels in a row, and so the first one behind the zeros.
+const ROW: u32 = 4096u;
+/// The shift of a tap that falls between the pixels of dy.
+const NONE: i32 = -2147483647;
+
+var<private> acc: array<array<vec4<f32>, CB>, PX>;
+var<private> held: array<vec4<f32>, KW * CB / 2u>;
+var<private> v: array<vec4<f32>, PX + KW - 1u>;
+
+fn texel(i: u32) -> vec2<u32> {
+  return vec2<u32>(i % ROW, i / ROW);
+}
+
+/// What to add to a pixel's place for the tap (ky, kx).
+fn shiftOf(ky: u32, kx: u32, phase: vec2<u32>) -> vec2<i32> {
+  if (BACK) {
+    let back = vec2<i32>(phase) + params.pad - vec2<i32>((params.kernel.xy - 1u - vec2<u32>(ky, kx)) * params.dilation);
+    let step = vec2<i32>(params.stride);
+    return select(vec2<i32>(NONE), back / step, all(back % step == vec2<i32>(0)));
+  }
+  return vec2<i32>(vec2<u32>(ky, kx) * params.dilation) - params.pad;
+}
+
+/// Tap k of those in hand. Compilers do not unroll a loop over them.
+fn tap(k: u32) {
+  for (var j = 0u; j < CB; j += 2u) {
+    let h = held[(k * CB + j) / 2u];
+    let w0 = subgroupBroadcast(h, 0u);
+    let w1 = subgroupBroadcast(h, 1u);
+    let w2 = subgroupBroadcast(h, 2u);
+    let w3 = subgroupBroadcast(h, 3u);
+    for (var i = 0u; i < PX; i++) {
+      acc[i][j] += v[i + k].x * w0 + v[i + k].y * w1 + v[i + k].z * w2 + v[i + k].w * w3;
+    }
+    let w4 = subgroupBroadcast(h, 4u);
+    let w5 = subgroupBroadcast(h, 5u);
+    let w6 = subgroupBroadcast(h, 6u);
+    let w7 = subgroupBroadcast(h, 7u);
+    for (var i = 0u; i < PX; i++) {
+      acc[i][j + 1u] += v[i + k].x * w4 + v[i + k].y * w5 + v[i + k].z * w6 + v[i + k].w * w7;
+    }
+  }
+}
+
+@compute @workgroup_size(WG)
+fn forward(@builtin(local_invocation_id) lane: vec3<u32>, @builtin(workgroup_id) group: vec3<u32>, @builtin(subgroup_invocation_id) invocation: u32) {
+  let from_size = params.x_size;
+  let size = params.y_size;
+  let kernel = params.kernel;
+  let pitch = from_size.w / 4u;
+  let to_pitch = size.w / 4u;
+  let ci = kernel.z / 4u;
+  let co = kernel.w / 4u;
+  let blocks = (co + CB - 1u) / CB;
+  let g = group.y / blocks;
+  let first = (group.y % blocks) * CB;
+
+  // Pixels of one phase form a grid of their own; without BACK there is one phase.
+  let step = select(vec2<u32>(1u), params.stride, BACK);
+  let grid = (size.yz + step - 1u) / step;
+  let across = (grid.y + PX - 1u) / PX;
+  let runs = size.x * grid.x * across;
+  let span = (runs + WG - 1u) / WG;
+  let tile = group.x + group.z * 32768u;
+  let phase = vec2<u32>(tile / span / step.y, tile / span % step.y);
+  let scale = select(vec2<i32>(params.stride), vec2<i32>(1), BACK);
+  let run = (tile % span) * WG + lane.x;
+  let row = run / across;
+  let in_grid = vec2<u32>(row % grid.x, run % across * PX);
+  let image = row / grid.x;
+  let corner = vec2<i32>(in_grid) * scale;
+
+  for (var i = 0u; i < PX; i++) {
+    for (var j = 0u; j < CB; j++) {
+      acc[i][j] = vec4<f32>(0.0);
+      if (BIAS) {
+        acc[i][j] = b[g * co + min(first + j, co - 1u)];
+      }
+    }
+  }
+  var ky = 0u;
+  var kx = 0u - KW;
+  var c = ci;
+  var shift = vec2<i32>(NONE);
+  loop {
+    if (c == ci) {
+      c = 0u;
+      loop {
+        kx += KW;
+        if (kx == kernel.y) {
+          kx = 0u;
+          ky++;
+        }
+        shift = shiftOf(ky, kx, phase);
+        if (!BACK || ky >= kernel.x || all(shift != vec2<i32>(NONE))) {
+          break;
+        }
+      }
+    }
+    if (ky >= kernel.x) {
+      break;
+    }
+    let origin = corner + shift;
+    let base = (i32(image * from_size.y) + origin.x) * i32(from_size.z);
+    let inside = run < runs && u32(origin.x) < from_size.y;
+    for (var h = 0u; h < KW * CB / 2u; h++) {
+      let k = 2u * h + ((invocation >> 2u) & 1u);
+      held[h] = textureLoad(w, texel(ROW + ((ky * kernel.y + kx + k / CB) * kernel.z + 4u * c + (invocation & 3u)) * to_pitch + g * co + min(first + k % CB, co - 1u)));
+    }
+    for (var i = 0u; i < PX + KW - 1u; i++) {
+      let column = origin.y + i32(i) * scale.y;
+      v[i] = textureLoad(x, texel(select(0u, ROW + u32(base + column) * pitch + g * ci + c, inside && u32(column) < from_size.z)));
+    }
+    tap(0u);
+    if (KW > 1u) {
+      tap(1u);
+      tap(2u);
+    }
+    c++;
+  }
+
+  let pixel = in_grid * step + phase;
+  // The last fold of the grid may reach past the last phase.
+  if (tile < span * step.x * step.y && run < runs && pixel.x < size.y) {
+    let to = ((image * size.y + pixel.x) * size.z + pixel.y) * to_pitch + g * co + first;
+    for (var i = 0u; i < PX; i++) {
+      if (pixel.y + i * step.y < size.z) {
+        for (var j = 0u; j < CB; j++) {
+          if (first + j < co) {
+            y[to + i * step.y * to_pitch + j] = acc[i][j];
+          }
+        }
+      }
+    }
+  }
+}
