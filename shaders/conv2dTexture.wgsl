@@ -41,6 +41,8 @@ const ROW: u32 = 4096u;
 const NONE: i32 = -2147483647;
 
 var<private> acc: array<array<vec4<f32>, CB>, PX>;
+/// What is stored, by loops that are not unrolled: a store is a hundred instructions.
+var<private> made: array<vec4<f32>, PX * CB>;
 var<private> held: array<vec4<f32>, KW * CB / 2u>;
 var<private> v: array<vec4<f32>, PX + KW - 1u>;
 
@@ -156,17 +158,19 @@ fn forward(@builtin(local_invocation_id) lane: vec3<u32>, @builtin(workgroup_id)
     c++;
   }
 
+  for (var i = 0u; i < PX; i++) {
+    for (var j = 0u; j < CB; j++) {
+      made[i * CB + j] = acc[i][j];
+    }
+  }
   let pixel = in_grid * step + phase;
   // The last fold of the grid may reach past the last phase.
-  if (tile < span * step.x * step.y && run < runs && pixel.x < size.y) {
+  if (tile < span * step.x * step.y && run < runs && all(pixel < size.yz)) {
     let to = ((image * size.y + pixel.x) * size.z + pixel.y) * to_pitch + g * co + first;
-    for (var i = 0u; i < PX; i++) {
-      if (pixel.y + i * step.y < size.z) {
-        for (var j = 0u; j < CB; j++) {
-          if (first + j < co) {
-            y[to + i * step.y * to_pitch + j] = acc[i][j];
-          }
-        }
+    let there = min(PX, (size.z - pixel.y + step.y - 1u) / step.y);
+    for (var i = 0u; i < there; i++) {
+      for (var j = 0u; j < min(CB, co - first); j++) {
+        y[to + i * step.y * to_pitch + j] = made[i * CB + j];
       }
     }
   }

@@ -51,8 +51,8 @@ function settings(op: string, o: Conv2dOptions): { stride: readonly [number, num
 
 const vectorised = (g: Geometry): boolean => g.cig % 4 === 0 && g.cog % 4 === 0;
 
-function geometryParams(g: Geometry, ci = g.cig, co = g.cog): NonNullable<Dispatch['params']> {
-  return { x_size: g.x, y_size: g.y, kernel: [...g.kernel, ci, co], stride: g.stride, pad: g.pad, dilation: g.dilation };
+function geometryParams(g: Geometry): NonNullable<Dispatch['params']> {
+  return { x_size: g.x, y_size: g.y, kernel: [...g.kernel, g.cig, g.cog], stride: g.stride, pad: g.pad, dilation: g.dilation };
 }
 
 const params = (g: Geometry, chunk = 0, chunks = 0): NonNullable<Dispatch['params']> => ({ ...geometryParams(g), chunk, chunks });
@@ -79,15 +79,23 @@ function tile(channels: number): { PX: number; CB: number } {
 /** Whether conv2dTexture.wgsl can make `co` channels from `ci`, those of a group: vectors of f32, and no more than its row of zeros. */
 const throughTexels = (t: Tensor, ci: number, co: number): boolean => t.dtype === 'f32' && ci % 4 === 0 && co % 4 === 0 && ci <= 16384;
 
-/** What conv2dTexture.wgsl makes at once, in rows of `width` pixels: 64 accumulators, or half of them where many would lie beyond the row. `near`: taps lie side by side, as pixels do. */
-function texelTile(width: number, co: number, kernelWidth: number, near: boolean): { PX: number; CB: number; KW: number } {
-  const KW = near && kernelWidth === 3 ? 3 : 1;
-  if (Math.ceil(width / 8) * 8 <= Math.ceil(width / 4) * 4 * 1.1) return { PX: 8, CB: 2, KW };
-  return { PX: 4, CB: co >= 16 ? 4 : 2, KW };
+/** Taps of a row of the kernel that share loads of x: those that lie side by side as the pixels do. */
+const tapsTogether = (width: number, stride: number, dilation: number): number => (width === 3 && stride === 1 && dilation === 1 ? 3 : 1);
+
+/** Pixels and vectors that a lane of conv2dTexture makes: 64 accumulators; in rows of `width` of which too much would lie beyond the end, four pixels. */
+function texelTile(width: number, co: number): { PX: number; CB: number } {
+  if (Math.ceil(width / 8) * 8 <= Math.ceil(width / 4) * 4 * 1.1) return { PX: 8, CB: 2 };
+  return { PX: 4, CB: co >= 16 ? 4 : 2 };
 }
 
 /** Channels of x and vectors of channels of y that a thread of conv2dSubgroupGrad makes: 4 x 4 has too many accumulators for the registers and is faster yet. */
-const gradTile = (g: Geometry): { RC: number; CB: number } => ({ RC: g.cig % 4 === 0 ? 4 : 2, CB: g.cog <= 8 ? 2 : 4 });
+const gradTile = (g: Geometry): { RC: number; CB: number; KW: number } => ({ RC: g.cig % 4 === 0 ? 4 : 2, CB: g.cog <= 8 ? 2 : 4, KW: 1 });
+
+/** The same of conv2dTextureGrad, with the taps that a lane takes. */
+function texelGradTile(g: Geometry): { RC: number; CB: number; KW: number } {
+  const KW = tapsTogether(g.kernel[1], g.stride[1], g.dilation[1]);
+  return { RC: 4, CB: KW > 1 || g.cog <= 8 ? 2 : 4, KW };
+}
 
 /** What a kernel gains where `a` divides the channels of x in a group, and CB vectors those of y. */
 function whole(t: Tensor, ci: number, a: number, co: number, CB: number): Constants {
@@ -95,23 +103,22 @@ function whole(t: Tensor, ci: number, a: number, co: number, CB: number): Consta
   return { ...(fits ? { WHOLE: true } : {}), ...(half ? { Stored: 'f16' } : {}), ...(fits || half ? { Element: fits ? `vec4<${t.dtype}>` : 'f16' } : {}) };
 }
 
-function runTexels(device: Device, params: ReturnType<typeof geometryParams>, t: { x: Tensor; w: Tensor; b: Tensor | undefined; y: Tensor }, groups: number, BACK: boolean): void {
-  const [sy, sx] = BACK ? params.stride as readonly number[] : [1, 1], [, kw, , co] = params.kernel as readonly number[], [n, h, width] = t.y.shape;
-  const columns = Math.ceil(width / sx), near = !BACK && (params.stride as readonly number[])[1] === 1 && (params.dilation as readonly number[])[1] === 1;
-  const { PX, CB, KW } = texelTile(columns, co, kw, near);
-  device.run({
+function runTexels(g: Geometry, { x, w, b, y }: { x: Tensor; w: Tensor; b: Tensor | undefined; y: Tensor }, BACK: boolean): void {
+  const [n, h, width] = g.y, [sy, sx] = BACK ? g.stride : [1, 1], columns = Math.ceil(width / sx);
+  const { PX, CB } = texelTile(columns, g.cog);
+  x.device.run({
     shader: 'conv2dTexture',
     entry: 'forward',
-    constants: { BIAS: t.b !== undefined, BACK, PX, CB, KW },
-    bindings: { x: t.x, w: t.w, b: t.b ?? t.w, y: t.y },
-    params,
-    groups: grid(sy * sx * Math.ceil((n * Math.ceil(h / sy) * Math.ceil(columns / PX)) / WG), 1, groups * Math.ceil(co / (4 * CB))),
+    constants: { BIAS: b !== undefined, BACK, PX, CB, KW: BACK ? 1 : tapsTogether(g.kernel[1], g.stride[1], g.dilation[1]) },
+    bindings: { x, w, b: b ?? w, y },
+    params: geometryParams(g),
+    groups: grid(sy * sx * Math.ceil((n * Math.ceil(h / sy) * Math.ceil(columns / PX)) / WG), 1, g.groups * Math.ceil(g.cog / (4 * CB))),
   });
 }
 
 function runSharedForward(device: Device, g: Geometry, x: Tensor, w: Tensor, b: Tensor | undefined, y: Tensor): void {
   if (throughTexels(x, g.cig, g.cog)) {
-    runTexels(device, geometryParams(g), { x, w, b, y }, g.groups, false);
+    runTexels(g, { x, w, b, y }, false);
     return;
   }
   const { PX, CB } = tile(g.cog);
@@ -134,14 +141,14 @@ function runSharedInputGrad(device: Device, g: Geometry, dy: Tensor, w: Tensor, 
   const strided = sy * sx !== 1;
   const phase = g.x[0] * Math.ceil(g.x[1] / sy) * Math.ceil(g.x[2] / sx);
   const pad = strided ? g.pad : g.pad.map((p, i) => g.dilation[i] * (g.kernel[i] - 1) - p);
-  const sizes = { ...geometryParams(g, g.cog, g.cig), x_size: g.y, y_size: g.x, pad };
-  if (throughTexels(dy, g.cog, g.cig)) runTexels(device, sizes, { x: dy, w: turned, b, y: dx }, g.groups, strided);
+  const back: Geometry = { ...g, x: g.y, y: g.x, cig: g.cog, cog: g.cig, pad: [pad[0], pad[1]] };
+  if (throughTexels(dy, g.cog, g.cig)) runTexels(back, { x: dy, w: turned, b, y: dx }, strided);
   else device.run({
     shader: 'conv2dSubgroup',
     entry: 'forward',
     constants: { BIAS: b !== undefined, BACK: strided, PX, CB, ...whole(dy, g.cog, 8, g.cig, CB) },
     bindings: { x: dy, w: turned, b: b ?? w, y: dx },
-    params: sizes,
+    params: geometryParams(back),
     groups: grid(sy * sx * Math.ceil(phase / (WG * PX)), 1, g.groups * Math.ceil(g.cig / (4 * CB))),
   });
   turned.dispose();
@@ -194,21 +201,24 @@ function runWeightGrad(device: Device, g: Geometry, x: Tensor, dy: Tensor): Tens
     device.clear(none);
     return none;
   }
-  const broadcast = shared(device, g.cog);
-  const { RC, CB } = gradTile(g);
+  const broadcast = shared(device, g.cog), texels = broadcast && throughTexels(x, g.cig, g.cog);
+  const { RC, CB, KW } = texels ? texelGradTile(g) : gradTile(g);
   const columns = g.groups * Math.ceil(g.cog / (4 * CB));
-  const slots = g.kernel[0] * g.kernel[1] * Math.ceil(g.cig / RC);
+  const slots = (g.kernel[0] * g.kernel[1] * Math.ceil(g.cig / RC)) / KW;
   // Enough chunks to keep the adapter busy and sums short, few enough that the partial sums stay small beside the activations.
   const threads = broadcast ? slots * columns : fast ? n / 16 : n;
   const wanted = Math.min(Math.ceil(pixels / 64), Math.max(Math.ceil(pixels / 2048), Math.ceil((broadcast ? 128 : 16384) / threads)));
-  const chunk = Math.ceil(pixels / Math.max(1, Math.min(wanted, Math.ceil((32 << 20) / (4 * n)), 32768)));
-  const chunks = Math.ceil(pixels / chunk);
+  // Through texels they are counted by runs of eight in a row.
+  const counted = texels ? g.y[0] * g.y[1] * Math.ceil(g.y[2] / 8) : pixels;
+  const chunk = Math.ceil(counted / Math.max(1, Math.min(wanted, Math.ceil((32 << 20) / (4 * n)), 32768)));
+  const chunks = Math.ceil(counted / chunk);
   const parts = device.empty([chunks, n], 'f32', 'conv2d weight gradient parts');
   const dw = device.empty([...g.kernel, g.cig, g.y[3]], x.dtype, 'conv2d weight gradient');
   const p = params(g, chunk, chunks);
   if (broadcast) {
     const sizes = { ...geometryParams(g), chunk };
-    device.run({ shader: 'conv2dSubgroupGrad', entry: 'weightGrad', constants: { RC, CB, ...whole(x, g.cig, RC, g.cog, CB) }, bindings: { x, dy, parts }, params: sizes, groups: folded(Math.ceil(slots / 8) * columns, chunks) });
+    const [shader, constants] = texels ? ['conv2dTextureGrad', { CB, KW }] : ['conv2dSubgroupGrad', { RC, CB, ...whole(x, g.cig, RC, g.cog, CB) }];
+    device.run({ shader, entry: 'weightGrad', constants, bindings: { x, dy, parts }, params: sizes, groups: folded(Math.ceil(slots / 8) * columns, chunks) });
   } else {
     device.run({ shader: fast ? 'conv2d' : 'conv2dAny', entry: 'weightGrad', constants: stored(x, 'Stored'), bindings: { x, dy, parts }, params: p, groups: folded(Math.ceil(threads / WG), chunks) });
   }

@@ -41,6 +41,7 @@ const CHOICES: Record<string, readonly Choice[]> = {
   conv2dAny: [halves],
   conv2dSubgroup: [[{ PX: 4, CB: 1 }, { PX: 4, CB: 2 }, { PX: 2, CB: 4 }], whole],
   conv2dTexture: [[{ PX: 8, CB: 2 }, { PX: 4, CB: 2 }, { PX: 4, CB: 4 }], numbers('KW', 1, 3)],
+  conv2dTextureGrad: [[{ KW: 1, CB: 2 }, { KW: 1, CB: 4 }, { KW: 3, CB: 2 }]],
   conv2dSubgroupGrad: [numbers('RC', 2, 4), numbers('CB', 2, 4), whole],
   cumsum: [types('Element', ...words)],
   gather: [types('Element', 'u32', 'vec4<u32>', 'f16', 'vec4<f16>'), types('Number', ...words), upTo('COMBINE', 3)],
