@@ -51,7 +51,7 @@ const hardware = opened.info.kind === 'hardware';
 const device = new Device(memory.watch(opened.device), opened.info, { budget: hardware ? 2 ** 40 : undefined });
 const small = flags.quick || flags.check;
 const timing: MeasureOptions = small
-  ? { samples: 2, sampleSeconds: 0.02, tolerated: 1, limitSeconds: Math.min(5, flags.seconds) }
+  ? { samples: 3, sampleSeconds: 0.02, tolerated: 1, limitSeconds: Math.min(5, flags.seconds) }
   : { samples: 7, sampleSeconds: 0.2, tolerated: hardware ? 0.5 : 0.05, limitSeconds: flags.seconds };
 /** The folder that holds bench/engines: the project, or that of the bundle. */
 const root = process.env.FEWMASK_BENCH_ROOT ?? fileURLToPath(new URL('..', import.meta.url));
@@ -61,6 +61,7 @@ const own = fewmaskEngine(device, version);
 const torch = flags.torch ? await torchEngine(`${root}/bench/engines/torchWorker.py`, { threads: flags.check ? 1 : availableParallelism(), cuda: true }) : null;
 const engines: Engine[] = [own, ...(torch ? [torch] : [])];
 const { gflops, gigabytes: gbps } = await measureSpeed(device);
+device.pool.trim();
 const matrices = await subgroupMatrices(opened.info.description);
 say(`adapter            ${opened.info.description} (${opened.info.kind}), ${availableParallelism()} cores`);
 say(`speed              ${gflops.toFixed(0)} GFLOPS in registers, ${gbps.toFixed(1)} GB/s`);

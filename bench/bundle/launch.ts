@@ -2,7 +2,7 @@
 
 import { spawnSync } from 'node:child_process';
 import { accessSync, appendFileSync, closeSync, constants, existsSync, mkdirSync, openSync, readSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir, userInfo } from 'node:os';
+import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { findDriver, tries, type Adapter, type Try } from './driver.ts';
@@ -42,7 +42,7 @@ if (args[0] === '--help' || (args.length && !PARTS.includes(args[0]))) {
   process.exit(args[0] === '--help' ? 0 : 2);
 }
 
-const own = `fewmask-bench-${userInfo().uid}`;
+const own = `fewmask-bench-${process.getuid?.()}`;
 const out = asked ? writable(asked) : writable(process.env.OUT, join(here, 'results'), join(process.cwd(), 'fewmask-results'), join(tmpdir(), own, 'results'));
 const cache = writable(process.env.FEWMASK_CACHE, join(here, 'cache'), join(tmpdir(), own, 'cache'), join(out, 'cache'));
 const temporary = writable(tmpdir(), join(cache, 'tmp'));
