@@ -1,7 +1,7 @@
 # The benchmark's cases on PyTorch, on the CPU or with CUDA: a worker that reads a JSON line (build, run, outputs, dispose) and answers with one.
 # Arrays travel in files: float32 or int32, row-major, in PyTorch's layout. Precisions: f32 (without TF32), f64 (the reference), and f16: storage in half for
 # single operations, autocast with a gradient scaler for training steps.
-import json, math, sys, time
+import gc, json, math, sys, time
 import numpy as np, torch, torch.nn.functional as F
 
 jobs = {}
@@ -85,7 +85,7 @@ def training(p, forward, y, work, precision):
         v.requires_grad_(True)
     sgd = torch.optim.SGD(p.values(), lr=work['lr'], momentum=work['momentum'])
     half = precision == 'f16'
-    scaler = torch.cuda.amp.GradScaler(enabled=half)
+    scaler = torch.amp.GradScaler('cuda', enabled=half) if hasattr(torch.amp, 'GradScaler') else torch.cuda.amp.GradScaler(enabled=half)
     def step():
         with torch.autocast(device.type, dtype=torch.float16 if half else torch.bfloat16, enabled=half):
             loss = F.cross_entropy(forward(), y)
@@ -228,6 +228,10 @@ def answer(m):
         return {}
     if m['do'] == 'dispose':
         jobs.pop(m['id'], None)
+        if device.type == 'cuda':
+            # The memory is wanted by the other engine.
+            gc.collect()
+            torch.cuda.empty_cache()
         return {}
     job = jobs[m['id']]
     if m['do'] == 'run':
