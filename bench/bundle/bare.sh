@@ -1,16 +1,18 @@
 #!/bin/sh
 # Runs the bundle where there is nothing: a chroot with a shell, libc and Mesa's lavapipe in the driver's place, no network, an unprivileged user.
-#   sudo sh bench/bundle/bare.sh [--with-libstdc++] [--read-only] [arguments of run.sh]
+#   sudo sh bench/bundle/bare.sh [--with-libstdc++] [--read-only] [--hidden] [arguments of run.sh]
+# --read-only: the user may not write into the bundle; --hidden: the driver's description lies where the loader does not look.
 set -eu
 archive=$(dirname "$0")/../dist/fewmask-bench-linux-x64.tar.xz
 bare=$(mktemp -d /tmp/fewmask-bare.XXXXXX)
 chmod 755 "$bare"
 trap 'rm -rf "$bare"' EXIT
-owner=65534 keep_cpp=no
+owner=65534 keep_cpp=no icd=usr/share/vulkan/icd.d/lvp_icd.json
 while :; do
   case ${1-} in
     --with-libstdc++) keep_cpp=yes ;;
     --read-only) owner=0 ;;
+    --hidden) icd=usr/local/nvidia/share/vulkan/icd.d/nvidia_icd.json ;;
     *) break ;;
   esac
   shift
@@ -28,8 +30,8 @@ copy "$(command -v node)"
 rm "$bare$(command -v node)"
 driver=$(ldconfig -p | awk '/libvulkan_lvp.so/ { print $NF; exit }')
 copy "$driver"
-mkdir -p "$bare/usr/share/vulkan/icd.d" "$bare/dev" "$bare/tmp" "$bare/opt"
-printf '{"file_format_version":"1.0.0","ICD":{"library_path":"%s","api_version":"1.4.0"}}' "$driver" >"$bare/usr/share/vulkan/icd.d/lvp_icd.json"
+mkdir -p "$bare/$(dirname $icd)" "$bare/dev" "$bare/tmp" "$bare/opt"
+printf '{"file_format_version":"1.0.0","ICD":{"library_path":"%s","api_version":"1.4.0"}}' "$driver" >"$bare/$icd"
 [ $keep_cpp = yes ] || find "$bare" -name 'libstdc++.so*' -delete
 [ -e "$bare/lib64" ] || mkdir "$bare/lib64"
 cp -L /lib64/ld-linux-x86-64.so.2 "$bare/lib64/"

@@ -74,16 +74,16 @@ export function tries({ carried, cache, libraries }: Places, root = ''): Try[] {
 /**
  * Tries one after the other until one finds a GPU.
  * @param probe the adapter that an environment leads to
- * @returns the first with a GPU; else the first, which has a software adapter or none
+ * @returns the first with a GPU; else the first with a software adapter; else the plain way
  */
 export function findDriver(all: readonly Try[], probe: (t: Try) => Adapter | string, say: (line: string) => void): { chosen: Try; adapter: Adapter | null } {
-  let first: Adapter | null = null;
-  for (const [i, t] of all.entries()) {
-    const answer = probe(t);
-    say(`${t.why}: ${typeof answer === 'string' ? answer : `${answer.description} (${answer.kind})`}`);
-    if (typeof answer === 'string') continue;
-    if (answer.kind === 'hardware') return { chosen: t, adapter: answer };
-    if (i === 0) first = answer;
+  let software: { chosen: Try; adapter: Adapter } | null = null;
+  for (const chosen of all) {
+    const adapter = probe(chosen);
+    say(`${chosen.why}: ${typeof adapter === 'string' ? adapter : `${adapter.description} (${adapter.kind})`}`);
+    if (typeof adapter === 'string') continue;
+    if (adapter.kind === 'hardware') return { chosen, adapter };
+    software ??= { chosen, adapter };
   }
-  return { chosen: all[0], adapter: first };
+  return software ?? { chosen: all[0], adapter: null };
 }

@@ -94,6 +94,9 @@ test('a driver in an unusual place is tried after the plain way; one that has no
     const none = findDriver(all, (t) => (t === all[0] ? { description: 'llvmpipe', kind: 'lavapipe' } : 'none'), () => undefined);
     assert.is(none.chosen, all[0]);
     assert.is(none.adapter?.kind, 'lavapipe');
+    const hidden = findDriver(all, (t) => (t === all[1] ? { description: 'llvmpipe', kind: 'lavapipe' } : 'none'), () => undefined);
+    assert.is(hidden.chosen, all[1]);
+    assert.equal(findDriver(all, () => 'none', () => undefined), { chosen: all[0], adapter: null });
   } finally {
     rmSync(root, { recursive: true, force: true });
   }
