@@ -64,8 +64,9 @@ function probe({ env }: Try): Adapter | string {
   const said = stderr.split('\n').filter((line) => line.trim() && !line.startsWith('Warning: max'));
   appendFileSync(log, said.slice(0, 40).map((line) => `    ${line.slice(0, 300)}\n`).join(''));
   const line = stdout.split('\n').find((l) => l.startsWith('{'));
-  if (line) return JSON.parse(line) as Adapter;
-  return `no adapter (${signal ?? `exit code ${status}`}): ${said.find((l) => /Error|error/.test(l))?.trim().slice(0, 200) ?? 'it said nothing'}`;
+  if (!line) return `Dawn ended with ${signal ?? `exit code ${status}`}`;
+  const answer = JSON.parse(line) as Adapter | { error: string };
+  return 'error' in answer ? answer.error.split(' — ')[0] : answer;
 }
 
 /** Runs a program of the bundle, its output shown and kept. @returns its exit code */
