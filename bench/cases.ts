@@ -10,12 +10,14 @@ export type Work =
   | { op: 'resize'; n: number; c: number; h: number; w: number; scale: number; backward: boolean }
   | { op: 'adds'; count: number; size: number; replayed: boolean }
   | { op: 'unet'; n: number; h: number; w: number; widths: readonly number[]; classes: number; train: boolean }
-  | { op: 'deeplab'; n: number; h: number; w: number; depth: 18; classes: number }
+  | { op: 'deeplab'; n: number; h: number; w: number; depth: 18 | 50; classes: number }
   | { op: 'scheme'; scheme: string };
 
 export interface Case {
   name: string;
   work: Work;
+  /** Storage in f16 with sums in f32; of a training step mixed precision. */
+  half?: boolean;
   /** Multiplications and additions of the definition (0 where bytes are what counts). */
   flops: number;
   /** Bytes that must move at least: each input read once, each output written once (0 where there is no such count). */
@@ -26,7 +28,8 @@ export interface Case {
 
 const F = 4;
 
-function conv(name: string, n: number, cin: number, h: number, w: number, cout: number, kernel: number, backward: boolean, options: { stride?: number; dilation?: number; groups?: number } = {}): Case {
+/** A convolution, with the gradients of x and w where `backward` says so. */
+export function conv(name: string, n: number, cin: number, h: number, w: number, cout: number, kernel: number, backward: boolean, options: { stride?: number; dilation?: number; groups?: number } = {}): Case {
   const { stride = 1, dilation = 1, groups = 1 } = options;
   const oh = Math.ceil(h / stride), ow = Math.ceil(w / stride);
   const macs = n * oh * ow * cout * kernel * kernel * (cin / groups);
@@ -41,7 +44,7 @@ function conv(name: string, n: number, cin: number, h: number, w: number, cout: 
 }
 
 /** Forward multiplications and additions of the U-Net's convolutions, per step. */
-function unetFlops(n: number, h: number, w: number, widths: readonly number[], classes: number): number {
+export function unetFlops(n: number, h: number, w: number, widths: readonly number[], classes: number): number {
   let macs = 0;
   widths.forEach((c, i) => {
     const area = (h >> i) * (w >> i);
@@ -60,7 +63,7 @@ const unet = (train: boolean): Case => ({
   tolerance: 2e-3,
 });
 
-const matmul = (side: number): Case => ({ name: `matmul-${side}`, work: { op: 'matmul', m: side, k: side, n: side }, flops: 2 * side ** 3, bytes: 3 * F * side ** 2, tolerance: 1e-4 });
+export const matmul = (side: number): Case => ({ name: `matmul-${side}`, work: { op: 'matmul', m: side, k: side, n: side }, flops: 2 * side ** 3, bytes: 3 * F * side ** 2, tolerance: 1e-4 });
 const adds = (replayed: boolean): Case => ({ name: `adds-${replayed ? 'replayed' : 'eager'}`, work: { op: 'adds', count: 200, size: 1024, replayed }, flops: 0, bytes: 200 * 3 * F * 1024, tolerance: 1e-6 });
 
 export const CASES: readonly Case[] = [

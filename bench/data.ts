@@ -7,6 +7,10 @@ import type { Work } from './cases.ts';
 export interface Data {
   shape: readonly number[];
   data: Float32Array | Int32Array;
+  /** The elements lie as NHWC; the shape is NCHW all the same. */
+  channelsLast?: boolean;
+  /** The elements repeat after so many. */
+  period?: number;
 }
 
 export type Inputs = Record<string, Data>;
@@ -77,6 +81,7 @@ export function inputsOf(name: string, work: Work): Inputs {
 /** NHWC <- NCHW. */
 export function toNhwc(x: Data): Data {
   const [n, c, h, w] = x.shape;
+  if (x.channelsLast) return { shape: [n, h, w, c], data: x.data };
   const data = new Float32Array(x.data.length);
   for (let i = 0, b = 0; b < n; b++) for (let k = 0; k < c; k++) for (let p = 0; p < h * w; p++) data[(b * h * w + p) * c + k] = x.data[i++];
   return { shape: [n, h, w, c], data };
@@ -102,4 +107,16 @@ export function fromHwio(data: ArrayLike<number>, [h, w, i, o]: readonly number[
   const out = new Float32Array(data.length);
   for (let at = 0, p = 0; p < h * w; p++) for (let b = 0; b < i; b++) for (let a = 0; a < o; a++) out[(a * i + b) * h * w + p] = data[at++];
   return out;
+}
+
+/** Where an element of NCHW lies in NHWC. @param at its place in NCHW @param shape of NHWC */
+export function nhwcPlace(at: number, [, h, w, c]: readonly number[]): number {
+  const p = at % (h * w), k = Math.floor(at / (h * w));
+  return (Math.floor(k / c) * h * w + p) * c + (k % c);
+}
+
+/** Where an element of OIHW lies in HWIO. @param at its place in OIHW @param shape of HWIO */
+export function hwioPlace(at: number, [h, w, i, o]: readonly number[]): number {
+  const p = at % (h * w), k = Math.floor(at / (h * w));
+  return (p * i + (k % i)) * o + Math.floor(k / i);
 }

@@ -3,7 +3,7 @@
 import type { Case } from './cases.ts';
 import type { Inputs } from './data.ts';
 
-export type EngineName = 'fewmask' | 'tfjs' | 'jax-js' | 'onnxruntime-web' | 'pytorch-cpu';
+export type EngineName = 'fewmask' | 'tfjs' | 'jax-js' | 'onnxruntime-web' | 'pytorch-cpu' | 'pytorch-cuda';
 
 /** One case, ready to run on one engine: inputs are on the device, shaders compiled at the first run. */
 export interface Job {
@@ -11,6 +11,10 @@ export interface Job {
   run(times: number): Promise<number | void>;
   /** What the case computes, in PyTorch's layouts: y, then the gradients in the order of the inputs; for a training step the losses of the first steps. */
   outputs(): Promise<Float32Array[]>;
+  /** Elements of what the case computes, by their places in PyTorch's layouts, one list for each output: for outputs too large to be fetched. */
+  sampled?(at: readonly Int32Array[]): Promise<Float32Array[]>;
+  /** Most bytes of the GPU that the last run held, where the engine counts them itself. */
+  peakBytes?(): number;
   dispose(): void;
 }
 

@@ -18,6 +18,8 @@ export interface Result extends Partial<Timing> {
   difference?: number[];
   /** False where that is beyond the tolerance: the time is then of another computation. */
   right?: boolean;
+  /** There was nothing to hold the outputs against. */
+  unchecked?: boolean;
   /** Why there is no time. */
   why?: string;
 }
@@ -29,15 +31,34 @@ export interface Report {
   date: string;
   /** What the adapter reaches: GFLOPS of multiply-adds in registers, GB/s read and written. */
   peaks: { gflops: number; gbps: number };
+  /** The small matrix products that the adapter offers within a subgroup, in words. */
+  subgroupMatrices?: string;
   cases: { name: string; flops: number; bytes: number; results: Result[] }[];
 }
 
 /** Adds what follows from a time. */
-export function withRates(result: Result, c: Pick<Case, 'flops' | 'bytes'>, peaks: Report['peaks']): Result {
+export function withRates(result: Result, c: Pick<Case, 'flops' | 'bytes' | 'half'>, peaks: Report['peaks']): Result {
   if (!result.median_ms) return result;
   const gflops = c.flops / result.median_ms / 1e6, gbps = c.bytes / result.median_ms / 1e6;
   const shares = [c.flops ? gflops / peaks.gflops : 0, c.bytes ? gbps / peaks.gbps : 0];
-  return { ...result, ...(c.flops && { gflops }), ...(c.bytes && { gbps }), ...(result.engine !== 'pytorch-cpu' && Math.max(...shares) > 0 && { roofline: Math.max(...shares) }) };
+  // The adapter's peaks are those of WebGPU in f32.
+  const comparable = !c.half && !result.engine.startsWith('pytorch') && Math.max(...shares) > 0;
+  return { ...result, ...(c.flops && { gflops }), ...(c.bytes && { gbps }), ...(comparable && { roofline: Math.max(...shares) }) };
+}
+
+/** Largest difference of each output, relative to its largest value; infinite where one is missing or no number. */
+export function differences(got: readonly ArrayLike<number>[], wanted: readonly ArrayLike<number>[]): number[] {
+  return wanted.map((w, i) => {
+    const g = got[i];
+    if (!g || g.length !== w.length) return Infinity;
+    let most = 0, off = 0;
+    for (let k = 0; k < w.length; k++) {
+      most = Math.max(most, Math.abs(w[k]));
+      const d = Math.abs(g[k] - w[k]);
+      off = Math.max(off, Number.isNaN(d) ? Infinity : d);
+    }
+    return off / (most || 1);
+  });
 }
 
 const ms = (t: number): string => (t < 10 ? t.toFixed(2) : t < 100 ? t.toFixed(1) : t.toFixed(0));
@@ -51,7 +72,7 @@ export function table(report: Report): string {
     const own = c.results.find((r) => r.engine === 'fewmask')?.median_ms;
     c.results.forEach((r, i) => {
       const note = [
-        r.why, r.right === false ? `WRONG: off by ${Math.max(...(r.difference ?? [])).toExponential(1)}` : '', r.samples === 0 ? 'noisy' : '', r.dropped ? `${r.dropped} dropped` : '',
+        r.why, r.right === false ? `WRONG: off by ${Math.max(...(r.difference ?? [])).toExponential(1)}` : '', r.unchecked ? 'values not checked' : '', r.samples === 0 ? 'noisy' : '', r.dropped ? `${r.dropped} dropped` : '',
       ].filter(Boolean).join('; ');
       rows.push([
         i ? '' : c.name, r.engine, r.median_ms ? ms(r.median_ms) : '-', r.min_ms ? ms(r.min_ms) : '', r.max_ms ? ms(r.max_ms) : '',

@@ -12,12 +12,12 @@ import { measureSpeed } from '../runtime/device/speed.ts';
 import { CASES, type Case } from './cases.ts';
 import { inputsOf } from './data.ts';
 import type { Engine, EngineName, Job } from './engine.ts';
-import { fewmaskEngine } from './engines/fewmask.ts';
+import { deeplabWeights, fewmaskEngine } from './engines/fewmask.ts';
 import { torchEngine } from './engines/torch.ts';
 import { firstSteps } from './first.ts';
 import { Memory, provideNavigator } from './gpu.ts';
 import { measure, type MeasureOptions } from './measure.ts';
-import { regressions, table, withRates, type Report, type Result } from './report.ts';
+import { differences, regressions, table, withRates, type Report, type Result } from './report.ts';
 
 const NAMES: readonly EngineName[] = ['fewmask', 'tfjs', 'jax-js', 'onnxruntime-web', 'pytorch-cpu'];
 
@@ -58,8 +58,8 @@ async function open(name: EngineName): Promise<{ engine: Engine; gpu: GPUDevice 
     return { engine: fewmaskEngine(own, (JSON.parse(readFileSync(`${root}package.json`, 'utf8')) as { version: string }).version), gpu: opened.device };
   }
   if (name === 'pytorch-cpu') {
-    const engine = await torchEngine(`${root}bench/engines/torchWorker.py`, availableParallelism());
-    if (!engine) say("pytorch-cpu is left out: Debian's python3-torch is not installed");
+    const engine = await torchEngine(`${root}bench/engines/torchWorker.py`, { threads: availableParallelism(), cuda: false });
+    if (!engine) say('pytorch-cpu is left out: no python3 here has torch');
     return engine && { engine, gpu: null };
   }
   const before = devices.length;
@@ -70,25 +70,11 @@ async function open(name: EngineName): Promise<{ engine: Engine; gpu: GPUDevice 
   return { engine, gpu: devices[before] ?? null };
 }
 
-function differences(got: readonly Float32Array[], wanted: readonly Float32Array[]): number[] {
-  return wanted.map((w, i) => {
-    const g = got[i];
-    if (!g || g.length !== w.length) return Infinity;
-    let most = 0, off = 0;
-    for (let k = 0; k < w.length; k++) {
-      most = Math.max(most, Math.abs(w[k]));
-      const d = Math.abs(g[k] - w[k]);
-      off = Math.max(off, Number.isNaN(d) ? Infinity : d);
-    }
-    return off / (most || 1);
-  });
-}
-
 const engines = (await Promise.all(options.engines.map(async (name) => ({ name, opened: await open(name) })))).flatMap(({ opened: o }) => (o ? [o] : []));
 const reference = engines.find(({ engine }) => engine.name === 'pytorch-cpu') ?? engines[0];
 
 async function runCase(c: Case): Promise<Result[]> {
-  const inputs = inputsOf(c.name, c.work);
+  const inputs = { ...inputsOf(c.name, c.work), ...(c.work.op === 'deeplab' && (await deeplabWeights(own, c.work))) };
   const jobs: { engine: Engine; gpu: GPUDevice | null; job: Job }[] = [];
   const results = new Map<EngineName, Result>();
   const outputs = new Map<EngineName, Float32Array[]>();

@@ -3,7 +3,7 @@
 import { plan, type Plan } from '../../runtime/autograd/plan.ts';
 import { grad } from '../../runtime/autograd/grad.ts';
 import type { Device } from '../../runtime/device/device.ts';
-import { add, batchNorm, conv2d, crossEntropy, matmul, pseudoLabel, resizeBilinear } from '../../runtime/ops/index.ts';
+import { add, batchNorm, cast, conv2d, crossEntropy, indexSelect, matmul, pseudoLabel, reshape, resizeBilinear } from '../../runtime/ops/index.ts';
 import { HYPER_SIZE, hyperValues } from '../../runtime/optim/hyper.ts';
 import { Sgd } from '../../runtime/optim/sgd.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
@@ -17,16 +17,39 @@ import { SCHEMES } from '../../src/schemes/index.ts';
 import { StepContext } from '../../src/schemes/step.ts';
 import { openStreams } from '../../src/train/streams.ts';
 import type { Case, Work } from '../cases.ts';
-import { fromHwio, fromNhwc, padOf, toHwio, toNhwc, type Data, type Inputs } from '../data.ts';
+import { fromHwio, fromNhwc, hwioPlace, nhwcPlace, padOf, toHwio, toNhwc, type Data, type Inputs } from '../data.ts';
 import type { Engine, Job } from '../engine.ts';
 import { LR, MOMENTUM, STEPS_COMPARED } from '../training.ts';
 
 type Of<K extends Work['op']> = Extract<Work, { op: K }>;
-/** How a tensor of the engine's layout becomes an array in PyTorch's. */
-type Out = [Tensor, ((data: ArrayLike<number>, shape: readonly number[]) => Float32Array)?];
+/** How a tensor of the engine's layout becomes an array in PyTorch's, and where in it an element of that is. */
+interface Layout {
+  turn(data: ArrayLike<number>, shape: readonly number[]): Float32Array;
+  place(at: number, shape: readonly number[]): number;
+}
+type Out = [Tensor, Layout?];
+const NHWC: Layout = { turn: fromNhwc, place: nhwcPlace }, HWIO: Layout = { turn: fromHwio, place: hwioPlace };
+
+/** The weights that the engine's DeepLabV3+ starts from, for all engines. */
+export async function deeplabWeights(device: Device, { classes, depth }: Of<'deeplab'>): Promise<Inputs> {
+  const net = new DeepLabV3Plus(device, { numClasses: classes, depth });
+  const state = [...(await net.stateDict())].filter(([name]) => net.params.has(name));
+  net.dispose();
+  return Object.fromEntries(state.map(([name, { shape, data }]) => [name, { shape, data: data as Float32Array }]));
+}
+
+/** The weights among the inputs of a training case. */
+const weightsOf = (inputs: Inputs): Map<string, { shape: readonly number[]; data: Float32Array }> =>
+  new Map(Object.entries(inputs).filter(([k]) => k !== 'x' && k !== 'y').map(([k, t]) => [k, { shape: t.shape, data: t.data as Float32Array }]));
 
 export function fewmaskEngine(device: Device, version: string): Engine {
-  const put = ({ shape, data }: Data): Tensor => device.keep(device.tensor(data as Float32Array, shape));
+  const put = ({ shape, data }: Data, half = false): Tensor => {
+    const t = device.keep(device.tensor(data as Float32Array, shape));
+    if (!half) return t;
+    const narrow = device.keep(cast(t, 'f16'));
+    t.dispose();
+    return narrow;
+  };
 
   /** A job that replays a plan. */
   function replay(step: Plan<Record<string, Tensor>>, outs: Out[], owned: { dispose(): void }[]): Job {
@@ -39,7 +62,14 @@ export function fewmaskEngine(device: Device, version: string): Engine {
       async outputs() {
         step.run();
         const data = await device.read(outs.map(([t]) => t));
-        return outs.map(([t, turn], i) => (turn ? turn(data[i], t.shape) : Float32Array.from(data[i])));
+        return outs.map(([t, layout], i) => (layout ? layout.turn(data[i], t.shape) : Float32Array.from(data[i])));
+      },
+      async sampled(at) {
+        step.run();
+        const picked = device.scope(() => outs.map(([t, layout], i) => indexSelect(reshape(t, [t.size]), 0, device.tensor(layout ? at[i].map((p) => layout.place(p, t.shape)) : at[i], [at[i].length]))));
+        const data = await device.read(picked);
+        for (const t of picked) t.dispose();
+        return data.map((d) => Float32Array.from(d));
       },
       dispose() {
         step.dispose();
@@ -49,7 +79,7 @@ export function fewmaskEngine(device: Device, version: string): Engine {
   }
 
   /** Records y of some leaves, and the gradients of those that `wrt` names when there is a dy. */
-  function recorded(leaves: Record<string, Tensor>, wrt: readonly string[], y: (t: Record<string, Tensor>) => Tensor, turns: readonly Out[1][], turnY: Out[1]): Job {
+  function recorded(leaves: Record<string, Tensor>, wrt: readonly string[], y: (t: Record<string, Tensor>) => Tensor, layouts: readonly Out[1][], layoutY: Out[1]): Job {
     const { dy } = leaves;
     if (dy) for (const name of wrt) leaves[name].requiresGrad = true;
     const step = plan(device, {}, (): Record<string, Tensor> => {
@@ -57,14 +87,14 @@ export function fewmaskEngine(device: Device, version: string): Engine {
       const gradients = dy ? grad(out, wrt.map((name) => leaves[name]), { dy }) : [];
       return { y: out, ...Object.fromEntries(gradients.map((g, i) => [`d${wrt[i]}`, g])) };
     });
-    const outs: Out[] = [[step.outputs.y, turnY], ...(dy ? wrt.map((name, i): Out => [step.outputs[`d${name}`], turns[i]]) : [])];
+    const outs: Out[] = [[step.outputs.y, layoutY], ...(dy ? wrt.map((name, i): Out => [step.outputs[`d${name}`], layouts[i]]) : [])];
     return replay(step, outs, Object.values(leaves));
   }
 
-  function conv(w: Of<'conv'>, inputs: Inputs): Job {
-    const leaves = { x: put(toNhwc(inputs.x)), w: put(toHwio(inputs.w)), ...(inputs.dy && { dy: put(toNhwc(inputs.dy)) }) };
+  function conv(w: Of<'conv'>, inputs: Inputs, half: boolean): Job {
+    const leaves = { x: put(toNhwc(inputs.x), half), w: put(toHwio(inputs.w), half), ...(inputs.dy && { dy: put(toNhwc(inputs.dy), half) }) };
     const options = { stride: w.stride, dilation: w.dilation, groups: w.groups, padding: padOf(w.kernel, w.dilation) };
-    return recorded(leaves, ['x', 'w'], (t) => conv2d(t.x, t.w, undefined, options), [fromNhwc, fromHwio], fromNhwc);
+    return recorded(leaves, ['x', 'w'], (t) => conv2d(t.x, t.w, undefined, options), [NHWC, HWIO], NHWC);
   }
 
   function training(net: Network, inputs: Inputs): Job {
@@ -99,11 +129,11 @@ export function fewmaskEngine(device: Device, version: string): Engine {
 
   function unet(w: Of<'unet'>, inputs: Inputs): Job {
     const net = new UNet(device, { numClasses: w.classes, widths: w.widths });
-    net.loadStateDict(new Map(Object.entries(inputs).filter(([k]) => k !== 'x' && k !== 'y').map(([k, t]) => [k, { shape: t.shape, data: t.data as Float32Array }])), { partial: true });
+    net.loadStateDict(weightsOf(inputs), { partial: true });
     if (w.train) return training(net, inputs);
     const x = put(toNhwc(inputs.x));
     const step = plan(device, {}, () => ({ y: net.forward(x, { bn: 'eval' }) }));
-    return replay(step, [[step.outputs.y, fromNhwc]], [x, net]);
+    return replay(step, [[step.outputs.y, NHWC]], [x, net]);
   }
 
   function adds({ count, replayed }: Of<'adds'>, inputs: Inputs): Job {
@@ -183,15 +213,15 @@ export function fewmaskEngine(device: Device, version: string): Engine {
     };
   }
 
-  function build({ work: w }: Case, inputs: Inputs): Job {
+  function build({ work: w, half = false }: Case, inputs: Inputs): Job {
     switch (w.op) {
       case 'matmul':
-        return recorded({ a: put(inputs.a), b: put(inputs.b) }, [], ({ a, b }) => matmul(a, b), [], undefined);
+        return recorded({ a: put(inputs.a, half), b: put(inputs.b, half) }, [], ({ a, b }) => matmul(a, b), [], undefined);
       case 'conv':
-        return conv(w, inputs);
+        return conv(w, inputs, half);
       case 'batchNorm': {
         const leaves = { x: put(toNhwc(inputs.x)), gamma: put(inputs.gamma), beta: put(inputs.beta), dy: put(toNhwc(inputs.dy)) };
-        return recorded(leaves, ['x', 'gamma', 'beta'], (t) => batchNorm(t.x, t.gamma, t.beta, undefined, { mode: 'train' }), [fromNhwc], fromNhwc);
+        return recorded(leaves, ['x', 'gamma', 'beta'], (t) => batchNorm(t.x, t.gamma, t.beta, undefined, { mode: 'train' }), [NHWC], NHWC);
       }
       case 'predictions': {
         const x = put(toNhwc(inputs.x));
@@ -208,18 +238,21 @@ export function fewmaskEngine(device: Device, version: string): Engine {
           const loss = crossEntropy(x, y);
           return { loss, dx: grad(loss, [x])[0] };
         });
-        return replay(step, [[step.outputs.loss], [step.outputs.dx, fromNhwc]], [x, y]);
+        return replay(step, [[step.outputs.loss], [step.outputs.dx, NHWC]], [x, y]);
       }
       case 'resize': {
         const leaves = { x: put(toNhwc(inputs.x)), ...(inputs.dy && { dy: put(toNhwc(inputs.dy)) }) };
-        return recorded(leaves, ['x'], (t) => resizeBilinear(t.x, [w.h * w.scale, w.w * w.scale]), [fromNhwc], fromNhwc);
+        return recorded(leaves, ['x'], (t) => resizeBilinear(t.x, [w.h * w.scale, w.w * w.scale]), [NHWC], NHWC);
       }
       case 'adds':
         return adds(w, inputs);
       case 'unet':
         return unet(w, inputs);
-      case 'deeplab':
-        return training(new DeepLabV3Plus(device, { numClasses: w.classes, depth: w.depth }), inputs);
+      case 'deeplab': {
+        const net = new DeepLabV3Plus(device, { numClasses: w.classes, depth: w.depth });
+        net.loadStateDict(weightsOf(inputs), { partial: true });
+        return training(net, inputs);
+      }
       case 'scheme':
         return scheme(w);
     }
@@ -229,6 +262,8 @@ export function fewmaskEngine(device: Device, version: string): Engine {
     name: 'fewmask',
     version,
     async build(c, inputs) {
+      if (c.half && !device.f16) return { why: 'the adapter has no f16' };
+      if (c.half && (c.work.op === 'unet' || c.work.op === 'deeplab')) return { why: 'it trains in f32 only' };
       const job = build(c, inputs);
       // What the pool holds on to is not the next case's.
       return { ...job, dispose: () => (job.dispose(), device.pool.trim()) };

@@ -1,7 +1,7 @@
 // Getting a GPUDevice in Node, through Dawn: what was asked for, else a hardware adapter, else lavapipe, else the embedded SwiftShader.
 
 import { mkdirSync } from 'node:fs';
-import { tmpdir, userInfo } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DeviceError } from '../errors.ts';
 import { describe, fulfils, parseWish, requestDevice, type OpenedDevice, type OpenOptions } from './adapter.ts';
@@ -27,7 +27,7 @@ function createInstance(dawn: Dawn, flags: string[]): GPU {
 /** Mesa complains on stderr when the folder for its sockets is not named. It reads the variable when Dawn loads it. */
 function quietMesa(): void {
   if (process.env.XDG_RUNTIME_DIR || process.platform !== 'linux') return;
-  const folder = join(tmpdir(), `fewmask-runtime-${userInfo().uid}`);
+  const folder = join(tmpdir(), `fewmask-runtime-${process.getuid?.()}`);
   try {
     mkdirSync(folder, { recursive: true, mode: 0o700 });
     process.env.XDG_RUNTIME_DIR = folder;
