@@ -1,6 +1,7 @@
 // The hyper-parameters that change from step to step live in one small tensor, so that a recorded step replays with new values.
 
 import type { Device } from '../device/device.ts';
+import { ShapeError } from '../errors.ts';
 import type { Tensor } from '../tensor.ts';
 
 /** Elements of the hyper-parameter tensor. */
@@ -14,7 +15,7 @@ export interface HyperValues {
   step: number;
   /** Adam's betas (default 0.9, 0.999): their bias corrections depend on the step. */
   betas?: readonly [number, number];
-  /** A factor for all gradients: one over the loss scale, one over the number of accumulated batches (default 1). */
+  /** A factor for all gradients: one over the loss scale, one over the number of accumulated batches (default 1). 0 skips the step: parameters and state stay as they are. */
   gradScale?: number;
   /** The EMA's a in a target + (1-a) source (default 0: copy). */
   emaDecay?: number;
@@ -37,4 +38,9 @@ export function hyperValues(h: HyperValues): Float32Array<ArrayBuffer> {
  */
 export function hyperTensor(device: Device, values: HyperValues): Tensor {
   return device.tensor(hyperValues(values), [HYPER_SIZE]);
+}
+
+/** @throws ShapeError when a tensor does not hold hyper-parameters */
+export function checkHyper(op: string, hyper: Tensor): void {
+  if (hyper.size !== HYPER_SIZE || hyper.dtype !== 'f32') throw new ShapeError(op, `the hyper-parameters are [${hyper.shape}] ${hyper.dtype}`, `give f32 [${HYPER_SIZE}], see hyperValues`);
 }

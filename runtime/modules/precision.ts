@@ -1,0 +1,44 @@
+// Mixed precision: where layers compute in f16. Parameters stay f32, and gradients arrive there through the casts.
+
+import { recordingIs } from '../autograd/tape.ts';
+import type { Device } from '../device/device.ts';
+import { DeviceError } from '../errors.ts';
+import { cast } from '../ops/cast.ts';
+import { Tensor } from '../tensor.ts';
+
+/** Within mixedPrecision: the f16 copies of f32 tensors. */
+let copies: Map<Tensor, Tensor> | null = null;
+
+/**
+ * Runs `body`, in which the modules `Conv2d`, `ConvTranspose2d` and `Linear` compute in f16: their input and their parameters are cast, each parameter once, and sums stay f32.
+ * What follows takes the dtype that it gets, but that batch norm's statistics and parameters, and the other normalisations, stay f32. Softmax and losses belong behind
+ * it, in f32; gradients of the parameters are f32, and small ones vanish without a {@link LossScaler}. One call for each step: parameters must not change within.
+ * @returns what it returns; a tensor as f32
+ * @throws DeviceError when the adapter has no f16, and what the body throws
+ * Source: Micikevicius et al. 2018; after torch.autocast.
+ * @example const loss = crossEntropy(mixedPrecision(device, () => net.forward(x, TRAIN)), labels);
+ */
+export function mixedPrecision<R>(device: Device, body: () => R): R {
+  if (!device.f16) throw new DeviceError('mixed precision needs f16, which the adapter lacks (feature shader-f16)', 'compute in full precision');
+  const before = copies;
+  copies ??= new Map();
+  try {
+    const result = body();
+    return (result instanceof Tensor ? single(result) : result) as R;
+  } finally {
+    copies = before;
+  }
+}
+
+/** What an operation takes that computes in f16 within mixedPrecision: its copy there, the tensor itself elsewhere. A copy serves passes with and without gradients. */
+export function half<T extends Tensor | undefined>(t: T): T {
+  if (!copies || t?.dtype !== 'f32') return t;
+  const known = copies.get(t);
+  if (known && !known.isDisposed) return known as T;
+  const made = recordingIs(true, () => cast(t, 'f16'));
+  copies.set(t, made);
+  return made as Tensor as T;
+}
+
+/** The tensor; one of f16 as f32. */
+export const single = (t: Tensor): Tensor => (t.dtype === 'f16' ? cast(t, 'f32') : t);
