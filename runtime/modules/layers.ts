@@ -10,7 +10,7 @@ import { groupNorm, layerNorm, rmsNorm } from '../ops/groupNorm.ts';
 import { linear } from '../ops/linear.ts';
 import type { Shape, Tensor } from '../tensor.ts';
 import { Module, numbered, Parameter, type ForwardMode } from './module.ts';
-import { half, single } from './precision.ts';
+import { operands } from './precision.ts';
 import { streamOf, type Init } from './state.ts';
 
 /** What {@link Sequential} is made of: a module, or a function of one tensor. */
@@ -69,7 +69,7 @@ export class Linear extends Module {
    * @throws ShapeError when x does not fit, UsageError before `init`
    */
   forward(x: Tensor): Tensor {
-    return linear(half(x), half(this.weight.value), half(this.bias?.value));
+    return linear(...operands(x, this));
   }
 }
 
@@ -110,7 +110,7 @@ export class Conv2d extends Module {
    * @throws ShapeError when x does not fit, UsageError before `init`
    */
   forward(x: Tensor): Tensor {
-    return conv2d(half(x), half(this.weight.value), half(this.bias?.value), this.options);
+    return conv2d(...operands(x, this), this.options);
   }
 }
 
@@ -141,7 +141,7 @@ export class ConvTranspose2d extends Module {
    * @throws ShapeError when x does not fit, UsageError before `init`
    */
   forward(x: Tensor): Tensor {
-    return convTranspose2d(half(x), half(this.weight.value), half(this.bias?.value), this.options);
+    return convTranspose2d(...operands(x, this), this.options);
   }
 }
 
@@ -215,7 +215,7 @@ export class LayerNorm extends Module {
    * @throws ShapeError when x does not fit, UsageError before `init`
    */
   forward(x: Tensor): Tensor {
-    return layerNorm(single(x), this.weight.shape, this.weight.value, this.bias.value, { eps: this.eps });
+    return layerNorm(x, this.weight.shape, this.weight.value, this.bias.value, { eps: this.eps });
   }
 }
 
@@ -242,7 +242,7 @@ export class RMSNorm extends Module {
    * @throws ShapeError when x does not fit, UsageError before `init`
    */
   forward(x: Tensor): Tensor {
-    return rmsNorm(single(x), this.weight.shape, this.weight.value, { eps: this.eps });
+    return rmsNorm(x, this.weight.shape, this.weight.value, { eps: this.eps });
   }
 }
 
@@ -273,7 +273,7 @@ export class GroupNorm extends Module {
    * @throws ShapeError when x does not fit, UsageError before `init`
    */
   forward(x: Tensor): Tensor {
-    return groupNorm(single(x), this.groups, this.weight.value, this.bias.value, { eps: this.eps });
+    return groupNorm(x, this.groups, this.weight.value, this.bias.value, { eps: this.eps });
   }
 }
 

@@ -5,13 +5,14 @@ import type { Device } from '../device/device.ts';
 import { DeviceError } from '../errors.ts';
 import { cast } from '../ops/cast.ts';
 import { Tensor } from '../tensor.ts';
+import type { Parameter } from './module.ts';
 
 /** Within mixedPrecision: the f16 copies of f32 tensors. */
 let copies: Map<Tensor, Tensor> | null = null;
 
 /**
  * Runs `body`, in which the modules `Conv2d`, `ConvTranspose2d` and `Linear` compute in f16: their input and their parameters are cast, each parameter once, and sums stay f32.
- * What follows takes the dtype that it gets, but that batch norm's statistics and parameters, and the other normalisations, stay f32. Softmax and losses belong behind
+ * What follows keeps the dtype that it gets; the statistics and parameters of normalisations stay f32. Softmax and losses belong behind
  * it, in f32; gradients of the parameters are f32, and small ones vanish without a {@link LossScaler}. One call for each step: parameters must not change within.
  * @returns what it returns; a tensor as f32
  * @throws DeviceError when the adapter has no f16, and what the body throws
@@ -19,7 +20,7 @@ let copies: Map<Tensor, Tensor> | null = null;
  * @example const loss = crossEntropy(mixedPrecision(device, () => net.forward(x, TRAIN)), labels);
  */
 export function mixedPrecision<R>(device: Device, body: () => R): R {
-  if (!device.f16) throw new DeviceError('mixed precision needs f16, which the adapter lacks (feature shader-f16)', 'compute in full precision');
+  if (!device.f16) throw new DeviceError('mixed precision needs shader-f16, which the adapter lacks');
   const before = copies;
   copies ??= new Map();
   try {
@@ -30,15 +31,16 @@ export function mixedPrecision<R>(device: Device, body: () => R): R {
   }
 }
 
-/** What an operation takes that computes in f16 within mixedPrecision: its copy there, the tensor itself elsewhere. A copy serves passes with and without gradients. */
-export function half<T extends Tensor | undefined>(t: T): T {
+/** The copy within mixedPrecision, the tensor itself elsewhere. A copy serves passes with and without gradients. */
+function half(t: Tensor | undefined): Tensor | undefined {
   if (!copies || t?.dtype !== 'f32') return t;
-  const known = copies.get(t);
-  if (known && !known.isDisposed) return known as T;
-  const made = recordingIs(true, () => cast(t, 'f16'));
-  copies.set(t, made);
-  return made as Tensor as T;
+  let made = copies.get(t);
+  if (!made || made.isDisposed) copies.set(t, (made = recordingIs(true, () => cast(t, 'f16'))));
+  return made;
 }
+
+/** What the operation of a layer takes: its input, weight and bias, of f16 within mixedPrecision. */
+export const operands = (x: Tensor, { weight, bias }: { weight: Parameter; bias: Parameter | null }): [Tensor, Tensor, Tensor | undefined] => [x, weight.value, bias?.value].map(half) as [Tensor, Tensor, Tensor | undefined];
 
 /** The tensor; one of f16 as f32. */
 export const single = (t: Tensor): Tensor => (t.dtype === 'f16' ? cast(t, 'f32') : t);

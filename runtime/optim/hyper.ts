@@ -1,7 +1,6 @@
 // The hyper-parameters that change from step to step live in one small tensor, so that a recorded step replays with new values.
 
 import type { Device } from '../device/device.ts';
-import { ShapeError } from '../errors.ts';
 import type { Tensor } from '../tensor.ts';
 
 /** Elements of the hyper-parameter tensor. */
@@ -38,9 +37,4 @@ export function hyperValues(h: HyperValues): Float32Array<ArrayBuffer> {
  */
 export function hyperTensor(device: Device, values: HyperValues): Tensor {
   return device.tensor(hyperValues(values), [HYPER_SIZE]);
-}
-
-/** @throws ShapeError when a tensor does not hold hyper-parameters */
-export function checkHyper(op: string, hyper: Tensor): void {
-  if (hyper.size !== HYPER_SIZE || hyper.dtype !== 'f32') throw new ShapeError(op, `the hyper-parameters are [${hyper.shape}] ${hyper.dtype}`, `give f32 [${HYPER_SIZE}], see hyperValues`);
 }

@@ -4,7 +4,7 @@ import { beforeReplay } from '../autograd/replay.ts';
 import { ShapeError, UsageError } from '../errors.ts';
 import type { Tensor } from '../tensor.ts';
 import { clipCoefficient } from './clip.ts';
-import { checkHyper, HYPER_SIZE, hyperValues } from './hyper.ts';
+import { HYPER_SIZE, hyperValues } from './hyper.ts';
 
 /** Settings for some of the parameters; the first group that matches counts. */
 export interface ParamGroup {
@@ -99,7 +99,7 @@ export abstract class Optimizer {
    * @example sgd.step(grad(loss, net.params));
    */
   step(grads: Gradients, hyper?: Tensor, clip?: Tensor): void {
-    if (hyper) checkHyper('optimizer', hyper);
+    if (hyper && (hyper.size !== HYPER_SIZE || hyper.dtype !== 'f32')) throw new ShapeError('optimizer', `the hyper-parameters are [${hyper.shape}] ${hyper.dtype}`, `give f32 [${HYPER_SIZE}], see hyperValues`);
     if (Array.isArray(grads) && grads.length !== this.slots.length) throw new ShapeError('optimizer', `${grads.length} gradients for ${this.slots.length} parameters`);
     const updates = this.slots.flatMap((slot, i): [Slot, Tensor][] => {
       const dw = Array.isArray(grads) ? (grads[i] as Tensor) : (grads as ReadonlyMap<string, Tensor>).get(slot.name);

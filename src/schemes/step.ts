@@ -108,8 +108,8 @@ export class StepContext {
    */
   descend(loss: Tensor, learners: readonly Learner[], hyper: Tensor = this.hyper()): void {
     const params = learners.flatMap(([p]) => [...p.values()]);
-    const grads = this.scaler ? this.scaler.grad(loss, params) : grad(loss, params);
-    const settings = this.scaler ? this.scaler.unscale(grads, hyper) : hyper;
+    const grads = grad(loss, params, { dy: this.scaler?.scale });
+    const settings = this.scaler?.unscale(grads, hyper) ?? hyper;
     let first = 0;
     for (const [p, optimizer] of learners) optimizer.step(grads.slice(first, (first += p.size)), settings);
   }

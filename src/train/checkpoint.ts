@@ -32,7 +32,7 @@ export interface Checkpoint {
   soFar?: { alarms: AlarmState; timing: Timing; peakGpuBytes: number };
   /** By stage. */
   bests: Map<number, Best>;
-  /** Networks (`net/NAME/PARAMETER`), optimiser states (`optim/NAME/STATE.PARAMETER`), in PyTorch's layouts; the loss scale (`scaler/STATE`) in mixed precision. */
+  /** Networks (`net/NAME/PARAMETER`), optimiser states (`optim/NAME/STATE.PARAMETER`), in PyTorch's layouts; the loss scale (`scaler/scale`, `scaler/counts`) in mixed precision. */
   tensors: Map<string, FileTensor>;
   pseudoLabels: Map<string, LabelMap>;
   /** What the scheme keeps on the host. */
@@ -85,7 +85,7 @@ function stateTensors(scheme: Scheme, scaler: LossScaler | undefined): Map<strin
   const all = new Map<string, Tensor>();
   for (const [name, net] of scheme.networks) for (const group of [net.params, net.buffers]) for (const [key, t] of group) all.set(`net/${name}/${key}`, t);
   for (const [name, optimizer] of scheme.optimizers) for (const [key, t] of optimizer.state()) all.set(`optim/${name}/${key}`, t);
-  for (const [key, t] of scaler?.state() ?? []) all.set(`scaler/${key}`, t);
+  if (scaler) all.set('scaler/scale', scaler.scale).set('scaler/counts', scaler.counts);
   return all;
 }
 

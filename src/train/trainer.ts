@@ -26,7 +26,7 @@ export interface TrainerOptions {
   open(stream: StreamSpec, stage: number): BatchSource;
   /** Learning rate from the moment within a stage. */
   lr(at: Moment): number;
-  /** Steps are made in mixed precision, with this loss scale; each stage begins it anew. */
+  /** Steps are made in mixed precision, with this loss scale. */
   scaler?: LossScaler;
   /** The trainer adds its steps to it. */
   timing?: Timing;
@@ -122,7 +122,8 @@ export async function train(device: Device, scheme: Scheme, options: TrainerOpti
     const { name, steps } = scheme.stages[stage];
     const first = stage === start.stage ? start.step : 0;
     if (first === 0) {
-      options.scaler?.reset();
+      // A stage numbers its steps from 1.
+      if (options.scaler) device.clear(options.scaler.counts);
       await scheme.stages[stage].prepare?.(options.services);
       await options.checkpoint?.({ stage, step: 0 }, false);
     }
@@ -246,7 +247,7 @@ class StageLoop {
   /** The points of the steps since the last read. @param done steps over all stages, the last one included */
   async read(done: number): Promise<StepPoint[]> {
     const { scaler } = this.options;
-    const [log, ...more] = await this.device.read([this.ring, ...(this.counts ? [this.counts] : []), ...(scaler ? scaler.state().values() : [])]);
+    const [log, ...more] = await this.device.read([this.ring, ...(this.counts ? [this.counts] : []), ...(scaler ? [scaler.scale, scaler.counts] : [])]);
     const counts = this.counts && more.shift();
     const k = this.names.length, n = this.pendingSteps.length;
     const stats = counts ? pseudoLabelStats(counts as Uint32Array) : undefined;
@@ -258,7 +259,7 @@ class StageLoop {
       if (stats && i === n - 1) Object.assign(point, { accepted: stats.accepted, pseudoAccuracy: stats.accuracy, pseudoHistogram: stats.histogram });
       return point;
     });
-    if (scaler) Object.assign(points.at(-1)!, { lossScale: more[0][0], skipped: more[1][1] });
+    if (scaler) Object.assign(points.at(-1)!, { lossScale: more[0][0], skipped: more[1][2] });
     this.pendingSteps = [];
     const bad = points.find((p) => !Number.isFinite(p.loss));
     if (bad) throw new NonFiniteError(`the loss became ${bad.loss} at step ${bad.step} (learning rate ${bad.lr.toPrecision(3)})`, 'lower the learning rate, clip gradients (--clip 1), or check the images; the last good checkpoint is kept');

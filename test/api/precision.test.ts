@@ -46,7 +46,7 @@ for (const [where, open] of Object.entries({ '': testDevice, ', kernels for GPUs
         if (what === 'rounded') for (const p of params) device.write(p, (await cast(p, 'f16').read()) as Float32Array);
         const { loss, grads, dtypes } = device.scope(() => {
           const image = what === 'rounded' ? cast(cast(x, 'f16'), 'f32') : x, forward = (): Tensor => net.forward(image, TRAIN);
-          const logits = what === 'mixed' ? mixedPrecision(device, forward) : forward(), l = crossEntropy(logits, labels), g = what === 'mixed' ? scaler.grad(l, params) : grad(l, params);
+          const logits = what === 'mixed' ? mixedPrecision(device, forward) : forward(), l = crossEntropy(logits, labels), g = grad(l, params, what === 'mixed' ? { dy: scaler.scale } : {});
           return { loss: l, grads: g, dtypes: [logits, l, ...g].map((t) => t.dtype) };
         });
         const values = (await device.read(grads)).map((g) => g.map((v) => (what === 'mixed' ? v / 1024 : v))), buffers = await device.read([...net.buffers.values()]), result = { loss: await loss.item(), values, buffers, dtypes };
@@ -96,7 +96,7 @@ test('what layers make in it, and outside of it', async () => {
     const h = new Conv2d(4, 4, 1).init(device).forward(x);
     return [name, layer.forward(h, TRAIN).dtype];
   }));
-  const halves = { conv: 'f16', up: 'f16', linear: 'f16', bn: 'f16', ln: 'f32', gn: 'f32', rms: 'f32' }, fulls = Object.fromEntries(Object.keys(layers).map((name) => [name, 'f32']));
+  const halves = { conv: 'f16', up: 'f16', linear: 'f16', bn: 'f16', ln: 'f16', gn: 'f16', rms: 'f16' }, fulls = Object.fromEntries(Object.keys(layers).map((name) => [name, 'f32']));
   device.scope(() => {
     assert.equal(mixedPrecision(device, dtypes), halves);
     assert.equal(dtypes(), fulls);
@@ -131,7 +131,7 @@ test('an adapter without f16 is refused', async () => {
   }
   let ran = false;
   const device = new WithoutHalf(gpu, info);
-  assert.throws(() => mixedPrecision(device, () => void (ran = true)), (e: unknown) => e instanceof DeviceError && /f16.*lacks.*full precision/.test(e.message));
+  assert.throws(() => mixedPrecision(device, () => void (ran = true)), (e: unknown) => e instanceof DeviceError && /mixed precision.*shader-f16/.test(e.message));
   assert.not.ok(ran);
   device.close();
 });
