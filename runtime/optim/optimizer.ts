@@ -2,7 +2,7 @@
 
 import { beforeReplay } from '../autograd/replay.ts';
 import { ShapeError, UsageError } from '../errors.ts';
-import type { Tensor } from '../tensor.ts';
+import { checkF32, type Tensor } from '../tensor.ts';
 import { clipCoefficient } from './clip.ts';
 import { HYPER_SIZE, hyperValues } from './hyper.ts';
 
@@ -72,7 +72,7 @@ export abstract class Optimizer {
     this.maxNorm = options.maxNorm;
     this.lr = options.lr;
     const settings = [...(params instanceof Map ? (params as ReadonlyMap<string, Tensor>) : Object.entries(params as Record<string, Tensor>))].map(([name, param]) => {
-      if (param.dtype !== 'f32') throw new ShapeError('optimizer', `parameter ${name} is ${param.dtype}`, 'parameters are f32');
+      checkF32('optimizer', { [`parameter ${name}`]: param });
       const group = options.groups?.find((g) => g.match(name, param));
       const weightDecay = group?.weightDecay ?? options.weightDecay ?? 0;
       const lrScale = group?.lrScale ?? 1;
