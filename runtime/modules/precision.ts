@@ -11,9 +11,9 @@ import type { Parameter } from './module.ts';
 let copies: Map<Tensor, Tensor> | null = null;
 
 /**
- * Runs `body`, in which the modules `Conv2d`, `ConvTranspose2d` and `Linear` compute in f16: their input and their parameters are cast, each parameter once, and sums stay f32.
- * What follows keeps the dtype that it gets; the statistics and parameters of normalisations stay f32. Softmax and losses belong behind
- * it, in f32; gradients of the parameters are f32, and small ones vanish without a {@link LossScaler}. One call for each step: parameters must not change within.
+ * Runs `body`, in which the modules `Conv2d`, `ConvTranspose2d` and `Linear` compute in f16: their input and their parameters are cast, each parameter once, and
+ * sums are made in f32. Other layers and operations keep the dtype that they get; statistics and parameters of normalisations stay f32. Softmax and losses belong
+ * behind it, in f32. Gradients of the parameters are f32; small ones vanish without a {@link LossScaler}. One call for each step: parameters must not change within.
  * @returns what it returns; a tensor as f32
  * @throws DeviceError when the adapter has no f16, and what the body throws
  * Source: Micikevicius et al. 2018; after torch.autocast.

@@ -53,12 +53,15 @@ export class LossScaler {
    */
   unscale(grads: Gradients, hyper: Tensor): Tensor {
     for (const t of [hyper, ...grads.values()]) checkF32('lossScale', { t });
-    const { scale, counts, interval } = this, { device } = scale, y = device.empty([HYPER_SIZE], 'f32', 'lossScale');
+    const { scale, counts, interval } = this, { device } = scale;
     const run = (entry: string, n: number, bindings: Record<string, Tensor>): void => device.run({ shader: 'lossScale', entry, bindings: { ...bindings, counts }, params: { n, interval }, threads: n });
-    device.copy(hyper, y);
-    for (const dw of grads.values()) run('check', dw.size, { dw });
-    run('update', 1, { scale, hyper: y });
-    return y;
+    return device.guarded(() => {
+      const y = device.empty([HYPER_SIZE], 'f32', 'lossScale');
+      device.copy(hyper, y);
+      for (const dw of grads.values()) run('check', dw.size, { dw });
+      run('update', 1, { scale, hyper: y });
+      return y;
+    });
   }
 
   /** Frees the state. */

@@ -262,7 +262,7 @@ class StageLoop {
     if (scaler) Object.assign(points.at(-1)!, { lossScale: more[0][0], skipped: more[1][2] });
     this.pendingSteps = [];
     const bad = points.find((p) => !Number.isFinite(p.loss));
-    if (bad) throw new NonFiniteError(`the loss became ${bad.loss} at step ${bad.step} (learning rate ${bad.lr.toPrecision(3)})`, 'lower the learning rate, clip gradients (--clip 1), or check the images; the last good checkpoint is kept');
+    if (bad) throw new NonFiniteError(`the loss became ${bad.loss} at step ${bad.step} (learning rate ${bad.lr.toPrecision(3)})`, `lower the learning rate, clip gradients (--clip 1), ${scaler ? 'train in full precision (--precision full), ' : ''}or check the images; the last good checkpoint is kept`);
     const now = performance.now();
     this.rate = n / ((now - this.lastRead) / 1000);
     this.lastRead = now;
