@@ -22,6 +22,7 @@ export { EVAL, Module, Parameter, TRAIN, type ForwardMode, type ParameterOptions
 export {
   BatchNorm, Conv2d, ConvTranspose2d, Dropout, Dropout2d, Embedding, GroupNorm, LayerNorm, Linear, RMSNorm, Sequential, type Conv2dLayerOptions, type Step,
 } from './modules/layers.ts';
+export { mixedPrecision } from './modules/precision.ts';
 export { fromTorch, toTorch, type Fan, type Init, type TorchLayout, type TorchTensor } from './modules/state.ts';
 
 // Optimisers
@@ -32,6 +33,7 @@ export { Adagrad, Rmsprop, type RmspropOptions } from './optim/rmsprop.ts';
 export { Ema, type EmaOptions, type NetworkTensors } from './optim/ema.ts';
 export { GradientSum, accumulate } from './optim/accumulate.ts';
 export { clipCoefficient } from './optim/clip.ts';
+export { LossScaler, type LossScalerOptions } from './optim/lossScaler.ts';
 export { HYPER_SIZE, hyperTensor, hyperValues, type HyperValues } from './optim/hyper.ts';
 export * as schedules from './optim/schedules.ts';
 

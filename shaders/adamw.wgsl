@@ -21,7 +21,7 @@ struct Params {
 }
 
 @group(0) @binding(0) var<storage, read> dw: array<vec4f>;
-/// lr, step, bias corrections 1 and 2, gradient scale, EMA decay: see runtime/optim/hyper.ts.
+/// lr, step, bias corrections 1 and 2, gradient scale (0: nothing is changed), EMA decay: see runtime/optim/hyper.ts.
 @group(0) @binding(1) var<storage, read> hyper: array<f32>;
 @group(0) @binding(2) var<storage, read> clip: array<f32>;
 @group(0) @binding(3) var<storage, read_write> w: array<vec4f>;
@@ -32,7 +32,7 @@ struct Params {
 @compute @workgroup_size(WG)
 fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
   let i = id.x + id.y * grid.x * WG;
-  if (i >= params.n) {
+  if (i >= params.n || hyper[4] == 0.0) {
     return;
   }
   let lr = hyper[0] * params.lrScale;

@@ -70,8 +70,13 @@ let counter = 0;
  * @example const prediction = noGrad(() => net.forward(x, EVAL));
  */
 export function noGrad<R>(body: () => R): R {
+  return recordingIs(false, body);
+}
+
+/** Runs `body` with or without recording gradients, whatever is around it. */
+export function recordingIs<R>(on: boolean, body: () => R): R {
   const before = recording;
-  recording = false;
+  recording = on;
   try {
     return body();
   } finally {

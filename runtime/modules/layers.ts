@@ -10,6 +10,7 @@ import { groupNorm, layerNorm, rmsNorm } from '../ops/groupNorm.ts';
 import { linear } from '../ops/linear.ts';
 import type { Shape, Tensor } from '../tensor.ts';
 import { Module, numbered, Parameter, type ForwardMode } from './module.ts';
+import { operands } from './precision.ts';
 import { streamOf, type Init } from './state.ts';
 
 /** What {@link Sequential} is made of: a module, or a function of one tensor. */
@@ -68,7 +69,7 @@ export class Linear extends Module {
    * @throws ShapeError when x does not fit, UsageError before `init`
    */
   forward(x: Tensor): Tensor {
-    return linear(x, this.weight.value, this.bias?.value);
+    return linear(...operands(x, this));
   }
 }
 
@@ -109,7 +110,7 @@ export class Conv2d extends Module {
    * @throws ShapeError when x does not fit, UsageError before `init`
    */
   forward(x: Tensor): Tensor {
-    return conv2d(x, this.weight.value, this.bias?.value, this.options);
+    return conv2d(...operands(x, this), this.options);
   }
 }
 
@@ -140,7 +141,7 @@ export class ConvTranspose2d extends Module {
    * @throws ShapeError when x does not fit, UsageError before `init`
    */
   forward(x: Tensor): Tensor {
-    return convTranspose2d(x, this.weight.value, this.bias?.value, this.options);
+    return convTranspose2d(...operands(x, this), this.options);
   }
 }
 

@@ -1,7 +1,7 @@
 // Gradient clipping by the global norm. The norm and the coefficient stay on the GPU.
 
 import { ShapeError, UsageError } from '../errors.ts';
-import type { Tensor } from '../tensor.ts';
+import { checkF32, type Tensor } from '../tensor.ts';
 import { hyperTensor } from './hyper.ts';
 
 const LANES = 64;
@@ -23,7 +23,7 @@ export function clipCoefficient(grads: readonly Tensor[] | ReadonlyMap<string, T
   if (!(maxNorm > 0)) throw new UsageError(`the largest gradient norm is ${maxNorm}; give a positive number`);
   const { device } = list[0];
   const parts = list.map((dw) => {
-    if (dw.dtype !== 'f32') throw new ShapeError('clipCoefficient', `a gradient [${dw.shape}] is ${dw.dtype}`, 'gradients are f32');
+    checkF32('clipCoefficient', { dw });
     const items = Math.max(1, Math.ceil(dw.size / (LANES * MOST_GROUPS)));
     return { dw, items, groups: Math.ceil(dw.size / (LANES * items)) };
   });

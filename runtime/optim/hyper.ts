@@ -14,7 +14,7 @@ export interface HyperValues {
   step: number;
   /** Adam's betas (default 0.9, 0.999): their bias corrections depend on the step. */
   betas?: readonly [number, number];
-  /** A factor for all gradients: one over the loss scale, one over the number of accumulated batches (default 1). */
+  /** A factor for all gradients: one over the loss scale, one over the number of accumulated batches (default 1). 0 skips the step: parameters and state stay as they are. */
   gradScale?: number;
   /** The EMA's a in a target + (1-a) source (default 0: copy). */
   emaDecay?: number;

@@ -2,7 +2,7 @@
 
 import { beforeReplay } from '../autograd/replay.ts';
 import { ShapeError, UsageError } from '../errors.ts';
-import type { Tensor } from '../tensor.ts';
+import { checkF32, type Tensor } from '../tensor.ts';
 import { clipCoefficient } from './clip.ts';
 import { HYPER_SIZE, hyperValues } from './hyper.ts';
 
@@ -61,7 +61,7 @@ export abstract class Optimizer {
   /** Steps made with the optimiser's own learning rate. Set it when a checkpoint is loaded. */
   steps = 0;
   private readonly maxNorm: number | undefined;
-  private hyper: Tensor | null = null;
+  private settings: Tensor | null = null;
 
   /**
    * @param params the parameters by name, f32
@@ -72,7 +72,7 @@ export abstract class Optimizer {
     this.maxNorm = options.maxNorm;
     this.lr = options.lr;
     const settings = [...(params instanceof Map ? (params as ReadonlyMap<string, Tensor>) : Object.entries(params as Record<string, Tensor>))].map(([name, param]) => {
-      if (param.dtype !== 'f32') throw new ShapeError('optimizer', `parameter ${name} is ${param.dtype}`, 'parameters are f32');
+      checkF32('optimizer', { [`parameter ${name}`]: param });
       const group = options.groups?.find((g) => g.match(name, param));
       const weightDecay = group?.weightDecay ?? options.weightDecay ?? 0;
       const lrScale = group?.lrScale ?? 1;
@@ -107,7 +107,7 @@ export abstract class Optimizer {
       if (dw.size !== slot.param.size || dw.dtype !== 'f32') throw new ShapeError('optimizer', `the gradient of ${slot.name} is [${dw.shape}] ${dw.dtype}, the parameter [${slot.param.shape}]`);
       return [[slot, dw]];
     });
-    const settings = hyper ?? this.ownHyper();
+    const settings = hyper ?? this.nextHyper();
     const own = !clip && this.maxNorm !== undefined ? clipCoefficient(grads, this.maxNorm, settings) : undefined;
     for (const [slot, dw] of updates) this.update(slot, dw, settings, clip ?? own?.coefficient);
     own?.norm.dispose();
@@ -117,12 +117,17 @@ export abstract class Optimizer {
   /** The betas that the bias corrections are made of. */
   protected readonly betas?: readonly [number, number];
 
-  /** Hyper-parameters of the next step: written now, or before each replay of the plan in hand. */
-  private ownHyper(): Tensor {
+  /**
+   * The hyper-parameters of the next step, by the optimiser's own learning rate and number of the step: written now, or before each replay of the plan in hand. For
+   * a step of which something is made before, as by a {@link LossScaler}.
+   * @throws UsageError without a learning rate, or at a second step in one plan
+   * @example sgd.step(grads, scaler.unscale(grads, sgd.nextHyper()));
+   */
+  nextHyper(): Tensor {
     if (this.lr === undefined) throw new UsageError('the optimiser has no learning rate', 'give lr, or hyper-parameters to step');
     const { device } = this.slots[0]?.param ?? {};
     if (!device) throw new UsageError('the optimiser has no parameters');
-    const hyper = (this.hyper ??= device.keep(device.tensor(new Float32Array(HYPER_SIZE), [HYPER_SIZE])));
+    const hyper = (this.settings ??= device.keep(device.tensor(new Float32Array(HYPER_SIZE), [HYPER_SIZE])));
     const write = (): void => {
       const lr = typeof this.lr === 'function' ? this.lr(this.steps) : this.lr!;
       device.write(hyper, hyperValues({ lr, step: ++this.steps, betas: this.betas }));
@@ -136,8 +141,8 @@ export abstract class Optimizer {
 
   /** Frees the state (not the parameters). */
   dispose(): void {
-    this.hyper?.dispose();
-    this.hyper = null;
+    this.settings?.dispose();
+    this.settings = null;
     for (const s of this.slots) for (const t of Object.values(s.state)) t.dispose();
   }
 }

@@ -117,6 +117,7 @@ export function addTrainOptions(command: Command): Command {
     .addOption(new Option('--schedule <name>', 'schedule of the learning rate').choices(Object.keys(SCHEDULES)))
     .option('--warmup <n>', 'steps over which the learning rate rises', whole)
     .option('--eval-every <n>', 'steps between evaluations', whole)
+    .addOption(new Option('--precision <kind>', 'of a training step: full (f32, default), or mixed (f16 with f32 weights and loss scaling)').choices(['full', 'mixed']))
     .option('--memory <size>', 'most GPU memory that may be used (4G)', parseBytes)
     .option('--cache <size>', 'most memory for decoded images (512M)', parseBytes)
     .option('--set <key=value>', 'an option of the scheme, as in tau=0.9 or fixmatch.tau=0.9; can be repeated', (item: string, before: string[] = []) => [...before, item])
@@ -145,6 +146,7 @@ export interface TrainFlags {
   schedule?: string;
   warmup?: number;
   evalEvery?: number;
+  precision?: 'full' | 'mixed';
   memory?: number;
   cache?: number;
   seed?: number;
@@ -219,7 +221,7 @@ export function trainConfig(f: TrainFlags, scheme: string, ...parts: readonly Pa
   const network = defined({ kind: f.network, width: f.width, depth: f.depth, outputStride: f.outputStride, stem: f.stem }) as PartialConfig['network'];
   const flags: PartialConfig = defined({
     network: Object.keys(network!).length ? network : undefined,
-    steps: f.steps, batch: f.batch, crop: f.crop, weak: f.scale && { range: f.scale }, schedule: f.schedule, warmup: f.warmup, evalEvery: f.evalEvery, memory: f.memory, seed: f.seed, pretrained: f.pretrained,
+    steps: f.steps, batch: f.batch, crop: f.crop, weak: f.scale && { range: f.scale }, schedule: f.schedule, warmup: f.warmup, evalEvery: f.evalEvery, precision: f.precision, memory: f.memory, seed: f.seed, pretrained: f.pretrained,
     optimizer: defined({ kind: f.optimizer, lr: f.lr, headLr: f.headLr, momentum: f.momentum, weightDecay: f.weightDecay, clip: f.clip }),
     options: parseSettings(f.set ?? [], scheme),
   }) as PartialConfig;

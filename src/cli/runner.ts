@@ -49,6 +49,7 @@ function progressLine(o: RunnerOptions, last: StepPoint, p: Progress): string {
     `loss ${last.loss.toFixed(4)}${terms ? ` (${terms})` : ''}`,
     `lr ${last.lr.toPrecision(3)}`,
     last.accepted === undefined ? '' : `accepted ${percent(last.accepted)}`,
+    last.lossScale === undefined ? '' : `loss scale ${last.lossScale}${last.skipped ? ` (${last.skipped} skipped)` : ''}`,
     last.pseudoAccuracy === undefined ? '' : `right ${percent(last.pseudoAccuracy)}`,
     `${p.rate.toFixed(p.rate < 10 ? 2 : 0)} steps/s`,
     `ETA ${duration((p.total - p.done) / p.rate)}`,

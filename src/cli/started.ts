@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { CheckpointError, UsageError } from '../../runtime/errors.ts';
 import { absoluteSpec, type DatasetSpec } from '../data/open.node.ts';
-import type { RunConfig } from '../train/config.ts';
+import { DEFAULTS, type RunConfig } from '../train/config.ts';
 
 /** Name of the file in a run's folder. */
 export const STARTED = 'run.json';
@@ -50,7 +50,8 @@ export function sameData(was: DatasetSpec, now: DatasetSpec, folder: string): vo
  * @throws UsageError naming what differs, CheckpointError where the folder does not say which data the run has seen
  */
 export function sameRun(folder: string, config: object, now: Started): void {
-  same(config, now.config, folder, 'resume with the same settings (its config.json holds them), or start another run (--out)', 'memory');
+  // Runs of earlier versions do not say their precision.
+  same({ precision: DEFAULTS.precision, ...config }, now.config, folder, 'resume with the same settings (its config.json holds them), or start another run (--out)', 'memory');
   const started = readStarted(folder);
   if (!started) throw new CheckpointError(`${folder} does not say which data its run has seen (${STARTED} is missing)`, 'start another run (--out)');
   sameData(started.data, now.data, folder);

@@ -3,6 +3,7 @@
 import { add, batchNorm, channelMax, concat, dropout, full, globalAvgPool, maskPairs, matmul, reshape, resizeBilinear, softmax, weightedSum } from '../../runtime/ops/index.ts';
 import type { Device } from '../../runtime/device/device.ts';
 import { ShapeError } from '../../runtime/errors.ts';
+import { single } from '../../runtime/modules/precision.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
 import { Conv } from './layers.ts';
 import { ParameterSet, type ForwardMode } from './module.ts';
@@ -69,7 +70,7 @@ export class AttentionBranch extends ParameterSet {
    */
   classify(stages: readonly Tensor[], mode: Pick<ForwardMode, 'dropout'>): Tensor {
     const pooled = globalAvgPool(stages.at(-1)!);
-    const z = this.classifier.forward(mode.dropout ? dropout(pooled, mode.dropout, this.dropoutRate) : pooled);
+    const z = single(this.classifier.forward(mode.dropout ? dropout(pooled, mode.dropout, this.dropoutRate) : pooled));
     const [n, , , k] = z.shape;
     return reshape(z, [n, k]);
   }
@@ -93,7 +94,7 @@ export class AttentionBranch extends ParameterSet {
     const [n, h, w] = column.shape;
     const m = reshape(maps, [n, h * w, maps.shape[3]]);
     const project = (layer: Conv): Tensor => reshape(layer.forward(column), [n, h * w, this.dims]);
-    const scores = matmul(project(this.query), project(this.key), { transposeB: true });
+    const scores = single(matmul(project(this.query), project(this.key), { transposeB: true }));
     const gathered = matmul(softmax(maskPairs(scores, valid.view([n, h * w])), 1 / Math.sqrt(this.dims)), m);
     return reshape(add(gathered, m), maps.shape);
   }
@@ -112,7 +113,7 @@ export class AttentionBranch extends ParameterSet {
     const s = this.refine(this.hypercolumn(stages), constant(maps), valid);
     const top = channelMax(s);
     const background = weightedSum([[full(this.device, top.shape, 2)], [top, -1]]);
-    const y = this.score.forward(concat([background, s], 3));
+    const y = single(this.score.forward(concat([background, s], 3)));
     const gamma = full(this.device, [y.shape[3]], 1);
     const bn = mode.bn === 'train' ? 'train' : 'eval';
     return batchNorm(y, gamma, this.beta, { mean: this.mean, variance: this.variance }, { mode: bn, update: mode.update ?? true, eps: 1e-3, momentum: 1e-3 });

@@ -2,6 +2,7 @@
 
 import { concat, globalAvgPool, resizeBilinear } from '../../runtime/ops/index.ts';
 import type { Device } from '../../runtime/device/device.ts';
+import { single } from '../../runtime/modules/precision.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
 import { Conv, ConvBn, type NormOptions } from './layers.ts';
 import { Network, type Features, type ForwardMode } from './module.ts';
@@ -85,7 +86,7 @@ export class DeepLabV3Plus extends Network {
     mode.tap?.set('aspp.cat', h);
     h = this.project.forward(h, mode);
     h = concat([this.resize(h, shallow.shape[1], shallow.shape[2]), this.low.forward(shallow, mode)], 3);
-    const logits = this.head.forward(this.decoder[1].forward(this.decoder[0].forward(h, mode), mode));
+    const logits = single(this.head.forward(this.decoder[1].forward(this.decoder[0].forward(h, mode), mode)));
     mode.tap?.set('head', logits);
     return logits;
   }

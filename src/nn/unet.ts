@@ -2,6 +2,7 @@
 
 import { concat, maxPool2d, pad2d, resizeBilinear, slice } from '../../runtime/ops/index.ts';
 import type { Device } from '../../runtime/device/device.ts';
+import { single } from '../../runtime/modules/precision.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
 import { Conv, ConvBn, ConvTranspose } from './layers.ts';
 import { Network, type Features, type ForwardMode } from './module.ts';
@@ -77,7 +78,7 @@ export class UNet extends Network {
       const enlarged = up ? up.forward(h) : resizeBilinear(h, [skip.shape[1], skip.shape[2]], { alignCorners: false });
       h = b.forward(a.forward(concat([skip, enlarged], 3), mode), mode);
     });
-    const logits = this.head.forward(h);
+    const logits = single(this.head.forward(h));
     mode.tap?.set('head', logits);
     const [n, oh, ow, c] = logits.shape;
     return oh === height && ow === width ? logits : slice(logits, [0, 0, 0, 0], [n, height, width, c]);

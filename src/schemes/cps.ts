@@ -1,6 +1,5 @@
 // Cross pseudo supervision (Chen et al. 2021): two networks with different initial weights are each other's labellers, without a threshold.
 
-import { grad } from '../../runtime/autograd/grad.ts';
 import { noGrad } from '../../runtime/autograd/tape.ts';
 import { add, concat, countPseudoLabels, full, pseudoLabel, pseudoLabelCounts, split, weightedSum } from '../../runtime/ops/index.ts';
 import { sigmoidRamp } from '../../runtime/optim/schedules.ts';
@@ -62,12 +61,7 @@ export function cps(c: SchemeContext, options: CpsOptions = {}): Scheme {
         steps: c.steps,
         record(ctx) {
           const out = (options.cutmix ?? true) ? mixedLoss(ctx, c, nets, counts, options) : plainLoss(ctx, c, nets, counts, options);
-          const hyper = ctx.hyper();
-          // One walk over both networks: their graphs meet in the loss alone, so that neither sees the other's gradient.
-          const params = nets.map((net) => [...net.params.values()]);
-          const grads = grad(out.loss, params.flat());
-          optimizers[0].step(grads.slice(0, params[0].length), hyper);
-          optimizers[1].step(grads.slice(params[0].length), hyper);
+          ctx.descend(out.loss, nets.map((net, i) => [net.params, optimizers[i]]));
           return { ...out, counts };
         },
       },

@@ -1,6 +1,5 @@
 // FixMatch (Sohn et al. 2020) for segmentation: the confident predictions on a weak view are the labels of a strong view of the same image.
 
-import { grad } from '../../runtime/autograd/grad.ts';
 import { noGrad } from '../../runtime/autograd/tape.ts';
 import { classGate, concat, countPseudoLabels, gate, pseudoLabel, pseudoLabelCounts, updateClassConfidence, weightedSum } from '../../runtime/ops/index.ts';
 import type { Device } from '../../runtime/device/device.ts';
@@ -97,7 +96,7 @@ export function fixmatch(c: SchemeContext, options: FixMatchOptions = {}): Schem
         record(ctx) {
           const { loss, terms, feedback } = fixmatchLoss(ctx, c, { net, average, counts, cta, classes }, options);
           const hyper = ctx.hyper({ emaDecay: ({ step }) => (options.emaWarmup ? Math.min(1 - 1 / (step + 1), decay ?? 0) : (decay ?? 0)) });
-          optimizer.step(grad(loss, [...net.params.values()]), hyper);
+          ctx.descend(loss, [[net.params, optimizer]], hyper);
           ema?.update(hyper);
           return { loss, terms, counts, feedback };
         },

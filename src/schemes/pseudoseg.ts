@@ -1,9 +1,9 @@
 // PseudoSeg (Zou et al. 2021): the decoder's prediction of a weak view and the refined activation maps of a classifier are fused into one calibrated
 // pseudo-label, which a strong view of the same image learns.
 
-import { grad } from '../../runtime/autograd/grad.ts';
 import { noGrad } from '../../runtime/autograd/tape.ts';
 import { DataError, UsageError } from '../../runtime/errors.ts';
+import { single } from '../../runtime/modules/precision.ts';
 import {
   acceptedShare, bceWithLogits, concat, countPseudoLabels, full, gate, normaliseMaps, presentClasses, pseudoLabel, pseudoLabelCounts, resizeBilinear, slice, weightedSum,
 } from '../../runtime/ops/index.ts';
@@ -109,11 +109,7 @@ export function pseudoseg(c: SchemeContext, options: PseudoSegOptions = {}): Sch
         steps: c.steps,
         record(ctx) {
           const { loss, terms, counts } = pseudosegLoss(ctx, c, parts, options);
-          const hyper = ctx.hyper();
-          const params = trained.map(([, set]) => [...set.params.values()]);
-          const grads = grad(loss, params.flat());
-          optimizers[0].step(grads.slice(0, params[0].length), hyper);
-          optimizers[1].step(grads.slice(params[0].length), hyper);
+          ctx.descend(loss, trained.map(([, set], i) => [set.params, optimizers[i]]));
           return { loss, terms, counts };
         },
       },
@@ -166,7 +162,7 @@ function imageLabels(ctx: StepContext, c: SchemeContext, o: PseudoSegOptions, kn
 /** Scores of the attention branch, from activation maps of the classes that are present. */
 function attend(branch: AttentionBranch, stages: readonly Tensor[], present: Tensor, valid: Tensor, mode: ForwardMode): Tensor {
   // Grad-CAM of global average pooling and a linear layer, up to a factor that the scaling removes.
-  const maps = normaliseMaps(classActivationMaps(stages.at(-1)!, branch.classifierWeights), { by: 'max', present });
+  const maps = normaliseMaps(classActivationMaps(single(stages.at(-1)!), branch.classifierWeights), { by: 'max', present });
   return branch.attend(stages, maps, coarseValid(valid, maps), mode);
 }
 

@@ -1,7 +1,6 @@
 // Self-training in three steps (ST, Yang et al. 2022): a supervised teacher, its hard labels for all unlabelled images, a student trained from
 // scratch on both. ST++ first labels the images on which the teacher's earlier states agree with its last one, then lets that student label the rest.
 
-import { grad } from '../../runtime/autograd/grad.ts';
 import { UsageError } from '../../runtime/errors.ts';
 import { Ema } from '../../runtime/optim/ema.ts';
 import type { Optimizer } from '../../runtime/optim/optimizer.ts';
@@ -204,6 +203,6 @@ function studentStep(ctx: StepContext, c: SchemeContext, net: Network, optimizer
     ({ image, labels } = cutout(image, boxes, { noise: ctx.randomSeed('noise'), labels }));
   }
   const loss = ceValid(net.forward(normalise(image), TRAIN), labels);
-  optimizer.step(grad(loss, [...net.params.values()]), ctx.hyper());
+  ctx.descend(loss, [[net.params, optimizer]]);
   return { loss };
 }

@@ -1,8 +1,11 @@
 // What a step is recorded with: batches, draws and schedules become inputs of the plan, each with the function that fills it for a step.
 
+import { grad } from '../../runtime/autograd/grad.ts';
 import type { DeclareInput } from '../../runtime/autograd/plan.ts';
 import type { Device } from '../../runtime/device/device.ts';
 import { hyperValues, HYPER_SIZE } from '../../runtime/optim/hyper.ts';
+import type { LossScaler } from '../../runtime/optim/lossScaler.ts';
+import type { Optimizer } from '../../runtime/optim/optimizer.ts';
 import { Rng } from '../../runtime/random.ts';
 import type { DType, Shape, Tensor, TensorData } from '../../runtime/tensor.ts';
 import type { SourceBatch } from '../data/types.ts';
@@ -31,6 +34,9 @@ export interface SourceTensors {
   sizes: Tensor;
 }
 
+/** Parameters, and what changes them. */
+export type Learner = readonly [params: ReadonlyMap<string, Tensor>, optimizer: Optimizer];
+
 /** Fills an input for a step. `batches`: the images of the step by stream name, with their ids and true sizes. */
 export type Draw = (at: Moment, batches: ReadonlyMap<string, SourceBatch>) => TensorData;
 
@@ -44,17 +50,20 @@ export class StepContext {
   private readonly declare: DeclareInput;
   private readonly seed: number;
   private readonly lr: (at: Moment) => number;
+  private readonly scaler: LossScaler | undefined;
 
   /**
    * @param sourceSize height and width to which the images of a batch are padded
    * @param lr the learning rate at a moment
+   * @param scaler scales the loss of a step in mixed precision
    */
-  constructor(device: Device, declare: DeclareInput, options: { seed: number; sourceSize: readonly [number, number]; lr: (at: Moment) => number }) {
+  constructor(device: Device, declare: DeclareInput, options: { seed: number; sourceSize: readonly [number, number]; lr: (at: Moment) => number; scaler?: LossScaler }) {
     this.device = device;
     this.declare = declare;
     this.seed = options.seed;
     this.sourceSize = options.sourceSize;
     this.lr = options.lr;
+    this.scaler = options.scaler;
   }
 
   /** An input that `draw` fills before each step. */
@@ -91,5 +100,17 @@ export class StepContext {
   /** Learning rate, step and EMA decay for the optimisers. */
   hyper(options: { name?: string; emaDecay?: (at: Moment) => number } = {}): Tensor {
     return this.input(options.name ?? 'hyper', [HYPER_SIZE], 'f32', (at) => hyperValues({ lr: this.lr(at), step: at.step + 1, emaDecay: options.emaDecay?.(at) }));
+  }
+
+  /**
+   * One update of the learners by the gradient of a loss, in one walk: where the graphs of several meet in the loss alone, none sees another's gradient. In mixed precision
+   * the gradients of all are finite, or none of them is updated.
+   */
+  descend(loss: Tensor, learners: readonly Learner[], hyper: Tensor = this.hyper()): void {
+    const params = learners.flatMap(([p]) => [...p.values()]);
+    const grads = grad(loss, params, { dy: this.scaler?.scale });
+    const settings = this.scaler?.unscale(grads, hyper) ?? hyper;
+    let first = 0;
+    for (const [p, optimizer] of learners) optimizer.step(grads.slice(first, (first += p.size)), settings);
   }
 }

@@ -1,6 +1,5 @@
 // Supervised training on the labelled images alone: the yardstick of every comparison.
 
-import { grad } from '../../runtime/autograd/grad.ts';
 import type { Optimizer } from '../../runtime/optim/optimizer.ts';
 import { ceValid } from '../losses/index.ts';
 import { TRAIN, type Network } from '../nn/module.ts';
@@ -36,6 +35,6 @@ export function supervised(c: SchemeContext, options: SupervisedOptions = {}): S
 export function supervisedStep(ctx: StepContext, c: SchemeContext, net: Network, optimizer: Optimizer, options: SupervisedOptions): StepOutputs {
   const view = weakView(ctx, c, { name: 'labelled', kind: 'labelled', n: c.batch.labelled }, options);
   const loss = ceValid(net.forward(normalise(view.image), TRAIN), view.labels);
-  optimizer.step(grad(loss, [...net.params.values()]), ctx.hyper());
+  ctx.descend(loss, [[net.params, optimizer]]);
   return { loss };
 }

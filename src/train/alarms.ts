@@ -64,9 +64,10 @@ export class Alarms {
       `step ${step}: the network predicts "${this.classNames[top]}" for ${((100 * columns[top]) / total).toFixed(1)} % of the pixels: it has collapsed, or has not begun to learn; try a lower learning rate, a lower weight of the unlabelled loss (or a ramp), or more steps`);
   }
 
-  /** Pseudo-labels of one class, or none at all. */
+  /** Pseudo-labels of one class, or none at all; gradients that f16 cannot hold. */
   onSteps(points: readonly StepPoint[], progress: number): void {
-    for (const { step, accepted, pseudoHistogram } of points) {
+    for (const { step, accepted, pseudoHistogram, lossScale } of points) {
+      if (lossScale !== undefined) this.set('loss-scale', lossScale <= 1, () => `step ${step}: gradients overflow f16 even where the loss is not scaled up, and such steps change nothing; lower the learning rate, or train in full precision (--precision full)`);
       if (accepted === undefined) continue;
       const total = pseudoHistogram?.reduce((a, b) => a + b, 0) ?? 0;
       if (pseudoHistogram && total > 0) {

@@ -3,6 +3,7 @@
 import { CheckpointError, NonFiniteError } from '../../runtime/errors.ts';
 import { decodeSafetensors, encodeSafetensors, type FileTensor } from '../../runtime/io/safetensors.ts';
 import type { Device } from '../../runtime/device/device.ts';
+import type { LossScaler } from '../../runtime/optim/lossScaler.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
 import type { EvalPoint, StepPoint } from '../report/types.ts';
 import type { LabelMap, Scheme } from '../schemes/scheme.ts';
@@ -31,7 +32,7 @@ export interface Checkpoint {
   soFar?: { alarms: AlarmState; timing: Timing; peakGpuBytes: number };
   /** By stage. */
   bests: Map<number, Best>;
-  /** Networks (`net/NAME/PARAMETER`), optimiser states (`optim/NAME/STATE.PARAMETER`), in PyTorch's layouts. */
+  /** Networks (`net/NAME/PARAMETER`), optimiser states (`optim/NAME/STATE.PARAMETER`), in PyTorch's layouts; the loss scale (`scaler/scale`, `scaler/counts`) in mixed precision. */
   tensors: Map<string, FileTensor>;
   pseudoLabels: Map<string, LabelMap>;
   /** What the scheme keeps on the host. */
@@ -44,8 +45,8 @@ type Meta = Omit<Checkpoint, 'tensors' | 'bests' | 'pseudoLabels'> & { bests: { 
 const FORMAT = 'fewmask-checkpoint-1';
 
 /** Reads networks and optimiser states from the GPU. @throws NonFiniteError when a weight is NaN or infinite: such a state is never saved */
-export async function captureTensors(device: Device, scheme: Scheme): Promise<Map<string, FileTensor>> {
-  const all = stateTensors(scheme);
+export async function captureTensors(device: Device, scheme: Scheme, scaler?: LossScaler): Promise<Map<string, FileTensor>> {
+  const all = stateTensors(scheme, scaler);
   const names = [...all.keys()];
   const values = await device.read([...all.values()]);
   const out = new Map<string, FileTensor>();
@@ -65,8 +66,8 @@ function allFinite(values: Float32Array): boolean {
 }
 
 /** Writes a checkpoint's tensors into the scheme. Nothing is changed unless all of them fit. */
-export function restoreTensors(scheme: Scheme, tensors: ReadonlyMap<string, FileTensor>): void {
-  const own = stateTensors(scheme);
+export function restoreTensors(scheme: Scheme, tensors: ReadonlyMap<string, FileTensor>, scaler?: LossScaler): void {
+  const own = stateTensors(scheme, scaler);
   const writes: [Tensor, Float32Array][] = [];
   for (const [name, t] of own) {
     const given = tensors.get(name);
@@ -80,10 +81,11 @@ export function restoreTensors(scheme: Scheme, tensors: ReadonlyMap<string, File
   for (const [t, data] of writes) t.device.write(t, data);
 }
 
-function stateTensors(scheme: Scheme): Map<string, Tensor> {
+function stateTensors(scheme: Scheme, scaler: LossScaler | undefined): Map<string, Tensor> {
   const all = new Map<string, Tensor>();
   for (const [name, net] of scheme.networks) for (const group of [net.params, net.buffers]) for (const [key, t] of group) all.set(`net/${name}/${key}`, t);
   for (const [name, optimizer] of scheme.optimizers) for (const [key, t] of optimizer.state()) all.set(`optim/${name}/${key}`, t);
+  if (scaler) all.set('scaler/scale', scaler.scale).set('scaler/counts', scaler.counts);
   return all;
 }
 

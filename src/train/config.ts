@@ -45,6 +45,8 @@ export interface RunConfig {
   evalEvery: number;
   /** Images that the evaluation takes at once. */
   evalBatch: number;
+  /** What a training step computes in: f32 ('full'), or f16 in convolutions and products, with f32 weights and a dynamic loss scale ('mixed'). Evaluation is f32 either way. */
+  precision: 'full' | 'mixed';
   /** Most bytes of GPU memory; null leaves the device's own budget. */
   memory: number | null;
   /** A file of weights to begin with, torchvision's for the encoder or this program's for all but the last layer; null starts from scratch. */
@@ -66,6 +68,7 @@ export const DEFAULTS: RunConfig = {
   seed: 0,
   evalEvery: 500,
   evalBatch: 8,
+  precision: 'full',
   memory: null,
   pretrained: null,
 };
@@ -115,6 +118,7 @@ const RUN_FIELDS: Readonly<Record<keyof RunConfig, Kind>> = {
   seed: number({ whole: true, from: 0 }),
   evalEvery: number({ whole: true, from: 1 }),
   evalBatch: number({ whole: true, from: 1 }),
+  precision: choice('full', 'mixed'),
   memory: nullable(number({ above: 0 })),
   pretrained: nullable(text),
 };

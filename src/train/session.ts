@@ -1,8 +1,9 @@
 // One training run from its settings to its record: what the command line and the browser have in common.
 
 import type { Device } from '../../runtime/device/device.ts';
-import { CheckpointError, OutOfMemoryError, UsageError } from '../../runtime/errors.ts';
+import { CheckpointError, DeviceError, OutOfMemoryError, UsageError } from '../../runtime/errors.ts';
 import { AdamW } from '../../runtime/optim/adamw.ts';
+import { LossScaler } from '../../runtime/optim/lossScaler.ts';
 import { noDecayForVectors, type Optimizer, type ParamGroup } from '../../runtime/optim/optimizer.ts';
 import type { PseudoLabelStats } from '../../runtime/ops/index.ts';
 import { Sgd } from '../../runtime/optim/sgd.ts';
@@ -169,7 +170,9 @@ export async function runSession(o: SessionOptions): Promise<SessionResult> {
   const began = performance.now();
   const budget = config.memory ?? device.pool.budget;
   device.pool.stats.peak = device.pool.stats.allocated;
+  if (config.precision === 'mixed' && !device.f16) throw new DeviceError(`mixed precision needs f16, which ${device.info.description} lacks (shader-f16)`, 'train in full precision (--precision full), or on another adapter');
   const scheme = buildScheme(o);
+  const scaler = config.precision === 'mixed' ? new LossScaler(device) : undefined;
   const alarms = new Alarms(dataset.classNames, (message) => hooks.onWarning?.(message), resume?.soFar?.alarms);
   const timing: Timing = { ...(resume?.soFar?.timing ?? { steps: 0, seconds: 0, images: 0 }) };
   const peakGpuBytes = (): number => Math.max(resume?.soFar?.peakGpuBytes ?? 0, device.pool.stats.peak);
@@ -185,7 +188,7 @@ export async function runSession(o: SessionOptions): Promise<SessionResult> {
     const evals: EvalPoint[] = resume ? [...resume.evals] : [];
     const before = resume?.seconds ?? 0;
     const bests = new Map(resume?.bests ?? []);
-    if (resume) restore(scheme, resume);
+    if (resume) restore(scheme, resume, scaler);
     // Pseudo-labels that stay as they are for a stage; those that a step makes are counted by the step.
     let kept: PseudoLabelStats | null = null;
     const judgeKept = async (): Promise<void> => {
@@ -221,6 +224,7 @@ export async function runSession(o: SessionOptions): Promise<SessionResult> {
       sourceSize,
       open: openStreams({ dataset, cache, scheme, seed: config.seed, size: sourceSize, judge: o.judge ?? false }),
       lr: learningRate(config),
+      scaler,
       timing,
       services: {
         async predictUnlabelled(network, options, visit) {
@@ -278,7 +282,7 @@ export async function runSession(o: SessionOptions): Promise<SessionResult> {
       return {
         config, position: reached, classNames: dataset.classNames, steps, evals, seconds: seconds(), bests,
         soFar: { alarms: alarms.save(), timing, peakGpuBytes: peakGpuBytes() },
-        tensors: await captureTensors(device, scheme), pseudoLabels: new Map(scheme.pseudoLabels ?? []), hostState: scheme.hostState?.save() ?? null,
+        tensors: await captureTensors(device, scheme, scaler), pseudoLabels: new Map(scheme.pseudoLabels ?? []), hostState: scheme.hostState?.save() ?? null,
       };
     }
 
@@ -309,11 +313,12 @@ export async function runSession(o: SessionOptions): Promise<SessionResult> {
     throw advised(error);
   } finally {
     (evaluator as { evaluator: Evaluator } | null)?.evaluator.dispose();
+    scaler?.dispose();
   }
 }
 
-function restore(scheme: Scheme, c: Checkpoint): void {
-  restoreTensors(scheme, c.tensors);
+function restore(scheme: Scheme, c: Checkpoint, scaler: LossScaler | undefined): void {
+  restoreTensors(scheme, c.tensors, scaler);
   if (c.pseudoLabels.size > 0) {
     if (!scheme.pseudoLabels) throw new CheckpointError('the checkpoint has pseudo-labels, which this scheme does not keep', 'it was made by another scheme');
     for (const [id, map] of c.pseudoLabels) (scheme.pseudoLabels as Map<string, typeof map>).set(id, map);

@@ -3,7 +3,9 @@
 import { Plan } from '../../runtime/autograd/plan.ts';
 import type { Device } from '../../runtime/device/device.ts';
 import { NonFiniteError } from '../../runtime/errors.ts';
+import { mixedPrecision } from '../../runtime/modules/precision.ts';
 import { concat, pseudoLabelStats } from '../../runtime/ops/index.ts';
+import type { LossScaler } from '../../runtime/optim/lossScaler.ts';
 import type { Tensor, TensorData } from '../../runtime/tensor.ts';
 import type { SourceBatch } from '../data/types.ts';
 import type { EvalPoint, StepPoint } from '../report/types.ts';
@@ -24,6 +26,8 @@ export interface TrainerOptions {
   open(stream: StreamSpec, stage: number): BatchSource;
   /** Learning rate from the moment within a stage. */
   lr(at: Moment): number;
+  /** Steps are made in mixed precision, with this loss scale. */
+  scaler?: LossScaler;
   /** The trainer adds its steps to it. */
   timing?: Timing;
   services: StageServices;
@@ -89,8 +93,9 @@ function record(device: Device, scheme: Scheme, stage: number, options: TrainerO
     device,
     {},
     (_, declare) => {
-      context = new StepContext(device, declare, { seed: options.seed + 1000003 * stage, sourceSize: options.sourceSize, lr: options.lr });
-      const out = scheme.stages[stage].record(context);
+      context = new StepContext(device, declare, { seed: options.seed + 1000003 * stage, sourceSize: options.sourceSize, lr: options.lr, scaler: options.scaler });
+      const body = (): StepOutputs => scheme.stages[stage].record(context);
+      const out = options.scaler ? mixedPrecision(device, body) : body();
       counts = out.counts;
       feedback = out.feedback;
       const terms = Object.entries(out.terms ?? {});
@@ -117,6 +122,8 @@ export async function train(device: Device, scheme: Scheme, options: TrainerOpti
     const { name, steps } = scheme.stages[stage];
     const first = stage === start.stage ? start.step : 0;
     if (first === 0) {
+      // A stage numbers its steps from 1.
+      if (options.scaler) device.clear(options.scaler.counts);
       await scheme.stages[stage].prepare?.(options.services);
       await options.checkpoint?.({ stage, step: 0 }, false);
     }
@@ -239,7 +246,9 @@ class StageLoop {
 
   /** The points of the steps since the last read. @param done steps over all stages, the last one included */
   async read(done: number): Promise<StepPoint[]> {
-    const [log, counts] = await this.device.read(this.counts ? [this.ring, this.counts] : [this.ring]);
+    const { scaler } = this.options;
+    const [log, ...more] = await this.device.read([this.ring, ...(this.counts ? [this.counts] : []), ...(scaler ? [scaler.scale, scaler.counts] : [])]);
+    const counts = this.counts && more.shift();
     const k = this.names.length, n = this.pendingSteps.length;
     const stats = counts ? pseudoLabelStats(counts as Uint32Array) : undefined;
     if (this.counts) this.device.clear(this.counts);
@@ -250,9 +259,10 @@ class StageLoop {
       if (stats && i === n - 1) Object.assign(point, { accepted: stats.accepted, pseudoAccuracy: stats.accuracy, pseudoHistogram: stats.histogram });
       return point;
     });
+    if (scaler) Object.assign(points.at(-1)!, { lossScale: more[0][0], skipped: more[1][2] });
     this.pendingSteps = [];
     const bad = points.find((p) => !Number.isFinite(p.loss));
-    if (bad) throw new NonFiniteError(`the loss became ${bad.loss} at step ${bad.step} (learning rate ${bad.lr.toPrecision(3)})`, 'lower the learning rate, clip gradients (--clip 1), or check the images; the last good checkpoint is kept');
+    if (bad) throw new NonFiniteError(`the loss became ${bad.loss} at step ${bad.step} (learning rate ${bad.lr.toPrecision(3)})`, `lower the learning rate, clip gradients (--clip 1), ${scaler ? 'train in full precision (--precision full), ' : ''}or check the images; the last good checkpoint is kept`);
     const now = performance.now();
     this.rate = n / ((now - this.lastRead) / 1000);
     this.lastRead = now;

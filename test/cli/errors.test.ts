@@ -53,6 +53,7 @@ test('wrong usage exits with 2', async () => {
   await refused(2, /required option '--model/, ['eval']);
   await refused(2, /--weights.*'bset'.*best, last/, ['eval', ...TINY.slice(0, 11), '--model', out, '--weights', 'bset']);
   await refused(2, /--batch.*at least 1/, ['eval', ...TINY.slice(0, 11), '--model', out, '--batch', '0']);
+  await refused(2, /--precision.*'half'.*full, mixed/, train(...TINY, '--precision', 'half'));
   await refused(2, /width is 0/, train(...TINY, '--width', '0'));
   for (const depth of ['0', '30']) await refused(2, /depth is .*from 1 to 8/, train(...TINY, '--depth', depth));
   await refused(2, /depth is 7.*takes 1 to 5 levels/, train(...TINY, '--depth', '7'));

@@ -38,6 +38,10 @@ test('the same run: the order of keys, the memory budget and the form of a path 
   const config = resolveConfig({ options: { tau: 0.9, weight: 2 } }), other = resolveConfig({ options: { weight: 2, tau: 0.9 }, memory: 7 });
   write(folder, { 'run.json': JSON.stringify({ config, data: { path: data, labels: '1/8' } }) });
   sameRun(folder, config, { config: other, data: { path: relative(process.cwd(), data), labels: '1/8' } });
+  // Runs of earlier versions do not say their precision: it was full.
+  const { precision: _, ...earlier } = config;
+  sameRun(folder, earlier, { config, data: { path: data, labels: '1/8' } });
+  assert.match(refusal(() => sameRun(folder, earlier, { config: { ...config, precision: 'mixed' }, data: { path: data, labels: '1/8' } })).message, /precision "full", not "mixed"/);
   const differs = (change: { steps?: number }, spec: object): string => {
     const error = refusal(() => sameRun(folder, config, { config: { ...config, ...change }, data: { path: data, labels: '1/8', ...spec } }));
     assert.instance(error, UsageError);

@@ -9,6 +9,7 @@ import { DisposedError, FewmaskError, ShapeError } from '../../runtime/errors.ts
 import * as ops from '../../runtime/ops/index.ts';
 import { clipCoefficient } from '../../runtime/optim/clip.ts';
 import { HYPER_SIZE, hyperTensor, hyperValues } from '../../runtime/optim/hyper.ts';
+import { LossScaler } from '../../runtime/optim/lossScaler.ts';
 import { Sgd } from '../../runtime/optim/sgd.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
 import { testDevice } from '../support/device.ts';
@@ -165,14 +166,14 @@ test('every operation refuses a tensor after its end', async () => {
 test('everything else that takes a tensor refuses it after its end', async () => {
   const device = await testDevice(), x = device.tensor([1, 2, 3, 4], [4]), y = device.tensor([1], [1]), hyper = hyperTensor(device, { lr: 1, step: 1 });
   x.requiresGrad = true;
-  const loss = ops.sum(x), sgd = new Sgd(new Map([['x', x]]));
+  const loss = ops.sum(x), sgd = new Sgd(new Map([['x', x]])), scaler = new LossScaler(device);
   const step = plan(device, {}, () => ({ s: ops.sum(x) })), later = plan(device, {}, () => ({ s: ops.sum(y) }));
   x.dispose();
   y.dispose();
   const uses: Record<string, () => unknown> = {
     read: () => x.read(), item: () => y.item(), 'read of several': () => device.read([hyper, x]), view: () => x.view([2, 2]), write: () => device.write(x, new Float32Array(4)), clear: () => device.clear(x),
     copy: () => device.copy(x, hyper.view([8])), 'copy into': () => device.copyInto(x, hyper, 0), 'dispatch': () => device.run({ shader: 'fill', entry: 'forward', bindings: { y: x }, params: { n: 4, word: 0 }, threads: 4 }),
-    'plan from it': () => plan(device, {}, () => ({ s: ops.sum(x) })), 'gradient from it': () => grad(x, [x], { dy: x }), 'optimiser': () => sgd.step([x], hyper), clip: () => clipCoefficient([x], 1, hyper),
+    'plan from it': () => plan(device, {}, () => ({ s: ops.sum(x) })), 'gradient from it': () => grad(x, [x], { dy: x }), 'optimiser': () => sgd.step([x], hyper), clip: () => clipCoefficient([x], 1, hyper), 'loss scale': () => scaler.unscale([x], hyper),
   };
   const wrong: string[] = [];
   for (const [name, use] of Object.entries(uses)) {
@@ -189,7 +190,7 @@ test('everything else that takes a tensor refuses it after its end', async () =>
   step.run();
   later.run();
   assert.equal([await step.outputs.s.item(), await later.outputs.s.item()], [10, 1]);
-  for (const t of [loss, hyper]) t.dispose();
+  for (const t of [loss, hyper, scaler]) t.dispose();
   step.dispose();
   later.dispose();
 });
