@@ -7,29 +7,36 @@ interface Counter {
   peak: number;
 }
 
-/** Bytes of the buffers of a device that are alive, and the most of them at a time since `reset`. */
+/** Bytes of a texture. The engines use those of four f32 a texel; others are taken to have four bytes. */
+function textureBytes({ size, format }: GPUTextureDescriptor): number {
+  const [width, height = 1, layers = 1] = Symbol.iterator in size ? [...size] : [size.width, size.height, size.depthOrArrayLayers];
+  return width * height * layers * (format === 'rgba32float' ? 16 : 4);
+}
+
+/** Bytes of the buffers and textures of a device that are alive, and the most of them at a time since `reset`. */
 export class Memory {
   private readonly counters = new Map<GPUDevice, Counter>();
 
-  /** Counts the buffers of a device from now on. */
+  /** Counts the buffers and textures of a device from now on. */
   watch(device: GPUDevice): GPUDevice {
     if (this.counters.has(device)) return device;
     const counter: Counter = { bytes: 0, peak: 0 };
     this.counters.set(device, counter);
-    const create = device.createBuffer.bind(device);
-    device.createBuffer = (descriptor) => {
-      const buffer = create(descriptor);
-      counter.bytes += descriptor.size;
+    const counted = <T extends GPUBuffer | GPUTexture>(made: T, bytes: number): T => {
+      counter.bytes += bytes;
       counter.peak = Math.max(counter.peak, counter.bytes);
-      const destroy = buffer.destroy.bind(buffer);
+      const destroy = made.destroy.bind(made);
       let alive = true;
-      buffer.destroy = () => {
-        if (alive) counter.bytes -= descriptor.size;
+      made.destroy = () => {
+        if (alive) counter.bytes -= bytes;
         alive = false;
         return destroy();
       };
-      return buffer;
+      return made;
     };
+    const createBuffer = device.createBuffer.bind(device), createTexture = device.createTexture.bind(device);
+    device.createBuffer = (descriptor) => counted(createBuffer(descriptor), descriptor.size);
+    device.createTexture = (descriptor) => counted(createTexture(descriptor), textureBytes(descriptor));
     return device;
   }
 
