@@ -4,7 +4,9 @@ import { plan, type Plan } from '../../runtime/autograd/plan.ts';
 import { grad } from '../../runtime/autograd/grad.ts';
 import type { Device } from '../../runtime/device/device.ts';
 import { add, batchNorm, cast, conv2d, crossEntropy, indexSelect, matmul, pseudoLabel, reshape, resizeBilinear } from '../../runtime/ops/index.ts';
+import { mixedPrecision } from '../../runtime/modules/precision.ts';
 import { HYPER_SIZE, hyperValues } from '../../runtime/optim/hyper.ts';
+import { LossScaler } from '../../runtime/optim/lossScaler.ts';
 import { Sgd } from '../../runtime/optim/sgd.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
 import { SampleCache } from '../../src/data/batch.ts';
@@ -19,7 +21,7 @@ import { openStreams } from '../../src/train/streams.ts';
 import type { Case, Work } from '../cases.ts';
 import { fromHwio, fromNhwc, hwioPlace, nhwcPlace, padOf, toHwio, toNhwc, type Data, type Inputs } from '../data.ts';
 import type { Engine, Job } from '../engine.ts';
-import { LR, MOMENTUM, STEPS_COMPARED } from '../training.ts';
+import { LOSS_SCALE, LR, MOMENTUM, STEPS_COMPARED } from '../training.ts';
 
 type Of<K extends Work['op']> = Extract<Work, { op: K }>;
 /** How a tensor of the engine's layout becomes an array in PyTorch's, and where in it an element of that is. */
@@ -97,12 +99,15 @@ export function fewmaskEngine(device: Device, version: string): Engine {
     return recorded(leaves, ['x', 'w'], (t) => conv2d(t.x, t.w, undefined, options), [NHWC, HWIO], NHWC);
   }
 
-  function training(net: Network, inputs: Inputs): Job {
+  function training(net: Network, inputs: Inputs, half: boolean): Job {
     const x = put(toNhwc(inputs.x)), y = put(inputs.y);
-    const sgd = new Sgd(net.params, { momentum: MOMENTUM });
+    const sgd = new Sgd(net.params, { momentum: MOMENTUM }), params = [...net.params.values()];
+    const scaler = half ? new LossScaler(device, { scale: LOSS_SCALE }) : null;
     const step = plan(device, { hyper: { shape: [HYPER_SIZE] } }, ({ hyper }) => {
-      const loss = ceValid(net.forward(x, { bn: 'train' }), y);
-      sgd.step(grad(loss, [...net.params.values()]), hyper);
+      const forward = (): Tensor => net.forward(x, { bn: 'train' });
+      const loss = ceValid(half ? mixedPrecision(device, forward) : forward(), y);
+      const grads = grad(loss, params, { dy: scaler?.scale });
+      sgd.step(grads, scaler?.unscale(grads, hyper) ?? hyper);
       return { loss };
     });
     const one = (i: number): void => void step.run({ hyper: hyperValues({ lr: LR, step: i + 1 }) });
@@ -122,15 +127,15 @@ export function fewmaskEngine(device: Device, version: string): Engine {
       },
       dispose() {
         step.dispose();
-        for (const o of [x, y, net, sgd]) o.dispose();
+        for (const o of [x, y, net, sgd, scaler]) o?.dispose();
       },
     };
   }
 
-  function unet(w: Of<'unet'>, inputs: Inputs): Job {
+  function unet(w: Of<'unet'>, inputs: Inputs, half: boolean): Job {
     const net = new UNet(device, { numClasses: w.classes, widths: w.widths });
     net.loadStateDict(weightsOf(inputs), { partial: true });
-    if (w.train) return training(net, inputs);
+    if (w.train) return training(net, inputs, half);
     const x = put(toNhwc(inputs.x));
     const step = plan(device, {}, () => ({ y: net.forward(x, { bn: 'eval' }) }));
     return replay(step, [[step.outputs.y, NHWC]], [x, net]);
@@ -247,11 +252,11 @@ export function fewmaskEngine(device: Device, version: string): Engine {
       case 'adds':
         return adds(w, inputs);
       case 'unet':
-        return unet(w, inputs);
+        return unet(w, inputs, half);
       case 'deeplab': {
         const net = new DeepLabV3Plus(device, { numClasses: w.classes, depth: w.depth });
         net.loadStateDict(weightsOf(inputs), { partial: true });
-        return training(net, inputs);
+        return training(net, inputs, half);
       }
       case 'scheme':
         return scheme(w);
@@ -263,7 +268,6 @@ export function fewmaskEngine(device: Device, version: string): Engine {
     version,
     async build(c, inputs) {
       if (c.half && !device.f16) return { why: 'the adapter has no f16' };
-      if (c.half && (c.work.op === 'unet' || c.work.op === 'deeplab')) return { why: 'it trains in f32 only' };
       const job = build(c, inputs);
       // What the pool holds on to is not the next case's.
       return { ...job, dispose: () => (job.dispose(), device.pool.trim()) };
