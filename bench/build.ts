@@ -9,7 +9,7 @@ const here = fileURLToPath(new URL('.', import.meta.url));
 if (!existsSync(`${here}node_modules`)) execFileSync('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund'], { cwd: here, stdio: 'inherit' });
 
 await build({
-  entryPoints: { run: `${here}run.ts`, firstStep: `${here}firstStep.ts` },
+  entryPoints: { run: `${here}run.ts`, firstStep: `${here}firstStep.ts`, 'decodeWorker.node': `${here}../src/data/decodeWorker.node.ts` },
   outdir: `${here}dist`,
   outExtension: { '.js': '.mjs' },
   bundle: true,

@@ -1,5 +1,7 @@
 // What is measured: plain data, the same for every engine. Shapes are PyTorch's (NCHW, OIHW); each engine turns them into its own.
 
+import { SYNTHETIC_CLASSES } from '../src/data/synthetic.ts';
+
 /** A piece of work with its sizes. */
 export type Work =
   | { op: 'matmul'; m: number; k: number; n: number }
@@ -11,7 +13,8 @@ export type Work =
   | { op: 'adds'; count: number; size: number; replayed: boolean }
   | { op: 'unet'; n: number; h: number; w: number; widths: readonly number[]; classes: number; train: boolean }
   | { op: 'deeplab'; n: number; h: number; w: number; depth: 18 | 50; classes: number }
-  | { op: 'scheme'; scheme: string };
+  | { op: 'scheme'; scheme: string }
+  | { op: 'epoch'; images: number; h: number; w: number; batch: number; crop: readonly [number, number]; classes: number };
 
 export interface Case {
   name: string;
@@ -22,6 +25,8 @@ export interface Case {
   flops: number;
   /** Bytes that must move at least: each input read once, each output written once (0 where there is no such count). */
   bytes: number;
+  /** Times are of one of so many images. */
+  images?: number;
   /** Largest difference from the reference that passes, relative to the largest value of the output. */
   tolerance: number;
 }
@@ -90,6 +95,7 @@ export const CASES: readonly Case[] = [
   unet(true),
   { name: 'deeplab-step', work: { op: 'deeplab', n: 2, h: 128, w: 128, depth: 18, classes: 5 }, flops: 0, bytes: 0, tolerance: 5e-3 },
   ...['supervised', 'self-training', 'fixmatch', 'pseudoseg', 'cps'].map((scheme): Case => ({ name: `scheme-${scheme}`, work: { op: 'scheme', scheme }, flops: 0, bytes: 0, tolerance: 0 })),
+  { name: 'epoch-per-image', work: { op: 'epoch', images: 64, h: 240, w: 320, batch: 4, crop: [128, 128], classes: SYNTHETIC_CLASSES.length }, images: 64, flops: 0, bytes: 0, tolerance: 0 },
   adds(false),
   adds(true),
 ];

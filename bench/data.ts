@@ -38,6 +38,13 @@ export function inputsOf(name: string, work: Work): Inputs {
   const rng = new Rng(1, [...name].reduce((h, c) => (h * 31 + c.charCodeAt(0)) >>> 0, 7));
   const normal = (shape: readonly number[], std = 1): Data => ({ shape, data: Float32Array.from({ length: size(shape) }, () => std * rng.normal()) });
   const labels = (shape: readonly number[], classes: number): Data => ({ shape, data: Int32Array.from({ length: size(shape) }, () => Math.floor(rng.uniform(0, classes))) });
+  const unetWeights = (widths: readonly number[], classes: number): Inputs => Object.fromEntries(
+    unetParams(widths, classes).map(({ name: p, shape }): [string, Data] => {
+      if (p.endsWith('bn.weight')) return [p, { shape, data: new Float32Array(size(shape)).fill(1) }];
+      if (p.endsWith('bias')) return [p, { shape, data: new Float32Array(size(shape)) }];
+      return [p, normal(shape, Math.sqrt(2 / size(shape.slice(1))))];
+    }),
+  );
   switch (work.op) {
     case 'matmul':
       return { a: normal([work.m, work.k]), b: normal([work.k, work.n]) };
@@ -60,21 +67,14 @@ export function inputsOf(name: string, work: Work): Inputs {
     }
     case 'adds':
       return { x: normal([work.size]), b: normal([work.size], 0.01) };
-    case 'unet': {
-      const { n, h, w, widths, classes } = work;
-      const params = Object.fromEntries(
-        unetParams(widths, classes).map(({ name: p, shape }): [string, Data] => {
-          if (p.endsWith('bn.weight')) return [p, { shape, data: new Float32Array(size(shape)).fill(1) }];
-          if (p.endsWith('bias')) return [p, { shape, data: new Float32Array(size(shape)) }];
-          return [p, normal(shape, Math.sqrt(2 / size(shape.slice(1))))];
-        }),
-      );
-      return { ...params, x: normal([n, 3, h, w]), y: labels([n, h, w], classes) };
-    }
+    case 'unet':
+      return { ...unetWeights(work.widths, work.classes), x: normal([work.n, 3, work.h, work.w]), y: labels([work.n, work.h, work.w], work.classes) };
     case 'deeplab':
       return { x: normal([work.n, 3, work.h, work.w]), y: labels([work.n, work.h, work.w], work.classes) };
     case 'scheme':
       return {};
+    case 'epoch':
+      return unetWeights([16, 32, 64, 128], work.classes);
   }
 }
 

@@ -103,7 +103,8 @@ async function runCase(c: Case): Promise<Result[]> {
   }
   const times = await measure(jobs.map(({ job }) => job), timing);
   jobs.forEach(({ engine, job }, i) => {
-    results.set(engine.name, withRates({ ...results.get(engine.name)!, ...times[i] }, c, peaks));
+    const { median_ms, min_ms, max_ms, ...rest } = times[i], n = c.images ?? 1;
+    results.set(engine.name, withRates({ ...results.get(engine.name)!, ...rest, median_ms: median_ms / n, min_ms: min_ms / n, max_ms: max_ms / n }, c, peaks));
     job.dispose();
   });
   return [...results.values()];

@@ -10,7 +10,9 @@ import { LossScaler } from '../../runtime/optim/lossScaler.ts';
 import { Sgd } from '../../runtime/optim/sgd.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
 import { SampleCache } from '../../src/data/batch.ts';
+import { openDataset } from '../../src/data/open.node.ts';
 import { createSynthetic } from '../../src/data/synthetic.ts';
+import type { Dataset } from '../../src/data/types.ts';
 import { ceValid } from '../../src/losses/index.ts';
 import { DeepLabV3Plus } from '../../src/nn/deeplab.ts';
 import type { Network } from '../../src/nn/module.ts';
@@ -21,6 +23,7 @@ import { openStreams } from '../../src/train/streams.ts';
 import type { Case, Work } from '../cases.ts';
 import { fromHwio, fromNhwc, hwioPlace, nhwcPlace, padOf, toHwio, toNhwc, type Data, type Inputs } from '../data.ts';
 import type { Engine, Job } from '../engine.ts';
+import { epochFolder } from '../epoch.ts';
 import { LOSS_SCALE, LR, MOMENTUM, STEPS_COMPARED } from '../training.ts';
 
 type Of<K extends Work['op']> = Extract<Work, { op: K }>;
@@ -170,13 +173,21 @@ export function fewmaskEngine(device: Device, version: string): Engine {
     };
   }
 
-  /** A step of a scheme as a run takes it: views, passes, losses, update; batches are made anew for each. */
-  function scheme({ scheme: name }: Of<'scheme'>): Job {
-    const size = [96, 96] as const, batch = { labelled: 4, unlabelled: 4 }, steps = 1000, seed = 1;
-    const dataset = createSynthetic({ seed: 1, height: size[0], width: size[1], train: 32, labelled: 8, val: 1, test: 1 });
+  interface Training {
+    name: string;
+    dataset: Dataset;
+    size: readonly [number, number];
+    crop: readonly [number, number];
+    batch: number;
+    steps: number;
+  }
+
+  /** Records the last step of a scheme as a run takes it: views, passes, losses, update. */
+  function schemeStep({ name, dataset, size, crop, batch, steps }: Training): { take(data: Dataset): (at: number) => Promise<void>; loss: Tensor; dispose(): void } {
+    const seed = 1;
     const made = SCHEMES[name].make(
       {
-        device, numClasses: dataset.numClasses, crop: [64, 64], batch, steps, seed,
+        device, numClasses: dataset.numClasses, crop, batch: { labelled: batch, unlabelled: batch }, steps, seed,
         network: (draw) => new UNet(device, { numClasses: dataset.numClasses, width: 16, seed: draw }),
         optimizer: (params) => new Sgd(params, { momentum: MOMENTUM, weightDecay: 1e-4 }),
       },
@@ -191,26 +202,19 @@ export function fewmaskEngine(device: Device, version: string): Engine {
       context = new StepContext(device, declare, { seed, sourceSize: size, lr: () => LR });
       return { loss: made.stages[stage].record(context).loss };
     });
-    const open = openStreams({ dataset, cache: new SampleCache(dataset), scheme: made, seed, size });
-    const sources = context.streams.map((spec) => ({ spec, source: open(spec, stage) }));
-    let at = 0;
-    const one = async (): Promise<void> => {
-      const batches = new Map(await Promise.all(sources.map(async ({ spec, source }) => [spec.name, await source.batch(at)] as const)));
-      const given: Parameters<typeof step.run>[0] = {};
-      for (const [stream, b] of batches) Object.assign(given, { [`${stream}.texels`]: b.texels, [`${stream}.sizes`]: b.sizes });
-      for (const [input, draw] of context.draws) given[input] = draw({ step: at, progress: at / steps }, batches);
-      step.run(given);
-      at++;
-    };
     return {
-      async run(times) {
-        for (let i = 0; i < times; i++) await one();
-        await device.sync();
+      take(data) {
+        const open = openStreams({ dataset: data, cache: new SampleCache(data), scheme: made, seed, size });
+        const sources = context.streams.map((spec) => ({ spec, source: open(spec, stage) }));
+        return async (at) => {
+          const batches = new Map(await Promise.all(sources.map(async ({ spec, source }) => [spec.name, await source.batch(at)] as const)));
+          const given: Parameters<typeof step.run>[0] = {};
+          for (const [stream, b] of batches) Object.assign(given, { [`${stream}.texels`]: b.texels, [`${stream}.sizes`]: b.sizes });
+          for (const [input, draw] of context.draws) given[input] = draw({ step: at, progress: at / steps }, batches);
+          step.run(given);
+        };
       },
-      async outputs() {
-        await one();
-        return [Float32Array.of(await step.outputs.loss.item())];
-      },
+      loss: step.outputs.loss,
       dispose() {
         step.dispose();
         made.dispose();
@@ -218,7 +222,49 @@ export function fewmaskEngine(device: Device, version: string): Engine {
     };
   }
 
-  function build({ work: w, half = false }: Case, inputs: Inputs): Job {
+  /** Batches are made anew for each step. */
+  function scheme({ scheme: name }: Of<'scheme'>): Job {
+    const size = [96, 96] as const;
+    const dataset = createSynthetic({ seed: 1, height: size[0], width: size[1], train: 32, labelled: 8, val: 1, test: 1 });
+    const step = schemeStep({ name, dataset, size, crop: [64, 64], batch: 4, steps: 1000 }), take = step.take(dataset);
+    let at = 0;
+    return {
+      async run(times) {
+        for (let i = 0; i < times; i++) await take(at++);
+        await device.sync();
+      },
+      async outputs() {
+        await take(at++);
+        return [Float32Array.of(await step.loss.item())];
+      },
+      dispose: () => step.dispose(),
+    };
+  }
+
+  /** A pass over images that lie on the disk: opened, decoded and trained with, none of them known from before. */
+  async function epoch({ images, h, w, batch, crop, classes }: Of<'epoch'>): Promise<Job> {
+    const path = await epochFolder(images, h, w), open = (): Promise<Dataset> => openDataset({ path, classes });
+    const first = await open(), steps = images / batch, step = schemeStep({ name: 'supervised', dataset: first, size: [h, w], crop, batch, steps });
+    await first.close();
+    const pass = async (): Promise<void> => {
+      const dataset = await open(), take = step.take(dataset);
+      for (let at = 0; at < steps; at++) await take(at);
+      await device.sync();
+      await dataset.close();
+    };
+    return {
+      async run(times) {
+        for (let i = 0; i < times; i++) await pass();
+      },
+      async outputs() {
+        await pass();
+        return [Float32Array.of(await step.loss.item())];
+      },
+      dispose: () => step.dispose(),
+    };
+  }
+
+  function build({ work: w, half = false }: Case, inputs: Inputs): Job | Promise<Job> {
     switch (w.op) {
       case 'matmul':
         return recorded({ a: put(inputs.a, half), b: put(inputs.b, half) }, [], ({ a, b }) => matmul(a, b), [], undefined);
@@ -260,6 +306,8 @@ export function fewmaskEngine(device: Device, version: string): Engine {
       }
       case 'scheme':
         return scheme(w);
+      case 'epoch':
+        return epoch(w);
     }
   }
 
@@ -268,7 +316,7 @@ export function fewmaskEngine(device: Device, version: string): Engine {
     version,
     async build(c, inputs) {
       if (c.half && !device.f16) return { why: 'the adapter has no f16' };
-      const job = build(c, inputs);
+      const job = await build(c, inputs);
       // What the pool holds on to is not the next case's.
       return { ...job, dispose: () => (job.dispose(), device.pool.trim()) };
     },

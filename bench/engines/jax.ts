@@ -191,6 +191,7 @@ function build({ work: w }: Case, inputs: Inputs): Job | { why: string } {
       return unetJob(w, inputs);
     case 'deeplab':
     case 'scheme':
+    case 'epoch':
       return { why: 'no such network comes with it' };
   }
 }

@@ -49,6 +49,7 @@ function graphOf(w: Work, inputs: Inputs): { graph: Graph; fed: readonly string[
       return { why: 'it does not train' };
     case 'deeplab':
     case 'scheme':
+    case 'epoch':
       return { why: 'it does not train' };
   }
 }

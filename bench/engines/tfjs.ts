@@ -175,6 +175,7 @@ export async function tfjsEngine(version: string): Promise<Engine> {
         return unetJob(w, inputs);
       case 'deeplab':
       case 'scheme':
+      case 'epoch':
         return { why: 'no such network comes with it' };
     }
   }

@@ -8,6 +8,7 @@ import { createInterface } from 'node:readline';
 import type { Case } from '../cases.ts';
 import type { Inputs } from '../data.ts';
 import type { Engine, Job } from '../engine.ts';
+import { epochFolder } from '../epoch.ts';
 import { LOSS_SCALE, LR, MOMENTUM, STEPS_COMPARED } from '../training.ts';
 
 export interface TorchOptions {
@@ -81,7 +82,8 @@ export async function torchEngine(script: string, options: TorchOptions): Promis
 
   async function make({ work }: Case, inputs: Inputs, precision: 'f32' | 'f16' | 'f64'): Promise<Job | { why: string }> {
     const id = count++;
-    const made = await ask<{ why?: string }>({ do: 'build', id, precision, work: { ...work, lr: LR, momentum: MOMENTUM, scale: LOSS_SCALE }, inputs: files(inputs) });
+    const data = work.op === 'epoch' ? await epochFolder(work.images, work.h, work.w) : undefined;
+    const made = await ask<{ why?: string }>({ do: 'build', id, precision, work: { ...work, data, lr: LR, momentum: MOMENTUM, scale: LOSS_SCALE }, inputs: files(inputs) });
     if (made.why) return { why: made.why };
     let peak = 0;
     return {

@@ -1,7 +1,7 @@
 # The benchmark's cases on PyTorch, on the CPU or with CUDA: a worker that reads a JSON line (build, run, outputs, dispose) and answers with one.
 # Arrays travel in files: float32 or int32, row-major, in PyTorch's layout. Precisions: f32 (without TF32), f64 (the reference), and f16: storage in half for
 # single operations, autocast with a gradient scaler for training steps.
-import gc, json, math, sys, time
+import gc, json, math, os, sys, time
 import numpy as np, torch, torch.nn.functional as F
 
 jobs = {}
@@ -88,7 +88,7 @@ def training(p, forward, y, work, precision):
     scaler = (torch.amp.GradScaler if hasattr(torch.amp, 'GradScaler') else torch.cuda.amp.GradScaler)(init_scale=work['scale'], enabled=half)
     def step():
         with torch.autocast(device.type, dtype=torch.float16 if half else torch.bfloat16, enabled=half):
-            loss = F.cross_entropy(forward(), y)
+            loss = F.cross_entropy(forward(), y())
         sgd.zero_grad(set_to_none=True)
         scaler.scale(loss).backward()
         scaler.step(sgd)
@@ -109,6 +109,32 @@ def with_gradients(f, leaves, dy):
         y = f(*leaves)
         return [y, *torch.autograd.grad(y, leaves, dy)]
     return both
+
+# A pass over the images of a folder in VOC layout as scripts write it: decode, scale, crop, flip, step; on one thread, as the engine decodes beside its steps.
+def epoch(work, p):
+    from PIL import Image
+    names = sorted(n[:-4] for n in os.listdir(work['data'] + '/JPEGImages'))
+    rng, (ch, cw) = np.random.default_rng(1), work['crop']
+    mean, std = (np.array(v, np.float32) for v in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
+    def view(name):
+        image, mask = Image.open(f"{work['data']}/JPEGImages/{name}.jpg").convert('RGB'), Image.open(f"{work['data']}/SegmentationClass/{name}.png")
+        size = tuple(round(v * rng.uniform(0.75, 1.5)) for v in image.size)
+        image, mask = image.resize(size, Image.BILINEAR), mask.resize(size, Image.NEAREST)
+        x, y = rng.integers(0, size[0] - cw + 1), rng.integers(0, size[1] - ch + 1)
+        box = (x, y, x + cw, y + ch)
+        a, b = (np.asarray(image.crop(box), np.float32) / 255 - mean) / std, np.asarray(mask.crop(box), np.int64)
+        return (a[:, ::-1], b[:, ::-1]) if rng.random() < 0.5 else (a, b)
+    batch = {}
+    step = training(p, lambda: unet(p, batch['x'], 4, True), lambda: batch['y'], work, 'f32')
+    def whole():
+        rng.shuffle(names)
+        for i in range(0, len(names), work['batch']):
+            views = [view(n) for n in names[i:i + work['batch']]]
+            batch['x'] = nhwc(torch.from_numpy(np.stack([a for a, _ in views])).to(device).permute(0, 3, 1, 2))
+            batch['y'] = torch.from_numpy(np.stack([b for _, b in views])).to(device)
+            loss = step()
+        return loss
+    return whole
 
 def build(work, t, precision):
     op = work['op']
@@ -152,11 +178,15 @@ def build(work, t, precision):
                 with torch.no_grad():
                     return [unet(p, x, levels, False)]
             return inference
-        return training(p, lambda: unet(p, x, levels, True), t['y'].long(), work, precision)
+        y = t['y'].long()
+        return training(p, lambda: unet(p, x, levels, True), lambda: y, work, precision)
     if op == 'deeplab':
         p = {k: nhwc(v) for k, v in t.items() if k not in ('x', 'y')}
         x = nhwc(t['x'])
-        return training(p, lambda: deeplab(p, x, work['depth']), t['y'].long(), work, precision)
+        y = t['y'].long()
+        return training(p, lambda: deeplab(p, x, work['depth']), lambda: y, work, precision)
+    if op == 'epoch':
+        return epoch(work, {k: nhwc(v) for k, v in t.items()})
     return None
 
 def wait():
