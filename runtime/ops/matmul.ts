@@ -34,6 +34,10 @@ function sizes(a: Tensor, b: Tensor, { transposeA, transposeB }: Attrs): { m: nu
   return { m, n, k, batch, ...fourAxes('matmul', batch, batches) };
 }
 
+/** Whether to run matmulTexture.wgsl, which takes whole vectors, and 64 rows at once. */
+const throughTexels = (a: Tensor, m: number, n: number, k: number, { transposeA }: Attrs): boolean =>
+  a.device.broadcasts && a.dtype === 'f32' && m >= 32 && n % 4 === 0 && k % 4 === 0 && (!transposeA || m % 4 === 0);
+
 const op: Op = defineReal<Attrs>({
   name: 'matmul',
   inputs: ['a', 'b'],
@@ -44,9 +48,10 @@ const op: Op = defineReal<Attrs>({
     const y = a.device.empty([...batch, m, n], a.dtype, 'matmul');
     if (k === 0) a.device.clear(y);
     else {
-      const [strips, columns, folds] = folded(Math.ceil(m / 8) * batches, Math.ceil(n / 256));
+      const texels = throughTexels(a, m, n, k, attrs);
+      const [strips, columns, folds] = texels ? folded(Math.ceil(m / 64) * batches, Math.ceil(n / 16)) : folded(Math.ceil(m / 8) * batches, Math.ceil(n / 256));
       a.device.run({
-        shader: 'matmul',
+        shader: texels ? 'matmulTexture' : 'matmul',
         entry: 'forward',
         constants: { TRANSPOSE_A: attrs.transposeA, TRANSPOSE_B: attrs.transposeB, ...stored(a) },
         bindings: { a, b, y },

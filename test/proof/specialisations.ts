@@ -47,6 +47,7 @@ const CHOICES: Record<string, readonly Choice[]> = {
   gather: [types('Element', 'u32', 'vec4<u32>', 'f16', 'vec4<f16>'), types('Number', ...words), upTo('COMBINE', 3)],
   gridSample: [upTo('PADDING', 2)],
   groupNorm: [numbers('LANES', 1, 8, 64)],
+  matmulTexture: [numbers('CB', 4)],
   matmul: [types('Element', 'f32', 'f16')],
   maxPool2d: [images.map((c) => (c.Element ? { ...c, Index: 'vec4<i32>' } : c))],
   pairLoss: [upTo('KIND', 4)],
