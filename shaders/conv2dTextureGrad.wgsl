@@ -12,6 +12,11 @@ const CB: u32 = 2u;
 /// Taps of a row taken together: 1, or 3 where stride and dilation are 1 and the kernel's width is 3.
 const KW: u32 = 1u;
 
+/// Whether 4 divides the channels of a group: then a texel is a vector of them, else one number.
+const WHOLE: bool = true;
+/// Or r32float without WHOLE, rgba16float where tensors hold f16.
+alias Texels = texture_storage_2d<rgba32float, read>;
+
 struct Params {
   x_size: vec4<u32>,    // n, h, w, c
   y_size: vec4<u32>,    // n, h, w, c
@@ -22,9 +27,9 @@ struct Params {
   chunk: u32,           // runs in a chunk
 }
 
-@group(0) @binding(0) var x: texture_storage_2d<rgba32float, read>;
-@group(0) @binding(1) var dy: texture_storage_2d<rgba32float, read>;
-@group(0) @binding(2) var<storage, read_write> parts: array<vec4<f32>>;
+@group(0) @binding(0) var x: Texels;
+@group(0) @binding(1) var dy: Texels;
+@group(0) @binding(2) var<storage, read_write> parts: array<f32>;
 @group(0) @binding(3) var<uniform> params: Params;
 
 /// Texels in a row, and so the first one behind the zeros.
@@ -38,6 +43,19 @@ var<private> v: array<vec4<f32>, KW + 7u>;
 
 fn texel(i: u32) -> vec2<u32> {
   return vec2<u32>(i % ROW, i / ROW);
+}
+
+/// Four channels from element i on, of which `left` are there; zeros if not `inside`.
+fn load(t: Texels, i: u32, left: u32, inside: bool) -> vec4<f32> {
+  if (WHOLE) {
+    return textureLoad(t, texel(select(0u, ROW + i / 4u, inside)));
+  }
+  return vec4<f32>(
+    textureLoad(t, texel(select(0u, ROW + i, inside))).x,
+    textureLoad(t, texel(select(0u, ROW + i + 1u, inside && left > 1u))).x,
+    textureLoad(t, texel(select(0u, ROW + i + 2u, inside && left > 2u))).x,
+    textureLoad(t, texel(select(0u, ROW + i + 3u, inside && left > 3u))).x,
+  );
 }
 
 /// Tap k, from pixel s of the run on.
@@ -72,26 +90,25 @@ fn weightGrad(@builtin(local_invocation_id) lane: vec3<u32>, @builtin(workgroup_
   let from_size = params.x_size;
   let size = params.y_size;
   let kernel = params.kernel;
-  let ci = kernel.z / 4u;
-  let co = kernel.w / 4u;
-  let pitch = from_size.w / 4u;
-  let to_pitch = size.w / 4u;
+  let ci = kernel.z;
+  let co = kernel.w;
+  let quads = (ci + 3u) / 4u;
   let scale = vec2<i32>(params.stride);
-  let blocks = (co + CB - 1u) / CB;
+  let blocks = (co + 4u * CB - 1u) / (4u * CB);
   let across = kernel.y / KW;
-  let slots = kernel.x * across * ci;
+  let slots = kernel.x * across * quads;
   // Workgroups take all slots of a block of channels of y, then those of the next; their number is folded into x and z.
   let rows = (slots + WG - 1u) / WG;
   let number = group.x + group.z * 32768u;
   let column = number / rows;
-  if (column >= to_pitch / co * blocks) {
+  if (column >= size.w / co * blocks) {
     return;
   }
   let g = column / blocks;
-  let first = (column % blocks) * CB;
+  let first = (column % blocks) * 4u * CB;
   let slot = number % rows * WG + lane.x;
-  let c = slot % ci;
-  let of_row = slot / ci;
+  let c = slot % quads * 4u;
+  let of_row = slot / quads;
   let at = vec2<u32>(of_row / across, of_row % across * KW);
   let reach = vec2<i32>(at * params.dilation) - vec2<i32>(params.pad);
 
@@ -104,14 +121,15 @@ fn weightGrad(@builtin(local_invocation_id) lane: vec3<u32>, @builtin(workgroup_
   for (var run = group.y * params.chunk; run < end; run++) {
     let mine = start + (invocation & 7u);
     for (var j = 0u; j < CB; j++) {
-      held[j] = textureLoad(dy, texel(select(0u, ROW + (row * size.z + mine) * to_pitch + g * co + min(first + j, co - 1u), mine < size.z)));
+      let o = first + 4u * j;
+      held[j] = load(dy, (row * size.z + mine) * size.w + g * co + o, co - o, mine < size.z && o < co);
     }
     let iy = i32(oy) * scale.x + reach.x;
     let base = (i32(image * from_size.y) + iy) * i32(from_size.z);
     let inside = u32(iy) < from_size.y;
     for (var i = 0u; i < KW + 7u; i++) {
       let ix = i32(start + i) * scale.y + reach.y;
-      v[i] = textureLoad(x, texel(select(0u, ROW + u32(base + ix) * pitch + g * ci + c, inside && u32(ix) < from_size.z)));
+      v[i] = load(x, u32(base + ix) * from_size.w + g * ci + c, ci - c, inside && u32(ix) < from_size.z);
     }
     vector(0u);
     if (CB > 1u) {
@@ -141,9 +159,16 @@ fn weightGrad(@builtin(local_invocation_id) lane: vec3<u32>, @builtin(workgroup_
     }
   }
   if (slot < slots) {
-    let to = (((group.y * kernel.x + at.x) * kernel.y + at.y) * ci + c) * 4u;
-    for (var n = 0u; n < min(CB, co - first) * KW * 4u; n++) {
-      parts[(to + n / 4u % KW * kernel.z + n % 4u) * to_pitch + g * co + first + n / (4u * KW)] = made[n];
+    let to = (((group.y * kernel.x + at.x) * kernel.y + at.y) * ci + c) * size.w + g * co + first;
+    for (var n = 0u; n < (min(4u * CB, co - first) + 3u) / 4u * KW * 4u; n++) {
+      let i = n % 4u;
+      let j = n / (4u * KW) * 4u;
+      let value = made[n];
+      for (var o = 0u; o < 4u; o++) {
+        if (WHOLE || (c + i < ci && first + j + o < co)) {
+          parts[to + (n / 4u % KW * ci + i) * size.w + j + o] = value[o];
+        }
+      }
     }
   }
 }

@@ -14,6 +14,11 @@ const CB: u32 = 4u;
 const TRANSPOSE_A: bool = false;
 const TRANSPOSE_B: bool = false;
 
+/// Or rgba16float where tensors hold f16.
+alias Texels = texture_storage_2d<rgba32float, read>;
+/// What tensors hold: or vec4<f16>. Products are added up in f32.
+alias Stored = vec4<f32>;
+
 struct Params {
   m: u32,
   n: u32,
@@ -24,9 +29,9 @@ struct Params {
   b_stride: vec4<u32>,
 }
 
-@group(0) @binding(0) var a: texture_storage_2d<rgba32float, read>;
-@group(0) @binding(1) var b: texture_storage_2d<rgba32float, read>;
-@group(0) @binding(2) var<storage, read_write> y: array<vec4<f32>>;
+@group(0) @binding(0) var a: Texels;
+@group(0) @binding(1) var b: Texels;
+@group(0) @binding(2) var<storage, read_write> y: array<Stored>;
 @group(0) @binding(3) var<uniform> params: Params;
 
 /// Texels in a row, and so the first one behind the zeros.
@@ -108,7 +113,7 @@ fn forward(@builtin(local_invocation_id) lane: vec3<u32>, @builtin(workgroup_id)
   if (there && row < m) {
     for (var i = 0u; i < min(ROWS, m - row); i++) {
       for (var j = 0u; j < min(CB, n - first); j++) {
-        y[(batch * m + row + i) * n + first + j] = made[i * CB + j];
+        y[(batch * m + row + i) * n + first + j] = Stored(made[i * CB + j]);
       }
     }
   }
