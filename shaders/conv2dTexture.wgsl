@@ -80,24 +80,18 @@ fn shiftOf(ky: u32, kx: u32, phase: vec2<u32>) -> vec2<i32> {
   return vec2<i32>(vec2<u32>(ky, kx) * params.dilation) - params.pad;
 }
 
+fn add(j: u32, k: u32, w0: vec4<f32>, w1: vec4<f32>, w2: vec4<f32>, w3: vec4<f32>) {
+  for (var i = 0u; i < PX; i++) {
+    acc[i][j] += v[i + k].x * w0 + v[i + k].y * w1 + v[i + k].z * w2 + v[i + k].w * w3;
+  }
+}
+
 /// Tap k of those in hand. Compilers do not unroll a loop over them.
 fn tap(k: u32) {
   for (var j = 0u; j < CB; j += 2u) {
     let h = held[(k * CB + j) / 2u];
-    let w0 = subgroupBroadcast(h, 0u);
-    let w1 = subgroupBroadcast(h, 1u);
-    let w2 = subgroupBroadcast(h, 2u);
-    let w3 = subgroupBroadcast(h, 3u);
-    for (var i = 0u; i < PX; i++) {
-      acc[i][j] += v[i + k].x * w0 + v[i + k].y * w1 + v[i + k].z * w2 + v[i + k].w * w3;
-    }
-    let w4 = subgroupBroadcast(h, 4u);
-    let w5 = subgroupBroadcast(h, 5u);
-    let w6 = subgroupBroadcast(h, 6u);
-    let w7 = subgroupBroadcast(h, 7u);
-    for (var i = 0u; i < PX; i++) {
-      acc[i][j + 1u] += v[i + k].x * w4 + v[i + k].y * w5 + v[i + k].z * w6 + v[i + k].w * w7;
-    }
+    add(j, k, subgroupBroadcast(h, 0u), subgroupBroadcast(h, 1u), subgroupBroadcast(h, 2u), subgroupBroadcast(h, 3u));
+    add(j + 1u, k, subgroupBroadcast(h, 4u), subgroupBroadcast(h, 5u), subgroupBroadcast(h, 6u), subgroupBroadcast(h, 7u));
   }
 }
 

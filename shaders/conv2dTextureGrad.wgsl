@@ -58,19 +58,14 @@ fn load(t: Texels, i: u32, left: u32, inside: bool) -> vec4<f32> {
   );
 }
 
-/// Tap k, from pixel s of the run on.
+/// Four pixels of the run, from s on, by tap k.
 fn tap(j: u32, k: u32, s: u32, d0: vec4<f32>, d1: vec4<f32>, d2: vec4<f32>, d3: vec4<f32>) {
-  let v0 = v[k + s];
-  let v1 = v[k + s + 1u];
-  let v2 = v[k + s + 2u];
-  let v3 = v[k + s + 3u];
-  acc[j][k][0] += v0.x * d0 + v1.x * d1 + v2.x * d2 + v3.x * d3;
-  acc[j][k][1] += v0.y * d0 + v1.y * d1 + v2.y * d2 + v3.y * d3;
-  acc[j][k][2] += v0.z * d0 + v1.z * d1 + v2.z * d2 + v3.z * d3;
-  acc[j][k][3] += v0.w * d0 + v1.w * d1 + v2.w * d2 + v3.w * d3;
+  for (var c = 0u; c < 4u; c++) {
+    acc[j][k][c] += v[s + k][c] * d0 + v[s + k + 1u][c] * d1 + v[s + k + 2u][c] * d2 + v[s + k + 3u][c] * d3;
+  }
 }
 
-fn taps(j: u32, s: u32, d0: vec4<f32>, d1: vec4<f32>, d2: vec4<f32>, d3: vec4<f32>) {
+fn add(j: u32, s: u32, d0: vec4<f32>, d1: vec4<f32>, d2: vec4<f32>, d3: vec4<f32>) {
   tap(j, 0u, s, d0, d1, d2, d3);
   if (KW > 1u) {
     tap(j, 1u, s, d0, d1, d2, d3);
@@ -81,8 +76,8 @@ fn taps(j: u32, s: u32, d0: vec4<f32>, d1: vec4<f32>, d2: vec4<f32>, d3: vec4<f3
 /// Vector j of channels of y. Compilers do not unroll loops over so much.
 fn vector(j: u32) {
   let h = held[j];
-  taps(j, 0u, subgroupBroadcast(h, 0u), subgroupBroadcast(h, 1u), subgroupBroadcast(h, 2u), subgroupBroadcast(h, 3u));
-  taps(j, 4u, subgroupBroadcast(h, 4u), subgroupBroadcast(h, 5u), subgroupBroadcast(h, 6u), subgroupBroadcast(h, 7u));
+  add(j, 0u, subgroupBroadcast(h, 0u), subgroupBroadcast(h, 1u), subgroupBroadcast(h, 2u), subgroupBroadcast(h, 3u));
+  add(j, 4u, subgroupBroadcast(h, 4u), subgroupBroadcast(h, 5u), subgroupBroadcast(h, 6u), subgroupBroadcast(h, 7u));
 }
 
 @compute @workgroup_size(WG)
