@@ -1,24 +1,31 @@
-// Convolution of whole vectors of channels for adapters on which a load from a buffer costs a hundred multiply-adds: lavapipe checks the bounds of each
+// Convolution for adapters on which a load from a buffer costs a hundred multiply-adds: lavapipe checks the bounds of each
 // component of each lane, but a texture's once, so that x and w are copied into textures. There they are lines of vectors, folded at 4096, behind a row of
 // zeros that stands for all that lies outside.
 //
 // A lane makes PX pixels of a row x CB vectors of channels, and loads each x once for the KW taps of a row of the kernel. Each lane of eight loads one
-// vector of w, and subgroupBroadcast hands it round. There is one loop, for a loop writes all accumulators once more where it ends: over taps and channels.
+// vector of w, and subgroupBroadcast hands it round: right for subgroups of 8 lanes or more. There is one loop, for a loop writes all accumulators once more where it ends: over taps and channels.
 //
-// It also makes the input gradient, as forward in conv2dSubgroup.wgsl does, with the weights of its transpose.
+// It also makes the input gradient: dx = dy * w^T is a convolution over dy with the weights of conv2dTranspose.wgsl, whose taps are turned round. With a
+// stride (BACK) its pixels are taken phase by phase of the stride, so that a workgroup skips the taps that fall between the pixels of dy.
 
 enable subgroups;
 
 const WG: u32 = 64u;
 const BIAS: bool = false;
-/// Input gradient of a convolution with a stride: x is dy, y is dx, and stride and pad are that convolution's. Its pixels are taken phase by phase of the
-/// stride, so that a workgroup skips the taps that fall between the pixels of dy.
+/// Input gradient of a convolution with a stride: x is dy, y is dx, and stride and pad are that convolution's.
 const BACK: bool = false;
 const PX: u32 = 8u;
 /// Even.
 const CB: u32 = 2u;
 /// Taps of a row taken together: 1, or 3 where stride and dilation are 1 and the kernel's width is 3.
 const KW: u32 = 1u;
+
+/// Whether 4 divides the channels of a group: then a texel is a vector of them, else one number.
+const WHOLE: bool = true;
+/// Or r32float without WHOLE, rgba16float where tensors hold f16.
+alias Texels = texture_storage_2d<rgba32float, read>;
+/// What tensors hold: or f16. Products are added up in f32.
+alias Stored = f32;
 
 struct Params {
   x_size: vec4<u32>,    // n, h, w, c of what is read
@@ -29,10 +36,10 @@ struct Params {
   dilation: vec2<u32>,
 }
 
-@group(0) @binding(0) var x: texture_storage_2d<rgba32float, read>;
-@group(0) @binding(1) var w: texture_storage_2d<rgba32float, read>;
-@group(0) @binding(2) var<storage, read> b: array<vec4<f32>>;
-@group(0) @binding(3) var<storage, read_write> y: array<vec4<f32>>;
+@group(0) @binding(0) var x: Texels;
+@group(0) @binding(1) var w: Texels;
+@group(0) @binding(2) var<storage, read> b: array<Stored>;
+@group(0) @binding(3) var<storage, read_write> y: array<Stored>;
 @group(0) @binding(4) var<uniform> params: Params;
 
 /// Texels in a row, and so the first one behind the zeros.
@@ -50,6 +57,19 @@ fn texel(i: u32) -> vec2<u32> {
   return vec2<u32>(i % ROW, i / ROW);
 }
 
+/// Four channels from element i on, of which `left` are there; zeros if not `inside`.
+fn load(t: Texels, i: u32, left: u32, inside: bool) -> vec4<f32> {
+  if (WHOLE) {
+    return textureLoad(t, texel(select(0u, ROW + i / 4u, inside)));
+  }
+  return vec4<f32>(
+    textureLoad(t, texel(select(0u, ROW + i, inside))).x,
+    textureLoad(t, texel(select(0u, ROW + i + 1u, inside && left > 1u))).x,
+    textureLoad(t, texel(select(0u, ROW + i + 2u, inside && left > 2u))).x,
+    textureLoad(t, texel(select(0u, ROW + i + 3u, inside && left > 3u))).x,
+  );
+}
+
 /// What to add to a pixel's place for the tap (ky, kx).
 fn shiftOf(ky: u32, kx: u32, phase: vec2<u32>) -> vec2<i32> {
   if (BACK) {
@@ -60,24 +80,18 @@ fn shiftOf(ky: u32, kx: u32, phase: vec2<u32>) -> vec2<i32> {
   return vec2<i32>(vec2<u32>(ky, kx) * params.dilation) - params.pad;
 }
 
+fn add(j: u32, k: u32, w0: vec4<f32>, w1: vec4<f32>, w2: vec4<f32>, w3: vec4<f32>) {
+  for (var i = 0u; i < PX; i++) {
+    acc[i][j] += v[i + k].x * w0 + v[i + k].y * w1 + v[i + k].z * w2 + v[i + k].w * w3;
+  }
+}
+
 /// Tap k of those in hand. Compilers do not unroll a loop over them.
 fn tap(k: u32) {
   for (var j = 0u; j < CB; j += 2u) {
     let h = held[(k * CB + j) / 2u];
-    let w0 = subgroupBroadcast(h, 0u);
-    let w1 = subgroupBroadcast(h, 1u);
-    let w2 = subgroupBroadcast(h, 2u);
-    let w3 = subgroupBroadcast(h, 3u);
-    for (var i = 0u; i < PX; i++) {
-      acc[i][j] += v[i + k].x * w0 + v[i + k].y * w1 + v[i + k].z * w2 + v[i + k].w * w3;
-    }
-    let w4 = subgroupBroadcast(h, 4u);
-    let w5 = subgroupBroadcast(h, 5u);
-    let w6 = subgroupBroadcast(h, 6u);
-    let w7 = subgroupBroadcast(h, 7u);
-    for (var i = 0u; i < PX; i++) {
-      acc[i][j + 1u] += v[i + k].x * w4 + v[i + k].y * w5 + v[i + k].z * w6 + v[i + k].w * w7;
-    }
+    add(j, k, subgroupBroadcast(h, 0u), subgroupBroadcast(h, 1u), subgroupBroadcast(h, 2u), subgroupBroadcast(h, 3u));
+    add(j + 1u, k, subgroupBroadcast(h, 4u), subgroupBroadcast(h, 5u), subgroupBroadcast(h, 6u), subgroupBroadcast(h, 7u));
   }
 }
 
@@ -86,13 +100,11 @@ fn forward(@builtin(local_invocation_id) lane: vec3<u32>, @builtin(workgroup_id)
   let from_size = params.x_size;
   let size = params.y_size;
   let kernel = params.kernel;
-  let pitch = from_size.w / 4u;
-  let to_pitch = size.w / 4u;
-  let ci = kernel.z / 4u;
-  let co = kernel.w / 4u;
-  let blocks = (co + CB - 1u) / CB;
+  let ci = kernel.z;
+  let co = kernel.w;
+  let blocks = (co + 4u * CB - 1u) / (4u * CB);
   let g = group.y / blocks;
-  let first = (group.y % blocks) * CB;
+  let first = (group.y % blocks) * 4u * CB;
 
   // Pixels of one phase form a grid of their own; without BACK there is one phase.
   let step = select(vec2<u32>(1u), params.stride, BACK);
@@ -113,7 +125,9 @@ fn forward(@builtin(local_invocation_id) lane: vec3<u32>, @builtin(workgroup_id)
     for (var j = 0u; j < CB; j++) {
       acc[i][j] = vec4<f32>(0.0);
       if (BIAS) {
-        acc[i][j] = b[g * co + min(first + j, co - 1u)];
+        for (var o = 0u; o < 4u; o++) {
+          acc[i][j][o] = f32(b[g * co + min(first + 4u * j + o, co - 1u)]);
+        }
       }
     }
   }
@@ -122,7 +136,7 @@ fn forward(@builtin(local_invocation_id) lane: vec3<u32>, @builtin(workgroup_id)
   var c = ci;
   var shift = vec2<i32>(NONE);
   loop {
-    if (c == ci) {
+    if (c >= ci) {
       c = 0u;
       loop {
         kx += KW;
@@ -144,18 +158,20 @@ fn forward(@builtin(local_invocation_id) lane: vec3<u32>, @builtin(workgroup_id)
     let inside = run < runs && u32(origin.x) < from_size.y;
     for (var h = 0u; h < KW * CB / 2u; h++) {
       let k = 2u * h + ((invocation >> 2u) & 1u);
-      held[h] = textureLoad(w, texel(ROW + ((ky * kernel.y + kx + k / CB) * kernel.z + 4u * c + (invocation & 3u)) * to_pitch + g * co + min(first + k % CB, co - 1u)));
+      let i = c + (invocation & 3u);
+      let o = first + k % CB * 4u;
+      held[h] = load(w, ((ky * kernel.y + kx + k / CB) * ci + i) * size.w + g * co + o, co - o, o < co && (WHOLE || i < ci));
     }
     for (var i = 0u; i < PX + KW - 1u; i++) {
       let column = origin.y + i32(i) * scale.y;
-      v[i] = textureLoad(x, texel(select(0u, ROW + u32(base + column) * pitch + g * ci + c, inside && u32(column) < from_size.z)));
+      v[i] = load(x, u32(base + column) * from_size.w + g * ci + c, ci - c, inside && u32(column) < from_size.z);
     }
     tap(0u);
     if (KW > 1u) {
       tap(1u);
       tap(2u);
     }
-    c++;
+    c += 4u;
   }
 
   for (var i = 0u; i < PX; i++) {
@@ -166,11 +182,16 @@ fn forward(@builtin(local_invocation_id) lane: vec3<u32>, @builtin(workgroup_id)
   let pixel = in_grid * step + phase;
   // The last fold of the grid may reach past the last phase.
   if (tile < span * step.x * step.y && run < runs && all(pixel < size.yz)) {
-    let to = ((image * size.y + pixel.x) * size.z + pixel.y) * to_pitch + g * co + first;
+    let to = ((image * size.y + pixel.x) * size.z + pixel.y) * size.w + g * co + first;
     let there = min(PX, (size.z - pixel.y + step.y - 1u) / step.y);
     for (var i = 0u; i < there; i++) {
-      for (var j = 0u; j < min(CB, co - first); j++) {
-        y[to + i * step.y * to_pitch + j] = made[i * CB + j];
+      for (var j = 0u; j < min(4u * CB, co - first); j += 4u) {
+        let value = made[i * CB + j / 4u];
+        for (var o = 0u; o < 4u; o++) {
+          if (WHOLE || first + j + o < co) {
+            y[to + i * step.y * size.w + j + o] = Stored(value[o]);
+          }
+        }
       }
     }
   }

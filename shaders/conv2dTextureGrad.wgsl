@@ -12,6 +12,11 @@ const CB: u32 = 2u;
 /// Taps of a row taken together: 1, or 3 where stride and dilation are 1 and the kernel's width is 3.
 const KW: u32 = 1u;
 
+/// Whether 4 divides the channels of a group: then a texel is a vector of them, else one number.
+const WHOLE: bool = true;
+/// Or r32float without WHOLE, rgba16float where tensors hold f16.
+alias Texels = texture_storage_2d<rgba32float, read>;
+
 struct Params {
   x_size: vec4<u32>,    // n, h, w, c
   y_size: vec4<u32>,    // n, h, w, c
@@ -22,9 +27,9 @@ struct Params {
   chunk: u32,           // runs in a chunk
 }
 
-@group(0) @binding(0) var x: texture_storage_2d<rgba32float, read>;
-@group(0) @binding(1) var dy: texture_storage_2d<rgba32float, read>;
-@group(0) @binding(2) var<storage, read_write> parts: array<vec4<f32>>;
+@group(0) @binding(0) var x: Texels;
+@group(0) @binding(1) var dy: Texels;
+@group(0) @binding(2) var<storage, read_write> parts: array<f32>;
 @group(0) @binding(3) var<uniform> params: Params;
 
 /// Texels in a row, and so the first one behind the zeros.
@@ -40,19 +45,27 @@ fn texel(i: u32) -> vec2<u32> {
   return vec2<u32>(i % ROW, i / ROW);
 }
 
-/// Tap k, from pixel s of the run on.
-fn tap(j: u32, k: u32, s: u32, d0: vec4<f32>, d1: vec4<f32>, d2: vec4<f32>, d3: vec4<f32>) {
-  let v0 = v[k + s];
-  let v1 = v[k + s + 1u];
-  let v2 = v[k + s + 2u];
-  let v3 = v[k + s + 3u];
-  acc[j][k][0] += v0.x * d0 + v1.x * d1 + v2.x * d2 + v3.x * d3;
-  acc[j][k][1] += v0.y * d0 + v1.y * d1 + v2.y * d2 + v3.y * d3;
-  acc[j][k][2] += v0.z * d0 + v1.z * d1 + v2.z * d2 + v3.z * d3;
-  acc[j][k][3] += v0.w * d0 + v1.w * d1 + v2.w * d2 + v3.w * d3;
+/// Four channels from element i on, of which `left` are there; zeros if not `inside`.
+fn load(t: Texels, i: u32, left: u32, inside: bool) -> vec4<f32> {
+  if (WHOLE) {
+    return textureLoad(t, texel(select(0u, ROW + i / 4u, inside)));
+  }
+  return vec4<f32>(
+    textureLoad(t, texel(select(0u, ROW + i, inside))).x,
+    textureLoad(t, texel(select(0u, ROW + i + 1u, inside && left > 1u))).x,
+    textureLoad(t, texel(select(0u, ROW + i + 2u, inside && left > 2u))).x,
+    textureLoad(t, texel(select(0u, ROW + i + 3u, inside && left > 3u))).x,
+  );
 }
 
-fn taps(j: u32, s: u32, d0: vec4<f32>, d1: vec4<f32>, d2: vec4<f32>, d3: vec4<f32>) {
+/// Four pixels of the run, from s on, by tap k.
+fn tap(j: u32, k: u32, s: u32, d0: vec4<f32>, d1: vec4<f32>, d2: vec4<f32>, d3: vec4<f32>) {
+  for (var c = 0u; c < 4u; c++) {
+    acc[j][k][c] += v[s + k][c] * d0 + v[s + k + 1u][c] * d1 + v[s + k + 2u][c] * d2 + v[s + k + 3u][c] * d3;
+  }
+}
+
+fn add(j: u32, s: u32, d0: vec4<f32>, d1: vec4<f32>, d2: vec4<f32>, d3: vec4<f32>) {
   tap(j, 0u, s, d0, d1, d2, d3);
   if (KW > 1u) {
     tap(j, 1u, s, d0, d1, d2, d3);
@@ -63,8 +76,8 @@ fn taps(j: u32, s: u32, d0: vec4<f32>, d1: vec4<f32>, d2: vec4<f32>, d3: vec4<f3
 /// Vector j of channels of y. Compilers do not unroll loops over so much.
 fn vector(j: u32) {
   let h = held[j];
-  taps(j, 0u, subgroupBroadcast(h, 0u), subgroupBroadcast(h, 1u), subgroupBroadcast(h, 2u), subgroupBroadcast(h, 3u));
-  taps(j, 4u, subgroupBroadcast(h, 4u), subgroupBroadcast(h, 5u), subgroupBroadcast(h, 6u), subgroupBroadcast(h, 7u));
+  add(j, 0u, subgroupBroadcast(h, 0u), subgroupBroadcast(h, 1u), subgroupBroadcast(h, 2u), subgroupBroadcast(h, 3u));
+  add(j, 4u, subgroupBroadcast(h, 4u), subgroupBroadcast(h, 5u), subgroupBroadcast(h, 6u), subgroupBroadcast(h, 7u));
 }
 
 @compute @workgroup_size(WG)
@@ -72,26 +85,25 @@ fn weightGrad(@builtin(local_invocation_id) lane: vec3<u32>, @builtin(workgroup_
   let from_size = params.x_size;
   let size = params.y_size;
   let kernel = params.kernel;
-  let ci = kernel.z / 4u;
-  let co = kernel.w / 4u;
-  let pitch = from_size.w / 4u;
-  let to_pitch = size.w / 4u;
+  let ci = kernel.z;
+  let co = kernel.w;
+  let quads = (ci + 3u) / 4u;
   let scale = vec2<i32>(params.stride);
-  let blocks = (co + CB - 1u) / CB;
+  let blocks = (co + 4u * CB - 1u) / (4u * CB);
   let across = kernel.y / KW;
-  let slots = kernel.x * across * ci;
+  let slots = kernel.x * across * quads;
   // Workgroups take all slots of a block of channels of y, then those of the next; their number is folded into x and z.
   let rows = (slots + WG - 1u) / WG;
   let number = group.x + group.z * 32768u;
   let column = number / rows;
-  if (column >= to_pitch / co * blocks) {
+  if (column >= size.w / co * blocks) {
     return;
   }
   let g = column / blocks;
-  let first = (column % blocks) * CB;
+  let first = (column % blocks) * 4u * CB;
   let slot = number % rows * WG + lane.x;
-  let c = slot % ci;
-  let of_row = slot / ci;
+  let c = slot % quads * 4u;
+  let of_row = slot / quads;
   let at = vec2<u32>(of_row / across, of_row % across * KW);
   let reach = vec2<i32>(at * params.dilation) - vec2<i32>(params.pad);
 
@@ -104,14 +116,15 @@ fn weightGrad(@builtin(local_invocation_id) lane: vec3<u32>, @builtin(workgroup_
   for (var run = group.y * params.chunk; run < end; run++) {
     let mine = start + (invocation & 7u);
     for (var j = 0u; j < CB; j++) {
-      held[j] = textureLoad(dy, texel(select(0u, ROW + (row * size.z + mine) * to_pitch + g * co + min(first + j, co - 1u), mine < size.z)));
+      let o = first + 4u * j;
+      held[j] = load(dy, (row * size.z + mine) * size.w + g * co + o, co - o, mine < size.z && o < co);
     }
     let iy = i32(oy) * scale.x + reach.x;
     let base = (i32(image * from_size.y) + iy) * i32(from_size.z);
     let inside = u32(iy) < from_size.y;
     for (var i = 0u; i < KW + 7u; i++) {
       let ix = i32(start + i) * scale.y + reach.y;
-      v[i] = textureLoad(x, texel(select(0u, ROW + u32(base + ix) * pitch + g * ci + c, inside && u32(ix) < from_size.z)));
+      v[i] = load(x, u32(base + ix) * from_size.w + g * ci + c, ci - c, inside && u32(ix) < from_size.z);
     }
     vector(0u);
     if (CB > 1u) {
@@ -141,9 +154,16 @@ fn weightGrad(@builtin(local_invocation_id) lane: vec3<u32>, @builtin(workgroup_
     }
   }
   if (slot < slots) {
-    let to = (((group.y * kernel.x + at.x) * kernel.y + at.y) * ci + c) * 4u;
-    for (var n = 0u; n < min(CB, co - first) * KW * 4u; n++) {
-      parts[(to + n / 4u % KW * kernel.z + n % 4u) * to_pitch + g * co + first + n / (4u * KW)] = made[n];
+    let to = (((group.y * kernel.x + at.x) * kernel.y + at.y) * ci + c) * size.w + g * co + first;
+    for (var n = 0u; n < (min(4u * CB, co - first) + 3u) / 4u * KW * 4u; n++) {
+      let i = n % 4u;
+      let j = n / (4u * KW) * 4u;
+      let value = made[n];
+      for (var o = 0u; o < 4u; o++) {
+        if (WHOLE || (c + i < ci && first + j + o < co)) {
+          parts[to + (n / 4u % KW * ci + i) * size.w + j + o] = value[o];
+        }
+      }
     }
   }
 }

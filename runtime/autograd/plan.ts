@@ -4,7 +4,7 @@
 import type { Device, Launch, Recorder } from '../device/device.ts';
 import { bindingEntry, elementsOf } from '../device/elements.ts';
 import { mib, sizeClass, texelSize } from '../device/pool.ts';
-import { copyTexels, textured } from '../device/texels.ts';
+import { copyTexels, texelNeeds } from '../device/texels.ts';
 import { DeviceError, DisposedError, FewmaskError, OutOfMemoryError, ShapeError } from '../errors.ts';
 import { fillParams } from '../kernel/kernel.ts';
 import { replayHooks } from './replay.ts';
@@ -101,13 +101,6 @@ function lifetimes(commands: readonly Command[], own: ReadonlySet<Storage>, pinn
     }
   });
   return life;
-}
-
-/** For each texture that the kernels read through at once, the most bytes that it has to hold. */
-function texelNeeds(commands: readonly Command[]): number[] {
-  const most: number[] = [];
-  for (const c of commands) if (c.kind === 'launch') textured(c.launch).forEach((s, i) => (most[i] = Math.max(most[i] ?? 0, s.bytes)));
-  return most;
 }
 
 interface Slot {
@@ -213,8 +206,8 @@ export class Plan<O extends PlanOutputs> {
     }
     const life = lifetimes(recorder.commands, recorder.storages, pinned);
     const { slots, slotOf } = assign(life);
-    const through = texelNeeds(recorder.commands);
-    const bytes = [...slots.map((s) => s.bytes), ...through.map(texelSize)].reduce((n, b) => n + b, 0);
+    const through = texelNeeds(recorder.commands.flatMap((c) => (c.kind === 'launch' ? [c.launch] : [])));
+    const bytes = [...slots.map((s) => s.bytes), ...[...through.values()].map((t) => texelSize(t.bytes, t.format))].reduce((n, b) => n + b, 0);
     if (device.pool.stats.inUse + bytes > budget) {
       throw new OutOfMemoryError(`the step needs ${mib(bytes)} beside ${mib(device.pool.stats.inUse)} in use; the budget is ${mib(budget)}`, 'use a smaller batch, crop or width, or raise the memory budget');
     }
@@ -225,8 +218,8 @@ export class Plan<O extends PlanOutputs> {
       bufferOf.set(slot, buffer);
     }
     for (const [s, slot] of slotOf) s.buffer = bufferOf.get(slot)!;
-    const texels = through.map((b) => device.pool.texels(b));
-    this.buffers.push(...texels);
+    const texels = new Map([...through].map(([key, t]) => [key, device.pool.texels(t.bytes, t.format)]));
+    this.buffers.push(...texels.values());
     this.uniforms = this.writeUniforms(recorder.commands);
     this.commands = this.encode(recorder.commands, texels);
     // Only the plan's results may be looked at from outside: the rest of the memory changes hands during a replay.
@@ -260,7 +253,7 @@ export class Plan<O extends PlanOutputs> {
     return buffer;
   }
 
-  private encode(commands: readonly Command[], texels: readonly GPUTexture[]): Encoded[] {
+  private encode(commands: readonly Command[], texels: ReadonlyMap<string, GPUTexture>): Encoded[] {
     let at = 0;
     return commands.flatMap((c): Encoded | Encoded[] => {
       if (c.kind === 'clear') return { kind: 'clear', buffer: c.storage.buffer!, bytes: Math.ceil(c.storage.bytes / 4) * 4 };
@@ -270,7 +263,7 @@ export class Plan<O extends PlanOutputs> {
       const copies: Encoded[] = [];
       const entries = l.kernel.bindings.map((b): GPUBindGroupEntry => {
         if (b.kind === 'texture') {
-          const { buffer, bytes } = l.bindings[i++], to = texels[copies.length];
+          const { buffer, bytes } = l.bindings[i++], to = texels.get(copies.length + l.kernel.texels!)!;
           copies.push({ kind: 'texels', from: buffer!, to, bytes });
           return { binding: b.binding, resource: to.createView() };
         }

@@ -244,7 +244,7 @@ export class Device {
     let i = 0, page = false;
     for (const b of l.kernel.bindings) {
       if (b.kind === 'uniform') page = true;
-      else if (b.kind === 'texture') entries.push({ binding: b.binding, resource: this.throughTexels(l.bindings[i++], lent).createView() });
+      else if (b.kind === 'texture') entries.push({ binding: b.binding, resource: this.throughTexels(l, l.bindings[i++], lent).createView() });
       else entries.push(bindingEntry(b.binding, l.bindings[i++]));
     }
     if (page && l.kernel.params) {
@@ -265,8 +265,8 @@ export class Device {
     for (const t of lent) this.pool.release(t);
   }
 
-  private throughTexels(storage: Storage, lent: GPUTexture[]): GPUTexture {
-    const texture = this.pool.texels(storage.bytes);
+  private throughTexels({ kernel }: Launch, storage: Storage, lent: GPUTexture[]): GPUTexture {
+    const texture = this.pool.texels(storage.bytes, kernel.texels!);
     lent.push(texture);
     copyTexels(this.outsidePass(), storage.buffer!, texture, storage.bytes);
     return texture;

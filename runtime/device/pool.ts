@@ -1,7 +1,7 @@
 // Buffers by size class, and textures that kernels read through. Freed buffers are handed out again, since V8 does not see GPU memory and would never collect them.
 
 import { OutOfMemoryError } from '../errors.ts';
-import { ROW_BYTES, texelRows } from './texels.ts';
+import { createTexels, texelBytes, texelRows, type TexelFormat } from './texels.ts';
 
 const STORAGE = 128 | 4 | 8; // GPUBufferUsage.STORAGE | COPY_SRC | COPY_DST
 
@@ -12,8 +12,8 @@ export function sizeClass(bytes: number): number {
   return Math.ceil(bytes / step) * step;
 }
 
-/** Bytes of a texture that holds `bytes` and a row of zeros. */
-export const texelSize = (bytes: number): number => (Math.ceil(sizeClass(bytes) / ROW_BYTES) + 1) * ROW_BYTES;
+/** Bytes of a texture that holds `bytes`. */
+export const texelSize = (bytes: number, format: TexelFormat): number => texelBytes(texelRows(sizeClass(bytes), format), format);
 
 /** Counts of the pool, in bytes and buffers. */
 export interface PoolStats {
@@ -33,10 +33,10 @@ type Memory = GPUBuffer | GPUTexture;
 
 export class BufferPool {
   private readonly gpu: GPUDevice;
-  /** By size, and textures by the negative of it. */
-  private readonly free = new Map<number, Memory[]>();
+  /** By size, and textures by their format as well. */
+  private readonly free = new Map<number | string, Memory[]>();
   /** All that exist, in use or free, with their place in `free` and their bytes. */
-  private readonly mine = new Map<Memory, readonly [number, number]>();
+  private readonly mine = new Map<Memory, readonly [number | string, number]>();
   readonly stats: PoolStats = { allocated: 0, inUse: 0, peak: 0, buffers: 0, created: 0 };
   /** Most bytes that may exist at once; software adapters report no out-of-memory of their own. */
   budget: number;
@@ -58,12 +58,12 @@ export class BufferPool {
   }
 
   /** @internal A texture for copyTexels of so many bytes. It is given back as buffers are. */
-  texels(bytes: number): GPUTexture {
-    const size = texelSize(bytes);
-    return this.take(-size, size, () => texelRows(this.gpu, size / ROW_BYTES));
+  texels(bytes: number, format: TexelFormat): GPUTexture {
+    const size = texelSize(bytes, format);
+    return this.take(format + size, size, () => createTexels(this.gpu, texelRows(sizeClass(bytes), format), format));
   }
 
-  private take<T extends Memory>(place: number, size: number, make: () => T): T {
+  private take<T extends Memory>(place: number | string, size: number, make: () => T): T {
     const found = this.free.get(place)?.pop();
     this.stats.inUse += size;
     if (found) return found as T;

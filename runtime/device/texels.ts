@@ -1,25 +1,48 @@
 // Tensors that a kernel reads through a texture: on lavapipe that is six times as fast as through a buffer. See shaders/conv2dTexture.wgsl for the layout.
 
-import type { Storage } from '../tensor.ts';
+import type { Constants } from '../kernel/kernel.ts';
+import type { Tensor } from '../tensor.ts';
 import type { Launch } from './types.ts';
 
-/** Texels in a row, vectors of four numbers. The first row stays zero. */
-const ROW = 4096;
-/** Bytes of a row. */
-export const ROW_BYTES = 16 * ROW;
+/** Bytes of a texel. */
+const BYTES = { rgba32float: 16, rgba16float: 8, r32float: 4 } as const;
+/** What textures hold: four numbers of a tensor, or one. */
+export type TexelFormat = keyof typeof BYTES;
 
-/** A texture of so many rows. */
-export const texelRows = (gpu: GPUDevice, rows: number): GPUTexture => gpu.createTexture({ size: [ROW, rows], format: 'rgba32float', usage: 2 | 8, label: 'texels' }); // COPY_DST | STORAGE_BINDING
+/** Texels in a row. The first row stays zero. */
+const ROW = 4096;
+
+/** Rows of a texture that holds `bytes`. */
+export const texelRows = (bytes: number, format: TexelFormat): number => Math.ceil(bytes / (ROW * BYTES[format])) + 1;
+/** Bytes of so many rows. */
+export const texelBytes = (rows: number, format: TexelFormat): number => rows * ROW * BYTES[format];
+
+export const createTexels = (gpu: GPUDevice, rows: number, format: TexelFormat): GPUTexture => gpu.createTexture({ size: [ROW, rows], format, usage: 2 | 8, label: 'texels' }); // COPY_DST | STORAGE_BINDING
 
 /** Copies the first `bytes` of a buffer behind the row of zeros. */
 export function copyTexels(encoder: GPUCommandEncoder, buffer: GPUBuffer, texture: GPUTexture, bytes: number): void {
-  const rows = Math.floor(bytes / ROW_BYTES), rest = Math.ceil((bytes % ROW_BYTES) / 16);
-  if (rows > 0) encoder.copyBufferToTexture({ buffer, bytesPerRow: ROW_BYTES }, { texture, origin: [0, 1] }, [ROW, rows]);
-  if (rest > 0) encoder.copyBufferToTexture({ buffer, offset: rows * ROW_BYTES, bytesPerRow: ROW_BYTES }, { texture, origin: [0, rows + 1] }, [rest, 1]);
+  const each = BYTES[texture.format as TexelFormat], bytesPerRow = ROW * each, rows = Math.floor(bytes / bytesPerRow), rest = Math.ceil((bytes % bytesPerRow) / each);
+  if (rows > 0) encoder.copyBufferToTexture({ buffer, bytesPerRow }, { texture, origin: [0, 1] }, [ROW, rows]);
+  if (rest > 0) encoder.copyBufferToTexture({ buffer, offset: rows * bytesPerRow, bytesPerRow }, { texture, origin: [0, rows + 1] }, [rest, 1]);
 }
 
-/** What a kernel reads through textures, in the order of its bindings. */
-export function textured({ kernel, bindings }: Launch): Storage[] {
-  const kinds = kernel.bindings.filter((b) => b.kind !== 'uniform');
-  return bindings.filter((_, i) => kinds[i].kind === 'texture');
+/** The textures that kernels read through at once, by number and format, and the most bytes that each has to hold. */
+export function texelNeeds(launches: readonly Launch[]): Map<string, { format: TexelFormat; bytes: number }> {
+  const needs = new Map<string, { format: TexelFormat; bytes: number }>();
+  for (const { kernel, bindings } of launches) {
+    const kinds = kernel.bindings.filter((b) => b.kind !== 'uniform'), format = kernel.texels!;
+    bindings.filter((_, i) => kinds[i].kind === 'texture').forEach(({ bytes }, i) => needs.set(i + format, { format, bytes: Math.max(needs.get(i + format)?.bytes ?? 0, bytes) }));
+  }
+  return needs;
+}
+
+/**
+ * What specialises a kernel with `alias Texels` to tensors like `t`, or null where it cannot be: on an adapter where it does not win, for tensors that are too
+ * large for a texture, for single numbers of f16.
+ * @param whole whether texels are vectors
+ */
+export function throughTexels(whole: boolean, ...tensors: readonly Tensor[]): Constants | null {
+  const [{ device, dtype }] = tensors, half = dtype === 'f16', format = whole ? (half ? 'rgba16float' : 'rgba32float') : 'r32float';
+  if (!device.broadcasts || (half && !whole) || tensors.some((t) => texelRows(t.storage.bytes, format) > device.gpu.limits.maxTextureDimension2D)) return null;
+  return { ...(whole ? {} : { WHOLE: false }), ...(format === 'rgba32float' ? {} : { Texels: `texture_storage_2d<${format}, read>` }) };
 }

@@ -78,7 +78,6 @@ function elementType(type: string): BindingInfo['dtype'] {
 }
 
 const BINDING = /\bvar\s*(?:<\s*(uniform|storage)\s*(?:,\s*(read_write|read))?\s*>)?\s*([A-Za-z_]\w*)\s*:\s*([^;]+);/;
-const TEXTURE = /^texture_storage_2d\s*<\s*rgba32float\s*,\s*read\s*>/;
 const VALUE = /^((?:@\w+(?:\([^)]*\))?\s*)*)(const|override|alias)\s+([A-Za-z_]\w*)\s*(?::[^=;]+)?=\s*([^;]+);/;
 const FUNCTION = /\bfn\s+([A-Za-z_]\w*)\s*\(/;
 
@@ -107,7 +106,7 @@ export function readDeclarations(name: string, source: string): ShaderInfo {
     const fn = FUNCTION.exec(p.text);
     if (fn) functions.set(fn[1], mentioned(p));
     const bound = fn ? null : BINDING.exec(p.text);
-    if (!bound || (!bound[1] && !TEXTURE.test(bound[4]))) continue;
+    if (!bound || (!bound[1] && bound[4].trim() !== 'Texels')) continue;
     const [, space, access, variable, type] = bound;
     const number = (attribute: string): number => {
       const text = new RegExp(`@${attribute}\\s*\\(\\s*(\\d+)[ui]?\\s*,?\\s*\\)`).exec(p.text)?.[1];
@@ -117,7 +116,7 @@ export function readDeclarations(name: string, source: string): ShaderInfo {
     const binding = number('binding'), twin = bindings.find((b) => b.binding === binding);
     if (twin) fail(p.start, `${variable} has the binding ${binding} of ${twin.name}`);
     const kind = !space ? 'texture' : space === 'uniform' ? 'uniform' : access === 'read_write' ? 'read_write' : 'read';
-    const dtype = kind === 'uniform' ? undefined : kind === 'texture' ? 'f32' : elementType(type);
+    const dtype = kind === 'uniform' ? undefined : elementType(type);
     bindings.push({ name: variable, binding, kind, at: p.start, ...(dtype && { dtype }) });
     if (kind !== 'uniform') continue;
     if (params) fail(p.start, `${variable} is a second uniform`, 'put all params into one struct');

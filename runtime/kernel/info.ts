@@ -3,7 +3,7 @@
 export interface BindingInfo {
   name: string;
   binding: number;
-  /** `texture`: read, and of f32 by vectors; see runtime/device/texels.ts. */
+  /** `texture`: read, and declared as `Texels`, an alias for the format; see runtime/device/texels.ts. */
   kind: 'read' | 'read_write' | 'texture' | 'uniform';
   /** Of the elements, where that is checked: in kernels of the user's own. */
   dtype?: 'f32' | 'f16' | 'i32' | 'u32';

@@ -2,6 +2,7 @@
 
 import { ENGINE } from './generated.ts';
 import type { BindingInfo, ShaderInfo } from './info.ts';
+import type { TexelFormat } from '../device/texels.ts';
 import { FewmaskError, ShapeError } from '../errors.ts';
 
 /** Values for the module-scope `const`, `override` and `alias` declarations of a shader, by name. */
@@ -17,6 +18,8 @@ export interface Kernel {
   readonly pipeline: GPUComputePipeline;
   readonly layout: GPUBindGroupLayout;
   readonly params: ShaderInfo['params'];
+  /** The format of its textures. */
+  readonly texels?: TexelFormat;
 }
 
 function kernelError(message: string): never {
@@ -119,12 +122,13 @@ export class KernelCache {
       module = this.gpu.createShaderModule({ label: moduleKey, code: specialise(info, shader, constants) });
       this.modules.set(moduleKey, module);
     }
+    const texels = /<(\w+)/.exec(String(constants.Texels ?? info.constants.Texels?.value))?.[1] as TexelFormat | undefined;
     const layout = this.gpu.createBindGroupLayout({
       label: key,
       entries: entryInfo.bindings.map((b) => ({
         binding: b.binding,
         visibility: 4, // GPUShaderStage.COMPUTE
-        ...(b.kind === 'texture' ? { storageTexture: { access: 'read-only', format: 'rgba32float' } } : { buffer: { type: b.kind === 'uniform' ? 'uniform' : b.kind === 'read' ? 'read-only-storage' : 'storage' } }),
+        ...(b.kind === 'texture' ? { storageTexture: { access: 'read-only', format: texels! } } : { buffer: { type: b.kind === 'uniform' ? 'uniform' : b.kind === 'read' ? 'read-only-storage' : 'storage' } }),
       })),
     });
     const pipeline = this.gpu.createComputePipeline({
@@ -133,7 +137,7 @@ export class KernelCache {
       compute: { module, entryPoint: entry },
     });
     const usesParams = entryInfo.bindings.some((b) => b.kind === 'uniform');
-    const kernel: Kernel = { key, bindings: entryInfo.bindings, workgroup: workgroupSize(info, entryInfo.workgroup, constants), pipeline, layout, params: usesParams ? info.params : null };
+    const kernel: Kernel = { key, bindings: entryInfo.bindings, workgroup: workgroupSize(info, entryInfo.workgroup, constants), pipeline, layout, params: usesParams ? info.params : null, texels };
     this.kernels.set(key, kernel);
     return kernel;
   }

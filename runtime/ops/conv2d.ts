@@ -1,6 +1,7 @@
 // Two-dimensional convolution and transposed convolution: the forward pass of one is the input gradient of the other.
 
 import type { Device, Dispatch } from '../device/device.ts';
+import { throughTexels } from '../device/texels.ts';
 import { ShapeError } from '../errors.ts';
 import { checkWhole, folded, pair, sides, type Padding, type Pair } from '../kernel/geometry.ts';
 import type { Constants } from '../kernel/kernel.ts';
@@ -63,101 +64,50 @@ const grid = (pixels: number, each: number, blocks: number): readonly [number, n
 const WG = 64;
 const pixelsOf = (s: Shape): number => s[0] * s[1] * s[2];
 
-/**
- * Whether to run conv2dSubgroup.wgsl: on lavapipe a load costs as much as twenty multiply-adds, and a subgroup that loads each weight once wins by two or
- * three. A depthwise convolution has no weights to share.
- */
-const shared = (device: Device, cog: number): boolean => device.broadcasts && cog >= 4;
-
-/** Pixels and vectors of four channels that a thread of conv2dSubgroup.forward makes, for `channels` in a group: 32 accumulators, little beyond the last channel. */
-function tile(channels: number): { PX: number; CB: number } {
-  const vectors = Math.ceil(channels / 4);
-  if (vectors === 1) return { PX: 4, CB: 1 };
-  return vectors === 2 || vectors === 5 || vectors === 6 ? { PX: 4, CB: 2 } : { PX: 2, CB: 4 };
+/** What specialises conv2dTexture and conv2dTextureGrad to a group's `ci` and `co` channels, or null where another kernel has to do: a depthwise one has no weights to share. */
+function texels(ci: number, co: number, ...tensors: readonly Tensor[]): Constants | null {
+  const constants = co < 4 ? null : throughTexels(ci % 4 === 0 && co % 4 === 0, ...tensors);
+  return constants && { ...constants, ...stored(tensors[0], 'Stored') };
 }
 
-/** Whether conv2dTexture.wgsl can make `co` channels from `ci`, those of a group: vectors of f32, and no more than its row of zeros. */
-const throughTexels = (t: Tensor, ci: number, co: number): boolean => t.dtype === 'f32' && ci % 4 === 0 && co % 4 === 0 && ci <= 16384;
-
 /** Taps of a row of the kernel that share loads of x: those that lie side by side as the pixels do. */
-const tapsTogether = (width: number, stride: number, dilation: number): number => (width === 3 && stride === 1 && dilation === 1 ? 3 : 1);
+const tapsTogether = (g: Geometry): number => (g.kernel[1] === 3 && g.stride[1] === 1 && g.dilation[1] === 1 ? 3 : 1);
 
 /** Pixels and vectors that a lane of conv2dTexture makes: 64 accumulators; in rows of `width` of which too much would lie beyond the end, four pixels. */
-function texelTile(width: number, co: number): { PX: number; CB: number } {
+function tile(width: number, co: number): { PX: number; CB: number } {
   if (Math.ceil(width / 8) * 8 <= Math.ceil(width / 4) * 4 * 1.1) return { PX: 8, CB: 2 };
   return { PX: 4, CB: co >= 16 ? 4 : 2 };
 }
 
-/** Channels of x and vectors of channels of y that a thread of conv2dSubgroupGrad makes: 4 x 4 has too many accumulators for the registers and is faster yet. */
-const gradTile = (g: Geometry): { RC: number; CB: number; KW: number } => ({ RC: g.cig % 4 === 0 ? 4 : 2, CB: g.cog <= 8 ? 2 : 4, KW: 1 });
-
-/** The same of conv2dTextureGrad, with the taps that a lane takes. */
-function texelGradTile(g: Geometry): { RC: number; CB: number; KW: number } {
-  const KW = tapsTogether(g.kernel[1], g.stride[1], g.dilation[1]);
-  return { RC: 4, CB: KW > 1 || g.cog <= 8 ? 2 : 4, KW };
-}
-
-/** What a kernel gains where `a` divides the channels of x in a group, and CB vectors those of y. */
-function whole(t: Tensor, ci: number, a: number, co: number, CB: number): Constants {
-  const fits = ci % a === 0 && co % (4 * CB) === 0, half = t.dtype === 'f16';
-  return { ...(fits ? { WHOLE: true } : {}), ...(half ? { Stored: 'f16' } : {}), ...(fits || half ? { Element: fits ? `vec4<${t.dtype}>` : 'f16' } : {}) };
-}
-
-function runTexels(g: Geometry, { x, w, b, y }: { x: Tensor; w: Tensor; b: Tensor | undefined; y: Tensor }, BACK: boolean): void {
+function runTexels(g: Geometry, { x, w, b, y }: { x: Tensor; w: Tensor; b: Tensor | undefined; y: Tensor }, BACK: boolean, constants: Constants): void {
   const [n, h, width] = g.y, [sy, sx] = BACK ? g.stride : [1, 1], columns = Math.ceil(width / sx);
-  const { PX, CB } = texelTile(columns, g.cog);
+  const { PX, CB } = tile(columns, g.cog);
   x.device.run({
     shader: 'conv2dTexture',
     entry: 'forward',
-    constants: { BIAS: b !== undefined, BACK, PX, CB, KW: BACK ? 1 : tapsTogether(g.kernel[1], g.stride[1], g.dilation[1]) },
+    constants: { ...constants, BIAS: b !== undefined, BACK, PX, CB, KW: BACK ? 1 : tapsTogether(g) },
     bindings: { x, w, b: b ?? w, y },
     params: geometryParams(g),
     groups: grid(sy * sx * Math.ceil((n * Math.ceil(h / sy) * Math.ceil(columns / PX)) / WG), 1, g.groups * Math.ceil(g.cog / (4 * CB))),
   });
 }
 
-function runSharedForward(device: Device, g: Geometry, x: Tensor, w: Tensor, b: Tensor | undefined, y: Tensor): void {
-  if (throughTexels(x, g.cig, g.cog)) {
-    runTexels(g, { x, w, b, y }, false);
-    return;
-  }
-  const { PX, CB } = tile(g.cog);
-  device.run({
-    shader: 'conv2dSubgroup',
-    entry: 'forward',
-    constants: { BIAS: b !== undefined, BACK: false, PX, CB, ...whole(x, g.cig, 8, g.cog, CB) },
-    bindings: { x, w, b: b ?? w, y },
-    params: geometryParams(g),
-    groups: grid(pixelsOf(g.y), WG * PX, g.groups * Math.ceil(g.cog / (4 * CB))),
-  });
-}
-
-function runSharedInputGrad(device: Device, g: Geometry, dy: Tensor, w: Tensor, b: Tensor | undefined, dx: Tensor): void {
-  const { PX, CB } = tile(g.cig);
+function runTexelsBack(device: Device, g: Geometry, dy: Tensor, w: Tensor, b: Tensor | undefined, dx: Tensor, constants: Constants): void {
   const turned = device.empty([...g.kernel, g.cog, g.x[3]], w.dtype, 'conv2d weights, transposed');
-  device.run({ shader: 'conv2dSubgroup', entry: 'transpose', constants: { ...stored(w), ...stored(w, 'Stored') }, bindings: { w, y: turned }, params: geometryParams(g), threads: g.kernel[0] * g.kernel[1] * Math.ceil(g.cog / 8) * g.x[3] });
+  const { x_size, y_size, kernel } = geometryParams(g);
+  device.run({ shader: 'conv2dTranspose', entry: 'transpose', constants: stored(w, 'Stored'), bindings: { w, y: turned }, params: { x_size, y_size, kernel }, threads: g.kernel[0] * g.kernel[1] * Math.ceil(g.cog / 8) * g.x[3] });
   // Without a stride it is a convolution like any other, padded by what the kernel reaches beyond the old padding.
-  const [sy, sx] = g.stride;
-  const strided = sy * sx !== 1;
-  const phase = g.x[0] * Math.ceil(g.x[1] / sy) * Math.ceil(g.x[2] / sx);
-  const pad = strided ? g.pad : g.pad.map((p, i) => g.dilation[i] * (g.kernel[i] - 1) - p);
-  const back: Geometry = { ...g, x: g.y, y: g.x, cig: g.cog, cog: g.cig, pad: [pad[0], pad[1]] };
-  if (throughTexels(dy, g.cog, g.cig)) runTexels(back, { x: dy, w: turned, b, y: dx }, strided);
-  else device.run({
-    shader: 'conv2dSubgroup',
-    entry: 'forward',
-    constants: { BIAS: b !== undefined, BACK: strided, PX, CB, ...whole(dy, g.cog, 8, g.cig, CB) },
-    bindings: { x: dy, w: turned, b: b ?? w, y: dx },
-    params: geometryParams(back),
-    groups: grid(sy * sx * Math.ceil(phase / (WG * PX)), 1, g.groups * Math.ceil(g.cig / (4 * CB))),
-  });
+  const strided = g.stride[0] * g.stride[1] !== 1;
+  const pad = strided ? g.pad : ([0, 1] as const).map((i) => g.dilation[i] * (g.kernel[i] - 1) - g.pad[i]);
+  runTexels({ ...g, x: g.y, y: g.x, cig: g.cog, cog: g.cig, pad: [pad[0], pad[1]] }, { x: dy, w: turned, b, y: dx }, strided, constants);
   turned.dispose();
 }
 
 function runForward(device: Device, g: Geometry, x: Tensor, w: Tensor, b: Tensor | undefined): Tensor {
   const y = device.empty(g.y, x.dtype, 'conv2d');
-  if (shared(device, g.cog)) {
-    runSharedForward(device, g, x, w, b, y);
+  const constants = texels(g.cig, g.cog, x, w);
+  if (constants) {
+    runTexels(g, { x, w, b, y }, false, constants);
     return y;
   }
   const fast = vectorised(g);
@@ -175,8 +125,9 @@ function runForward(device: Device, g: Geometry, x: Tensor, w: Tensor, b: Tensor
 
 function runInputGrad(device: Device, g: Geometry, dy: Tensor, w: Tensor, b: Tensor | undefined): Tensor {
   const dx = device.empty(g.x, dy.dtype, 'conv2d input gradient');
-  if (shared(device, g.cig)) {
-    runSharedInputGrad(device, g, dy, w, b, dx);
+  const constants = texels(g.cog, g.cig, dy, w);
+  if (constants) {
+    runTexelsBack(device, g, dy, w, b, dx, constants);
     return dx;
   }
   const fast = vectorised(g);
@@ -201,24 +152,24 @@ function runWeightGrad(device: Device, g: Geometry, x: Tensor, dy: Tensor): Tens
     device.clear(none);
     return none;
   }
-  const broadcast = shared(device, g.cog), texels = broadcast && throughTexels(x, g.cig, g.cog);
-  const { RC, CB, KW } = texels ? texelGradTile(g) : gradTile(g);
+  const constants = texels(g.cig, g.cog, x, dy);
+  // Of conv2dTextureGrad: taps and vectors of channels of y that a lane makes.
+  const KW = tapsTogether(g), CB = KW > 1 || g.cog <= 8 ? 2 : 4;
   const columns = g.groups * Math.ceil(g.cog / (4 * CB));
-  const slots = (g.kernel[0] * g.kernel[1] * Math.ceil(g.cig / RC)) / KW;
+  const slots = (g.kernel[0] * g.kernel[1] * Math.ceil(g.cig / 4)) / KW;
   // Enough chunks to keep the adapter busy and sums short, few enough that the partial sums stay small beside the activations.
-  const threads = broadcast ? slots * columns : fast ? n / 16 : n;
-  const wanted = Math.min(Math.ceil(pixels / 64), Math.max(Math.ceil(pixels / 2048), Math.ceil((broadcast ? 128 : 16384) / threads)));
+  const threads = constants ? slots * columns : fast ? n / 16 : n;
+  const wanted = Math.min(Math.ceil(pixels / 64), Math.max(Math.ceil(pixels / 2048), Math.ceil((constants ? 128 : 16384) / threads)));
   // Through texels they are counted by runs of eight in a row.
-  const counted = texels ? g.y[0] * g.y[1] * Math.ceil(g.y[2] / 8) : pixels;
+  const counted = constants ? g.y[0] * g.y[1] * Math.ceil(g.y[2] / 8) : pixels;
   const chunk = Math.ceil(counted / Math.max(1, Math.min(wanted, Math.ceil((32 << 20) / (4 * n)), 32768)));
   const chunks = Math.ceil(counted / chunk);
   const parts = device.empty([chunks, n], 'f32', 'conv2d weight gradient parts');
   const dw = device.empty([...g.kernel, g.cig, g.y[3]], x.dtype, 'conv2d weight gradient');
   const p = params(g, chunk, chunks);
-  if (broadcast) {
-    const sizes = { ...geometryParams(g), chunk };
-    const [shader, constants] = texels ? ['conv2dTextureGrad', { CB, KW }] : ['conv2dSubgroupGrad', { RC, CB, ...whole(x, g.cig, RC, g.cog, CB) }];
-    device.run({ shader, entry: 'weightGrad', constants, bindings: { x, dy, parts }, params: sizes, groups: folded(Math.ceil(slots / 8) * columns, chunks) });
+  if (constants) {
+    const sizes = { ...geometryParams(g), chunk }, { Stored: _, ...rest } = constants;
+    device.run({ shader: 'conv2dTextureGrad', entry: 'weightGrad', constants: { CB, KW, ...rest }, bindings: { x, dy, parts }, params: sizes, groups: folded(Math.ceil(slots / 8) * columns, chunks) });
   } else {
     device.run({ shader: fast ? 'conv2d' : 'conv2dAny', entry: 'weightGrad', constants: stored(x, 'Stored'), bindings: { x, dy, parts }, params: p, groups: folded(Math.ceil(threads / WG), chunks) });
   }

@@ -3,7 +3,9 @@
 import { composed } from '../autograd/compose.ts';
 import { ShapeError } from '../errors.ts';
 import { broadcastShape, fourAxes } from '../kernel/broadcast.ts';
+import { throughTexels } from '../device/texels.ts';
 import { folded } from '../kernel/geometry.ts';
+import type { Constants } from '../kernel/kernel.ts';
 import { stored } from '../kernel/vectors.ts';
 import { checkReal, sizeOf, type Shape, type Tensor } from '../tensor.ts';
 import { defineReal } from './cast.ts';
@@ -34,6 +36,10 @@ function sizes(a: Tensor, b: Tensor, { transposeA, transposeB }: Attrs): { m: nu
   return { m, n, k, batch, ...fourAxes('matmul', batch, batches) };
 }
 
+/** What specialises matmulTexture.wgsl, or null where it does not win: it takes whole vectors, and 64 rows at once. */
+const texels = (a: Tensor, b: Tensor, m: number, n: number, k: number, { transposeA }: Attrs): Constants | null =>
+  m >= 32 && n % 4 === 0 && k % 4 === 0 && (!transposeA || m % 4 === 0) ? throughTexels(true, a, b) : null;
+
 const op: Op = defineReal<Attrs>({
   name: 'matmul',
   inputs: ['a', 'b'],
@@ -44,11 +50,12 @@ const op: Op = defineReal<Attrs>({
     const y = a.device.empty([...batch, m, n], a.dtype, 'matmul');
     if (k === 0) a.device.clear(y);
     else {
-      const [strips, columns, folds] = folded(Math.ceil(m / 8) * batches, Math.ceil(n / 256));
+      const through = texels(a, b, m, n, k, attrs);
+      const [strips, columns, folds] = through ? folded(Math.ceil(m / 64) * batches, Math.ceil(n / 16)) : folded(Math.ceil(m / 8) * batches, Math.ceil(n / 256));
       a.device.run({
-        shader: 'matmul',
+        shader: through ? 'matmulTexture' : 'matmul',
         entry: 'forward',
-        constants: { TRANSPOSE_A: attrs.transposeA, TRANSPOSE_B: attrs.transposeB, ...stored(a) },
+        constants: { TRANSPOSE_A: attrs.transposeA, TRANSPOSE_B: attrs.transposeB, ...(through ? { ...through, ...(a.dtype === 'f16' && { Stored: 'vec4<f16>' }) } : stored(a)) },
         bindings: { a, b, y },
         params: { m, n, k, batches, batch: size, a_stride: strides[0].map((d) => d * m * k), b_stride: strides[1].map((d) => d * k * n) },
         groups: [columns, strips, folds],

@@ -56,6 +56,14 @@ const CASES: { x: Shape; w: Shape; g: Partial<Geometry>; bias?: boolean }[] = [
   { x: [1, 11, 9, 4], w: [3, 3, 4, 8], g: { pad: [1, 1, 1, 1], stride: [2, 2] } },
   { x: [1, 15, 13, 4], w: [3, 3, 4, 4], g: { pad: [6, 6, 6, 6], dilation: [6, 6] } },
   { x: [2, 5, 6, 16], w: [1, 1, 16, 11], g: {}, bias: true },
+  // Whole vectors: rows of 8 pixels and of 4 with a rest, kernels taken by three taps of a row or one by one, 3 vectors of 2 or 4.
+  { x: [2, 5, 16, 4], w: [3, 3, 4, 12], g: { pad: [1, 1, 1, 1] }, bias: true },
+  { x: [1, 4, 19, 8], w: [3, 3, 8, 20], g: { pad: [2, 0, 0, 2] }, bias: true },
+  { x: [1, 3, 11, 12], w: [2, 3, 12, 16], g: { pad: [1, 0, 1, 1], dilation: [2, 1] } },
+  { x: [1, 3, 21, 4], w: [1, 3, 4, 8], g: { pad: [0, 0, 3, 1], stride: [1, 2] } },
+  { x: [1, 9, 17, 8], w: [3, 3, 4, 8], g: { groups: 2, pad: [1, 1, 1, 1], stride: [2, 1] } },
+  { x: [1, 7, 18, 8], w: [3, 2, 8, 4], g: { pad: [3, 2, 1, 0], stride: [3, 2], dilation: [2, 3] } },
+  { x: [1, 6, 12, 24], w: [1, 1, 24, 16], g: {} },
   { x: [1, 7, 7, 8], w: [3, 3, 4, 8], g: { groups: 2, pad: [1, 1, 1, 1] }, bias: true },
   { x: [1, 7, 6, 6], w: [3, 3, 1, 6], g: { groups: 6, pad: [1, 1, 1, 1] } },
   { x: [1, 8, 9, 5], w: [2, 4, 5, 7], g: { pad: [0, 1, 2, 0], stride: [1, 2], dilation: [2, 1] }, bias: true },
@@ -209,11 +217,14 @@ test('workgroups past the last pixel store nothing', async () => {
   if (!device.broadcasts) return; // the kernel is for such adapters alone
   const x = device.tensor(Float32Array.from({ length: 64 }, (_, i) => i), [1, 8, 2, 4]), w = full(device, [1, 1, 4, 4], 1), y = full(device, [1, 8, 2, 4], -1);
   const params = { x_size: x.shape, y_size: y.shape, kernel: [1, 1, 4, 4], stride: [1, 1], pad: [0, 0], dilation: [1, 1] };
-  device.run({ shader: 'conv2dSubgroup', entry: 'forward', bindings: { x, w, b: w, y }, params, groups: [1, 1, 1] });
-  const want = await y.read();
-  assert.is(want[0], 0 + 1 + 2 + 3);
-  device.run({ shader: 'conv2dSubgroup', entry: 'forward', bindings: { x, w, b: w, y }, params, groups: [9, 1, 1] });
-  assert.equal(await y.read(), want);
+  for (const shader of ['conv2dTexture']) {
+    const run = (groups: number): void => device.run({ shader, entry: 'forward', bindings: { x, w, b: w, y }, params, groups: [groups, 1, 1] });
+    run(1);
+    const want = await y.read();
+    assert.is(want[0], 0 + 1 + 2 + 3);
+    run(9);
+    assert.equal(await y.read(), want, shader);
+  }
 });
 
 test.run();

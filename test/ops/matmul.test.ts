@@ -21,6 +21,10 @@ for (const [batchA, batchB, m, k, n] of [
   [[], [2], 4, 3, 9],
   [[], [], 1, 1, 1],
   [[], [], 70, 33, 130],
+  [[], [], 68, 12, 20],
+  [[3], [3], 36, 8, 4],
+  [[], [2], 33, 4, 36],
+  [[2], [], 132, 4, 8],
 ] as [Shape, Shape, number, number, number][]) {
   for (const transposeA of [false, true])
     for (const transposeB of [false, true]) {

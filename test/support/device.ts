@@ -16,7 +16,7 @@ function watched(device: Device): Device {
   const { gpu } = device, make = gpu.createShaderModule.bind(gpu);
   gpu.createShaderModule = (descriptor) => {
     const kernel = /^(\w+)\((.*)\)$/.exec(descriptor.label ?? '');
-    if (kernel) checkDeclared(kernel[1], Object.fromEntries(kernel[2].split(',').filter(Boolean).map((c) => c.split('=') as [string, string])));
+    if (kernel) checkDeclared(kernel[1], Object.fromEntries(kernel[2].split(/,(?=\w+=)/).filter(Boolean).map((c) => c.split('=') as [string, string])));
     return make(descriptor);
   };
   return device;

@@ -1,0 +1,50 @@
+// What made the kernels fast: npm run bench:kernels. Each variant's result is held against the first one's. Times are CPU time of the whole process, the least
+// of several runs: on a software adapter that is what counts on a machine with other work. On a GPU the wall time says more, and is printed beside it.
+
+import { Device } from '../../runtime/device/device.ts';
+import { openNode } from '../../runtime/node.ts';
+import { CONVOLUTION, PRODUCT, type Variant, type Work } from './variants.ts';
+
+const RUNS = 7, SECONDS = 2;
+
+const noise = (device: Device, shape: readonly number[]) => device.tensor(Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, (_, i) => Math.sin(i * i)), shape);
+
+/** Milliseconds of wall and of CPU. */
+async function timed(device: Device, work: () => void): Promise<[number, number]> {
+  const wall = performance.now(), cpu = process.cpuUsage();
+  work();
+  await device.sync();
+  const { user, system } = process.cpuUsage(cpu);
+  return [performance.now() - wall, (user + system) / 1000];
+}
+
+async function compare(device: Device, title: string, variants: readonly Variant[], work: Work): Promise<void> {
+  const flops = 2 * work.y.size * work.w.shape[0] * work.w.shape[1] * work.w.shape[2];
+  console.log(`\n${title}, ${(flops / 1e6).toFixed(0)} MFLOP\n  CPU ms  wall ms  GFLOPS of CPU time  first run, CPU ms`);
+  let want: Float32Array | undefined;
+  for (const v of variants) {
+    if (v.software && !device.broadcasts) continue;
+    const [, first] = await timed(device, () => v.run(device, work));
+    const got = (await work.y.read()) as Float32Array;
+    const furthest = want ? got.reduce((most, x, i) => Math.max(most, Math.abs(x - want![i])), 0) : 0;
+    want ??= got;
+    if (!(furthest < 1e-2)) throw new Error(`${v.name} is ${furthest} away from ${variants[0].name}`);
+    let wall = Infinity, cpu = Infinity;
+    const start = performance.now();
+    for (let i = 0; i < RUNS && (i === 0 || performance.now() - start < 1000 * SECONDS); i++) {
+      const [a, b] = await timed(device, () => v.run(device, work));
+      wall = Math.min(wall, a);
+      cpu = Math.min(cpu, b);
+    }
+    console.log(`${cpu.toFixed(1).padStart(8)} ${wall.toFixed(1).padStart(8)} ${(flops / cpu / 1e6).toFixed(1).padStart(7)} ${first.toFixed(0).padStart(7)}  ${v.name}: ${v.why}`);
+  }
+  for (const t of [work.x, work.w, work.y]) t.dispose();
+}
+
+const device = await openNode();
+console.log(`${device.info.description} (${device.info.kind})`);
+for (const [c, h, w] of [[8, 72, 96], [16, 72, 96], [64, 18, 24]]) {
+  await compare(device, `3x3 convolution, ${c} to ${c} channels at 8x${h}x${w}`, CONVOLUTION, { x: noise(device, [8, h, w, c]), w: noise(device, [3, 3, c, c]), y: device.empty([8, h, w, c]), pad: 1 });
+}
+for (const n of [512, 1024]) await compare(device, `product of ${n}x${n}`, PRODUCT, { x: noise(device, [1, 1, n, n]), w: noise(device, [1, 1, n, n]), y: device.empty([1, 1, n, n]), pad: 0 });
+device.close();

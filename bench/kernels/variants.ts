@@ -1,0 +1,89 @@
+// The variants of a kernel that mattered, from the formula to what the engine runs, each with the reason that it is faster than the one before.
+
+import { readFileSync } from 'node:fs';
+import type { Device } from '../../runtime/device/device.ts';
+import { throughTexels } from '../../runtime/device/texels.ts';
+import { shader } from '../../runtime/kernel/shader.ts';
+import type { Constants } from '../../runtime/kernel/kernel.ts';
+import { matmul } from '../../runtime/ops/matmul.ts';
+import type { Tensor } from '../../runtime/tensor.ts';
+
+/** A 3x3 convolution, padded by 1, or a product of [1, 1, rows, inner size] with [1, 1, inner size, columns]. */
+export interface Work {
+  x: Tensor;
+  w: Tensor;
+  y: Tensor;
+  pad: number;
+}
+
+export interface Variant {
+  name: string;
+  why: string;
+  /** Whether it needs an adapter for which kernels with broadcasts and textures are meant. */
+  software?: boolean;
+  run(device: Device, work: Work): void;
+}
+
+const own = (file: string) => shader(file, readFileSync(new URL(`${file}.wgsl`, import.meta.url), 'utf8'));
+const naive = own('naive'), broadcast = own('broadcast');
+const pixels = ({ y }: Work): number => y.shape[0] * y.shape[1] * y.shape[2];
+
+const short = ({ x, w, y, pad }: Work): Record<string, number[]> => ({ x_size: [...x.shape], y_size: [...y.shape], kernel: [...w.shape], pad: [pad, pad] });
+const long = (work: Work): Record<string, number[]> => ({ ...short(work), stride: [1, 1], dilation: [1, 1] });
+
+const formula: Variant = {
+  name: 'naive',
+  why: 'a lane for each element: two loads for a multiply-add',
+  run: (_, work) => void naive.run({ entry: 'forward', bindings: { x: work.x, w: work.w, y: work.y }, params: short(work), threads: work.y.size }),
+};
+
+function texture(constants: { PX: number; CB: number; KW: number }, why: string): Variant {
+  const { PX, CB, KW } = constants;
+  return {
+    name: `textures, ${PX} pixels x ${4 * CB} channels, ${KW === 1 ? 'tap by tap' : 'three taps together'}`,
+    why,
+    software: true,
+    run(device, work) {
+      const [n, h, width, co] = work.y.shape;
+      const through = throughTexels(true, work.x, work.w) as Constants;
+      device.run({ shader: 'conv2dTexture', entry: 'forward', constants: { ...through, ...constants }, bindings: { x: work.x, w: work.w, b: work.w, y: work.y }, params: long(work), groups: [Math.ceil((n * h * Math.ceil(width / PX)) / 64), Math.ceil(co / (4 * CB)), 1] });
+    },
+  };
+}
+
+/** For channels that 8 divides. */
+export const CONVOLUTION: readonly Variant[] = [
+  formula,
+  {
+    name: 'conv2d.wgsl (for GPUs)',
+    why: '4 pixels x 4 channels a thread, vectors: eight loads for 64 multiply-adds, all lanes at one weight',
+    run: (device, work) => device.run({ shader: 'conv2d', entry: 'forward', bindings: { x: work.x, w: work.w, b: work.w, y: work.y }, params: { ...long(work), chunk: 0, chunks: 0 }, groups: [Math.ceil(pixels(work) / 256), work.y.shape[3] / 4, 1] }),
+  },
+  {
+    name: 'broadcasts',
+    why: 'a lane of eight loads each weight, and a broadcast, which is a move between registers, hands it round',
+    software: true,
+    run: (_, work) => void broadcast.run({ entry: 'forward', bindings: { x: work.x, w: work.w, y: work.y }, params: short(work), groups: [Math.ceil(pixels(work) / 128), Math.ceil(work.y.shape[3] / 16), 1] }),
+  },
+  texture({ PX: 4, CB: 2, KW: 1 }, 'a texture\'s bounds are checked once for all lanes and components: a load takes 25 cycles in place of 130'),
+  texture({ PX: 4, CB: 2, KW: 3 }, 'six loads of x serve four pixels and three taps, in place of twelve'),
+  texture({ PX: 8, CB: 2, KW: 3 }, 'ten serve eight, and each broadcast twice as many multiply-adds; the accumulators spill, which costs less'),
+];
+
+/** x as rows of one image. */
+export const PRODUCT: readonly Variant[] = [
+  formula,
+  {
+    name: 'matmul.wgsl (for GPUs)',
+    why: '8 rows x 4 columns a thread: twelve loads for 32 multiply-adds',
+    run(device, { x, w, y }) {
+      const [, , m, k] = x.shape, n = w.shape[3], params = { m, n, k, batches: 1, batch: [1, 1, 1, 1], a_stride: [0, 0, 0, 0], b_stride: [0, 0, 0, 0] };
+      device.run({ shader: 'matmul', entry: 'forward', constants: { TRANSPOSE_A: false, TRANSPOSE_B: false }, bindings: { a: x, b: w, y }, params, groups: [Math.ceil(n / 256), Math.ceil(m / 8), 1] });
+    },
+  },
+  {
+    name: 'matmul()',
+    why: 'on lavapipe matmulTexture.wgsl: 8 rows x 16 columns, ten loads through textures for 512 multiply-adds',
+    run: (device, { x, w, y }) => device.scope(() => device.copy(matmul(x, w), y)),
+  },
+];
