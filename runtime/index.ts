@@ -48,7 +48,7 @@ export { cast } from './ops/index.ts';
 
 // Reductions, order, sums along an axis
 export {
-  all, amax, amin, any, argmax, argmin, argsort, bincount, cumsum, kthLargest, logsumexp, maxDim, mean, minDim, norm, normalize, percentile, prod, sort, std, sum, sumTo, topk, variance,
+  all, amax, amin, any, argmax, argmin, argsort, bincount, cumsum, logsumexp, maxDim, mean, minDim, norm, normalize, prod, sort, std, sum, sumTo, topk, variance,
   type Picked, type ReduceOptions, type VarianceOptions,
 } from './ops/index.ts';
 export type { Axes } from './kernel/axes.ts';

@@ -7,14 +7,13 @@ import type { ShaderInfo } from './info.ts';
 const PHRASES = [
   'builtin(local_invocation_id)B:vec3u,@builtin(workgroup_id)group:vec3u',
   'builtin(global_invocation_id)f:vec3u,@builtin(num_workgroups)o:vec3u',
-  ':array<f32>;@group(0)@binding(',
+  ':array<f32>;$.var<storage,read',
   '@compute@workgroup_size(WG)fn',
-  ')var<storage,read_write>',
-  ')var<uniform>params:',
-  '>;@group(0)@binding(',
+  'var<storage,read_write>',
+  '$.var<uniform>params:',
+  '>;$.var<storage,read',
   'workgroupBarrier()',
-  ')var<storage,read>',
-  '@group(0)@binding',
+  'var<storage,read>',
   'f.x+f.y*o.x*WG;if',
   'const WG:u32=64u;',
   ':bool=false;',
@@ -33,9 +32,23 @@ const PHRASES = [
 ];
 const letter = (i: number): string => `$${String.fromCharCode(97 + i)}`;
 
-// Minified code ends a line after each of these, so that goes without saying; `$_` says that it does not end.
-export const pack = (code: string): string => PHRASES.reduce((packed, phrase, i) => packed.replaceAll(phrase, letter(i)), code.replace(/[;{}]\n?/g, (end) => (end[1] ? end[0] : `${end}$_`)));
-const unpack = (packed: string): string => packed.replace(/\$([a-z])/g, (_, l: string) => PHRASES[l.charCodeAt(0) - 97]).replace(/([;{}])(\$_)?/g, (_, end: string, on?: string) => (on ? end : `${end}\n`));
+/** `$.`: the bindings of a file are counted from 0 on. */
+const BINDING = (i: number): string => `@group(0)@binding(${i})`;
+
+/** Shorter: minified code ends a line after each `;`, `{` and `}`, so that goes without saying; `$_` says that it does not end. */
+export function pack(code: string): string {
+  let bindings = 0;
+  const short = code.replace(/[;{}]\n?/g, (end) => (end[1] ? end[0] : `${end}$_`)).replace(/@group\(0\)@binding\(\d+\)/g, (b) => (b === BINDING(bindings) ? (bindings++, '$.') : b));
+  return PHRASES.reduce((packed, phrase, i) => packed.replaceAll(phrase, letter(i)), short);
+}
+
+function unpack(packed: string): string {
+  let bindings = 0;
+  return packed
+    .replace(/\$([a-z])/g, (_, l: string) => PHRASES[l.charCodeAt(0) - 97])
+    .replace(/\$\./g, () => BINDING(bindings++))
+    .replace(/([;{}])(\$_)?/g, (_, end: string, on?: string) => (on ? end : `${end}\n`));
+}
 
 /** A packed shader with its layout. @throws ShaderError for a declaration that cannot be read */
 export function unpackShader(name: string, packed: string): ShaderInfo {

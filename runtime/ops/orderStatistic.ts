@@ -1,6 +1,7 @@
 // Order statistics over all elements: the k-th largest, percentiles. Without gradient.
 
 import { ShapeError } from '../errors.ts';
+import { SEGMENTATION } from '../kernel/generated.ts';
 import type { Tensor } from '../tensor.ts';
 import { chunks } from './lossReduce.ts';
 
@@ -13,7 +14,7 @@ function select(op: string, x: Tensor, at: { rank: number } | { share: number } 
   const bins = device.empty([256], 'u32', 'order statistic bins'), state = device.empty([6], 'u32', 'order statistic state'), y = device.empty([], 'f32', op);
   device.clear(bins);
   device.clear(state);
-  const given = { shader: 'orderStatistic', constants: { VALID: !!valid } };
+  const given = { shaders: SEGMENTATION, shader: 'orderStatistic', constants: { VALID: !!valid } };
   const percent = 'percent' in at ? at.percent : undefined;
   const params = { n: x.size, items, shift: 0, rank: 'rank' in at ? at.rank : 0, share: 'share' in at ? at.share : -1 };
   for (const shift of [24, 16, 8, 0]) {

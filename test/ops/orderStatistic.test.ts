@@ -3,6 +3,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { plan } from '../../runtime/autograd/plan.ts';
+import { SEGMENTATION } from '../../runtime/kernel/generated.ts';
 import { kthLargest, percentile } from '../../runtime/ops/index.ts';
 import { Rng } from '../../runtime/random.ts';
 import { testDevice } from '../support/device.ts';
@@ -58,7 +59,7 @@ test('the rank is exact beyond what f32 holds', async () => {
   counts[7] = 5;
   const bins = device.tensor(counts, [256]), state = device.tensor(new Uint32Array(6), [6]);
   const params = { n: 2 ** 24 + 6, items: 1, shift: 24, rank: 2 ** 24 + 1, share: -1 };
-  device.run({ shader: 'orderStatistic', entry: 'walk', bindings: { bins, state, percent: device.tensor([0], [1]) }, params, groups: [1, 1, 1] });
+  device.run({ shaders: SEGMENTATION, shader: 'orderStatistic', entry: 'walk', bindings: { bins, state, percent: device.tensor([0], [1]) }, params, groups: [1, 1, 1] });
   assert.equal([...(await state.read())].slice(0, 2), [7 * 2 ** 24, 0]);
 });
 
