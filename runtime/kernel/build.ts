@@ -107,15 +107,15 @@ function byLikeness(packed: readonly (readonly [string, string])[]): (readonly [
 function main(): void {
   const root = join(here, '../..');
   const packed = byLikeness(Object.entries(packShaders(reflectFolder(join(root, 'shaders')), process.argv.includes('--readable'))));
-  const files = readdirSync(join(root, 'runtime'), { recursive: true, encoding: 'utf8' }).filter((f) => f.endsWith('.ts') && !f.endsWith('generated.ts'));
-  // The operations of runtime/ that only the schemes use say so by launching kernels of SEGMENTATION.
-  const code = files.map((f) => readFileSync(join(root, 'runtime', f), 'utf8')).filter((text) => !text.includes('shaders: SEGMENTATION')).join('\n');
+  const sources = ['runtime', 'src'].flatMap((folder) => readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' }).filter((f) => f.endsWith('.ts')).map((f) => join(root, folder, f)));
+  // What a launch says of its shader.
+  const own = new Set(sources.flatMap((f) => [...readFileSync(f, 'utf8').matchAll(/shaders: SEGMENTATION, shader: '(\w+)'/g)].map((m) => m[1])));
   const table = (name: string, shaders: readonly (readonly [string, string])[]): string => `const ${name} = {\n${shaders.map(([key, shader]) => `  ${key}: ${JSON.stringify(shader)},`).join('\n')}\n} as const;\n`;
   const text = [
     '// Generated from shaders/ by runtime/kernel/build.ts. Not under version control.',
     "import { unpackShaders } from './packed.ts';\n",
-    table('engine', packed.filter(([name]) => code.includes(`'${name}'`))),
-    table('segmentation', packed.filter(([name]) => !code.includes(`'${name}'`))),
+    table('engine', packed.filter(([name]) => !own.has(name))),
+    table('segmentation', packed.filter(([name]) => own.has(name))),
     '/** Kernels that the engine launches. */\nexport const ENGINE = /* @__PURE__ */ unpackShaders(engine);\n',
     '/** Kernels that only the segmentation library launches: a bundle of the engine is without them. */\nexport const SEGMENTATION = /* @__PURE__ */ unpackShaders(segmentation);\n',
     '/** All of them, for tests. */\nexport const SHADERS = /* @__PURE__ */ unpackShaders(engine, segmentation);\n',
