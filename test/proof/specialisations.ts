@@ -37,7 +37,7 @@ const CHOICES: Record<string, readonly Choice[]> = {
     upTo('NUMBER', 2), [{}, { BROADCAST: true }, { BROADCAST: true, DEEP: true }],
   ],
   cast: [upTo('FROM', 3), upTo('TO', 3)],
-  conv2d: [numbers('PX', 4), halves],
+  conv2d: [numbers('PX', 2, 4, 8), halves],
   conv2dAny: [halves],
   conv2dTexture: [[{ PX: 8, CB: 2 }, { PX: 4, CB: 2 }, { PX: 4, CB: 4 }], numbers('KW', 1, 3), texels('f16')],
   conv2dTranspose: [halves],

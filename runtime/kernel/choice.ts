@@ -1,0 +1,16 @@
+// Which variant of a kernel runs: what was timed on this adapter (tune.ts), else what the heuristic says, so that results never depend on a race.
+
+import type { Device } from '../device/device.ts';
+
+/** A kernel at a shape, the variants that it may be, and the one that was taken. */
+export interface Choice {
+  at: string;
+  among: readonly string[];
+  taken: string;
+}
+
+/** @param usual what the heuristic says, one of them */
+export function choose(device: Device, at: string, among: readonly string[], usual: string): Choice {
+  const known = device.choices[at];
+  return { at, among, taken: among.includes(known) ? known : usual };
+}
