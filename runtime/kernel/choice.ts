@@ -2,10 +2,13 @@
 
 import type { Device } from '../device/device.ts';
 
-/** A kernel at a shape, the variants that it may be, and the one that was taken. */
+/** A kernel at a shape, of which there are variants. */
 export interface Choice {
+  /** The kernel and the shape. */
   at: string;
+  /** The variants. */
   among: readonly string[];
+  /** The one that runs. */
   taken: string;
 }
 
