@@ -4,7 +4,6 @@ import { readFileSync } from 'node:fs';
 import type { Device } from '../../runtime/device/device.ts';
 import { throughTexels } from '../../runtime/device/texels.ts';
 import { shader } from '../../runtime/kernel/shader.ts';
-import type { Constants } from '../../runtime/kernel/kernel.ts';
 import { matmul } from '../../runtime/ops/matmul.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
 
@@ -45,8 +44,8 @@ function texture(constants: { PX: number; CB: number; KW: number }, why: string)
     software: true,
     run(device, work) {
       const [n, h, width, co] = work.y.shape;
-      const through = throughTexels(true, work.x, work.w) as Constants;
-      device.run({ shader: 'conv2dTexture', entry: 'forward', constants: { ...through, ...constants }, bindings: { x: work.x, w: work.w, b: work.w, y: work.y }, params: long(work), groups: [Math.ceil((n * h * Math.ceil(width / PX)) / 64), Math.ceil(co / (4 * CB)), 1] });
+      const Texels = throughTexels(true, work.x, work.w)!;
+      device.run({ shader: 'conv2dTexture', entry: 'forward', constants: { Texels, ...constants }, bindings: { x: work.x, w: work.w, b: work.w, y: work.y }, params: long(work), groups: [Math.ceil((n * h * Math.ceil(width / PX)) / 64), Math.ceil(co / (4 * CB)), 1] });
     },
   };
 }

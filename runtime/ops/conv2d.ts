@@ -67,8 +67,8 @@ const pixelsOf = (s: Shape): number => s[0] * s[1] * s[2];
 
 /** What specialises conv2dTexture and conv2dTextureGrad to a group's `ci` and `co` channels, or null where another kernel has to do: a depthwise one has no weights to share. */
 function texels(ci: number, co: number, ...tensors: readonly Tensor[]): Constants | null {
-  const constants = co < 4 ? null : throughTexels(ci % 4 === 0 && co % 4 === 0, ...tensors);
-  return constants && { ...constants, ...stored(tensors[0], 'Stored') };
+  const WHOLE = ci % 4 === 0 && co % 4 === 0, Texels = co < 4 ? null : throughTexels(WHOLE, ...tensors);
+  return Texels ? { WHOLE, Texels, ...stored(tensors[0], 'Stored') } : null;
 }
 
 /** Taps of a row of the kernel that share loads of x: those that lie side by side as the pixels do. */

@@ -39,10 +39,10 @@ function sizes(a: Tensor, b: Tensor, { transposeA, transposeB }: Attrs): { m: nu
 
 /** What specialises matmulTexture.wgsl, or null where it does not win: it takes whole vectors, and 64 rows at once. */
 function texels(a: Tensor, b: Tensor, m: number, n: number, k: number, { transposeA, transposeB }: Attrs): { through?: Constants; choice?: Choice } {
-  const through = n % 4 === 0 && k % 4 === 0 && (!transposeA || m % 4 === 0) ? throughTexels(true, a, b) : null;
-  if (!through) return {};
+  const Texels = n % 4 === 0 && k % 4 === 0 && (!transposeA || m % 4 === 0) ? throughTexels(true, a, b) : null;
+  if (!Texels) return {};
   const choice = choose(a.device, `matmul ${[transposeA, transposeB, a.dtype, m, n, k]}`, ['buffers', 'textures'], m < 32 ? 'buffers' : 'textures');
-  return choice.taken === 'textures' ? { through, choice } : { choice };
+  return choice.taken === 'textures' ? { through: { Texels, ...(a.dtype === 'f16' && { Stored: 'vec4<f16>' }) }, choice } : { choice };
 }
 
 const op: Op = defineReal<Attrs>({
@@ -61,7 +61,7 @@ const op: Op = defineReal<Attrs>({
         choice,
         shader: through ? 'matmulTexture' : 'matmul',
         entry: 'forward',
-        constants: { TRANSPOSE_A: attrs.transposeA, TRANSPOSE_B: attrs.transposeB, ...(through ? { ...through, ...(a.dtype === 'f16' && { Stored: 'vec4<f16>' }) } : stored(a)) },
+        constants: { TRANSPOSE_A: attrs.transposeA, TRANSPOSE_B: attrs.transposeB, ...(through ?? stored(a)) },
         bindings: { a, b, y },
         params: { m, n, k, batches, batch: size, a_stride: strides[0].map((d) => d * m * k), b_stride: strides[1].map((d) => d * k * n) },
         groups: [columns, strips, folds],

@@ -17,7 +17,7 @@ const words = ['f32', 'i32', 'u32'] as const;
 const halves: Choice = [{}, { Stored: 'f16' }];
 const images: Choice = [{}, { Stored: 'f16' }, { Element: 'vec4<f32>', Stored: 'vec4<f32>' }, { Element: 'vec4<f32>', Stored: 'vec4<f16>' }];
 /** What is read through textures: vectors, single numbers, vectors of f16, where tensors hold `half`. */
-const texels = (half?: string): Choice => [{}, { WHOLE: false, Texels: 'texture_storage_2d<r32float, read>' }, { Texels: 'texture_storage_2d<rgba16float, read>', ...(half && { Stored: half }) }];
+const texels = (half?: string): Choice => [{}, { WHOLE: false, Texels: 'texture_storage_2d<r32float,read>' }, { Texels: 'texture_storage_2d<rgba16float,read>', ...(half && { Stored: half }) }];
 
 /** Constants that no launch sets: tile sizes, and what a test makes small. */
 export const FIXED = new Set(['WG', 'LOCAL', 'BINS', 'ROW', 'CHUNK', 'IGNORE', 'ROWS', 'TAPS', 'LOWEST', 'NONE', 'SCALE', 'GREY', 'PI', 'LN2', 'TWO_BY_PI', 'SQRT_HALF', 'TWO_BY_SQRT_PI', 'BY_SQRT_TWO_PI', 'K', 'C']);
