@@ -77,20 +77,20 @@ const tapsTogether = (g: Geometry): number => (g.kernel[1] === 3 && g.stride[1] 
 /** Pixels and vectors that a lane of conv2dTexture makes. */
 const TILES = ['8 2', '4 2', '4 4'];
 
-/** Usually 64 accumulators; in rows of `width` of which too much would lie beyond the end, four pixels. */
-const usualTile = (width: number, co: number): string => (Math.ceil(width / 8) * 8 <= Math.ceil(width / 4) * 4 * 1.1 ? '8 2' : co >= 16 ? '4 4' : '4 2');
+/** Usually eight pixels; four where too much would lie beyond the end of rows of `width`, or where the taps of a row share no loads. */
+const usualTile = (width: number, co: number, KW: number): string => (((width + 3) % 8 < 4 || width > 36) && (KW > 1 || co < 16) ? '8 2' : co < 16 ? '4 2' : '4 4');
 
 /** What variants are timed at: neither the batch nor the height decides between them. */
 const shapeClass = (kernel: string, g: Geometry, width: number): string => `${kernel} ${[...g.kernel, ...g.stride, g.dilation[1], g.cig, g.cog, width]}`;
 
 function runTexels(g: Geometry, { x, w, b, y }: { x: Tensor; w: Tensor; b: Tensor | undefined; y: Tensor }, BACK: boolean, constants: Constants): void {
-  const [n, h, width] = g.y, [sy, sx] = BACK ? g.stride : [1, 1], columns = Math.ceil(width / sx);
-  const choice = choose(x.device, shapeClass(`texels ${BACK} ${x.dtype}`, g, columns), TILES, usualTile(columns, g.cog)), [PX, CB] = choice.taken.split(' ').map(Number);
+  const KW = BACK ? 1 : tapsTogether(g), [n, h, width] = g.y, [sy, sx] = BACK ? g.stride : [1, 1], columns = Math.ceil(width / sx);
+  const choice = choose(x.device, shapeClass(`texels ${BACK} ${x.dtype}`, g, columns), TILES, usualTile(columns, g.cog, KW)), [PX, CB] = choice.taken.split(' ').map(Number);
   x.device.run({
     choice,
     shader: 'conv2dTexture',
     entry: 'forward',
-    constants: { ...constants, BIAS: b !== undefined, BACK, PX, CB, KW: BACK ? 1 : tapsTogether(g) },
+    constants: { ...constants, BIAS: b !== undefined, BACK, PX, CB, KW },
     bindings: { x, w, b: b ?? w, y },
     params: geometryParams(g),
     groups: grid(sy * sx * Math.ceil((n * Math.ceil(h / sy) * Math.ceil(columns / PX)) / WG), 1, g.groups * Math.ceil(g.cog / (4 * CB))),
