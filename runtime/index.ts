@@ -14,6 +14,7 @@ export * from './errors.ts';
 export { grad } from './autograd/grad.ts';
 export { defineOp, noGrad, type Backward, type BackwardContext, type GradOptions, type OpRecord } from './autograd/tape.ts';
 export { Plan, plan, type DeclareInput, type InputSpec, type PlanInputs, type PlanMemory, type PlanOutputs } from './autograd/plan.ts';
+export type { Choice } from './kernel/choice.ts';
 export { shader, Shader } from './kernel/shader.ts';
 export type { Constants, ParamValue } from './kernel/kernel.ts';
 

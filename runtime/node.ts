@@ -2,8 +2,12 @@
 
 import { Device } from './device/device.ts';
 import { openNodeDevice, type OpenOptions } from './device/node.ts';
+import { readChoices, writeChoices } from './device/nodeChoices.ts';
+import type { PlanOutputs } from './autograd/plan.ts';
+import { tuneKernels, type Choices } from './kernel/tune.ts';
 
 export type { AdapterKind, OpenOptions } from './device/adapter.ts';
+export type { Choices } from './kernel/tune.ts';
 export { hasEmbedded, installEmbedded } from './device/nodeEmbedded.ts';
 
 /**
@@ -13,5 +17,21 @@ export { hasEmbedded, installEmbedded } from './device/nodeEmbedded.ts';
  */
 export async function openNode(options: OpenOptions & { budget?: number } = {}): Promise<Device> {
   const opened = await openNodeDevice(options);
-  return new Device(opened.device, opened.info, { budget: options.budget, owned: true });
+  const device = new Device(opened.device, opened.info, { budget: options.budget, owned: true });
+  device.choices = readChoices(device.info.description);
+  return device;
+}
+
+/**
+ * Times the variants of the kernels that `body` launches, on this adapter and at these shapes, and keeps the fastest: for the device at once, and in the user's
+ * cache folder for those that `openNode` opens later. Plans that are recorded already stay as they are. Without it a fixed heuristic decides.
+ * @param body as of a plan without inputs: it is recorded a few times, and run a few dozen times
+ * @returns the variants by kernel and shape
+ * @throws FewmaskError on an adapter without the feature timestamp-query, and what the body throws
+ * @example await tune(device, () => ({ y: conv2d(x, w, b, { padding: 1 }) }));
+ */
+export async function tune(device: Device, body: () => PlanOutputs): Promise<Choices> {
+  const choices = await tuneKernels(device, body);
+  writeChoices(device.info.description, choices);
+  return choices;
 }

@@ -145,7 +145,7 @@ fn forward(@builtin(local_invocation_id) lane: vec3<u32>, @builtin(workgroup_id)
           ky++;
         }
         shift = shiftOf(ky, kx, phase);
-        if (!BACK || ky >= kernel.x || all(shift != vec2<i32>(NONE))) {
+        if (!BACK || ky >= kernel.x || shift.x != NONE) {
           break;
         }
       }

@@ -39,6 +39,8 @@ var<private> acc: array<array<array<vec4<f32>, 4>, KW>, CB>;
 /// What is stored, by a loop that is not unrolled: a store is a hundred instructions.
 var<private> made: array<vec4<f32>, CB * KW * 4u>;
 var<private> held: array<vec4<f32>, CB>;
+/// The dy of four pixels.
+var<private> d: array<vec4<f32>, 4>;
 var<private> v: array<vec4<f32>, KW + 7u>;
 
 fn texel(i: u32) -> vec2<u32> {
@@ -58,26 +60,28 @@ fn load(t: Texels, i: u32, left: u32, inside: bool) -> vec4<f32> {
   );
 }
 
-/// Four pixels of the run, from s on, by tap k.
-fn tap(j: u32, k: u32, s: u32, d0: vec4<f32>, d1: vec4<f32>, d2: vec4<f32>, d3: vec4<f32>) {
+/// Tap k of four pixels of the run, from s on.
+fn tap(j: u32, k: u32, s: u32) {
   for (var c = 0u; c < 4u; c++) {
-    acc[j][k][c] += v[s + k][c] * d0 + v[s + k + 1u][c] * d1 + v[s + k + 2u][c] * d2 + v[s + k + 3u][c] * d3;
+    acc[j][k][c] += v[s + k][c] * d[0] + v[s + k + 1u][c] * d[1] + v[s + k + 2u][c] * d[2] + v[s + k + 3u][c] * d[3];
   }
 }
 
-fn add(j: u32, s: u32, d0: vec4<f32>, d1: vec4<f32>, d2: vec4<f32>, d3: vec4<f32>) {
-  tap(j, 0u, s, d0, d1, d2, d3);
+fn four(j: u32, s: u32) {
+  tap(j, 0u, s);
   if (KW > 1u) {
-    tap(j, 1u, s, d0, d1, d2, d3);
-    tap(j, 2u, s, d0, d1, d2, d3);
+    tap(j, 1u, s);
+    tap(j, 2u, s);
   }
 }
 
 /// Vector j of channels of y. Compilers do not unroll loops over so much.
 fn vector(j: u32) {
   let h = held[j];
-  add(j, 0u, subgroupBroadcast(h, 0u), subgroupBroadcast(h, 1u), subgroupBroadcast(h, 2u), subgroupBroadcast(h, 3u));
-  add(j, 4u, subgroupBroadcast(h, 4u), subgroupBroadcast(h, 5u), subgroupBroadcast(h, 6u), subgroupBroadcast(h, 7u));
+  d = array(subgroupBroadcast(h, 0u), subgroupBroadcast(h, 1u), subgroupBroadcast(h, 2u), subgroupBroadcast(h, 3u));
+  four(j, 0u);
+  d = array(subgroupBroadcast(h, 4u), subgroupBroadcast(h, 5u), subgroupBroadcast(h, 6u), subgroupBroadcast(h, 7u));
+  four(j, 4u);
 }
 
 @compute @workgroup_size(WG)

@@ -3,7 +3,7 @@
 
 import { Device } from '../../runtime/device/device.ts';
 import { openNode } from '../../runtime/node.ts';
-import { CONVOLUTION, PRODUCT, type Variant, type Work } from './variants.ts';
+import { CONVOLUTION, PRODUCT, WEIGHT_GRADIENT, type Variant, type Work } from './variants.ts';
 
 const RUNS = 7, SECONDS = 2;
 
@@ -18,8 +18,7 @@ async function timed(device: Device, work: () => void): Promise<[number, number]
   return [performance.now() - wall, (user + system) / 1000];
 }
 
-async function compare(device: Device, title: string, variants: readonly Variant[], work: Work): Promise<void> {
-  const flops = 2 * work.y.size * work.w.shape[0] * work.w.shape[1] * work.w.shape[2];
+async function compare(device: Device, title: string, variants: readonly Variant[], work: Work, flops: number): Promise<void> {
   console.log(`\n${title}, ${(flops / 1e6).toFixed(0)} MFLOP\n  CPU ms  wall ms  GFLOPS of CPU time  first run, CPU ms`);
   let want: Float32Array | undefined;
   for (const v of variants) {
@@ -28,7 +27,7 @@ async function compare(device: Device, title: string, variants: readonly Variant
     const got = (await work.y.read()) as Float32Array;
     const furthest = want ? got.reduce((most, x, i) => Math.max(most, Math.abs(x - want![i])), 0) : 0;
     want ??= got;
-    if (!(furthest < 1e-2)) throw new Error(`${v.name} is ${furthest} away from ${variants[0].name}`);
+    if (!(furthest < 5e-2)) throw new Error(`${v.name} is ${furthest} away from ${variants[0].name}`);
     let wall = Infinity, cpu = Infinity;
     const start = performance.now();
     for (let i = 0; i < RUNS && (i === 0 || performance.now() - start < 1000 * SECONDS); i++) {
@@ -44,7 +43,8 @@ async function compare(device: Device, title: string, variants: readonly Variant
 const device = await openNode();
 console.log(`${device.info.description} (${device.info.kind})`);
 for (const [c, h, w] of [[8, 72, 96], [16, 72, 96], [64, 18, 24]]) {
-  await compare(device, `3x3 convolution, ${c} to ${c} channels at 8x${h}x${w}`, CONVOLUTION, { x: noise(device, [8, h, w, c]), w: noise(device, [3, 3, c, c]), y: device.empty([8, h, w, c]), pad: 1 });
+  await compare(device, `3x3 convolution, ${c} to ${c} channels at 8x${h}x${w}`, CONVOLUTION, { x: noise(device, [8, h, w, c]), w: noise(device, [3, 3, c, c]), y: device.empty([8, h, w, c]), pad: 1 }, 2 * 8 * h * w * 9 * c * c);
+  await compare(device, 'its weight gradient', WEIGHT_GRADIENT, { x: noise(device, [8, h, w, c]), w: noise(device, [8, h, w, c]), y: device.empty([3, 3, c, c]), pad: 1 }, 2 * 8 * h * w * 9 * c * c);
 }
-for (const n of [512, 1024]) await compare(device, `product of ${n}x${n}`, PRODUCT, { x: noise(device, [1, 1, n, n]), w: noise(device, [1, 1, n, n]), y: device.empty([1, 1, n, n]), pad: 0 });
+for (const n of [512, 1024]) await compare(device, `product of ${n}x${n}`, PRODUCT, { x: noise(device, [1, 1, n, n]), w: noise(device, [1, 1, n, n]), y: device.empty([1, 1, n, n]), pad: 0 }, 2 * n ** 3);
 device.close();

@@ -4,7 +4,6 @@ import { readFileSync } from 'node:fs';
 import type { Device } from '../../runtime/device/device.ts';
 import { throughTexels } from '../../runtime/device/texels.ts';
 import { shader } from '../../runtime/kernel/shader.ts';
-import type { Constants } from '../../runtime/kernel/kernel.ts';
 import { matmul } from '../../runtime/ops/matmul.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
 
@@ -45,8 +44,8 @@ function texture(constants: { PX: number; CB: number; KW: number }, why: string)
     software: true,
     run(device, work) {
       const [n, h, width, co] = work.y.shape;
-      const through = throughTexels(true, work.x, work.w) as Constants;
-      device.run({ shader: 'conv2dTexture', entry: 'forward', constants: { ...through, ...constants }, bindings: { x: work.x, w: work.w, b: work.w, y: work.y }, params: long(work), groups: [Math.ceil((n * h * Math.ceil(width / PX)) / 64), Math.ceil(co / (4 * CB)), 1] });
+      const Texels = throughTexels(true, work.x, work.w)!;
+      device.run({ shader: 'conv2dTexture', entry: 'forward', constants: { Texels, ...constants }, bindings: { x: work.x, w: work.w, b: work.w, y: work.y }, params: long(work), groups: [Math.ceil((n * h * Math.ceil(width / PX)) / 64), Math.ceil(co / (4 * CB)), 1] });
     },
   };
 }
@@ -68,6 +67,43 @@ export const CONVOLUTION: readonly Variant[] = [
   texture({ PX: 4, CB: 2, KW: 1 }, 'a texture\'s bounds are checked once for all lanes and components: a load takes 25 cycles in place of 130'),
   texture({ PX: 4, CB: 2, KW: 3 }, 'six loads of x serve four pixels and three taps, in place of twelve'),
   texture({ PX: 8, CB: 2, KW: 3 }, 'ten serve eight, and each broadcast twice as many multiply-adds; the accumulators spill, which costs less'),
+];
+
+const reduce = (device: Device, { x, w, y }: Work, parts: Tensor, params: Record<string, number[] | number>): void =>
+  device.run({ shader: 'conv2d', entry: 'weightReduce', bindings: { partials: parts, dw: y }, params: { ...params, x_size: [...x.shape], y_size: [...w.shape] }, threads: y.size });
+
+function gradient(KW: number, why: string): Variant {
+  return {
+    name: `textures, ${KW} x 4 channels of x x 8 channels of dy`,
+    why,
+    software: true,
+    run(device, work) {
+      const { x, w: dy, y: dw } = work, [n, h, width, co] = dy.shape, ci = x.shape[3], runs = n * h * Math.ceil(width / 8), chunk = Math.ceil(runs / 32), chunks = Math.ceil(runs / chunk);
+      const sizes = { x_size: [...x.shape], y_size: [...dy.shape], kernel: [...dw.shape], stride: [1, 1], pad: [work.pad, work.pad], dilation: [1, 1], chunk };
+      const parts = device.empty([chunks, dw.size]);
+      device.run({ shader: 'conv2dTextureGrad', entry: 'weightGrad', constants: { Texels: throughTexels(true, x, dy)!, CB: 2, KW }, bindings: { x, dy, parts }, params: sizes, groups: [Math.ceil((9 * ci) / 4 / KW / 8) * Math.ceil(co / 8), chunks, 1] });
+      reduce(device, work, parts, { ...sizes, chunks });
+      parts.dispose();
+    },
+  };
+}
+
+/** Of 3x3 convolutions: w is dy, y is dw. */
+export const WEIGHT_GRADIENT: readonly Variant[] = [
+  {
+    name: 'conv2d.wgsl (for GPUs)',
+    why: 'a thread makes 4 x 4 of dw over a chunk of pixels: two loads of vectors for 16 multiply-adds',
+    run(device, work) {
+      const { x, w: dy, y: dw } = work, pixels = dy.shape[0] * dy.shape[1] * dy.shape[2], chunk = Math.ceil(pixels / 32), chunks = Math.ceil(pixels / chunk);
+      const params = { x_size: [...x.shape], y_size: [...dy.shape], kernel: [...dw.shape], stride: [1, 1], pad: [work.pad, work.pad], dilation: [1, 1], chunk, chunks };
+      const parts = device.empty([chunks, dw.size]);
+      device.run({ shader: 'conv2d', entry: 'weightGrad', bindings: { x, dy, parts }, params, groups: [Math.ceil(dw.size / 16 / 64), chunks, 1] });
+      reduce(device, work, parts, params);
+      parts.dispose();
+    },
+  },
+  gradient(1, 'eight pixels of a row at a time, the dy of each loaded by one lane and broadcast; loads through textures'),
+  gradient(3, 'ten loads of x serve eight pixels and three taps'),
 ];
 
 /** x as rows of one image. */

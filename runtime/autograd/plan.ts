@@ -6,6 +6,7 @@ import { bindingEntry, elementsOf } from '../device/elements.ts';
 import { mib, sizeClass, texelSize } from '../device/pool.ts';
 import { copyTexels, texelNeeds } from '../device/texels.ts';
 import { DeviceError, DisposedError, FewmaskError, OutOfMemoryError, ShapeError } from '../errors.ts';
+import type { Choice } from '../kernel/choice.ts';
 import { fillParams } from '../kernel/kernel.ts';
 import { replayHooks } from './replay.ts';
 import { collectTensors, sizeOf, Storage, Tensor, type DType, type Shape, type TensorData } from '../tensor.ts';
@@ -16,7 +17,7 @@ type Command =
   | { kind: 'copy'; from: Storage; to: Storage; bytes: number };
 
 type Encoded =
-  | { kind: 'dispatch'; pipeline: GPUComputePipeline; group: GPUBindGroup; x: number; y: number; z: number; key: string }
+  | { kind: 'dispatch'; pipeline: GPUComputePipeline; group: GPUBindGroup; x: number; y: number; z: number; key: string; choice?: Choice }
   | { kind: 'clear'; buffer: GPUBuffer; bytes: number }
   | { kind: 'copy'; from: GPUBuffer; to: GPUBuffer; bytes: number }
   | { kind: 'texels'; from: GPUBuffer; to: GPUTexture; bytes: number };
@@ -272,7 +273,7 @@ export class Plan<O extends PlanOutputs> {
       });
       at += this.paramsSize(l);
       const group = this.device.gpu.createBindGroup({ layout: l.kernel.layout, entries });
-      return [...copies, { kind: 'dispatch', pipeline: l.kernel.pipeline, group, x: l.groups[0], y: l.groups[1], z: l.groups[2], key: l.kernel.key }];
+      return [...copies, { kind: 'dispatch', pipeline: l.kernel.pipeline, group, x: l.groups[0], y: l.groups[1], z: l.groups[2], key: l.kernel.key, choice: l.choice }];
     });
   }
 
@@ -331,7 +332,7 @@ export class Plan<O extends PlanOutputs> {
    * @throws FewmaskError without the feature timestamp-query, DisposedError
    * @example console.table(await step.profile());
    */
-  async profile(): Promise<{ kernel: string; ms: number }[]> {
+  async profile(): Promise<{ kernel: string; ms: number; choice?: Choice }[]> {
     this.check();
     const { gpu } = this.device;
     if (!gpu.features.has('timestamp-query')) throw new FewmaskError('plan', 'the device has no timestamps', 'profile on another adapter');
@@ -359,7 +360,7 @@ export class Plan<O extends PlanOutputs> {
       for (const b of [resolved, staging]) b.destroy();
       querySet.destroy();
     }
-    return dispatches.map((c, i) => ({ kernel: c.key, ms: Number(times[2 * i + 1] - times[2 * i]) / 1e6 }));
+    return dispatches.map((c, i) => ({ kernel: c.key, ms: Number(times[2 * i + 1] - times[2 * i]) / 1e6, ...(c.choice && { choice: c.choice }) }));
   }
 
   /** Gives the plan's memory back: its inputs and outputs can no longer be read or written. */

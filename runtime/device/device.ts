@@ -39,6 +39,8 @@ export class Device {
   readonly pool: BufferPool;
   /** @internal */
   recorder: Recorder | null = null;
+  /** @internal Variants of kernels that won on this adapter. */
+  choices: Readonly<Record<string, string>> = {};
   /** Dispatches launched eagerly since the device was opened; those that plans replay are not counted. */
   dispatches = 0;
   private readonly scopes = new Scopes();
@@ -220,7 +222,7 @@ export class Device {
     const groups = d.groups ?? fold(Math.ceil((d.threads ?? 0) / kernel.workgroup[0]), most, kernel.key);
     if (groups[0] === 0 || groups[1] === 0 || groups[2] === 0) return;
     if (Math.max(...groups) > most) throw new ShapeError(d.shader, `${groups} workgroups are more than the adapter's ${most} in a dimension`);
-    const launch: Launch = { kernel, bindings, params: d.params ?? {}, shader: d.shader, groups };
+    const launch: Launch = { kernel, bindings, params: d.params ?? {}, shader: d.shader, groups, choice: d.choice };
     if (this.recorder) this.recorder.launch(launch);
     else this.launch(launch);
   }

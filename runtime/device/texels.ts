@@ -1,6 +1,5 @@
 // Tensors that a kernel reads through a texture: on lavapipe that is six times as fast as through a buffer. See shaders/conv2dTexture.wgsl for the layout.
 
-import type { Constants } from '../kernel/kernel.ts';
 import type { Tensor } from '../tensor.ts';
 import type { Launch } from './types.ts';
 
@@ -37,12 +36,12 @@ export function texelNeeds(launches: readonly Launch[]): Map<string, { format: T
 }
 
 /**
- * What specialises a kernel with `alias Texels` to tensors like `t`, or null where it cannot be: on an adapter where it does not win, for tensors that are too
+ * The value of `alias Texels` for kernels over tensors like the first, or null where there is none: on an adapter where it does not win, for tensors that are too
  * large for a texture, for single numbers of f16.
  * @param whole whether texels are vectors
  */
-export function throughTexels(whole: boolean, ...tensors: readonly Tensor[]): Constants | null {
+export function throughTexels(whole: boolean, ...tensors: readonly Tensor[]): string | null {
   const [{ device, dtype }] = tensors, half = dtype === 'f16', format = whole ? (half ? 'rgba16float' : 'rgba32float') : 'r32float';
   if (!device.broadcasts || (half && !whole) || tensors.some((t) => texelRows(t.storage.bytes, format) > device.gpu.limits.maxTextureDimension2D)) return null;
-  return { ...(whole ? {} : { WHOLE: false }), ...(format === 'rgba32float' ? {} : { Texels: `texture_storage_2d<${format}, read>` }) };
+  return `texture_storage_2d<${format},read>`;
 }

@@ -1,5 +1,6 @@
 // The plain shapes that a device speaks in: what an adapter says, a launch of a kernel, who takes the launches.
 
+import type { Choice } from '../kernel/choice.ts';
 import type { ShaderInfo } from '../kernel/info.ts';
 import type { Constants, Kernel, ParamValue } from '../kernel/kernel.ts';
 import type { Storage, Tensor } from '../tensor.ts';
@@ -46,6 +47,8 @@ export interface Dispatch {
   threads?: number;
   /** Or workgroups in each dimension. */
   groups?: readonly [number, number, number];
+  /** @internal What was chosen for it. */
+  choice?: Choice;
 }
 
 /** A dispatch with its kernel and grid. */
@@ -55,6 +58,7 @@ export interface Launch {
   params: Record<string, ParamValue>;
   shader: string;
   groups: readonly [number, number, number];
+  choice?: Choice;
 }
 
 /** What takes the dispatches while a plan is being recorded. */

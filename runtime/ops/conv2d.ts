@@ -4,6 +4,7 @@ import type { Device, Dispatch } from '../device/device.ts';
 import { throughTexels } from '../device/texels.ts';
 import { ShapeError } from '../errors.ts';
 import { checkWhole, folded, pair, sides, type Padding, type Pair } from '../kernel/geometry.ts';
+import { choose, type Choice } from '../kernel/choice.ts';
 import type { Constants } from '../kernel/kernel.ts';
 import { stored } from '../kernel/vectors.ts';
 import { checkReal, type DType, type Ranked, type Shape, type Tensor } from '../tensor.ts';
@@ -66,26 +67,30 @@ const pixelsOf = (s: Shape): number => s[0] * s[1] * s[2];
 
 /** What specialises conv2dTexture and conv2dTextureGrad to a group's `ci` and `co` channels, or null where another kernel has to do: a depthwise one has no weights to share. */
 function texels(ci: number, co: number, ...tensors: readonly Tensor[]): Constants | null {
-  const constants = co < 4 ? null : throughTexels(ci % 4 === 0 && co % 4 === 0, ...tensors);
-  return constants && { ...constants, ...stored(tensors[0], 'Stored') };
+  const WHOLE = ci % 4 === 0 && co % 4 === 0, Texels = co < 4 ? null : throughTexels(WHOLE, ...tensors);
+  return Texels ? { WHOLE, Texels, ...stored(tensors[0], 'Stored') } : null;
 }
 
 /** Taps of a row of the kernel that share loads of x: those that lie side by side as the pixels do. */
 const tapsTogether = (g: Geometry): number => (g.kernel[1] === 3 && g.stride[1] === 1 && g.dilation[1] === 1 ? 3 : 1);
 
-/** Pixels and vectors that a lane of conv2dTexture makes: 64 accumulators; in rows of `width` of which too much would lie beyond the end, four pixels. */
-function tile(width: number, co: number): { PX: number; CB: number } {
-  if (Math.ceil(width / 8) * 8 <= Math.ceil(width / 4) * 4 * 1.1) return { PX: 8, CB: 2 };
-  return { PX: 4, CB: co >= 16 ? 4 : 2 };
-}
+/** Pixels and vectors that a lane of conv2dTexture makes. */
+const TILES = ['8 2', '4 2', '4 4'];
+
+/** Usually eight pixels; four where too much would lie beyond the end of rows of `width`, or where the taps of a row share no loads. */
+const usualTile = (width: number, co: number, KW: number): string => (((width + 3) % 8 < 4 || width > 36) && (KW > 1 || co < 16) ? '8 2' : co < 16 ? '4 2' : '4 4');
+
+/** What variants are timed at: neither the batch nor the height decides between them. */
+const shapeClass = (kernel: string, g: Geometry, width: number): string => `${kernel} ${[...g.kernel, ...g.stride, g.dilation[1], g.cig, g.cog, width]}`;
 
 function runTexels(g: Geometry, { x, w, b, y }: { x: Tensor; w: Tensor; b: Tensor | undefined; y: Tensor }, BACK: boolean, constants: Constants): void {
-  const [n, h, width] = g.y, [sy, sx] = BACK ? g.stride : [1, 1], columns = Math.ceil(width / sx);
-  const { PX, CB } = tile(columns, g.cog);
+  const KW = BACK ? 1 : tapsTogether(g), [n, h, width] = g.y, [sy, sx] = BACK ? g.stride : [1, 1], columns = Math.ceil(width / sx);
+  const choice = choose(x.device, shapeClass(`texels ${BACK} ${x.dtype}`, g, columns), TILES, usualTile(columns, g.cog, KW)), [PX, CB] = choice.taken.split(' ').map(Number);
   x.device.run({
+    choice,
     shader: 'conv2dTexture',
     entry: 'forward',
-    constants: { ...constants, BIAS: b !== undefined, BACK, PX, CB, KW: BACK ? 1 : tapsTogether(g) },
+    constants: { ...constants, BIAS: b !== undefined, BACK, PX, CB, KW },
     bindings: { x, w, b: b ?? w, y },
     params: geometryParams(g),
     groups: grid(sy * sx * Math.ceil((n * Math.ceil(h / sy) * Math.ceil(columns / PX)) / WG), 1, g.groups * Math.ceil(g.cog / (4 * CB))),
@@ -103,6 +108,13 @@ function runTexelsBack(device: Device, g: Geometry, dy: Tensor, w: Tensor, b: Te
   turned.dispose();
 }
 
+/** The kernel without textures and the pixels that a thread of it makes: some number of vectors, or of single channels `any`. */
+function plain(device: Device, entry: string, g: Geometry, width: number, any: number): { shader: string; PX: number; choice?: Choice } {
+  if (!vectorised(g)) return { shader: 'conv2dAny', PX: any };
+  const choice = choose(device, shapeClass(entry, g, width), ['2', '4', '8'], '4');
+  return { shader: 'conv2d', PX: Number(choice.taken), choice };
+}
+
 function runForward(device: Device, g: Geometry, x: Tensor, w: Tensor, b: Tensor | undefined): Tensor {
   const y = device.empty(g.y, x.dtype, 'conv2d');
   const constants = texels(g.cig, g.cog, x, w);
@@ -110,15 +122,16 @@ function runForward(device: Device, g: Geometry, x: Tensor, w: Tensor, b: Tensor
     runTexels(g, { x, w, b, y }, false, constants);
     return y;
   }
-  const fast = vectorised(g);
-  const blocks = fast ? g.y[3] / 4 : g.groups * Math.ceil(g.cog / 4);
+  const blocks = vectorised(g) ? g.y[3] / 4 : g.groups * Math.ceil(g.cog / 4);
+  const { PX, shader, choice } = plain(device, 'forward', g, g.y[2], 2);
   device.run({
-    shader: fast ? 'conv2d' : 'conv2dAny',
+    shader,
+    choice,
     entry: 'forward',
-    constants: { ...(b ? { BIAS: true } : {}), ...stored(x, 'Stored') },
+    constants: { ...(choice && { PX }), ...(b ? { BIAS: true } : {}), ...stored(x, 'Stored') },
     bindings: { x, w, b: b ?? w, y },
     params: params(g),
-    groups: grid(pixelsOf(g.y), WG * (fast ? 4 : 2), blocks),
+    groups: grid(pixelsOf(g.y), WG * PX, blocks),
   });
   return y;
 }
@@ -130,15 +143,16 @@ function runInputGrad(device: Device, g: Geometry, dy: Tensor, w: Tensor, b: Ten
     runTexelsBack(device, g, dy, w, b, dx, constants);
     return dx;
   }
-  const fast = vectorised(g);
-  const blocks = fast ? g.x[3] / 4 : g.groups * Math.ceil(g.cig / 4);
+  const blocks = vectorised(g) ? g.x[3] / 4 : g.groups * Math.ceil(g.cig / 4);
+  const { PX, shader, choice } = plain(device, 'inputGrad', g, g.x[2], 1);
   device.run({
-    shader: fast ? 'conv2d' : 'conv2dAny',
+    shader,
+    choice,
     entry: 'inputGrad',
-    constants: { ...(b ? { BIAS: true } : {}), ...stored(dy, 'Stored') },
+    constants: { ...(choice && { PX }), ...(b ? { BIAS: true } : {}), ...stored(dy, 'Stored') },
     bindings: { dy, w, b: b ?? w, dx },
     params: params(g),
-    groups: grid(pixelsOf(g.x), WG * (fast ? 4 : 1), blocks),
+    groups: grid(pixelsOf(g.x), WG * PX, blocks),
   });
   return dx;
 }
@@ -154,7 +168,7 @@ function runWeightGrad(device: Device, g: Geometry, x: Tensor, dy: Tensor): Tens
   }
   const constants = texels(g.cig, g.cog, x, dy);
   // Of conv2dTextureGrad: taps and vectors of channels of y that a lane makes.
-  const KW = tapsTogether(g), CB = KW > 1 || g.cog <= 8 ? 2 : 4;
+  const KW = tapsTogether(g), choice = choose(device, shapeClass('weightGrad', g, g.y[2]), KW > 1 ? ['2'] : ['2', '4'], KW > 1 || g.cog <= 8 ? '2' : '4'), CB = Number(choice.taken);
   const columns = g.groups * Math.ceil(g.cog / (4 * CB));
   const slots = (g.kernel[0] * g.kernel[1] * Math.ceil(g.cig / 4)) / KW;
   // Enough chunks to keep the adapter busy and sums short, few enough that the partial sums stay small beside the activations.
@@ -169,7 +183,7 @@ function runWeightGrad(device: Device, g: Geometry, x: Tensor, dy: Tensor): Tens
   const p = params(g, chunk, chunks);
   if (constants) {
     const sizes = { ...geometryParams(g), chunk }, { Stored: _, ...rest } = constants;
-    device.run({ shader: 'conv2dTextureGrad', entry: 'weightGrad', constants: { CB, KW, ...rest }, bindings: { x, dy, parts }, params: sizes, groups: folded(Math.ceil(slots / 8) * columns, chunks) });
+    device.run({ choice, shader: 'conv2dTextureGrad', entry: 'weightGrad', constants: { CB, KW, ...rest }, bindings: { x, dy, parts }, params: sizes, groups: folded(Math.ceil(slots / 8) * columns, chunks) });
   } else {
     device.run({ shader: fast ? 'conv2d' : 'conv2dAny', entry: 'weightGrad', constants: stored(x, 'Stored'), bindings: { x, dy, parts }, params: p, groups: folded(Math.ceil(threads / WG), chunks) });
   }

@@ -5,6 +5,7 @@ import { ShapeError } from '../errors.ts';
 import { broadcastShape, fourAxes } from '../kernel/broadcast.ts';
 import { throughTexels } from '../device/texels.ts';
 import { folded } from '../kernel/geometry.ts';
+import { choose, type Choice } from '../kernel/choice.ts';
 import type { Constants } from '../kernel/kernel.ts';
 import { stored } from '../kernel/vectors.ts';
 import { checkReal, sizeOf, type Shape, type Tensor } from '../tensor.ts';
@@ -37,8 +38,12 @@ function sizes(a: Tensor, b: Tensor, { transposeA, transposeB }: Attrs): { m: nu
 }
 
 /** What specialises matmulTexture.wgsl, or null where it does not win: it takes whole vectors, and 64 rows at once. */
-const texels = (a: Tensor, b: Tensor, m: number, n: number, k: number, { transposeA }: Attrs): Constants | null =>
-  m >= 32 && n % 4 === 0 && k % 4 === 0 && (!transposeA || m % 4 === 0) ? throughTexels(true, a, b) : null;
+function texels(a: Tensor, b: Tensor, m: number, n: number, k: number, { transposeA, transposeB }: Attrs): { through?: Constants; choice?: Choice } {
+  const Texels = n % 4 === 0 && k % 4 === 0 && (!transposeA || m % 4 === 0) ? throughTexels(true, a, b) : null;
+  if (!Texels) return {};
+  const choice = choose(a.device, `matmul ${[transposeA, transposeB, a.dtype, m, n, k]}`, ['buffers', 'textures'], m < 32 ? 'buffers' : 'textures');
+  return choice.taken === 'textures' ? { through: { Texels, ...(a.dtype === 'f16' && { Stored: 'vec4<f16>' }) }, choice } : { choice };
+}
 
 const op: Op = defineReal<Attrs>({
   name: 'matmul',
@@ -50,12 +55,13 @@ const op: Op = defineReal<Attrs>({
     const y = a.device.empty([...batch, m, n], a.dtype, 'matmul');
     if (k === 0) a.device.clear(y);
     else {
-      const through = texels(a, b, m, n, k, attrs);
+      const { through, choice } = texels(a, b, m, n, k, attrs);
       const [strips, columns, folds] = through ? folded(Math.ceil(m / 64) * batches, Math.ceil(n / 16)) : folded(Math.ceil(m / 8) * batches, Math.ceil(n / 256));
       a.device.run({
+        choice,
         shader: through ? 'matmulTexture' : 'matmul',
         entry: 'forward',
-        constants: { TRANSPOSE_A: attrs.transposeA, TRANSPOSE_B: attrs.transposeB, ...(through ? { ...through, ...(a.dtype === 'f16' && { Stored: 'vec4<f16>' }) } : stored(a)) },
+        constants: { TRANSPOSE_A: attrs.transposeA, TRANSPOSE_B: attrs.transposeB, ...(through ?? stored(a)) },
         bindings: { a, b, y },
         params: { m, n, k, batches, batch: size, a_stride: strides[0].map((d) => d * m * k), b_stride: strides[1].map((d) => d * k * n) },
         groups: [columns, strips, folds],

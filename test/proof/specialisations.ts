@@ -17,7 +17,7 @@ const words = ['f32', 'i32', 'u32'] as const;
 const halves: Choice = [{}, { Stored: 'f16' }];
 const images: Choice = [{}, { Stored: 'f16' }, { Element: 'vec4<f32>', Stored: 'vec4<f32>' }, { Element: 'vec4<f32>', Stored: 'vec4<f16>' }];
 /** What is read through textures: vectors, single numbers, vectors of f16, where tensors hold `half`. */
-const texels = (half?: string): Choice => [{}, { WHOLE: false, Texels: 'texture_storage_2d<r32float, read>' }, { Texels: 'texture_storage_2d<rgba16float, read>', ...(half && { Stored: half }) }];
+const texels = (half?: string): Choice => [{}, { WHOLE: false, Texels: 'texture_storage_2d<r32float,read>' }, { Texels: 'texture_storage_2d<rgba16float,read>', ...(half && { Stored: half }) }];
 
 /** Constants that no launch sets: tile sizes, and what a test makes small. */
 export const FIXED = new Set(['WG', 'LOCAL', 'BINS', 'ROW', 'CHUNK', 'IGNORE', 'ROWS', 'TAPS', 'LOWEST', 'NONE', 'SCALE', 'GREY', 'PI', 'LN2', 'TWO_BY_PI', 'SQRT_HALF', 'TWO_BY_SQRT_PI', 'BY_SQRT_TWO_PI', 'K', 'C']);
@@ -37,7 +37,7 @@ const CHOICES: Record<string, readonly Choice[]> = {
     upTo('NUMBER', 2), [{}, { BROADCAST: true }, { BROADCAST: true, DEEP: true }],
   ],
   cast: [upTo('FROM', 3), upTo('TO', 3)],
-  conv2d: [numbers('PX', 4), halves],
+  conv2d: [numbers('PX', 2, 4, 8), halves],
   conv2dAny: [halves],
   conv2dTexture: [[{ PX: 8, CB: 2 }, { PX: 4, CB: 2 }, { PX: 4, CB: 4 }], numbers('KW', 1, 3), texels('f16')],
   conv2dTranspose: [halves],
