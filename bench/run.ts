@@ -48,34 +48,41 @@ const adapter = `${opened.info.description} (${opened.info.kind}), ${availablePa
 say(adapter);
 const own = new Device(memory.watch(opened.device), opened.info);
 const { gflops, gigabytes: gbps } = await measureSpeed(own);
+own.pool.trim();
 const peaks = { gflops, gbps };
 say(`at best ${gflops.toFixed(0)} GFLOPS in registers, ${gbps.toFixed(1)} GB/s of memory`);
 
 /** Opens an engine; its device is that which it has asked for meanwhile. */
-async function open(name: EngineName): Promise<{ engine: Engine; gpu: GPUDevice | null } | null> {
+async function open(name: EngineName): Promise<{ engine: Engine; gpu(): GPUDevice | null } | null> {
   const root = fileURLToPath(new URL('../..', import.meta.url));
   if (name === 'fewmask') {
-    return { engine: fewmaskEngine(own, (JSON.parse(readFileSync(`${root}package.json`, 'utf8')) as { version: string }).version), gpu: opened.device };
+    return { engine: fewmaskEngine(own, (JSON.parse(readFileSync(`${root}package.json`, 'utf8')) as { version: string }).version), gpu: () => opened.device };
   }
   if (name === 'pytorch-cpu') {
     const engine = await torchEngine(`${root}bench/engines/torchWorker.py`, { threads: availableParallelism(), cuda: false });
     if (!engine) say('pytorch-cpu is left out: no python3 here has torch');
-    return engine && { engine, gpu: null };
+    return engine && { engine, gpu: () => null };
   }
   const before = devices.length;
   const engine =
     name === 'tfjs' ? await (await import('./engines/tfjs.ts')).tfjsEngine(versionOf('@tensorflow/tfjs-core/package.json'))
     : name === 'jax-js' ? await (await import('./engines/jax.ts')).jaxEngine(versionOf(`${root}bench/node_modules/@jax-js/jax/package.json`))
     : await (await import('./engines/ort.ts')).ortEngine(versionOf(`${root}bench/node_modules/onnxruntime-web/package.json`));
-  return { engine, gpu: devices[before] ?? null };
+  // onnxruntime-web asks for its device with its first session.
+  return { engine, gpu: () => devices[before] ?? null };
 }
 
-const engines = (await Promise.all(options.engines.map(async (name) => ({ name, opened: await open(name) })))).flatMap(({ opened: o }) => (o ? [o] : []));
+const engines: NonNullable<Awaited<ReturnType<typeof open>>>[] = [];
+// One after the other: the device that each asks for is known by that.
+for (const name of options.engines) {
+  const o = await open(name);
+  if (o) engines.push(o);
+}
 const reference = engines.find(({ engine }) => engine.name === 'pytorch-cpu') ?? engines[0];
 
 async function runCase(c: Case): Promise<Result[]> {
   const inputs = { ...inputsOf(c.name, c.work), ...(c.work.op === 'deeplab' && (await deeplabWeights(own, c.work))) };
-  const jobs: { engine: Engine; gpu: GPUDevice | null; job: Job }[] = [];
+  const jobs: { engine: Engine; gpu(): GPUDevice | null; job: Job }[] = [];
   const results = new Map<EngineName, Result>();
   const outputs = new Map<EngineName, Float32Array[]>();
   for (const { engine, gpu } of engines) {
@@ -89,7 +96,8 @@ async function runCase(c: Case): Promise<Result[]> {
       outputs.set(engine.name, await job.outputs());
       memory.reset();
       await job.run(1);
-      results.set(engine.name, { engine: engine.name, ...(gpu && { peak_bytes: memory.peak(gpu) }) });
+      const on = gpu();
+      results.set(engine.name, { engine: engine.name, ...(on && { peak_bytes: memory.peak(on) }) });
       jobs.push({ engine, gpu, job });
     } catch (error) {
       results.set(engine.name, { engine: engine.name, why: `failed: ${(error as Error).message.split('\n')[0]}` });

@@ -72,13 +72,14 @@ function unet(p: Record<string, tf.Tensor>, x: T4, levels: number, train: boolea
 }
 
 export async function tfjsEngine(version: string): Promise<Engine> {
-  // The library registers its backend only where there is a window: it is made by hand from the adapter that it would ask for.
+  // The library registers a backend of its own only where it sees a window; here it is made by hand from the adapter that it would ask for.
   const adapter = (await navigator.gpu.requestAdapter())!;
   const { maxComputeWorkgroupStorageSize, maxComputeWorkgroupsPerDimension, maxStorageBufferBindingSize, maxBufferSize, maxComputeWorkgroupSizeX, maxComputeInvocationsPerWorkgroup } = adapter.limits;
   const device = await adapter.requestDevice({
     requiredLimits: { maxComputeWorkgroupStorageSize, maxComputeWorkgroupsPerDimension, maxStorageBufferBindingSize, maxBufferSize, maxComputeWorkgroupSizeX, maxComputeInvocationsPerWorkgroup },
   });
   const backend = new WebGPUBackend(device, adapter.info);
+  tf.removeBackend('webgpu');
   tf.registerBackend('webgpu', () => backend);
   await tf.setBackend('webgpu');
   // Small tensors are otherwise computed on the CPU.
