@@ -41,7 +41,7 @@ export * as schedules from './optim/schedules.ts';
 // Elementwise: arithmetic, functions, activations, comparisons
 export {
   abs, acos, acosh, add, asin, asinh, atan, atan2, atanh, ceil, clamp, cos, cosh, div, erf, exp, expm1, floor, floorDivide, fmod, log, log1p, log2, maximum, minimum, mul, neg, pow, reciprocal, remainder,
-  round, rsqrt, sign, sin, sinh, sqrt, square, sub, tan, tanh, trunc, weightedSum, type Operand, type Paired, type RankOf, type WeightedTerm,
+  round, rsqrt, sign, sin, sinh, sqrt, square, sub, tan, tanh, trunc, weightedSum, type Operand, type Paired, type PairedReal, type RankOf, type WeightedTerm,
 } from './ops/index.ts';
 export { celu, elu, gelu, hardsigmoid, hardswish, hardtanh, leakyRelu, logSigmoid, mish, prelu, relu, relu6, selu, sigmoid, silu, softplus, softsign } from './ops/index.ts';
 export { eq, ge, gt, isFinite, isInf, isNan, le, logicalAnd, logicalNot, logicalOr, logicalXor, lt, maskedFill, ne, where } from './ops/index.ts';

@@ -2,7 +2,7 @@
 
 import { wordOf } from '../device/elements.ts';
 import { ShapeError } from '../errors.ts';
-import { sizeOf, type DType, Tensor } from '../tensor.ts';
+import { sizeOf, type DType, type Real, Tensor } from '../tensor.ts';
 import { broadcasting, broadcastShape } from './broadcast.ts';
 
 /** A tensor, or a number that stands for a scalar tensor of the other operand's dtype. */
@@ -11,6 +11,8 @@ export type Operand = Tensor | number;
 export type RankOf<V> = V extends Tensor<DType, infer R> ? R : never;
 /** The common dtype of operands, and the ranks that their common shape may have. */
 export type Paired<V extends Operand> = Tensor<V extends Tensor<infer D> ? D : never, RankOf<V>>;
+/** As {@link Paired}, of operations that make real numbers of integers. */
+export type PairedReal<V extends Operand> = Tensor<Real<Paired<V>['dtype']>, RankOf<V>>;
 
 const ARITHMETIC = { add: 0, mul: 1, sub: 2, div: 3, maximum: 4, minimum: 5, pow: 6, atan2: 7, fmod: 8, remainder: 9, floorDivide: 10, step: 11 } as const;
 const TRUTH = { eq: 12, ne: 13, lt: 14, le: 15, gt: 16, ge: 17, logicalAnd: 18, logicalOr: 19, logicalXor: 20, isNan: 21, isInf: 22, isFinite: 23 } as const;

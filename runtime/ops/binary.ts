@@ -2,7 +2,7 @@
 
 import type { BackwardContext, OpRecord } from '../autograd/tape.ts';
 import { ShapeError } from '../errors.ts';
-import { pairwise, type Operand, type Paired, type Pairwise, type RankOf } from '../kernel/pairwise.ts';
+import { pairwise, type Operand, type Paired, type PairedReal, type Pairwise, type RankOf } from '../kernel/pairwise.ts';
 import { Tensor } from '../tensor.ts';
 import { defineReal, real } from './cast.ts';
 import { eq } from './compare.ts';
@@ -10,7 +10,7 @@ import { sumTo } from './sumTo.ts';
 import { floor, log, neg, square, trunc } from './unary.ts';
 import { where } from './where.ts';
 
-export type { Operand, Paired, RankOf };
+export type { Operand, Paired, PairedReal, RankOf };
 
 interface Attrs {
   /** The operand that is a number. */
@@ -109,8 +109,8 @@ export function mul<A extends Operand, B extends Operand>(a: A, b: B): Paired<A 
  * a / b by broadcasting; integers are made f32 first, as in PyTorch. Operands and errors as in {@link add}.
  * @example const y = div(x, 255);
  */
-export function div<A extends Operand, B extends Operand>(a: A, b: B): Paired<A | B> {
-  return ops.div(...reals(a, b)) as Paired<A | B>;
+export function div<A extends Operand, B extends Operand>(a: A, b: B): PairedReal<A | B> {
+  return ops.div(...reals(a, b)) as PairedReal<A | B>;
 }
 
 /**
@@ -143,8 +143,8 @@ export function pow<A extends Operand, B extends Operand>(a: A, b: B): Paired<A 
  * The angle of the point (b, a) in radians, -pi to pi, by broadcasting; integers are made f32 first. Operands and errors as in {@link add}.
  * @example const angle = atan2(y, x);
  */
-export function atan2<A extends Operand, B extends Operand>(a: A, b: B): Paired<A | B> {
-  return ops.atan2(...reals(a, b)) as Paired<A | B>;
+export function atan2<A extends Operand, B extends Operand>(a: A, b: B): PairedReal<A | B> {
+  return ops.atan2(...reals(a, b)) as PairedReal<A | B>;
 }
 
 /**

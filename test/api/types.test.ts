@@ -3,7 +3,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import {
-  add, argmax, cast, conv2d, emptyLike, eq, full, gt, maxPool2d, ones, parameter, plan, randomSeed, relu, reshape, ShapeError, sort, sum, tensor, where, zeros, zerosLike, type Elements, type Plan, type Tensor,
+  add, argmax, cast, conv2d, div, emptyLike, eq, full, gt, maxPool2d, ones, parameter, plan, randomSeed, relu, reshape, ShapeError, sort, sum, tensor, where, zeros, zerosLike, type Elements, type Plan, type Tensor,
 } from '../../runtime/index.ts';
 import { testDevice } from '../support/device.ts';
 
@@ -74,6 +74,10 @@ test('ranks go through operations, and a wrong one is an error', async () => {
   same<typeof total, Tensor<'f32', 0>>(true);
   same<typeof perRow, Tensor<'f32'>>(true);
   same<typeof biased, Tensor<'f32', 1 | 2>>(true);
+  const whole = zeros(device, [3], 'i32'), half = div(whole, 2), more = add(whole, 1);
+  same<typeof half, Tensor<'f32', 1>>(true);
+  same<typeof more, Tensor<'i32', 1>>(true);
+  assert.equal([half.dtype, more.dtype], ['f32', 'i32']);
   // A tensor of unknown rank goes anywhere, and is looked at when it gets there.
   assert.is(conv2d(any, zeros(device, [1, 1, 2, 3])).rank, 4);
 });
