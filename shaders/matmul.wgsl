@@ -4,6 +4,8 @@
 
 const WG: u32 = 64u;
 const ROWS: u32 = 8u;
+/// Products are added up by blocks of the inner size: rounding grows with the length of a sum.
+const BLOCK: u32 = 512u;
 const TRANSPOSE_A: bool = false;
 const TRANSPOSE_B: bool = false;
 /// What tensors hold: or f16. Products are added up in f32.
@@ -50,17 +52,24 @@ fn forward(@builtin(local_invocation_id) lane: vec3<u32>, @builtin(workgroup_id)
   let b0 = first.y;
   let c = vec4<u32>(min(column, n - 1u), min(column + 1u, n - 1u), min(column + 2u, n - 1u), min(column + 3u, n - 1u));
   var acc: array<vec4<f32>, ROWS>;
-  for (var i = 0u; i < k; i++) {
-    var v: vec4<f32>;
-    if (TRANSPOSE_B) {
-      v = vec4<f32>(vec4<Element>(b[b0 + c.x * k + i], b[b0 + c.y * k + i], b[b0 + c.z * k + i], b[b0 + c.w * k + i]));
-    } else {
-      let at = b0 + i * n;
-      v = vec4<f32>(vec4<Element>(b[at + c.x], b[at + c.y], b[at + c.z], b[at + c.w]));
+  for (var begin = 0u; begin < k; begin += BLOCK) {
+    // Said, since Tint resets no variable of a loop by itself.
+    var part = array<vec4<f32>, ROWS>();
+    for (var i = begin; i < min(begin + BLOCK, k); i++) {
+      var v: vec4<f32>;
+      if (TRANSPOSE_B) {
+        v = vec4<f32>(vec4<Element>(b[b0 + c.x * k + i], b[b0 + c.y * k + i], b[b0 + c.z * k + i], b[b0 + c.w * k + i]));
+      } else {
+        let at = b0 + i * n;
+        v = vec4<f32>(vec4<Element>(b[at + c.x], b[at + c.y], b[at + c.z], b[at + c.w]));
+      }
+      for (var r = 0u; r < ROWS; r++) {
+        let from_row = min(row + r, m - 1u);
+        part[r] += f32(a[a0 + select(from_row * k + i, i * m + from_row, TRANSPOSE_A)]) * v;
+      }
     }
     for (var r = 0u; r < ROWS; r++) {
-      let from_row = min(row + r, m - 1u);
-      acc[r] += f32(a[a0 + select(from_row * k + i, i * m + from_row, TRANSPOSE_A)]) * v;
+      acc[r] += part[r];
     }
   }
   for (var r = 0u; r < ROWS; r++) {

@@ -11,6 +11,8 @@ const WG: u32 = 8u;
 const ROWS: u32 = 8u;
 /// Even.
 const CB: u32 = 4u;
+/// As in matmul.wgsl.
+const BLOCK: u32 = 512u;
 const TRANSPOSE_A: bool = false;
 const TRANSPOSE_B: bool = false;
 
@@ -38,7 +40,7 @@ struct Params {
 const ROW: u32 = 4096u;
 
 var<private> acc: array<array<vec4<f32>, CB>, ROWS>;
-/// What is stored, by loops that are not unrolled: a store is a hundred instructions.
+/// The sum of the blocks, stored by loops that are not unrolled: a store is a hundred instructions.
 var<private> made: array<vec4<f32>, ROWS * CB>;
 var<private> held: array<vec4<f32>, CB / 2u>;
 var<private> v: array<vec4<f32>, ROWS>;
@@ -89,25 +91,28 @@ fn forward(@builtin(local_invocation_id) lane: vec3<u32>, @builtin(workgroup_id)
   let begin = matrices(batch);
   let mine = invocation & 7u;
 
-  for (var i = 0u; i < k; i++) {
-    for (var h = 0u; h < CB / 2u; h++) {
-      let at = select((4u * i + (mine & 3u)) * n + min(first + 2u * h + (mine >> 2u), n - 1u), min(4u * first + 8u * h + mine, 4u * n - 1u) * k + i, TRANSPOSE_B);
-      held[h] = textureLoad(b, texel(ROW + begin.y + at));
+  for (var from = 0u; from < k; from += BLOCK / 4u) {
+    for (var i = from; i < min(from + BLOCK / 4u, k); i++) {
+      for (var h = 0u; h < CB / 2u; h++) {
+        let at = select((4u * i + (mine & 3u)) * n + min(first + 2u * h + (mine >> 2u), n - 1u), min(4u * first + 8u * h + mine, 4u * n - 1u) * k + i, TRANSPOSE_B);
+        held[h] = textureLoad(b, texel(ROW + begin.y + at));
+      }
+      for (var r = 0u; r < ROWS; r++) {
+        let at = select(min(row + r, m - 1u) * k + i, (4u * i + r / (ROWS / 4u)) * (m / 4u) + min(row / 4u + r % (ROWS / 4u), m / 4u - 1u), TRANSPOSE_A);
+        v[r] = textureLoad(a, texel(ROW + begin.x + at));
+      }
+      for (var j = 0u; j < CB; j += 2u) {
+        let h = held[j / 2u];
+        add(j, subgroupBroadcast(h, 0u), subgroupBroadcast(h, 1u), subgroupBroadcast(h, 2u), subgroupBroadcast(h, 3u));
+        add(j + 1u, subgroupBroadcast(h, 4u), subgroupBroadcast(h, 5u), subgroupBroadcast(h, 6u), subgroupBroadcast(h, 7u));
+      }
     }
-    for (var r = 0u; r < ROWS; r++) {
-      let at = select(min(row + r, m - 1u) * k + i, (4u * i + r / (ROWS / 4u)) * (m / 4u) + min(row / 4u + r % (ROWS / 4u), m / 4u - 1u), TRANSPOSE_A);
-      v[r] = textureLoad(a, texel(ROW + begin.x + at));
-    }
-    for (var j = 0u; j < CB; j += 2u) {
-      let h = held[j / 2u];
-      add(j, subgroupBroadcast(h, 0u), subgroupBroadcast(h, 1u), subgroupBroadcast(h, 2u), subgroupBroadcast(h, 3u));
-      add(j + 1u, subgroupBroadcast(h, 4u), subgroupBroadcast(h, 5u), subgroupBroadcast(h, 6u), subgroupBroadcast(h, 7u));
-    }
-  }
 
-  for (var i = 0u; i < ROWS; i++) {
-    for (var j = 0u; j < CB; j++) {
-      made[i * CB + j] = acc[i][j];
+    for (var i = 0u; i < ROWS; i++) {
+      for (var j = 0u; j < CB; j++) {
+        made[i * CB + j] += acc[i][j];
+        acc[i][j] = vec4<f32>();
+      }
     }
   }
   if (there && row < m) {

@@ -1,5 +1,6 @@
-// Build step: WGSL without what only a reader needs. Comments and spaces go, and names that nothing outside of the file goes by become short: those of
-// functions that are no entry points, of parameters, of variables, of structs. A line ends after each `;`, `{` and `}`, so that a compiler's message still shows one statement.
+// Build step: WGSL without what only a reader needs. Comments and spaces go, and the `u` of a number beside a variable; names that nothing outside of the file
+// goes by become short: those of functions that are no entry points, of parameters, of variables, of structs. A line ends after each `;`, `{` and `}`, so that
+// a compiler's message still shows one statement.
 
 /** Words that stand for themselves: a comment, a number, a name, white space, or one character of punctuation. */
 const TOKEN = /\/\/[^\n]*|\/\*[^]*?\*\/|(?:0[xX][\da-fA-F]+|(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)[iufh]?|[A-Za-z_]\w*|\s+|[^]/g;
@@ -98,20 +99,27 @@ export function minifyShaders(files: readonly { code: string; keep: ReadonlySet<
   return lists.map((list, i) => write(list, (t) => (renamed[i].has(t) ? map.get(t)! : t)));
 }
 
+/** Whether what comes next is an operand whose other side, a variable or a call, says already that it is unsigned. Tokens, the last one first. */
+function beside([operator = '', left = '']: readonly string[]): boolean {
+  if (operator === '=') return /^[-+*/%&|^<>=!]$/.test(left);
+  return /^[-+*/%&|^<>]$/.test(operator) && (/^[A-Za-z_)\]]/.test(left) || (/[<>]/.test(operator) && left === operator));
+}
+
 function write(list: readonly string[], name: (t: string) => string): string {
-  let out = '', spaced = false, before = '';
+  let out = '', spaced = false;
+  const before: string[] = [];
   for (const t of list) {
     if (t === ' ') {
       spaced = true;
       continue;
     }
-    const word = NAME.test(t) && before !== '.' ? name(t) : t;
+    const word = NAME.test(t) && before[0] !== '.' ? name(t) : beside(before) ? t.replace(/^(\d+)u$/, '$1') : t;
     const last = out.at(-1) ?? '';
     if (spaced && ((/\w/.test(last) && /^\w/.test(word)) || JOINED.has(last + word[0]) || (last === '-' && /\d/.test(word[0])))) out += ' ';
     out += word;
     if (t === ';' || t === '{' || t === '}') out += '\n';
     spaced = false;
-    before = t;
+    before.unshift(t);
   }
   return out;
 }

@@ -54,4 +54,10 @@ test('spaces stay where tokens would run together', () => {
   assert.is(body('var v: ptr<function, i32> = &a; return 1 + +1;'), 'var b:ptr<function,i32> =&a;return 1+ +1;');
 });
 
+test('numbers beside unsigned variables need not say that they are', () => {
+  const body = (code: string): string => /\{(.*)\}/.exec(minify(`fn f(a: u32) -> u32 { ${code} }`, ['a', 'f']))![1];
+  assert.is(body('var c = 4u; c += 2u; return select(0u, (a + 1u) * 3u >> 2u, a >= 5u && a != 0xffu);'), 'var b=4u;b+=2;return select(0u,(a+1)*3>>2,a>=5&&a!=0xffu);');
+  assert.is(body('let n: array<u32, 3u> = array<u32, 3u>(1u, 2u + 3u, -4i); return n[1u];'), 'let b:array<u32,3u> =array<u32,3u>(1u,2u+3u,-4i);return b[1u];');
+});
+
 test.run();
