@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { DeviceError } from '../errors.ts';
 import { describe, fulfils, parseWish, requestDevice, type OpenedDevice, type OpenOptions } from './adapter.ts';
 import { loadEmbedded } from './nodeEmbedded.ts';
+import { waitQuietly } from './nodeWaits.ts';
 
 export type { OpenedDevice, OpenOptions } from './adapter.ts';
 
@@ -85,6 +86,7 @@ export async function openNodeDevice(options: OpenOptions = {}): Promise<OpenedD
   }
   if (!found) throw new DeviceError('no usable GPU adapter on this machine', `install the Vulkan driver of your GPU, or ${SOFTWARE}`);
   const device = await requestDevice(found.adapter, found.info.description);
+  waitQuietly(device);
   return { device, adapter: found.adapter, instance: found.instance, info: { ...found.info, how } };
 }
 
