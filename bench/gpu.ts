@@ -1,6 +1,7 @@
 // One Dawn adapter for all engines: the peers look for navigator.gpu and WebGPU's constants, as in a browser. Their memory is counted on the way.
 
 import type { OpenedDevice } from '../runtime/device/node.ts';
+import { waitQuietly } from '../runtime/device/nodeWaits.ts';
 
 interface Counter {
   bytes: number;
@@ -72,6 +73,7 @@ export function provideNavigator(opened: OpenedDevice, globals: object, memory: 
       adapter.requestDevice = async (descriptor) => {
         const device = memory.watch(await request(descriptor));
         copyShared(device.queue);
+        waitQuietly(device);
         devices.push(device);
         return device;
       };

@@ -36,7 +36,7 @@ const program = new Command('npm run bench --')
   .parse();
 const options = program.opts<{ only?: RegExp; engines: EngineName[]; json?: string; compare?: string; quick?: boolean }>();
 
-const timing: MeasureOptions = options.quick ? { samples: 3, sampleSeconds: 0.1, tolerated: 0.1, limitSeconds: 30 } : { samples: 9, sampleSeconds: 0.3, tolerated: 0.05, limitSeconds: 180 };
+const timing: MeasureOptions = options.quick ? { samples: 3, sampleSeconds: 0.1, tolerated: 0.1, limitSeconds: 30 } : { samples: 7, sampleSeconds: 0.5, tolerated: 0.1, limitSeconds: 120 };
 const require = createRequire(import.meta.url);
 const versionOf = (name: string): string => (JSON.parse(readFileSync(require.resolve(name), 'utf8')) as { version: string }).version;
 const say = (line: string): void => void process.stderr.write(`${line}\n`);
