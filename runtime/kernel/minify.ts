@@ -106,8 +106,7 @@ function beside([operator = '', left = '']: readonly string[]): boolean {
 }
 
 function write(list: readonly string[], name: (t: string) => string): string {
-  let out = '', spaced = false;
-  const before: string[] = [];
+  let out = '', spaced = false, before: string[] = [];
   for (const t of list) {
     if (t === ' ') {
       spaced = true;
@@ -119,7 +118,7 @@ function write(list: readonly string[], name: (t: string) => string): string {
     out += word;
     if (t === ';' || t === '{' || t === '}') out += '\n';
     spaced = false;
-    before.unshift(t);
+    before = [t, ...before.slice(0, 1)];
   }
   return out;
 }
