@@ -78,7 +78,7 @@ export class DeepLabV3Plus extends Network {
   }
 
   /** Scores at the size of the first stage: a quarter of the image. */
-  override decodeCoarse({ stages }: Features, mode: ForwardMode): Tensor {
+  decodeCoarse({ stages }: Features, mode: ForwardMode): Tensor {
     const deep = stages[3], shallow = stages[0];
     const parts = this.branches.map((b) => b.forward(deep, mode));
     parts.push(this.resize(this.pooled.forward(globalAvgPool(deep), mode), deep.shape[1], deep.shape[2]));
@@ -91,7 +91,7 @@ export class DeepLabV3Plus extends Network {
     return logits;
   }
 
-  decode(features: Features, mode: ForwardMode): Tensor {
-    return this.resize(this.decodeCoarse(features, mode), features.height, features.width);
+  override enlarge(scores: Tensor, { height, width }: Pick<Features, 'height' | 'width'>): Tensor {
+    return this.resize(scores, height, width);
   }
 }

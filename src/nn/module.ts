@@ -102,11 +102,15 @@ export abstract class Network extends ParameterSet {
    * @returns stages [n, h_i, w_i, c_i], shallow to deep, with c_i as the last of `encoderChannels`
    */
   abstract encode(x: Tensor, mode: ForwardMode): Features;
+  /** The scores before the last enlargement, if the network has one. @returns [n, h', w', classes], h' and w' at most those of the input */
+  abstract decodeCoarse(features: Features, mode: ForwardMode): Tensor;
+  /** The last enlargement: scores of `decodeCoarse` at the size of the input; those of a part of the batch too. @returns [n, h, w, classes] */
+  enlarge(scores: Tensor, _size: Pick<Features, 'height' | 'width'>): Tensor {
+    return scores;
+  }
   /** Logits at the input's size from the encoder's activations. @returns [n, h, w, classes] */
-  abstract decode(features: Features, mode: ForwardMode): Tensor;
-  /** The scores before the last enlargement; the same as `decode` where there is none. @returns [n, h', w', classes], h' and w' at most those of the input */
-  decodeCoarse(features: Features, mode: ForwardMode): Tensor {
-    return this.decode(features, mode);
+  decode(features: Features, mode: ForwardMode): Tensor {
+    return this.enlarge(this.decodeCoarse(features, mode), features);
   }
 
   /** Channels of the encoder's last stages, deepest last: what CAM classifiers and hypercolumns build on. */

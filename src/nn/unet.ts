@@ -70,7 +70,7 @@ export class UNet extends Network {
     return { stages, height, width };
   }
 
-  decode({ stages, height, width }: Features, mode: ForwardMode): Tensor {
+  decodeCoarse({ stages, height, width }: Features, mode: ForwardMode): Tensor {
     let h = stages[stages.length - 1];
     this.decoders.forEach(([a, b], i) => {
       const skip = stages[stages.length - 2 - i];

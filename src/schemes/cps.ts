@@ -11,7 +11,7 @@ import { ceAll, ceValid, cps as cpsLoss } from '../losses/index.ts';
 import { EVAL, TRAIN, type Network } from '../nn/module.ts';
 import type { Scheme, SchemeContext, StepOutputs } from './scheme.ts';
 import type { StepContext } from './step.ts';
-import { cutMixMask, normalise, VIEW_FIELDS, weakView, type ViewOptions } from './views.ts';
+import { cutMixMask, normalise, take, VIEW_FIELDS, weakView, type ViewOptions } from './views.ts';
 
 export interface CpsOptions extends ViewOptions {
   /** Mix pairs of unlabelled images (default true). Without it the labelled images take part in the cross supervision; with it they do not. */
@@ -21,8 +21,8 @@ export interface CpsOptions extends ViewOptions {
   /** Share of the steps over which lambda rises as exp(-5 (1 - t)^2) (default 0: at once). */
   ramp?: number;
   /**
-   * Labelled images pass together with those of the cross supervision, so that batch normalisation sees them as one batch; published is a pass for each
-   * (default false). Helps where batches are small and their images differ much.
+   * Labelled images pass together with the others, so that batch normalisation sees them as one batch, in the passes that make the pseudo-labels too;
+   * published is a pass for each (default false). Helps where batches are small and their images differ much.
    */
   joint?: boolean;
   /** Leave padding out of the cross supervision (default true; the published code counts it). */
@@ -91,6 +91,13 @@ function passes(net: Network, xl: Tensor, xu: Tensor, { joint = false }: CpsOpti
   return { l, u };
 }
 
+/** Logits of both halves of the pairs to be mixed; the labelled images are there for the statistics alone. */
+function pairLogits(net: Network, xl: Tensor, x0: Tensor, x1: Tensor, { joint = false }: CpsOptions): [Tensor, Tensor] {
+  if (!joint) return [net.forward(x0, TRAIN), net.forward(x1, TRAIN)];
+  const n = xl.shape[0], m = x0.shape[0], z = net.forward(concat([xl, x0, x1], 0), TRAIN);
+  return [take(z, n, m), take(z, n + m, m)];
+}
+
 function plainLoss(ctx: StepContext, c: SchemeContext, nets: readonly [Network, Network], counts: Tensor, o: CpsOptions): StepOutputs {
   const l = weakView(ctx, c, { name: 'labelled', kind: 'labelled', n: c.batch.labelled }, o);
   const u = weakView(ctx, c, { name: 'unlabelled', kind: 'unlabelled', n: c.batch.unlabelled }, o);
@@ -112,11 +119,11 @@ function mixedLoss(ctx: StepContext, c: SchemeContext, nets: readonly [Network, 
   const mask = cutMixMask(ctx, c, 'cutmix', m, { ...CPS_BOXES, ...o.boxes });
   const valid = (o.ignorePadding ?? true) ? mixBy(mask, u0.valid, u1.valid) : undefined;
   const x0 = normalise(u0.image), x1 = normalise(u1.image);
+  const xl = normalise(l.image);
   // The logits are mixed before the argmax, as published; it is the same as mixing the labels.
-  const labels = noGrad(() => nets.map((net) => pseudoLabel(mixBy(mask, net.forward(x0, TRAIN), net.forward(x1, TRAIN)), { valid }).label));
+  const labels = noGrad(() => nets.map((net) => pseudoLabel(mixBy(mask, ...pairLogits(net, xl, x0, x1, o)), { valid }).label));
   count(counts, labels[1], valid, mixBy(mask, u0.labels, u1.labels));
   const mixed = mixBy(mask, x0, x1);
-  const xl = normalise(l.image);
   const ce = valid ? ceValid : ceAll;
   const [a, b] = nets.map((net, k) => {
     const z = passes(net, xl, mixed, o);

@@ -20,7 +20,7 @@ import { EVAL, TRAIN, type ForwardMode, type Network, type ParameterSet } from '
 import type { Scheme, SchemeContext, StepOutputs } from './scheme.ts';
 import type { StepContext } from './step.ts';
 import { strengthen } from './strong.ts';
-import { normalise, VIEW_FIELDS, weakView, type ViewOptions } from './views.ts';
+import { normalise, take, VIEW_FIELDS, weakView, type ViewOptions } from './views.ts';
 
 export interface PseudoSegOptions extends ViewOptions {
   /** What both logit maps are divided by before they are fused: 'rms-batch' (default, the published code), 'l2-pixel' (the paper's wording; softer labels). */
@@ -48,8 +48,13 @@ export interface PseudoSegOptions extends ViewOptions {
    * from the unlabelled batch instead of the labelled one. Default: there are none.
    */
   weakly?: Readonly<Record<string, readonly number[]>>;
-  /** Do the statistics of batch norm move in the passes of the weak views (default true, as published)? */
+  /** Do the statistics of batch norm move in the passes of the weak views (default true, as published)? A joint pass moves them in any case. */
   updateOnWeak?: boolean;
+  /**
+   * Weak, strong and labelled images pass through encoder and decoder together, so that batch normalisation sees them as one batch; published is a pass for
+   * each (default false). Helps where batches are small and their images differ much.
+   */
+  joint?: boolean;
   /** Strong colour; default: jitter in TensorFlow's semantics, always, without greyscale and blur. */
   strong?: ColourOptions;
   /** A square of mean colour whose pixels do not count; `half` its side in pixels, by default 50/513 of the crop's shorter side. null turns it off. */
@@ -65,7 +70,7 @@ export const PSEUDOSEG_FIELDS: Readonly<Record<keyof PseudoSegOptions, Kind>> = 
   ...VIEW_FIELDS,
   norm: choice('rms-batch', 'l2-pixel'), fusion: choice('avg', 'att'), gamma: number({ from: 0, to: 1 }), temperature: number({ above: 0 }), labels: choice('soft', 'hard'), tau: number({ from: 0, to: 1 }),
   denominator: choice('valid', 'kept'), weight: number({ from: 0 }), ramp: number({ from: 0, to: 1 }), background: nullable(number({ whole: true, from: 0 })), weakly: byName(numbers({ whole: true, from: 0 })),
-  updateOnWeak: flag, strong: fields(COLOUR_FIELDS), cutout: nullable(fields({ half: number({ whole: true, from: 1 }) })), attentionDims: number({ whole: true, from: 1 }), dropout: number({ from: 0, below: 1 }),
+  updateOnWeak: flag, joint: flag, strong: fields(COLOUR_FIELDS), cutout: nullable(fields({ half: number({ whole: true, from: 1 }) })), attentionDims: number({ whole: true, from: 1 }), dropout: number({ from: 0, below: 1 }),
 };
 
 /** What a step is made of. */
@@ -82,7 +87,7 @@ const foregroundOf = (c: SchemeContext, o: PseudoSegOptions): number[] => Array.
  *
  * Passes, as in the published code: weak views through encoder and decoder in training mode, and again through the encoder with the running statistics for
  * the classifier and its maps, all without gradients; strong views and labelled images in training mode. Every pass in training mode is a batch of its own
- * and moves the statistics. The published code sends the labelled images through the encoder twice, with the same result; here they pass once.
+ * and moves the statistics, unless `joint` says otherwise. The published code sends the labelled images through the encoder twice, with the same result; here they pass once.
  * The published code also changes colours before it pads and crops, here it happens on the crop: its contrast sees the crop's mean.
  * The branch's batch norm uses the statistics of its batch in both passes. The maps of the labelled pass are made without dropout.
  * @throws UsageError where an option does not fit
@@ -186,36 +191,66 @@ export function pseudosegLoss(ctx: StepContext, c: SchemeContext, { net, branch,
   const known = o.weakly ? imageLabels(ctx, c, o, o.weakly) : null;
   const seed = ctx.randomSeed('dropout');
 
-  // The weak view: the decoder's prediction, and the attention branch's from the running statistics.
-  const xu = normalise(u.image);
-  const weak = known ? net.encode(xu, weakMode) : noGrad(() => net.encode(xu, weakMode));
-  const { zp, m } = noGrad(() => {
-    const decoder = net.decodeCoarse(weak, weakMode);
+  // What the strong view shows.
+  const view = cutOut(ctx, c, strengthen(ctx, 'strong', u.image, { ...PSEUDOSEG_COLOUR, ...o.strong }).image, u.valid, o);
+  const xl = normalise(l.image), xu = normalise(u.image), xs = normalise(view.image);
+
+  // The weak view: the attention branch's prediction, from the running statistics of the steps before, and the decoder's.
+  const seen = noGrad(() => {
     const { stages } = net.encode(xu, EVAL);
     const present = known ?? gate(branch.classify(stages, {}), 0); // sigmoid(z) >= 0.5
-    return { zp: decoder, m: resize(attend(branch, stages, present, u.valid, weakMode), decoder.shape) };
+    return attend(branch, stages, present, u.valid, weakMode);
   });
-  const q = fuse(zp, m, o);
+  const { weak, strong, labelled, stages, classified } = o.joint ? together(net, xl, xu, xs, known !== null) : apart(net, xl, xu, xs, weakMode, known !== null);
+  const m = noGrad(() => resize(seen, weak.shape));
+  const q = fuse(weak, m, o);
 
-  // The strong view.
-  const strong = strengthen(ctx, 'strong', u.image, { ...PSEUDOSEG_COLOUR, ...o.strong }).image;
-  const { image, valid } = cutOut(ctx, c, strong, u.valid, o);
-  const zs = net.decodeCoarse(net.encode(normalise(image), TRAIN), TRAIN);
-  const unlabelled = unlabelledLoss(zs, q, coarseValid(valid, zs), o);
-  judge(counts, resize(q, image.shape), valid, u.labels, o.tau ?? 0);
+  // The strong view learns it.
+  const unlabelled = unlabelledLoss(strong, q, coarseValid(view.valid, strong), o);
+  judge(counts, resize(q, view.image.shape), view.valid, u.labels, o.tau ?? 0);
 
   // Labelled images: decoder, attention branch and classifier.
-  const features = net.encode(normalise(l.image), TRAIN);
-  const labelled = ceValid(net.decode(features, TRAIN), l.labels);
+  const supervised = ceValid(net.enlarge(labelled, { height: c.crop[0], width: c.crop[1] }), l.labels);
   const present = foreground(presentClasses(l.labels, c.numClasses), c, o);
-  const attention = ceValid(resize(attend(branch, features.stages, present, l.valid, TRAIN), l.image.shape), l.labels);
-  const scores = branch.classify((known ? weak : features).stages, { dropout: seed });
+  const attention = ceValid(resize(attend(branch, stages, present, l.valid, TRAIN), l.image.shape), l.labels);
+  const scores = branch.classify(classified, { dropout: seed });
   const classifier = bceWithLogits(scores, known ?? present);
 
   const weight = o.weight ?? 1;
   const ramp = ctx.scalar('weight', ({ progress }) => weight * (o.ramp ? sigmoidRamp(progress / o.ramp) : 1));
-  const loss = weightedSum([[labelled], [attention], [classifier], [unlabelled, ramp]]);
-  return { loss, terms: { labelled, attention, classifier, unlabelled }, counts, targets: { decoder: zp, attention: m, fused: q } };
+  const loss = weightedSum([[supervised], [attention], [classifier], [unlabelled, ramp]]);
+  return { loss, terms: { labelled: supervised, attention, classifier, unlabelled }, counts, targets: { decoder: weak, attention: m, fused: q } };
+}
+
+/** The decoder's scores of the three batches, and the encoder's activations where another branch uses them. */
+interface Passes {
+  weak: Tensor;
+  strong: Tensor;
+  labelled: Tensor;
+  /** Of the labelled images, for the attention branch. */
+  stages: readonly Tensor[];
+  /** For the classifier: of the labelled images, or of the weak views where their classes are known. */
+  classified: readonly Tensor[];
+}
+
+/** Three passes, each with the statistics of its batch; the weak one without gradients but for those that the classifier sends into the encoder. */
+function apart(net: Network, xl: Tensor, xu: Tensor, xs: Tensor, weakMode: ForwardMode, known: boolean): Passes {
+  const w = known ? net.encode(xu, weakMode) : noGrad(() => net.encode(xu, weakMode));
+  const weak = noGrad(() => net.decodeCoarse(w, weakMode));
+  const strong = net.decodeCoarse(net.encode(xs, TRAIN), TRAIN);
+  const l = net.encode(xl, TRAIN);
+  return { weak, strong, labelled: net.decodeCoarse(l, TRAIN), stages: l.stages, classified: known ? w.stages : l.stages };
+}
+
+/** One pass with common statistics. */
+function together(net: Network, xl: Tensor, xu: Tensor, xs: Tensor, known: boolean): Passes {
+  const features = net.encode(concat([xl, xu, xs], 0), TRAIN), scores = net.decodeCoarse(features, TRAIN);
+  const n = xl.shape[0], m = xu.shape[0];
+  const stages = features.stages.map((s) => take(s, 0, n));
+  return {
+    weak: noGrad(() => take(scores, n, m)), strong: take(scores, n + m, m), labelled: take(scores, 0, n),
+    stages, classified: known ? features.stages.map((s) => take(s, n, m)) : stages,
+  };
 }
 
 function cutOut(ctx: StepContext, c: SchemeContext, image: Tensor, valid: Tensor, o: PseudoSegOptions): { image: Tensor; valid: Tensor } {

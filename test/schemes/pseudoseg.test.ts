@@ -85,6 +85,11 @@ test('gradient map on U-Net', async () => assert.equal(await gradientMap({ weak:
 test('gradient map on DeepLabV3+', async () => assert.equal(await gradientMap({ weak: WEAK }, { network: deeplab }), EXPECTED));
 test('gradient map with image-level labels', async () => assert.equal(await gradientMap({ weak: WEAK, weakly: imageLabels(), tau: 0.3 }), EXPECTED));
 
+test('gradient map of joint passes', async () => {
+  assert.equal(await gradientMap({ weak: WEAK, joint: true }), EXPECTED);
+  assert.equal(await gradientMap({ weak: WEAK, joint: true, weakly: imageLabels() }, { network: deeplab }), EXPECTED);
+});
+
 test('the classifier learns from the unlabelled batch when it has image-level labels, and from the labelled one otherwise', async () => {
   for (const weakly of [undefined, imageLabels()]) {
     const { device, c, given, dispose } = await parts();
@@ -100,13 +105,13 @@ test('the classifier learns from the unlabelled batch when it has image-level la
 });
 
 test('which passes move the statistics', async () => {
-  for (const [updateOnWeak, moves, branchMoves] of [[true, 3, 2], [false, 2, 1]] as const) {
+  for (const [o, moves, branchMoves] of [[{}, 3, 2], [{ updateOnWeak: false }, 2, 1], [{ joint: true }, 1, 2]] as const) {
     const { device, c, given, dispose } = await parts();
     const huge = 1e7;
     const watched = ['enc0.0.bn.running_mean', 'dec0.1.bn.running_mean'].map((name) => given.net.buffers.get(name)!);
     const own = given.branch.buffers.get('score_bn.running_mean')!;
     for (const t of [...watched, own]) device.write(t, new Float32Array(t.size).fill(huge));
-    const step = new HandStep(device, (ctx) => ({ loss: pseudosegLoss(ctx, c, given, { weak: WEAK, updateOnWeak }).loss }));
+    const step = new HandStep(device, (ctx) => ({ loss: pseudosegLoss(ctx, c, given, { weak: WEAK, ...o }).loss }));
     await step.run(0);
     const values = await device.read([...watched, own]);
     // Each pass in training mode leaves 0.9 (the branch 0.999) of what was there; the pass in evaluation mode nothing else.
@@ -120,7 +125,7 @@ test('which passes move the statistics', async () => {
 test('every option gives a finite loss, and what it says', async () => {
   const variants: Record<string, PseudoSegOptions> = {
     plain: {}, l2: { norm: 'l2-pixel' }, attention: { fusion: 'att' }, decoder: { gamma: 1 }, hard: { labels: 'hard', tau: 0.4 }, kept: { tau: 0.4, denominator: 'kept' }, valid: { tau: 0.4 },
-    none: { tau: 1 }, uncut: { cutout: null }, noBackground: { background: null }, other: { background: 5 },
+    none: { tau: 1 }, joint: { joint: true }, uncut: { cutout: null }, noBackground: { background: null }, other: { background: 5 },
   };
   const loss: Record<string, number> = {}, classifier: Record<string, number> = {}, accepted: Record<string, number> = {};
   for (const [name, o] of Object.entries(variants)) {
@@ -147,7 +152,7 @@ test('every option gives a finite loss, and what it says', async () => {
   assert.equal([accepted.plain, accepted.none, loss.none], [1, 0, 0]);
   assert.ok(accepted.kept > 0 && accepted.kept < 1, `${accepted.kept}`);
   assert.ok(Math.abs(loss.valid - loss.kept * accepted.kept) < 1e-5, `${loss.valid} ${loss.kept} ${accepted.kept}`);
-  assert.is(new Set(['plain', 'l2', 'attention', 'decoder', 'hard', 'uncut'].map((k) => loss[k])).size, 6);
+  assert.is(new Set(['plain', 'l2', 'attention', 'decoder', 'hard', 'uncut', 'joint'].map((k) => loss[k])).size, 7);
   assert.is(new Set(['plain', 'noBackground', 'other'].map((k) => classifier[k])).size, 3, 'other classes are to be found');
 });
 
