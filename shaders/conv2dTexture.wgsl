@@ -11,7 +11,6 @@
 enable subgroups;
 
 const WG: u32 = 64u;
-const BIAS: bool = false;
 /// Input gradient of a convolution with a stride: x is dy, y is dx, and stride and pad are that convolution's.
 const BACK: bool = false;
 const PX: u32 = 8u;
@@ -20,9 +19,7 @@ const CB: u32 = 2u;
 /// Taps of a row taken together: 1, or 3 where stride and dilation are 1 and the kernel's width is 3.
 const KW: u32 = 1u;
 
-/// Whether 4 divides the channels of a group: then a texel is a vector of them, else one number.
-const WHOLE: bool = true;
-/// Or r32float without WHOLE, rgba16float where tensors hold f16.
+/// A texel is a vector of channels: 4 divides those of a group. Or rgba16float where tensors hold f16.
 alias Texels = texture_storage_2d<rgba32float, read>;
 /// What tensors hold: or f16. Products are added up in f32.
 alias Stored = f32;
@@ -34,12 +31,13 @@ struct Params {
   stride: vec2<u32>,
   pad: vec2<i32>,       // top, left; negative ones cut off
   dilation: vec2<u32>,
+  bias: u32,            // whether b is one: no specialisation, for each takes its time to compile
 }
 
 @group(0) @binding(0) var x: Texels;
 @group(0) @binding(1) var w: Texels;
-@group(0) @binding(2) var<storage, read> b: array<Stored>;
-@group(0) @binding(3) var<storage, read_write> y: array<Stored>;
+@group(0) @binding(2) var<storage, read> b: array<vec4<Stored>>;
+@group(0) @binding(3) var<storage, read_write> y: array<vec4<Stored>>;
 @group(0) @binding(4) var<uniform> params: Params;
 
 /// Texels in a row, and so the first one behind the zeros.
@@ -48,7 +46,7 @@ const ROW: u32 = 4096u;
 const NONE: i32 = -2147483647;
 
 var<private> acc: array<array<vec4<f32>, CB>, PX>;
-/// What is stored, by loops that are not unrolled: a store is a hundred instructions.
+/// What is stored, by one loop: drivers unroll one within another, and each store takes ten milliseconds to compile.
 var<private> made: array<vec4<f32>, PX * CB>;
 var<private> held: array<vec4<f32>, KW * CB / 2u>;
 var<private> v: array<vec4<f32>, PX + KW - 1u>;
@@ -57,17 +55,9 @@ fn texel(i: u32) -> vec2<u32> {
   return vec2<u32>(i % ROW, i / ROW);
 }
 
-/// Four channels from element i on, of which `left` are there; zeros if not `inside`.
-fn load(t: Texels, i: u32, left: u32, inside: bool) -> vec4<f32> {
-  if (WHOLE) {
-    return textureLoad(t, texel(select(0u, ROW + i / 4u, inside)));
-  }
-  return vec4<f32>(
-    textureLoad(t, texel(select(0u, ROW + i, inside))).x,
-    textureLoad(t, texel(select(0u, ROW + i + 1u, inside && left > 1u))).x,
-    textureLoad(t, texel(select(0u, ROW + i + 2u, inside && left > 2u))).x,
-    textureLoad(t, texel(select(0u, ROW + i + 3u, inside && left > 3u))).x,
-  );
+/// Four channels from element i on; zeros if not `inside`.
+fn load(t: Texels, i: u32, inside: bool) -> vec4<f32> {
+  return textureLoad(t, texel(select(0u, ROW + i / 4u, inside)));
 }
 
 /// What to add to a pixel's place for the tap (ky, kx).
@@ -121,14 +111,13 @@ fn forward(@builtin(local_invocation_id) lane: vec3<u32>, @builtin(workgroup_id)
   let image = row / grid.x;
   let corner = vec2<i32>(in_grid) * scale;
 
-  for (var i = 0u; i < PX; i++) {
-    for (var j = 0u; j < CB; j++) {
-      acc[i][j] = vec4<f32>(0.0);
-      if (BIAS) {
-        for (var o = 0u; o < 4u; o++) {
-          acc[i][j][o] = f32(b[g * co + min(first + 4u * j + o, co - 1u)]);
-        }
-      }
+  for (var j = 0u; j < CB; j++) {
+    var start = vec4<f32>(0.0);
+    if (params.bias != 0u) {
+      start = vec4<f32>(b[(g * co + min(first + 4u * j, co - 4u)) / 4u]);
+    }
+    for (var i = 0u; i < PX; i++) {
+      acc[i][j] = start;
     }
   }
   var ky = 0u;
@@ -160,11 +149,11 @@ fn forward(@builtin(local_invocation_id) lane: vec3<u32>, @builtin(workgroup_id)
       let k = 2u * h + ((invocation >> 2u) & 1u);
       let i = c + (invocation & 3u);
       let o = first + k % CB * 4u;
-      held[h] = load(w, ((ky * kernel.y + kx + k / CB) * ci + i) * size.w + g * co + o, co - o, o < co && (WHOLE || i < ci));
+      held[h] = load(w, ((ky * kernel.y + kx + k / CB) * ci + i) * size.w + g * co + o, o < co);
     }
     for (var i = 0u; i < PX + KW - 1u; i++) {
       let column = origin.y + i32(i) * scale.y;
-      v[i] = load(x, u32(base + column) * from_size.w + g * ci + c, ci - c, inside && u32(column) < from_size.z);
+      v[i] = load(x, u32(base + column) * from_size.w + g * ci + c, inside && u32(column) < from_size.z);
     }
     tap(0u);
     if (KW > 1u) {
@@ -182,17 +171,11 @@ fn forward(@builtin(local_invocation_id) lane: vec3<u32>, @builtin(workgroup_id)
   let pixel = in_grid * step + phase;
   // The last fold of the grid may reach past the last phase.
   if (tile < span * step.x * step.y && run < runs && all(pixel < size.yz)) {
-    let to = ((image * size.y + pixel.x) * size.z + pixel.y) * size.w + g * co + first;
+    let to = (((image * size.y + pixel.x) * size.z + pixel.y) * size.w + g * co + first) / 4u;
     let there = min(PX, (size.z - pixel.y + step.y - 1u) / step.y);
-    for (var i = 0u; i < there; i++) {
-      for (var j = 0u; j < min(4u * CB, co - first); j += 4u) {
-        let value = made[i * CB + j / 4u];
-        for (var o = 0u; o < 4u; o++) {
-          if (WHOLE || first + j + o < co) {
-            y[to + i * step.y * size.w + j + o] = Stored(value[o]);
-          }
-        }
-      }
+    let vectors = min(CB, (co - first) / 4u);
+    for (var n = 0u; n < there * vectors; n++) {
+      y[to + n / vectors * step.y * size.w / 4u + n % vectors] = vec4<Stored>(made[n / vectors * CB + n % vectors]);
     }
   }
 }

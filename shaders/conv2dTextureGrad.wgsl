@@ -12,9 +12,7 @@ const CB: u32 = 2u;
 /// Taps of a row taken together: 1, or 3 where stride and dilation are 1 and the kernel's width is 3.
 const KW: u32 = 1u;
 
-/// Whether 4 divides the channels of a group: then a texel is a vector of them, else one number.
-const WHOLE: bool = true;
-/// Or r32float without WHOLE, rgba16float where tensors hold f16.
+/// A texel is a vector of channels: 4 divides those of a group. Or rgba16float where tensors hold f16.
 alias Texels = texture_storage_2d<rgba32float, read>;
 
 struct Params {
@@ -29,7 +27,7 @@ struct Params {
 
 @group(0) @binding(0) var x: Texels;
 @group(0) @binding(1) var dy: Texels;
-@group(0) @binding(2) var<storage, read_write> parts: array<f32>;
+@group(0) @binding(2) var<storage, read_write> parts: array<vec4<f32>>;
 @group(0) @binding(3) var<uniform> params: Params;
 
 /// Texels in a row, and so the first one behind the zeros.
@@ -47,17 +45,9 @@ fn texel(i: u32) -> vec2<u32> {
   return vec2<u32>(i % ROW, i / ROW);
 }
 
-/// Four channels from element i on, of which `left` are there; zeros if not `inside`.
-fn load(t: Texels, i: u32, left: u32, inside: bool) -> vec4<f32> {
-  if (WHOLE) {
-    return textureLoad(t, texel(select(0u, ROW + i / 4u, inside)));
-  }
-  return vec4<f32>(
-    textureLoad(t, texel(select(0u, ROW + i, inside))).x,
-    textureLoad(t, texel(select(0u, ROW + i + 1u, inside && left > 1u))).x,
-    textureLoad(t, texel(select(0u, ROW + i + 2u, inside && left > 2u))).x,
-    textureLoad(t, texel(select(0u, ROW + i + 3u, inside && left > 3u))).x,
-  );
+/// Four channels from element i on; zeros if not `inside`.
+fn load(t: Texels, i: u32, inside: bool) -> vec4<f32> {
+  return textureLoad(t, texel(select(0u, ROW + i / 4u, inside)));
 }
 
 /// Tap k of four pixels of the run, from s on.
@@ -91,7 +81,7 @@ fn weightGrad(@builtin(local_invocation_id) lane: vec3<u32>, @builtin(workgroup_
   let kernel = params.kernel;
   let ci = kernel.z;
   let co = kernel.w;
-  let quads = (ci + 3u) / 4u;
+  let quads = ci / 4u;
   let scale = vec2<i32>(params.stride);
   let blocks = (co + 4u * CB - 1u) / (4u * CB);
   let across = kernel.y / KW;
@@ -121,14 +111,14 @@ fn weightGrad(@builtin(local_invocation_id) lane: vec3<u32>, @builtin(workgroup_
     let mine = start + (invocation & 7u);
     for (var j = 0u; j < CB; j++) {
       let o = first + 4u * j;
-      held[j] = load(dy, (row * size.z + mine) * size.w + g * co + o, co - o, mine < size.z && o < co);
+      held[j] = load(dy, (row * size.z + mine) * size.w + g * co + o, mine < size.z && o < co);
     }
     let iy = i32(oy) * scale.x + reach.x;
     let base = (i32(image * from_size.y) + iy) * i32(from_size.z);
     let inside = u32(iy) < from_size.y;
     for (var i = 0u; i < KW + 7u; i++) {
       let ix = i32(start + i) * scale.y + reach.y;
-      v[i] = load(x, u32(base + ix) * from_size.w + g * ci + c, ci - c, inside && u32(ix) < from_size.z);
+      v[i] = load(x, u32(base + ix) * from_size.w + g * ci + c, inside && u32(ix) < from_size.z);
     }
     vector(0u);
     if (CB > 1u) {
@@ -158,16 +148,9 @@ fn weightGrad(@builtin(local_invocation_id) lane: vec3<u32>, @builtin(workgroup_
     }
   }
   if (slot < slots) {
-    let to = (((group.y * kernel.x + at.x) * kernel.y + at.y) * ci + c) * size.w + g * co + first;
-    for (var n = 0u; n < (min(4u * CB, co - first) + 3u) / 4u * KW * 4u; n++) {
-      let i = n % 4u;
-      let j = n / (4u * KW) * 4u;
-      let value = made[n];
-      for (var o = 0u; o < 4u; o++) {
-        if (WHOLE || (c + i < ci && first + j + o < co)) {
-          parts[to + (n / 4u % KW * ci + i) * size.w + j + o] = value[o];
-        }
-      }
+    let to = ((((group.y * kernel.x + at.x) * kernel.y + at.y) * ci + c) * size.w + g * co + first) / 4u;
+    for (var n = 0u; n < min(4u * CB, co - first) * KW; n++) {
+      parts[to + (n / 4u % KW * ci + n % 4u) * size.w / 4u + n / (4u * KW)] = made[n];
     }
   }
 }

@@ -44,8 +44,8 @@ function texture(constants: { PX: number; CB: number; KW: number }, why: string)
     software: true,
     run(device, work) {
       const [n, h, width, co] = work.y.shape;
-      const Texels = throughTexels(true, work.x, work.w)!;
-      device.run({ shader: 'conv2dTexture', entry: 'forward', constants: { Texels, ...constants }, bindings: { x: work.x, w: work.w, b: work.w, y: work.y }, params: long(work), groups: [Math.ceil((n * h * Math.ceil(width / PX)) / 64), Math.ceil(co / (4 * CB)), 1] });
+      const Texels = throughTexels(work.x, work.w)!;
+      device.run({ shader: 'conv2dTexture', entry: 'forward', constants: { Texels, ...constants }, bindings: { x: work.x, w: work.w, b: work.w, y: work.y }, params: { ...long(work), bias: 0 }, groups: [Math.ceil((n * h * Math.ceil(width / PX)) / 64), Math.ceil(co / (4 * CB)), 1] });
     },
   };
 }
@@ -81,7 +81,7 @@ function gradient(KW: number, why: string): Variant {
       const { x, w: dy, y: dw } = work, [n, h, width, co] = dy.shape, ci = x.shape[3], runs = n * h * Math.ceil(width / 8), chunk = Math.ceil(runs / 32), chunks = Math.ceil(runs / chunk);
       const sizes = { x_size: [...x.shape], y_size: [...dy.shape], kernel: [...dw.shape], stride: [1, 1], pad: [work.pad, work.pad], dilation: [1, 1], chunk };
       const parts = device.empty([chunks, dw.size]);
-      device.run({ shader: 'conv2dTextureGrad', entry: 'weightGrad', constants: { Texels: throughTexels(true, x, dy)!, CB: 2, KW }, bindings: { x, dy, parts }, params: sizes, groups: [Math.ceil((9 * ci) / 4 / KW / 8) * Math.ceil(co / 8), chunks, 1] });
+      device.run({ shader: 'conv2dTextureGrad', entry: 'weightGrad', constants: { Texels: throughTexels(x, dy)!, CB: 2, KW }, bindings: { x, dy, parts }, params: sizes, groups: [Math.ceil((9 * ci) / 4 / KW / 8) * Math.ceil(co / 8), chunks, 1] });
       reduce(device, work, parts, { ...sizes, chunks });
       parts.dispose();
     },

@@ -4,8 +4,8 @@ import type { Tensor } from '../tensor.ts';
 import type { Launch } from './types.ts';
 
 /** Bytes of a texel. */
-const BYTES = { rgba32float: 16, rgba16float: 8, r32float: 4 } as const;
-/** What textures hold: four numbers of a tensor, or one. */
+const BYTES = { rgba32float: 16, rgba16float: 8 } as const;
+/** What textures hold: four numbers of a tensor. */
 export type TexelFormat = keyof typeof BYTES;
 
 /** Texels in a row. The first row stays zero. */
@@ -37,11 +37,10 @@ export function texelNeeds(launches: readonly Launch[]): Map<string, { format: T
 
 /**
  * The value of `alias Texels` for kernels over tensors like the first, or null where there is none: on an adapter where it does not win, for tensors that are too
- * large for a texture, for single numbers of f16.
- * @param whole whether texels are vectors
+ * large for a texture.
  */
-export function throughTexels(whole: boolean, ...tensors: readonly Tensor[]): string | null {
-  const [{ device, dtype }] = tensors, half = dtype === 'f16', format = whole ? (half ? 'rgba16float' : 'rgba32float') : 'r32float';
-  if (!device.broadcasts || (half && !whole) || tensors.some((t) => texelRows(t.storage.bytes, format) > device.gpu.limits.maxTextureDimension2D)) return null;
+export function throughTexels(...tensors: readonly Tensor[]): string | null {
+  const [{ device, dtype }] = tensors, format = dtype === 'f16' ? 'rgba16float' : 'rgba32float';
+  if (!device.broadcasts || tensors.some((t) => texelRows(t.storage.bytes, format) > device.gpu.limits.maxTextureDimension2D)) return null;
   return `texture_storage_2d<${format},read>`;
 }

@@ -3,12 +3,14 @@
 import type { Device, Dispatch } from '../device/device.ts';
 import { throughTexels } from '../device/texels.ts';
 import { ShapeError } from '../errors.ts';
+import { stridesOf } from '../kernel/axes.ts';
 import { checkWhole, folded, pair, sides, type Padding, type Pair } from '../kernel/geometry.ts';
 import { choose, type Choice } from '../kernel/choice.ts';
 import type { Constants } from '../kernel/kernel.ts';
 import { stored } from '../kernel/vectors.ts';
-import { checkReal, type DType, type Ranked, type Shape, type Tensor } from '../tensor.ts';
+import { checkReal, type DType, type Ranked, type Shape, sizeOf, type Tensor } from '../tensor.ts';
 import { defineReal } from './cast.ts';
+import { put, taken, tidy } from './strided.ts';
 import { sumToLast } from './sumToLast.ts';
 
 export type { Padding, Pair } from '../kernel/geometry.ts';
@@ -65,10 +67,10 @@ const grid = (pixels: number, each: number, blocks: number): readonly [number, n
 const WG = 64;
 const pixelsOf = (s: Shape): number => s[0] * s[1] * s[2];
 
-/** What specialises conv2dTexture and conv2dTextureGrad to a group's `ci` and `co` channels, or null where another kernel has to do: a depthwise one has no weights to share. */
-function texels(ci: number, co: number, ...tensors: readonly Tensor[]): Constants | null {
-  const WHOLE = ci % 4 === 0 && co % 4 === 0, Texels = co < 4 ? null : throughTexels(WHOLE, ...tensors);
-  return Texels ? { WHOLE, Texels, ...stored(tensors[0], 'Stored') } : null;
+/** What specialises conv2dTexture and conv2dTextureGrad, or null where another kernel has to do. */
+function texels(g: Geometry, ...tensors: readonly Tensor[]): Constants | null {
+  const Texels = vectorised(g) && throughTexels(...tensors);
+  return Texels ? { Texels, ...stored(tensors[0], 'Stored') } : null;
 }
 
 /** Taps of a row of the kernel that share loads of x: those that lie side by side as the pixels do. */
@@ -90,9 +92,9 @@ function runTexels(g: Geometry, { x, w, b, y }: { x: Tensor; w: Tensor; b: Tenso
     choice,
     shader: 'conv2dTexture',
     entry: 'forward',
-    constants: { ...constants, BIAS: b !== undefined, BACK, PX, CB, KW },
+    constants: { ...constants, BACK, PX, CB, KW },
     bindings: { x, w, b: b ?? w, y },
-    params: geometryParams(g),
+    params: { ...geometryParams(g), bias: Number(b !== undefined) },
     groups: grid(sy * sx * Math.ceil((n * Math.ceil(h / sy) * Math.ceil(columns / PX)) / WG), 1, g.groups * Math.ceil(g.cog / (4 * CB))),
   });
 }
@@ -117,7 +119,7 @@ function plain(device: Device, entry: string, g: Geometry, width: number, any: n
 
 function runForward(device: Device, g: Geometry, x: Tensor, w: Tensor, b: Tensor | undefined): Tensor {
   const y = device.empty(g.y, x.dtype, 'conv2d');
-  const constants = texels(g.cig, g.cog, x, w);
+  const constants = texels(g, x, w);
   if (constants) {
     runTexels(g, { x, w, b, y }, false, constants);
     return y;
@@ -138,7 +140,7 @@ function runForward(device: Device, g: Geometry, x: Tensor, w: Tensor, b: Tensor
 
 function runInputGrad(device: Device, g: Geometry, dy: Tensor, w: Tensor, b: Tensor | undefined): Tensor {
   const dx = device.empty(g.x, dy.dtype, 'conv2d input gradient');
-  const constants = texels(g.cog, g.cig, dy, w);
+  const constants = texels(g, dy, w);
   if (constants) {
     runTexelsBack(device, g, dy, w, b, dx, constants);
     return dx;
@@ -166,7 +168,7 @@ function runWeightGrad(device: Device, g: Geometry, x: Tensor, dy: Tensor): Tens
     device.clear(none);
     return none;
   }
-  const constants = texels(g.cig, g.cog, x, dy);
+  const constants = texels(g, x, dy);
   // Of conv2dTextureGrad: taps and vectors of channels of y that a lane makes.
   const KW = tapsTogether(g), choice = choose(device, shapeClass('weightGrad', g, g.y[2]), KW > 1 ? ['2'] : ['2', '4'], KW > 1 || g.cog <= 8 ? '2' : '4'), CB = Number(choice.taken);
   const columns = g.groups * Math.ceil(g.cog / (4 * CB));
@@ -240,6 +242,27 @@ function check(op: string, x: Tensor, w: Tensor, b: Tensor | undefined, cx: numb
   checkReal(op, { x, w, b });
 }
 
+const fours = (n: number): number => Math.ceil(n / 4) * 4;
+
+/** t with zeros behind the channels of its last `axes` axes, so that 4 divides them. */
+function filled(t: Tensor, axes: number): Tensor {
+  const shape = t.shape.map((s, i) => (i < t.rank - axes ? s : fours(s))), strides = stridesOf(shape);
+  return sizeOf(shape) === t.size ? t : put('conv2d', [t], shape, [{ axes: t.shape.map((size, i) => ({ size, stride: strides[i] })) }]);
+}
+
+/**
+ * Runs a convolution over vectors of channels where the adapter is slow with single ones, as with the three of an image and the classes of the scores: filling
+ * up costs less, and one kernel does for all.
+ * @param channels of the result
+ */
+function byFours(x: Tensor, w: Tensor, b: Tensor | undefined, channels: number, groups: number, run: (x: Tensor, w: Tensor, b?: Tensor) => Tensor): Tensor {
+  if (!x.device.broadcasts || groups > 1 || w.shape.slice(2).every((c) => c % 4 === 0) || x.size === 0) return run(x, w, b);
+  return tidy(x.device, () => {
+    const y = run(filled(x, 1), filled(w, 2), b && filled(b, 1)), strides = stridesOf(y.shape);
+    return y.shape[3] === channels ? y : taken('conv2d', y, [...y.shape.slice(0, 3), channels], { axes: y.shape.map((size, i) => ({ size: i < 3 ? size : channels, stride: strides[i] })) });
+  });
+}
+
 /**
  * 2-D convolution (cross-correlation, as in PyTorch).
  * @param x f32 or f16 [n, h, w, cin]
@@ -258,7 +281,7 @@ export function conv2d<D extends DType, R extends number>(x: Tensor<D, R> & Rank
   const oh = Math.floor((h + p[0] + p[1] - dilation[0] * (kh - 1) - 1) / stride[0]) + 1;
   const ow = Math.floor((width + p[2] + p[3] - dilation[1] * (kw - 1) - 1) / stride[1]) + 1;
   if (oh < 1 || ow < 1) throw new ShapeError('conv2d', `a kernel of ${kh}x${kw} with dilation ${dilation} does not fit into ${h}x${width} with padding ${p}`, 'use a larger image or more padding');
-  return forwardOp({ x, w, b }, { x: x.shape, y: [n, oh, ow, cout], kernel: [kh, kw], cig, cog: cout / groups, stride, pad: [p[0], p[2]], dilation, groups }).y as Tensor<D, 4>;
+  return byFours(x, w, b, cout, groups, (x, w, b) => forwardOp({ x, w, b }, { x: x.shape, y: [n, oh, ow, w.shape[3]], kernel: [kh, kw], cig: w.shape[2], cog: w.shape[3] / groups, stride, pad: [p[0], p[2]], dilation, groups }).y) as Tensor<D, 4>;
 }
 
 /**
@@ -280,5 +303,5 @@ export function convTranspose2d<D extends DType, R extends number>(x: Tensor<D, 
   const oh = (h - 1) * stride[0] - p[0] - p[1] + dilation[0] * (kh - 1) + extra[0] + 1;
   const ow = (width - 1) * stride[1] - p[2] - p[3] + dilation[1] * (kw - 1) + extra[1] + 1;
   if (oh < 1 || ow < 1) throw new ShapeError('convTranspose2d', `the output would be ${oh}x${ow}`, 'use less padding');
-  return inputGradOp({ dy: x, w, b }, { x: [n, oh, ow, cout], y: x.shape, kernel: [kh, kw], cig: cog, cog: cin / groups, stride, pad: [p[0], p[2]], dilation, groups }).dx as Tensor<D, 4>;
+  return byFours(x, w, b, cout, groups, (x, w, b) => inputGradOp({ dy: x, w, b }, { x: [n, oh, ow, w.shape[2] * groups], y: x.shape, kernel: [kh, kw], cig: w.shape[2], cog: w.shape[3] / groups, stride, pad: [p[0], p[2]], dilation, groups }).dx) as Tensor<D, 4>;
 }

@@ -39,7 +39,7 @@ function sizes(a: Tensor, b: Tensor, { transposeA, transposeB }: Attrs): { m: nu
 
 /** What specialises matmulTexture.wgsl, or null where it does not win: it takes whole vectors, and 64 rows at once. */
 function texels(a: Tensor, b: Tensor, m: number, n: number, k: number, { transposeA, transposeB }: Attrs): { through?: Constants; choice?: Choice } {
-  const Texels = n % 4 === 0 && k % 4 === 0 && (!transposeA || m % 4 === 0) ? throughTexels(true, a, b) : null;
+  const Texels = n % 4 === 0 && k % 4 === 0 && (!transposeA || m % 4 === 0) ? throughTexels(a, b) : null;
   if (!Texels) return {};
   const choice = choose(a.device, `matmul ${[transposeA, transposeB, a.dtype, m, n, k]}`, ['buffers', 'textures'], m < 32 ? 'buffers' : 'textures');
   return choice.taken === 'textures' ? { through: { Texels, ...(a.dtype === 'f16' && { Stored: 'vec4<f16>' }) }, choice } : { choice };

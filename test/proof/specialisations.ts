@@ -16,8 +16,8 @@ const words = ['f32', 'i32', 'u32'] as const;
 /** What tensors hold, where the arithmetic is f32 either way. */
 const halves: Choice = [{}, { Stored: 'f16' }];
 const images: Choice = [{}, { Stored: 'f16' }, { Element: 'vec4<f32>', Stored: 'vec4<f32>' }, { Element: 'vec4<f32>', Stored: 'vec4<f16>' }];
-/** What is read through textures: vectors, single numbers, vectors of f16, where tensors hold `half`. */
-const texels = (half?: string): Choice => [{}, { WHOLE: false, Texels: 'texture_storage_2d<r32float,read>' }, { Texels: 'texture_storage_2d<rgba16float,read>', ...(half && { Stored: half }) }];
+/** What is read through textures: vectors, of f16 where tensors hold `half`. */
+const texels = (half?: string): Choice => [{}, { Texels: 'texture_storage_2d<rgba16float,read>', ...(half && { Stored: half }) }];
 
 /** Constants that no launch sets: tile sizes, and what a test makes small. */
 export const FIXED = new Set(['WG', 'LOCAL', 'BINS', 'ROW', 'CHUNK', 'BLOCK', 'IGNORE', 'ROWS', 'TAPS', 'LOWEST', 'NONE', 'SCALE', 'GREY', 'PI', 'LN2', 'TWO_BY_PI', 'SQRT_HALF', 'TWO_BY_SQRT_PI', 'BY_SQRT_TWO_PI', 'K', 'C']);
@@ -46,7 +46,7 @@ const CHOICES: Record<string, readonly Choice[]> = {
   gather: [types('Element', 'u32', 'vec4<u32>', 'f16', 'vec4<f16>'), types('Number', ...words), upTo('COMBINE', 3)],
   gridSample: [upTo('PADDING', 2)],
   groupNorm: [numbers('LANES', 1, 8, 64)],
-  matmulTexture: [numbers('CB', 4), [{}, texels('vec4<f16>')[2]]],
+  matmulTexture: [numbers('CB', 4), texels('vec4<f16>')],
   matmul: [types('Element', 'f32', 'f16')],
   maxPool2d: [images.map((c) => (c.Element ? { ...c, Index: 'vec4<i32>' } : c))],
   pairLoss: [upTo('KIND', 4)],
