@@ -8,6 +8,7 @@ enable subgroups;
 
 /// One subgroup where it has 8 lanes, so that few lanes have nothing to do.
 const WG: u32 = 8u;
+/// 2 or 4.
 const CB: u32 = 2u;
 /// Taps of a row taken together: 1, or 3 where stride and dilation are 1 and the kernel's width is 3.
 const KW: u32 = 1u;
@@ -121,9 +122,7 @@ fn weightGrad(@builtin(local_invocation_id) lane: vec3<u32>, @builtin(workgroup_
       v[i] = load(x, u32(base + ix) * from_size.w + g * ci + c, inside && u32(ix) < from_size.z);
     }
     vector(0u);
-    if (CB > 1u) {
-      vector(1u);
-    }
+    vector(1u);
     if (CB > 2u) {
       vector(2u);
       vector(3u);

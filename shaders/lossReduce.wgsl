@@ -34,11 +34,8 @@ fn forward(@builtin(local_invocation_index) lane: u32) {
   }
   if (lane == 0u) {
     let d = select(sums[0].y, params.fixed, params.fixed != 0.0);
-    var r = 0.0;
-    if (d != 0.0) {
-      r = 1.0 / d;
-    }
-    inverse[0] = r;
-    y[0] = select(bitcast<f32>(params.empty), sums[0].x / select(1.0, d, d != 0.0), d != 0.0);
+    let some = d != 0.0;
+    inverse[0] = select(0.0, 1.0 / d, some);
+    y[0] = select(bitcast<f32>(params.empty), sums[0].x / d, some);
   }
 }

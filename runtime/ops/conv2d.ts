@@ -3,7 +3,6 @@
 import type { Device, Dispatch } from '../device/device.ts';
 import { throughTexels } from '../device/texels.ts';
 import { ShapeError } from '../errors.ts';
-import { stridesOf } from '../kernel/axes.ts';
 import { checkWhole, folded, pair, sides, type Padding, type Pair } from '../kernel/geometry.ts';
 import { choose, type Choice } from '../kernel/choice.ts';
 import type { Constants } from '../kernel/kernel.ts';
@@ -12,6 +11,7 @@ import { checkReal, type DType, type Ranked, type Shape, sizeOf, type Tensor } f
 import { defineReal } from './cast.ts';
 import { put, taken, tidy } from './strided.ts';
 import { sumToLast } from './sumToLast.ts';
+import { boxed } from './window.ts';
 
 export type { Padding, Pair } from '../kernel/geometry.ts';
 
@@ -172,7 +172,7 @@ function runWeightGrad(device: Device, g: Geometry, x: Tensor, dy: Tensor): Tens
   // Of conv2dTextureGrad: taps and vectors of channels of y that a lane makes.
   const KW = tapsTogether(g), choice = choose(device, shapeClass('weightGrad', g, g.y[2]), KW > 1 ? ['2'] : ['2', '4'], KW > 1 || g.cog <= 8 ? '2' : '4'), CB = Number(choice.taken);
   const columns = g.groups * Math.ceil(g.cog / (4 * CB));
-  const slots = (g.kernel[0] * g.kernel[1] * Math.ceil(g.cig / 4)) / KW;
+  const slots = n / g.y[3] / 4 / KW;
   // Enough chunks to keep the adapter busy and sums short, few enough that the partial sums stay small beside the activations.
   const threads = constants ? slots * columns : fast ? n / 16 : n;
   const wanted = Math.min(Math.ceil(pixels / 64), Math.max(Math.ceil(pixels / 2048), Math.ceil((constants ? 128 : 16384) / threads)));
@@ -242,12 +242,10 @@ function check(op: string, x: Tensor, w: Tensor, b: Tensor | undefined, cx: numb
   checkReal(op, { x, w, b });
 }
 
-const fours = (n: number): number => Math.ceil(n / 4) * 4;
-
-/** t with zeros behind the channels of its last `axes` axes, so that 4 divides them. */
-function filled(t: Tensor, axes: number): Tensor {
-  const shape = t.shape.map((s, i) => (i < t.rank - axes ? s : fours(s))), strides = stridesOf(shape);
-  return sizeOf(shape) === t.size ? t : put('conv2d', [t], shape, [{ axes: t.shape.map((size, i) => ({ size, stride: strides[i] })) }]);
+/** t with zeros behind the channels of its axes from `first` on, so that 4 divides them. */
+function filled(t: Tensor, first: number): Tensor {
+  const shape = t.shape.map((s, i) => (i < first ? s : (s + 3) & -4));
+  return sizeOf(shape) === t.size ? t : put('conv2d', [t], shape, [boxed(shape, [], t.shape)]);
 }
 
 /**
@@ -256,10 +254,10 @@ function filled(t: Tensor, axes: number): Tensor {
  * @param channels of the result
  */
 function byFours(x: Tensor, w: Tensor, b: Tensor | undefined, channels: number, groups: number, run: (x: Tensor, w: Tensor, b?: Tensor) => Tensor): Tensor {
-  if (!x.device.broadcasts || groups > 1 || w.shape.slice(2).every((c) => c % 4 === 0) || x.size === 0) return run(x, w, b);
+  if (!x.device.broadcasts || groups > 1 || !((w.shape[2] | w.shape[3]) & 3)) return run(x, w, b);
   return tidy(x.device, () => {
-    const y = run(filled(x, 1), filled(w, 2), b && filled(b, 1)), strides = stridesOf(y.shape);
-    return y.shape[3] === channels ? y : taken('conv2d', y, [...y.shape.slice(0, 3), channels], { axes: y.shape.map((size, i) => ({ size: i < 3 ? size : channels, stride: strides[i] })) });
+    const y = run(filled(x, 3), filled(w, 2), b && filled(b, 0)), shape = [...y.shape.slice(0, 3), channels];
+    return y.shape[3] === channels ? y : taken('conv2d', y, shape, boxed(y.shape, [], shape));
   });
 }
 

@@ -13,8 +13,8 @@ import { copied, put, RULES, taken, tidy, type Layout, type Rule } from './strid
 /** [start, stop, step] along an axis, as Python has it: negative numbers count from the end, what is absent or null goes as far as it can; a negative step goes backwards. */
 export type Range = readonly [start?: number | null, stop?: number | null, step?: number | null];
 
-/** The box of `size` from `start` within a tensor of the given shape. */
-function boxed(shape: Shape, start: Shape, size: Shape): Layout {
+/** The box of `size` from `start` (the first element where it says nothing) within a tensor of the given shape. */
+export function boxed(shape: Shape, start: Shape, size: Shape): Layout {
   const strides = stridesOf(shape);
   return { offset: start.reduce((sum, s, a) => sum + s * strides[a], 0), axes: size.map((n, a) => ({ size: n, stride: strides[a] })) };
 }
