@@ -262,7 +262,8 @@ export class Device {
     pass.setPipeline(l.kernel.pipeline);
     pass.setBindGroup(0, group);
     pass.dispatchWorkgroups(...l.groups);
-    this.dispatches++;
+    // The GPU begins while the next ones are encoded.
+    if (++this.dispatches % 32 === 0) this.flush();
     // The queue runs in order: who takes it next copies into it after this.
     for (const t of lent) this.pool.release(t);
   }
