@@ -28,6 +28,7 @@ export function trainCommand(program: Command): void {
 Examples:
   fewmask train                                              FixMatch on the built-in set
   fewmask train photos/ --labels 1/8 --scheme cps --steps 5000
+  fewmask train photos/ --labels 8 --scheme cps --set joint=true --set ramp=0.5 --set cutmix=false        few labels, images that differ much
   fewmask train --images photos/ --masks masks/ --scheme self-training
   fewmask train photos/ --labels my-list.txt --network deeplabv3plus --depth 34 --crop 256
   fewmask train photos/ --set tau=0.9 --out runs/tau90 --resume`)

@@ -47,7 +47,8 @@ export const SCHEMES: Readonly<Record<string, Entry>> = {
     options: {
       norm: '"rms-batch" or "l2-pixel" ("rms-batch")', fusion: '"avg" or "att" ("avg")', gamma: 'share of the decoder (0.5)', temperature: 'of the sharpening (0.5)', labels: '"soft" or "hard" ("soft")',
       tau: 'confidence threshold (0)', denominator: '"valid" or "kept" ("valid")', weight: 'weight of the unlabelled loss (1)', ramp: RAMP, background: 'class without things of its own; null where there is none (0)',
-      weakly: 'image-level labels of the unlabelled images, by id', updateOnWeak: 'statistics move in the passes of the weak views (true)', strong: 'colour changes ({})', cutout: 'square that does not count; null: none',
+      weakly: 'image-level labels of the unlabelled images, by id', updateOnWeak: 'statistics move in the passes of the weak views (true)', joint: 'labelled images pass with the others (false)',
+      strong: 'colour changes ({})', cutout: 'square that does not count; null: none',
       attentionDims: 'channels of keys and queries (128)', dropout: 'in front of the classifier (0.5)',
     },
     fields: PSEUDOSEG_FIELDS,
