@@ -1,7 +1,7 @@
 // Last pass of a loss: adds the pairs (sum of losses, share of the denominator) that the workgroups of the first pass left, in a fixed order.
 //   y = sum / d, inverse = 1 / d, where d is the added-up denominator or a given one; both are 0 (y: a given value) when nothing was counted.
 
-const WG: u32 = 256u;
+const WG: u32 = 64u;
 
 struct Params {
   n: u32,

@@ -9,9 +9,8 @@ import type { Constants } from '../kernel/kernel.ts';
 import { stored } from '../kernel/vectors.ts';
 import { checkReal, type DType, type Ranked, type Shape, sizeOf, type Tensor } from '../tensor.ts';
 import { defineReal } from './cast.ts';
-import { put, taken, tidy } from './strided.ts';
+import { boxed, put, taken, tidy } from './strided.ts';
 import { sumToLast } from './sumToLast.ts';
-import { boxed } from './window.ts';
 
 export type { Padding, Pair } from '../kernel/geometry.ts';
 
@@ -184,8 +183,7 @@ function runWeightGrad(device: Device, g: Geometry, x: Tensor, dy: Tensor): Tens
   const dw = device.empty([...g.kernel, g.cig, g.y[3]], x.dtype, 'conv2d weight gradient');
   const p = params(g, chunk, chunks);
   if (constants) {
-    const sizes = { ...geometryParams(g), chunk }, { Stored: _, ...rest } = constants;
-    device.run({ choice, shader: 'conv2dTextureGrad', entry: 'weightGrad', constants: { CB, KW, ...rest }, bindings: { x, dy, parts }, params: sizes, groups: folded(Math.ceil(slots / 8) * columns, chunks) });
+    device.run({ choice, shader: 'conv2dTextureGrad', entry: 'weightGrad', constants: { CB, KW, Texels: constants.Texels }, bindings: { x, dy, parts }, params: { ...geometryParams(g), chunk }, groups: folded(Math.ceil(slots / 8) * columns, chunks) });
   } else {
     device.run({ shader: fast ? 'conv2d' : 'conv2dAny', entry: 'weightGrad', constants: stored(x, 'Stored'), bindings: { x, dy, parts }, params: p, groups: folded(Math.ceil(threads / WG), chunks) });
   }
@@ -256,8 +254,8 @@ function filled(t: Tensor, first: number): Tensor {
 function byFours(x: Tensor, w: Tensor, b: Tensor | undefined, channels: number, groups: number, run: (x: Tensor, w: Tensor, b?: Tensor) => Tensor): Tensor {
   if (!x.device.broadcasts || groups > 1 || !((w.shape[2] | w.shape[3]) & 3)) return run(x, w, b);
   return tidy(x.device, () => {
-    const y = run(filled(x, 3), filled(w, 2), b && filled(b, 0)), shape = [...y.shape.slice(0, 3), channels];
-    return y.shape[3] === channels ? y : taken('conv2d', y, shape, boxed(y.shape, [], shape));
+    const y = run(filled(x, 3), filled(w, 2), b && filled(b, 0)), shape = y.shape.map((s, i) => (i < 3 ? s : channels));
+    return sizeOf(shape) === y.size ? y : taken('conv2d', y, shape, boxed(y.shape, [], shape));
   });
 }
 

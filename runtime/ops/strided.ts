@@ -108,6 +108,12 @@ export function taken(op: string, x: Tensor, shape: Shape, layout: Layout): Tens
   return copied(op, x, shape, layout, (dy) => put(op, [dy], from, [layout]));
 }
 
+/** The box of `size` from `start` (the first element where it says nothing) within a tensor of the given shape. */
+export function boxed(shape: Shape, start: Shape, size: Shape): Layout {
+  const strides = stridesOf(shape);
+  return { offset: start.reduce((sum, s, a) => sum + s * strides[a], 0), axes: size.map((n, a) => ({ size: n, stride: strides[a] })) };
+}
+
 interface Put {
   op: string;
   shape: Shape;

@@ -8,16 +8,10 @@ import { stored } from '../kernel/vectors.ts';
 import { type DType, type Shape, sizeOf, type Tensor } from '../tensor.ts';
 import { defineReal } from './cast.ts';
 import { zeros } from './fill.ts';
-import { copied, put, RULES, taken, tidy, type Layout, type Rule } from './strided.ts';
+import { boxed, copied, put, RULES, taken, tidy, type Rule } from './strided.ts';
 
 /** [start, stop, step] along an axis, as Python has it: negative numbers count from the end, what is absent or null goes as far as it can; a negative step goes backwards. */
 export type Range = readonly [start?: number | null, stop?: number | null, step?: number | null];
-
-/** The box of `size` from `start` (the first element where it says nothing) within a tensor of the given shape. */
-export function boxed(shape: Shape, start: Shape, size: Shape): Layout {
-  const strides = stridesOf(shape);
-  return { offset: start.reduce((sum, s, a) => sum + s * strides[a], 0), axes: size.map((n, a) => ({ size: n, stride: strides[a] })) };
-}
 
 /** First index, count and step of a range along an axis of n. */
 function resolved([start, stop, step]: Range, n: number): { first: number; count: number; by: number } {
