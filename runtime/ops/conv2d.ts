@@ -252,7 +252,7 @@ function filled(t: Tensor, first: number): Tensor {
  * @param channels of the result
  */
 function byFours(x: Tensor, w: Tensor, b: Tensor | undefined, channels: number, groups: number, run: (x: Tensor, w: Tensor, b?: Tensor) => Tensor): Tensor {
-  if (!x.device.broadcasts || groups > 1 || !((w.shape[2] | w.shape[3]) & 3)) return run(x, w, b);
+  if (!x.size || !x.device.broadcasts || groups > 1 || !((w.shape[2] | w.shape[3]) & 3)) return run(x, w, b);
   return tidy(x.device, () => {
     const y = run(filled(x, 3), filled(w, 2), b && filled(b, 0)), shape = y.shape.map((s, i) => (i < 3 ? s : channels));
     return sizeOf(shape) === y.size ? y : taken('conv2d', y, shape, boxed(y.shape, [], shape));
