@@ -8,8 +8,8 @@ import { parseArgs } from 'node:util';
 import type { Comparison } from '../src/report/types.ts';
 
 /**
- * Batch normalisation sees labelled and other images together, and the pseudo-labels weigh in slowly: without either the schemes hurt where a batch is a
- * handful of pictures that differ much (bench/NOTES.md). Each set has its own further settings, selected on `val`.
+ * Batch normalisation sees labelled and other images together, and the pseudo-labels weigh in slowly: without the two the schemes hurt where a batch is
+ * a handful of pictures that differ much (bench/NOTES.md). Each set has its own further settings, selected on `val`.
  */
 const TOGETHER = ['fixmatch.pseudo=joint', 'fixmatch.ramp=0.5', 'fixmatch.tau=0.9', 'cps.joint=true', 'cps.ramp=0.5', 'pseudoseg.joint=true', 'pseudoseg.ramp=0.5', 'self-training.scales=[0.75,1,1.5]'];
 const set = (...options: string[]): string[] => options.flatMap((o) => ['--set', o]);
