@@ -1,11 +1,16 @@
-// The results of the README: trains every scheme on real images and keeps the tables. Goes on where it was stopped; hours on two cores.
-//   node --import tsx bench/results.ts [NAME …] [--seeds N] [--data DIR]      N seeds (default 3); DIR holds camvid/ and nuclei/ (default: ../shared/data)
+// The results of the README: trains every scheme on real images and keeps the tables. Hours on two cores, so a run that stands in bench/results/NAME.json
+// with the same settings is not made again (but with --again), and a run that was stopped goes on.
+//   node --import tsx bench/results.ts [NAME …] [--seeds N] [--data DIR] [--again]      N seeds (default 3); DIR holds camvid/ and nuclei/ (default: ../shared/data)
 
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import type { Comparison } from '../src/report/types.ts';
+import { shellWords } from '../src/cli/common.ts';
+import { htmlReport } from '../src/report/html.ts';
+import { markdownReport } from '../src/report/text.ts';
+import type { Comparison, RunRecord } from '../src/report/types.ts';
+import { SCHEMES } from '../src/schemes/index.ts';
 
 /**
  * Batch normalisation sees labelled and other images together, and the pseudo-labels weigh in slowly: without the two the schemes hurt where a batch is
@@ -31,25 +36,41 @@ const EXPERIMENTS: Record<string, { data: string; first?: readonly [list: string
   },
 };
 
-const { values, positionals } = parseArgs({ allowPositionals: true, options: { data: { type: 'string', default: '../shared/data' }, seeds: { type: 'string', default: '3' } } });
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { data: { type: 'string', default: '../shared/data' }, seeds: { type: 'string', default: '3' }, again: { type: 'boolean', default: false } },
+});
 const unknown = positionals.find((n) => !(n in EXPERIMENTS));
 if (unknown) throw new Error(`there is no experiment ${unknown}; there are ${Object.keys(EXPERIMENTS).join(', ')}`);
 
+/** Without curves and pictures, which stay in the report: settings, scores, and the last word on the pseudo-labels, of which the tables are made. */
+const kept = ({ steps, evals, ...run }: RunRecord): RunRecord => ({ ...run, steps: steps.filter((s) => s.accepted !== undefined).slice(-1), pictures: [], evals: evals.map((e) => ({ ...e, confusion: [] })) });
+
 for (const name of positionals.length ? positionals : Object.keys(EXPERIMENTS)) {
   const { data, first, args } = EXPERIMENTS[name];
-  const folder = join(values.data, data), out = join('runs/results', name);
+  const folder = join(values.data, data), out = join('runs/results', name), json = `bench/results/${name}.json`;
   if (!existsSync(folder)) {
     console.log(`${name}: skipped, ${folder} is absent`);
     continue;
   }
+  if (values.again) rmSync(out, { recursive: true, force: true });
   mkdirSync('runs/results', { recursive: true });
-  if (first) writeFileSync(`${out}.txt`, readFileSync(join(folder, 'ImageSets/Segmentation', `${first[0]}.txt`), 'utf8').split('\n').slice(0, first[1]).join('\n'));
-  const run = spawnSync(process.execPath, ['dist/fewmask.mjs', 'compare', folder, ...(first ? ['--labels', `${out}.txt`] : []), ...args, '--seeds', values.seeds, '--out', out, '--resume', '--title', name], { stdio: 'inherit' });
-  if (run.status !== 0) process.exit(run.status ?? 1);
   mkdirSync('bench/results', { recursive: true });
-  writeFileSync(`bench/results/${name}.md`, readFileSync(join(out, 'table.md')));
-  const comparison: Comparison = JSON.parse(readFileSync(join(out, 'comparison.json'), 'utf8'));
-  // Curves and pictures stay in the report; what is kept are the settings and the scores.
-  const kept = comparison.runs.map(({ steps, evals, pictures, ...run }) => ({ ...run, evals: evals.map(({ confusion, ...e }) => e) }));
-  writeFileSync(`bench/results/${name}.json`, `${JSON.stringify({ ...comparison, command: comparison.command.replace(folder, data), runs: kept }, null, 1)}\n`);
+  if (first) writeFileSync(`${out}.txt`, readFileSync(join(folder, 'ImageSets/Segmentation', `${first[0]}.txt`), 'utf8').split('\n').slice(0, first[1]).join('\n'));
+  const options = [...(first ? ['--labels', `${out}.txt`] : []), ...args];
+  const command = shellWords(['fewmask', 'compare', data, ...options]);
+  const before: Comparison | null = existsSync(json) && !values.again ? JSON.parse(readFileSync(json, 'utf8')) : null;
+  const runs: RunRecord[] = before?.command === command ? before.runs : [];
+  for (let seed = 0; seed < Number(values.seeds); seed++) {
+    for (const scheme of Object.keys(SCHEMES)) {
+      if (runs.some((r) => r.scheme === scheme && r.seed === seed)) continue;
+      const run = spawnSync(process.execPath, ['dist/fewmask.mjs', 'compare', folder, ...options, '--schemes', scheme, '--seeds', '1', '--first-seed', `${seed}`, '--out', out, '--resume'], { stdio: ['inherit', 'ignore', 'inherit'] });
+      if (run.status !== 0) process.exit(run.status ?? 1);
+      runs.push(JSON.parse(readFileSync(join(out, 'comparison.json'), 'utf8')).runs[0]);
+      const all: Comparison = { title: name, command, date: new Date().toISOString().slice(0, 10), adapter: [...new Set(runs.map((r) => r.adapter))].join('; '), dataset: data, runs };
+      writeFileSync(json, `${JSON.stringify({ ...all, runs: runs.map(kept) }, null, 1)}\n`);
+      writeFileSync(`bench/results/${name}.md`, markdownReport(all));
+      writeFileSync(join(out, 'report.html'), htmlReport(all));
+    }
+  }
 }
