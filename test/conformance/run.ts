@@ -3,6 +3,8 @@
 // Prints passed / failed / unsupported by operation, why what is unsupported is so, and every failure with its first mismatch.
 // Exit code 1 when a case fails.
 
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { Device } from '../../runtime/device/device.ts';
 import { UnsupportedError } from '../../runtime/errors.ts';
@@ -10,6 +12,7 @@ import { openNode } from '../../runtime/node.ts';
 import { runOnnxCase, type OnnxCase } from '../support/onnxCases.ts';
 import { sharedFolder } from '../support/shared.ts';
 import { openCases, runCase, type Case, type CaseSet } from '../support/torchCases.ts';
+import { openNets, runNetCase, type NetCase } from '../support/torchNets.ts';
 import { Unsupported } from '../support/unsupported.ts';
 import { runWebnnCase, type WebnnCase } from '../support/webnnCases.ts';
 import { FAMILIES } from './torch/index.ts';
@@ -27,7 +30,15 @@ const RUNNERS: Readonly<Record<string, Runner>> = {
   },
   'onnx-node': (device, { data }, c: OnnxCase) => runOnnxCase(device, data, c),
   webnn: (device, { data }, c: WebnnCase) => runWebnnCase(device, data, c, WEBNN),
+  'torch-nets': (device, _, c: NetCase) => runNetCase(device, c),
 };
+
+/** The cases of a folder, which has a list of them, or networks. */
+function open(dir: string): CaseSet<{ name: string; op: string }> {
+  const nets = existsSync(join(dir, 'cases.json')) ? null : existsSync(dir) ? openNets(dir) : null;
+  if (nets) return { set: 'torch-nets', cases: nets, data: new Uint8Array() };
+  return openCases(dir);
+}
 
 const { values } = parseArgs({ options: { dir: { type: 'string' }, filter: { type: 'string' }, json: { type: 'boolean', default: false } } });
 const dir = values.dir ?? sharedFolder('conformance/torch-ops');
@@ -35,7 +46,13 @@ if (!dir) {
   console.error('there are no cases: give their folder with --dir');
   process.exit(2);
 }
-const set = openCases<{ name: string; op: string }>(dir);
+let set: CaseSet<{ name: string; op: string }>;
+try {
+  set = open(dir);
+} catch (error) {
+  console.error(`there are no cases in ${dir}: ${(error as Error).message}`);
+  process.exit(2);
+}
 const run = RUNNERS[set.set] ?? (async () => { throw new Unsupported(`the set ${set.set}`); });
 const wanted = new RegExp(values.filter ?? '');
 const byOp: Record<string, Count> = {};
