@@ -34,25 +34,25 @@ export function philox(counter: readonly [number, number, number, number], key: 
  * @example const rng = new Rng(42, 0); const angle = rng.uniform(-10, 10);
  */
 export class Rng {
-  private readonly key: [number, number];
-  private readonly step: number;
-  private index = 0;
-  private words: [number, number, number, number] = [0, 0, 0, 0];
-  private left = 0;
+  readonly #key: [number, number];
+  readonly #step: number;
+  #index = 0;
+  #words: [number, number, number, number] = [0, 0, 0, 0];
+  #left = 0;
 
   /** Numbers from 0 to 2^32 - 1 each. @param stream tells draws apart that must not be alike @param step number of the training step */
   constructor(seed: number, stream: number, step = 0) {
-    this.key = [seed >>> 0, stream >>> 0];
-    this.step = step >>> 0;
+    this.#key = [seed >>> 0, stream >>> 0];
+    this.#step = step >>> 0;
   }
 
   /** The next 32 random bits. */
   u32(): number {
-    if (this.left === 0) {
-      this.words = philox([this.index++, this.step, 0, 0], this.key);
-      this.left = 4;
+    if (this.#left === 0) {
+      this.#words = philox([this.#index++, this.#step, 0, 0], this.#key);
+      this.#left = 4;
     }
-    return this.words[4 - this.left--];
+    return this.#words[4 - this.#left--];
   }
 
   /** Uniform in [a, b), 24 bits of resolution like the GPU's. */

@@ -42,7 +42,7 @@ export class Storage {
   /** True while the memory belongs to a plan, which alone frees it. */
   planned: boolean;
   label: string;
-  private references = 0;
+  #references = 0;
 
   constructor(device: Device, bytes: number, buffer: GPUBuffer | null, planned: boolean, label: string) {
     this.device = device;
@@ -53,11 +53,11 @@ export class Storage {
   }
 
   retain(): void {
-    this.references++;
+    this.#references++;
   }
 
   release(): void {
-    if (--this.references === 0 && !this.planned && this.buffer) {
+    if (--this.#references === 0 && !this.planned && this.buffer) {
       this.device.recycle(this);
       this.buffer = null;
     }
@@ -105,7 +105,7 @@ export class Tensor<D extends DType = DType, R extends number = number> {
    * @internal
    */
   node: TapeNode | null = null;
-  private disposed = false;
+  #disposed = false;
 
   /** @internal */
   constructor(storage: Storage, shape: Shape<R>, dtype: D) {
@@ -130,7 +130,7 @@ export class Tensor<D extends DType = DType, R extends number = number> {
 
   /** True once it has been disposed, by hand or by its scope. */
   get isDisposed(): boolean {
-    return this.disposed;
+    return this.#disposed;
   }
 
   /**
@@ -146,7 +146,7 @@ export class Tensor<D extends DType = DType, R extends number = number> {
    * @throws DisposedError when there is none (any more), or none yet in a plan that is being recorded
    */
   get buffer(): GPUBuffer {
-    if (this.disposed) throw new DisposedError(`the tensor made by ${this.storage.label} [${this.shape}] has been disposed`, 'return it from its scope or keep() it');
+    if (this.#disposed) throw new DisposedError(`the tensor made by ${this.storage.label} [${this.shape}] has been disposed`, 'return it from its scope or keep() it');
     const buffer = this.storage.buffer;
     if (!buffer) throw new DisposedError(`the tensor made by ${this.storage.label} [${this.shape}] belongs to a plan that is being recorded or was disposed`, 'read it after the plan has run');
     return buffer;
@@ -159,7 +159,7 @@ export class Tensor<D extends DType = DType, R extends number = number> {
    * @example const rows = x.view([x.size / 3, 3]);
    */
   view<const S extends Shape>(shape: S): Tensor<D, S['length']> {
-    if (this.disposed) void this.buffer;
+    if (this.#disposed) void this.buffer;
     if (sizeOf(shape) !== this.size) throw new ShapeError('reshape', `cannot see [${this.shape}] as [${shape}]`, 'the number of elements must stay the same');
     return new Tensor<D>(this.storage, shape, this.dtype) as Tensor<D, S['length']>;
   }
@@ -170,8 +170,8 @@ export class Tensor<D extends DType = DType, R extends number = number> {
    * @example x.dispose();
    */
   dispose(): void {
-    if (this.disposed) return;
-    this.disposed = true;
+    if (this.#disposed) return;
+    this.#disposed = true;
     this.device.untrack(this);
     forget(this);
     this.storage.release();

@@ -73,7 +73,8 @@ fn power(u: Element, v: Element) -> Element {
       }
       s *= s;
     }
-    return select(r, Element(1) / select(r, Element(2), !FLOAT && r == Element(0)), v < Element(0));
+    // One over a whole number is none, but for 1 and -1.
+    return select(r, select(Element(1) / r, select(Element(0), r, abs(u) == Element(1)), !FLOAT), v < Element(0));
   }
   let p = exp2(q * log2(abs(f32(u))));
   if (u < Element(0)) {

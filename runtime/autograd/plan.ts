@@ -47,10 +47,10 @@ class PlanRecorder implements Recorder {
   readonly storages = new Set<Storage>();
   /** Memory from outside that the commands use: it is held, so that it is not handed out again while the plan may still run. */
   readonly outside = new Set<Storage>();
-  private readonly device: Device;
+  readonly #device: Device;
 
   constructor(device: Device) {
-    this.device = device;
+    this.#device = device;
   }
 
   owns(storage: Storage): boolean {
@@ -58,24 +58,24 @@ class PlanRecorder implements Recorder {
   }
 
   allocate(bytes: number, label: string): Storage {
-    const s = new Storage(this.device, bytes, null, true, label);
+    const s = new Storage(this.#device, bytes, null, true, label);
     this.storages.add(s);
     return s;
   }
 
   launch(launch: Launch): void {
-    this.add({ kind: 'launch', launch });
+    this.#add({ kind: 'launch', launch });
   }
 
   clear(storage: Storage): void {
-    this.add({ kind: 'clear', storage });
+    this.#add({ kind: 'clear', storage });
   }
 
   copy(from: Storage, to: Storage, bytes: number): void {
-    this.add({ kind: 'copy', from, to, bytes });
+    this.#add({ kind: 'copy', from, to, bytes });
   }
 
-  private add(command: Command): void {
+  #add(command: Command): void {
     this.commands.push(command);
     for (const s of storagesOf(command)) {
       if (this.storages.has(s) || this.outside.has(s)) continue;
@@ -148,12 +148,12 @@ export class Plan<O extends PlanOutputs> {
   readonly outputs: O;
   /** What it needs, known before it has run. */
   readonly memory: PlanMemory;
-  private readonly recorder: PlanRecorder;
-  private commands: readonly Encoded[] = [];
-  private readonly buffers: (GPUBuffer | GPUTexture)[] = [];
-  private uniforms: GPUBuffer | null = null;
-  private own: readonly Tensor[] = [];
-  private disposed = false;
+  readonly #recorder: PlanRecorder;
+  #commands: readonly Encoded[] = [];
+  readonly #buffers: (GPUBuffer | GPUTexture)[] = [];
+  #uniforms: GPUBuffer | null = null;
+  #own: readonly Tensor[] = [];
+  #disposed = false;
 
   /**
    * Records `body`, which is called once, and lays out its memory.
@@ -167,19 +167,19 @@ export class Plan<O extends PlanOutputs> {
     this.device = device;
     if (device.recorder) throw new FewmaskError('plan', 'a plan cannot be recorded inside another one');
     device.check();
-    this.recorder = new PlanRecorder(device);
+    this.#recorder = new PlanRecorder(device);
     try {
-      this.outputs = this.record(inputs, body);
-      this.memory = this.layOut(options.budget ?? device.pool.budget);
+      this.outputs = this.#record(inputs, body);
+      this.memory = this.#layOut(options.budget ?? device.pool.budget);
     } catch (error) {
       this.dispose();
       throw error;
     }
   }
 
-  private record(inputs: InputSpec, body: (inputs: Record<string, Tensor>, declare: DeclareInput) => O): O {
+  #record(inputs: InputSpec, body: (inputs: Record<string, Tensor>, declare: DeclareInput) => O): O {
     const { device } = this;
-    device.recorder = this.recorder;
+    device.recorder = this.#recorder;
     try {
       const declare: DeclareInput = (name, spec) => {
         if (this.inputs[name]) throw new ShapeError('plan', `there are two inputs called ${name}`);
@@ -188,15 +188,15 @@ export class Plan<O extends PlanOutputs> {
       for (const [name, spec] of Object.entries(inputs)) declare(name, spec);
       const { result, made } = device.collect(() => body(this.inputs, declare));
       // Constants that the body made, and its views of tensors from outside, live as long as the plan.
-      this.own = [...made].filter((t) => !t.storage.planned);
+      this.#own = [...made].filter((t) => !t.storage.planned);
       return result;
     } finally {
       device.recorder = null;
     }
   }
 
-  private layOut(budget: number): PlanMemory {
-    const { device, recorder } = this;
+  #layOut(budget: number): PlanMemory {
+    const { device } = this, recorder = this.#recorder;
     const pinned = new Set<Storage>(Object.values(this.inputs).map((t) => t.storage));
     const kept = new Set<Tensor>();
     collectTensors(this.outputs, kept);
@@ -215,14 +215,14 @@ export class Plan<O extends PlanOutputs> {
     const bufferOf = new Map<Slot, GPUBuffer>();
     for (const slot of slots) {
       const buffer = device.pool.acquire(slot.bytes);
-      this.buffers.push(buffer);
+      this.#buffers.push(buffer);
       bufferOf.set(slot, buffer);
     }
     for (const [s, slot] of slotOf) s.buffer = bufferOf.get(slot)!;
     const texels = new Map([...through].map(([key, t]) => [key, device.pool.texels(t.bytes, t.format)]));
-    this.buffers.push(...texels.values());
-    this.uniforms = this.writeUniforms(recorder.commands);
-    this.commands = this.encode(recorder.commands, texels);
+    this.#buffers.push(...texels.values());
+    this.#uniforms = this.#writeUniforms(recorder.commands);
+    this.#commands = this.#encode(recorder.commands, texels);
     // Only the plan's results may be looked at from outside: the rest of the memory changes hands during a replay.
     for (const s of recorder.storages) {
       if (pinned.has(s)) continue;
@@ -233,13 +233,13 @@ export class Plan<O extends PlanOutputs> {
     return { bytes, buffers: slots.length, withoutReuse: [...life.keys()].reduce((n, s) => n + sizeClass(s.bytes), 0) };
   }
 
-  private paramsSize(l: Launch): number {
+  #paramsSize(l: Launch): number {
     return l.kernel.params ? Math.ceil(l.kernel.params.size / 256) * 256 : 0;
   }
 
   /** All params of all dispatches in one buffer, written once. */
-  private writeUniforms(commands: readonly Command[]): GPUBuffer | null {
-    const total = commands.reduce((n, c) => n + (c.kind === 'launch' ? this.paramsSize(c.launch) : 0), 0);
+  #writeUniforms(commands: readonly Command[]): GPUBuffer | null {
+    const total = commands.reduce((n, c) => n + (c.kind === 'launch' ? this.#paramsSize(c.launch) : 0), 0);
     if (total === 0) return null;
     const bytes = new ArrayBuffer(total);
     const view = new DataView(bytes);
@@ -247,14 +247,14 @@ export class Plan<O extends PlanOutputs> {
     for (const c of commands) {
       if (c.kind !== 'launch' || !c.launch.kernel.params) continue;
       fillParams(c.launch.shader, c.launch.kernel.params, view, at, c.launch.params);
-      at += this.paramsSize(c.launch);
+      at += this.#paramsSize(c.launch);
     }
     const buffer = this.device.gpu.createBuffer({ size: total, usage: 64 | 8, label: 'plan params' });
     this.device.gpu.queue.writeBuffer(buffer, 0, bytes);
     return buffer;
   }
 
-  private encode(commands: readonly Command[], texels: ReadonlyMap<string, GPUTexture>): Encoded[] {
+  #encode(commands: readonly Command[], texels: ReadonlyMap<string, GPUTexture>): Encoded[] {
     let at = 0;
     return commands.flatMap((c): Encoded | Encoded[] => {
       if (c.kind === 'clear') return { kind: 'clear', buffer: c.storage.buffer!, bytes: Math.ceil(c.storage.bytes / 4) * 4 };
@@ -268,10 +268,10 @@ export class Plan<O extends PlanOutputs> {
           copies.push({ kind: 'texels', from: buffer!, to, bytes });
           return { binding: b.binding, resource: to.createView() };
         }
-        if (b.kind === 'uniform') return { binding: b.binding, resource: { buffer: this.uniforms!, offset: at, size: l.kernel.params!.size } };
+        if (b.kind === 'uniform') return { binding: b.binding, resource: { buffer: this.#uniforms!, offset: at, size: l.kernel.params!.size } };
         return bindingEntry(b.binding, l.bindings[i++]);
       });
-      at += this.paramsSize(l);
+      at += this.#paramsSize(l);
       const group = this.device.gpu.createBindGroup({ layout: l.kernel.layout, entries });
       return [...copies, { kind: 'dispatch', pipeline: l.kernel.pipeline, group, x: l.groups[0], y: l.groups[1], z: l.groups[2], key: l.kernel.key, choice: l.choice }];
     });
@@ -279,11 +279,11 @@ export class Plan<O extends PlanOutputs> {
 
   /** The kernels of one replay, in order (for profiles and tests). */
   get kernels(): string[] {
-    return this.commands.map((c) => (c.kind === 'dispatch' ? c.key : c.kind));
+    return this.#commands.map((c) => (c.kind === 'dispatch' ? c.key : c.kind));
   }
 
-  private check(): void {
-    if (this.disposed) throw new DisposedError('the plan has been disposed', 'record it anew');
+  #check(): void {
+    if (this.#disposed) throw new DisposedError('the plan has been disposed', 'record it anew');
   }
 
   /**
@@ -294,7 +294,7 @@ export class Plan<O extends PlanOutputs> {
    * @example step.run({ x: pixels, y: labels });
    */
   run(inputs: Record<string, TensorData> = {}): O {
-    this.check();
+    this.#check();
     const writes = Object.entries(inputs).map(([name, data]) => {
       const t = this.inputs[name];
       if (!t) throw new ShapeError('plan', `it has no input ${name}`, `its inputs are ${Object.keys(this.inputs).join(', ')}`);
@@ -303,10 +303,10 @@ export class Plan<O extends PlanOutputs> {
       return [t, values] as const;
     });
     for (const [t, values] of writes) this.device.write(t, values);
-    for (const hook of replayHooks(this.recorder)) hook();
+    for (const hook of replayHooks(this.#recorder)) hook();
     this.device.submit((encoder) => {
       let pass: GPUComputePassEncoder | null = null;
-      for (const c of this.commands) {
+      for (const c of this.#commands) {
         if (c.kind === 'dispatch') {
           pass ??= encoder.beginComputePass();
           pass.setPipeline(c.pipeline);
@@ -333,10 +333,10 @@ export class Plan<O extends PlanOutputs> {
    * @example console.table(await step.profile());
    */
   async profile(): Promise<{ kernel: string; ms: number; choice?: Choice }[]> {
-    this.check();
+    this.#check();
     const { gpu } = this.device;
     if (!gpu.features.has('timestamp-query')) throw new FewmaskError('plan', 'the device has no timestamps', 'profile on another adapter');
-    const dispatches = this.commands.filter((c) => c.kind === 'dispatch');
+    const dispatches = this.#commands.filter((c) => c.kind === 'dispatch');
     const times: bigint[] = [];
     const most = 2048; // WebGPU allows 4096 queries in a set
     for (let first = 0; first < dispatches.length; first += most) {
@@ -365,14 +365,14 @@ export class Plan<O extends PlanOutputs> {
 
   /** Gives the plan's memory back: its inputs and outputs can no longer be read or written. */
   dispose(): void {
-    if (this.disposed) return;
-    this.disposed = true;
+    if (this.#disposed) return;
+    this.#disposed = true;
     this.device.flush();
-    for (const s of this.recorder.storages) s.buffer = null;
-    for (const b of this.buffers) this.device.pool.release(b);
-    for (const s of this.recorder.outside) s.release();
-    for (const t of this.own) t.dispose();
-    this.uniforms?.destroy();
+    for (const s of this.#recorder.storages) s.buffer = null;
+    for (const b of this.#buffers) this.device.pool.release(b);
+    for (const s of this.#recorder.outside) s.release();
+    for (const t of this.#own) t.dispose();
+    this.#uniforms?.destroy();
   }
 }
 

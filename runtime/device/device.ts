@@ -43,16 +43,16 @@ export class Device {
   choices: Readonly<Record<string, string>> = {};
   /** Dispatches launched eagerly since the device was opened; those that plans replay are not counted. */
   dispatches = 0;
-  private readonly scopes = new Scopes();
-  private encoder: GPUCommandEncoder | null = null;
-  private pass: GPUComputePassEncoder | null = null;
-  private readonly page: GPUBuffer;
-  private readonly pageBytes = new ArrayBuffer(PAGE);
-  private readonly pageView = new DataView(this.pageBytes);
-  private pageUsed = 0;
-  private readonly watch: Watch;
-  private readonly owned: boolean;
-  private closed = false;
+  readonly #scopes = new Scopes();
+  #encoder: GPUCommandEncoder | null = null;
+  #pass: GPUComputePassEncoder | null = null;
+  readonly #page: GPUBuffer;
+  readonly #pageBytes = new ArrayBuffer(PAGE);
+  readonly #pageView = new DataView(this.#pageBytes);
+  #pageUsed = 0;
+  readonly #watch: Watch;
+  readonly #owned: boolean;
+  #closed = false;
 
   /**
    * @param gpu an open device
@@ -61,11 +61,11 @@ export class Device {
   constructor(gpu: GPUDevice, info: AdapterInfo = { ...describe(gpu.adapterInfo), how: "the caller's own device" }, options: DeviceOptions = {}) {
     this.gpu = gpu;
     this.info = info;
-    this.owned = options.owned ?? false;
+    this.#owned = options.owned ?? false;
     this.kernels = new KernelCache(gpu);
     this.pool = new BufferPool(gpu, options.budget ?? 4 * 2 ** 30, () => this.flush());
-    this.page = gpu.createBuffer({ size: PAGE, usage: 64 | 8, label: 'params' }); // UNIFORM | COPY_DST
-    this.watch = new Watch(gpu, this.owned);
+    this.#page = gpu.createBuffer({ size: PAGE, usage: 64 | 8, label: 'params' }); // UNIFORM | COPY_DST
+    this.#watch = new Watch(gpu, this.#owned);
   }
 
   /** Does the adapter have f16? Without it f16 tensors are refused. */
@@ -83,8 +83,8 @@ export class Device {
 
   /** Fails if the device has failed. @throws DeviceError when the device is closed or the GPU refused a command, DeviceLostError when it is lost: from then on at each call */
   check(): void {
-    if (this.closed) throw new DeviceError('the device has been closed');
-    this.watch.check();
+    if (this.#closed) throw new DeviceError('the device has been closed');
+    this.#watch.check();
   }
 
   // --- memory -------------------------------------------------------------------------------------------------------
@@ -95,15 +95,15 @@ export class Device {
    * @throws OutOfMemoryError beyond the budget
    */
   empty(shape: Shape, dtype: DType = 'f32', label = 'empty'): Tensor {
-    const bytes = this.bytesOf(shape, dtype, label);
-    return new Tensor(this.recorder ? this.recorder.allocate(bytes, label) : this.allocate(bytes, label), shape, dtype);
+    const bytes = this.#bytesOf(shape, dtype, label);
+    return new Tensor(this.recorder ? this.recorder.allocate(bytes, label) : this.#allocate(bytes, label), shape, dtype);
   }
 
-  private bytesOf(shape: Shape, dtype: DType, label: string): number {
+  #bytesOf(shape: Shape, dtype: DType, label: string): number {
     return checkedBytes(shape, dtype, this.gpu.limits.maxStorageBufferBindingSize, label);
   }
 
-  private allocate(bytes: number, label: string): Storage {
+  #allocate(bytes: number, label: string): Storage {
     this.check();
     return new Storage(this, bytes, this.pool.acquire(bytes), false, label);
   }
@@ -118,7 +118,7 @@ export class Device {
   tensor(data: TensorData | readonly number[], shape: Shape, dtype?: DType): Tensor {
     const { values, dtype: type } = elementsOf('tensor', data, dtype);
     if (values.length !== sizeOf(shape)) throw new ShapeError('tensor', `${values.length} elements do not make [${shape}]`);
-    const t = new Tensor(this.allocate(this.bytesOf(shape, type, 'tensor'), 'tensor'), shape, type);
+    const t = new Tensor(this.#allocate(this.#bytesOf(shape, type, 'tensor'), 'tensor'), shape, type);
     this.write(t, values);
     return t;
   }
@@ -133,7 +133,7 @@ export class Device {
    */
   wrap(buffer: GPUBuffer, shape: Shape, dtype: DType = 'f32'): Tensor {
     this.check();
-    const bytes = this.bytesOf(shape, dtype, 'wrap');
+    const bytes = this.#bytesOf(shape, dtype, 'wrap');
     checkWrapped(buffer, bytes, shape, dtype);
     return new Tensor(new Storage(this, bytes, buffer, false, 'wrap'), shape, dtype);
   }
@@ -147,44 +147,44 @@ export class Device {
   write(t: Tensor, data: TensorData): void {
     const { values } = elementsOf('write', data, t.dtype);
     if (values.length !== t.size) throw new ShapeError('write', `${values.length} elements for a tensor [${t.shape}]`);
-    const { buffer } = this.own(t);
+    const { buffer } = this.#own(t);
     if (values.length === 0) return;
     this.check();
     this.flush();
-    this.watch.guard(() => this.gpu.queue.writeBuffer(buffer, 0, wholeWords(values)));
+    this.#watch.guard(() => this.gpu.queue.writeBuffer(buffer, 0, wholeWords(values)));
   }
 
   /** @internal */
   recycle(storage: Storage): void {
-    if (!this.closed && storage.buffer) this.pool.release(storage.buffer);
+    if (!this.#closed && storage.buffer) this.pool.release(storage.buffer);
   }
 
   // --- scopes -------------------------------------------------------------------------------------------------------
 
   /** @internal */
   track(t: Tensor): void {
-    this.scopes.track(t);
+    this.#scopes.track(t);
   }
 
   /** @internal */
   untrack(t: Tensor): void {
-    this.scopes.untrack(t);
+    this.#scopes.untrack(t);
   }
 
   /** Takes a tensor out of all scopes: it lives until it is disposed. @returns the tensor @example const total = device.keep(zeros(device, [1])); */
   keep<T extends Tensor>(t: T): T {
-    this.scopes.untrack(t);
+    this.#scopes.untrack(t);
     return t;
   }
 
   /** @internal */
   collect<R>(body: () => R): { result: R; made: Set<Tensor> } {
-    return this.scopes.collect(body);
+    return this.#scopes.collect(body);
   }
 
   /** @internal */
   guarded<R>(body: () => R): R {
-    return this.scopes.guarded(body);
+    return this.#scopes.guarded(body);
   }
 
   /**
@@ -193,7 +193,7 @@ export class Device {
    * @example device.scope(() => sgd.step(grad(loss(x), net.params)));
    */
   scope<R>(body: () => R): R {
-    return this.scopes.run(body);
+    return this.#scopes.run(body);
   }
 
   // --- work ---------------------------------------------------------------------------------------------------------
@@ -210,7 +210,7 @@ export class Device {
       if (b.kind === 'uniform') continue;
       const t = d.bindings[b.name];
       if (!t) throw new FewmaskError('kernel', `${kernel.key}: binding ${b.name} is missing`);
-      const storage = this.storageOf(t), other = written.has(storage) || (b.kind === 'read_write' && bindings.includes(storage));
+      const storage = this.#storageOf(t), other = written.has(storage) || (b.kind === 'read_write' && bindings.includes(storage));
       if (other) throw new FewmaskError('kernel', `${kernel.key}: what it writes is bound twice, once as ${b.name}`, 'give it a tensor of its own');
       if (b.kind === 'read_write') written.add(storage);
       bindings.push(storage);
@@ -224,41 +224,41 @@ export class Device {
     if (Math.max(...groups) > most) throw new ShapeError(d.shader, `${groups} workgroups are more than the adapter's ${most} in a dimension`);
     const launch: Launch = { kernel, bindings, params: d.params ?? {}, shader: d.shader, groups, choice: d.choice };
     if (this.recorder) this.recorder.launch(launch);
-    else this.launch(launch);
+    else this.#launch(launch);
   }
 
   /** The tensor. @throws DeviceError when it is another device's */
-  private own(t: Tensor): Tensor {
+  #own(t: Tensor): Tensor {
     if (t.device === this) return t;
     throw new DeviceError(`the tensor made by ${t.storage.label} [${t.shape}] lives on another device`, 'read() it there, and make it anew here from what it holds');
   }
 
   /** The memory of a tensor that a command is about to use. @throws DisposedError when there is none, or none yet outside of the plan in hand; DeviceError */
-  private storageOf(t: Tensor): Storage {
-    this.own(t);
+  #storageOf(t: Tensor): Storage {
+    this.#own(t);
     if (t.isDisposed || !this.recorder?.owns(t.storage)) void t.buffer;
     return t.storage;
   }
 
-  private launch(l: Launch): void {
+  #launch(l: Launch): void {
     this.check();
     const entries: GPUBindGroupEntry[] = [], lent: GPUTexture[] = [];
     let i = 0, page = false;
     for (const b of l.kernel.bindings) {
       if (b.kind === 'uniform') page = true;
-      else if (b.kind === 'texture') entries.push({ binding: b.binding, resource: this.throughTexels(l, l.bindings[i++], lent).createView() });
+      else if (b.kind === 'texture') entries.push({ binding: b.binding, resource: this.#throughTexels(l, l.bindings[i++], lent).createView() });
       else entries.push(bindingEntry(b.binding, l.bindings[i++]));
     }
     if (page && l.kernel.params) {
       const size = Math.ceil(l.kernel.params.size / ALIGN) * ALIGN;
-      if (this.pageUsed + size > PAGE) this.flush();
-      fillParams(l.shader, l.kernel.params, this.pageView, this.pageUsed, l.params);
+      if (this.#pageUsed + size > PAGE) this.flush();
+      fillParams(l.shader, l.kernel.params, this.#pageView, this.#pageUsed, l.params);
       const binding = l.kernel.bindings.find((b) => b.kind === 'uniform')!.binding;
-      entries.push({ binding, resource: { buffer: this.page, offset: this.pageUsed, size: l.kernel.params.size } });
-      this.pageUsed += size;
+      entries.push({ binding, resource: { buffer: this.#page, offset: this.#pageUsed, size: l.kernel.params.size } });
+      this.#pageUsed += size;
     }
     const group = this.gpu.createBindGroup({ layout: l.kernel.layout, entries });
-    const pass = this.computePass();
+    const pass = this.#computePass();
     pass.setPipeline(l.kernel.pipeline);
     pass.setBindGroup(0, group);
     pass.dispatchWorkgroups(...l.groups);
@@ -268,33 +268,33 @@ export class Device {
     for (const t of lent) this.pool.release(t);
   }
 
-  private throughTexels({ kernel }: Launch, storage: Storage, lent: GPUTexture[]): GPUTexture {
+  #throughTexels({ kernel }: Launch, storage: Storage, lent: GPUTexture[]): GPUTexture {
     const texture = this.pool.texels(storage.bytes, kernel.texels!);
     lent.push(texture);
-    copyTexels(this.outsidePass(), storage.buffer!, texture, storage.bytes);
+    copyTexels(this.#outsidePass(), storage.buffer!, texture, storage.bytes);
     return texture;
   }
 
-  private computePass(): GPUComputePassEncoder {
-    this.encoder ??= this.gpu.createCommandEncoder();
-    this.pass ??= this.encoder.beginComputePass();
-    return this.pass;
+  #computePass(): GPUComputePassEncoder {
+    this.#encoder ??= this.gpu.createCommandEncoder();
+    this.#pass ??= this.#encoder.beginComputePass();
+    return this.#pass;
   }
 
-  private outsidePass(): GPUCommandEncoder {
+  #outsidePass(): GPUCommandEncoder {
     this.check();
-    this.pass?.end();
-    this.pass = null;
-    this.encoder ??= this.gpu.createCommandEncoder();
-    return this.encoder;
+    this.#pass?.end();
+    this.#pass = null;
+    this.#encoder ??= this.gpu.createCommandEncoder();
+    return this.#encoder;
   }
 
   /** Fills a tensor with zero bytes. @throws DisposedError */
   clear(t: Tensor): void {
-    const storage = this.storageOf(t);
+    const storage = this.#storageOf(t);
     if (t.size === 0) return;
     if (this.recorder) this.recorder.clear(storage);
-    else this.outsidePass().clearBuffer(t.buffer, 0, Math.ceil(t.storage.bytes / 4) * 4);
+    else this.#outsidePass().clearBuffer(t.buffer, 0, Math.ceil(t.storage.bytes / 4) * 4);
   }
 
   /**
@@ -304,10 +304,10 @@ export class Device {
    */
   copy(from: Tensor, to: Tensor): void {
     if (from.size !== to.size || BYTES[from.dtype] !== BYTES[to.dtype]) throw new ShapeError('copy', `[${from.shape}] ${from.dtype} cannot be copied into [${to.shape}] ${to.dtype}`);
-    const source = this.storageOf(from), target = this.storageOf(to);
+    const source = this.#storageOf(from), target = this.#storageOf(to);
     if (from.size === 0 || source === target) return;
     if (this.recorder) this.recorder.copy(source, target, source.bytes);
-    else this.outsidePass().copyBufferToBuffer(from.buffer, 0, to.buffer, 0, Math.ceil(from.storage.bytes / 4) * 4);
+    else this.#outsidePass().copyBufferToBuffer(from.buffer, 0, to.buffer, 0, Math.ceil(from.storage.bytes / 4) * 4);
   }
 
   /**
@@ -318,19 +318,19 @@ export class Device {
   copyInto(from: Tensor, to: Tensor, offset: number): void {
     if (from.dtype !== to.dtype || BYTES[from.dtype] !== 4 || !Number.isInteger(offset) || offset < 0 || from.storage === to.storage || offset + from.size > to.size) throw new ShapeError('copyInto', `[${from.shape}] ${from.dtype} at ${offset} does not fit into [${to.shape}] ${to.dtype}`);
     if (this.recorder) throw new FewmaskError('plan', 'copyInto is not recorded', 'use concat inside a plan');
-    const source = this.own(from).buffer, target = this.own(to).buffer;
-    this.outsidePass().copyBufferToBuffer(source, 0, target, 4 * offset, 4 * from.size);
+    const source = this.#own(from).buffer, target = this.#own(to).buffer;
+    this.#outsidePass().copyBufferToBuffer(source, 0, target, 4 * offset, 4 * from.size);
   }
 
   /** Sends what has been encoded to the GPU. */
   flush(): void {
-    if (!this.encoder) return;
-    this.pass?.end();
-    this.pass = null;
-    const { gpu, page, pageBytes, pageUsed } = this, encoder = this.encoder;
-    this.pageUsed = 0;
-    this.encoder = null;
-    this.watch.guard(() => {
+    if (!this.#encoder) return;
+    this.#pass?.end();
+    this.#pass = null;
+    const { gpu } = this, page = this.#page, pageBytes = this.#pageBytes, pageUsed = this.#pageUsed, encoder = this.#encoder;
+    this.#pageUsed = 0;
+    this.#encoder = null;
+    this.#watch.guard(() => {
       if (pageUsed > 0) gpu.queue.writeBuffer(page, 0, pageBytes, 0, pageUsed);
       gpu.queue.submit([encoder.finish()]);
     });
@@ -340,7 +340,7 @@ export class Device {
   submit(encode: (encoder: GPUCommandEncoder) => void): void {
     this.check();
     this.flush();
-    this.watch.guard(() => {
+    this.#watch.guard(() => {
       const encoder = this.gpu.createCommandEncoder();
       encode(encoder);
       this.gpu.queue.submit([encoder.finish()]);
@@ -351,7 +351,7 @@ export class Device {
   async sync(): Promise<void> {
     this.flush();
     await this.gpu.queue.onSubmittedWorkDone();
-    await this.watch.settled;
+    await this.#watch.settled;
     this.check();
   }
 
@@ -365,18 +365,18 @@ export class Device {
     if (this.recorder) throw new FewmaskError('plan', 'a tensor cannot be read while a plan is being recorded', 'return it from the plan and read it after run()');
     this.check();
     // Before anything is encoded: a copy into a staging buffer that is then destroyed would fail all that is submitted with it.
-    const staging = new Staging(this.gpu, tensors, tensors.map((t) => this.own(t).buffer));
+    const staging = new Staging(this.gpu, tensors, tensors.map((t) => this.#own(t).buffer));
     try {
       if (staging.bytes > 0) {
-        staging.encode(this.outsidePass());
+        staging.encode(this.#outsidePass());
         this.flush();
         await staging.map();
-        await this.watch.settled;
+        await this.#watch.settled;
         this.check();
       }
       return staging.elements();
     } catch (error) {
-      await this.watch.settled;
+      await this.#watch.settled;
       this.check();
       throw error;
     } finally {
@@ -386,12 +386,12 @@ export class Device {
 
   /** Frees all memory that the engine took, and destroys the GPUDevice where the engine opened it. What uses its tensors from then on is a DeviceError. */
   close(): void {
-    if (this.closed) return;
-    if (!this.owned) this.flush();
-    this.closed = true;
-    this.watch.end();
-    if (this.owned) return this.gpu.destroy();
+    if (this.#closed) return;
+    if (!this.#owned) this.flush();
+    this.#closed = true;
+    this.#watch.end();
+    if (this.#owned) return this.gpu.destroy();
     this.pool.destroy();
-    this.page.destroy();
+    this.#page.destroy();
   }
 }

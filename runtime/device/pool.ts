@@ -32,53 +32,53 @@ export interface PoolStats {
 type Memory = GPUBuffer | GPUTexture;
 
 export class BufferPool {
-  private readonly gpu: GPUDevice;
+  readonly #gpu: GPUDevice;
   /** By size, and textures by their format as well. */
-  private readonly free = new Map<number | string, Memory[]>();
+  readonly #free = new Map<number | string, Memory[]>();
   /** All that exist, in use or free, with their place in `free` and their bytes. */
-  private readonly mine = new Map<Memory, readonly [number | string, number]>();
+  readonly #mine = new Map<Memory, readonly [number | string, number]>();
   readonly stats: PoolStats = { allocated: 0, inUse: 0, peak: 0, buffers: 0, created: 0 };
   /** Most bytes that may exist at once; software adapters report no out-of-memory of their own. */
   budget: number;
-  private readonly largest: number;
-  private readonly flush: () => void;
+  readonly #largest: number;
+  readonly #flush: () => void;
 
   /** @param flush submits the commands that have been encoded but not sent: they may use buffers that are free by now */
   constructor(gpu: GPUDevice, budget: number, flush: () => void) {
-    this.gpu = gpu;
-    this.flush = flush;
+    this.#gpu = gpu;
+    this.#flush = flush;
     this.budget = budget;
-    this.largest = gpu.limits.maxBufferSize;
+    this.#largest = gpu.limits.maxBufferSize;
   }
 
   acquire(bytes: number): GPUBuffer {
     // What fits by itself is not refused for the sake of its class.
-    const size = bytes <= this.largest ? Math.min(sizeClass(bytes), this.largest) : sizeClass(bytes);
-    return this.take(size, size, () => this.gpu.createBuffer({ size, usage: STORAGE }));
+    const size = bytes <= this.#largest ? Math.min(sizeClass(bytes), this.#largest) : sizeClass(bytes);
+    return this.#take(size, size, () => this.#gpu.createBuffer({ size, usage: STORAGE }));
   }
 
   /** @internal A texture for copyTexels of so many bytes. It is given back as buffers are. */
   texels(bytes: number, format: TexelFormat): GPUTexture {
     const size = texelSize(bytes, format);
-    return this.take(format + size, size, () => createTexels(this.gpu, texelRows(sizeClass(bytes), format), format));
+    return this.#take(format + size, size, () => createTexels(this.#gpu, texelRows(sizeClass(bytes), format), format));
   }
 
-  private take<T extends Memory>(place: number | string, size: number, make: () => T): T {
-    const found = this.free.get(place)?.pop();
+  #take<T extends Memory>(place: number | string, size: number, make: () => T): T {
+    const found = this.#free.get(place)?.pop();
     this.stats.inUse += size;
     if (found) return found as T;
-    if (size > this.largest || this.stats.allocated + size > this.budget) {
+    if (size > this.#largest || this.stats.allocated + size > this.budget) {
       this.trim();
-      if (size > this.largest || this.stats.allocated + size > this.budget) {
+      if (size > this.#largest || this.stats.allocated + size > this.budget) {
         this.stats.inUse -= size;
         throw new OutOfMemoryError(
-          `a buffer of ${mib(size)} does not fit: ${mib(this.stats.allocated)} of ${mib(this.budget)} are in use, and one buffer holds at most ${mib(this.largest)}`,
+          `a buffer of ${mib(size)} does not fit: ${mib(this.stats.allocated)} of ${mib(this.budget)} are in use, and one buffer holds at most ${mib(this.#largest)}`,
           'use a smaller batch, crop or width, or raise the memory budget',
         );
       }
     }
     const made = make();
-    this.mine.set(made, [place, size]);
+    this.#mine.set(made, [place, size]);
     this.stats.allocated += size;
     this.stats.buffers++;
     this.stats.created++;
@@ -88,34 +88,34 @@ export class BufferPool {
 
   /** Takes a buffer back. One that is not the pool's is left alone: it is the caller's. */
   release(memory: Memory): void {
-    const known = this.mine.get(memory);
+    const known = this.#mine.get(memory);
     if (!known) return;
-    const [place, size] = known, list = this.free.get(place);
+    const [place, size] = known, list = this.#free.get(place);
     this.stats.inUse -= size;
     if (list) list.push(memory);
-    else this.free.set(place, [memory]);
+    else this.#free.set(place, [memory]);
   }
 
   /** Destroys all that is free. */
   trim(): void {
-    if (this.free.size === 0) return;
-    this.flush();
-    for (const list of this.free.values()) {
+    if (this.#free.size === 0) return;
+    this.#flush();
+    for (const list of this.#free.values()) {
       for (const b of list) {
-        this.stats.allocated -= this.mine.get(b)![1];
+        this.stats.allocated -= this.#mine.get(b)![1];
         this.stats.buffers--;
-        this.mine.delete(b);
+        this.#mine.delete(b);
         b.destroy();
       }
     }
-    this.free.clear();
+    this.#free.clear();
   }
 
   /** Destroys every buffer, also those in use. */
   destroy(): void {
-    for (const b of this.mine.keys()) b.destroy();
-    this.mine.clear();
-    this.free.clear();
+    for (const b of this.#mine.keys()) b.destroy();
+    this.#mine.clear();
+    this.#free.clear();
     Object.assign(this.stats, { allocated: 0, inUse: 0, buffers: 0 });
   }
 }

@@ -5,48 +5,48 @@ import { collectTensors, type Tensor } from '../tensor.ts';
 
 /** The open scopes of a device, innermost last; see `Device.scope`. */
 export class Scopes {
-  private readonly open: Set<Tensor>[] = [];
+  readonly #open: Set<Tensor>[] = [];
 
   /** A tensor was made: the innermost scope frees it. */
   track(t: Tensor): void {
-    this.open.at(-1)?.add(t);
+    this.#open.at(-1)?.add(t);
   }
 
   /** A tensor is no scope's any more. */
   untrack(t: Tensor): void {
-    for (const s of this.open) s.delete(t);
+    for (const s of this.#open) s.delete(t);
   }
 
   /** Runs `body` and gives, beside its result, every tensor made in it that was neither disposed nor kept: the caller owns them. */
   collect<R>(body: () => R): { result: R; made: Set<Tensor> } {
     const made = new Set<Tensor>();
-    this.open.push(made);
+    this.#open.push(made);
     try {
       return { result: body(), made };
     } catch (error) {
       for (const t of made) t.dispose();
       throw error;
     } finally {
-      this.open.splice(this.open.indexOf(made), 1);
+      this.#open.splice(this.#open.indexOf(made), 1);
     }
   }
 
   /** Runs `body`; when it throws and no scope is open, frees what it made. */
   guarded<R>(body: () => R): R {
-    return this.open.length > 0 ? body() : this.collect(body).result;
+    return this.#open.length > 0 ? body() : this.collect(body).result;
   }
 
   /** Runs `body` and frees what was made in it, but what it returns, which goes to the scope around. @throws FewmaskError when the body is asynchronous */
   run<R>(body: () => R): R {
     const mine = new Set<Tensor>();
-    this.open.push(mine);
+    this.#open.push(mine);
     let result: R | undefined;
     try {
       result = body();
       if (result instanceof Promise) throw new FewmaskError('scope', 'the body of a scope must not be asynchronous', 'await outside, or dispose by hand');
       return result;
     } finally {
-      this.open.splice(this.open.indexOf(mine), 1);
+      this.#open.splice(this.#open.indexOf(mine), 1);
       const kept = new Set<Tensor>();
       collectTensors(result, kept);
       for (const t of mine) {

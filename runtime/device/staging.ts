@@ -6,10 +6,10 @@ import { fromBytes } from './elements.ts';
 export class Staging {
   /** Bytes of all tensors; 0 when there is nothing to read. */
   readonly bytes: number;
-  private readonly tensors: readonly Tensor[];
-  private readonly sources: readonly GPUBuffer[];
-  private readonly offsets: readonly number[];
-  private readonly buffer: GPUBuffer | null;
+  readonly #tensors: readonly Tensor[];
+  readonly #sources: readonly GPUBuffer[];
+  readonly #offsets: readonly number[];
+  readonly #buffer: GPUBuffer | null;
 
   /** @param sources the buffers of the tensors, which may be disposed of from then on */
   constructor(gpu: GPUDevice, tensors: readonly Tensor[], sources: readonly GPUBuffer[]) {
@@ -19,30 +19,30 @@ export class Staging {
       offsets.push(total);
       total += Math.ceil((t.size * BYTES[t.dtype]) / 8) * 8;
     }
-    this.tensors = tensors;
-    this.sources = sources;
-    this.offsets = offsets;
+    this.#tensors = tensors;
+    this.#sources = sources;
+    this.#offsets = offsets;
     this.bytes = total;
-    this.buffer = total > 0 ? gpu.createBuffer({ size: total, usage: 1 | 8 }) : null; // MAP_READ | COPY_DST
+    this.#buffer = total > 0 ? gpu.createBuffer({ size: total, usage: 1 | 8 }) : null; // MAP_READ | COPY_DST
   }
 
   encode(encoder: GPUCommandEncoder): void {
-    this.tensors.forEach((t, i) => {
-      if (t.size > 0) encoder.copyBufferToBuffer(this.sources[i], 0, this.buffer!, this.offsets[i], Math.ceil((t.size * BYTES[t.dtype]) / 4) * 4);
+    this.#tensors.forEach((t, i) => {
+      if (t.size > 0) encoder.copyBufferToBuffer(this.#sources[i], 0, this.#buffer!, this.#offsets[i], Math.ceil((t.size * BYTES[t.dtype]) / 4) * 4);
     });
   }
 
   async map(): Promise<void> {
-    await this.buffer!.mapAsync(1); // GPUMapMode.READ
+    await this.#buffer!.mapAsync(1); // GPUMapMode.READ
   }
 
   /** The elements of each tensor, once mapped. */
   elements(): (Float32Array | Int32Array | Uint32Array)[] {
-    const all = this.buffer?.getMappedRange() ?? new ArrayBuffer(0);
-    return this.tensors.map((t, i) => fromBytes(t.dtype, all.slice(this.offsets[i], this.offsets[i] + t.size * BYTES[t.dtype])));
+    const all = this.#buffer?.getMappedRange() ?? new ArrayBuffer(0);
+    return this.#tensors.map((t, i) => fromBytes(t.dtype, all.slice(this.#offsets[i], this.#offsets[i] + t.size * BYTES[t.dtype])));
   }
 
   destroy(): void {
-    this.buffer?.destroy();
+    this.#buffer?.destroy();
   }
 }

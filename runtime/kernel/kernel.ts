@@ -88,42 +88,42 @@ export function fillParams(shader: string, info: NonNullable<ShaderInfo['params'
 
 /** The pipelines of one device. */
 export class KernelCache {
-  private readonly kernels = new Map<string, Kernel>();
-  private readonly modules = new Map<string, GPUShaderModule>();
+  readonly #kernels = new Map<string, Kernel>();
+  readonly #modules = new Map<string, GPUShaderModule>();
   /** Shaders of the user's own, by their keys. */
-  private readonly own = new Map<string, ShaderInfo>();
-  private readonly gpu: GPUDevice;
+  readonly #own = new Map<string, ShaderInfo>();
+  readonly #gpu: GPUDevice;
 
   constructor(gpu: GPUDevice) {
-    this.gpu = gpu;
+    this.#gpu = gpu;
   }
 
   /** How many pipelines have been made: a new image size must not raise it. */
   get size(): number {
-    return this.kernels.size;
+    return this.#kernels.size;
   }
 
   /** Adds a shader that is not among the engine's. */
   add(key: string, info: ShaderInfo): void {
-    this.own.set(key, info);
+    this.#own.set(key, info);
   }
 
   /** @param shaders where the shader is, when it is none of the engine's */
   get(shader: string, entry: string, constants: Constants = {}, shaders: Readonly<Record<string, ShaderInfo>> = ENGINE): Kernel {
     const special = Object.keys(constants).sort().map((k) => `${k}=${constants[k]}`).join(',');
     const key = `${shader}.${entry}(${special})`;
-    const found = this.kernels.get(key);
+    const found = this.#kernels.get(key);
     if (found) return found;
-    const info = this.own.get(shader) ?? shaders[shader] ?? kernelError(`there is no shader ${shader}`);
+    const info = this.#own.get(shader) ?? shaders[shader] ?? kernelError(`there is no shader ${shader}`);
     const entryInfo = info.entries[entry] ?? kernelError(`shader ${shader} has no entry point ${entry}`);
     const moduleKey = `${shader}(${special})`;
-    let module = this.modules.get(moduleKey);
+    let module = this.#modules.get(moduleKey);
     if (!module) {
-      module = this.gpu.createShaderModule({ label: moduleKey, code: specialise(info, shader, constants) });
-      this.modules.set(moduleKey, module);
+      module = this.#gpu.createShaderModule({ label: moduleKey, code: specialise(info, shader, constants) });
+      this.#modules.set(moduleKey, module);
     }
     const texels = /<(\w+)/.exec(String(constants.Texels ?? info.constants.Texels?.value))?.[1] as TexelFormat | undefined;
-    const layout = this.gpu.createBindGroupLayout({
+    const layout = this.#gpu.createBindGroupLayout({
       label: key,
       entries: entryInfo.bindings.map((b) => ({
         binding: b.binding,
@@ -131,14 +131,14 @@ export class KernelCache {
         ...(b.kind === 'texture' ? { storageTexture: { access: 'read-only', format: texels! } } : { buffer: { type: b.kind === 'uniform' ? 'uniform' : b.kind === 'read' ? 'read-only-storage' : 'storage' } }),
       })),
     });
-    const pipeline = this.gpu.createComputePipeline({
+    const pipeline = this.#gpu.createComputePipeline({
       label: key,
-      layout: this.gpu.createPipelineLayout({ bindGroupLayouts: [layout] }),
+      layout: this.#gpu.createPipelineLayout({ bindGroupLayouts: [layout] }),
       compute: { module, entryPoint: entry },
     });
     const usesParams = entryInfo.bindings.some((b) => b.kind === 'uniform');
     const kernel: Kernel = { key, bindings: entryInfo.bindings, workgroup: workgroupSize(info, entryInfo.workgroup, constants), pipeline, layout, params: usesParams ? info.params : null, texels };
-    this.kernels.set(key, kernel);
+    this.#kernels.set(key, kernel);
     return kernel;
   }
 }

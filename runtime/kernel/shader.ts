@@ -16,20 +16,20 @@ let made = 0;
 export class Shader {
   /** Its name, for errors. */
   readonly name: string;
-  private readonly info: ShaderInfo;
+  readonly #info: ShaderInfo;
   /** Tells shaders of the same name apart. */
-  private readonly key: string;
+  readonly #key: string;
 
   /** See {@link shader}. */
   constructor(name: string, code: string) {
     this.name = name;
-    this.info = readDeclarations(name, code);
-    this.key = `${name}#${made++}`;
+    this.#info = readDeclarations(name, code);
+    this.#key = `${name}#${made++}`;
   }
 
   /** Names of the entry points. */
   get entries(): readonly string[] {
-    return Object.keys(this.info.entries);
+    return Object.keys(this.#info.entries);
   }
 
   /**
@@ -46,23 +46,23 @@ export class Shader {
    */
   run<B extends Record<string, Tensor>>(launch: Omit<Dispatch, 'shader' | 'bindings'> & { bindings: B }): B {
     const { entry, bindings, params = {}, constants = {} } = launch;
-    const info = this.info.entries[entry] ?? this.fail(`it has no entry point ${entry}`, `it has ${this.entries.join(', ')}`);
-    this.names('constant', Object.keys(constants), Object.keys(this.info.constants), false);
-    this.names('binding', Object.keys(bindings), info.bindings.filter((b) => b.kind !== 'uniform').map((b) => b.name), true);
-    const fields = info.bindings.some((b) => b.kind === 'uniform') ? this.info.params!.fields : [];
-    this.names('param', Object.keys(params), fields.map((f) => f.name), true);
+    const info = this.#info.entries[entry] ?? this.#fail(`it has no entry point ${entry}`, `it has ${this.entries.join(', ')}`);
+    this.#names('constant', Object.keys(constants), Object.keys(this.#info.constants), false);
+    this.#names('binding', Object.keys(bindings), info.bindings.filter((b) => b.kind !== 'uniform').map((b) => b.name), true);
+    const fields = info.bindings.some((b) => b.kind === 'uniform') ? this.#info.params!.fields : [];
+    this.#names('param', Object.keys(params), fields.map((f) => f.name), true);
     for (const f of fields) {
       const given = params[f.name], count = typeof given === 'number' ? 1 : given.length;
-      if (count !== f.count) this.fail(`the param ${f.name} has ${f.count} components, not ${count}`);
+      if (count !== f.count) this.#fail(`the param ${f.name} has ${f.count} components, not ${count}`);
     }
     for (const b of info.bindings) {
       const t: Tensor | undefined = bindings[b.name];
       if (t && b.dtype && b.dtype !== t.dtype) throw new ShapeError(this.name, `${b.name} is an array of ${b.dtype}, the tensor [${t.shape}] is ${t.dtype}`);
     }
-    if (launch.threads === undefined && launch.groups === undefined) this.fail('it is not said how many invocations are wanted', 'give threads or groups');
-    const device = Object.values(bindings)[0]?.device ?? this.fail('it binds no tensor');
-    this.register(device);
-    device.run({ ...launch, shader: this.key });
+    if (launch.threads === undefined && launch.groups === undefined) this.#fail('it is not said how many invocations are wanted', 'give threads or groups');
+    const device = Object.values(bindings)[0]?.device ?? this.#fail('it binds no tensor');
+    this.#register(device);
+    device.run({ ...launch, shader: this.#key });
     return bindings;
   }
 
@@ -73,38 +73,38 @@ export class Shader {
    */
   async compile(device: Device, constants: Constants = {}): Promise<void> {
     device.check();
-    this.names('constant', Object.keys(constants), Object.keys(this.info.constants), false);
-    this.register(device);
+    this.#names('constant', Object.keys(constants), Object.keys(this.#info.constants), false);
+    this.#register(device);
     const { gpu } = device;
     gpu.pushErrorScope('validation');
-    const module = gpu.createShaderModule({ label: this.name, code: specialise(this.info, this.name, constants) });
+    const module = gpu.createShaderModule({ label: this.name, code: specialise(this.#info, this.name, constants) });
     const popped = gpu.popErrorScope();
     const { messages } = await module.getCompilationInfo();
     const refused = await popped, first = messages.find((m) => m.type === 'error');
     if (first) {
-      const line = first.lineNum > 0 ? this.info.code.split('\n')[first.lineNum - 1]?.trim() : '';
+      const line = first.lineNum > 0 ? this.#info.code.split('\n')[first.lineNum - 1]?.trim() : '';
       throw new ShaderError(this.name, first.lineNum || undefined, line ? `${first.message}, in: ${line}` : first.message);
     }
-    if (refused) this.fail(refused.message);
+    if (refused) this.#fail(refused.message);
     gpu.pushErrorScope('validation');
-    for (const entry of this.entries) device.kernels.get(this.key, entry, constants);
+    for (const entry of this.entries) device.kernels.get(this.#key, entry, constants);
     const error = await gpu.popErrorScope();
-    if (error) this.fail(error.message);
+    if (error) this.#fail(error.message);
   }
 
-  private register(device: Device): void {
-    device.kernels.add(this.key, this.info);
+  #register(device: Device): void {
+    device.kernels.add(this.#key, this.#info);
   }
 
-  private fail(message: string, hint?: string): never {
+  #fail(message: string, hint?: string): never {
     throw new ShaderError(this.name, undefined, message, hint);
   }
 
   /** What is given must be known, and where all are wanted, nothing may be missing. */
-  private names(what: string, given: readonly string[], known: readonly string[], all: boolean): void {
+  #names(what: string, given: readonly string[], known: readonly string[], all: boolean): void {
     const odd = given.find((n) => !known.includes(n)), missing = all ? known.find((n) => !given.includes(n)) : undefined;
-    if (odd !== undefined) this.fail(`there is no ${what} ${odd}`, known.length > 0 ? `there is ${known.join(', ')}` : undefined);
-    if (missing !== undefined) this.fail(`the ${what} ${missing} is missing`);
+    if (odd !== undefined) this.#fail(`there is no ${what} ${odd}`, known.length > 0 ? `there is ${known.join(', ')}` : undefined);
+    if (missing !== undefined) this.#fail(`the ${what} ${missing} is missing`);
   }
 }
 

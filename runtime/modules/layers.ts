@@ -92,13 +92,13 @@ export class Conv2d extends Module {
   readonly weight: Parameter;
   /** [cout]; null without. */
   readonly bias: Parameter | null;
-  private readonly options: Conv2dOptions;
+  readonly #options: Conv2dOptions;
 
   constructor(cin: number, cout: number, kernel: Pair, options: Conv2dLayerOptions = {}) {
     super();
     const [kh, kw] = sides(kernel), { bias = true, init = 'uniform', groups = 1 } = options;
     const cig = cin / groups, fan = { in: cig * kh * kw, out: (cout / groups) * kh * kw };
-    this.options = options;
+    this.#options = options;
     this.weight = new Parameter([kh, kw, cig, cout], { init, fan, layout: 'conv' });
     this.bias = bias ? new Parameter([cout], { init: init === 'kaiming-out' ? 'zeros' : 'uniform', fan }) : null;
   }
@@ -110,7 +110,7 @@ export class Conv2d extends Module {
    * @throws ShapeError when x does not fit, UsageError before `init`
    */
   forward(x: Tensor): Tensor {
-    return conv2d(...operands(x, this), this.options);
+    return conv2d(...operands(x, this), this.#options);
   }
 }
 
@@ -123,13 +123,13 @@ export class ConvTranspose2d extends Module {
   readonly weight: Parameter;
   /** [cout]; null without. */
   readonly bias: Parameter | null;
-  private readonly options: ConvTranspose2dOptions;
+  readonly #options: ConvTranspose2dOptions;
 
   constructor(cin: number, cout: number, kernel: Pair, options: ConvTranspose2dOptions & { bias?: boolean } = {}) {
     super();
     const [kh, kw] = sides(kernel), { bias = true, groups = 1 } = options;
     const cog = cout / groups, fan = { in: cog * kh * kw, out: (cin / groups) * kh * kw };
-    this.options = options;
+    this.#options = options;
     this.weight = new Parameter([kh, kw, cog, cin], { init: 'uniform', fan, layout: 'conv' });
     this.bias = bias ? new Parameter([cout], { init: 'uniform', fan }) : null;
   }
@@ -141,7 +141,7 @@ export class ConvTranspose2d extends Module {
    * @throws ShapeError when x does not fit, UsageError before `init`
    */
   forward(x: Tensor): Tensor {
-    return convTranspose2d(...operands(x, this), this.options);
+    return convTranspose2d(...operands(x, this), this.#options);
   }
 }
 
@@ -158,7 +158,7 @@ export class BatchNorm extends Module {
   readonly runningMean: Parameter;
   /** Running variance [channels]. */
   readonly runningVariance: Parameter;
-  private readonly options: Pick<BatchNormOptions, 'momentum' | 'eps'>;
+  readonly #options: Pick<BatchNormOptions, 'momentum' | 'eps'>;
 
   constructor(channels: number, options: Pick<BatchNormOptions, 'momentum' | 'eps'> = {}) {
     super();
@@ -166,7 +166,7 @@ export class BatchNorm extends Module {
     this.bias = new Parameter([channels]);
     this.runningMean = new Parameter([channels], { trainable: false, name: 'running_mean' });
     this.runningVariance = new Parameter([channels], { init: 'ones', trainable: false, name: 'running_var' });
-    this.options = options;
+    this.#options = options;
   }
 
   /**
@@ -184,7 +184,7 @@ export class BatchNorm extends Module {
     const beta = frozen ? bias.view(bias.shape) : bias;
     const bn = mode.bn === 'train' ? 'train' : 'eval';
     const running = { mean: this.runningMean.value, variance: this.runningVariance.value };
-    return batchNorm(x, gamma, beta, running, { ...this.options, mode: bn, update: mode.update ?? true, relu });
+    return batchNorm(x, gamma, beta, running, { ...this.#options, mode: bn, update: mode.update ?? true, relu });
   }
 }
 
@@ -197,7 +197,7 @@ export class LayerNorm extends Module {
   readonly weight: Parameter;
   /** Shift, in the shape of the scale. */
   readonly bias: Parameter;
-  private readonly eps: number;
+  readonly #eps: number;
 
   /** @param shape sizes of the last axes, or of the last one */
   constructor(shape: number | Shape, options: { eps?: number } = {}) {
@@ -205,7 +205,7 @@ export class LayerNorm extends Module {
     const last = typeof shape === 'number' ? [shape] : shape;
     this.weight = new Parameter(last, { init: 'ones' });
     this.bias = new Parameter(last);
-    this.eps = options.eps ?? 1e-5;
+    this.#eps = options.eps ?? 1e-5;
   }
 
   /**
@@ -215,7 +215,7 @@ export class LayerNorm extends Module {
    * @throws ShapeError when x does not fit, UsageError before `init`
    */
   forward(x: Tensor): Tensor {
-    return layerNorm(x, this.weight.shape, this.weight.value, this.bias.value, { eps: this.eps });
+    return layerNorm(x, this.weight.shape, this.weight.value, this.bias.value, { eps: this.#eps });
   }
 }
 
@@ -226,13 +226,13 @@ export class LayerNorm extends Module {
 export class RMSNorm extends Module {
   /** Scale, in the shape of the last axes. */
   readonly weight: Parameter;
-  private readonly eps: number | undefined;
+  readonly #eps: number | undefined;
 
   /** @param shape sizes of the last axes, or of the last one */
   constructor(shape: number | Shape, options: { eps?: number } = {}) {
     super();
     this.weight = new Parameter(typeof shape === 'number' ? [shape] : shape, { init: 'ones' });
-    this.eps = options.eps;
+    this.#eps = options.eps;
   }
 
   /**
@@ -242,7 +242,7 @@ export class RMSNorm extends Module {
    * @throws ShapeError when x does not fit, UsageError before `init`
    */
   forward(x: Tensor): Tensor {
-    return rmsNorm(x, this.weight.shape, this.weight.value, { eps: this.eps });
+    return rmsNorm(x, this.weight.shape, this.weight.value, { eps: this.#eps });
   }
 }
 
@@ -255,15 +255,15 @@ export class GroupNorm extends Module {
   readonly weight: Parameter;
   /** Shift, in the shape of the scale. */
   readonly bias: Parameter;
-  private readonly groups: number;
-  private readonly eps: number;
+  readonly #groups: number;
+  readonly #eps: number;
 
   constructor(groups: number, channels: number, options: { eps?: number } = {}) {
     super();
     this.weight = new Parameter([channels], { init: 'ones' });
     this.bias = new Parameter([channels]);
-    this.groups = groups;
-    this.eps = options.eps ?? 1e-5;
+    this.#groups = groups;
+    this.#eps = options.eps ?? 1e-5;
   }
 
   /**
@@ -273,7 +273,7 @@ export class GroupNorm extends Module {
    * @throws ShapeError when x does not fit, UsageError before `init`
    */
   forward(x: Tensor): Tensor {
-    return groupNorm(x, this.groups, this.weight.value, this.bias.value, { eps: this.eps });
+    return groupNorm(x, this.#groups, this.weight.value, this.bias.value, { eps: this.#eps });
   }
 }
 
@@ -308,7 +308,7 @@ export class Embedding extends Module {
 export class Dropout extends Module {
   /** Probability with which an element is dropped. */
   readonly p: number;
-  private readonly stream = new Parameter([4], { init: (_, name) => Uint32Array.of(0, streamOf(name), 0, 0), trainable: false, saved: false });
+  readonly #stream = new Parameter([4], { init: (_, name) => Uint32Array.of(0, streamOf(name), 0, 0), trainable: false, saved: false });
 
   constructor(p = 0.5) {
     super();
@@ -326,7 +326,7 @@ export class Dropout extends Module {
     if (!mode) throw new UsageError('dropout needs to know its mode', 'pass TRAIN with a seed, or EVAL, to forward');
     if (mode.dropout === undefined && mode.bn === 'train') throw new UsageError('dropout needs a seed in training', 'pass { ...TRAIN, dropout: randomSeed(device, seed, 0, step) }, or null for none');
     if (!mode.dropout) return x;
-    return this.drop(x, add(mode.dropout, this.stream.value));
+    return this.drop(x, add(mode.dropout, this.#stream.value));
   }
 
   protected drop(x: Tensor, seed: Tensor): Tensor {

@@ -55,7 +55,7 @@ export class Parameter {
   readonly shape: Shape;
   /** How it is made, named and saved. */
   readonly options: ParameterOptions;
-  private tensor: Tensor | null = null;
+  #tensor: Tensor | null = null;
 
   /** @example readonly gain = new Parameter([8], { init: 'ones' }); */
   constructor(shape: Shape, options: ParameterOptions = {}) {
@@ -75,13 +75,13 @@ export class Parameter {
 
   /** True once it has been made on a device. */
   get ready(): boolean {
-    return this.tensor !== null;
+    return this.#tensor !== null;
   }
 
   /** The tensor. @throws UsageError before the module's `init` */
   get value(): Tensor {
-    if (!this.tensor) throw new UsageError('a parameter is used before its module was made on a device', 'call init(device) on the outermost module');
-    return this.tensor;
+    if (!this.#tensor) throw new UsageError('a parameter is used before its module was made on a device', 'call init(device) on the outermost module');
+    return this.#tensor;
   }
 
   /**
@@ -90,14 +90,14 @@ export class Parameter {
    */
   make(device: Device, seed: number, name: string): void {
     const { init = 'zeros', fan } = this.options;
-    this.tensor = device.keep(device.tensor(draw(seed, name, this.shape, init, fan), this.shape));
-    this.tensor.requiresGrad = this.trainable;
+    this.#tensor = device.keep(device.tensor(draw(seed, name, this.shape, init, fan), this.shape));
+    this.#tensor.requiresGrad = this.trainable;
   }
 
   /** Frees the tensor. */
   dispose(): void {
-    this.tensor?.dispose();
-    this.tensor = null;
+    this.#tensor?.dispose();
+    this.#tensor = null;
   }
 }
 
@@ -148,15 +148,15 @@ export abstract class Module {
 
   /** The trainable tensors by full name: what optimisers and `grad` take. @throws UsageError before `init` */
   get params(): ReadonlyMap<string, Tensor> {
-    return this.tensors(true);
+    return this.#tensors(true);
   }
 
   /** The others (running statistics) by full name. @throws UsageError before `init` */
   get buffers(): ReadonlyMap<string, Tensor> {
-    return this.tensors(false);
+    return this.#tensors(false);
   }
 
-  private tensors(trainable: boolean): Map<string, Tensor> {
+  #tensors(trainable: boolean): Map<string, Tensor> {
     const seen = new Set<Parameter>(), found = new Map<string, Tensor>();
     for (const [name, p] of this.entries()) {
       if (p.trainable !== trainable || !p.saved || seen.has(p)) continue;
@@ -173,7 +173,7 @@ export abstract class Module {
     return n;
   }
 
-  private state(): StateEntry[] {
+  #state(): StateEntry[] {
     return [...this.entries()].filter(([, p]) => p.saved).map(([name, p]) => [name, p.value, p.options.layout ?? 'same']);
   }
 
@@ -183,7 +183,7 @@ export abstract class Module {
    * @example writeFileSync('net.safetensors', encodeSafetensors(await net.stateDict()));
    */
   async stateDict(): Promise<Map<string, TorchTensor>> {
-    return readState(this.state());
+    return readState(this.#state());
   }
 
   /**
@@ -194,7 +194,7 @@ export abstract class Module {
    * @example net.loadStateDict(decodeSafetensors(readFileSync('net.safetensors')).tensors);
    */
   loadStateDict(state: ReadonlyMap<string, FileTensor>, options: { partial?: boolean } = {}): string[] {
-    return writeState(this.state(), state, options);
+    return writeState(this.#state(), state, options);
   }
 
   /** Frees parameters and buffers. */

@@ -20,16 +20,16 @@ export interface AdamWOptions extends OptimizerOptions {
  */
 export class AdamW extends Optimizer {
   override readonly betas: readonly [number, number];
-  private readonly eps: number;
-  private readonly decoupled: boolean;
+  readonly #eps: number;
+  readonly #decoupled: boolean;
 
   constructor(params: NamedTensors, options: AdamWOptions = {}) {
     const betas = options.betas ?? [0.9, 0.999];
     if (!betas.every((b) => b >= 0 && b < 1)) throw new UsageError(`betas ${betas} are not between 0 and 1`);
     super(params, options, ['m', 'v']);
     this.betas = betas;
-    this.eps = options.eps ?? 1e-8;
-    this.decoupled = options.decoupled ?? true;
+    this.#eps = options.eps ?? 1e-8;
+    this.#decoupled = options.decoupled ?? true;
   }
 
   protected update({ param: w, weightDecay, lrScale, state }: Slot, dw: Tensor, hyper: Tensor, clip: Tensor | undefined): void {
@@ -38,9 +38,9 @@ export class AdamW extends Optimizer {
     w.device.run({
       shader: 'adamw',
       entry: 'forward',
-      constants: { DECOUPLED: this.decoupled, CLIP: !!clip },
+      constants: { DECOUPLED: this.#decoupled, CLIP: !!clip },
       bindings: { dw, hyper, clip: clip ?? hyper, w, m: state.m, v: state.v },
-      params: { n, beta1, beta2, alpha1: 1 - beta1, alpha2: 1 - beta2, eps: this.eps, decay: weightDecay, lrScale },
+      params: { n, beta1, beta2, alpha1: 1 - beta1, alpha2: 1 - beta2, eps: this.#eps, decay: weightDecay, lrScale },
       threads: n,
     });
   }

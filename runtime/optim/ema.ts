@@ -28,31 +28,31 @@ export interface EmaOptions {
  * ema.update();   // in each step, after the optimiser
  */
 export class Ema {
-  private readonly averaged: [Tensor, Tensor][] = [];
-  private readonly copied: [Tensor, Tensor][] = [];
-  private readonly all: [Tensor, Tensor][] = [];
-  private readonly decay: number | undefined;
-  private hyper: Tensor | null = null;
+  readonly #averaged: [Tensor, Tensor][] = [];
+  readonly #copied: [Tensor, Tensor][] = [];
+  readonly #all: [Tensor, Tensor][] = [];
+  readonly #decay: number | undefined;
+  #hyper: Tensor | null = null;
 
   /** @throws ShapeError if the two networks differ */
   constructor(target: NetworkTensors, source: NetworkTensors, options: EmaOptions) {
-    this.decay = options.decay;
+    this.#decay = options.decay;
     for (const kind of ['params', 'buffers'] as const) {
       if (target[kind].size !== source[kind].size) throw new ShapeError('ema', `the target has ${target[kind].size} ${kind}, the source ${source[kind].size}`);
       for (const [name, t] of target[kind]) {
         const s = source[kind].get(name);
         if (!s || s.size !== t.size || s.dtype !== t.dtype) throw new ShapeError('ema', `${name} is [${t.shape}] ${t.dtype} in the target, ${s ? `[${s.shape}] ${s.dtype}` : 'absent'} in the source`);
-        this.all.push([t, s]);
+        this.#all.push([t, s]);
         if (kind === 'buffers' && options.buffers === 'own') continue;
         const average = t.dtype === 'f32' && (kind === 'params' || options.buffers === 'ema');
-        (average ? this.averaged : this.copied).push([t, s]);
+        (average ? this.#averaged : this.#copied).push([t, s]);
       }
     }
   }
 
   /** Makes the target equal to the source: parameters and buffers. */
   copy(): void {
-    for (const [t, s] of this.all) t.device.copy(s, t);
+    for (const [t, s] of this.#all) t.device.copy(s, t);
   }
 
   /**
@@ -60,23 +60,23 @@ export class Ema {
    * @param hyper see `hyperValues` (default: the option `decay`)
    * @throws UsageError without either
    */
-  update(hyper: Tensor = this.ownHyper()): void {
-    for (const [average, source] of this.averaged) {
+  update(hyper: Tensor = this.#ownHyper()): void {
+    for (const [average, source] of this.#averaged) {
       const n = Math.ceil(average.size / 4);
       average.device.run({ shader: 'ema', entry: 'forward', bindings: { source, hyper, average }, params: { n }, threads: n });
     }
-    for (const [t, s] of this.copied) t.device.copy(s, t);
+    for (const [t, s] of this.#copied) t.device.copy(s, t);
   }
 
-  private ownHyper(): Tensor {
-    const { decay } = this, { device } = this.all[0]?.[0] ?? {};
+  #ownHyper(): Tensor {
+    const decay = this.#decay, { device } = this.#all[0]?.[0] ?? {};
     if (decay === undefined || !device) throw new UsageError('the average has no decay', 'give the option decay, or hyper-parameters to update');
-    return (this.hyper ??= device.keep(hyperTensor(device, { lr: 0, step: 1, emaDecay: decay })));
+    return (this.#hyper ??= device.keep(hyperTensor(device, { lr: 0, step: 1, emaDecay: decay })));
   }
 
   /** Frees what the average holds of its own (not the networks). */
   dispose(): void {
-    this.hyper?.dispose();
-    this.hyper = null;
+    this.#hyper?.dispose();
+    this.#hyper = null;
   }
 }

@@ -31,12 +31,12 @@ export class LossScaler {
   readonly scale: Tensor;
   /** u32 [3]: 0, good steps since the factor has moved, steps that were skipped. To be cleared where the numbers of the steps begin anew. */
   readonly counts: Tensor;
-  private readonly interval: number;
+  readonly #interval: number;
 
   /** @throws UsageError for a factor beyond its bounds */
   constructor(device: Device, { scale = 65536, interval = 2000 }: LossScalerOptions = {}) {
     if (!(scale >= 1 && scale <= 2 ** 24)) throw new UsageError(`the loss scale ${scale} is not from 1 to 2^24`);
-    this.interval = interval;
+    this.#interval = interval;
     this.scale = device.keep(device.tensor([scale], []));
     this.counts = device.keep(device.tensor(new Uint32Array(3), [3]));
   }
@@ -53,7 +53,7 @@ export class LossScaler {
    */
   unscale(grads: Gradients, hyper: Tensor): Tensor {
     for (const t of [hyper, ...grads.values()]) checkF32('lossScale', { t });
-    const { scale, counts, interval } = this, { device } = scale;
+    const { scale, counts } = this, interval = this.#interval, { device } = scale;
     const run = (entry: string, n: number, bindings: Record<string, Tensor>): void => device.run({ shader: 'lossScale', entry, bindings: { ...bindings, counts }, params: { n, interval }, threads: n });
     return device.guarded(() => {
       const y = device.empty([HYPER_SIZE], 'f32', 'lossScale');

@@ -60,8 +60,8 @@ export abstract class Optimizer {
   lr: OptimizerOptions['lr'];
   /** Steps made with the optimiser's own learning rate. Set it when a checkpoint is loaded. */
   steps = 0;
-  private readonly maxNorm: number | undefined;
-  private settings: Tensor | null = null;
+  readonly #maxNorm: number | undefined;
+  #settings: Tensor | null = null;
 
   /**
    * @param params the parameters by name, f32
@@ -69,7 +69,7 @@ export abstract class Optimizer {
    * @throws ShapeError for a parameter that is not f32, UsageError for a negative setting; nothing is then allocated
    */
   constructor(params: NamedTensors, options: OptimizerOptions, states: readonly string[]) {
-    this.maxNorm = options.maxNorm;
+    this.#maxNorm = options.maxNorm;
     this.lr = options.lr;
     const settings = [...(params instanceof Map ? (params as ReadonlyMap<string, Tensor>) : Object.entries(params as Record<string, Tensor>))].map(([name, param]) => {
       checkF32('optimizer', { [`parameter ${name}`]: param });
@@ -108,7 +108,7 @@ export abstract class Optimizer {
       return [[slot, dw]];
     });
     const settings = hyper ?? this.nextHyper();
-    const own = !clip && this.maxNorm !== undefined ? clipCoefficient(grads, this.maxNorm, settings) : undefined;
+    const own = !clip && this.#maxNorm !== undefined ? clipCoefficient(grads, this.#maxNorm, settings) : undefined;
     for (const [slot, dw] of updates) this.update(slot, dw, settings, clip ?? own?.coefficient);
     own?.norm.dispose();
     own?.coefficient.dispose();
@@ -127,7 +127,7 @@ export abstract class Optimizer {
     if (this.lr === undefined) throw new UsageError('the optimiser has no learning rate', 'give lr, or hyper-parameters to step');
     const { device } = this.slots[0]?.param ?? {};
     if (!device) throw new UsageError('the optimiser has no parameters');
-    const hyper = (this.settings ??= device.keep(device.tensor(new Float32Array(HYPER_SIZE), [HYPER_SIZE])));
+    const hyper = (this.#settings ??= device.keep(device.tensor(new Float32Array(HYPER_SIZE), [HYPER_SIZE])));
     const write = (): void => {
       const lr = typeof this.lr === 'function' ? this.lr(this.steps) : this.lr!;
       device.write(hyper, hyperValues({ lr, step: ++this.steps, betas: this.betas }));
@@ -141,8 +141,8 @@ export abstract class Optimizer {
 
   /** Frees the state (not the parameters). */
   dispose(): void {
-    this.settings?.dispose();
-    this.settings = null;
+    this.#settings?.dispose();
+    this.#settings = null;
     for (const s of this.slots) for (const t of Object.values(s.state)) t.dispose();
   }
 }

@@ -6,11 +6,11 @@ import { Optimizer, type OptimizerOptions, type NamedTensors, type Slot } from '
 
 /** What RMSprop and Adagrad share: a sum of squared gradients, kept to a part, scales the step. */
 abstract class SquareScaled extends Optimizer {
-  private readonly rule: { keep: number; gain: number; eps: number };
+  readonly #rule: { keep: number; gain: number; eps: number };
 
   constructor(params: NamedTensors, options: OptimizerOptions, rule: { keep: number; gain: number; eps: number }) {
     super(params, options, ['square']);
-    this.rule = rule;
+    this.#rule = rule;
   }
 
   protected update({ param: w, weightDecay, lrScale, state }: Slot, dw: Tensor, hyper: Tensor, clip: Tensor | undefined): void {
@@ -20,7 +20,7 @@ abstract class SquareScaled extends Optimizer {
       entry: 'forward',
       constants: { CLIP: !!clip },
       bindings: { dw, hyper, clip: clip ?? hyper, w, v: state.square },
-      params: { n, ...this.rule, decay: weightDecay, lrScale },
+      params: { n, ...this.#rule, decay: weightDecay, lrScale },
       threads: n,
     });
   }

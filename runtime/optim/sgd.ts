@@ -21,27 +21,27 @@ export interface SgdOptions extends OptimizerOptions {
  * sgd.step(grads, hyper);
  */
 export class Sgd extends Optimizer {
-  private readonly momentum: number;
-  private readonly dampening: number;
-  private readonly nesterov: boolean;
+  readonly #momentum: number;
+  readonly #dampening: number;
+  readonly #nesterov: boolean;
 
   constructor(params: NamedTensors, options: SgdOptions = {}) {
     const { momentum = 0, dampening = 0, nesterov = false } = options;
     if (nesterov && (momentum === 0 || dampening !== 0)) throw new UsageError('Nesterov needs a momentum, and no dampening');
     super(params, options, momentum ? ['momentum'] : []);
-    this.momentum = momentum;
-    this.dampening = dampening;
-    this.nesterov = nesterov;
+    this.#momentum = momentum;
+    this.#dampening = dampening;
+    this.#nesterov = nesterov;
   }
 
   protected update({ param: w, weightDecay, lrScale, state }: Slot, dw: Tensor, hyper: Tensor, clip: Tensor | undefined): void {
     const n = Math.ceil(w.size / 4);
     w.device.run({
       shader: 'sgd',
-      entry: this.momentum ? 'momentum' : 'plain',
-      constants: { NESTEROV: this.nesterov, CLIP: !!clip },
-      bindings: { dw, hyper, clip: clip ?? hyper, w, ...(this.momentum && { v: state.momentum }) },
-      params: { n, momentum: this.momentum, dampening: this.dampening, decay: weightDecay, lrScale },
+      entry: this.#momentum ? 'momentum' : 'plain',
+      constants: { NESTEROV: this.#nesterov, CLIP: !!clip },
+      bindings: { dw, hyper, clip: clip ?? hyper, w, ...(this.#momentum && { v: state.momentum }) },
+      params: { n, momentum: this.#momentum, dampening: this.#dampening, decay: weightDecay, lrScale },
       threads: n,
     });
   }

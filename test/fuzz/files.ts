@@ -77,7 +77,11 @@ export async function fuzzFiles({ count, seed, from = 0, log }: FuzzOptions): Pr
   const memory = (): number => process.memoryUsage().rss, before = memory();
   let ran = 0, held = device.pool.stats.inUse;
   const judge = async (format: string, i: number, m: Mutation, body: () => Outcome | Promise<Outcome>): Promise<void> => {
-    const start = performance.now(), fail = (why: string): number => failures.push(`${format} seed ${seed} mutation ${i} (${m.what}, ${m.bytes.length} bytes): ${why}`);
+    const start = performance.now();
+    const fail = (why: string): void => {
+      failures.push(`${format} seed ${seed} mutation ${i} (${m.what}, ${m.bytes.length} bytes): ${why}`);
+      log(failures[failures.length - 1]);
+    };
     let outcome: Outcome = 'refused';
     try {
       outcome = await body();

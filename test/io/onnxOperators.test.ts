@@ -2,7 +2,7 @@
 
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { OnnxError, UnsupportedError } from '../../runtime/errors.ts';
+import { FewmaskError, OnnxError, UnsupportedError } from '../../runtime/errors.ts';
 import { OnnxGraph } from '../../runtime/io/onnx/graph.ts';
 import type { OnnxAttribute, OnnxTensor, OnnxType } from '../../runtime/io/onnx/model.ts';
 import { upload } from '../../runtime/io/onnx/operator.ts';
@@ -50,6 +50,15 @@ test('convolution over three and four axes', async () => {
   same(got, made(want.shape, (at) => of(want, at) + b.data[at[1]]), 'Conv 3-D');
   const x4 = normal([1, 2, 3, 3, 2, 4]), w4 = normal([3, 2, 2, 1, 2, 3]);
   same((await run('Conv', [reals(x4), reals(w4)]))[0], convolved(x4, w4, [1, 1, 1, 1], [1, 1, 1, 1], [0, 0, 0, 0], [2, 3, 1, 2], 1), 'Conv 4-D');
+});
+
+test('nothing to add up', async () => {
+  const refused = async (body: Promise<unknown>): Promise<void> => {
+    const error = await body.catch((e: unknown) => e);
+    assert.instance(error, FewmaskError);
+  };
+  for (const op of ['Sum', 'Mean', 'Max', 'Min', 'Concat']) await refused(run(op, [], op === 'Concat' ? { axis: 0 } : {}));
+  await refused(run('Conv', [reals(normal([1, 2, 3, 4, 5])), reals(normal([2, 2, 0, 1, 1]))]));
 });
 
 test('transposed convolution is the adjoint of the convolution, over any axes and with any way to say its size', async () => {

@@ -151,6 +151,10 @@ test('integers', async () => {
   const a = device.tensor(Int32Array.from([7, -7, 7, -7, 2 ** 31 - 1]), [5]), b = device.tensor(Int32Array.from([2, 2, -2, -2, 3]), [5]);
   const u = device.tensor(Uint32Array.from([4e9, 7, 3, 2, 0]), [5]), w = device.tensor(Uint32Array.from([3, 2, 5, 0, 1]), [5]);
   const read = async (t: Tensor): Promise<number[]> => [...(await t.read())].map((v) => v + 0);
+  // Powers that wrap around to 1 and -1 are no 1 and -1 of which to take one over.
+  const base = device.tensor([1, -1, 2 ** 31 - 1, 1 - 2 ** 31, -(2 ** 31), 2, 0], [7], 'i32');
+  assert.equal(await read(ops.pow(base, device.tensor([-2], [1], 'i32'))), [1, 1, 0, 0, 0, 0, 0]);
+  assert.equal(await read(ops.pow(base, device.tensor([-3], [1], 'i32'))), [1, -1, 0, 0, 0, 0, 0]);
   assert.equal(await read(ops.add(a, b)), [9, -5, 5, -9, -(2 ** 31) + 2]);
   assert.equal(await read(ops.sub(u, w)), [4e9 - 3, 5, 2 ** 32 - 2, 2, 2 ** 32 - 1]);
   assert.equal(await read(ops.mul(a, 3)), [21, -21, 21, -21, 2 ** 31 - 3]);

@@ -2,7 +2,7 @@
 
 import * as ops from '../../ops/index.ts';
 import { sizeOf, type Tensor } from '../../tensor.ts';
-import { Call, plain, reads, type Operator } from './operator.ts';
+import { added, Call, plain, reads, type Operator } from './operator.ts';
 import { cropped, first, halves, last, perAxis, spaced, spanOf, tapsOf, windowOf, type Window } from './windows.ts';
 
 /** Without the numbers of the first axis. */
@@ -25,7 +25,7 @@ function convolved(x: Tensor, w: Tensor, at: Window, groups: number): Tensor {
   }
   if (at.kernel.length === 2) return ops.conv2d(x, w, undefined, { stride: at.stride as [number, number], dilation: at.dilation as [number, number], padding: [at.before[0], at.after[0], at.before[1], at.after[1]], groups });
   const n = Math.floor((x.shape[1] + at.before[0] + at.after[0] - spanOf(at, 0)) / at.stride[0]) + 1;
-  return tapsOf(x, 1, at, 0, n, 0).map((v, t) => overFirst(v, (rows) => convolved(rows, tap(w, t), inner(at), groups))).reduce((a, b) => ops.add(a, b));
+  return added(tapsOf(x, 1, at, 0, n, 0).map((v, t) => overFirst(v, (rows) => convolved(rows, tap(w, t), inner(at), groups))));
 }
 
 /** Weights [a, b, kernel...] as [kernel..., b, a]. */
@@ -46,7 +46,7 @@ function spread(x: Tensor, w: Tensor, s: Spread, groups: number): Tensor {
   if (s.kernel.length === 1) return ops.squeeze(spread(ops.unsqueeze(x, 1), ops.unsqueeze(w, 0), { kernel: [1, ...s.kernel], stride: [1, ...s.stride], dilation: [1, ...s.dilation] }, groups), 1);
   if (s.kernel.length === 2) return ops.convTranspose2d(x, w, undefined, { stride: s.stride as [number, number], dilation: s.dilation as [number, number], groups });
   const rest = { kernel: s.kernel.slice(1), stride: s.stride.slice(1), dilation: s.dilation.slice(1) }, size = (x.shape[1] - 1) * s.stride[0] + spanOf(s, 0);
-  return Array.from({ length: s.kernel[0] }, (_, t) => spaced(overFirst(x, (rows) => spread(rows, tap(w, t), rest, groups)), 1, s.stride[0], t * s.dilation[0], size)).reduce((a, b) => ops.add(a, b));
+  return added(Array.from({ length: s.kernel[0] }, (_, t) => spaced(overFirst(x, (rows) => spread(rows, tap(w, t), rest, groups)), 1, s.stride[0], t * s.dilation[0], size)));
 }
 
 function convTranspose(c: Call): Tensor {
@@ -69,7 +69,7 @@ function col2im(c: Call): Tensor {
   for (let i = 0; i < axes; i++) {
     // The taps of this axis come first among those that are left, in axis 2; without them its places are always in the same axis.
     const taken = (t: number): Tensor => ops.reshape(ops.slice(y, [null, null, [t, t + 1]]), y.shape.filter((_, a) => a !== 2));
-    y = Array.from({ length: kernel[i] }, (_, t) => spaced(taken(t), 1 + axes, w.stride[i], t * w.dilation[i], size[i] + w.before[i] + w.after[i])).reduce((a, b) => ops.add(a, b));
+    y = added(Array.from({ length: kernel[i] }, (_, t) => spaced(taken(t), 1 + axes, w.stride[i], t * w.dilation[i], size[i] + w.before[i] + w.after[i])));
   }
   return cropped(y, 2, w.before, w.after);
 }

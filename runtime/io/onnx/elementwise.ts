@@ -3,7 +3,7 @@
 import * as ops from '../../ops/index.ts';
 import type { Tensor } from '../../tensor.ts';
 import { typeOf, type OnnxType } from './model.ts';
-import { bool, Call, isReal, plain, toReal, type Operator, type Value } from './operator.ts';
+import { added, bool, Call, isReal, plain, toReal, type Operator, type Value } from './operator.ts';
 
 /** x in another type. */
 function converted(x: Tensor, from: OnnxType, to: OnnxType): Value {
@@ -33,7 +33,8 @@ function power(c: Call): Tensor {
 const unary = (f: (x: Tensor) => Tensor): Operator => plain((c) => f(c.x()));
 const binary = (f: (a: Tensor, b: Tensor) => Tensor): Operator => plain((c) => wrapped(c, f(c.x(), c.x(1))));
 const relation = (f: (a: Tensor, b: Tensor) => Tensor): Operator => plain((c) => bool(f(c.x(), c.x(1))));
-const all = (c: Call): Tensor[] => c.values.map((_, i) => c.x(i));
+/** All inputs; one at the least. */
+const all = (c: Call): Tensor[] => [c.x(), ...c.values.slice(1).map((_, i) => c.x(i + 1))];
 const several = (f: (a: Tensor, b: Tensor) => Tensor): Operator => plain((c) => (c.values.length === 1 ? c.x().view(c.x().shape) : all(c).reduce(f)));
 
 function shrink(c: Call): Tensor {
@@ -86,7 +87,7 @@ export const ELEMENTWISE: Record<string, Operator> = {
   LessOrEqual: relation(ops.le),
   Log: unary(ops.log),
   Max: several(ops.maximum),
-  Mean: plain((c) => ops.div(all(c).reduce((a, b) => ops.add(a, b)), c.values.length)),
+  Mean: plain((c) => ops.div(added(all(c)), c.values.length)),
   Min: several(ops.minimum),
   Mish: unary(ops.mish),
   Mod: plain((c) => (c.number('fmod', 0) ? ops.fmod : ops.remainder)(c.x(), c.x(1))),

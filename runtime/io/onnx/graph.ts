@@ -42,19 +42,19 @@ export class OnnxGraph {
   readonly device: Device;
   /** What the file says. */
   readonly model: OnnxModel;
-  private readonly nodes: OnnxNode[];
-  private readonly weights = new Map<string, Value>();
+  readonly #nodes: OnnxNode[];
+  readonly #weights = new Map<string, Value>();
 
   /** @throws OnnxError when the graph contradicts itself, UnsupportedError for an operator that the engine lacks */
   constructor(device: Device, model: OnnxModel) {
     this.device = device;
     this.model = model;
-    this.nodes = ordered(model);
-    for (const n of this.nodes) if (!Object.hasOwn(OPERATORS, entryOf(n))) throw new UnsupportedError(n.op, 'there is no such operator', n.domain ? `its domain is ${n.domain}` : undefined);
+    this.#nodes = ordered(model);
+    for (const n of this.#nodes) if (!Object.hasOwn(OPERATORS, entryOf(n))) throw new UnsupportedError(n.op, 'there is no such operator', n.domain ? `its domain is ${n.domain}` : undefined);
     for (const [name, t] of model.initializers) {
       const value = upload(device, t);
       device.keep(value.tensor);
-      this.weights.set(name, value);
+      this.#weights.set(name, value);
     }
   }
 
@@ -66,7 +66,7 @@ export class OnnxGraph {
    * @example const { logits } = await graph.run({ image });
    */
   async run(given: Readonly<Record<string, Tensor>>): Promise<Record<string, Tensor>> {
-    const values = new Map(this.weights), made = new Set<Tensor>();
+    const values = new Map(this.#weights), made = new Set<Tensor>();
     for (const { name, dtype } of this.model.inputs) {
       const tensor = Object.hasOwn(given, name) ? given[name] : undefined, want = isReal(dtype) ? 'f32' : 'i32';
       if (tensor?.dtype !== want) throw new ShapeError('onnx', `the input ${name} is ${tensor ? tensor.dtype : 'missing'}`, `give ${want}`);
@@ -74,7 +74,7 @@ export class OnnxGraph {
     }
     const results = new Set<Tensor>();
     try {
-      for (const node of this.nodes) await this.step(node, values, made);
+      for (const node of this.#nodes) await this.#step(node, values, made);
       const outputs: Record<string, Tensor> = {};
       for (const { name } of this.model.outputs) {
         const { tensor } = values.get(name)!;
@@ -90,16 +90,16 @@ export class OnnxGraph {
 
   /** Frees the weights. */
   dispose(): void {
-    for (const { tensor } of this.weights.values()) tensor.dispose();
+    for (const { tensor } of this.#weights.values()) tensor.dispose();
   }
 
-  private async step(node: OnnxNode, values: Map<string, Value>, made: Set<Tensor>): Promise<void> {
+  async #step(node: OnnxNode, values: Map<string, Value>, made: Set<Tensor>): Promise<void> {
     const operator = OPERATORS[entryOf(node)], inputs = node.inputs.map((name) => (name === '' ? undefined : values.get(name)));
     for (const i of operator.host ?? []) {
       const v = inputs[i];
       if (v && !v.host) v.host = Array.from(await v.tensor.read());
     }
-    const { result, made: fresh } = this.device.collect(() => this.typed(operator.run(new Call(node, this.model.opset, this.device, inputs)), inputs));
+    const { result, made: fresh } = this.device.collect(() => this.#typed(operator.run(new Call(node, this.model.opset, this.device, inputs)), inputs));
     for (const t of fresh) made.add(t);
     node.outputs.forEach((name, i) => {
       if (name === '') return;
@@ -108,7 +108,7 @@ export class OnnxGraph {
     });
   }
 
-  private typed(made: Made, inputs: readonly (Value | undefined)[]): Value[] {
+  #typed(made: Made, inputs: readonly (Value | undefined)[]): Value[] {
     const first = inputs[0]?.type;
     return ([made].flat() as (Value | Tensor)[]).map((v) => {
       if (!(v instanceof Tensor)) return v;

@@ -2,7 +2,7 @@
 
 import { OnnxError, UnsupportedError } from '../../errors.ts';
 import type { Device } from '../../device/device.ts';
-import { cast } from '../../ops/index.ts';
+import { add, cast } from '../../ops/index.ts';
 import type { Tensor } from '../../tensor.ts';
 import type { OnnxAttribute, OnnxNode, OnnxTensor, OnnxType } from './model.ts';
 
@@ -119,3 +119,9 @@ export const whole = (tensor: Tensor): Value => ({ type: 'i64', tensor });
 
 /** x in another type: numbers lose their fraction towards zero, bool is 0 or 1. */
 export const toReal = (x: Tensor): Tensor => (x.dtype === 'f32' ? x : cast(x, 'f32'));
+
+/** The sum of tensors. @throws OnnxError where there are none, as with a kernel of size 0 */
+export function added(terms: readonly Tensor[]): Tensor {
+  if (terms.length === 0) throw new OnnxError('there is nothing to add up', 'a kernel or a list of inputs is empty');
+  return terms.reduce((a, b) => add(a, b));
+}

@@ -2,7 +2,7 @@
 
 import * as ops from '../../ops/index.ts';
 import { sizeOf, type Tensor } from '../../tensor.ts';
-import { Call, plain, toReal, whole, type Made, type Operator, type Value } from './operator.ts';
+import { added, Call, plain, toReal, whole, type Made, type Operator, type Value } from './operator.ts';
 import { countOf, first, last, perAxis, spanOf, tapsOf, windowOf, type Window } from './windows.ts';
 
 interface Pool { w: Window; size: readonly number[]; counts: readonly number[]; ceil: boolean }
@@ -24,7 +24,7 @@ function ofImages(x: Tensor, { w, size, ceil }: Pool, f: (x: Tensor, o: ops.MaxP
 }
 
 /** The sum over windows, [n, c, ...]. */
-const summed = (x: Tensor, { w, counts }: Pool): Tensor => counts.reduce((y, n, i) => tapsOf(y, 2 + i, w, i, n, 0).reduce((a, b) => ops.add(a, b)), x);
+const summed = (x: Tensor, { w, counts }: Pool): Tensor => counts.reduce((y, n, i) => added(tapsOf(y, 2 + i, w, i, n, 0)), x);
 
 function average(c: Call): Tensor {
   const p = poolOf(c), padded = c.number('count_include_pad', 0) !== 0, { w } = p;
@@ -70,7 +70,7 @@ function max(c: Call): Made {
 
 /** Places of an image that lies in memory with its first axis as the fastest. */
 function byColumns(places: Tensor, size: readonly number[]): Tensor {
-  return size.map((d, i) => ops.mul(ops.remainder(ops.floorDivide(places, sizeOf(size.slice(i + 1))), d), sizeOf(size.slice(0, i)))).reduce((a, b) => ops.add(a, b));
+  return added(size.map((d, i) => ops.mul(ops.remainder(ops.floorDivide(places, sizeOf(size.slice(i + 1))), d), sizeOf(size.slice(0, i)))));
 }
 
 /** (sum |x|^p)^(1/p) over windows. */
@@ -84,7 +84,7 @@ function localResponse(c: Call): Tensor {
   const x = c.x(), size = c.number('size', 1), before = Math.floor((size - 1) / 2);
   if (!(Number.isInteger(size) && size >= 1 && size <= 2 ** 16)) c.wrong(`the size is ${size}`);
   const w: Window = { kernel: [size], stride: [1], dilation: [1], before: [before], after: [size - 1 - before] };
-  const squares = tapsOf(ops.square(x), 1, w, 0, x.shape[1], 0).reduce((a, b) => ops.add(a, b));
+  const squares = added(tapsOf(ops.square(x), 1, w, 0, x.shape[1], 0));
   return ops.div(x, ops.pow(ops.add(ops.mul(squares, c.number('alpha', 1e-4) / size), c.number('bias', 1)), c.number('beta', 0.75)));
 }
 

@@ -2,7 +2,7 @@
 
 import * as ops from '../../ops/index.ts';
 import { sizeOf, type Tensor } from '../../tensor.ts';
-import { Call, plain, reads, type Operator } from './operator.ts';
+import { added, Call, plain, reads, type Operator } from './operator.ts';
 import { first, last } from './windows.ts';
 
 /** Points that the host lists at most. */
@@ -80,10 +80,10 @@ function gridSample(c: Call): Tensor {
   const along = size.map((d, a) => tapsAlong(ops.reshape(ops.slice(flat, [null, null, [axes - 1 - a, axes - a]]), [n, points]), d, mode, padding, alignCorners));
   // Every combination of one tap along each axis.
   const combined = along.reduce<Tap[]>((made, taps, a) => (a === 0 ? taps : made.flatMap((m) => taps.map((t) => ({ index: ops.add(ops.mul(m.index, size[a]), t.index), weight: m.weight && t.weight ? ops.mul(m.weight, t.weight) : m.weight ?? t.weight })))), []);
-  const y = combined.map(({ index, weight }) => {
+  const y = added(combined.map(({ index, weight }) => {
     const v = ops.gather(pixels, 2, ops.expand(ops.unsqueeze(index, 1), [n, ch, points]));
     return weight ? ops.mul(v, ops.unsqueeze(weight, 1)) : v;
-  }).reduce((a, b) => ops.add(a, b));
+  }));
   return ops.reshape(y, [n, ch, ...out]);
 }
 
