@@ -80,7 +80,7 @@ export const isReal = (t: Tensor): boolean => t.dtype === 'f32' || t.dtype === '
 export function checkReal(op: string, operands: Readonly<Record<string, Tensor | undefined>>): void {
   const [first, ...others] = Object.entries(operands).flatMap(([name, t]) => (t ? [{ name, t }] : []));
   if (first && !isReal(first.t)) throw new ShapeError(op, `${first.name} [${first.t.shape}] is ${first.t.dtype}`, 'give f32 or f16');
-  for (const { name, t } of others) if (t.dtype !== first.t.dtype) throw new ShapeError(op, `${name} [${t.shape}] is ${t.dtype}, ${first.name} [${first.t.shape}] ${first.t.dtype}`, 'cast one of them');
+  for (const { name, t } of others) if (t.dtype !== first.t.dtype) throw new ShapeError(op, `${name} [${t.shape}] is ${t.dtype}, ${first.name} ${first.t}`, 'cast one of them');
 }
 
 /**
@@ -126,6 +126,11 @@ export class Tensor<D extends DType = DType, R extends number = number> {
   /** Number of dimensions. */
   get rank(): R {
     return this.shape.length as R;
+  }
+
+  /** Its shape and dtype, as messages name it: `[2,3] f32`. */
+  toString(): string {
+    return `[${this.shape}] ${this.dtype}`;
   }
 
   /** True once it has been disposed, by hand or by its scope. */

@@ -8,10 +8,12 @@ import { copyTexels, texelNeeds } from '../device/texels.ts';
 import { DeviceError, DisposedError, FewmaskError, OutOfMemoryError, ShapeError } from '../errors.ts';
 import type { Choice } from '../kernel/choice.ts';
 import { fillParams } from '../kernel/kernel.ts';
+import { chained } from './chains.ts';
 import { replayHooks } from './replay.ts';
 import { collectTensors, sizeOf, Storage, Tensor, type DType, type Shape, type TensorData } from '../tensor.ts';
 
-type Command =
+/** What a plan records. */
+export type Command =
   | { kind: 'launch'; launch: Launch }
   | { kind: 'clear'; storage: Storage }
   | { kind: 'copy'; from: Storage; to: Storage; bytes: number };
@@ -205,9 +207,12 @@ export class Plan<O extends PlanOutputs> {
       pinned.add(t.storage);
       t.node = null;
     }
-    const life = lifetimes(recorder.commands, recorder.storages, pinned);
+    const use = lifetimes(recorder.commands, recorder.storages, pinned), own = [...this.#own];
+    const commands = chained(device, recorder.commands, (s) => (pinned.has(s) ? undefined : use.get(s)?.[1]), (t) => own.push(t));
+    this.#own = own;
+    const life = lifetimes(commands, recorder.storages, pinned);
     const { slots, slotOf } = assign(life);
-    const through = texelNeeds(recorder.commands.flatMap((c) => (c.kind === 'launch' ? [c.launch] : [])));
+    const through = texelNeeds(commands.flatMap((c) => (c.kind === 'launch' ? [c.launch] : [])));
     const bytes = [...slots.map((s) => s.bytes), ...[...through.values()].map((t) => texelSize(t.bytes, t.format))].reduce((n, b) => n + b, 0);
     if (device.pool.stats.inUse + bytes > budget) {
       throw new OutOfMemoryError(`the step needs ${mib(bytes)} beside ${mib(device.pool.stats.inUse)} in use; the budget is ${mib(budget)}`, 'use a smaller batch, crop or width, or raise the memory budget');
@@ -221,8 +226,8 @@ export class Plan<O extends PlanOutputs> {
     for (const [s, slot] of slotOf) s.buffer = bufferOf.get(slot)!;
     const texels = new Map([...through].map(([key, t]) => [key, device.pool.texels(t.bytes, t.format)]));
     this.#buffers.push(...texels.values());
-    this.#uniforms = this.#writeUniforms(recorder.commands);
-    this.#commands = this.#encode(recorder.commands, texels);
+    this.#uniforms = this.#writeUniforms(commands);
+    this.#commands = this.#encode(commands, texels);
     // Only the plan's results may be looked at from outside: the rest of the memory changes hands during a replay.
     for (const s of recorder.storages) {
       if (pinned.has(s)) continue;
@@ -299,7 +304,7 @@ export class Plan<O extends PlanOutputs> {
       const t = this.inputs[name];
       if (!t) throw new ShapeError('plan', `it has no input ${name}`, `its inputs are ${Object.keys(this.inputs).join(', ')}`);
       const { values } = elementsOf(`input ${name}`, data, t.dtype);
-      if (values.length !== sizeOf(t.shape)) throw new ShapeError('plan', `input ${name} is [${t.shape}] ${t.dtype}, not ${values.length} elements`);
+      if (values.length !== sizeOf(t.shape)) throw new ShapeError('plan', `input ${name} is ${t}, not ${values.length} elements`);
       return [t, values] as const;
     });
     for (const [t, values] of writes) this.device.write(t, values);

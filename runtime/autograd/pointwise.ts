@@ -22,7 +22,7 @@ interface Attrs<K> {
  */
 export function pointwise<K extends string>(define: Define, shader: string, codes: Readonly<Record<K, number>>): <D extends DType, R extends number>(x: Tensor<D, R>, op: K, params?: Record<string, ParamValue>) => Tensor<D, R> {
   const launch = (entry: string, made: string, x: Tensor, others: Record<string, Tensor>, { op, params }: Attrs<K>): Tensor => {
-    const y = x.device.empty(x.shape, x.dtype, made === 'y' ? op : `${op} gradient`);
+    const y = x.device.empty(x.shape, x.dtype, op);
     x.device.run({ shader, entry, constants: { OP: codes[op], ...stored(x) }, bindings: { x, ...others, [made]: y }, params: { n: x.size, ...params }, threads: x.size });
     return y;
   };

@@ -148,7 +148,7 @@ export interface GradOptions {
 /** What `grad` does (grad.ts), with the operations that it needs. @param wrt tensors by what they are called in messages */
 export function backpropagate(ops: GradientOps, y: Tensor, wrt: ReadonlyMap<string | number, Tensor>, { dy, createGraph = false }: GradOptions = {}): Tensor[] {
   if (y.size !== 1 && !dy) throw new ShapeError('grad', `the result has shape [${y.shape}]`, 'give dy, or reduce it to a scalar');
-  if (dy && (String(dy.shape) !== String(y.shape) || dy.dtype !== y.dtype)) throw new ShapeError('grad', `dy is [${dy.shape}] ${dy.dtype}, the result [${y.shape}] ${y.dtype}`, 'they must be alike');
+  if (dy && (String(dy.shape) !== String(y.shape) || dy.dtype !== y.dtype)) throw new ShapeError('grad', `dy is ${dy}, the result ${y}`, 'they must be alike');
   if (dy?.isDisposed) void dy.buffer;
   const foreign = [...wrt].find(([, t]) => !t.tracked);
   if (foreign) throw new GradientError('grad', `no gradient is recorded for tensor ${foreign[0]} [${foreign[1].shape}] of wrt`, 'make it a parameter, or set its requiresGrad, before it is used');

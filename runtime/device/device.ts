@@ -303,7 +303,7 @@ export class Device {
    * @throws DisposedError
    */
   copy(from: Tensor, to: Tensor): void {
-    if (from.size !== to.size || BYTES[from.dtype] !== BYTES[to.dtype]) throw new ShapeError('copy', `[${from.shape}] ${from.dtype} cannot be copied into [${to.shape}] ${to.dtype}`);
+    if (from.size !== to.size || BYTES[from.dtype] !== BYTES[to.dtype]) throw new ShapeError('copy', `${from} cannot be copied into ${to}`);
     const source = this.#storageOf(from), target = this.#storageOf(to);
     if (from.size === 0 || source === target) return;
     if (this.recorder) this.recorder.copy(source, target, source.bytes);
@@ -316,7 +316,7 @@ export class Device {
    * @throws FewmaskError while a plan is being recorded, DisposedError
    */
   copyInto(from: Tensor, to: Tensor, offset: number): void {
-    if (from.dtype !== to.dtype || BYTES[from.dtype] !== 4 || !Number.isInteger(offset) || offset < 0 || from.storage === to.storage || offset + from.size > to.size) throw new ShapeError('copyInto', `[${from.shape}] ${from.dtype} at ${offset} does not fit into [${to.shape}] ${to.dtype}`);
+    if (from.dtype !== to.dtype || BYTES[from.dtype] !== 4 || !Number.isInteger(offset) || offset < 0 || from.storage === to.storage || offset + from.size > to.size) throw new ShapeError('copyInto', `${from} at ${offset} does not fit into ${to}`);
     if (this.recorder) throw new FewmaskError('plan', 'copyInto is not recorded', 'use concat inside a plan');
     const source = this.#own(from).buffer, target = this.#own(to).buffer;
     this.#outsidePass().copyBufferToBuffer(source, 0, target, 4 * offset, 4 * from.size);

@@ -7,15 +7,16 @@ import type { ShaderInfo } from './info.ts';
 const PHRASES = [
   'builtin(local_invocation_id)B:vec3u,@builtin(workgroup_id)group:vec3u',
   'builtin(global_invocation_id)f:vec3u,@builtin(num_workgroups)o:vec3u',
+  '@builtin(local_invocation_index)',
   ':array<f32>;$.var<storage,read',
   '@compute@workgroup_size(WG)fn',
-  'var<storage,read_write>',
   '$.var<uniform>params:',
   '>;$.var<storage,read',
   'workgroupBarrier()',
   'var<storage,read>',
   'f.x+f.y*o.x*WG;if',
   'const WG:u32=64u;',
+  'f.x+f.y*o.x*WG',
   ':bool=false;',
   'for(var ',
   'params.',
@@ -25,12 +26,32 @@ const PHRASES = [
   ';}case ',
   'Element',
   'struct ',
+  '_write>',
+  ')->f32{',
   'const ',
   'Stored',
   '_size.',
   'return',
+  'stride',
+  'kernel',
+  'atomic',
+  'group',
+  'scale',
+  'chunk',
+  'let ',
+  ':u32',
+  'var ',
+  'vec2',
+  'vec4',
+  'size',
+  '}fn ',
+  'f32(',
+  'if(',
+  '0.0',
+  'u:{',
 ];
-const letter = (i: number): string => `$${String.fromCharCode(97 + i)}`;
+const LETTERS = 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ';
+const letter = (i: number): string => `$${LETTERS[i]}`;
 
 /** `$.`: the bindings of a file are counted from 0 on. */
 const BINDING = (i: number): string => `@group(0)@binding(${i})`;
@@ -45,7 +66,7 @@ export function pack(code: string): string {
 function unpack(packed: string): string {
   let bindings = 0;
   return packed
-    .replace(/\$([a-z])/g, (_, l: string) => PHRASES[l.charCodeAt(0) - 97])
+    .replace(/\$([a-z])/gi, (_, l: string) => PHRASES[LETTERS.indexOf(l)])
     .replace(/\$\./g, () => BINDING(bindings++))
     .replace(/([;{}])(\$_)?/g, (_, end: string, on?: string) => (on ? end : `${end}\n`));
 }

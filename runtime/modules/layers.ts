@@ -308,7 +308,7 @@ export class Embedding extends Module {
 export class Dropout extends Module {
   /** Probability with which an element is dropped. */
   readonly p: number;
-  readonly #stream = new Parameter([4], { init: (_, name) => Uint32Array.of(0, streamOf(name), 0, 0), trainable: false, saved: false });
+  private readonly stream = new Parameter([4], { init: (_, name) => Uint32Array.of(0, streamOf(name), 0, 0), trainable: false, saved: false });
 
   constructor(p = 0.5) {
     super();
@@ -326,7 +326,7 @@ export class Dropout extends Module {
     if (!mode) throw new UsageError('dropout needs to know its mode', 'pass TRAIN with a seed, or EVAL, to forward');
     if (mode.dropout === undefined && mode.bn === 'train') throw new UsageError('dropout needs a seed in training', 'pass { ...TRAIN, dropout: randomSeed(device, seed, 0, step) }, or null for none');
     if (!mode.dropout) return x;
-    return this.drop(x, add(mode.dropout, this.#stream.value));
+    return this.drop(x, add(mode.dropout, this.stream.value));
   }
 
   protected drop(x: Tensor, seed: Tensor): Tensor {

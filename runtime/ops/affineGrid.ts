@@ -36,7 +36,7 @@ const projectOp = defineReal<null>({
   },
   backward: {
     p: ({ dy, inputs: { p } }) => {
-      const dp = p.device.empty(p.shape, 'f32', 'projectiveGrid gradient'), n = p.size / 3;
+      const dp = p.device.empty(p.shape, 'f32', 'projectiveGrid'), n = p.size / 3;
       p.device.run({ shader: 'affineGrid', entry: 'projectGrad', bindings: { p, dy, dp }, params: { n, width: 0, height: 0 }, threads: n });
       return dp;
     },

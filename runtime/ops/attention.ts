@@ -35,7 +35,7 @@ function params(s: Shape, mask: Tensor | undefined, scale: number): Record<strin
 
 /** The gradient of what the softmax is taken of, times a factor. */
 function gradient({ dy, outputs: { y } }: BackwardContext<Attrs>, scale: number): Tensor {
-  const ds = y.device.empty(y.shape, 'f32', 'attention gradient'), p = params(y.shape, undefined, scale);
+  const ds = y.device.empty(y.shape, 'f32', 'attention'), p = params(y.shape, undefined, scale);
   y.device.run({ shader: 'attention', entry: 'backward', bindings: { y_in: y, dy, ds }, params: p, threads: p.rows as number });
   return ds;
 }

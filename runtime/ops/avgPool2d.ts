@@ -25,7 +25,7 @@ type Op = (inputs: Record<string, Tensor | undefined>, attrs: Attrs) => Record<s
 
 function run(entry: 'forward' | 'backward', from: Tensor, a: Attrs): Tensor {
   const forward = entry === 'forward';
-  const to = from.device.empty(forward ? a.y : a.x, from.dtype, forward ? 'avgPool2d' : 'avgPool2d gradient');
+  const to = from.device.empty(forward ? a.y : a.x, from.dtype, 'avgPool2d');
   const { constants, lanes, sizes } = byVectors(a.x, a.y, from.dtype);
   from.device.run({
     shader: 'avgPool2d',

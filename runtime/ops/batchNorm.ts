@@ -45,11 +45,11 @@ function gradients(ctx: BackwardContext<Attrs>): { dgamma: Tensor; dbeta: Tensor
     const { device } = x;
     const size = layout(x);
     const params = { ...size, eps, momentum: 0, lost: 0 };
-    const parts = device.empty([size.chunks, size.c, 2], 'f32', 'batchNorm gradient parts');
+    const parts = device.empty([size.chunks, size.c, 2], 'f32', 'batchNorm');
     device.run({ shader: 'batchNorm', entry: 'gradStats', constants: { RELU: relu, ...stored(x, 'Stored') }, bindings: { x, dy, ...statistics(ctx), parts, gamma, beta }, params, threads: size.chunks * size.c });
-    const dgamma = device.empty([size.c], 'f32', 'batchNorm dgamma');
-    const dbeta = device.empty([size.c], 'f32', 'batchNorm dbeta');
-    const sums = device.empty([size.c, 2], 'f32', 'batchNorm gradient sums');
+    const dgamma = device.empty([size.c], 'f32', 'batchNorm');
+    const dbeta = device.empty([size.c], 'f32', 'batchNorm');
+    const sums = device.empty([size.c, 2], 'f32', 'batchNorm');
     device.run({ shader: 'batchNorm', entry: 'gradCombine', bindings: { partials: parts, new_mean: dgamma, new_variance: dbeta, new_sums: sums }, params, threads: size.c });
     parts.dispose();
     if (!(mode === 'train' && ctx.needs('x'))) sums.dispose();
@@ -70,10 +70,10 @@ const op = defineReal<Attrs>({
     let mean = runningMean, variance = runningVariance;
     const saved: Record<string, Tensor> = {};
     if (mode === 'train') {
-      const parts = device.empty([size.chunks, size.c, 2], 'f32', 'batchNorm parts');
+      const parts = device.empty([size.chunks, size.c, 2], 'f32', 'batchNorm');
       device.run({ shader: 'batchNorm', entry: 'stats', constants: stored(x, 'Stored'), bindings: { x, parts }, params, threads: size.chunks * size.c });
-      mean = saved.mean = device.empty([size.c], 'f32', 'batchNorm mean');
-      variance = saved.variance = device.empty([size.c], 'f32', 'batchNorm variance');
+      mean = saved.mean = device.empty([size.c], 'f32', 'batchNorm');
+      variance = saved.variance = device.empty([size.c], 'f32', 'batchNorm');
       const moves = update && !!runningMean;
       const bindings = { partials: parts, new_mean: mean, new_variance: variance };
       if (moves) device.run({ shader: 'batchNorm', entry: 'combineAndUpdate', bindings: { ...bindings, running_mean: runningMean, running_variance: runningVariance }, params, threads: size.c });
@@ -92,7 +92,7 @@ const op = defineReal<Attrs>({
       // In evaluation nothing flows through the statistics: what stands in for the sums is not read.
       const sums = train ? gradients(ctx).sums : gamma;
       const size = layout(x);
-      const dx = x.device.empty(x.shape, x.dtype, 'batchNorm input gradient');
+      const dx = x.device.empty(x.shape, x.dtype, 'batchNorm');
       x.device.run({
         shader: 'batchNorm',
         entry: 'inputGrad',

@@ -36,7 +36,7 @@ function define(name: Pairwise, da: ((ctx: Context) => Tensor) | null, db: ((ctx
   const split = (v: Operand): [Tensor | undefined, number | undefined] => (v instanceof Tensor ? [v, undefined] : [undefined, v]);
   return (u, v) => {
     const [a, na] = split(u), [b, nb] = split(v);
-    if (a && b && a.dtype !== b.dtype) throw new ShapeError(name, `b [${b.shape}] is ${b.dtype}, a [${a.shape}] ${a.dtype}`, 'cast one of them');
+    if (a && b && a.dtype !== b.dtype) throw new ShapeError(name, `b [${b.shape}] is ${b.dtype}, a ${a}`, 'cast one of them');
     return op({ a, b }, { a: na, b: nb }).y;
   };
 }

@@ -18,7 +18,7 @@ const op = defineOp<null>({
   },
   backward: {
     x: ({ dy, inputs: { x } }) => {
-      const dx = x.device.empty(x.shape, 'f32', 'channelMax gradient');
+      const dx = x.device.empty(x.shape, 'f32', 'channelMax');
       x.device.run({ shaders: SEGMENTATION, shader: 'channelMax', entry: 'backward', bindings: { x, dy, dx }, params: params(x), threads: dy.size });
       return dx;
     },
@@ -27,6 +27,6 @@ const op = defineOp<null>({
 
 /** The largest of each pixel's values: [..., c] to [..., 1]. Equal largest values share the gradient. */
 export function channelMax(x: Tensor): Tensor {
-  if (x.rank < 1 || !x.shape.at(-1) || x.dtype !== 'f32') throw new ShapeError('channelMax', `x is [${x.shape}] ${x.dtype}, not [..., c] f32`);
+  if (x.rank < 1 || !x.shape.at(-1) || x.dtype !== 'f32') throw new ShapeError('channelMax', `x is ${x}, not [..., c] f32`);
   return op({ x }, null).y;
 }

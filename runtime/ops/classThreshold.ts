@@ -6,8 +6,8 @@ import type { Tensor } from '../tensor.ts';
 import { chunks } from './lossReduce.ts';
 
 function check(op: string, label: Tensor, confidence: Tensor, means: Tensor): void {
-  if (label.dtype !== 'i32' || confidence.dtype !== 'f32' || label.size !== confidence.size) throw new ShapeError(op, `labels [${label.shape}] ${label.dtype}, confidence [${confidence.shape}] ${confidence.dtype}`, 'give i32 and f32 of the same shape');
-  if (means.dtype !== 'f32' || means.rank !== 1 || means.size < 1 || means.size > 256) throw new ShapeError(op, `means [${means.shape}] ${means.dtype}`, 'give f32 [classes] of at most 256 classes');
+  if (label.dtype !== 'i32' || confidence.dtype !== 'f32' || label.size !== confidence.size) throw new ShapeError(op, `labels ${label}, confidence ${confidence}`, 'give i32 and f32 of the same shape');
+  if (means.dtype !== 'f32' || means.rank !== 1 || means.size < 1 || means.size > 256) throw new ShapeError(op, `means ${means}`, 'give f32 [classes] of at most 256 classes');
 }
 
 /**
@@ -42,7 +42,7 @@ export function updateClassConfidence(means: Tensor, label: Tensor, confidence: 
  */
 export function classGate(label: Tensor, confidence: Tensor, means: Tensor, tau: number, valid?: Tensor): Tensor {
   check('classGate', label, confidence, means);
-  if (valid && (valid.dtype !== 'f32' || valid.size !== label.size)) throw new ShapeError('classGate', `valid is [${valid.shape}] ${valid.dtype} for pixels [${label.shape}]`, 'give f32 of the same shape');
+  if (valid && (valid.dtype !== 'f32' || valid.size !== label.size)) throw new ShapeError('classGate', `valid is ${valid} for pixels [${label.shape}]`, 'give f32 of the same shape');
   const { device } = label;
   const y = device.empty(label.shape, 'f32', 'classGate');
   device.run({

@@ -26,9 +26,9 @@ export function confusionCounts(device: Device, classes: number): Tensor {
  */
 export function addConfusion(counts: Tensor, truth: Tensor, prediction: Tensor, ignoreIndex = 255): void {
   const c = counts.shape[0];
-  if (counts.rank !== 2 || counts.shape[1] !== c || counts.dtype !== 'u32') throw new ShapeError('addConfusion', `counts [${counts.shape}] ${counts.dtype} are not [C, C] u32`);
+  if (counts.rank !== 2 || counts.shape[1] !== c || counts.dtype !== 'u32') throw new ShapeError('addConfusion', `counts ${counts} are not [C, C] u32`);
   if (truth.dtype !== 'i32' || prediction.dtype !== 'i32' || truth.size !== prediction.size) {
-    throw new ShapeError('addConfusion', `truth [${truth.shape}] ${truth.dtype}, prediction [${prediction.shape}] ${prediction.dtype}`, 'give two i32 tensors of one shape');
+    throw new ShapeError('addConfusion', `truth ${truth}, prediction ${prediction}`, 'give two i32 tensors of one shape');
   }
   const { groups, items } = chunks(truth.size);
   counts.device.run({ shaders: SEGMENTATION, shader: 'confusion', entry: 'forward', bindings: { truth, prediction, counts }, params: { n: truth.size, c, ignore: ignoreIndex, items }, groups: [groups, 1, 1] });

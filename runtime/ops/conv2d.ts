@@ -99,7 +99,7 @@ function runTexels(g: Geometry, { x, w, b, y }: { x: Tensor; w: Tensor; b: Tenso
 }
 
 function runTexelsBack(device: Device, g: Geometry, dy: Tensor, w: Tensor, b: Tensor | undefined, dx: Tensor, constants: Constants): void {
-  const turned = device.empty([...g.kernel, g.cog, g.x[3]], w.dtype, 'conv2d weights, transposed');
+  const turned = device.empty([...g.kernel, g.cog, g.x[3]], w.dtype, 'conv2d');
   const { x_size, y_size, kernel } = geometryParams(g);
   device.run({ shader: 'conv2dTranspose', entry: 'transpose', constants: stored(w, 'Stored'), bindings: { w, y: turned }, params: { x_size, y_size, kernel }, threads: g.kernel[0] * g.kernel[1] * Math.ceil(g.cog / 8) * g.x[3] });
   // Without a stride it is a convolution like any other, padded by what the kernel reaches beyond the old padding.
@@ -138,7 +138,7 @@ function runForward(device: Device, g: Geometry, x: Tensor, w: Tensor, b: Tensor
 }
 
 function runInputGrad(device: Device, g: Geometry, dy: Tensor, w: Tensor, b: Tensor | undefined): Tensor {
-  const dx = device.empty(g.x, dy.dtype, 'conv2d input gradient');
+  const dx = device.empty(g.x, dy.dtype, 'conv2d');
   const constants = texels(g, dy, w);
   if (constants) {
     runTexelsBack(device, g, dy, w, b, dx, constants);
@@ -163,7 +163,7 @@ function runWeightGrad(device: Device, g: Geometry, x: Tensor, dy: Tensor): Tens
   const n = g.kernel[0] * g.kernel[1] * g.cig * g.y[3];
   const pixels = pixelsOf(g.y);
   if (pixels === 0) {
-    const none = device.empty([...g.kernel, g.cig, g.y[3]], x.dtype, 'conv2d weight gradient');
+    const none = device.empty([...g.kernel, g.cig, g.y[3]], x.dtype, 'conv2d');
     device.clear(none);
     return none;
   }
@@ -179,8 +179,8 @@ function runWeightGrad(device: Device, g: Geometry, x: Tensor, dy: Tensor): Tens
   const counted = constants ? g.y[0] * g.y[1] * Math.ceil(g.y[2] / 8) : pixels;
   const chunk = Math.ceil(counted / Math.max(1, Math.min(wanted, Math.ceil((32 << 20) / (4 * n)), 32768)));
   const chunks = Math.ceil(counted / chunk);
-  const parts = device.empty([chunks, n], 'f32', 'conv2d weight gradient parts');
-  const dw = device.empty([...g.kernel, g.cig, g.y[3]], x.dtype, 'conv2d weight gradient');
+  const parts = device.empty([chunks, n], 'f32', 'conv2d');
+  const dw = device.empty([...g.kernel, g.cig, g.y[3]], x.dtype, 'conv2d');
   const p = params(g, chunk, chunks);
   if (constants) {
     device.run({ choice, shader: 'conv2dTextureGrad', entry: 'weightGrad', constants: { CB, KW, Texels: constants.Texels }, bindings: { x, dy, parts }, params: { ...geometryParams(g), chunk }, groups: folded(Math.ceil(slots / 8) * columns, chunks) });

@@ -53,7 +53,7 @@ const op = defineReal<Attrs>({
       return { y };
     }
     const { groups, items } = chunks(labels.size);
-    const partials = device.empty([groups, 2], 'f32', 'crossEntropy partial sums');
+    const partials = device.empty([groups, 2], 'f32', 'crossEntropy');
     device.run({ shader: 'crossEntropy', entry: 'forward', ...common(inputs, attrs, items), bindings: { ...reads(inputs), partials }, groups: [groups, 1, 1] });
     const sums = lossReduce(partials, attrs.fixed, attrs.empty);
     partials.dispose();
@@ -62,7 +62,7 @@ const op = defineReal<Attrs>({
   backward: {
     logits: ({ dy, inputs, outputs, attrs }) => {
       const { logits, labels } = inputs;
-      const dlogits = logits.device.empty(logits.shape, 'f32', 'crossEntropy gradient');
+      const dlogits = logits.device.empty(logits.shape, 'f32', 'crossEntropy');
       logits.device.run({
         shader: 'crossEntropy', entry: 'backward', ...common(inputs, attrs),
         bindings: { ...reads(inputs), dy, inverse: outputs.inverse ?? dy, dlogits }, threads: labels.size,
@@ -91,13 +91,13 @@ function common({ logits, labels, classWeights, pixelWeight }: Record<string, Te
 function check(name: string, logits: Tensor, labels: Tensor, o: CrossEntropyMapOptions): void {
   const pixels = logits.shape.slice(0, -1);
   const c = logits.shape.at(-1) ?? 0;
-  if (logits.rank < 1 || c < 1 || !isReal(logits)) throw new ShapeError(name, `logits [${logits.shape}] ${logits.dtype} are not [..., classes] f32 or f16`);
+  if (logits.rank < 1 || c < 1 || !isReal(logits)) throw new ShapeError(name, `logits ${logits} are not [..., classes] f32 or f16`);
   if (labels.dtype !== 'i32' || String(labels.shape) !== String(pixels)) {
-    throw new ShapeError(name, `labels [${labels.shape}] ${labels.dtype} for logits [${logits.shape}]`, `give i32 labels of shape [${pixels}]`);
+    throw new ShapeError(name, `labels ${labels} for logits [${logits.shape}]`, `give i32 labels of shape [${pixels}]`);
   }
-  if (o.classWeights && (!isReal(o.classWeights) || o.classWeights.size !== c)) throw new ShapeError(name, `class weights [${o.classWeights.shape}] ${o.classWeights.dtype} for ${c} classes`);
+  if (o.classWeights && (!isReal(o.classWeights) || o.classWeights.size !== c)) throw new ShapeError(name, `class weights ${o.classWeights} for ${c} classes`);
   if (o.pixelWeight && (!isReal(o.pixelWeight) || o.pixelWeight.size !== sizeOf(pixels))) {
-    throw new ShapeError(name, `pixel weights [${o.pixelWeight.shape}] ${o.pixelWeight.dtype} for labels [${labels.shape}]`, `give f32 weights of shape [${pixels}]`);
+    throw new ShapeError(name, `pixel weights ${o.pixelWeight} for labels [${labels.shape}]`, `give f32 weights of shape [${pixels}]`);
   }
   const s = o.labelSmoothing ?? 0;
   if (!(s >= 0 && s <= 1)) throw new ShapeError(name, `label smoothing ${s} is not between 0 and 1`);

@@ -22,7 +22,7 @@ function scan(x: Tensor, n: number, { l, exclusive, reverse }: Attrs): Tensor {
   const params = { lines: count, n, inner: l.inner, chunk, chunks };
   let starts: Tensor | null = null;
   if (chunks > 1) {
-    const totals = device.empty([l.outer, chunks, l.inner], x.dtype, 'cumsum totals');
+    const totals = device.empty([l.outer, chunks, l.inner], x.dtype, 'cumsum');
     device.run({ shader: 'cumsum', entry: 'totals', constants: { Element: x.dtype }, bindings: { x, y: totals }, params, threads: count * chunks });
     starts = scan(totals, chunks, { l, exclusive: true, reverse });
     totals.dispose();

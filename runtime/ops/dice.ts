@@ -30,8 +30,8 @@ const op = defineReal<Attrs>({
   forward({ logits, labels }, attrs) {
     const { device } = logits;
     const p = params(logits, labels, attrs);
-    const shift = device.empty([p.n, 2], 'f32', 'dice normalisers'), partials = device.empty([p.chunks, p.c, 4], 'f32', 'dice partial sums');
-    const y = device.empty([], 'f32', 'dice'), score = device.empty([p.c, 2], 'f32', 'dice scores');
+    const shift = device.empty([p.n, 2], 'f32', 'dice'), partials = device.empty([p.chunks, p.c, 4], 'f32', 'dice');
+    const y = device.empty([], 'f32', 'dice'), score = device.empty([p.c, 2], 'f32', 'dice');
     device.run({ shader: 'dice', entry: 'normaliser', bindings: { logits, shifts: shift }, params: p, threads: p.n });
     device.run({ shader: 'dice', entry: 'sums', bindings: { logits, labels, shift, partials }, params: p, threads: p.chunks * p.c });
     device.run({ shader: 'dice', entry: 'finish', bindings: { partials, y, scores: score }, params: p, groups: [1, 1, 1] });
@@ -40,7 +40,7 @@ const op = defineReal<Attrs>({
   },
   backward: {
     logits: ({ dy, inputs: { logits, labels }, outputs: { shift, score }, attrs }) => {
-      const dlogits = logits.device.empty(logits.shape, 'f32', 'dice gradient');
+      const dlogits = logits.device.empty(logits.shape, 'f32', 'dice');
       logits.device.run({ shader: 'dice', entry: 'backward', bindings: { logits, labels, shift, score, dy, dlogits }, params: params(logits, labels, attrs), threads: labels.size });
       return dlogits;
     },
@@ -63,8 +63,8 @@ const op = defineReal<Attrs>({
 export function dice(logits: Tensor, labels: Tensor, options: { ignoreIndex?: number; smooth?: number } = {}): Tensor {
   const { ignoreIndex = 255, smooth = 1 } = options;
   const pixels = logits.shape.slice(0, -1);
-  if (logits.rank < 1 || !logits.shape.at(-1) || !isReal(logits)) throw new ShapeError('dice', `logits [${logits.shape}] ${logits.dtype} are not [..., classes] f32 or f16`);
-  if (labels.dtype !== 'i32' || String(labels.shape) !== String(pixels)) throw new ShapeError('dice', `labels [${labels.shape}] ${labels.dtype} for logits [${logits.shape}]`, `give i32 labels of shape [${pixels}]`);
+  if (logits.rank < 1 || !logits.shape.at(-1) || !isReal(logits)) throw new ShapeError('dice', `logits ${logits} are not [..., classes] f32 or f16`);
+  if (labels.dtype !== 'i32' || String(labels.shape) !== String(pixels)) throw new ShapeError('dice', `labels ${labels} for logits [${logits.shape}]`, `give i32 labels of shape [${pixels}]`);
   if (!(smooth >= 0 && Number.isFinite(smooth))) throw new ShapeError('dice', `smooth is ${smooth}`, 'give a number that is not negative');
   return op({ logits, labels }, { ignore: ignoreIndex, smooth }).y;
 }

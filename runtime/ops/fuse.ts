@@ -29,7 +29,7 @@ function classes(op: string, shape: Shape, temperature: number): number {
  */
 export function fuse(a: Tensor, b: Tensor, options: FuseOptions = {}): Tensor {
   const { norm = 'rms-batch', gamma = 0.5, temperature = 0.5 } = options;
-  if (a.dtype !== 'f32' || b.dtype !== 'f32' || String(a.shape) !== String(b.shape)) throw new ShapeError('fuse', `[${a.shape}] ${a.dtype} and [${b.shape}] ${b.dtype}`, 'give two f32 tensors of one shape');
+  if (a.dtype !== 'f32' || b.dtype !== 'f32' || String(a.shape) !== String(b.shape)) throw new ShapeError('fuse', `${a} and ${b}`, 'give two f32 tensors of one shape');
   if (!(gamma >= 0 && gamma <= 1)) throw new ShapeError('fuse', `gamma is ${gamma}`, 'give a share between 0 and 1');
   if (norm !== 'rms-batch' && norm !== 'l2-pixel') throw new ShapeError('fuse', `there is no norm ${String(norm)}`, "use 'rms-batch' or 'l2-pixel'");
   const c = classes('fuse', a.shape, temperature);
@@ -38,8 +38,8 @@ export function fuse(a: Tensor, b: Tensor, options: FuseOptions = {}): Tensor {
   let r = a;
   if (norm === 'rms-batch') {
     const { groups, items } = chunks(a.size);
-    const partials = device.empty([groups], 'f32', 'fuse partial sums');
-    r = device.empty([], 'f32', 'fuse norm');
+    const partials = device.empty([groups], 'f32', 'fuse');
+    r = device.empty([], 'f32', 'fuse');
     device.run({ shaders: SEGMENTATION, shader: 'fuse', entry: 'squares', bindings: { a, b, partials }, params: { ...params, n: a.size, items }, groups: [groups, 1, 1] });
     device.run({ shaders: SEGMENTATION, shader: 'fuse', entry: 'finish', bindings: { partials, norm: r }, params: { ...params, n: groups }, groups: [1, 1, 1] });
     partials.dispose();

@@ -176,7 +176,7 @@ function checked(op: string, x: Tensor, axis: number, index: Tensor, shared: boo
   if (shared ? index.rank !== 1 : index.rank !== x.rank || index.shape.some((n, i) => i !== a && n > x.shape[i])) throw new ShapeError(op, `indices [${index.shape}] do not fit to [${x.shape}] along axis ${axis}`);
   if (src) {
     const fits = shared ? String(src.shape) === String(x.shape.map((n, i) => (i === a ? index.size : n))) : src.rank === index.rank && index.shape.every((n, i) => n <= src.shape[i]);
-    if (!fits || src.dtype !== x.dtype) throw new ShapeError(op, `src [${src.shape}] ${src.dtype} does not fit to [${x.shape}] ${x.dtype} and indices [${index.shape}]`);
+    if (!fits || src.dtype !== x.dtype) throw new ShapeError(op, `src ${src} does not fit to ${x} and indices [${index.shape}]`);
   }
   return { axis: a, x: x.shape, shared };
 }

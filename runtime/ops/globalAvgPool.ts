@@ -28,7 +28,7 @@ const gradientOp: Op<{ shape: Shape }> = defineReal<{ shape: Shape }>({
   inputs: ['dy'],
   outputs: ['dx'],
   forward({ dy }, { shape }) {
-    const dx = dy.device.empty(shape, 'f32', 'globalAvgPool gradient');
+    const dx = dy.device.empty(shape, 'f32', 'globalAvgPool');
     dy.device.run({ shader: 'globalAvgPool', entry: 'backward', bindings: { dy, dx }, params: sizes(dx), threads: dx.size });
     return dx;
   },

@@ -40,7 +40,7 @@ const op = defineReal<Attrs>({
   },
   backward: {
     x: ({ dy, inputs: { x, grid }, attrs }) => {
-      const { device } = x, s = settings(x, grid, attrs), dx = device.empty(x.shape, 'f32', 'gridSample gradient');
+      const { device } = x, s = settings(x, grid, attrs), dx = device.empty(x.shape, 'f32', 'gridSample');
       const highest = zeros(device, [1], 'u32'), limbs = [0, 1, 2, 3].map(() => zeros(device, x.shape, 'i32'));
       const sums = Object.fromEntries(limbs.map((t, i) => [`limb${i}`, t]));
       device.run({ shader: 'gridSample', entry: 'largest', bindings: { dy, highest }, params: s.params, threads: Math.ceil(dy.size / 16) });
@@ -51,7 +51,7 @@ const op = defineReal<Attrs>({
     },
     grid: ({ dy, inputs: { x, grid }, attrs }) => {
       if (attrs.mode === 'nearest') return zeros(grid.device, grid.shape);
-      const dpoints = grid.device.empty(grid.shape, 'f32', 'gridSample grid gradient');
+      const dpoints = grid.device.empty(grid.shape, 'f32', 'gridSample');
       grid.device.run({ shader: 'gridSample', entry: 'gridGrad', ...settings(x, grid, attrs), bindings: { x, points: grid, dy, dpoints }, threads: grid.size / 2 });
       return dpoints;
     },

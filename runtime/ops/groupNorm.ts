@@ -37,7 +37,7 @@ const affine = (gamma: Tensor | undefined, beta: Tensor | undefined, a: Attrs): 
 /** Two passes: what `first` finds in the segments, joined by `second`; [n, groups, 2]. */
 function reduce(x: Tensor, a: Attrs, first: 'statistics' | 'gradSums', constants: Constants, bindings: Record<string, Tensor>): Tensor {
   const { params, segments, LANES } = layout(a);
-  const parts = x.device.empty([segments, 2], 'f32', 'groupNorm parts'), joined = x.device.empty([a.n, a.groups, 2], 'f32', 'groupNorm statistics');
+  const parts = x.device.empty([segments, 2], 'f32', 'groupNorm'), joined = x.device.empty([a.n, a.groups, 2], 'f32', 'groupNorm');
   x.device.run({ shader: 'groupNorm', entry: first, constants: { ...constants, LANES }, bindings: { x, ...bindings, parts }, params, threads: segments * LANES });
   x.device.run({ shader: 'groupNorm', entry: first === 'statistics' ? 'combine' : 'gradCombine', bindings: { partials: parts, joined }, params, threads: a.n * a.groups });
   parts.dispose();
@@ -53,7 +53,7 @@ function perChannel(v: Tensor, like: Tensor): Tensor {
 }
 
 function gammaGradient({ dy, inputs: { x, gamma }, outputs: { stats }, attrs: a }: BackwardContext<Attrs>): Tensor {
-  const scaled = x.device.empty(x.shape, 'f32', 'groupNorm dy xh');
+  const scaled = x.device.empty(x.shape, 'f32', 'groupNorm');
   x.device.run({ shader: 'groupNorm', entry: 'scale', bindings: { x, dy, stats, scaled }, params: layout(a).params, threads: x.size });
   const g = perChannel(scaled, gamma);
   scaled.dispose();
@@ -73,7 +73,7 @@ const op = defineReal<Attrs>({
     x: ({ dy, inputs: { x, gamma, beta }, outputs: { stats }, attrs: a }) => {
       const constants = affine(gamma, beta, a);
       const sums = reduce(x, a, 'gradSums', constants, { gamma: gamma ?? x, stats, dy });
-      const dx = x.device.empty(x.shape, 'f32', 'groupNorm input gradient');
+      const dx = x.device.empty(x.shape, 'f32', 'groupNorm');
       x.device.run({ shader: 'groupNorm', entry: 'inputGrad', constants, bindings: { x, gamma: gamma ?? x, stats, dy, sums, dx }, params: layout(a).params, threads: x.size });
       sums.dispose();
       return dx;

@@ -31,7 +31,7 @@ const op = defineReal<Windows>({
   },
   backward: {
     x: ({ dy, inputs: { x }, attrs: a }) => {
-      const dx = x.device.empty(x.shape, x.dtype, 'maxPool2d gradient');
+      const dx = x.device.empty(x.shape, x.dtype, 'maxPool2d');
       const { constants, params, lanes } = settings(x, a);
       x.device.run({ shader: 'maxPool2d', entry: 'backward', constants, bindings: { x, dy, dx }, params, threads: x.size / lanes });
       return dx;
@@ -44,14 +44,14 @@ const indexedOp = defineReal<Windows>({
   inputs: ['x'],
   outputs: ['y', 'indices'],
   forward({ x }, a) {
-    const y = x.device.empty(a.y, x.dtype, 'maxPool2d'), indices = x.device.empty(a.y, 'i32', 'maxPool2d indices');
+    const y = x.device.empty(a.y, x.dtype, 'maxPool2d'), indices = x.device.empty(a.y, 'i32', 'maxPool2d');
     const { constants, params, lanes } = settings(x, a);
     x.device.run({ shader: 'maxPool2d', entry: 'indexed', constants, bindings: { x, y, indices }, params, threads: y.size / lanes });
     return { y, indices };
   },
   backward: {
     x: ({ dy, inputs: { x }, outputs: { indices }, attrs: a }) => {
-      const dx = x.device.empty(x.shape, x.dtype, 'maxPool2d gradient');
+      const dx = x.device.empty(x.shape, x.dtype, 'maxPool2d');
       const { constants, params, lanes } = settings(x, a);
       x.device.run({ shader: 'maxPool2d', entry: 'backwardIndexed', constants, bindings: { dy, dx, chosen: indices }, params, threads: x.size / lanes });
       return dx;

@@ -17,9 +17,9 @@ export interface NormaliseMapsOptions {
  */
 export function normaliseMaps(x: Tensor, { by = 'max', present }: NormaliseMapsOptions = {}): Tensor {
   const [n, h, w, c] = x.shape;
-  if (x.rank !== 4 || x.dtype !== 'f32' || h * w === 0) throw new ShapeError('normaliseMaps', `x is [${x.shape}] ${x.dtype}, not f32 [n, h, w, c] with pixels`);
+  if (x.rank !== 4 || x.dtype !== 'f32' || h * w === 0) throw new ShapeError('normaliseMaps', `x is ${x}, not f32 [n, h, w, c] with pixels`);
   if (by !== 'max' && by !== 'min-max') throw new ShapeError('normaliseMaps', `there is no normalisation ${String(by)}`, "use 'max' or 'min-max'");
-  if (present && (present.size !== n * c || present.dtype !== 'f32')) throw new ShapeError('normaliseMaps', `factors [${present.shape}] ${present.dtype} for maps [${x.shape}]`, `give f32 [${n}, ${c}]`);
+  if (present && (present.size !== n * c || present.dtype !== 'f32')) throw new ShapeError('normaliseMaps', `factors ${present} for maps [${x.shape}]`, `give f32 [${n}, ${c}]`);
   const y = x.device.empty(x.shape, 'f32', 'normaliseMaps');
   x.device.run({
     shaders: SEGMENTATION, shader: 'normaliseMaps', entry: 'forward', constants: { MIN_MAX: by === 'min-max', PRESENT: !!present },

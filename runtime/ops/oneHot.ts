@@ -16,7 +16,7 @@ import { inF32 } from './cast.ts';
 export function oneHot(labels: Tensor, classes: number, options: { weight?: Tensor; only?: number } = {}): Tensor {
   const { weight, only } = options;
   if (labels.dtype !== 'i32') throw new ShapeError('oneHot', `labels are ${labels.dtype}`, 'give i32');
-  if (weight && (weight.size !== labels.size || !isReal(weight))) throw new ShapeError('oneHot', `weights [${weight.shape}] ${weight.dtype} for labels [${labels.shape}]`, 'give f32 or f16 of the same shape');
+  if (weight && (weight.size !== labels.size || !isReal(weight))) throw new ShapeError('oneHot', `weights ${weight} for labels [${labels.shape}]`, 'give f32 or f16 of the same shape');
   if (only !== undefined && !(Number.isInteger(only) && only >= 0 && only < classes)) throw new ShapeError('oneHot', `there is no class ${only}`, `give 0 to ${classes - 1}`);
   return inF32('oneHot', [weight], (factor) => {
     const y = labels.device.empty([...labels.shape, classes], 'f32', 'oneHot');
@@ -36,7 +36,7 @@ export function oneHot(labels: Tensor, classes: number, options: { weight?: Tens
  * @example const targets = presentClasses(labels, 21);
  */
 export function presentClasses(labels: Tensor, classes: number): Tensor {
-  if (labels.dtype !== 'i32' || labels.rank < 1) throw new ShapeError('presentClasses', `labels [${labels.shape}] ${labels.dtype} are not i32 [n, ...]`);
+  if (labels.dtype !== 'i32' || labels.rank < 1) throw new ShapeError('presentClasses', `labels ${labels} are not i32 [n, ...]`);
   if (!(classes >= 1 && classes <= 256)) throw new ShapeError('presentClasses', `${classes} classes`, 'at most 256');
   const n = labels.shape[0];
   const y = labels.device.empty([n, classes], 'f32', 'presentClasses');

@@ -7,8 +7,8 @@ import { chunks } from './lossReduce.ts';
 
 /** The element of a rank from 0, or of a share (0 to 1) of the way from the first rank to the last. */
 function select(op: string, x: Tensor, at: { rank: number } | { share: number } | { percent: Tensor }, valid?: Tensor): Tensor {
-  if (x.dtype !== 'f32' || x.size === 0) throw new ShapeError(op, `[${x.shape}] ${x.dtype} has no order`, 'give f32 with at least one element');
-  if (valid && (valid.dtype !== 'f32' || valid.size !== x.size)) throw new ShapeError(op, `valid is [${valid.shape}] ${valid.dtype} for [${x.shape}]`, 'give f32 of the same shape');
+  if (x.dtype !== 'f32' || x.size === 0) throw new ShapeError(op, `${x} has no order`, 'give f32 with at least one element');
+  if (valid && (valid.dtype !== 'f32' || valid.size !== x.size)) throw new ShapeError(op, `valid is ${valid} for [${x.shape}]`, 'give f32 of the same shape');
   const { device } = x;
   const { groups, items } = chunks(x.size);
   const bins = device.empty([256], 'u32', 'order statistic bins'), state = device.empty([6], 'u32', 'order statistic state'), y = device.empty([], 'f32', op);
@@ -49,7 +49,7 @@ export function kthLargest(x: Tensor, k: number): Tensor {
  */
 export function percentile(x: Tensor, q: number | Tensor, valid?: Tensor): Tensor {
   if (typeof q !== 'number') {
-    if (q.dtype !== 'f32' || q.size !== 1) throw new ShapeError('percentile', `q is [${q.shape}] ${q.dtype}`, 'give a number or a scalar f32 tensor');
+    if (q.dtype !== 'f32' || q.size !== 1) throw new ShapeError('percentile', `q is ${q}`, 'give a number or a scalar f32 tensor');
     return select('percentile', x, { percent: q }, valid);
   }
   if (!(q >= 0 && q <= 100)) throw new ShapeError('percentile', `q = ${q} is not between 0 and 100`);

@@ -54,7 +54,7 @@ function common(t: Tensors, { kind, share, map, beta }: Attrs, items = 1) {
 function backward(entry: 'backwardA' | 'backwardB') {
   return ({ dy, inputs, outputs, attrs }: BackwardContext<Attrs>): Tensor => {
     const { a } = inputs;
-    const dx = a.device.empty(a.shape, 'f32', `${attrs.kind} gradient`);
+    const dx = a.device.empty(a.shape, 'f32', attrs.kind);
     const launch = common(inputs, attrs);
     a.device.run({ ...launch, entry, bindings: { ...launch.bindings, dy, inverse: outputs.inverse ?? dy, dx }, threads: a.size });
     return dx;
@@ -74,7 +74,7 @@ const op = defineReal<Attrs>({
       return { y };
     }
     const { groups, items } = chunks(size);
-    const partials = device.empty([groups, 2], 'f32', `${attrs.kind} partial sums`);
+    const partials = device.empty([groups, 2], 'f32', attrs.kind);
     const launch = common(inputs, attrs, items);
     device.run({ ...launch, entry: 'forward', bindings: { ...launch.bindings, partials }, groups: [groups, 1, 1] });
     const sums = lossReduce(partials, attrs.fixed);
@@ -86,13 +86,13 @@ const op = defineReal<Attrs>({
 });
 
 function apply(kind: Kind, a: Tensor, b: Tensor, o: PairLossOptions, extra: { beta?: number; classWeights?: Tensor } = {}): Tensor {
-  if (!isReal(a) || a.dtype !== b.dtype || String(a.shape) !== String(b.shape)) throw new ShapeError(kind, `[${a.shape}] ${a.dtype} and [${b.shape}] ${b.dtype}`, 'give two tensors of one shape, both f32 or both f16');
+  if (!isReal(a) || a.dtype !== b.dtype || String(a.shape) !== String(b.shape)) throw new ShapeError(kind, `${a} and ${b}`, 'give two tensors of one shape, both f32 or both f16');
   const c = a.shape.at(-1) || 1;
   const { pixelWeight, scalar } = o;
   const reduction = o.reduction === 'mean' || o.reduction === undefined ? 'meanC' : o.reduction === 'sum' ? 'none-sum' : o.reduction;
-  if (pixelWeight && (!isReal(pixelWeight) || pixelWeight.size !== sizeOf(a.shape.slice(0, -1)))) throw new ShapeError(kind, `pixel weights [${pixelWeight.shape}] ${pixelWeight.dtype} for [${a.shape}]`, `give f32 [${a.shape.slice(0, -1)}]`);
-  if (scalar && (!isReal(scalar) || scalar.size !== 1)) throw new ShapeError(kind, `the scalar is [${scalar.shape}] ${scalar.dtype}`);
-  if (extra.classWeights && (!isReal(extra.classWeights) || extra.classWeights.size !== c)) throw new ShapeError(kind, `weights [${extra.classWeights.shape}] ${extra.classWeights.dtype} for ${c} classes`);
+  if (pixelWeight && (!isReal(pixelWeight) || pixelWeight.size !== sizeOf(a.shape.slice(0, -1)))) throw new ShapeError(kind, `pixel weights ${pixelWeight} for [${a.shape}]`, `give f32 [${a.shape.slice(0, -1)}]`);
+  if (scalar && (!isReal(scalar) || scalar.size !== 1)) throw new ShapeError(kind, `the scalar is ${scalar}`);
+  if (extra.classWeights && (!isReal(extra.classWeights) || extra.classWeights.size !== c)) throw new ShapeError(kind, `weights ${extra.classWeights} for ${c} classes`);
   if (typeof reduction === 'number' && !(reduction > 0 && Number.isFinite(reduction))) throw new ShapeError(kind, `the denominator is ${reduction}`, 'give a positive number');
   const kept = o.over === 'kept' && (reduction === 'meanC' || reduction === 'sumC');
   const count = reduction === 'sumC' ? a.size / c : a.size;

@@ -19,7 +19,7 @@ const IGNORE = 255;
 const LARGEST = 3.4028234e38;
 
 function checkMask(op: string, name: string, mask: Tensor | undefined, shape: Shape): void {
-  if (mask && (mask.dtype !== 'f32' || mask.size !== sizeOf(shape))) throw new ShapeError(op, `${name} is [${mask.shape}] ${mask.dtype} for pixels [${shape}]`, 'give f32 of the same shape');
+  if (mask && (mask.dtype !== 'f32' || mask.size !== sizeOf(shape))) throw new ShapeError(op, `${name} is ${mask} for pixels [${shape}]`, 'give f32 of the same shape');
 }
 
 /**
@@ -31,7 +31,7 @@ function checkMask(op: string, name: string, mask: Tensor | undefined, shape: Sh
 export function pseudoLabel(logits: Tensor, options: PseudoLabelOptions = {}): { label: Tensor; confidence: Tensor } {
   const c = logits.shape.at(-1) ?? 0;
   const pixels = logits.shape.slice(0, -1);
-  if (logits.rank < 1 || c < 1 || logits.dtype !== 'f32') throw new ShapeError('pseudoLabel', `logits [${logits.shape}] ${logits.dtype} are not [..., classes] f32`);
+  if (logits.rank < 1 || c < 1 || logits.dtype !== 'f32') throw new ShapeError('pseudoLabel', `logits ${logits} are not [..., classes] f32`);
   checkMask('pseudoLabel', 'valid', options.valid, pixels);
   const { device } = logits;
   const label = device.empty(pixels, 'i32', 'pseudoLabel'), confidence = device.empty(pixels, 'f32', 'confidence');
@@ -49,7 +49,7 @@ export function pseudoLabel(logits: Tensor, options: PseudoLabelOptions = {}): {
  */
 export function predictionEntropy(logits: Tensor): Tensor {
   const c = logits.shape.at(-1) ?? 0;
-  if (logits.rank < 1 || c < 1 || logits.dtype !== 'f32') throw new ShapeError('predictionEntropy', `logits [${logits.shape}] ${logits.dtype} are not [..., classes] f32`);
+  if (logits.rank < 1 || c < 1 || logits.dtype !== 'f32') throw new ShapeError('predictionEntropy', `logits ${logits} are not [..., classes] f32`);
   const y = logits.device.empty(logits.shape.slice(0, -1), 'f32', 'entropy');
   logits.device.run({ shaders: SEGMENTATION, shader: 'pseudoLabel', entry: 'entropy', bindings: { logits, confidence: y }, params: { n: y.size, c, ignore: IGNORE, items: 1, tau: 0 }, threads: y.size });
   return y;
@@ -68,7 +68,7 @@ export function gate(confidence: Tensor, tau: number | Tensor, valid?: Tensor, o
   if (confidence.dtype !== 'f32') throw new ShapeError('gate', `the confidence is ${confidence.dtype}`, 'give f32');
   checkMask('gate', 'valid', valid, confidence.shape);
   const taus = typeof tau === 'number' ? null : tau;
-  if (taus && (taus.size !== 1 || taus.dtype !== 'f32')) throw new ShapeError('gate', `tau is [${taus.shape}] ${taus.dtype}`, 'give a number or a scalar f32 tensor');
+  if (taus && (taus.size !== 1 || taus.dtype !== 'f32')) throw new ShapeError('gate', `tau is ${taus}`, 'give a number or a scalar f32 tensor');
   const y = device.empty(confidence.shape, 'f32', 'gate');
   device.run({
     shaders: SEGMENTATION, shader: 'pseudoLabel', entry: 'threshold', constants: { VALID: !!valid, TAU: taus !== null, BELOW: options.below ?? false },
@@ -90,7 +90,7 @@ export function acceptedShare(accepted: Tensor, valid?: Tensor, options: { inver
   if (accepted.dtype !== 'f32') throw new ShapeError('acceptedShare', `the gate is ${accepted.dtype}`, 'give f32');
   checkMask('acceptedShare', 'valid', valid, accepted.shape);
   const { groups, items } = chunks(size);
-  const partials = device.empty([groups, 2], 'f32', 'acceptedShare partial sums');
+  const partials = device.empty([groups, 2], 'f32', 'acceptedShare');
   device.run({
     shaders: SEGMENTATION, shader: 'pseudoLabel', entry: 'share', constants: { VALID: !!valid, INVERSE: options.inverse ?? false },
     bindings: { gates: accepted, valid: valid ?? accepted, partials }, params: { n: size, c: 1, ignore: IGNORE, items, tau: 0 }, groups: [groups, 1, 1],
@@ -118,9 +118,9 @@ export function pseudoLabelCounts(device: Device, classes: number): Tensor {
  */
 export function countPseudoLabels(counts: Tensor, label: Tensor, accepted: Tensor, truth?: Tensor): void {
   const c = counts.size - 4;
-  if (counts.dtype !== 'u32' || c < 1 || c > 256) throw new ShapeError('countPseudoLabels', `counts [${counts.shape}] ${counts.dtype}`, 'make them with pseudoLabelCounts for at most 256 classes');
+  if (counts.dtype !== 'u32' || c < 1 || c > 256) throw new ShapeError('countPseudoLabels', `counts ${counts}`, 'make them with pseudoLabelCounts for at most 256 classes');
   if (label.dtype !== 'i32') throw new ShapeError('countPseudoLabels', `labels are ${label.dtype}`, 'give i32');
-  if (truth && (truth.dtype !== 'i32' || truth.size !== label.size)) throw new ShapeError('countPseudoLabels', `truth [${truth.shape}] ${truth.dtype} for labels [${label.shape}]`);
+  if (truth && (truth.dtype !== 'i32' || truth.size !== label.size)) throw new ShapeError('countPseudoLabels', `truth ${truth} for labels [${label.shape}]`);
   checkMask('countPseudoLabels', 'accepted', accepted, label.shape);
   const { groups, items } = chunks(label.size);
   counts.device.run({

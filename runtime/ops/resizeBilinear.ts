@@ -38,7 +38,7 @@ const gradientOp: Op = defineReal<Attrs>({
   inputs: ['dy'],
   outputs: ['dx'],
   forward({ dy }, { x: shape, y, scale, shift }) {
-    const dx = dy.device.empty(shape, dy.dtype, 'resizeBilinear gradient');
+    const dx = dy.device.empty(shape, dy.dtype, 'resizeBilinear');
     const { constants, lanes, sizes } = byVectors(shape, y, dy.dtype);
     dy.device.run({ shader: 'resizeBilinear', entry: 'backward', constants, bindings: { dy, dx }, params: { ...sizes, scale, shift }, threads: dx.size / lanes });
     return dx;

@@ -24,7 +24,7 @@ interface Attrs {
 type Op = (inputs: Record<string, Tensor | undefined>, attrs: Attrs) => Record<string, Tensor>;
 
 function run(entry: 'forward' | 'backward', from: Tensor, { x, y, scale, half, offset, up }: Attrs): Tensor {
-  const forward = entry === 'forward', to = from.device.empty(forward ? y : x, from.dtype, forward ? 'resizeNearest' : 'resizeNearest gradient');
+  const forward = entry === 'forward', to = from.device.empty(forward ? y : x, from.dtype, 'resizeNearest');
   const { lanes, sizes } = byVectors(x, y);
   from.device.run({
     shader: 'resizeNearest',

@@ -49,7 +49,7 @@ function common({ logits, classWeights, pixelWeight }: Tensors, a: Attrs, items 
 function backward(name: 'logits' | 'targets') {
   return ({ dy, inputs, outputs, attrs }: BackwardContext<Attrs>): Tensor => {
     const { logits } = inputs;
-    const dx = logits.device.empty(logits.shape, 'f32', 'softCrossEntropy gradient');
+    const dx = logits.device.empty(logits.shape, 'f32', 'softCrossEntropy');
     logits.device.run({
       shader: 'softCrossEntropy', entry: name === 'logits' ? 'backward' : 'backwardTargets', ...common(inputs, attrs),
       bindings: { ...reads(inputs, name === 'logits'), dy, inverse: outputs.inverse ?? dy, [`d${name}`]: dx }, threads: logits.size / logits.shape.at(-1)!,
@@ -72,7 +72,7 @@ const record: OpRecord<Attrs> = {
       return { y };
     }
     const { groups, items } = chunks(sizeOf(pixels));
-    const partials = device.empty([groups, 2], 'f32', 'softCrossEntropy partial sums');
+    const partials = device.empty([groups, 2], 'f32', 'softCrossEntropy');
     device.run({ shader: 'softCrossEntropy', entry: 'forward', ...common(inputs, attrs, items), bindings: { ...reads(inputs), partials }, groups: [groups, 1, 1] });
     const sums = lossReduce(partials, attrs.fixed);
     partials.dispose();
@@ -87,11 +87,11 @@ const constantTargets = defineReal({ ...record, backward: { ...record.backward, 
 
 function apply(logits: Tensor, targets: Tensor, o: SoftCrossEntropyMapOptions, counts: { count: number; fixed: number }, map: boolean): Tensor {
   const c = logits.shape.at(-1) ?? 0;
-  if (logits.rank < 1 || c < 1 || !isReal(logits)) throw new ShapeError('softCrossEntropy', `logits [${logits.shape}] ${logits.dtype} are not [..., classes] f32 or f16`);
-  if (!isReal(targets) || String(targets.shape) !== String(logits.shape)) throw new ShapeError('softCrossEntropy', `targets [${targets.shape}] ${targets.dtype} for logits [${logits.shape}]`, 'give f32 or f16 targets of the same shape');
+  if (logits.rank < 1 || c < 1 || !isReal(logits)) throw new ShapeError('softCrossEntropy', `logits ${logits} are not [..., classes] f32 or f16`);
+  if (!isReal(targets) || String(targets.shape) !== String(logits.shape)) throw new ShapeError('softCrossEntropy', `targets ${targets} for logits [${logits.shape}]`, 'give f32 or f16 targets of the same shape');
   const { classWeights, pixelWeight, labelSmoothing: smoothing = 0 } = o;
-  if (classWeights && (!isReal(classWeights) || classWeights.size !== c)) throw new ShapeError('softCrossEntropy', `class weights [${classWeights.shape}] ${classWeights.dtype} for ${c} classes`);
-  if (pixelWeight && (!isReal(pixelWeight) || pixelWeight.size !== logits.size / c)) throw new ShapeError('softCrossEntropy', `pixel weights [${pixelWeight.shape}] ${pixelWeight.dtype} for logits [${logits.shape}]`);
+  if (classWeights && (!isReal(classWeights) || classWeights.size !== c)) throw new ShapeError('softCrossEntropy', `class weights ${classWeights} for ${c} classes`);
+  if (pixelWeight && (!isReal(pixelWeight) || pixelWeight.size !== logits.size / c)) throw new ShapeError('softCrossEntropy', `pixel weights ${pixelWeight} for logits [${logits.shape}]`);
   if (!(smoothing >= 0 && smoothing <= 1)) throw new ShapeError('softCrossEntropy', `label smoothing ${smoothing} is not between 0 and 1`);
   const apply = o.targetGradient ? op : constantTargets;
   return apply({ logits, targets, classWeights, pixelWeight }, { smoothing, ...counts, map }).y;

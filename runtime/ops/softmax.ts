@@ -31,7 +31,7 @@ const gradientOp: (inputs: Record<string, Tensor | undefined>, attrs: Attrs) => 
   inputs: ['y', 'dy'],
   outputs: ['dx'],
   forward({ y, dy }, attrs) {
-    const dx = y.device.empty(y.shape, 'f32', 'softmax gradient');
+    const dx = y.device.empty(y.shape, 'f32', 'softmax');
     launch(y, 'backward', { y_in: y, dy, dx }, attrs);
     return dx;
   },

@@ -38,7 +38,7 @@ function common({ logits, targets, pixelWeight, scalar }: Tensors, { share, targ
 function backward(exchanged: boolean) {
   return ({ dy, inputs, outputs, attrs }: BackwardContext<Attrs>): Tensor => {
     const { logits, targets } = inputs;
-    const dlogits = logits.device.empty(logits.shape, 'f32', 'softmaxMse gradient');
+    const dlogits = logits.device.empty(logits.shape, 'f32', 'softmaxMse');
     const launch = common(exchanged ? { ...inputs, logits: targets, targets: logits } : inputs, attrs);
     logits.device.run({ ...launch, entry: 'backward', bindings: { ...launch.bindings, dy, inverse: outputs.inverse, dlogits }, threads: launch.params.n });
     return dlogits;
@@ -52,7 +52,7 @@ const record: OpRecord<Attrs> = {
   forward(inputs, attrs) {
     const { device, size, shape } = inputs.logits;
     const { groups, items } = chunks(size / shape.at(-1)!);
-    const partials = device.empty([groups, 2], 'f32', 'softmaxMse partial sums');
+    const partials = device.empty([groups, 2], 'f32', 'softmaxMse');
     const launch = common(inputs, attrs, items);
     device.run({ ...launch, entry: 'forward', bindings: { ...launch.bindings, partials }, groups: [groups, 1, 1] });
     const sums = lossReduce(partials, attrs.fixed);
@@ -77,10 +77,10 @@ export function softmaxMse(logits: Tensor, targets: Tensor, options: SoftmaxMseO
   const { pixelWeight, scalar, reduction = 'meanC', targetLogits = false, targetGradient = false } = options;
   const c = logits.shape.at(-1) ?? 0, pixels = sizeOf(logits.shape.slice(0, -1));
   if (logits.rank < 1 || c < 1 || !isReal(logits) || !isReal(targets) || String(logits.shape) !== String(targets.shape)) {
-    throw new ShapeError('softmaxMse', `logits [${logits.shape}] ${logits.dtype}, targets [${targets.shape}] ${targets.dtype}`, 'give two tensors [..., classes] of one shape, f32 or f16');
+    throw new ShapeError('softmaxMse', `logits ${logits}, targets ${targets}`, 'give two tensors [..., classes] of one shape, f32 or f16');
   }
-  if (pixelWeight && (!isReal(pixelWeight) || pixelWeight.size !== pixels)) throw new ShapeError('softmaxMse', `pixel weights [${pixelWeight.shape}] ${pixelWeight.dtype} for logits [${logits.shape}]`);
-  if (scalar && (!isReal(scalar) || scalar.size !== 1)) throw new ShapeError('softmaxMse', `the scalar is [${scalar.shape}] ${scalar.dtype}`);
+  if (pixelWeight && (!isReal(pixelWeight) || pixelWeight.size !== pixels)) throw new ShapeError('softmaxMse', `pixel weights ${pixelWeight} for logits [${logits.shape}]`);
+  if (scalar && (!isReal(scalar) || scalar.size !== 1)) throw new ShapeError('softmaxMse', `the scalar is ${scalar}`);
   if (targetGradient && !targetLogits) throw new ShapeError('softmaxMse', 'target probabilities have no gradient here', 'use targetLogits, or mse of two softmaxes');
   if (typeof reduction === 'number' && !(reduction > 0 && Number.isFinite(reduction))) throw new ShapeError('softmaxMse', `the denominator is ${reduction}`, 'give a positive number');
   const share = reduction === 'meanC' ? c : 1;

@@ -19,7 +19,7 @@ interface Attrs {
 
 /** dx of what was picked out of lines: dy at the places that `indices` name, 0 elsewhere. @param keep how many of each line were picked */
 export function pickedGradient(op: string, shape: Shape, l: Lines, keep: number, indices: Tensor, dy: Tensor): Tensor {
-  const dx = dy.device.empty(shape, 'f32', `${op} gradient`);
+  const dx = dy.device.empty(shape, 'f32', op);
   dy.device.clear(dx);
   dy.device.run({ shader: 'sort', entry: 'backward', bindings: { indices, dy, dx }, params: { lines: l.outer * l.inner, n: l.n, inner: l.inner, run: 1, keep }, threads: dy.size });
   return dx;

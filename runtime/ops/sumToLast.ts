@@ -47,7 +47,7 @@ const gradientOp: Op<{ shape: Shape }> = defineReal<{ shape: Shape }>({
   inputs: ['dy'],
   outputs: ['dx'],
   forward({ dy }, { shape }) {
-    const dx = dy.device.empty(shape, 'f32', 'sumToLast gradient');
+    const dx = dy.device.empty(shape, 'f32', 'sumToLast');
     dy.device.run({ shader: 'sumToLast', entry: 'backward', bindings: { dy, dx }, params: { rows: dx.size / dy.size, c: dy.size, chunk: 0 }, threads: dx.size });
     return dx;
   },

@@ -46,10 +46,10 @@ export function weightedSum(terms: readonly WeightedTerm[]): Tensor {
   if (terms.length === 0) throw new ShapeError('weightedSum', 'there are no terms');
   const shape = String(terms[0][0].shape);
   const split = terms.map(([x, weight = 1, factor]) => {
-    if (!isReal(x) || x.dtype !== terms[0][0].dtype || String(x.shape) !== shape) throw new ShapeError('weightedSum', `a term is [${x.shape}] ${x.dtype}, the first [${shape}]`, 'give terms of one shape, all f32 or all f16');
+    if (!isReal(x) || x.dtype !== terms[0][0].dtype || String(x.shape) !== shape) throw new ShapeError('weightedSum', `a term is ${x}, the first [${shape}]`, 'give terms of one shape, all f32 or all f16');
     if (typeof weight !== 'number' && factor) throw new ShapeError('weightedSum', 'a term has two tensors as its weight', 'give a number, a scalar tensor, or a number and a scalar tensor');
     const scalar = typeof weight === 'number' ? factor : weight;
-    if (scalar && (scalar.size !== 1 || !isReal(scalar))) throw new ShapeError('weightedSum', `a weight is [${scalar.shape}] ${scalar.dtype}`, 'give a number or a scalar tensor, f32 or f16');
+    if (scalar && (scalar.size !== 1 || !isReal(scalar))) throw new ShapeError('weightedSum', `a weight is ${scalar}`, 'give a number or a scalar tensor, f32 or f16');
     return { x, w: typeof weight === 'number' ? weight : 1, scalar };
   });
   let [{ x: sum, w, scalar }] = split;

@@ -109,7 +109,7 @@ const overlapOp = defineReal<Overlap>({
   forward({ dy }, { axis, before, size, mode }) {
     const shape = dy.shape.map((n, a) => (a === axis ? size : n));
     const outer = sizeOf(shape.slice(0, axis)), inner = sizeOf(shape.slice(axis + 1)), none = [0, 0, 0, 0];
-    const dx = dy.device.empty(shape, dy.dtype, 'pad gradient');
+    const dx = dy.device.empty(shape, dy.dtype, 'pad');
     dy.device.run({
       shader: 'strided', entry: 'overlap', constants: { RULE: RULES[mode], ...stored(dy, 'Number') }, bindings: { dy, dx }, threads: dx.size,
       params: { n: dx.size, offset: 0, value: 0, size0: [outer, dy.shape[axis], inner, 0], size1: none, stride0: none, stride1: none, start0: [0, -before, 0, 0], start1: none, limit0: [outer, size, inner, 0], limit1: none },
@@ -157,7 +157,7 @@ export function concat(parts: readonly Tensor[], axis: number): Tensor {
   const along = axisOf('concat', axis, first.rank);
   for (const p of parts) {
     if (p.rank !== first.rank || p.dtype !== first.dtype || p.shape.some((d, i) => i !== along && d !== first.shape[i])) {
-      throw new ShapeError('concat', `[${p.shape}] ${p.dtype} does not fit to [${first.shape}] ${first.dtype} along axis ${axis}`);
+      throw new ShapeError('concat', `${p} does not fit to ${first} along axis ${axis}`);
     }
   }
   const shape = first.shape.slice(), start = shape.map(() => 0);
@@ -180,7 +180,7 @@ export function concat(parts: readonly Tensor[], axis: number): Tensor {
 export function stack(parts: readonly Tensor[], axis = 0): Tensor {
   const first = parts[0];
   if (!first) throw new ShapeError('stack', 'there is nothing to join');
-  for (const p of parts) if (String(p.shape) !== String(first.shape) || p.rank !== first.rank || p.dtype !== first.dtype) throw new ShapeError('stack', `[${p.shape}] ${p.dtype} and [${first.shape}] ${first.dtype} differ`);
+  for (const p of parts) if (String(p.shape) !== String(first.shape) || p.rank !== first.rank || p.dtype !== first.dtype) throw new ShapeError('stack', `${p} and ${first} differ`);
   const a = axisOf('stack', axis, first.rank + 1), shape = [...first.shape.slice(0, a), parts.length, ...first.shape.slice(a)];
   const [along] = stridesOf(shape).splice(a, 1), strides = stridesOf(shape).filter((_, i) => i !== a);
   return put('stack', parts, shape, parts.map((_, k) => ({ offset: k * along, axes: first.shape.map((size, i) => ({ size, stride: strides[i] })) })));

@@ -10,7 +10,7 @@ import type { Tensor } from '../tensor.ts';
  * @example accumulate(total, dw, 1 / batches);
  */
 export function accumulate(total: Tensor, dw: Tensor, scale: number | Tensor = 1, first = false): void {
-  if (total.size !== dw.size || total.dtype !== 'f32' || dw.dtype !== 'f32') throw new ShapeError('accumulate', `[${dw.shape}] ${dw.dtype} cannot be added to [${total.shape}] ${total.dtype}`);
+  if (total.size !== dw.size || total.dtype !== 'f32' || dw.dtype !== 'f32') throw new ShapeError('accumulate', `${dw} cannot be added to ${total}`);
   const n = Math.ceil(dw.size / 4);
   const tensor = typeof scale === 'number' ? null : scale;
   total.device.run({

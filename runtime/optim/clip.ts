@@ -29,13 +29,13 @@ export function clipCoefficient(grads: readonly Tensor[] | ReadonlyMap<string, T
   });
   const scale = hyper ?? hyperTensor(device, { lr: 0, step: 1 });
   const n = parts.reduce((sum, p) => sum + p.groups, 0);
-  const partials = device.empty([n], 'f32', 'gradient norm partial sums');
+  const partials = device.empty([n], 'f32', 'clip');
   let first = 0;
   for (const { dw, items, groups } of parts) {
     device.run({ shader: 'gradNorm', entry: 'squares', bindings: { dw, partials }, params: { n: dw.size, items, first, most: maxNorm }, groups: [groups, 1, 1] });
     first += groups;
   }
-  const norm = device.empty([], 'f32', 'gradient norm'), coefficient = device.empty([], 'f32', 'clip coefficient');
+  const norm = device.empty([], 'f32', 'clip'), coefficient = device.empty([], 'f32', 'clip');
   device.run({ shader: 'gradNorm', entry: 'finish', bindings: { hyper: scale, partials, norm, coefficient }, params: { n, items: 0, first: 0, most: maxNorm }, groups: [1, 1, 1] });
   partials.dispose();
   if (!hyper && !device.recorder) scale.dispose();

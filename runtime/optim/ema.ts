@@ -41,7 +41,7 @@ export class Ema {
       if (target[kind].size !== source[kind].size) throw new ShapeError('ema', `the target has ${target[kind].size} ${kind}, the source ${source[kind].size}`);
       for (const [name, t] of target[kind]) {
         const s = source[kind].get(name);
-        if (!s || s.size !== t.size || s.dtype !== t.dtype) throw new ShapeError('ema', `${name} is [${t.shape}] ${t.dtype} in the target, ${s ? `[${s.shape}] ${s.dtype}` : 'absent'} in the source`);
+        if (!s || s.size !== t.size || s.dtype !== t.dtype) throw new ShapeError('ema', `${name} is ${t} in the target, ${s ?? 'absent'} in the source`);
         this.#all.push([t, s]);
         if (kind === 'buffers' && options.buffers === 'own') continue;
         const average = t.dtype === 'f32' && (kind === 'params' || options.buffers === 'ema');

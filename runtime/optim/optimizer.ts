@@ -99,12 +99,12 @@ export abstract class Optimizer {
    * @example sgd.step(grad(loss, net.params));
    */
   step(grads: Gradients, hyper?: Tensor, clip?: Tensor): void {
-    if (hyper && (hyper.size !== HYPER_SIZE || hyper.dtype !== 'f32')) throw new ShapeError('optimizer', `the hyper-parameters are [${hyper.shape}] ${hyper.dtype}`, `give f32 [${HYPER_SIZE}], see hyperValues`);
+    if (hyper && (hyper.size !== HYPER_SIZE || hyper.dtype !== 'f32')) throw new ShapeError('optimizer', `the hyper-parameters are ${hyper}`, `give f32 [${HYPER_SIZE}], see hyperValues`);
     if (Array.isArray(grads) && grads.length !== this.slots.length) throw new ShapeError('optimizer', `${grads.length} gradients for ${this.slots.length} parameters`);
     const updates = this.slots.flatMap((slot, i): [Slot, Tensor][] => {
       const dw = Array.isArray(grads) ? (grads[i] as Tensor) : (grads as ReadonlyMap<string, Tensor>).get(slot.name);
       if (!dw || slot.lrScale === 0) return [];
-      if (dw.size !== slot.param.size || dw.dtype !== 'f32') throw new ShapeError('optimizer', `the gradient of ${slot.name} is [${dw.shape}] ${dw.dtype}, the parameter [${slot.param.shape}]`);
+      if (dw.size !== slot.param.size || dw.dtype !== 'f32') throw new ShapeError('optimizer', `the gradient of ${slot.name} is ${dw}, the parameter [${slot.param.shape}]`);
       return [[slot, dw]];
     });
     const settings = hyper ?? this.nextHyper();
