@@ -117,6 +117,7 @@ export function fewmaskEngine(device: Device, version: string): Engine {
     let done = 0;
     return {
       async run(times) {
+        if (done === 0) await step.compile();
         for (let i = 0; i < times; i++) one(done++);
         await device.sync();
       },

@@ -7,7 +7,7 @@ import { mib, sizeClass, texelSize } from '../device/pool.ts';
 import { copyTexels, texelNeeds } from '../device/texels.ts';
 import { DeviceError, DisposedError, FewmaskError, OutOfMemoryError, ShapeError } from '../errors.ts';
 import type { Choice } from '../kernel/choice.ts';
-import { fillParams } from '../kernel/kernel.ts';
+import { fillParams, type Kernel } from '../kernel/kernel.ts';
 import { chained } from './chains.ts';
 import { replayHooks } from './replay.ts';
 import { collectTensors, sizeOf, Storage, Tensor, type DType, type Shape, type TensorData } from '../tensor.ts';
@@ -19,7 +19,7 @@ export type Command =
   | { kind: 'copy'; from: Storage; to: Storage; bytes: number };
 
 type Encoded =
-  | { kind: 'dispatch'; pipeline: GPUComputePipeline; group: GPUBindGroup; x: number; y: number; z: number; key: string; choice?: Choice }
+  | { kind: 'dispatch'; kernel: Kernel; group: GPUBindGroup; x: number; y: number; z: number; choice?: Choice }
   | { kind: 'clear'; buffer: GPUBuffer; bytes: number }
   | { kind: 'copy'; from: GPUBuffer; to: GPUBuffer; bytes: number }
   | { kind: 'texels'; from: GPUBuffer; to: GPUTexture; bytes: number };
@@ -278,17 +278,26 @@ export class Plan<O extends PlanOutputs> {
       });
       at += this.#paramsSize(l);
       const group = this.device.gpu.createBindGroup({ layout: l.kernel.layout, entries });
-      return [...copies, { kind: 'dispatch', pipeline: l.kernel.pipeline, group, x: l.groups[0], y: l.groups[1], z: l.groups[2], key: l.kernel.key, choice: l.choice }];
+      return [...copies, { kind: 'dispatch', kernel: l.kernel, group, x: l.groups[0], y: l.groups[1], z: l.groups[2], choice: l.choice }];
     });
   }
 
   /** The kernels of one replay, in order (for profiles and tests). */
   get kernels(): string[] {
-    return this.#commands.map((c) => (c.kind === 'dispatch' ? c.key : c.kind));
+    return this.#commands.map((c) => (c.kind === 'dispatch' ? c.kernel.key : c.kind));
   }
 
   #check(): void {
     if (this.#disposed) throw new DisposedError('the plan has been disposed', 'record it anew');
+  }
+
+  /**
+   * Compiles its kernels, all at once: `run` would compile one after the other, and hold up the thread.
+   * @example await step.compile();
+   */
+  async compile(): Promise<void> {
+    const kernels = new Set(this.#commands.flatMap((c) => (c.kind === 'dispatch' ? [c.kernel] : [])));
+    await Promise.all([...kernels].map((k) => k.compile()));
   }
 
   /**
@@ -314,7 +323,7 @@ export class Plan<O extends PlanOutputs> {
       for (const c of this.#commands) {
         if (c.kind === 'dispatch') {
           pass ??= encoder.beginComputePass();
-          pass.setPipeline(c.pipeline);
+          pass.setPipeline(c.kernel.pipeline);
           pass.setBindGroup(0, c.group);
           pass.dispatchWorkgroups(c.x, c.y, c.z);
           continue;
@@ -352,7 +361,7 @@ export class Plan<O extends PlanOutputs> {
       this.device.submit((encoder) => {
         part.forEach((c, i) => {
           const pass = encoder.beginComputePass({ timestampWrites: { querySet, beginningOfPassWriteIndex: 2 * i, endOfPassWriteIndex: 2 * i + 1 } });
-          pass.setPipeline(c.pipeline);
+          pass.setPipeline(c.kernel.pipeline);
           pass.setBindGroup(0, c.group);
           pass.dispatchWorkgroups(c.x, c.y, c.z);
           pass.end();
@@ -365,7 +374,7 @@ export class Plan<O extends PlanOutputs> {
       for (const b of [resolved, staging]) b.destroy();
       querySet.destroy();
     }
-    return dispatches.map((c, i) => ({ kernel: c.key, ms: Number(times[2 * i + 1] - times[2 * i]) / 1e6, ...(c.choice && { choice: c.choice }) }));
+    return dispatches.map((c, i) => ({ kernel: c.kernel.key, ms: Number(times[2 * i + 1] - times[2 * i]) / 1e6, ...(c.choice && { choice: c.choice }) }));
   }
 
   /** Gives the plan's memory back: its inputs and outputs can no longer be read or written. */

@@ -15,7 +15,10 @@ export interface Kernel {
   readonly key: string;
   readonly bindings: readonly BindingInfo[];
   readonly workgroup: readonly [number, number, number];
+  /** Made when it is first used. */
   readonly pipeline: GPUComputePipeline;
+  /** Makes it beforehand, beside others. */
+  compile(): Promise<void>;
   readonly layout: GPUBindGroupLayout;
   readonly params: ShaderInfo['params'];
   /** The format of its textures. */
@@ -131,13 +134,19 @@ export class KernelCache {
         ...(b.kind === 'texture' ? { storageTexture: { access: 'read-only', format: texels! } } : { buffer: { type: b.kind === 'uniform' ? 'uniform' : b.kind === 'read' ? 'read-only-storage' : 'storage' } }),
       })),
     });
-    const pipeline = this.#gpu.createComputePipeline({
-      label: key,
-      layout: this.#gpu.createPipelineLayout({ bindGroupLayouts: [layout] }),
-      compute: { module, entryPoint: entry },
-    });
+    const gpu = this.#gpu, descriptor = { label: key, layout: gpu.createPipelineLayout({ bindGroupLayouts: [layout] }), compute: { module, entryPoint: entry } };
+    let pipeline: GPUComputePipeline | undefined;
     const usesParams = entryInfo.bindings.some((b) => b.kind === 'uniform');
-    const kernel: Kernel = { key, bindings: entryInfo.bindings, workgroup: workgroupSize(info, entryInfo.workgroup, constants), pipeline, layout, params: usesParams ? info.params : null, texels };
+    const kernel: Kernel = {
+      key, bindings: entryInfo.bindings, workgroup: workgroupSize(info, entryInfo.workgroup, constants), layout, params: usesParams ? info.params : null, texels,
+      get pipeline() {
+        return (pipeline ??= gpu.createComputePipeline(descriptor));
+      },
+      async compile() {
+        // What fails here fails again where it is used, with the device's own report.
+        pipeline ??= await gpu.createComputePipelineAsync(descriptor).catch(() => undefined);
+      },
+    };
     this.#kernels.set(key, kernel);
     return kernel;
   }

@@ -94,9 +94,17 @@ export function minifyShaders(files: readonly { code: string; keep: ReadonlySet<
       else taken.add(t);
     }
   });
-  const free = shortNames(taken), map = new Map<string, string>();
-  for (const [name] of [...counts].sort((a, b) => b[1] - a[1])) map.set(name, free.next().value as string);
-  return lists.map((list, i) => write(list, (t) => (renamed[i].has(t) ? map.get(t)! : t)));
+  const free = shortNames(taken), common = new Map<string, string>();
+  for (const [name] of [...counts].sort((a, b) => b[1] - a[1])) common.set(name, free.next().value as string);
+  const maps = lists.map((list, i) => {
+    // The rest take whatever letter their own file leaves.
+    const own = list.filter((t, k) => NAME.test(t) && list[k - 1] !== '.'), names = [...new Set(own)].filter((t) => renamed[i].has(t));
+    const short = new Map(names.filter((t) => common.get(t)!.length === 1).map((t) => [t, common.get(t)!]));
+    const left = shortNames(new Set([...RESERVED, ...own.filter((t) => !renamed[i].has(t)), ...short.values()]));
+    for (const t of names) if (!short.has(t)) short.set(t, left.next().value as string);
+    return short;
+  });
+  return lists.map((list, i) => write(list, (t) => (renamed[i].has(t) ? maps[i].get(t)! : t)));
 }
 
 /** Whether what comes next is an operand whose other side, a variable or a call, says already that it is unsigned. Tokens, the last one first. */

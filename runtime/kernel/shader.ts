@@ -87,7 +87,7 @@ export class Shader {
     }
     if (refused) this.#fail(refused.message);
     gpu.pushErrorScope('validation');
-    for (const entry of this.entries) device.kernels.get(this.#key, entry, constants);
+    for (const entry of this.entries) void device.kernels.get(this.#key, entry, constants).pipeline;
     const error = await gpu.popErrorScope();
     if (error) this.#fail(error.message);
   }

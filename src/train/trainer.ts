@@ -135,6 +135,7 @@ export async function train(device: Device, scheme: Scheme, options: TrainerOpti
       options.onMemory?.(name, plan.memory.bytes);
       options.onRecorded?.(scheme.stages[stage].evaluated ?? scheme.evaluated);
       loop = new StageLoop(device, recorded, options, { stage, steps });
+      await plan.compile();
       for (let step = first; step < steps; step++) {
         const waiting = performance.now();
         await options.gate?.({ stage, step }, done);

@@ -2,6 +2,7 @@
 
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { Device } from '../../runtime/device/device.ts';
 import { plan } from '../../runtime/autograd/plan.ts';
 import { grad } from '../../runtime/autograd/grad.ts';
 import { DisposedError, OutOfMemoryError, ShapeError } from '../../runtime/errors.ts';
@@ -26,6 +27,29 @@ test('replays with new inputs; gradients are part of it', async () => {
   }
   step.dispose();
   w.dispose();
+});
+
+test('compiles its kernels beforehand, each once', async () => {
+  const { gpu, info } = await testDevice(), made: string[] = [];
+  const counting = new Proxy(gpu, {
+    get(target, key) {
+      const value = Reflect.get(target, key, target);
+      if (typeof value !== 'function') return value;
+      return (...args: unknown[]) => {
+        if (/^createComputePipeline/.test(String(key))) made.push(String(key));
+        return (value as (...a: unknown[]) => unknown).apply(target, args);
+      };
+    },
+  });
+  const device = new Device(counting, info), step = plan(device, { x: { shape: [4] } }, ({ x }) => ({ y: relu(add(relu(add(x, 1)), x)) }));
+  assert.equal(made, []);
+  await step.compile();
+  await step.compile();
+  assert.equal(made, Array.from({ length: new Set(step.kernels).size }, () => 'createComputePipelineAsync'));
+  assert.equal([...(await step.run({ x: Float32Array.of(-3, -1, 0, 2) }).y.read())], [0, 0, 1, 5]);
+  assert.is(made.length, 3);
+  step.dispose();
+  device.close();
 });
 
 test('views of tensors from outside and constants made while recording live as long as the plan', async () => {
