@@ -122,6 +122,25 @@ fn backward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroup
   }
 }
 
+/// The same where windows tile the image: each looks for its maximum once.
+@compute @workgroup_size(WG)
+fn backwardTiled(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
+  let i = id.x + id.y * grid.x * WG;
+  let size = params.y_size;
+  if (i < size.x * size.y * size.z * size.w) {
+    let p = i / size.w;
+    let row = p / size.z;
+    let o = vec2<u32>(row % size.y, p % size.z);
+    let found = best(row / size.y, o, i % size.w);
+    let d = Element(dy[i]);
+    for (var k = 0u; k < params.kernel.x * params.kernel.y; k++) {
+      let at = o * params.kernel + vec2<u32>(k / params.kernel.y, k % params.kernel.y);
+      let here = at.x * params.x_size.z + at.y;
+      dx[(row / size.y * params.x_size.y * params.x_size.z + here) * size.w + i % size.w] = Stored(select(Element(0.0), d, found.at == Index(i32(here))));
+    }
+  }
+}
+
 @compute @workgroup_size(WG)
 fn backwardIndexed(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
   let i = id.x + id.y * grid.x * WG;

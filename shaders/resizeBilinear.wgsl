@@ -59,9 +59,9 @@ fn reach(s: u32, scale: f32, shift: f32, size: u32, outputs: u32) -> vec2<u32> {
   if (scale == 0.0) {
     return vec2<u32>(0u, outputs);
   }
-  // Outputs before the first or beyond the last source position are clamped to it.
-  let low = select((f32(s) - 1.0 - shift) / scale - 1.0, 0.0, s == 0u);
-  let high = select((f32(s) + 1.0 - shift) / scale + 2.0, f32(outputs), s + 1u >= size);
+  // Those between the positions s - 1 and s + 1, and a little more for rounding. Outputs before the first or beyond the last source position are clamped to it.
+  let low = select(ceil((f32(s) - 1.0 - shift) / scale - 0.05), 0.0, s == 0u);
+  let high = select(floor((f32(s) + 1.0 - shift) / scale + 1.05), f32(outputs), s + 1u >= size);
   return vec2<u32>(u32(clamp(low, 0.0, f32(outputs))), u32(clamp(high, 0.0, f32(outputs))));
 }
 

@@ -33,7 +33,8 @@ const op = defineReal<Windows>({
     x: ({ dy, inputs: { x }, attrs: a }) => {
       const dx = x.device.empty(x.shape, x.dtype, 'maxPool2d');
       const { constants, params, lanes } = settings(x, a);
-      x.device.run({ shader: 'maxPool2d', entry: 'backward', constants, bindings: { x, dy, dx }, params, threads: x.size / lanes });
+      const tiled = !a.adaptive && a.pad.every((p) => p === 0) && [0, 1].every((i) => a.kernel[i] === a.stride[i] && a.dilation[i] === 1 && a.kernel[i] * a.y[i + 1] === x.shape[i + 1]);
+      x.device.run({ shader: 'maxPool2d', entry: tiled ? 'backwardTiled' : 'backward', constants, bindings: { x, dy, dx }, params, threads: (tiled ? dy : x).size / lanes });
       return dx;
     },
   },
