@@ -8,6 +8,7 @@ import { dropout, dropout2d } from '../ops/dropout.ts';
 import { embedding } from '../ops/gather.ts';
 import { groupNorm, layerNorm, rmsNorm } from '../ops/groupNorm.ts';
 import { linear } from '../ops/linear.ts';
+import { slice } from '../ops/window.ts';
 import type { Shape, Tensor } from '../tensor.ts';
 import { Module, numbered, Parameter, type ForwardMode } from './module.ts';
 import { operands } from './precision.ts';
@@ -105,12 +106,19 @@ export class Conv2d extends Module {
 
   /**
    * Applies the layer.
-   * @param x f32 [n, h, w, cin]
+   * @param x f32 [n, h, w, cin]; or several whose channels together are cin, as if they were joined (without groups), which takes no copy of them
    * @returns f32 [n, h', w', cout]
    * @throws ShapeError when x does not fit, UsageError before `init`
    */
-  forward(x: Tensor): Tensor {
-    return conv2d(...operands(x, this), this.#options);
+  forward(x: Tensor | readonly Tensor[]): Tensor {
+    const parts = [x].flat();
+    let end = 0;
+    const terms = parts.map((part, i) => {
+      const [h, w, b] = operands(part, this), start = end;
+      end += h.shape[3];
+      return conv2d(h, parts[1] ? slice(w, [null, null, [start, parts[i + 1] ? end : null]]) : w, i ? undefined : b, this.#options);
+    });
+    return terms.reduce((a, b) => add(a, b));
   }
 }
 

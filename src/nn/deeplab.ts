@@ -85,8 +85,8 @@ export class DeepLabV3Plus extends Network {
     let h = concat(parts, 3);
     mode.tap?.set('aspp.cat', h);
     h = this.project.forward(h, mode);
-    h = concat([this.resize(h, shallow.shape[1], shallow.shape[2]), this.low.forward(shallow, mode)], 3);
-    const logits = single(this.head.forward(this.decoder[1].forward(this.decoder[0].forward(h, mode), mode)));
+    const finer = [this.resize(h, shallow.shape[1], shallow.shape[2]), this.low.forward(shallow, mode)];
+    const logits = single(this.head.forward(this.decoder[1].forward(this.decoder[0].forward(finer, mode), mode)));
     mode.tap?.set('head', logits);
     return logits;
   }

@@ -66,7 +66,8 @@ export class ConvBn {
     this.act = options.act ?? 'relu';
   }
 
-  forward(x: Tensor, mode: ForwardMode): Tensor {
+  /** @param x or several that lie behind each other along the channels */
+  forward(x: Tensor | readonly Tensor[], mode: ForwardMode): Tensor {
     let y = this.bn.forward(this.conv.forward(x), mode, this.act === 'relu');
     if (this.act === 'leaky') y = leakyRelu(y, 0.01);
     mode.tap?.set(this.name, y);

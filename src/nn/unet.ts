@@ -1,6 +1,6 @@
 // U-Net (Ronneberger et al. 2015): two 3x3 conv + BN + ReLU a level, 2x2 max-pool, enlargement, concatenation with the skip, 1x1 head.
 
-import { concat, maxPool2d, pad2d, resizeBilinear, slice } from '../../runtime/ops/index.ts';
+import { maxPool2d, pad2d, resizeBilinear, slice } from '../../runtime/ops/index.ts';
 import type { Device } from '../../runtime/device/device.ts';
 import { single } from '../../runtime/modules/precision.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
@@ -76,7 +76,7 @@ export class UNet extends Network {
       const skip = stages[stages.length - 2 - i];
       const up = this.ups[i];
       const enlarged = up ? up.forward(h) : resizeBilinear(h, [skip.shape[1], skip.shape[2]], { alignCorners: false });
-      h = b.forward(a.forward(concat([skip, enlarged], 3), mode), mode);
+      h = b.forward(a.forward([skip, enlarged], mode), mode);
     });
     const logits = single(this.head.forward(h));
     mode.tap?.set('head', logits);

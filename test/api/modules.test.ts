@@ -4,12 +4,13 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { grad } from '../../runtime/autograd/grad.ts';
 import { randomSeed, tensor } from '../../runtime/create.ts';
-import { CheckpointError, UsageError } from '../../runtime/errors.ts';
+import { CheckpointError, ShapeError, UsageError } from '../../runtime/errors.ts';
 import { decodeSafetensors, encodeSafetensors, type FileTensor } from '../../runtime/io/safetensors.ts';
 import { liveTensors } from '../../runtime/memory.ts';
 import { BatchNorm, Conv2d, ConvTranspose2d, Dropout, Dropout2d, Embedding, GroupNorm, LayerNorm, Linear, RMSNorm, Sequential } from '../../runtime/modules/layers.ts';
 import { EVAL, Module, Parameter, TRAIN, type ForwardMode } from '../../runtime/modules/module.ts';
-import { add, mean, mul, relu, sum } from '../../runtime/ops/index.ts';
+import { add, concat, mean, mul, relu, sum } from '../../runtime/ops/index.ts';
+import { Rng } from '../../runtime/random.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
 import { testDevice } from '../support/device.ts';
 import { close } from '../support/op.ts';
@@ -169,6 +170,19 @@ test('layers compute what their operations do', async () => {
   const up = new ConvTranspose2d(2, 3, 2, { stride: 2 }).init(device);
   assert.equal((await up.stateDict()).get('weight')!.shape, [2, 3, 2, 2]);
   assert.equal(up.forward(tensor(device, new Float32Array(8), { shape: [1, 2, 2, 2] })).shape, [1, 4, 4, 3]);
+});
+
+test('a convolution of several images is that of the joined ones', async () => {
+  const device = await testDevice(), rng = new Rng(4, 0), layer = new Conv2d(11, 6, 3, { padding: 1, stride: 2 }).init(device, { seed: 2 });
+  const parts = [4, 1, 6].map((c) => device.tensor(Float32Array.from({ length: 2 * 7 * 9 * c }, () => rng.normal()), [2, 7, 9, c]));
+  for (const p of parts) p.requiresGrad = true;
+  const wrt = [...parts, layer.weight.value, layer.bias!.value];
+  const y = layer.forward(parts), joined = layer.forward(concat(parts, 3)), dy = device.tensor(Float32Array.from({ length: y.size }, () => rng.normal()), y.shape);
+  close(await y.read(), await joined.read(), 1e-5, 'y');
+  const [got, want] = [grad(y, wrt, { dy }), grad(joined, wrt, { dy })];
+  for (const [i, g] of got.entries()) close(await g.read(), await want[i].read(), 1e-5, `gradient ${i}`);
+  assert.throws(() => layer.forward(parts.slice(0, 2)), (e: Error) => e instanceof ShapeError);
+  assert.throws(() => layer.forward([...parts, parts[1]]), (e: Error) => e instanceof ShapeError);
 });
 
 test('a shared module is saved under each name, trained once, and freed', async () => {
