@@ -115,6 +115,11 @@ try {
   const { UNet } = await import('fewmask');
   const device = await openBrowser();
   const first = await step(device);
+  // What is tuned is found again in IndexedDB by the device that is opened next.
+  const { conv2d, ones } = await import('fewmask/engine'), { tune } = await import('fewmask/browser');
+  const x = ones(device, [2, 24, 24, 16]), w = ones(device, [3, 3, 16, 16]), timed = device.gpu.features.has('timestamp-query');
+  const tuned = timed ? await tune(device, () => ({ y: conv2d(x, w, undefined, { padding: 1 }) })) : null, later = await openBrowser(), kept = later.choices;
+  later.close();
   // A GPUDevice and a buffer of the page's own.
   const { Device, deviceDescriptor, relu } = await import('fewmask/engine');
   const adapter = await navigator.gpu.requestAdapter(), gpu = await adapter.requestDevice(deviceDescriptor(adapter));
@@ -131,7 +136,7 @@ try {
   const worker = new Worker('/worker.js', { type: 'module' });
   const second = await new Promise((resolve, reject) => { worker.onmessage = (e) => resolve(e.data); worker.onerror = (e) => reject(new Error(e.message)); });
   done = true;
-  document.title = JSON.stringify({ after: first.after, worker: second, own: third.after, wrapped, same, frames, unet: typeof UNet });
+  document.title = JSON.stringify({ after: first.after, worker: second, own: third.after, wrapped, same, frames, unet: typeof UNet, tuned, kept });
 } catch (error) {
   document.title = JSON.stringify({ error: String(error) });
 }
@@ -169,7 +174,7 @@ else {
       page.on('pageerror', (e) => complaints.push(String(e)));
       await page.goto(url);
       await page.waitForFunction(() => document.title.startsWith('{'), null, { timeout: 120_000 });
-      const result = JSON.parse(await page.title()) as { error?: string; after: number[]; worker: number[]; own: number[]; wrapped: number[]; same: boolean; frames: number; unet: string };
+      const result = JSON.parse(await page.title()) as { error?: string; after: number[]; worker: number[]; own: number[]; wrapped: number[]; same: boolean; frames: number; unet: string; tuned: Record<string, string> | null; kept: Record<string, string> };
       assert.is(result.error, undefined);
       assert.equal(complaints, []);
       assert.ok(errorOf(result.after) < 1e-6, String(result.after));
@@ -179,6 +184,10 @@ else {
       assert.ok(result.same, 'globalThis was changed');
       assert.ok(result.frames > 1, 'the page went on while the worker worked');
       assert.is(result.unet, 'function');
+      if (result.tuned) {
+        assert.ok(Object.keys(result.tuned).length > 0, 'nothing was tuned');
+        assert.equal(result.kept, result.tuned);
+      } else console.log('skipped: tuning in a browser: its adapter has no timestamps');
     } finally {
       await browser.close();
       server.close();
