@@ -5,7 +5,9 @@
 
 const WG: u32 = 64u;
 const RELU: bool = false;
-/// What x and y hold: or f16.
+/// Or vec4<f32>, where 4 divides the channels: params.c then counts vectors, but where chunks are joined.
+alias Element = f32;
+/// What x and y hold: Element, or f16 and vec4<f16>.
 alias Stored = f32;
 /// The statistics came from this batch, so the gradient flows through them.
 const TRAIN: bool = true;
@@ -22,28 +24,39 @@ struct Params {
 }
 
 @group(0) @binding(0) var<storage, read> x: array<Stored>;
-@group(0) @binding(1) var<storage, read> gamma: array<f32>;
-@group(0) @binding(2) var<storage, read> beta: array<f32>;
-@group(0) @binding(3) var<storage, read> mean: array<f32>;
-@group(0) @binding(4) var<storage, read> variance: array<f32>;
+@group(0) @binding(1) var<storage, read> gamma: array<Element>;
+@group(0) @binding(2) var<storage, read> beta: array<Element>;
+@group(0) @binding(3) var<storage, read> mean: array<Element>;
+@group(0) @binding(4) var<storage, read> variance: array<Element>;
 @group(0) @binding(5) var<storage, read_write> y: array<Stored>;
 @group(0) @binding(6) var<storage, read> dy: array<Stored>;
-@group(0) @binding(7) var<storage, read_write> parts: array<vec2<f32>>;
-@group(0) @binding(8) var<storage, read> partials: array<vec2<f32>>;
+@group(0) @binding(7) var<storage, read_write> parts: array<Element>;
+@group(0) @binding(8) var<storage, read> partials: array<f32>;
 @group(0) @binding(9) var<storage, read_write> new_mean: array<f32>;
 @group(0) @binding(10) var<storage, read_write> new_variance: array<f32>;
 @group(0) @binding(11) var<storage, read_write> running_mean: array<f32>;
 @group(0) @binding(12) var<storage, read_write> running_variance: array<f32>;
-/// (dgamma, dbeta) of each channel, as gradCombine leaves them and inputGrad reads them: no entry may bind more than eight storage buffers.
-@group(0) @binding(13) var<storage, read_write> new_sums: array<vec2<f32>>;
-@group(0) @binding(14) var<storage, read> sums: array<vec2<f32>>;
+/// dgamma of all channels, then dbeta, as gradCombine leaves them and inputGrad reads them: no entry may bind more than eight storage buffers.
+@group(0) @binding(13) var<storage, read_write> new_sums: array<f32>;
+@group(0) @binding(14) var<storage, read> sums: array<Element>;
 @group(0) @binding(15) var<storage, read_write> dx: array<Stored>;
 @group(0) @binding(16) var<uniform> params: Params;
 
-/// Rows of the chunk of thread i (chunk-major, channel-minor).
-fn rowsOf(i: u32) -> vec2<u32> {
-  let first = (i / params.c) * params.chunk;
+/// Rows of chunk k.
+fn rowsOf(k: u32) -> vec2<u32> {
+  let first = k * params.chunk;
   return vec2<u32>(first, min(first + params.chunk, params.rows));
+}
+
+/// Two sums of a chunk, at its rows among the parts.
+fn keep(k: u32, c: u32, first: Element, second: Element) {
+  parts[2u * k * params.c + c] = first;
+  parts[(2u * k + 1u) * params.c + c] = second;
+}
+
+/// What is kept of chunk k for channel c.
+fn kept(k: u32, c: u32) -> vec2<f32> {
+  return vec2<f32>(partials[2u * k * params.c + c], partials[(2u * k + 1u) * params.c + c]);
 }
 
 @compute @workgroup_size(WG)
@@ -51,18 +64,18 @@ fn stats(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) 
   let i = id.x + id.y * grid.x * WG;
   if (i < params.chunks * params.c) {
     let c = i % params.c;
-    let rows = rowsOf(i);
-    var sum = 0.0;
+    let rows = rowsOf(i / params.c);
+    var sum = Element(0.0);
     for (var r = rows.x; r < rows.y; r++) {
-      sum += f32(x[r * params.c + c]);
+      sum += Element(x[r * params.c + c]);
     }
     let m = sum / f32(rows.y - rows.x);
-    var squares = 0.0;
+    var squares = Element(0.0);
     for (var r = rows.x; r < rows.y; r++) {
-      let d = f32(x[r * params.c + c]) - m;
+      let d = Element(x[r * params.c + c]) - m;
       squares += d * d;
     }
-    parts[i] = vec2<f32>(m, squares);
+    keep(i / params.c, c, m, squares);
   }
 }
 
@@ -72,8 +85,8 @@ fn joined(c: u32) -> vec2<f32> {
   var m = 0.0;
   var squares = 0.0;
   for (var k = 0u; k < params.chunks; k++) {
-    let part = partials[k * params.c + c];
-    let rows = rowsOf(k * params.c + c);
+    let part = kept(k, c);
+    let rows = rowsOf(k);
     let count = f32(rows.y - rows.x);
     let d = part.x - m;
     let total = n + count;
@@ -116,15 +129,15 @@ fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups
     let scale = gamma[c] / sqrt(variance[c] + params.eps);
     let shift = beta[c];
     for (var r = i / params.c; r < params.rows; r += params.strip) {
-      let v = (f32(x[r * params.c + c]) - m) * scale + shift;
-      y[r * params.c + c] = Stored(select(v, max(v, 0.0), RELU));
+      let v = (Element(x[r * params.c + c]) - m) * scale + shift;
+      y[r * params.c + c] = Stored(select(v, max(v, Element(0.0)), RELU));
     }
   }
 }
 
 /// The gradient that reaches the normalised value: d, masked by the ReLU.
-fn masked(d: f32, v: f32) -> f32 {
-  return select(d, select(0.0, d, v > 0.0), RELU);
+fn masked(d: Element, v: Element) -> Element {
+  return select(d, select(Element(0.0), d, v > Element(0.0)), RELU);
 }
 
 @compute @workgroup_size(WG)
@@ -132,19 +145,21 @@ fn gradStats(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgrou
   let i = id.x + id.y * grid.x * WG;
   if (i < params.chunks * params.c) {
     let c = i % params.c;
-    let rows = rowsOf(i);
+    let rows = rowsOf(i / params.c);
     let m = mean[c];
     let scale = 1.0 / sqrt(variance[c] + params.eps);
     let g = gamma[c];
     let shift = beta[c];
-    var sum = vec2<f32>(0.0);
+    var first = Element(0.0);
+    var second = Element(0.0);
     for (var r = rows.x; r < rows.y; r++) {
       let at = r * params.c + c;
-      let xh = (f32(x[at]) - m) * scale;
-      let d = masked(f32(dy[at]), xh * g + shift);
-      sum += vec2<f32>(d * xh, d);
+      let xh = (Element(x[at]) - m) * scale;
+      let d = masked(Element(dy[at]), xh * g + shift);
+      first += d * xh;
+      second += d;
     }
-    parts[i] = sum;
+    keep(i / params.c, c, first, second);
   }
 }
 
@@ -154,11 +169,12 @@ fn gradCombine(@builtin(global_invocation_id) id: vec3<u32>) {
   if (c < params.c) {
     var sum = vec2<f32>(0.0);
     for (var k = 0u; k < params.chunks; k++) {
-      sum += partials[k * params.c + c];
+      sum += kept(k, c);
     }
     new_mean[c] = sum.x;
     new_variance[c] = sum.y;
-    new_sums[c] = sum;
+    new_sums[c] = sum.x;
+    new_sums[params.c + c] = sum.y;
   }
 }
 
@@ -171,14 +187,16 @@ fn inputGrad(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgrou
     let scale = 1.0 / sqrt(variance[c] + params.eps);
     let g = gamma[c];
     let shift = beta[c];
-    var through = vec2<f32>(0.0);
+    var through = Element(0.0);
+    var across = Element(0.0);
     if (TRAIN) {
-      through = sums[c].yx / f32(params.rows);
+      through = sums[params.c + c] / f32(params.rows);
+      across = sums[c] / f32(params.rows);
     }
     for (var r = i / params.c; r < params.rows; r += params.strip) {
       let at = r * params.c + c;
-      let xh = (f32(x[at]) - m) * scale;
-      dx[at] = Stored((masked(f32(dy[at]), xh * g + shift) - through.x - xh * through.y) * (g * scale));
+      let xh = (Element(x[at]) - m) * scale;
+      dx[at] = Stored((masked(Element(dy[at]), xh * g + shift) - through - xh * across) * (g * scale));
     }
   }
 }

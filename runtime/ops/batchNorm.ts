@@ -2,7 +2,8 @@
 
 import type { BackwardContext } from '../autograd/tape.ts';
 import { ShapeError } from '../errors.ts';
-import { stored } from '../kernel/vectors.ts';
+import type { Constants } from '../kernel/kernel.ts';
+import { byVectors } from '../kernel/vectors.ts';
 import { checkF32, checkReal, type DType, type Tensor } from '../tensor.ts';
 import { defineReal } from './cast.ts';
 
@@ -28,29 +29,27 @@ type Attrs = Required<BatchNormOptions>;
  * Rows in a chunk: short sums for accuracy, but few enough chunks that joining them stays cheap. Element by element a thread takes eight rows, so that what
  * belongs to the channel is loaded once for them.
  */
-function layout(x: Tensor): { rows: number; c: number; chunk: number; chunks: number; strip: number } {
-  const c = x.shape[x.rank - 1];
-  const rows = x.size / c;
-  const chunk = Math.max(64, Math.ceil(rows / 512));
-  return { rows, c, chunk, chunks: Math.ceil(rows / chunk), strip: Math.ceil(rows / 8) };
+function layout(x: Tensor, eps: number, momentum = 0, lost = 0): { c: number; params: Record<string, number>; vectors: Record<string, number>; constants: Constants; parts: number; strips: number } {
+  const c = x.shape[x.rank - 1], rows = x.size / c, chunk = Math.max(64, Math.ceil(rows / 512)), chunks = Math.ceil(rows / chunk), strip = Math.ceil(rows / 8);
+  const { constants, lanes } = byVectors([1, 1, 1, c], [1, 1, 1, c], x.dtype), params = { rows, c, chunk, chunks, strip, eps, momentum, lost };
+  return { c, params, vectors: { ...params, c: c / lanes }, constants, parts: (chunks * c) / lanes, strips: (strip * c) / lanes };
 }
 
 /** The mean and variance that the forward pass used: those of the batch, or the running ones. */
 const statistics = ({ inputs, outputs }: BackwardContext<Attrs>): { mean: Tensor; variance: Tensor } => ({ mean: outputs.mean ?? inputs.runningMean, variance: outputs.variance ?? inputs.runningVariance });
 
-/** The gradients of gamma and beta, [c], and `sums`, both together as [c, 2] for a gradient of x that flows through the statistics. */
+/** The gradients of gamma and beta, [c], and `sums`, both together as [2, c] for a gradient of x that flows through the statistics. */
 function gradients(ctx: BackwardContext<Attrs>): { dgamma: Tensor; dbeta: Tensor; sums: Tensor } {
   return ctx.once('gradients', () => {
     const { x, gamma, beta } = ctx.inputs, { mode, relu, eps } = ctx.attrs, { dy } = ctx;
     const { device } = x;
-    const size = layout(x);
-    const params = { ...size, eps, momentum: 0, lost: 0 };
-    const parts = device.empty([size.chunks, size.c, 2], 'f32', 'batchNorm');
-    device.run({ shader: 'batchNorm', entry: 'gradStats', constants: { RELU: relu, ...stored(x, 'Stored') }, bindings: { x, dy, ...statistics(ctx), parts, gamma, beta }, params, threads: size.chunks * size.c });
-    const dgamma = device.empty([size.c], 'f32', 'batchNorm');
-    const dbeta = device.empty([size.c], 'f32', 'batchNorm');
-    const sums = device.empty([size.c, 2], 'f32', 'batchNorm');
-    device.run({ shader: 'batchNorm', entry: 'gradCombine', bindings: { partials: parts, new_mean: dgamma, new_variance: dbeta, new_sums: sums }, params, threads: size.c });
+    const { c, params, vectors, constants, parts: threads } = layout(x, eps);
+    const parts = device.empty([params.chunks, 2, c], 'f32', 'batchNorm');
+    device.run({ shader: 'batchNorm', entry: 'gradStats', constants: { RELU: relu, ...constants }, bindings: { x, dy, ...statistics(ctx), parts, gamma, beta }, params: vectors, threads });
+    const dgamma = device.empty([c], 'f32', 'batchNorm');
+    const dbeta = device.empty([c], 'f32', 'batchNorm');
+    const sums = device.empty([2, c], 'f32', 'batchNorm');
+    device.run({ shader: 'batchNorm', entry: 'gradCombine', bindings: { partials: parts, new_mean: dgamma, new_variance: dbeta, new_sums: sums }, params, threads: c });
     parts.dispose();
     if (!(mode === 'train' && ctx.needs('x'))) sums.dispose();
     if (!ctx.needs('gamma')) dgamma.dispose();
@@ -65,23 +64,21 @@ const op = defineReal<Attrs>({
   outputs: ['y', 'mean', 'variance'],
   forward({ x, gamma, beta, runningMean, runningVariance }, { mode, update, momentum, eps, relu, runningVariance: variant }) {
     const device = x.device;
-    const size = layout(x);
-    const params = { ...size, eps, momentum, lost: variant === 'biased' ? 0 : 1 };
+    const { c, params, vectors, constants, parts: threads, strips } = layout(x, eps, momentum, variant === 'biased' ? 0 : 1);
     let mean = runningMean, variance = runningVariance;
     const saved: Record<string, Tensor> = {};
     if (mode === 'train') {
-      const parts = device.empty([size.chunks, size.c, 2], 'f32', 'batchNorm');
-      device.run({ shader: 'batchNorm', entry: 'stats', constants: stored(x, 'Stored'), bindings: { x, parts }, params, threads: size.chunks * size.c });
-      mean = saved.mean = device.empty([size.c], 'f32', 'batchNorm');
-      variance = saved.variance = device.empty([size.c], 'f32', 'batchNorm');
+      const parts = device.empty([params.chunks, 2, c], 'f32', 'batchNorm');
+      device.run({ shader: 'batchNorm', entry: 'stats', constants, bindings: { x, parts }, params: vectors, threads });
+      mean = saved.mean = device.empty([c], 'f32', 'batchNorm');
+      variance = saved.variance = device.empty([c], 'f32', 'batchNorm');
       const moves = update && !!runningMean;
-      const bindings = { partials: parts, new_mean: mean, new_variance: variance };
-      if (moves) device.run({ shader: 'batchNorm', entry: 'combineAndUpdate', bindings: { ...bindings, running_mean: runningMean, running_variance: runningVariance }, params, threads: size.c });
-      else device.run({ shader: 'batchNorm', entry: 'combine', bindings, params, threads: size.c });
+      const bindings = { partials: parts, new_mean: mean, new_variance: variance, ...(moves && { running_mean: runningMean, running_variance: runningVariance }) };
+      device.run({ shader: 'batchNorm', entry: moves ? 'combineAndUpdate' : 'combine', bindings, params, threads: c });
       parts.dispose();
     }
     const y = device.empty(x.shape, x.dtype, 'batchNorm');
-    device.run({ shader: 'batchNorm', entry: 'forward', constants: { RELU: relu, ...stored(x, 'Stored') }, bindings: { x, gamma, beta, mean, variance, y }, params, threads: size.strip * size.c });
+    device.run({ shader: 'batchNorm', entry: 'forward', constants: { RELU: relu, ...constants }, bindings: { x, gamma, beta, mean, variance, y }, params: vectors, threads: strips });
     return { y, ...saved };
   },
   backward: {
@@ -91,15 +88,15 @@ const op = defineReal<Attrs>({
       const train = mode === 'train';
       // In evaluation nothing flows through the statistics: what stands in for the sums is not read.
       const sums = train ? gradients(ctx).sums : gamma;
-      const size = layout(x);
+      const { vectors, constants, strips } = layout(x, eps);
       const dx = x.device.empty(x.shape, x.dtype, 'batchNorm');
       x.device.run({
         shader: 'batchNorm',
         entry: 'inputGrad',
-        constants: { RELU: relu, TRAIN: train, ...stored(x, 'Stored') },
+        constants: { RELU: relu, TRAIN: train, ...constants },
         bindings: { x, dy: ctx.dy, gamma, beta, ...statistics(ctx), sums, dx },
-        params: { ...size, eps, momentum: 0, lost: 0 },
-        threads: size.strip * size.c,
+        params: vectors,
+        threads: strips,
       });
       if (train) sums.dispose();
       return dx;

@@ -27,7 +27,7 @@ const CHOICES: Record<string, readonly Choice[]> = {
   argmax: [upTo('TYPE', 2)],
   attention: [upTo('MASK', 2)],
   avgPool2d: [images],
-  batchNorm: [halves],
+  batchNorm: [images],
   binary: [
     upTo('OP', 23),
     [
