@@ -9,8 +9,8 @@ import type { Constants } from '../kernel/kernel.ts';
 import { stored } from '../kernel/vectors.ts';
 import { checkReal, type DType, type Ranked, type Shape, sizeOf, type Tensor } from '../tensor.ts';
 import { defineReal } from './cast.ts';
+import { sum } from './reduce.ts';
 import { boxed, put, taken, tidy } from './strided.ts';
-import { sumToLast } from './sumToLast.ts';
 
 export type { Padding, Pair } from '../kernel/geometry.ts';
 
@@ -203,7 +203,7 @@ const forwardOp: Op = defineReal<Geometry>({
   backward: {
     x: ({ dy, inputs: { w }, attrs }) => inputGradOp({ dy, w }, attrs).dx,
     w: ({ dy, inputs: { x }, attrs }) => weightGradOp({ x, dy }, attrs).dw,
-    b: ({ dy }) => sumToLast(dy),
+    b: ({ dy }) => sum(dy, [0, 1, 2]),
   },
   twice: true,
 }, { halves: ['x', 'w', 'b'] });
@@ -216,7 +216,7 @@ const inputGradOp: Op = defineReal<Geometry>({
   backward: {
     dy: ({ dy: d, inputs: { w }, attrs }) => forwardOp({ x: d, w }, attrs).y,
     w: ({ dy: d, inputs: { dy }, attrs }) => weightGradOp({ x: d, dy }, attrs).dw,
-    b: ({ dy: d }) => sumToLast(d),
+    b: ({ dy: d }) => sum(d, [0, 1, 2]),
   },
   twice: true,
 }, { halves: ['dy', 'w', 'b'] });

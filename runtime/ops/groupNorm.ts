@@ -5,7 +5,7 @@ import { ShapeError } from '../errors.ts';
 import type { Constants, ParamValue } from '../kernel/kernel.ts';
 import { checkReal, type DType, type Shape, sizeOf, type Tensor } from '../tensor.ts';
 import { defineReal } from './cast.ts';
-import { sumToLast } from './sumToLast.ts';
+import { sum } from './reduce.ts';
 
 /** Settings of the normalisations. */
 export interface NormOptions {
@@ -46,9 +46,9 @@ function reduce(x: Tensor, a: Attrs, first: 'statistics' | 'gradSums', constants
 
 /** The gradients of gamma and beta: sums over samples and pixels. */
 function perChannel(v: Tensor, like: Tensor): Tensor {
-  const flat = v.view([v.size / Math.max(1, like.size), like.size]), sum = sumToLast(flat), g = sum.view(like.shape);
+  const flat = v.view([v.size / Math.max(1, like.size), like.size]), total = sum(flat, 0), g = total.view(like.shape);
   flat.dispose();
-  sum.dispose();
+  total.dispose();
   return g;
 }
 

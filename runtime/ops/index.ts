@@ -51,7 +51,6 @@ export { argsort, sort, topk, type Picked } from './sort.ts';
 export { expand, flip, permute, pixelShuffle, pixelUnshuffle, repeat, repeatInterleave, roll, transpose } from './strided.ts';
 export type { Rule } from './strided.ts';
 export * from './sumTo.ts';
-export * from './sumToLast.ts';
 export * from './triangle.ts';
 export * from './unary.ts';
 export * from './unfold.ts';

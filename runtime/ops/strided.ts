@@ -6,8 +6,8 @@ import { checkWhole } from '../kernel/geometry.ts';
 import type { Device, Dispatch } from '../device/device.ts';
 import { type DType, type Ranked, type Shape, sizeOf, type Tensor } from '../tensor.ts';
 import { defineReal } from './cast.ts';
+import { sum } from './reduce.ts';
 import { reshape } from './reshape.ts';
-import { sumToLast } from './sumToLast.ts';
 
 /** What lies beyond the ends of an axis. */
 export const RULES = { constant: 1, reflect: 2, replicate: 3, circular: 4 } as const;
@@ -199,10 +199,8 @@ export function expand<D extends DType, const S extends Shape>(x: Tensor<D>, sha
 
 /** A copy that reads elements again along the axes of stride 0; its gradient is the sum over these. */
 function spread(op: string, x: Tensor, shape: Shape, axes: readonly Axis[]): Tensor {
-  const { shape: from } = x, sizes = axes.map((a) => a.size);
-  const numbers = axes.map((_, i) => i), summed = numbers.filter((i) => axes[i].stride === 0), kept = numbers.filter((i) => axes[i].stride !== 0);
-  const rows = sizeOf(summed.map((i) => sizes[i])), columns = sizeOf(kept.map((i) => sizes[i]));
-  return copied(op, x, shape, { axes }, (dy) => tidy(dy.device, () => reshape(sumToLast(reshape(permute(reshape(dy, sizes), [...summed, ...kept]), [rows, columns])), from)));
+  const { shape: from } = x, summed = axes.flatMap((a, i) => (a.stride === 0 ? [i] : []));
+  return copied(op, x, shape, { axes }, (dy) => tidy(dy.device, () => reshape(summed.length ? sum(reshape(dy, axes.map((a) => a.size)), summed) : dy, from)));
 }
 
 /**

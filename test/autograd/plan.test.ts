@@ -6,7 +6,7 @@ import { Device } from '../../runtime/device/device.ts';
 import { plan } from '../../runtime/autograd/plan.ts';
 import { grad } from '../../runtime/autograd/grad.ts';
 import { DisposedError, OutOfMemoryError, ShapeError } from '../../runtime/errors.ts';
-import { add, mul, relu, sumToLast } from '../../runtime/ops/index.ts';
+import { add, mul, relu, sum } from '../../runtime/ops/index.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
 import { testDevice } from '../support/device.ts';
 
@@ -15,7 +15,7 @@ test('replays with new inputs; gradients are part of it', async () => {
   const w = device.tensor([1, -2, 3], [3]);
   w.requiresGrad = true;
   const step = plan(device, { x: { shape: [4, 3] } }, ({ x }) => {
-    const y = sumToLast(relu(add(x, x)));
+    const y = sum(relu(add(x, x)), 0);
     return { y, dw: grad(add(y, w), [w], { dy: y })[0] };
   });
   for (const scale of [1, -2]) {

@@ -43,7 +43,6 @@ add('percentile', { x: [5] }, (f, { x }) => f(x, 50));
 for (const name of ['maxDim', 'minDim']) add(name, { x: [3, 4] }, (f, { x }) => f(x, 1));
 add('topk', { x: [3, 4] }, (f, { x }) => f(x, 2));
 add('sumTo', { x: [3, 4] }, (f, { x }) => f(x, [4]));
-add('sumToLast', { x: [3, 4] }, (f, { x }) => f(x));
 
 add('chunk', { x: [4] }, (f, { x }) => f(x, 2));
 add('split', { x: [4] }, (f, { x }) => f(x, 2));

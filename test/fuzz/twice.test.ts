@@ -12,7 +12,7 @@ import { seed } from './seed.ts';
 /** Operations that must have a second derivative: the smooth elementwise family, matrix products, convolutions. */
 const REQUIRED = [
   'celu', 'elu', 'selu', 'softplus', 'logSigmoid', 'sigmoid', 'tanh', 'silu', 'gelu', 'mish', 'erf', 'expm1', 'log1p', 'softsign', 'hardswish', 'relu', 'leakyRelu', 'square', 'reciprocal', 'sqrt', 'rsqrt', 'exp', 'log', 'log2', 'sin', 'cos', 'tan',
-  'asin', 'acos', 'atan', 'sinh', 'cosh', 'abs', 'neg', 'add', 'sub', 'mul', 'div', 'pow', 'atan2', 'maximum', 'minimum', 'where', 'matmul', 'linear', 'einsum', 'conv1d', 'conv2d', 'convTranspose2d', 'sum', 'mean', 'sumToLast', 'globalAvgPool', 'softmax', 'logSoftmax',
+  'asin', 'acos', 'atan', 'sinh', 'cosh', 'abs', 'neg', 'add', 'sub', 'mul', 'div', 'pow', 'atan2', 'maximum', 'minimum', 'where', 'matmul', 'linear', 'einsum', 'conv1d', 'conv2d', 'convTranspose2d', 'sum', 'mean', 'globalAvgPool', 'softmax', 'logSoftmax',
 ];
 
 /** Names of the records that claim a second derivative, as the sources have them. */

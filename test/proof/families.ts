@@ -45,7 +45,7 @@ type Family = (g: Given) => Result;
 
 /** Functions of z, or of u where the domain is (0, 1), alone. */
 const unary = ['abs', 'neg', 'square', 'exp', 'sin', 'cos', 'tan', 'atan', 'sinh', 'cosh', 'sign', 'floor', 'ceil', 'round', 'trunc', 'relu', 'leakyRelu', 'hardtanh', 'relu6', 'hardsigmoid', 'hardswish', 'elu', 'selu', 'celu', 'softsign', 'softplus', 'logSigmoid', 'sigmoid', 'tanh', 'silu',
-  'gelu', 'mish', 'erf', 'expm1', 'asinh', 'isNan', 'isInf', 'isFinite', 'logicalNot', 'channelMax', 'globalAvgPool', 'globalMaxPool', 'sumToLast', 'predictionEntropy', 'normalize', 'flatten', 'detach', 'sum', 'mean', 'prod', 'amax', 'amin', 'any', 'all', 'variance', 'std', 'norm', 'logsumexp', 'softmax', 'logSoftmax',
+  'gelu', 'mish', 'erf', 'expm1', 'asinh', 'isNan', 'isInf', 'isFinite', 'logicalNot', 'channelMax', 'globalAvgPool', 'globalMaxPool', 'predictionEntropy', 'normalize', 'flatten', 'detach', 'sum', 'mean', 'prod', 'amax', 'amin', 'any', 'all', 'variance', 'std', 'norm', 'logsumexp', 'softmax', 'logSoftmax',
   'argmax', 'argmin', 'cumsum', 'argsort', 'tril', 'triu', 'instanceNorm'] as const;
 const unit = ['reciprocal', 'sqrt', 'rsqrt', 'log', 'log2', 'log1p', 'asin', 'acos', 'atanh', 'sharpen'] as const;
 const binary = ['add', 'sub', 'mul', 'div', 'maximum', 'minimum', 'atan2', 'fmod', 'remainder', 'floorDivide', 'eq', 'ne', 'lt', 'le', 'gt', 'ge', 'logicalAnd', 'logicalOr', 'logicalXor'] as const;

@@ -89,10 +89,6 @@ const REDUCE: Entry[] = [
     const list = x.shape.map((_, a) => a).filter((a) => a < front || to[a - front] === 1);
     return { inputs: [x], bound: 'linear', text: `[${to}]`, run: (t) => e.sumTo(t, to), reference: (t) => ({ shape: to, data: list.length ? reduceBy(t, list, false, total).data : t.data }) };
   }),
-  entry('sumToLast', (s) => {
-    const x = s.tensor({ rank: [1, 4] }), c = x.shape[x.shape.length - 1];
-    return { inputs: [x], bound: 'linear', run: e.sumToLast, reference: (t) => made([c], ([k]) => total([...t.data].filter((_, i) => i % c === k))) };
-  }),
   entry('channelMax', (s) => {
     const x = s.tensor({ rank: [1, 4], fits: (d) => d[d.length - 1] > 0, distinct: true });
     return { inputs: [x], bound: 'exact', run: e.channelMax, reference: (t) => mapLines(t, -1, (l) => [Math.max(...l)]) };
