@@ -1,5 +1,5 @@
 // The results of the README: trains every scheme on real images and keeps the tables. Hours on two cores, so a run that stands in bench/results/NAME.json
-// with the same settings is not made again (but with --again), and a run that was stopped goes on.
+// with the same settings is not made again (but with --again), one that was stopped goes on, and settings of one scheme may change without the others' runs.
 //   node --import tsx bench/results.ts [NAME …] [--seeds N] [--data DIR] [--again]      N seeds (default 3); DIR holds camvid/ and nuclei/ (default: ../shared/data)
 
 import { spawnSync } from 'node:child_process';
@@ -43,8 +43,9 @@ const { values, positionals } = parseArgs({
 const unknown = positionals.find((n) => !(n in EXPERIMENTS));
 if (unknown) throw new Error(`there is no experiment ${unknown}; there are ${Object.keys(EXPERIMENTS).join(', ')}`);
 
-/** Without curves and pictures, which stay in the report: settings, scores, and the last word on the pseudo-labels, of which the tables are made. */
-const kept = ({ steps, evals, ...run }: RunRecord): RunRecord => ({ ...run, steps: steps.filter((s) => s.accepted !== undefined).slice(-1), pictures: [], evals: evals.map((e) => ({ ...e, confusion: [] })) });
+/** A run as it is kept: with its command, by which it is known again; without curves and pictures, which stay in the report. Of the pseudo-labels the last word is kept, which the tables want. */
+type Kept = RunRecord & { command: string };
+const kept = ({ steps, evals, ...run }: Kept): Kept => ({ ...run, steps: steps.filter((s) => s.accepted !== undefined).slice(-1), pictures: [], evals: evals.map((e) => ({ ...e, confusion: [] })) });
 
 for (const name of positionals.length ? positionals : Object.keys(EXPERIMENTS)) {
   const { data, first, args } = EXPERIMENTS[name];
@@ -59,14 +60,18 @@ for (const name of positionals.length ? positionals : Object.keys(EXPERIMENTS)) 
   if (first) writeFileSync(`${out}.txt`, readFileSync(join(folder, 'ImageSets/Segmentation', `${first[0]}.txt`), 'utf8').split('\n').slice(0, first[1]).join('\n'));
   const options = [...(first ? ['--labels', `${out}.txt`] : []), ...args];
   const command = shellWords(['fewmask', 'compare', data, ...options]);
-  const before: Comparison | null = existsSync(json) && !values.again ? JSON.parse(readFileSync(json, 'utf8')) : null;
-  const runs: RunRecord[] = before?.command === command ? before.runs : [];
+  // Settings of other schemes do not matter to a run.
+  const others = (option: string, scheme: string): boolean => Object.keys(SCHEMES).some((s) => s !== scheme && option.startsWith(`${s}.`));
+  const commandOf = (scheme: string, seed: number): string =>
+    shellWords(['fewmask', 'compare', data, ...options.filter((o, i) => !others(o, scheme) && !(o === '--set' && others(options[i + 1], scheme))), '--schemes', scheme, '--seeds', '1', '--first-seed', `${seed}`]);
+  const before: { runs: Kept[] } = existsSync(json) && !values.again ? JSON.parse(readFileSync(json, 'utf8')) : { runs: [] };
+  const runs = before.runs.filter((r) => r.command === commandOf(r.scheme, r.seed));
   for (let seed = 0; seed < Number(values.seeds); seed++) {
     for (const scheme of Object.keys(SCHEMES)) {
       if (runs.some((r) => r.scheme === scheme && r.seed === seed)) continue;
       const run = spawnSync(process.execPath, ['dist/fewmask.mjs', 'compare', folder, ...options, '--schemes', scheme, '--seeds', '1', '--first-seed', `${seed}`, '--out', out, '--resume'], { stdio: ['inherit', 'ignore', 'inherit'] });
       if (run.status !== 0) process.exit(run.status ?? 1);
-      runs.push(JSON.parse(readFileSync(join(out, 'comparison.json'), 'utf8')).runs[0]);
+      runs.push({ ...JSON.parse(readFileSync(join(out, 'comparison.json'), 'utf8')).runs[0], command: commandOf(scheme, seed) });
       const all: Comparison = { title: name, command, date: new Date().toISOString().slice(0, 10), adapter: [...new Set(runs.map((r) => r.adapter))].join('; '), dataset: data, runs };
       writeFileSync(json, `${JSON.stringify({ ...all, runs: runs.map(kept) }, null, 1)}\n`);
       writeFileSync(`bench/results/${name}.md`, markdownReport(all));
