@@ -32,10 +32,6 @@ struct Params {
 @group(0) @binding(1) var<storage, read> b: array<Stored>;
 @group(0) @binding(2) var<storage, read_write> y: array<Result>;
 @group(0) @binding(3) var<uniform> params: Params;
-// Of chain: further operands; and for each step its function, where its operand comes from, and the bits of a number.
-@group(0) @binding(4) var<storage, read> second: array<Stored>;
-@group(0) @binding(5) var<storage, read> third: array<Stored>;
-@group(0) @binding(6) var<storage, read> steps: array<vec4<u32>>;
 
 const PI: f32 = 3.14159265;
 
@@ -234,31 +230,4 @@ fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups
     v = bitcast<Element>(params.number);
   }
   y[i] = f(u, v);
-}
-
-/// Several functions in a row without broadcasting, each of what the one before has made: a plan's launches in one (runtime/autograd/chains.ts).
-@compute @workgroup_size(WG)
-fn chain(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let i = id.x + id.y * grid.x * WG;
-  if (i >= params.n) {
-    return;
-  }
-  var u = Element(a[i]);
-  let operands = vec3<Element>(Element(b[i]), Element(second[i]), Element(third[i]));
-  for (var k = 0u; k < arrayLength(&steps); k++) {
-    let step = steps[k];
-    var v = select(bitcast<Element>(step.z), u, step.y == 4u);
-    if (step.y < 3u) {
-      v = operands[step.y];
-    }
-    switch step.x {
-      case 0u: { u += v; }
-      case 1u: { u *= v; }
-      case 2u: { u -= v; }
-      case 3u: { u /= v; }
-      case 4u: { u = v - u; }
-      default: { u = v / u; }
-    }
-  }
-  y[i] = Result(u);
 }

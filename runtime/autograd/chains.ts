@@ -34,9 +34,9 @@ export function chained(device: Device, commands: readonly Command[], lastUse: (
       j++;
     }
     if (j - i >= LEAST) {
-      const { bindings: [a], params, groups, shader } = first!.l, [b = a, second = a, third = a] = operands, steps = device.keep(device.tensor(Uint32Array.from(words), [j - i, 4]));
+      const { bindings: [a], params: { n }, groups } = first!.l, [b = a, second = a, third = a] = operands, steps = device.keep(device.tensor(Uint32Array.from(words), [j - i, 4])), shader = 'chain';
       made(steps);
-      out.push({ kind: 'launch', launch: { kernel: device.kernels.get(shader, 'chain'), bindings: [a, b, y!, second, third, steps.storage], params, groups, shader } });
+      out.push({ kind: 'launch', launch: { kernel: device.kernels.get(shader, 'forward'), bindings: [a, b, second, third, steps.storage, y!], params: { n }, groups, shader } });
     } else {
       // One at a time: what begins behind the first may be longer.
       j = i + 1;
