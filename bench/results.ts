@@ -73,6 +73,8 @@ for (const name of positionals.length ? positionals : Object.keys(EXPERIMENTS)) 
       const run = spawnSync(process.execPath, ['dist/fewmask.mjs', 'compare', folder, ...options, '--schemes', scheme, '--seeds', '1', '--first-seed', `${seed}`, '--out', out, '--resume'], { stdio: ['inherit', 'ignore', 'inherit'] });
       if (run.status !== 0) process.exit(run.status ?? 1);
       runs.push({ ...JSON.parse(readFileSync(join(out, 'comparison.json'), 'utf8')).runs[0], command: commandOf(scheme, seed) });
+      // In the order of the table, also where one was made again.
+      runs.sort((a, b) => a.seed - b.seed || Object.keys(SCHEMES).indexOf(a.scheme) - Object.keys(SCHEMES).indexOf(b.scheme));
       const all: Comparison = { title: name, command, date: new Date().toISOString().slice(0, 10), adapter: [...new Set(runs.map((r) => r.adapter))].join('; '), dataset: data, runs };
       writeFileSync(json, `${JSON.stringify({ ...all, runs: runs.map(kept) }, null, 1)}\n`);
       writeFileSync(`bench/results/${name}.md`, markdownReport(all));

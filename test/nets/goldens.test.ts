@@ -3,7 +3,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
-import * as assert from 'uvu/assert';
 import { grad } from '../../runtime/autograd/grad.ts';
 import type { Device } from '../../runtime/device/device.ts';
 import { crossEntropy } from '../../runtime/ops/index.ts';
@@ -15,17 +14,10 @@ import type { Tensor } from '../../runtime/tensor.ts';
 import { DeepLabV3Plus } from '../../src/nn/deeplab.ts';
 import { toTorch, type Network, type TorchTensor } from '../../src/nn/module.ts';
 import { UNet } from '../../src/nn/unet.ts';
+import { decodeSafetensors, type FileTensor } from '../../runtime/io/safetensors.ts';
 import { testDevice } from '../support/device.ts';
 import { sharedFolder } from '../support/shared.ts';
-
-interface Golden {
-  classes: number;
-  params: string[];
-  buffers: string[];
-  sgd: { lr: number; momentum: number; weight_decay: number };
-  adamw: { lr: number; betas: [number, number]; eps: number; weight_decay: number };
-  tolerances: Record<string, { atol: number; rtol: number }>;
-}
+import { matches, nchw, nhwc, type Net } from '../support/torchNets.ts';
 
 /** Our parameter names from the golden's. */
 const deeplabName = (name: string): string =>
@@ -53,18 +45,6 @@ const NETS: { name: string; make(device: Device): Network; rename(name: string):
   },
 ];
 
-type Read = (key: string) => { shape: number[]; data: Float32Array | Int32Array };
-
-function safetensors(buffer: ArrayBuffer): Read {
-  const n = Number(new DataView(buffer).getBigUint64(0, true));
-  const header = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 8, n)));
-  return (key) => {
-    const t = header[key];
-    const [a, b] = t.data_offsets;
-    return { shape: t.shape, data: new (t.dtype === 'I32' ? Int32Array : Float32Array)(buffer, 8 + n + a, (b - a) / 4) };
-  };
-}
-
 const folder = sharedFolder('conformance/torch-nets');
 
 for (const spec of NETS) {
@@ -74,36 +54,13 @@ for (const spec of NETS) {
     console.log(`skipped: ${spec.name}: ../shared/conformance/torch-nets is absent`);
     continue;
   }
-  const golden = JSON.parse(readFileSync(`${file}.json`, 'utf8')) as Golden;
-  const bytes = readFileSync(`${file}.safetensors`);
-  const read = safetensors(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength) as ArrayBuffer);
+  const golden = JSON.parse(readFileSync(`${file}.json`, 'utf8')) as Net;
+  const { tensors } = decodeSafetensors(readFileSync(`${file}.safetensors`), file), read = (key: string): FileTensor => tensors.get(key)!;
 
-  const compare = (name: string, got: ArrayLike<number>): void => {
-    const want = read(name).data;
-    const { atol, rtol } = golden.tolerances[name];
-    assert.is(got.length, want.length, `${spec.name} ${name}: length`);
-    for (let i = 0; i < want.length; i++) {
-      if (!(Math.abs(got[i] - want[i]) <= atol + rtol * Math.abs(want[i]))) assert.unreachable(`${spec.name} ${name}: [${i}] got ${got[i]}, expected ${want[i]} (atol ${atol})`);
-    }
-  };
-  const nhwc = (device: Device, key: string): Tensor => {
-    const { shape, data } = read(key);
-    const [n, c, h, w] = shape;
-    const out = new Float32Array(data.length);
-    for (let i = 0; i < n; i++) for (let k = 0; k < c; k++) for (let p = 0; p < h * w; p++) out[(i * h * w + p) * c + k] = data[(i * c + k) * h * w + p];
-    return device.tensor(out, [n, h, w, c]);
-  };
-  const nchw = async (t: Tensor): Promise<Float32Array> => {
-    const data = await t.read();
-    const [n, h, w, c] = t.shape;
-    const out = new Float32Array(data.length);
-    for (let i = 0; i < n; i++) for (let k = 0; k < c; k++) for (let p = 0; p < h * w; p++) out[(i * c + k) * h * w + p] = data[(i * h * w + p) * c + k];
-    return out;
-  };
-  const labels = (device: Device, key: string): Tensor => {
-    const { shape, data } = read(key);
-    return device.tensor(data as Int32Array, shape, 'i32');
-  };
+  const compare = (name: string, got: ArrayLike<number>): void => matches(got, read(name).data as Float32Array, golden.tolerances[name], `${spec.name} ${name}`);
+  const image = (device: Device, key: string): Tensor => nhwc(device.tensor(read(key).data as Float32Array, read(key).shape));
+  const asImage = async (t: Tensor): Promise<Float32Array> => (await t.device.scope(() => nchw(t)).read()) as Float32Array;
+  const labels = (device: Device, key: string): Tensor => device.tensor(read(key).data as Int32Array, read(key).shape, 'i32');
   const load = (net: Network): void => {
     const state = new Map<string, TorchTensor>();
     for (const [prefix, names] of [['param', golden.params], ['buffer', golden.buffers]] as const) for (const n of names) state.set(spec.rename(n), read(`${prefix}.${n}`) as TorchTensor);
@@ -118,21 +75,21 @@ for (const spec of NETS) {
     const device = await testDevice();
     const net = spec.make(device);
     load(net);
-    compare('eval_logits', await nchw(device.scope(() => net.forward(nhwc(device, 'x0'), { bn: 'eval' }))));
+    compare('eval_logits', await asImage(device.scope(() => net.forward(image(device, 'x0'), { bn: 'eval' }))));
     const tap = new Map<string, Tensor>();
     const names = golden.params;
     const out = device.scope(() => {
-      const x = nhwc(device, 'x0');
+      const x = image(device, 'x0');
       x.requiresGrad = true;
       const logits = net.forward(x, { bn: 'train', tap });
       const loss = crossEntropy(logits, labels(device, 'y0'));
       const grads = grad(loss, [x, ...names.map((n) => net.params.get(spec.rename(n))!)]);
       return { logits, loss, grads, acts: Object.entries(spec.taps).map(([g, ours]) => [g, tap.get(ours)!] as const) };
     });
-    for (const [name, t] of out.acts) compare(`act.${name}`, await nchw(t));
-    compare('logits', await nchw(out.logits));
+    for (const [name, t] of out.acts) compare(`act.${name}`, await asImage(t));
+    compare('logits', await asImage(out.logits));
     compare('loss', await out.loss.read());
-    compare('grad_input', await nchw(out.grads[0]));
+    compare('grad_input', await asImage(out.grads[0]));
     for (const [i, n] of names.entries()) {
       const g = out.grads[i + 1];
       compare(`grad.${n}`, toTorch(g.shape, (await g.read()) as Float32Array).data);
@@ -150,7 +107,7 @@ for (const spec of NETS) {
       const losses: number[] = [];
       for (let s = 0; s < 3; s++) {
         const loss = device.scope(() => {
-          const loss = crossEntropy(net.forward(nhwc(device, `x${s}`), { bn: 'train' }), labels(device, `y${s}`));
+          const loss = crossEntropy(net.forward(image(device, `x${s}`), { bn: 'train' }), labels(device, `y${s}`));
           optimizer.step(grad(loss, [...net.params.values()]), hyperTensor(device, { lr: golden[name].lr, step: s + 1 }));
           return loss;
         });
@@ -160,7 +117,7 @@ for (const spec of NETS) {
       compare(`${name}.losses`, losses);
       await stateAs(net, `${name}3`, golden.params);
       await stateAs(net, `${name}3_buffer`, golden.buffers);
-      compare(`${name}3_eval_logits`, await nchw(device.scope(() => net.forward(nhwc(device, 'x0'), { bn: 'eval' }))));
+      compare(`${name}3_eval_logits`, await asImage(device.scope(() => net.forward(image(device, 'x0'), { bn: 'eval' }))));
       optimizer.dispose();
       net.dispose();
     });

@@ -20,8 +20,10 @@ interface GraphNode {
   [setting: string]: unknown;
 }
 
-interface Net {
+/** What stands in a net's JSON. */
+export interface Net {
   name: string;
+  classes: number;
   logits: string;
   acts: string[];
   params: string[];
@@ -57,14 +59,19 @@ export function openNets(folder: string): NetCase[] | null {
 /** By net: what the engine makes of it, and what PyTorch made. */
 const results = new Map<string, Promise<{ got: Values; want: Values }>>();
 
+/** @throws Error with the first element that is off */
+export function matches(g: ArrayLike<number>, w: ArrayLike<number>, { atol, rtol }: { atol: number; rtol: number }, name = ''): void {
+  if (g.length !== w.length) throw new Error(`${name} ${g.length} elements, expected ${w.length}`);
+  for (let i = 0; i < w.length; i++) if (!(g[i] === w[i] || Math.abs(g[i] - w[i]) <= atol + rtol * Math.abs(w[i]))) throw new Error(`${name}[${i}] is ${g[i]}, expected ${w[i]} within ${atol} + ${rtol} relative`);
+}
+
 /** Compares a result with the stored one; a net runs once for all of its cases. @throws Error with the first mismatch */
 export async function runNetCase(device: Device, { net, key, path }: NetCase): Promise<void> {
   if (!results.has(path)) results.set(path, play(device, net, path));
   const { got, want } = await results.get(path)!, { atol, rtol } = net.tolerances[key], g = got[key], w = want[key];
   if (!w) throw new Error('the file of tensors does not hold it');
   if (!g) throw new Unsupported('a kind of result that is not known');
-  if (g.length !== w.length) throw new Error(`${g.length} elements, expected ${w.length}`);
-  for (let i = 0; i < w.length; i++) if (!(g[i] === w[i] || Math.abs(g[i] - w[i]) <= atol + rtol * Math.abs(w[i]))) throw new Error(`[${i}] is ${g[i]}, expected ${w[i]} within ${atol} + ${rtol} relative`);
+  matches(g, w, { atol, rtol });
 }
 
 /** A graph over NHWC. @throws Unsupported for an operation that is not known */
@@ -91,8 +98,8 @@ function forward(nodes: readonly GraphNode[], x: Tensor, state: Record<string, T
   return v;
 }
 
-const nhwc = (t: Tensor): Tensor => permute(t, [0, 2, 3, 1]);
-const nchw = (t: Tensor): Tensor => permute(t, [0, 3, 1, 2]);
+export const nhwc = (t: Tensor): Tensor => permute(t, [0, 2, 3, 1]);
+export const nchw = (t: Tensor): Tensor => permute(t, [0, 3, 1, 2]);
 
 async function play(device: Device, net: Net, path: string): Promise<{ got: Values; want: Values }> {
   const { tensors } = decodeSafetensors(readFileSync(`${path}.safetensors`), path), want = Object.fromEntries([...tensors].map(([k, t]) => [k, t.data]));
