@@ -1,10 +1,12 @@
-// Batch normalisation over all axes but the last, with an optional ReLU: xh = (x - mean) / sqrt(variance + eps), y = act(xh gamma + beta).
+// Batch normalisation over all axes but the last, with an optional residual and ReLU: xh = (x - mean) / sqrt(variance + eps), y = act(xh gamma + beta + residual).
 //
 // Statistics: each thread takes one channel of a chunk of rows and makes two passes over it (mean, then squared deviations), so that a
 // large common offset costs no digits; the chunks are joined in order by Chan's formula. Gradients: the same two steps with plain sums.
 
 const WG: u32 = 64u;
 const RELU: bool = false;
+/// A tensor of the shape of x is added before the ReLU.
+const RESIDUAL: bool = false;
 /// Or vec4<f32>, where 4 divides the channels: params.c then counts vectors, but where chunks are joined.
 alias Element = f32;
 /// What x and y hold: Element, or f16 and vec4<f16>.
@@ -40,7 +42,8 @@ struct Params {
 @group(0) @binding(13) var<storage, read_write> new_sums: array<f32>;
 @group(0) @binding(14) var<storage, read> sums: array<Element>;
 @group(0) @binding(15) var<storage, read_write> dx: array<Stored>;
-@group(0) @binding(16) var<uniform> params: Params;
+@group(0) @binding(16) var<storage, read> residual: array<Stored>;
+@group(0) @binding(17) var<uniform> params: Params;
 
 /// Rows of chunk k.
 fn rowsOf(k: u32) -> vec2<u32> {
@@ -129,8 +132,12 @@ fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups
     let scale = gamma[c] / sqrt(variance[c] + params.eps);
     let shift = beta[c];
     for (var r = i / params.c; r < params.rows; r += params.strip) {
-      let v = (Element(x[r * params.c + c]) - m) * scale + shift;
-      y[r * params.c + c] = Stored(select(v, max(v, Element(0.0)), RELU));
+      let at = r * params.c + c;
+      var v = (Element(x[at]) - m) * scale + shift;
+      if (RESIDUAL) {
+        v += Element(residual[at]);
+      }
+      y[at] = Stored(select(v, max(v, Element(0.0)), RELU));
     }
   }
 }

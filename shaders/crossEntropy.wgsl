@@ -56,18 +56,18 @@ fn valid(label: i32) -> bool {
   return label != params.ignore && label >= 0 && label < i32(params.c);
 }
 
-/// Largest logit of a pixel, and log sum_c exp(z_c - largest).
+/// Largest logit of a pixel, and log sum_c exp(z_c - largest), in one look: the sum is scaled down where a larger one turns up.
 fn logSum(at: u32) -> vec2f {
   if (LOG_PROBS) {
     return vec2f();
   }
-  var top = logits[at];
-  for (var c = 1u; c < params.c; c++) {
-    top = max(top, logits[at + c]);
-  }
+  var top = -3.4e38;
   var sum = 0.0;
   for (var c = 0u; c < params.c; c++) {
-    sum += exp(logits[at + c] - top);
+    let z = logits[at + c];
+    let e = exp(-abs(z - top));
+    sum = select(sum + e, sum * e + 1.0, z > top);
+    top = max(top, z);
   }
   return vec2f(top, log(sum));
 }

@@ -42,13 +42,13 @@ fn normaliser(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgro
     return;
   }
   let at = p * params.c;
-  var top = logits[at];
-  for (var c = 1u; c < params.c; c++) {
-    top = max(top, logits[at + c]);
-  }
+  var top = -3.4e38;
   var sum = 0.0;
   for (var c = 0u; c < params.c; c++) {
-    sum += exp(logits[at + c] - top);
+    let z = logits[at + c];
+    let e = exp(-abs(z - top));
+    sum = select(sum + e, sum * e + 1.0, z > top);
+    top = max(top, z);
   }
   shifts[p] = vec2f(top, log(sum));
 }

@@ -42,15 +42,15 @@ fn scalarOf() -> f32 {
   return 1.0;
 }
 
-/// Largest logit, and log sum_c exp(z_c - largest).
+/// Largest logit, and log sum_c exp(z_c - largest), in one look: the sum is scaled down where a larger one turns up.
 fn logSum(at: u32) -> vec2f {
-  var top = logits[at];
-  for (var c = 1u; c < params.c; c++) {
-    top = max(top, logits[at + c]);
-  }
+  var top = -3.4e38;
   var sum = 0.0;
   for (var c = 0u; c < params.c; c++) {
-    sum += exp(logits[at + c] - top);
+    let z = logits[at + c];
+    let e = exp(-abs(z - top));
+    sum = select(sum + e, sum * e + 1.0, z > top);
+    top = max(top, z);
   }
   return vec2f(top, log(sum));
 }
@@ -60,13 +60,13 @@ fn logSumTarget(at: u32) -> vec2f {
   if (!LOGITS) {
     return vec2f();
   }
-  var top = targets[at];
-  for (var c = 1u; c < params.c; c++) {
-    top = max(top, targets[at + c]);
-  }
+  var top = -3.4e38;
   var sum = 0.0;
   for (var c = 0u; c < params.c; c++) {
-    sum += exp(targets[at + c] - top);
+    let z = targets[at + c];
+    let e = exp(-abs(z - top));
+    sum = select(sum + e, sum * e + 1.0, z > top);
+    top = max(top, z);
   }
   return vec2f(top, log(sum));
 }

@@ -13,14 +13,18 @@ type Params = { [name: string]: A };
 const put = ({ shape, data }: Data): A => np.array(data as Float32Array<ArrayBuffer>, { shape: [...shape] });
 const floats = async (x: A): Promise<Float32Array> => Float32Array.from((await x.data()) as ArrayLike<number>);
 
+/** Calls whose results are held until all are there. */
+const TOGETHER = 8;
+
 /** A job from a jitted function of fixed operands that gives a list of arrays. */
 function calls(f: (...xs: A[]) => A[], operands: A[]): Job {
   const call = (): A[] => f(...operands.map((x) => x.ref));
   return {
     async run(times) {
-      for (let i = 0; i < times; i++) {
-        const ys = call();
-        if (i === times - 1) await blockUntilReady(ys);
+      // What is disposed before it was waited for is never computed.
+      for (let left = times; left > 0; left -= TOGETHER) {
+        const ys = Array.from({ length: Math.min(left, TOGETHER) }, call).flat();
+        await blockUntilReady(ys);
         for (const y of ys) y.dispose();
       }
     },

@@ -84,7 +84,10 @@ export async function tfjsEngine(version: string): Promise<Engine> {
   await tf.setBackend('webgpu');
   // Small tensors are otherwise computed on the CPU.
   tf.env().set('WEBGPU_CPU_FORWARD', false);
+  // As the backend does before it reads: an open pass makes the whole submission invalid, and the work of a sample would be left out.
   const done = async (): Promise<void> => {
+    backend.ensureCommandEncoderReady();
+    backend.endComputePassEncoder();
     backend.submitQueue();
     await backend.queue.onSubmittedWorkDone();
   };

@@ -5,6 +5,7 @@
 import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { gzipSync } from 'node:zlib';
 // @ts-expect-error the bare import of wgsl_reflect is empty in Node, and the module file has no types of its own
 import { WgslReflect } from 'wgsl_reflect/wgsl_reflect.module.js';
 import type { BindingInfo, EntryInfo, FieldInfo, ShaderInfo } from './info.ts';
@@ -88,34 +89,41 @@ export function packShaders(shaders: Readonly<Record<string, ShaderInfo>>, reada
   }));
 }
 
-/** An order in which each shader follows the one that it shares most with: what gzip finds again lies near. */
-function byLikeness(packed: readonly (readonly [string, string])[]): (readonly [string, string])[] {
-  const GRAM = 24;
-  const grams = new Map(packed.map(([name, code]) => [name, new Set(Array.from({ length: Math.max(0, code.length - GRAM) }, (_, i) => code.slice(i, i + GRAM)))]));
-  const left = [...packed], ordered = left.splice(0, 1);
-  while (left.length > 0) {
-    const before = grams.get(ordered.at(-1)![0])!;
-    const shared = left.map(([name]) => {
-      const own = grams.get(name)!;
-      return [...own].reduce((n, g) => n + (before.has(g) ? 1 : 0), 0) / (own.size + 1);
-    });
-    ordered.push(...left.splice(shared.indexOf(Math.max(...shared)), 1));
-  }
-  return ordered;
+type Packed = readonly (readonly [name: string, code: string])[];
+
+const table = (name: string, shaders: Packed): string => `const ${name} = {\n${shaders.map(([key, shader]) => `  ${key}: ${JSON.stringify(shader)},`).join('\n')}\n} as const;\n`;
+
+/**
+ * An order in which shaders follow those that they share most with, the nearest most of all: what gzip finds again lies near. Of the orders that begin with each
+ * of them the one that gzip makes least of.
+ */
+function byLikeness(packed: Packed): Packed {
+  const GRAM = 12, FADES = 0.6;
+  const grams = packed.map(([, code]) => new Set(Array.from({ length: Math.max(0, code.length - GRAM) }, (_, i) => code.slice(i, i + GRAM))));
+  const shared = grams.map((a) => grams.map((b) => [...b].reduce((n, g) => n + (a.has(g) ? 1 : 0), 0) / Math.sqrt(b.size + 1)));
+  const orders = packed.map((_, first) => {
+    const ordered: number[] = [], left = [...packed.keys()], score = packed.map(() => 0);
+    for (let next = first; ; next = left.reduce((a, b) => (score[b] > score[a] ? b : a))) {
+      ordered.push(...left.splice(left.indexOf(next), 1));
+      if (left.length === 0) return ordered.map((i) => packed[i]);
+      score.forEach((s, i) => (score[i] = FADES * s + shared[next][i]));
+    }
+  });
+  const sizes = orders.map((order) => gzipSync(table('', order)).length);
+  return orders[sizes.indexOf(Math.min(...sizes))];
 }
 
 function main(): void {
   const root = join(here, '../..');
-  const packed = byLikeness(Object.entries(packShaders(reflectFolder(join(root, 'shaders')), process.argv.includes('--readable'))));
+  const packed = Object.entries(packShaders(reflectFolder(join(root, 'shaders')), process.argv.includes('--readable')));
   const sources = ['runtime', 'src'].flatMap((folder) => readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' }).filter((f) => f.endsWith('.ts')).map((f) => join(root, folder, f)));
   // What a launch says of its shader.
   const own = new Set(sources.flatMap((f) => [...readFileSync(f, 'utf8').matchAll(/shaders: SEGMENTATION, shader: '(\w+)'/g)].map((m) => m[1])));
-  const table = (name: string, shaders: readonly (readonly [string, string])[]): string => `const ${name} = {\n${shaders.map(([key, shader]) => `  ${key}: ${JSON.stringify(shader)},`).join('\n')}\n} as const;\n`;
   const text = [
     '// Generated from shaders/ by runtime/kernel/build.ts. Not under version control.',
     "import { unpackShaders } from './packed.ts';\n",
-    table('engine', packed.filter(([name]) => !own.has(name))),
-    table('segmentation', packed.filter(([name]) => own.has(name))),
+    table('engine', byLikeness(packed.filter(([name]) => !own.has(name)))),
+    table('segmentation', byLikeness(packed.filter(([name]) => own.has(name)))),
     '/** Kernels that the engine launches. */\nexport const ENGINE = /* @__PURE__ */ unpackShaders(engine);\n',
     '/** Kernels that only the segmentation library launches: a bundle of the engine is without them. */\nexport const SEGMENTATION = /* @__PURE__ */ unpackShaders(segmentation);\n',
     '/** All of them, for tests. */\nexport const SHADERS = /* @__PURE__ */ unpackShaders(engine, segmentation);\n',

@@ -182,9 +182,10 @@ export class BatchNorm extends Module {
    * @param x f32 [..., channels]
    * @param mode required: TRAIN, EVAL, or one of your own
    * @param relu fuse max(y, 0)
+   * @param residual fuse the sum with it, before the ReLU
    * @throws UsageError without a mode
    */
-  forward(x: Tensor, mode?: ForwardMode, relu = false): Tensor {
+  forward(x: Tensor, mode?: ForwardMode, relu = false, residual?: Tensor): Tensor {
     if (!mode) throw new UsageError('batch normalisation needs to know its mode', 'pass TRAIN or EVAL to forward');
     const { value: weight } = this.weight, { value: bias } = this.bias;
     const frozen = mode.bn === 'frozen';
@@ -192,7 +193,7 @@ export class BatchNorm extends Module {
     const beta = frozen ? bias.view(bias.shape) : bias;
     const bn = mode.bn === 'train' ? 'train' : 'eval';
     const running = { mean: this.runningMean.value, variance: this.runningVariance.value };
-    return batchNorm(x, gamma, beta, running, { ...this.#options, mode: bn, update: mode.update ?? true, relu });
+    return batchNorm(x, gamma, beta, running, { ...this.#options, mode: bn, update: mode.update ?? true, relu, residual });
   }
 }
 

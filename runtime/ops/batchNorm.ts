@@ -1,9 +1,9 @@
-// Batch normalisation over all axes but the last, optionally followed by ReLU.
+// Batch normalisation over all axes but the last, optionally followed by the sum with a residual and by ReLU.
 
 import type { BackwardContext } from '../autograd/tape.ts';
 import { ShapeError } from '../errors.ts';
 import type { Constants } from '../kernel/kernel.ts';
-import { byVectors } from '../kernel/vectors.ts';
+import { byVectors, stored } from '../kernel/vectors.ts';
 import { checkF32, checkReal, type DType, type Tensor } from '../tensor.ts';
 import { defineReal } from './cast.ts';
 
@@ -19,11 +19,13 @@ export interface BatchNormOptions {
   eps?: number;
   /** Which variance the running one takes from a batch: 'unbiased' (default, PyTorch) or 'biased' (TensorFlow, whose decay of 0.9997 is a momentum of 0.0003). */
   runningVariance?: 'unbiased' | 'biased';
+  /** Fuse the sum with a tensor of shape and dtype of x, before the ReLU. */
+  residual?: Tensor;
   /** Fuse max(y, 0) (default false). */
   relu?: boolean;
 }
 
-type Attrs = Required<BatchNormOptions>;
+type Attrs = Required<Omit<BatchNormOptions, 'residual'>>;
 
 /**
  * Rows in a chunk: short sums for accuracy, but few enough chunks that joining them stays cheap. Element by element a thread takes eight rows, so that what
@@ -38,10 +40,21 @@ function layout(x: Tensor, eps: number, momentum = 0, lost = 0): { c: number; pa
 /** The mean and variance that the forward pass used: those of the batch, or the running ones. */
 const statistics = ({ inputs, outputs }: BackwardContext<Attrs>): { mean: Tensor; variance: Tensor } => ({ mean: outputs.mean ?? inputs.runningMean, variance: outputs.variance ?? inputs.runningVariance });
 
+/** The gradient at the sum with a residual, and whether the ReLU is yet to be seen to: with a residual its mask is found in the result. */
+function atSum(ctx: BackwardContext<Attrs>): { dy: Tensor; relu: boolean } {
+  const { dy, inputs: { residual }, outputs: { y: x }, attrs: { relu } } = ctx;
+  if (!relu || !residual) return { dy, relu };
+  return ctx.once('atSum', () => {
+    const { size, device } = x, dx = device.empty(x.shape, x.dtype, 'batchNorm');
+    device.run({ shader: 'activation', entry: 'backward', constants: { OP: 0, ...stored(x) }, bindings: { x, dy, dx }, params: { n: size, a: 0, b: 0, c: 0 }, threads: size });
+    return { dy: dx, relu: false };
+  });
+}
+
 /** The gradients of gamma and beta, [c], and `sums`, both together as [2, c] for a gradient of x that flows through the statistics. */
 function gradients(ctx: BackwardContext<Attrs>): { dgamma: Tensor; dbeta: Tensor; sums: Tensor } {
   return ctx.once('gradients', () => {
-    const { x, gamma, beta } = ctx.inputs, { mode, relu, eps } = ctx.attrs, { dy } = ctx;
+    const { x, gamma, beta } = ctx.inputs, { mode, eps } = ctx.attrs, { dy, relu } = atSum(ctx);
     const { device } = x;
     const { c, params, vectors, constants, parts: threads } = layout(x, eps);
     const parts = device.empty([params.chunks, 2, c], 'f32', 'batchNorm');
@@ -60,9 +73,9 @@ function gradients(ctx: BackwardContext<Attrs>): { dgamma: Tensor; dbeta: Tensor
 
 const op = defineReal<Attrs>({
   name: 'batchNorm',
-  inputs: ['x', 'gamma', 'beta', 'runningMean', 'runningVariance'],
+  inputs: ['x', 'gamma', 'beta', 'runningMean', 'runningVariance', 'residual'],
   outputs: ['y', 'mean', 'variance'],
-  forward({ x, gamma, beta, runningMean, runningVariance }, { mode, update, momentum, eps, relu, runningVariance: variant }) {
+  forward({ x, gamma, beta, runningMean, runningVariance, residual }, { mode, update, momentum, eps, relu, runningVariance: variant }) {
     const device = x.device;
     const { c, params, vectors, constants, parts: threads, strips } = layout(x, eps, momentum, variant === 'biased' ? 0 : 1);
     let mean = runningMean, variance = runningVariance;
@@ -78,13 +91,13 @@ const op = defineReal<Attrs>({
       parts.dispose();
     }
     const y = device.empty(x.shape, x.dtype, 'batchNorm');
-    device.run({ shader: 'batchNorm', entry: 'forward', constants: { RELU: relu, ...constants }, bindings: { x, gamma, beta, mean, variance, y }, params: vectors, threads: strips });
+    device.run({ shader: 'batchNorm', entry: 'forward', constants: { RELU: relu, ...(residual && { RESIDUAL: true }), ...constants }, bindings: { x, gamma, beta, mean, variance, y, residual: residual ?? x }, params: vectors, threads: strips });
     return { y, ...saved };
   },
   backward: {
     x: (ctx) => {
       const { x, gamma, beta } = ctx.inputs;
-      const { mode, relu, eps } = ctx.attrs;
+      const { mode, eps } = ctx.attrs, { dy, relu } = atSum(ctx);
       const train = mode === 'train';
       // In evaluation nothing flows through the statistics: what stands in for the sums is not read.
       const sums = train ? gradients(ctx).sums : gamma;
@@ -94,7 +107,7 @@ const op = defineReal<Attrs>({
         shader: 'batchNorm',
         entry: 'inputGrad',
         constants: { RELU: relu, TRAIN: train, ...constants },
-        bindings: { x, dy: ctx.dy, gamma, beta, ...statistics(ctx), sums, dx },
+        bindings: { x, dy, gamma, beta, ...statistics(ctx), sums, dx },
         params: vectors,
         threads: strips,
       });
@@ -105,9 +118,10 @@ const op = defineReal<Attrs>({
     beta: (ctx) => gradients(ctx).dbeta,
     runningMean: null,
     runningVariance: null,
+    residual: (ctx) => atSum(ctx).dy,
   },
   saved: ['mean', 'variance'],
-}, { halves: ['x'] });
+}, { halves: ['x', 'residual'] });
 
 /**
  * Batch normalisation over all axes but the last.
@@ -129,8 +143,10 @@ export function batchNorm<D extends DType, R extends number>(x: Tensor<D, R>, ga
   for (const t of [gamma, beta, ...(running ? [running.mean, running.variance] : [])]) {
     if (t.rank !== 1 || t.size !== c) throw new ShapeError('batchNorm', `x is [${x.shape}], a per-channel tensor is [${t.shape}]`);
   }
+  const { residual, ...rest } = options;
+  if (residual && (String(residual.shape) !== String(x.shape) || residual.dtype !== x.dtype)) throw new ShapeError('batchNorm', `the residual is ${residual}, x ${x}`);
   if (options.mode === 'eval' && !running) throw new ShapeError('batchNorm', 'evaluation needs running statistics');
   if (options.mode === 'train' && x.size <= c) throw new ShapeError('batchNorm', `x [${x.shape}] has one value per channel, which has no variance`, 'use a larger batch or image, or evaluation mode');
-  const attrs: Attrs = { momentum: 0.1, eps: 1e-5, relu: false, update: true, runningVariance: 'unbiased', ...options };
-  return op({ x, gamma, beta, runningMean: running?.mean, runningVariance: running?.variance }, attrs).y as Tensor<D, R>;
+  const attrs: Attrs = { momentum: 0.1, eps: 1e-5, relu: false, update: true, runningVariance: 'unbiased', ...rest };
+  return op({ x, gamma, beta, runningMean: running?.mean, runningVariance: running?.variance, residual }, attrs).y as Tensor<D, R>;
 }

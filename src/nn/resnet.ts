@@ -1,6 +1,6 @@
 // ResNet encoders (He et al. 2016) with torchvision's parameter names, dilated for segmentation.
 
-import { add, maxPool2d, relu } from '../../runtime/ops/index.ts';
+import { maxPool2d } from '../../runtime/ops/index.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
 import { BatchNorm, Conv, ConvBn, type NormOptions } from './layers.ts';
 import type { ForwardMode, Network } from './module.ts';
@@ -34,20 +34,19 @@ const options = (stride: number, dilation: number) => ({ stride, padding: dilati
 /** Two 3x3 convolutions, or 1x1, 3x3, 1x1 with four times the channels, added to the input. */
 class Block {
   private readonly name: string;
-  private readonly parts: { conv: Conv; bn: BatchNorm; relu: boolean }[];
+  private readonly parts: { conv: Conv; bn: BatchNorm }[];
   private readonly down: { conv: Conv; bn: BatchNorm } | null;
 
   constructor(net: Network, name: string, { cin, width, stride, dilation }: BlockSpec, bottleneck: boolean, norm: NormOptions | undefined) {
     this.name = name;
-    const part = (i: number, a: number, b: number, k: number, s: number, d: number, relu: boolean) => ({
+    const part = (i: number, a: number, b: number, k: number, s: number, d: number) => ({
       conv: new Conv(net, `${name}.conv${i}`, a, b, k, k === 1 ? { stride: s, init: 'kaiming-out' } : options(s, d)),
       bn: new BatchNorm(net, `${name}.bn${i}`, b, norm),
-      relu,
     });
     const cout = bottleneck ? 4 * width : width;
     this.parts = bottleneck
-      ? [part(1, cin, width, 1, 1, 1, true), part(2, width, width, 3, stride, dilation[0], true), part(3, width, cout, 1, 1, 1, false)]
-      : [part(1, cin, width, 3, stride, dilation[0], true), part(2, width, width, 3, 1, dilation[1], false)];
+      ? [part(1, cin, width, 1, 1, 1), part(2, width, width, 3, stride, dilation[0]), part(3, width, cout, 1, 1, 1)]
+      : [part(1, cin, width, 3, stride, dilation[0]), part(2, width, width, 3, 1, dilation[1])];
     this.down =
       stride !== 1 || cin !== cout
         ? { conv: new Conv(net, `${name}.downsample.0`, cin, cout, 1, { stride, init: 'kaiming-out' }), bn: new BatchNorm(net, `${name}.downsample.1`, cout, norm) }
@@ -55,9 +54,9 @@ class Block {
   }
 
   forward(x: Tensor, mode: ForwardMode): Tensor {
-    let h = x;
-    for (const { conv, bn, relu } of this.parts) h = bn.forward(conv.forward(h), mode, relu);
-    const y = relu(add(h, this.down ? this.down.bn.forward(this.down.conv.forward(x), mode) : x));
+    const shortcut = this.down ? this.down.bn.forward(this.down.conv.forward(x), mode) : x;
+    let y = x;
+    this.parts.forEach(({ conv, bn }, i) => (y = bn.forward(conv.forward(y), mode, true, i === this.parts.length - 1 ? shortcut : undefined)));
     mode.tap?.set(this.name, y);
     return y;
   }

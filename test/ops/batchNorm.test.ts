@@ -48,6 +48,19 @@ for (const shape of SHAPES) {
       reference: ({ x, gamma, beta, mean, variance }) => normalise(x, gamma, beta, mean.data, variance.data, relu),
     };
     test(evaluation.name, async () => checkCase(await testDevice(), evaluation));
+    for (const alone of [train, evaluation]) {
+      const residual: OpCase = {
+        ...alone,
+        name: `${alone.name} residual`,
+        inputs: { ...alone.inputs, residual: { shape } },
+        run: ({ x, gamma, beta, mean, variance, residual }) => batchNorm(x, gamma, beta, mean && { mean, variance }, { mode: mean ? 'eval' : 'train', relu, residual }),
+        reference: ({ x, gamma, beta, mean, variance, residual }) => {
+          const m = mean ? { mean: mean.data, variance: variance.data } : moments(x), y = normalise(x, gamma, beta, m.mean, m.variance, false);
+          return f64(y.shape, y.data.map((v, i) => (relu ? Math.max(v + residual.data[i], 0) : v + residual.data[i])));
+        },
+      };
+      test(residual.name, async () => checkCase(await testDevice(), residual));
+    }
   }
 }
 

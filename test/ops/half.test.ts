@@ -77,6 +77,7 @@ const CASES: Record<string, HalfCase> = {
   'batchNorm with gamma and beta in f32': one([2, 3, 4, 3], (v, d) => ops.batchNorm(v, ops.full(d, [3], 1.5), ops.full(d, [3], 0.25), { mean: ops.zeros(d, [3]), variance: ops.full(d, [3], 1) }, { mode: 'train', relu: true })),
   batchNorm: { inputs: { x: [2, 3, 4, 3], gamma: [3], beta: [3] }, run: (t, d) => ops.batchNorm(t.x, t.gamma, t.beta, { mean: ops.zeros(d, [3]), variance: ops.full(d, [3], 1) }, { mode: 'train' }) },
   'batchNorm eval': { inputs: { x: [2, 3, 4, 3], mean: [3], variance: [3] }, run: (t, d) => ops.batchNorm(t.x, ops.full(d, [3], 1), ops.zeros(d, [3]), t as never, { mode: 'eval' }), draw: positive, constant: true },
+  'batchNorm with a residual': { inputs: { x: [2, 3, 4, 3], residual: [2, 3, 4, 3] }, run: (t, d) => ops.batchNorm(t.x, ops.full(d, [3], 1.5), ops.zeros(d, [3]), undefined, { mode: 'train', residual: t.residual, relu: true }) },
   layerNorm: { inputs: { x: [3, 5], gamma: [5], beta: [5] }, run: (t) => ops.layerNorm(t.x, [5], t.gamma, t.beta) }, groupNorm: one([2, 3, 4], (v, d) => ops.groupNorm(v, 2, ops.full(d, [4], 1.5))),
   instanceNorm: one([2, 5, 3], (v) => ops.instanceNorm(v)), rmsNorm: one([3, 5], (v) => ops.rmsNorm(v, [5])), dropout: one([3, 5], (v, d) => ops.dropout(v, seed(d))), dropout2d: one([2, 5, 3], (v, d) => ops.dropout2d(v, seed(d))),
   // Losses.
@@ -162,7 +163,7 @@ test('every kernel that knows f16 compiles in it without a warning', async () =>
     matmul: flags.flatMap((TRANSPOSE_A) => flags.map((TRANSPOSE_B) => ({ TRANSPOSE_A, TRANSPOSE_B, Element: 'f16' }))), conv2d: flags.map((BIAS) => ({ ...one, BIAS })), conv2dAny: flags.map((BIAS) => ({ ...one, BIAS })),
     conv2dTexture: flags.map((BACK) => ({ ...one, ...texels, BACK })), conv2dTextureGrad: [texels], conv2dTranspose: [one], matmulTexture: flags.flatMap((TRANSPOSE_A) => flags.map((TRANSPOSE_B) => ({ ...texels, TRANSPOSE_A, TRANSPOSE_B, Stored: 'vec4<f16>' }))),
     maxPool2d: flags.flatMap((ADAPTIVE) => [{ ...one, ADAPTIVE }, { ...four, ADAPTIVE, Index: 'vec4<i32>' }]), avgPool2d: flags.flatMap((ADAPTIVE) => [{ ...one, ADAPTIVE }, { ...four, ADAPTIVE }]), resizeBilinear: [one, four], gather: flags.flatMap((WON) => ['f16', 'vec4<f16>'].map((Element) => ({ WON, Element }))), resizeNearest: flags.flatMap((UP): Constants[] => [{ UP, Element: 'f16' }, { UP, Element: 'vec4<f16>', Gradient: 'vec4<f32>' }]),
-    batchNorm: flags.flatMap((RELU) => flags.map((TRAIN) => ({ ...one, RELU, TRAIN }))),
+    batchNorm: flags.flatMap((RELU) => flags.flatMap((TRAIN) => flags.map((RESIDUAL) => ({ ...one, RELU, TRAIN, RESIDUAL })))),
   };
   for (const [shader, all] of Object.entries(ways)) for (const constants of all) {
     const subgroups = SHADERS[shader].code.includes('enable subgroups') && !device.gpu.features.has('subgroups');

@@ -191,14 +191,15 @@ const NORMS: Entry[] = [
     };
   })),
   entry('batchNorm', (s) => {
-    const x = s.tensor({ rank: [2, 4], fits: (d) => d[d.length - 1] > 0 && sizeOf(d) > d[d.length - 1] }), c = x.shape[x.shape.length - 1], train = s.flag(), relu = !s.smooth && s.flag(0.3), eps = s.choice([1e-5, 1e-2]), last = x.shape.length - 1;
+    const x = s.tensor({ rank: [2, 4], fits: (d) => d[d.length - 1] > 0 && sizeOf(d) > d[d.length - 1] }), c = x.shape[x.shape.length - 1], train = s.flag(), relu = !s.smooth && s.flag(0.3), residual = s.flag(0.3), eps = s.choice([1e-5, 1e-2]), last = x.shape.length - 1;
     const gamma = s.tensor({ shape: [c] }), beta = s.tensor({ shape: [c] }), running = train ? [] : [s.tensor({ shape: [c] }), s.tensor({ shape: [c], within: [0.2, 3] })];
     return {
-      inputs: [x, gamma, beta, ...running], inner: 1, grads: [0, 1, 2], text: `${train ? 'train' : 'eval'}${relu ? ' relu' : ''} eps ${eps}`,
-      run: (t, g, b, m, v) => e.batchNorm(t, g, b, m && { mean: m, variance: v }, { mode: train ? 'train' : 'eval', eps, relu }),
-      reference: (t, g, b, m, v) => {
+      inputs: [x, gamma, beta, ...running, ...(residual ? [s.tensor({ shape: x.shape })] : [])], inner: 1, grads: [0, 1, 2, ...(residual ? [3 + running.length] : [])], text: `${train ? 'train' : 'eval'}${residual ? ' residual' : ''}${relu ? ' relu' : ''} eps ${eps}`,
+      run: (t, g, b, ...more) => e.batchNorm(t, g, b, train ? undefined : { mean: more[0], variance: more[1] }, { mode: train ? 'train' : 'eval', eps, relu, residual: more[running.length] }),
+      reference: (t, g, b, ...more) => {
+        const [m, v] = train ? [] : more, r = more[running.length];
         const y = m ? made(t.shape, (at) => ((of(t, at) - m.data[at[last]]) / Math.sqrt(v.data[at[last]] + eps)) * g.data[at[last]] + b.data[at[last]]) : normalised(t, (at) => at[last], (at) => at[last], eps, true, g, b);
-        return relu ? { shape: y.shape, data: y.data.map((k) => Math.max(0, k)) } : y;
+        return { shape: y.shape, data: y.data.map((k, i) => (relu ? Math.max(0, k + (r?.data[i] ?? 0)) : k + (r?.data[i] ?? 0))) };
       },
     };
   }),
