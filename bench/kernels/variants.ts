@@ -6,6 +6,7 @@ import { throughTexels } from '../../runtime/device/texels.ts';
 import { shader } from '../../runtime/kernel/shader.ts';
 import { matmul } from '../../runtime/ops/matmul.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
+import { winograd } from './winograd.ts';
 
 /** A 3x3 convolution, padded by 1, or a product of [1, 1, rows, inner size] with [1, 1, inner size, columns]. */
 export interface Work {
@@ -67,6 +68,8 @@ export const CONVOLUTION: readonly Variant[] = [
   texture({ PX: 4, CB: 2, KW: 1 }, 'a texture\'s bounds are checked once for all lanes and components: a load takes 25 cycles in place of 130'),
   texture({ PX: 4, CB: 2, KW: 3 }, 'six loads of x serve four pixels and three taps, in place of twelve'),
   texture({ PX: 8, CB: 2, KW: 3 }, 'ten serve eight, and each broadcast twice as many multiply-adds; the accumulators spill, which costs less'),
+  winograd(2, '2.25 times fewer multiply-adds, for 16 loads and 16 stores a tile of 4, and back'),
+  winograd(4, 'four times fewer, for 36 loads and 36 stores a tile of 16, and back'),
 ];
 
 const reduce = (device: Device, { x, w, y }: Work, parts: Tensor, params: Record<string, number[] | number>): void =>

@@ -6,7 +6,7 @@ import { ShapeError } from '../errors.ts';
 import { checkWhole, folded, pair, sides, type Padding, type Pair } from '../kernel/geometry.ts';
 import { choose, type Choice } from '../kernel/choice.ts';
 import type { Constants } from '../kernel/kernel.ts';
-import { stored } from '../kernel/vectors.ts';
+import { byVectors, stored } from '../kernel/vectors.ts';
 import { checkReal, type DType, type Ranked, type Shape, sizeOf, type Tensor } from '../tensor.ts';
 import { defineReal } from './cast.ts';
 import { sum } from './reduce.ts';
@@ -98,15 +98,35 @@ function runTexels(g: Geometry, { x, w, b, y }: { x: Tensor; w: Tensor; b: Tenso
   });
 }
 
+/** The input gradient as a convolution of dy with the kernel turned round, padded by what that reaches beyond the old padding. */
+function turnedRound(g: Geometry): Geometry {
+  const pad = ([0, 1] as const).map((i) => g.dilation[i] * (g.kernel[i] - 1) - g.pad[i]);
+  return { ...g, x: g.y, y: g.x, cig: g.cog, cog: g.cig, pad: [pad[0], pad[1]] };
+}
+
+const strided = (g: Geometry): boolean => g.stride[0] * g.stride[1] !== 1;
+
 function runTexelsBack(device: Device, g: Geometry, dy: Tensor, w: Tensor, b: Tensor | undefined, dx: Tensor, constants: Constants): void {
   const turned = device.empty([...g.kernel, g.cog, g.x[3]], w.dtype, 'conv2d');
   const { x_size, y_size, kernel } = geometryParams(g);
   device.run({ shader: 'conv2dTranspose', entry: 'transpose', constants: stored(w, 'Stored'), bindings: { w, y: turned }, params: { x_size, y_size, kernel }, threads: g.kernel[0] * g.kernel[1] * Math.ceil(g.cog / 8) * g.x[3] });
-  // Without a stride it is a convolution like any other, padded by what the kernel reaches beyond the old padding.
-  const strided = g.stride[0] * g.stride[1] !== 1;
-  const pad = strided ? g.pad : ([0, 1] as const).map((i) => g.dilation[i] * (g.kernel[i] - 1) - g.pad[i]);
-  runTexels({ ...g, x: g.y, y: g.x, cig: g.cog, cog: g.cig, pad: [pad[0], pad[1]] }, { x: dy, w: turned, b, y: dx }, strided, constants);
+  const back = strided(g);
+  runTexels({ ...turnedRound(g), ...(back && { pad: g.pad }) }, { x: dy, w: turned, b, y: dx }, back, constants);
   turned.dispose();
+}
+
+/** Whether each channel is convolved by itself. */
+const depthwise = (g: Geometry): boolean => g.groups > 1 && g.cig === 1 && g.cog === 1;
+
+/** What depthwise.wgsl is specialised to and told, and how many vectors it makes of runs of four pixels of a row. */
+function alone(g: Geometry, dtype: DType): { constants: Constants; params: NonNullable<Dispatch['params']>; runs: number; lanes: number } {
+  const { constants, lanes, sizes } = byVectors(g.x, g.y, dtype);
+  return { constants: { ...constants, KW: tapsTogether(g) }, params: { ...geometryParams(g), ...sizes, bias: 0, turned: 0, chunk: 0, chunks: 0 }, runs: g.y[0] * g.y[1] * Math.ceil(g.y[2] / 8), lanes };
+}
+
+function runDepthwise(g: Geometry, x: Tensor, w: Tensor, b: Tensor | undefined, y: Tensor, BACK: boolean, turned: number): void {
+  const { constants, params, runs, lanes } = alone(g, x.dtype);
+  x.device.run({ shader: 'depthwise', entry: 'forward', constants: { ...constants, BACK }, bindings: { x, w, b: b ?? w, y }, params: { ...params, bias: Number(b !== undefined), turned }, threads: (runs * g.y[3]) / lanes });
 }
 
 /** The kernel without textures and the pixels that a thread of it makes: some number of vectors, or of single channels `any`. */
@@ -121,6 +141,10 @@ function runForward(device: Device, g: Geometry, x: Tensor, w: Tensor, b: Tensor
   const constants = texels(g, x, w);
   if (constants) {
     runTexels(g, { x, w, b, y }, false, constants);
+    return y;
+  }
+  if (depthwise(g)) {
+    runDepthwise(g, x, w, b, y, false, 0);
     return y;
   }
   const blocks = vectorised(g) ? g.y[3] / 4 : g.groups * Math.ceil(g.cog / 4);
@@ -142,6 +166,10 @@ function runInputGrad(device: Device, g: Geometry, dy: Tensor, w: Tensor, b: Ten
   const constants = texels(g, dy, w);
   if (constants) {
     runTexelsBack(device, g, dy, w, b, dx, constants);
+    return dx;
+  }
+  if (depthwise(g)) {
+    runDepthwise(turnedRound(g), dy, w, b, dx, strided(g), 1);
     return dx;
   }
   const blocks = vectorised(g) ? g.x[3] / 4 : g.groups * Math.ceil(g.cig / 4);
@@ -167,16 +195,16 @@ function runWeightGrad(device: Device, g: Geometry, x: Tensor, dy: Tensor): Tens
     device.clear(none);
     return none;
   }
-  const constants = texels(g, x, dy);
+  const constants = texels(g, x, dy), single = depthwise(g) && alone(g, x.dtype);
   // Of conv2dTextureGrad: taps and vectors of channels of y that a lane makes.
   const KW = tapsTogether(g), choice = choose(device, shapeClass('weightGrad', g, g.y[2]), KW > 1 ? ['2'] : ['2', '4'], KW > 1 || g.cog <= 8 ? '2' : '4'), CB = Number(choice.taken);
   const columns = g.groups * Math.ceil(g.cog / (4 * CB));
   const slots = n / g.y[3] / 4 / KW;
   // Enough chunks to keep the adapter busy and sums short, few enough that the partial sums stay small beside the activations.
-  const threads = constants ? slots * columns : fast ? n / 16 : n;
+  const threads = constants ? slots * columns : single ? n / single.lanes / KW : fast ? n / 16 : n;
   const wanted = Math.min(Math.ceil(pixels / 64), Math.max(Math.ceil(pixels / 2048), Math.ceil((constants ? 128 : 16384) / threads)));
   // Through texels they are counted by runs of eight in a row.
-  const counted = constants ? g.y[0] * g.y[1] * Math.ceil(g.y[2] / 8) : pixels;
+  const counted = constants ? g.y[0] * g.y[1] * Math.ceil(g.y[2] / 8) : single ? single.runs : pixels;
   const chunk = Math.ceil(counted / Math.max(1, Math.min(wanted, Math.ceil((32 << 20) / (4 * n)), 32768)));
   const chunks = Math.ceil(counted / chunk);
   const parts = device.empty([chunks, n], 'f32', 'conv2d');
@@ -184,6 +212,8 @@ function runWeightGrad(device: Device, g: Geometry, x: Tensor, dy: Tensor): Tens
   const p = params(g, chunk, chunks);
   if (constants) {
     device.run({ choice, shader: 'conv2dTextureGrad', entry: 'weightGrad', constants: { CB, KW, Texels: constants.Texels }, bindings: { x, dy, parts }, params: { ...geometryParams(g), chunk }, groups: folded(Math.ceil(slots / 8) * columns, chunks) });
+  } else if (single) {
+    device.run({ shader: 'depthwise', entry: 'weightGrad', constants: single.constants, bindings: { x, dy, parts }, params: { ...single.params, chunk, chunks }, threads: chunks * threads });
   } else {
     device.run({ shader: fast ? 'conv2d' : 'conv2dAny', entry: 'weightGrad', constants: stored(x, 'Stored'), bindings: { x, dy, parts }, params: p, groups: folded(Math.ceil(threads / WG), chunks) });
   }

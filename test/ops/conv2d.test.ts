@@ -80,6 +80,12 @@ const CASES: { x: Shape; w: Shape; g: Partial<Geometry>; bias?: boolean }[] = [
   { x: [1, 5, 4, 16], w: [3, 3, 8, 32], g: { groups: 2, pad: [1, 1, 1, 1] }, bias: true },
   { x: [1, 6, 5, 12], w: [3, 3, 6, 10], g: { groups: 2, pad: [1, 0, 1, 0], stride: [1, 2] }, bias: true },
   { x: [1, 4, 5, 8], w: [1, 1, 8, 8], g: { pad: [2, 2, 2, 2] } },
+  // Depthwise: vectors and single channels, taps by threes and one by one, runs with a rest, the phases of a stride.
+  { x: [2, 5, 9, 8], w: [3, 3, 1, 8], g: { groups: 8, pad: [1, 1, 1, 1] }, bias: true },
+  { x: [1, 7, 10, 8], w: [3, 3, 1, 8], g: { groups: 8, pad: [1, 0, 2, 3], stride: [2, 1] } },
+  { x: [1, 9, 11, 4], w: [3, 3, 1, 4], g: { groups: 4, pad: [1, 1, 1, 1], stride: [2, 2] }, bias: true },
+  { x: [1, 9, 8, 12], w: [2, 3, 1, 12], g: { groups: 12, pad: [0, 2, 1, 0], stride: [1, 3], dilation: [3, 2] } },
+  { x: [2, 6, 7, 3], w: [5, 3, 1, 3], g: { groups: 3, pad: [3, 2, 2, 1] }, bias: true },
 ];
 
 for (const { x, w, g: partial, bias } of CASES) {
@@ -98,6 +104,7 @@ const TRANSPOSED: { x: Shape; w: Shape; g: Partial<Geometry>; extra?: number; bi
   { x: [2, 4, 5, 8], w: [2, 2, 4, 8], g: { stride: [2, 2] }, bias: true },
   { x: [1, 5, 4, 3], w: [3, 3, 5, 3], g: { stride: [2, 2], pad: [1, 1, 1, 1] }, extra: 1, bias: true },
   { x: [1, 4, 4, 8], w: [3, 3, 2, 8], g: { groups: 2, dilation: [2, 2] } },
+  { x: [2, 4, 5, 8], w: [3, 3, 1, 8], g: { groups: 8, stride: [2, 2], pad: [1, 1, 1, 1] }, extra: 1, bias: true },
 ];
 
 for (const { x, w, g: partial, extra = 0, bias } of TRANSPOSED) {

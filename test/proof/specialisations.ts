@@ -39,6 +39,7 @@ const CHOICES: Record<string, readonly Choice[]> = {
   cast: [upTo('FROM', 3), upTo('TO', 3)],
   conv2d: [numbers('PX', 2, 4, 8), halves],
   conv2dAny: [halves],
+  depthwise: [images, numbers('KW', 1, 3)],
   conv2dTexture: [[{ PX: 8, CB: 2 }, { PX: 4, CB: 2 }, { PX: 4, CB: 4 }], numbers('KW', 1, 3), texels('f16')],
   conv2dTranspose: [halves],
   conv2dTextureGrad: [[{ KW: 1, CB: 2 }, { KW: 1, CB: 4 }, { KW: 3, CB: 2 }], texels()],
