@@ -4,7 +4,7 @@ import type { Device, Dispatch } from '../device/device.ts';
 import { throughTexels } from '../device/texels.ts';
 import { ShapeError } from '../errors.ts';
 import { checkWhole, folded, pair, sides, type Padding, type Pair } from '../kernel/geometry.ts';
-import { choose, type Choice } from '../kernel/choice.ts';
+import { choose } from '../kernel/choice.ts';
 import type { Constants } from '../kernel/kernel.ts';
 import { byVectors, stored } from '../kernel/vectors.ts';
 import { checkReal, type DType, type Ranked, type Shape, sizeOf, type Tensor } from '../tensor.ts';
@@ -115,74 +115,50 @@ function runTexelsBack(device: Device, g: Geometry, dy: Tensor, w: Tensor, b: Te
   turned.dispose();
 }
 
-/** Whether each channel is convolved by itself. */
-const depthwise = (g: Geometry): boolean => g.groups > 1 && g.cig === 1 && g.cog === 1;
-
-/** What depthwise.wgsl is specialised to and told, and how many vectors it makes of runs of four pixels of a row. */
-function alone(g: Geometry, dtype: DType): { constants: Constants; params: NonNullable<Dispatch['params']>; runs: number; lanes: number } {
-  const { constants, lanes, sizes } = byVectors(g.x, g.y, dtype);
-  return { constants: { ...constants, KW: tapsTogether(g) }, params: { ...geometryParams(g), ...sizes, bias: 0, turned: 0, chunk: 0, chunks: 0 }, runs: g.y[0] * g.y[1] * Math.ceil(g.y[2] / 8), lanes };
+/** What conv2dAny.wgsl is specialised to and told, and the runs of eight pixels of a row that it makes. @param turned for an input gradient, of which g is {@link turnedRound} */
+function any(g: Geometry, dtype: DType, turned = false): { constants: Constants; params: NonNullable<Dispatch['params']>; runs: number; lanes: number } {
+  const [cig, cog, co] = turned ? [g.cog, g.cig, g.x[3]] : [g.cig, g.cog, g.y[3]];
+  const { constants, lanes, sizes } = byVectors(g.x, g.y, dtype, cig * cog === 1);
+  return {
+    constants: { ...constants, KW: tapsTogether(g) },
+    params: { ...geometryParams(g), ...sizes, w_step: [(cig * co) / lanes, turned ? 1 : co, turned ? co : 1, cog], bias: 0, turned: Number(turned), chunk: 0, chunks: 0 },
+    runs: g.y[0] * g.y[1] * Math.ceil(g.y[2] / 8),
+    lanes,
+  };
 }
 
-function runDepthwise(g: Geometry, x: Tensor, w: Tensor, b: Tensor | undefined, y: Tensor, BACK: boolean, turned: number): void {
-  const { constants, params, runs, lanes } = alone(g, x.dtype);
-  x.device.run({ shader: 'depthwise', entry: 'forward', constants: { ...constants, BACK }, bindings: { x, w, b: b ?? w, y }, params: { ...params, bias: Number(b !== undefined), turned }, threads: (runs * g.y[3]) / lanes });
+function runAny(g: Geometry, x: Tensor, w: Tensor, b: Tensor | undefined, y: Tensor, turned: boolean, BACK: boolean): void {
+  const { constants, params, runs, lanes } = any(g, x.dtype, turned);
+  x.device.run({ shader: 'conv2dAny', entry: 'forward', constants: { ...constants, BACK }, bindings: { x, w, b: b ?? w, y }, params: { ...params, bias: Number(b !== undefined) }, threads: (runs * g.y[3]) / lanes });
 }
 
-/** The kernel without textures and the pixels that a thread of it makes: some number of vectors, or of single channels `any`. */
-function plain(device: Device, entry: string, g: Geometry, width: number, any: number): { shader: string; PX: number; choice?: Choice } {
-  if (!vectorised(g)) return { shader: 'conv2dAny', PX: any };
-  const choice = choose(device, shapeClass(entry, g, width), ['2', '4', '8'], '4');
-  return { shader: 'conv2d', PX: Number(choice.taken), choice };
+/** Whether it is forward or the input gradient that makes a tensor of this size, by the kernel for vectors without textures. */
+function runVectors(device: Device, entry: string, g: Geometry, made: Shape, bindings: Record<string, Tensor>, b: Tensor | undefined): void {
+  const choice = choose(device, shapeClass(entry, g, made[2]), ['2', '4', '8'], '4'), PX = Number(choice.taken);
+  device.run({
+    shader: 'conv2d',
+    choice,
+    entry,
+    constants: { PX, ...(b ? { BIAS: true } : {}), ...stored(bindings.w, 'Stored') },
+    bindings: { ...bindings, b: b ?? bindings.w },
+    params: params(g),
+    groups: grid(pixelsOf(made), WG * PX, made[3] / 4),
+  });
 }
 
 function runForward(device: Device, g: Geometry, x: Tensor, w: Tensor, b: Tensor | undefined): Tensor {
-  const y = device.empty(g.y, x.dtype, 'conv2d');
-  const constants = texels(g, x, w);
-  if (constants) {
-    runTexels(g, { x, w, b, y }, false, constants);
-    return y;
-  }
-  if (depthwise(g)) {
-    runDepthwise(g, x, w, b, y, false, 0);
-    return y;
-  }
-  const blocks = vectorised(g) ? g.y[3] / 4 : g.groups * Math.ceil(g.cog / 4);
-  const { PX, shader, choice } = plain(device, 'forward', g, g.y[2], 2);
-  device.run({
-    shader,
-    choice,
-    entry: 'forward',
-    constants: { ...(choice && { PX }), ...(b ? { BIAS: true } : {}), ...stored(x, 'Stored') },
-    bindings: { x, w, b: b ?? w, y },
-    params: params(g),
-    groups: grid(pixelsOf(g.y), WG * PX, blocks),
-  });
+  const y = device.empty(g.y, x.dtype, 'conv2d'), constants = texels(g, x, w);
+  if (constants) runTexels(g, { x, w, b, y }, false, constants);
+  else if (vectorised(g)) runVectors(device, 'forward', g, g.y, { x, w, y }, b);
+  else runAny(g, x, w, b, y, false, false);
   return y;
 }
 
 function runInputGrad(device: Device, g: Geometry, dy: Tensor, w: Tensor, b: Tensor | undefined): Tensor {
-  const dx = device.empty(g.x, dy.dtype, 'conv2d');
-  const constants = texels(g, dy, w);
-  if (constants) {
-    runTexelsBack(device, g, dy, w, b, dx, constants);
-    return dx;
-  }
-  if (depthwise(g)) {
-    runDepthwise(turnedRound(g), dy, w, b, dx, strided(g), 1);
-    return dx;
-  }
-  const blocks = vectorised(g) ? g.x[3] / 4 : g.groups * Math.ceil(g.cig / 4);
-  const { PX, shader, choice } = plain(device, 'inputGrad', g, g.x[2], 1);
-  device.run({
-    shader,
-    choice,
-    entry: 'inputGrad',
-    constants: { ...(choice && { PX }), ...(b ? { BIAS: true } : {}), ...stored(dy, 'Stored') },
-    bindings: { dy, w, b: b ?? w, dx },
-    params: params(g),
-    groups: grid(pixelsOf(g.x), WG * PX, blocks),
-  });
+  const dx = device.empty(g.x, dy.dtype, 'conv2d'), constants = texels(g, dy, w);
+  if (constants) runTexelsBack(device, g, dy, w, b, dx, constants);
+  else if (vectorised(g)) runVectors(device, 'inputGrad', g, g.x, { dy, w, dx }, b);
+  else runAny(turnedRound(g), dy, w, b, dx, true, strided(g));
   return dx;
 }
 
@@ -195,16 +171,16 @@ function runWeightGrad(device: Device, g: Geometry, x: Tensor, dy: Tensor): Tens
     device.clear(none);
     return none;
   }
-  const constants = texels(g, x, dy), single = depthwise(g) && alone(g, x.dtype);
+  const constants = texels(g, x, dy), scalar = any(g, x.dtype);
   // Of conv2dTextureGrad: taps and vectors of channels of y that a lane makes.
   const KW = tapsTogether(g), choice = choose(device, shapeClass('weightGrad', g, g.y[2]), KW > 1 ? ['2'] : ['2', '4'], KW > 1 || g.cog <= 8 ? '2' : '4'), CB = Number(choice.taken);
   const columns = g.groups * Math.ceil(g.cog / (4 * CB));
   const slots = n / g.y[3] / 4 / KW;
   // Enough chunks to keep the adapter busy and sums short, few enough that the partial sums stay small beside the activations.
-  const threads = constants ? slots * columns : single ? n / single.lanes / KW : fast ? n / 16 : n;
+  const threads = constants ? slots * columns : fast ? n / 16 : n / scalar.lanes / KW;
   const wanted = Math.min(Math.ceil(pixels / 64), Math.max(Math.ceil(pixels / 2048), Math.ceil((constants ? 128 : 16384) / threads)));
   // Through texels they are counted by runs of eight in a row.
-  const counted = constants ? g.y[0] * g.y[1] * Math.ceil(g.y[2] / 8) : single ? single.runs : pixels;
+  const counted = constants ? g.y[0] * g.y[1] * Math.ceil(g.y[2] / 8) : fast ? pixels : scalar.runs;
   const chunk = Math.ceil(counted / Math.max(1, Math.min(wanted, Math.ceil((32 << 20) / (4 * n)), 32768)));
   const chunks = Math.ceil(counted / chunk);
   const parts = device.empty([chunks, n], 'f32', 'conv2d');
@@ -212,10 +188,10 @@ function runWeightGrad(device: Device, g: Geometry, x: Tensor, dy: Tensor): Tens
   const p = params(g, chunk, chunks);
   if (constants) {
     device.run({ choice, shader: 'conv2dTextureGrad', entry: 'weightGrad', constants: { CB, KW, Texels: constants.Texels }, bindings: { x, dy, parts }, params: { ...geometryParams(g), chunk }, groups: folded(Math.ceil(slots / 8) * columns, chunks) });
-  } else if (single) {
-    device.run({ shader: 'depthwise', entry: 'weightGrad', constants: single.constants, bindings: { x, dy, parts }, params: { ...single.params, chunk, chunks }, threads: chunks * threads });
+  } else if (fast) {
+    device.run({ shader: 'conv2d', entry: 'weightGrad', constants: stored(x, 'Stored'), bindings: { x, dy, parts }, params: p, groups: folded(Math.ceil(threads / WG), chunks) });
   } else {
-    device.run({ shader: fast ? 'conv2d' : 'conv2dAny', entry: 'weightGrad', constants: stored(x, 'Stored'), bindings: { x, dy, parts }, params: p, groups: folded(Math.ceil(threads / WG), chunks) });
+    device.run({ shader: 'conv2dAny', entry: 'weightGrad', constants: scalar.constants, bindings: { x, dy, parts }, params: { ...scalar.params, chunk, chunks }, threads: chunks * threads });
   }
   device.run({ shader: 'conv2d', entry: 'weightReduce', constants: stored(x, 'Stored'), bindings: { partials: parts, dw }, params: p, threads: n });
   parts.dispose();

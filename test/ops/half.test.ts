@@ -160,7 +160,7 @@ test('every kernel that knows f16 compiles in it without a warning', async () =>
   if (!device.f16) return;
   const ways: Record<string, Constants[]> = {
     strided: [0, 1, 2, 3, 4].flatMap((RULE) => ['f16', 'vec4<f16>'].flatMap((Element) => [2, 4, 8].map((AXES) => ({ RULE, Element, AXES, Scalar: 'f16', Number: 'f16' })))),
-    matmul: flags.flatMap((TRANSPOSE_A) => flags.map((TRANSPOSE_B) => ({ TRANSPOSE_A, TRANSPOSE_B, Element: 'f16' }))), conv2d: flags.map((BIAS) => ({ ...one, BIAS })), conv2dAny: flags.map((BIAS) => ({ ...one, BIAS })),
+    matmul: flags.flatMap((TRANSPOSE_A) => flags.map((TRANSPOSE_B) => ({ TRANSPOSE_A, TRANSPOSE_B, Element: 'f16' }))), conv2d: flags.map((BIAS) => ({ ...one, BIAS })), conv2dAny: flags.flatMap((BACK) => [{ ...one, BACK }, { ...four, BACK }]),
     conv2dTexture: flags.map((BACK) => ({ ...one, ...texels, BACK })), conv2dTextureGrad: [texels], conv2dTranspose: [one], matmulTexture: flags.flatMap((TRANSPOSE_A) => flags.map((TRANSPOSE_B) => ({ ...texels, TRANSPOSE_A, TRANSPOSE_B, Stored: 'vec4<f16>' }))),
     maxPool2d: flags.flatMap((ADAPTIVE) => [{ ...one, ADAPTIVE }, { ...four, ADAPTIVE, Index: 'vec4<i32>' }]), avgPool2d: flags.flatMap((ADAPTIVE) => [{ ...one, ADAPTIVE }, { ...four, ADAPTIVE }]), resizeBilinear: [one, four], gather: flags.flatMap((WON) => ['f16', 'vec4<f16>'].map((Element) => ({ WON, Element }))), resizeNearest: flags.flatMap((UP): Constants[] => [{ UP, Element: 'f16' }, { UP, Element: 'vec4<f16>', Gradient: 'vec4<f32>' }]),
     batchNorm: flags.flatMap((RELU) => flags.flatMap((TRAIN) => flags.map((RESIDUAL) => ({ ...one, RELU, TRAIN, RESIDUAL })))),
