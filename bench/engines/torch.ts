@@ -83,7 +83,7 @@ export async function torchEngine(script: string, options: TorchOptions): Promis
   async function make({ work }: Case, inputs: Inputs, precision: 'f32' | 'f16' | 'f64'): Promise<Job | { why: string }> {
     const id = count++;
     const data = work.op === 'epoch' ? await epochFolder(work.images, work.h, work.w) : undefined;
-    const made = await ask<{ why?: string }>({ do: 'build', id, precision, work: { ...work, data, lr: LR, momentum: MOMENTUM, scale: LOSS_SCALE }, inputs: files(inputs) });
+    const made = await ask<{ why?: string }>({ do: 'build', id, precision, work: { ...work, data, lr: LR, momentum: MOMENTUM, lossScale: LOSS_SCALE }, inputs: files(inputs) });
     if (made.why) return { why: made.why };
     let peak = 0;
     return {

@@ -85,7 +85,7 @@ def training(p, forward, y, work, precision):
         v.requires_grad_(True)
     sgd = torch.optim.SGD(p.values(), lr=work['lr'], momentum=work['momentum'])
     half = precision == 'f16'
-    scaler = (torch.amp.GradScaler if hasattr(torch.amp, 'GradScaler') else torch.cuda.amp.GradScaler)(init_scale=work['scale'], enabled=half)
+    scaler = (torch.amp.GradScaler if hasattr(torch.amp, 'GradScaler') else torch.cuda.amp.GradScaler)(init_scale=work['lossScale'], enabled=half)
     def step():
         with torch.autocast(device.type, dtype=torch.float16 if half else torch.bfloat16, enabled=half):
             loss = F.cross_entropy(forward(), y())
