@@ -2,6 +2,7 @@
 
 import type { Case } from './cases.ts';
 import type { Inputs } from './data.ts';
+import type { HostTimes } from './host.ts';
 
 export type EngineName = 'fewmask' | 'tfjs' | 'jax-js' | 'onnxruntime-web' | 'pytorch-cpu' | 'pytorch-cuda';
 
@@ -15,6 +16,8 @@ export interface Job {
   sampled?(at: readonly Int32Array[]): Promise<Float32Array[]>;
   /** Most bytes of the GPU that the last run held, where the engine counts them itself. */
   peakBytes?(): number;
+  /** What a step costs the calling thread, where steps are replayed. */
+  host?(): Promise<HostTimes>;
   dispose(): void;
 }
 

@@ -20,6 +20,9 @@ export interface Result extends Partial<Timing> {
   right?: boolean;
   /** There was nothing to hold the outputs against. */
   unchecked?: boolean;
+  /** Milliseconds of a replay on the calling thread, and of these the engine's JavaScript. */
+  host_ms?: number;
+  javascript_ms?: number;
   /** Why there is no time. */
   why?: string;
 }
@@ -72,7 +75,7 @@ export function table(report: Report): string {
     const own = c.results.find((r) => r.engine === 'fewmask')?.median_ms;
     c.results.forEach((r, i) => {
       const note = [
-        r.why, r.right === false ? `WRONG: off by ${Math.max(...(r.difference ?? [])).toExponential(1)}` : '', r.unchecked ? 'values not checked' : '', r.samples === 0 ? 'noisy' : '', r.dropped ? `${r.dropped} dropped` : '',
+        r.why, r.javascript_ms !== undefined ? `host ${r.host_ms!.toFixed(1)} ms, JavaScript ${r.javascript_ms.toFixed(2)}` : '', r.right === false ? `WRONG: off by ${Math.max(...(r.difference ?? [])).toExponential(1)}` : '', r.unchecked ? 'values not checked' : '', r.samples === 0 ? 'noisy' : '', r.dropped ? `${r.dropped} dropped` : '',
       ].filter(Boolean).join('; ');
       rows.push([
         i ? '' : c.name, r.engine, r.median_ms ? ms(r.median_ms) : '-', r.min_ms ? ms(r.min_ms) : '', r.max_ms ? ms(r.max_ms) : '',

@@ -8,6 +8,7 @@ import { Command, InvalidArgumentError } from 'commander';
 import { globals } from 'webgpu';
 import { Device } from '../runtime/device/device.ts';
 import { openNodeDevice } from '../runtime/device/node.ts';
+import type { HostTimes } from './host.ts';
 import { measureSpeed } from '../runtime/device/speed.ts';
 import { CASES, type Case } from './cases.ts';
 import { inputsOf } from './data.ts';
@@ -110,9 +111,11 @@ async function runCase(c: Case): Promise<Result[]> {
     Object.assign(results.get(engine.name)!, { difference, right: Math.max(...difference) <= c.tolerance });
   }
   const times = await measure(jobs.map(({ job }) => job), timing);
+  const host: (HostTimes | undefined)[] = [];
+  for (const { job } of jobs) host.push(await job.host?.());
   jobs.forEach(({ engine, job }, i) => {
     const { median_ms, min_ms, max_ms, ...rest } = times[i], n = c.images ?? 1;
-    results.set(engine.name, withRates({ ...results.get(engine.name)!, ...rest, median_ms: median_ms / n, min_ms: min_ms / n, max_ms: max_ms / n }, c, peaks));
+    results.set(engine.name, withRates({ ...results.get(engine.name)!, ...host[i], ...rest, median_ms: median_ms / n, min_ms: min_ms / n, max_ms: max_ms / n }, c, peaks));
     job.dispose();
   });
   return [...results.values()];

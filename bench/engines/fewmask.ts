@@ -24,6 +24,7 @@ import type { Case, Work } from '../cases.ts';
 import { fromHwio, fromNhwc, hwioPlace, nhwcPlace, padOf, toHwio, toNhwc, type Data, type Inputs } from '../data.ts';
 import type { Engine, Job } from '../engine.ts';
 import { epochFolder } from '../epoch.ts';
+import { hostTimes } from '../host.ts';
 import { LOSS_SCALE, LR, MOMENTUM, STEPS_COMPARED } from '../training.ts';
 
 type Of<K extends Work['op']> = Extract<Work, { op: K }>;
@@ -129,6 +130,7 @@ export function fewmaskEngine(device: Device, version: string): Engine {
         }
         return [Float32Array.from(losses)];
       },
+      host: () => hostTimes(device.gpu, () => one(done++), () => device.sync()),
       dispose() {
         step.dispose();
         for (const o of [x, y, net, sgd, scaler]) o?.dispose();
