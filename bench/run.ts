@@ -8,7 +8,6 @@ import { Command, InvalidArgumentError } from 'commander';
 import { globals } from 'webgpu';
 import { Device } from '../runtime/device/device.ts';
 import { openNodeDevice } from '../runtime/device/node.ts';
-import type { HostTimes } from './host.ts';
 import { measureSpeed } from '../runtime/device/speed.ts';
 import { CASES, type Case } from './cases.ts';
 import { inputsOf } from './data.ts';
@@ -17,6 +16,7 @@ import { deeplabWeights, fewmaskEngine } from './engines/fewmask.ts';
 import { torchEngine } from './engines/torch.ts';
 import { firstSteps } from './first.ts';
 import { Memory, provideNavigator } from './gpu.ts';
+import type { HostTimes } from './host.ts';
 import { measure, type MeasureOptions } from './measure.ts';
 import { differences, regressions, table, withRates, type Report, type Result } from './report.ts';
 
