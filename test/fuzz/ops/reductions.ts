@@ -125,7 +125,8 @@ const ALONG: Entry[] = [
   entry('normalize', (s) => {
     const p = s.choice([1, 2, 2, 3]), x = s.tensor({ rank: [1, 4], away: [0] }), list = s.flag() ? [-1] : s.axes(x.shape.length), eps = 1e-12;
     return {
-      inputs: [x], slack: 8, text: `p ${p} over ${list}`, run: (t) => e.normalize(t, { p, axes: list, eps }),
+      // Along a single value the gradient is 0 by terms that cancel; powers leave what PyTorch's leave, 5e-7 of them.
+      inputs: [x], slack: p > 2 ? 32 : 8, text: `p ${p} over ${list}`, run: (t) => e.normalize(t, { p, axes: list, eps }),
       reference: (t) => {
         const n = reduceBy(t, list, true, (l) => Math.max(eps, pNorm(l, p)));
         return made(t.shape, (at) => of(t, at) / of(n, at.map((i, a) => (n.shape[a] === 1 ? 0 : i))));
