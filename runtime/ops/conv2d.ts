@@ -115,8 +115,11 @@ function runTexelsBack(device: Device, g: Geometry, dy: Tensor, w: Tensor, b: Te
   turned.dispose();
 }
 
-/** What conv2dAny.wgsl is specialised to and told, and the runs of eight pixels of a row that it makes. @param turned for an input gradient, of which g is {@link turnedRound} */
-function any(g: Geometry, dtype: DType, turned = false): { constants: Constants; params: NonNullable<Dispatch['params']>; runs: number; lanes: number } {
+/**
+ * What conv2dAny.wgsl is specialised to and told, the runs of eight pixels of a row that it makes, and the channels that it takes at once.
+ * @param turned for an input gradient, of which g is {@link turnedRound}
+ */
+function general(g: Geometry, dtype: DType, turned = false): { constants: Constants; params: NonNullable<Dispatch['params']>; runs: number; lanes: number } {
   const [cig, cog, co] = turned ? [g.cog, g.cig, g.x[3]] : [g.cig, g.cog, g.y[3]];
   const { constants, lanes, sizes } = byVectors(g.x, g.y, dtype, cig * cog === 1);
   return {
@@ -128,11 +131,11 @@ function any(g: Geometry, dtype: DType, turned = false): { constants: Constants;
 }
 
 function runAny(g: Geometry, x: Tensor, w: Tensor, b: Tensor | undefined, y: Tensor, turned: boolean, BACK: boolean): void {
-  const { constants, params, runs, lanes } = any(g, x.dtype, turned);
+  const { constants, params, runs, lanes } = general(g, x.dtype, turned);
   x.device.run({ shader: 'conv2dAny', entry: 'forward', constants: { ...constants, BACK }, bindings: { x, w, b: b ?? w, y }, params: { ...params, bias: Number(b !== undefined) }, threads: (runs * g.y[3]) / lanes });
 }
 
-/** Whether it is forward or the input gradient that makes a tensor of this size, by the kernel for vectors without textures. */
+/** Forward or input gradient by vectors without textures. @param made the shape of what comes out */
 function runVectors(device: Device, entry: string, g: Geometry, made: Shape, bindings: Record<string, Tensor>, b: Tensor | undefined): void {
   const choice = choose(device, shapeClass(entry, g, made[2]), ['2', '4', '8'], '4'), PX = Number(choice.taken);
   device.run({
@@ -171,16 +174,16 @@ function runWeightGrad(device: Device, g: Geometry, x: Tensor, dy: Tensor): Tens
     device.clear(none);
     return none;
   }
-  const constants = texels(g, x, dy), scalar = any(g, x.dtype);
+  const constants = texels(g, x, dy), rest = general(g, x.dtype);
   // Of conv2dTextureGrad: taps and vectors of channels of y that a lane makes.
   const KW = tapsTogether(g), choice = choose(device, shapeClass('weightGrad', g, g.y[2]), KW > 1 ? ['2'] : ['2', '4'], KW > 1 || g.cog <= 8 ? '2' : '4'), CB = Number(choice.taken);
   const columns = g.groups * Math.ceil(g.cog / (4 * CB));
   const slots = n / g.y[3] / 4 / KW;
   // Enough chunks to keep the adapter busy and sums short, few enough that the partial sums stay small beside the activations.
-  const threads = constants ? slots * columns : fast ? n / 16 : n / scalar.lanes / KW;
+  const threads = constants ? slots * columns : fast ? n / 16 : n / rest.lanes / KW;
   const wanted = Math.min(Math.ceil(pixels / 64), Math.max(Math.ceil(pixels / 2048), Math.ceil((constants ? 128 : 16384) / threads)));
   // Through texels they are counted by runs of eight in a row.
-  const counted = constants ? g.y[0] * g.y[1] * Math.ceil(g.y[2] / 8) : fast ? pixels : scalar.runs;
+  const counted = constants ? g.y[0] * g.y[1] * Math.ceil(g.y[2] / 8) : fast ? pixels : rest.runs;
   const chunk = Math.ceil(counted / Math.max(1, Math.min(wanted, Math.ceil((32 << 20) / (4 * n)), 32768)));
   const chunks = Math.ceil(counted / chunk);
   const parts = device.empty([chunks, n], 'f32', 'conv2d');
@@ -191,7 +194,7 @@ function runWeightGrad(device: Device, g: Geometry, x: Tensor, dy: Tensor): Tens
   } else if (fast) {
     device.run({ shader: 'conv2d', entry: 'weightGrad', constants: stored(x, 'Stored'), bindings: { x, dy, parts }, params: p, groups: folded(Math.ceil(threads / WG), chunks) });
   } else {
-    device.run({ shader: 'conv2dAny', entry: 'weightGrad', constants: scalar.constants, bindings: { x, dy, parts }, params: { ...scalar.params, chunk, chunks }, threads: chunks * threads });
+    device.run({ shader: 'conv2dAny', entry: 'weightGrad', constants: rest.constants, bindings: { x, dy, parts }, params: { ...rest.params, chunk, chunks }, threads: chunks * threads });
   }
   device.run({ shader: 'conv2d', entry: 'weightReduce', constants: stored(x, 'Stored'), bindings: { partials: parts, dw }, params: p, threads: n });
   parts.dispose();
