@@ -1,5 +1,7 @@
 // What a replay costs the thread that calls it: the whole call, and the engine's JavaScript alone, with an encoder and a queue that do nothing.
 
+import { median } from './measure.ts';
+
 const REPEATS = 15;
 
 export interface HostTimes {
@@ -8,8 +10,6 @@ export interface HostTimes {
   /** Of these the engine's JavaScript. */
   javascript_ms: number;
 }
-
-const median = (values: number[]): number => values.sort((a, b) => a - b)[values.length >> 1];
 
 function timed(call: () => void): number {
   const start = performance.now();

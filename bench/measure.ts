@@ -53,7 +53,8 @@ async function sample(job: Job, times: number): Promise<Sample> {
   return { ms: (1000 * seconds) / times, others };
 }
 
-function median(values: readonly number[]): number {
+/** The middle one, or the mean of the two in the middle. */
+export function median(values: readonly number[]): number {
   const s = [...values].sort((a, b) => a - b);
   const m = s.length >> 1;
   return s.length % 2 ? s[m] : (s[m - 1] + s[m]) / 2;
