@@ -185,6 +185,7 @@ test('in a thread of its own, beside one here; the thread that reads is never he
     worker.once('message', resolve);
     worker.once('error', reject);
   });
+  const ended = new Promise((resolve) => worker.once('exit', resolve));
   // While a long chain runs on the GPU, timers here go on.
   let ticks = 0, x = device.tensor(new Float32Array(512 * 512).fill(1 / 512), [512, 512]);
   const timer = setInterval(() => ticks++, 2);
@@ -199,7 +200,8 @@ test('in a thread of its own, beside one here; the thread that reads is never he
   assert.ok(Math.abs(values[0] - 1 / 512) < 1e-6);
   for (const t of [a, x]) t.dispose();
   close(await answer, byHand(7));
-  await worker.terminate();
+  // Not terminated: a thread that is ended while Dawn destroys its device takes the process with it.
+  assert.is(await ended, 0);
 });
 
 test.run();
