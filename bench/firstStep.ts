@@ -1,8 +1,8 @@
 // Opens an engine, takes one training step of the U-Net, and ends: run by first.ts in a process of its own.
 
 import { globals } from 'webgpu';
-import { Device } from '../runtime/device/device.ts';
 import { openNodeDevice } from '../runtime/device/node.ts';
+import { openNode } from '../runtime/node.ts';
 import { CASES } from './cases.ts';
 import { inputsOf } from './data.ts';
 import type { Engine } from './engine.ts';
@@ -10,11 +10,10 @@ import { fewmaskEngine } from './engines/fewmask.ts';
 import { Memory, provideNavigator } from './gpu.ts';
 
 const name = process.argv[2];
-const opened = await openNodeDevice();
 let engine: Engine;
-if (name === 'fewmask') engine = fewmaskEngine(new Device(opened.device, opened.info), '');
+if (name === 'fewmask') engine = fewmaskEngine(await openNode(), '');
 else {
-  provideNavigator(opened, globals, new Memory());
+  provideNavigator(await openNodeDevice(), globals, new Memory());
   engine = name === 'tfjs' ? await (await import('./engines/tfjs.ts')).tfjsEngine('') : await (await import('./engines/jax.ts')).jaxEngine('');
 }
 const c = CASES.find((x) => x.name === 'unet-step')!;

@@ -3,6 +3,7 @@
 import { Device } from './device/device.ts';
 import { openNodeDevice, type OpenOptions } from './device/node.ts';
 import { readChoices, writeChoices } from './device/nodeChoices.ts';
+import { firstRunsBeside } from './device/nodeFirstRuns.ts';
 import type { PlanOutputs } from './autograd/plan.ts';
 import { tuneKernels, type Choices } from './kernel/tune.ts';
 
@@ -17,7 +18,7 @@ export { hasEmbedded, installEmbedded } from './device/nodeEmbedded.ts';
  */
 export async function openNode(options: OpenOptions & { budget?: number } = {}): Promise<Device> {
   const opened = await openNodeDevice(options);
-  const device = new Device(opened.device, opened.info, { budget: options.budget, owned: true });
+  const device = new Device(opened.device, opened.info, { budget: options.budget, owned: true, firstRuns: firstRunsBeside(opened) });
   device.choices = readChoices(device.info.description);
   return device;
 }

@@ -251,8 +251,10 @@ export class Plan<O extends PlanOutputs> {
    * @example await step.compile();
    */
   async compile(): Promise<void> {
-    const kernels = new Set(this.#commands.flatMap((c) => (c.kind === 'dispatch' ? [c.kernel] : [])));
-    await Promise.all([...kernels].map((k) => k.compile()));
+    const kernels = [...new Set(this.#commands.flatMap((c) => (c.kind === 'dispatch' ? [c.kernel] : [])))];
+    const made = Promise.all(kernels.map((k) => k.compile()));
+    await this.device.firstRuns?.(kernels, made);
+    await made;
   }
 
   /**

@@ -22,7 +22,7 @@ export interface OpenedDevice {
   device: GPUDevice;
   adapter: GPUAdapter;
   /** The `GPU` object that the adapter came from. */
-  instance: object;
+  instance: GPU;
   info: AdapterInfo & { kind: AdapterKind };
 }
 

@@ -41,6 +41,8 @@ export class Device {
   recorder: Recorder | null = null;
   /** @internal Variants of kernels that won on this adapter. */
   choices: Readonly<Record<string, string>> = {};
+  /** @internal See {@link DeviceOptions}. */
+  readonly firstRuns: DeviceOptions['firstRuns'];
   /** Dispatches launched eagerly since the device was opened; those that plans replay are not counted. */
   dispatches = 0;
   readonly #scopes = new Scopes();
@@ -62,6 +64,7 @@ export class Device {
     this.gpu = gpu;
     this.info = info;
     this.#owned = options.owned ?? false;
+    this.firstRuns = options.firstRuns;
     this.kernels = new KernelCache(gpu);
     this.pool = new BufferPool(gpu, options.budget ?? 4 * 2 ** 30, () => this.flush());
     this.#page = gpu.createBuffer({ size: PAGE, usage: 64 | 8, label: 'params' }); // UNIFORM | COPY_DST

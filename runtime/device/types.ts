@@ -27,6 +27,8 @@ export interface DeviceOptions {
   budget?: number;
   /** The GPUDevice is the engine's own, which `close()` destroys (default: it is the caller's, and stays). */
   owned?: boolean;
+  /** @internal Runs kernels once before they are needed, where the driver compiles them only then; `made`: their pipelines are. */
+  firstRuns?: (kernels: readonly Kernel[], made: Promise<unknown>) => Promise<void>;
 }
 
 /** One launch of a kernel. Bindings and params go by the names in the WGSL. */

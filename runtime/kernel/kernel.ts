@@ -19,6 +19,8 @@ export interface Kernel {
   readonly pipeline: GPUComputePipeline;
   /** Makes it beforehand, beside others. */
   compile(): Promise<void>;
+  /** The same for another device; none of a shader of the user's own. */
+  readonly twin?: (on: KernelCache) => Kernel;
   readonly layout: GPUBindGroupLayout;
   readonly params: ShaderInfo['params'];
   /** The format of its textures. */
@@ -146,6 +148,7 @@ export class KernelCache {
         // What fails here fails again where it is used, with the device's own report.
         pipeline ??= await gpu.createComputePipelineAsync(descriptor).catch(() => undefined);
       },
+      twin: this.#own.has(shader) ? undefined : (on) => on.get(shader, entry, constants, shaders),
     };
     this.#kernels.set(key, kernel);
     return kernel;
