@@ -21,7 +21,8 @@ export interface Variant {
   why: string;
   /** Whether it needs an adapter for which kernels with broadcasts and textures are meant. */
   software?: boolean;
-  run(device: Device, work: Work): void;
+  /** Returns what is compared with the other variants' (default: y). */
+  run(device: Device, work: Work): Tensor | void;
 }
 
 const own = (file: string) => shader(file, readFileSync(new URL(`${file}.wgsl`, import.meta.url), 'utf8'));
