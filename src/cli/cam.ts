@@ -8,17 +8,18 @@ import { view } from '../augment/gpu/view.ts';
 import { identityViews } from '../augment/weak.ts';
 import { gradCam, listLayers, type CamMethod } from '../cam/index.ts';
 import { pack } from '../data/batch.ts';
+import { resizeProbabilities } from '../data/enlarge.ts';
 import { decodeImage, readBytes } from '../data/image.node.ts';
 import { refuseOverwriting } from '../data/overwrite.node.ts';
 import { overlayHeat, rgbPng } from '../report/pictures.ts';
 import { action } from './action.ts';
-import { addModelOptions, buildNetwork, openDevice, readModel, type GlobalFlags, type ModelFlags } from './common.ts';
+import { addModelOptions, addSizeOption, buildNetwork, openDevice, readModel, sizeFor, type GlobalFlags, type ModelFlags, type SizeFlags } from './common.ts';
 import { parseBytes } from './options.ts';
 import type { Output } from './output.ts';
 import { filesOf, namesOf } from './predict.ts';
 import { makeFolder, writeWhole } from './store.ts';
 
-interface Flags extends GlobalFlags, ModelFlags {
+interface Flags extends GlobalFlags, ModelFlags, SizeFlags {
   out: string;
   class?: string;
   layer?: string;
@@ -30,11 +31,11 @@ interface Flags extends GlobalFlags, ModelFlags {
 }
 
 export function camCommand(program: Command): void {
-  addModelOptions(program
+  addSizeOption(addModelOptions(program
     .command('cam')
     .summary('write Grad-CAM heat maps')
     .description('Writes heat maps over images: where the evidence lies for a class, as a layer of the network sees it.')
-    .argument('[images...]', 'images, or folders of images'))
+    .argument('[images...]', 'images, or folders of images')))
     .option('--out <dir>', 'folder for the results', 'cams')
     .option('--class <which>', 'class, by name or id; "each" writes one map a class; default: the predicted class of each pixel')
     .option('--layer <name>', "a layer (default: the encoder's deepest stage); --layers lists them")
@@ -77,18 +78,19 @@ async function runCam(f: Flags, out: Output, paths: string[]): Promise<number> {
       out.result(f.json ? JSON.stringify(layers) : layers.map((l) => `${l.name.padEnd(28)} ${String(l.channels).padStart(5)} channels, stride ${l.stride}${l.deepest ? ' (default)' : ''}`).join('\n'));
       return 0;
     }
+    const size = sizeFor(f, model);
     await makeFolder(f.out);
     const written: { file: string; target: number | 'predicted'; map: string }[] = [];
     for (const [i, path] of files.entries()) {
-      const { width, height, rgb } = await decodeImage(await readBytes(path), path);
-      const { texels, sizes } = pack([{ id: path, width, height, rgb, labels: null }]);
+      const bytes = await readBytes(path), { width, height, rgb } = await decodeImage(bytes, path), seen = size ? await decodeImage(bytes, path, size) : { width, height, rgb };
+      const { texels, sizes } = pack([{ id: path, ...seen, labels: null }]), from = [seen.height, seen.width] as const;
       for (const [suffix, target] of targets) {
         const map = device.scope(() => {
-          const x = view(device.tensor(texels, [1, height, width]), device.tensor(sizes, [1, 2]), device.tensor(identityViews(1), [1, 8]), [height, width]).image;
+          const x = view(device.tensor(texels, [1, ...from]), device.tensor(sizes, [1, 2]), device.tensor(identityViews(1), [1, 8]), from).image;
           return gradCam(network, normalise(x), { target, layer: f.layer, method: f.method, pixels: f.pixels, normalise: f.normalise });
         });
         const file = fileFor(names[i], suffix);
-        await writeWhole(file, rgbPng(overlayHeat(rgb, (await map.read()) as Float32Array, width, height), width, height));
+        await writeWhole(file, rgbPng(overlayHeat(rgb, resizeProbabilities((await map.read()) as Float32Array, from, [height, width]).confidence, width, height), width, height));
         map.dispose();
         written.push({ file: path, target, map: file });
       }

@@ -11,6 +11,7 @@ import { openDataset, type DatasetSpec } from '../data/open.node.ts';
 import type { Dataset } from '../data/types.ts';
 import { createNetwork } from '../nn/create.ts';
 import type { Network } from '../nn/module.ts';
+import { parseSeenSize } from './options.ts';
 import type { Output } from './output.ts';
 import { loadModel, type Model } from './store.ts';
 
@@ -82,6 +83,20 @@ export function addModelOptions(command: Command): Command {
 export interface ModelFlags {
   model: string;
   weights: 'best' | 'last';
+}
+
+/** The option of the commands that take images of any size. */
+export function addSizeOption(command: Command): Command {
+  return command.option('--size <HxW>', 'size at which the network sees the images (default: as in its training); "own": as they are', parseSeenSize);
+}
+
+export interface SizeFlags {
+  size?: readonly [number, number] | null;
+}
+
+/** The size to which images are resized for the network; null for their own. */
+export function sizeFor({ size }: SizeFlags, model: Model): readonly [number, number] | null {
+  return size === undefined ? model.size ?? null : size;
 }
 
 /** Words as a shell takes them. */

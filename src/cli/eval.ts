@@ -7,28 +7,31 @@ import type { EvalPoint } from '../report/types.ts';
 import { Evaluator } from '../train/evaluate.ts';
 import { action } from './action.ts';
 import { addModelOptions, buildNetwork, openData, openDevice, readModel, type GlobalFlags, type ModelFlags } from './common.ts';
-import { addDataOptions, dataSpec, numbers, parseBytes, type DataFlags } from './options.ts';
+import { addDataOptions, dataSpec, numbers, parseBytes, parseSeenSize, type DataFlags } from './options.ts';
 import type { Output } from './output.ts';
 import { evalLines } from './scores.ts';
+import { scoredOn } from './started.ts';
 
 type Flags = GlobalFlags & DataFlags & ModelFlags & { split: string; batch: number; memory?: number };
 const SPLITS = ['val', 'test', 'labelled', 'train'] as const;
 
 export function evalCommand(program: Command): void {
-  addModelOptions(addDataOptions(program.command('eval').summary('score a trained network').description('Scores a trained network on the masks of a split: mIoU (both treatments of absent classes), each class, pixel accuracy. Every image is seen whole, at its own size.')))
+  addModelOptions(addDataOptions(program.command('eval').summary('score a trained network').description('Scores a trained network on the masks of a split: mIoU (both treatments of absent classes), each class, pixel accuracy. Every image is seen whole, at the size of the training (or --size). Without DATA it is the data set of the run.'), parseSeenSize))
     .option('--split <name>', `one of ${SPLITS.join(', ')} (train: the labelled images, and the unlabelled ones that have a mask)`, 'val')
     .option('--batch <n>', 'images at once', numbers.count, 4)
     .option('--memory <size>', 'most GPU memory that may be used (4G)', parseBytes)
-    .addHelpText('after', '\nExamples:\n  fewmask eval photos/ --model runs/fixmatch-0 --split test\n  fewmask eval builtin --model runs/fixmatch-0 --json')
+    .addHelpText('after', '\nExamples:\n  fewmask eval --model runs/fixmatch-0 --split test            on the data of the run, with its lists and its size\n  fewmask eval photos/ --model runs/fixmatch-0 --val my-list.txt --json')
     .action(action(runEval));
 }
 
-async function runEval(f: Flags, out: Output, path: string): Promise<number> {
+async function runEval(f: Flags, out: Output, path: string | undefined): Promise<number> {
   const split = f.split as (typeof SPLITS)[number];
   if (!SPLITS.includes(split)) throw new UsageError(`there is no split "${f.split}"`, `choose one of ${SPLITS.join(', ')}`);
   const { model, file } = await readModel(f);
   // Of the training images all masks are wanted that there are.
-  const dataset = await openData({ ...dataSpec(path, f), judge: split === 'train' }, out);
+  const spec = { ...scoredOn(file, model, dataSpec(path, f)), judge: split === 'train' };
+  if (f.size === null) delete spec.size;
+  const dataset = await openData(spec, out);
   const device = await openDevice(f, out);
   try {
     const network = buildNetwork(device, model);

@@ -6,7 +6,7 @@ import { UsageError } from '../../runtime/errors.ts';
 import type { DatasetSpec } from '../data/open.node.ts';
 import { NETWORKS } from '../nn/create.ts';
 import { checkOptions, SCHEMES } from '../schemes/index.ts';
-import { resolveConfig, type PartialConfig, type RunConfig } from '../train/config.ts';
+import { DEFAULTS, resolveConfig, type PartialConfig, type RunConfig } from '../train/config.ts';
 import { SCHEDULES } from '../../runtime/optim/schedules.ts';
 
 /** "96x128" -> [96, 128]; "96" -> [96, 96]. */
@@ -15,6 +15,9 @@ export function parseSize(text: string): [number, number] {
   if (!m) throw new InvalidArgumentError('give HEIGHTxWIDTH in pixels, as in 96x128');
   return [Number(m[1]), Number(m[2] ?? m[1])];
 }
+
+/** The same, or "own", null: images as they are. */
+export const parseSeenSize = (text: string): [number, number] | null => (text.trim() === 'own' ? null : parseSize(text));
 
 /** "512", "512M", "4G": mebibytes when no unit is given. */
 export function parseBytes(text: string): number {
@@ -51,8 +54,8 @@ function range(text: string): [number, number] {
   return [parts[0], parts[1]];
 }
 
-/** Options of every command that reads a data set. */
-export function addDataOptions(command: Command): Command {
+/** Options of every command that reads a data set. @param size how `--size` is read */
+export function addDataOptions(command: Command, size: (text: string) => [number, number] | null = parseSize): Command {
   return command
     .argument('[data]', 'a folder in VOC layout, or "builtin" for the built-in procedural set (default: builtin)')
     .option('--images <dir>', 'plain folder of images (instead of DATA)')
@@ -63,7 +66,7 @@ export function addDataOptions(command: Command): Command {
     .option('--test <which>', 'test images, for reporting: a list (default: test), or a number or fraction of the images with masks')
     .option('--classes <n>', 'number of classes (default: as found)', whole)
     .option('--class-names <names>', 'names of the classes, separated by commas')
-    .option('--size <HxW>', 'resize images and masks as they are read', parseSize)
+    .option('--size <HxW>', `resize images and masks as they are read${size === parseSize ? '' : ' (default: as in the training); "own": not at all'}`, size)
     .option('--split-seed <n>', 'seed of the labelled/unlabelled draw', whole)
     .option('--no-labels-cover', 'draw labelled images without looking whether every class is among them: no other mask is read')
     .option('--builtin-images <n>', 'training images of the built-in set', count);
@@ -78,7 +81,7 @@ export interface DataFlags {
   test?: string;
   classes?: number;
   classNames?: string;
-  size?: [number, number];
+  size?: [number, number] | null;
   splitSeed?: number;
   builtinImages?: number;
   judge?: boolean;
@@ -88,7 +91,7 @@ export interface DataFlags {
 /** The data set that the flags describe. @param path undefined where none is given */
 export function dataSpec(path: string | undefined, f: DataFlags): DatasetSpec {
   const { images, masks, labels, unlabelled, val, test, classes, size, splitSeed, judge, labelsCover } = f;
-  const spec: DatasetSpec = { path, images, masks, labels, unlabelled, val, test, classes, size, splitSeed, judge, labelsCover };
+  const spec: DatasetSpec = { path, images, masks, labels, unlabelled, val, test, classes, size: size ?? undefined, splitSeed, judge, labelsCover };
   if (f.classNames) spec.classNames = f.classNames.split(',').map((s) => s.trim());
   if (f.builtinImages !== undefined) spec.builtin = { train: f.builtinImages };
   return spec;
@@ -216,8 +219,8 @@ function checkNetwork({ network, crop }: RunConfig): void {
   if (!Number.isInteger(depth) || depth < 1 || depth > most) throw new UsageError(`the network's depth is ${depth}`, `a crop of ${crop.join('x')} takes 1 to ${most} levels (--depth)`);
 }
 
-/** The settings of a run of `scheme`: defaults, then the parts, then the flags. */
-export function trainConfig(f: TrainFlags, scheme: string, ...parts: readonly PartialConfig[]): RunConfig {
+/** The settings of a run of `scheme`: defaults (crops no larger than images that are resized), then the parts, then the flags. */
+export function trainConfig(f: TrainFlags & Pick<DataFlags, 'size'>, scheme: string, ...parts: readonly PartialConfig[]): RunConfig {
   const network = defined({ kind: f.network, width: f.width, depth: f.depth, outputStride: f.outputStride, stem: f.stem }) as PartialConfig['network'];
   const flags: PartialConfig = defined({
     network: Object.keys(network!).length ? network : undefined,
@@ -225,7 +228,8 @@ export function trainConfig(f: TrainFlags, scheme: string, ...parts: readonly Pa
     optimizer: defined({ kind: f.optimizer, lr: f.lr, headLr: f.headLr, momentum: f.momentum, weightDecay: f.weightDecay, clip: f.clip }),
     options: parseSettings(f.set ?? [], scheme),
   }) as PartialConfig;
-  const config = resolveConfig(...parts, flags, { scheme });
+  const smaller = f.size && { crop: DEFAULTS.crop.map((side, i) => Math.min(side, Math.max(8, f.size![i]))) as [number, number] };
+  const config = resolveConfig(smaller ?? {}, ...parts, flags, { scheme });
   checkNetwork(config);
   checkOptions(scheme, config.options);
   return config;

@@ -5,6 +5,7 @@ import { readdir } from 'node:fs/promises';
 import { basename, dirname, extname, join } from 'node:path';
 import type { Command } from 'commander';
 import { DataError, UsageError } from '../../runtime/errors.ts';
+import { resizeProbabilities } from '../data/enlarge.ts';
 import { decodeImage, readBytes } from '../data/image.node.ts';
 import { IMAGE } from '../data/layout.node.ts';
 import { refuseOverwriting } from '../data/overwrite.node.ts';
@@ -13,12 +14,12 @@ import { Labeller } from '../train/labeller.ts';
 import { SlidingWindow } from '../train/slide.ts';
 import { confidenceColours, maskPng, overlayLabels, rgbPng } from '../report/pictures.ts';
 import { action } from './action.ts';
-import { addModelOptions, buildNetwork, interruptible, openDevice, readModel, type GlobalFlags, type ModelFlags } from './common.ts';
+import { addModelOptions, addSizeOption, buildNetwork, interruptible, openDevice, readModel, sizeFor, type GlobalFlags, type ModelFlags, type SizeFlags } from './common.ts';
 import { numbers, parseBytes } from './options.ts';
 import type { Output } from './output.ts';
 import { makeFolder, writeWhole } from './store.ts';
 
-interface Flags extends GlobalFlags, ModelFlags {
+interface Flags extends GlobalFlags, ModelFlags, SizeFlags {
   out: string;
   overlay?: boolean;
   confidence?: boolean;
@@ -33,11 +34,11 @@ const MOST_PIXELS = 512 * 512;
 const WINDOW = 384;
 
 export function predictCommand(program: Command): void {
-  addModelOptions(program
+  addSizeOption(addModelOptions(program
     .command('predict')
     .summary('write masks of images')
-    .description('Predicts masks of images or of folders of images: palette PNGs whose pixel values are class ids. Large images go through a sliding window.')
-    .argument('<images...>', 'images, or folders of images'))
+    .description('Predicts masks of images or of folders of images: palette PNGs whose pixel values are class ids. Masks have the size of their image; the network sees images at the size of its training, large ones through a sliding window.')
+    .argument('<images...>', 'images, or folders of images')))
     .option('--out <dir>', 'folder for the results', 'predictions')
     .option('--overlay', 'also write NAME-overlay.png: the image under the colours of the classes')
     .option('--confidence', 'also write NAME-confidence.png: the probability of the predicted class, dark to light')
@@ -93,29 +94,29 @@ async function runPredict(f: Flags, out: Output, paths: string[]): Promise<numbe
   const device = await openDevice(f, out);
   try {
     const network = buildNetwork(device, model);
-    out.say(`${file}: ${model.network.kind}, ${model.classNames.length} classes`);
+    const size = sizeFor(f, model);
+    out.say(`${file}: ${model.network.kind}, ${model.classNames.length} classes${size ? `, images seen at ${size.join('x')}` : ''}`);
     await makeFolder(f.out);
     const labeller = new Labeller(device, network);
     let sliding: SlidingWindow | null = null;
     const shares: { file: string; mask: string; classes: Record<string, number> }[] = [];
     for (const [i, path] of files.entries()) {
       if (interrupt.signal.aborted) return 130;
-      const sample: Sample = { id: names[i], ...(await decodeImage(await readBytes(path), path)), labels: null };
-      const { width, height, rgb } = sample;
-      const whole = f.window === 0 || (f.window ? Math.max(width, height) <= f.window : width * height <= MOST_PIXELS);
-      let labels!: Uint8Array, confidence!: Float32Array;
+      const bytes = await readBytes(path), seen = await decodeImage(bytes, path, size), [height, width] = seen.stored;
+      const sample: Sample = { id: names[i], ...seen, labels: null }, probabilities = seen.height !== height || seen.width !== width;
+      const whole = f.window === 0 || (f.window ? Math.max(seen.width, seen.height) <= f.window : seen.width * seen.height <= MOST_PIXELS);
+      let made!: { labels: Uint8Array; confidence: Float32Array; p?: Float32Array };
       if (whole) {
-        await labeller.run([sample.id], async () => sample, { scales, flip: f.flip ?? false }, (_, map, c) => {
-          labels = map.labels;
-          confidence = c;
-        });
+        await labeller.run([sample.id], async () => sample, { scales, flip: f.flip ?? false, probabilities }, (_, { labels }, confidence, p) => (made = { labels, confidence, p }));
       } else {
         sliding ??= new SlidingWindow(device, network, f.window ?? WINDOW);
-        ({ labels, confidence } = await sliding.predict(sample));
+        made = await sliding.predict(sample, { probabilities });
       }
+      const { labels, confidence } = made.p ? resizeProbabilities(made.p, [seen.height, seen.width], [height, width]) : made;
       const target = (suffix: string): string => fileFor(names[i], suffix);
       await writeWhole(target(''), maskPng(labels, width, height, model.palette));
-      if (f.overlay) await writeWhole(target('-overlay'), rgbPng(overlayLabels(rgb, labels, width, height, model.palette), width, height));
+      const rgb = f.overlay && (probabilities ? await decodeImage(bytes, path) : seen).rgb;
+      if (rgb) await writeWhole(target('-overlay'), rgbPng(overlayLabels(rgb, labels, width, height, model.palette), width, height));
       if (f.confidence) await writeWhole(target('-confidence'), rgbPng(confidenceColours(confidence), width, height));
       const counts = new Float64Array(model.classNames.length);
       for (const v of labels) counts[v]++;

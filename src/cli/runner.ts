@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { mib } from '../../runtime/device/pool.ts';
 import type { Device } from '../../runtime/device/device.ts';
 import { CheckpointError, UsageError } from '../../runtime/errors.ts';
-import { absoluteSpec, type DatasetSpec } from '../data/open.node.ts';
+import { absoluteSpec, isBuiltin, type DatasetSpec } from '../data/open.node.ts';
 import type { Dataset } from '../data/types.ts';
 import { duration, share } from '../report/format.ts';
 import type { RunRecord, StepPoint } from '../report/types.ts';
@@ -38,6 +38,9 @@ export interface RunnerOptions {
   /** Called before the networks are freed. */
   finish?(result: SessionResult): Promise<void>;
 }
+
+/** Crops that show less of an image are too small to tell what is there. */
+const LEAST_SHOWN = 0.02;
 
 const percent = (v: number): string => `${share(v)} %`;
 
@@ -79,7 +82,11 @@ export async function runInFolder(o: RunnerOptions): Promise<{ record: RunRecord
     makeScheme: (c, options) => createScheme(config.scheme, c, options),
     pretrained: config.pretrained ? await loadWeights(config.pretrained) : undefined,
     hooks: {
-      onStart: ({ parameters, steps }) => out.say(`${o.title ? `${o.title}: ` : ''}${config.scheme}, ${config.network.kind}, ${parameters.toLocaleString('en')} parameters, ${steps} steps, seed ${config.seed}`),
+      onStart({ parameters, steps, sourceSize }) {
+        out.say(`${o.title ? `${o.title}: ` : ''}${config.scheme}, ${config.network.kind}, ${parameters.toLocaleString('en')} parameters, ${steps} steps, seed ${config.seed}`);
+        const shown = (config.crop[0] * config.crop[1]) / (sourceSize[0] * sourceSize[1]);
+        if (shown < LEAST_SHOWN) out.warn(`a crop of ${config.crop.join('x')} shows ${percent(shown)} of an image of ${sourceSize.join('x')}: the network sees little of what surrounds a pixel; --size HxW resizes the images, --crop makes larger crops`);
+      },
       onMemory: (stage, bytes) => out.say(`${o.title ? `${o.title}: ` : ''}${stage}: a step takes ${mib(bytes)} of GPU memory`),
       onSteps(points, progress) {
         out.progress(progressLine(o, points.at(-1)!, progress));
@@ -107,7 +114,7 @@ export async function runInFolder(o: RunnerOptions): Promise<{ record: RunRecord
       if (unsaved) throw unsaved;
       return { record: result.record, interrupted: true };
     }
-    const base = { network: config.network, classNames: dataset.classNames, palette: result.record.palette };
+    const base = { network: config.network, classNames: dataset.classNames, palette: result.record.palette, ...(!isBuiltin(o.spec) && { size: o.spec.size }) };
     const origin = { scheme: config.scheme, seed: config.seed, dataset: dataset.name };
     await saveModel(join(folder, 'last.safetensors'), { ...base, origin: { ...origin, step: result.record.steps.at(-1)?.step }, state: result.last });
     if (result.best) await saveModel(join(folder, 'best.safetensors'), { ...base, origin: { ...origin, step: result.best.step, valMiou: result.best.miou }, state: result.best.state });

@@ -1,11 +1,13 @@
 // What the run of a folder was started with: it goes on, or counts as done, only with the same settings and the same data.
 
 import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { CheckpointError, UsageError } from '../../runtime/errors.ts';
 import { absoluteSpec, type DatasetSpec } from '../data/open.node.ts';
 import { DEFAULTS, type RunConfig } from '../train/config.ts';
+import { defined } from './options.ts';
+import type { Model } from './store.ts';
 
 /** Name of the file in a run's folder. */
 export const STARTED = 'run.json';
@@ -37,6 +39,26 @@ function same(was: object, now: object, folder: string, hint: string, but?: stri
     const [old, given] = [a, b].map((v) => (v[key] === undefined ? 'unset' : JSON.stringify(v[key])));
     throw new UsageError(`the run in ${folder} was started with ${key} ${old}, not ${given}`, hint);
   }
+}
+
+/** Settings of a data set as it was opened before, those given now on top; one kind of data set replaces the other. */
+export function onTop(before: DatasetSpec | undefined, { labelsCover, ...given }: DatasetSpec): DatasetSpec {
+  // True is the default, and no flag says it.
+  const spec: DatasetSpec = { ...before, ...defined(labelsCover === false ? { ...given, labelsCover } : given) };
+  if (given.images !== undefined && given.path === undefined) delete spec.path;
+  if (given.path !== undefined && given.images === undefined) for (const key of ['images', 'masks'] as const) if (given[key] === undefined) delete spec[key];
+  return spec;
+}
+
+/**
+ * The data set on which a trained network is scored: that of its run, if none or the same is named; the settings given now on top. Another one is read at the
+ * size of the training.
+ * @param file the network's weights
+ */
+export function scoredOn(file: string, model: Model, given: DatasetSpec): DatasetSpec {
+  const run = readStarted(dirname(file))?.data, { path, images, masks } = absoluteSpec(given), was = run && absoluteSpec(run);
+  const same = given.path === undefined && given.images === undefined || was && path === was.path && images === was.images && (masks ?? was.masks) === was.masks;
+  return onTop(same ? run : { size: model.size }, given);
 }
 
 /** @throws UsageError naming what differs: folders, lists, numbers, or how images are read */

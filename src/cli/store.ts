@@ -97,6 +97,8 @@ export interface Model {
   network: NetworkConfig;
   classNames: string[];
   palette: number[][];
+  /** Height and width to which images were resized for training; absent where they were taken at their own size. */
+  size?: readonly [number, number];
   /** Where it comes from: scheme, seed, step, validation score. */
   origin: Record<string, unknown>;
   state: Map<string, TorchTensor>;

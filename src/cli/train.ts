@@ -5,15 +5,15 @@ import { join } from 'node:path';
 import type { Command } from 'commander';
 import { UsageError } from '../../runtime/errors.ts';
 import { SCHEMES } from '../schemes/index.ts';
-import { isBuiltin, type DatasetSpec } from '../data/open.node.ts';
+import { isBuiltin } from '../data/open.node.ts';
 import { action } from './action.ts';
 import { interruptible, openData, openDevice, shellWords, type GlobalFlags } from './common.ts';
 import { DEFAULTS } from '../train/config.ts';
-import { addDataOptions, addTrainOptions, dataSpec, defined, fileConfig, numbers, schemeHelp, trainConfig, type DataFlags, type TrainFlags } from './options.ts';
+import { addDataOptions, addTrainOptions, dataSpec, fileConfig, numbers, schemeHelp, trainConfig, type DataFlags, type TrainFlags } from './options.ts';
 import type { Output } from './output.ts';
 import { runInFolder } from './runner.ts';
 import { scoreLines } from './scores.ts';
-import { readStarted, sameData } from './started.ts';
+import { onTop, readStarted, sameData } from './started.ts';
 
 type Flags = GlobalFlags & DataFlags & TrainFlags & { scheme?: string; out?: string; resume?: boolean };
 
@@ -43,12 +43,7 @@ async function runTrain(f: Flags, out: Output, path: string | undefined): Promis
   const known = f.resume ? readStarted(folder) : null;
   if (f.resume && !known) throw new UsageError(`${folder} holds no run to go on with`, 'give the folder of a run (--out), or leave --resume away to start one');
   const config = trainConfig(f, scheme ?? known?.config.scheme ?? DEFAULTS.scheme, known?.config ?? {}, file);
-  const given = dataSpec(path, f);
-  if (given.labelsCover) delete given.labelsCover; // the default, and no flag says it
-  const spec: DatasetSpec = { ...known?.data, ...defined(given) };
-  // One kind of data set replaces the other.
-  if (given.images !== undefined && given.path === undefined) delete spec.path;
-  if (given.path !== undefined && given.images === undefined) delete spec.images;
+  const spec = onTop(known?.data, dataSpec(path, f));
   if (known) sameData(known.data, spec, folder);
   const dataset = await openData(spec, out);
   const interrupt = interruptible(out);

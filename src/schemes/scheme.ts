@@ -46,6 +46,8 @@ export interface PredictOptions {
   flip: boolean;
   /** Only these of the unlabelled images. */
   ids?: ReadonlySet<string>;
+  /** Also hand over the averaged probabilities of all classes. */
+  probabilities?: boolean;
 }
 
 export interface Stage {

@@ -18,7 +18,8 @@ import { batchesBySize, fitted, PlanCache } from './sizes.ts';
 /** Plans that are held at once: one for each image shape, and those of the least recent shapes go. */
 const MOST_PLANS = 3;
 
-type LabelPlan = Plan<{ label: Tensor; confidence: Tensor }>;
+/** p, the probabilities of all classes, where they are asked for. */
+type LabelPlan = Plan<{ label: Tensor; confidence: Tensor; p?: Tensor }>;
 
 /** Views of whole images, mirrored ones where asked. */
 function viewTable(n: number, mirrored: boolean): Float32Array {
@@ -45,7 +46,7 @@ export function labelPlan(device: Device, network: Network, shape: readonly [num
         const scaled = size[0] === height && size[1] === width ? x : resizeBilinear(x, size, { alignCorners: true });
         addResized(sum, softmax(network.forward(scaled, EVAL)), { mirrored, weight: 1 / passes.length });
       }
-      return pseudoLabel(sum, { probabilities: true });
+      return { ...pseudoLabel(sum, { probabilities: true }), ...(options.probabilities && { p: sum }) };
     },
     { budget },
   );
@@ -62,7 +63,7 @@ export class Labeller {
   private readonly device: Device;
   private readonly network: Network;
   private readonly budget: number | undefined;
-  private readonly plans = new PlanCache<{ label: Tensor; confidence: Tensor }>(MOST_PLANS);
+  private readonly plans = new PlanCache<{ label: Tensor; confidence: Tensor; p?: Tensor }>(MOST_PLANS);
 
   /** @param options.budget bytes that may be in use at once (default: the device's) */
   constructor(device: Device, network: Network, options: { budget?: number } = {}) {
@@ -78,12 +79,13 @@ export class Labeller {
 
   /**
    * @param ids the images; `options.ids` chooses among them
-   * @param visit gets each image's labels and the averaged probability of each label, both at the image's size; full batches come first
+   * @param visit gets each image's labels, the averaged probability of each label, and p [h, w, classes] where probabilities are asked for, all at the image's size;
+   *   full batches come first
    * @throws UsageError without scales; OutOfMemoryError for images that are too large
    */
   async run(
     ids: readonly string[], load: (id: string) => Promise<Sample>, options: PredictOptions,
-    visit: (id: string, map: LabelMap, confidence: Float32Array) => void,
+    visit: (id: string, map: LabelMap, confidence: Float32Array, p?: Float32Array) => void,
   ): Promise<void> {
     if (options.scales.length === 0 || options.scales.some((s) => !(s > 0))) throw new UsageError(`scales ${options.scales} for test-time augmentation`, 'give positive factors, such as 0.75, 1, 1.5');
     const wanted = ids.filter((id) => options.ids?.has(id) ?? true);
@@ -95,19 +97,20 @@ export class Labeller {
     this.planOf(shape, options);
   }
 
-  private async predict(samples: readonly Sample[], options: PredictOptions, visit: (id: string, map: LabelMap, confidence: Float32Array) => void): Promise<void> {
+  private async predict(samples: readonly Sample[], options: PredictOptions, visit: (id: string, map: LabelMap, confidence: Float32Array, p?: Float32Array) => void): Promise<void> {
     const { height, width } = samples[0], n = samples.length;
     const { texels, sizes } = pack(samples);
-    const { label, confidence } = this.planOf([n, height, width], options).run({ texels, sizes, straight: viewTable(n, false), mirror: viewTable(n, true) });
-    const [labels, confidences] = await this.device.read([label, confidence]);
-    const pixels = height * width;
+    const { label, confidence, p } = this.planOf([n, height, width], options).run({ texels, sizes, straight: viewTable(n, false), mirror: viewTable(n, true) });
+    const [labels, confidences, all] = await this.device.read(p ? [label, confidence, p] : [label, confidence]);
+    const pixels = height * width, values = pixels * this.network.numClasses;
     samples.forEach(({ id }, k) => {
-      visit(id, { height, width, labels: Uint8Array.from(labels.subarray(k * pixels, (k + 1) * pixels)) }, confidences.slice(k * pixels, (k + 1) * pixels) as Float32Array);
+      const map = { height, width, labels: Uint8Array.from(labels.subarray(k * pixels, (k + 1) * pixels)) };
+      visit(id, map, confidences.slice(k * pixels, (k + 1) * pixels) as Float32Array, all?.slice(k * values, (k + 1) * values) as Float32Array | undefined);
     });
   }
 
   private planOf(shape: readonly [number, number, number], options: PredictOptions): LabelPlan {
-    const key = `${shape.join('x')} at ${options.scales.join()}${options.flip ? ' mirrored' : ''}`;
+    const key = `${shape.join('x')} at ${options.scales.join()}${options.flip ? ' mirrored' : ''}${options.probabilities ? ' all' : ''}`;
     return fitted('labelling', shape, () => this.plans.get(key, () => labelPlan(this.device, this.network, shape, options, this.budget)));
   }
 

@@ -56,14 +56,16 @@ export class SlidingWindow {
 
   /**
    * Most likely class and its averaged probability. Holds the probabilities of one row of windows at a time.
+   * @param options.probabilities also return them, p [h, w, classes]
    * @returns labels and confidence [h, w] at the image's size
    * @throws OutOfMemoryError when a window does not fit
    */
-  async predict(sample: Sample): Promise<{ labels: Uint8Array; confidence: Float32Array }> {
+  async predict(sample: Sample, options: { probabilities?: boolean } = {}): Promise<{ labels: Uint8Array; confidence: Float32Array; p?: Float32Array }> {
     const { height, width } = sample, c = this.network.numClasses;
     const h = Math.min(this.window, height), w = Math.min(this.window, width);
     const rows = windowStarts(height, h, this.stride), columns = windowStarts(width, w, this.stride);
     const labels = new Uint8Array(height * width), confidence = new Float32Array(height * width);
+    const all = options.probabilities ? new Float32Array(height * width * c) : undefined;
     // Sums of the rows from `top` on; those above the next row of windows are final.
     let sum = new Float32Array(h * width * c), count = new Uint16Array(h * width), top = 0;
     for (const [i, y] of rows.entries()) {
@@ -82,6 +84,7 @@ export class SlidingWindow {
         for (let k = 1; k < c; k++) if (sum[at * c + k] > sum[at * c + best]) best = k;
         labels[top * width + at] = best;
         confidence[top * width + at] = sum[at * c + best] / count[at];
+        if (all) for (let k = 0; k < c; k++) all[(top * width + at) * c + k] = sum[at * c + k] / count[at];
       }
       const done = (next - top) * width;
       const moved = new Float32Array(h * width * c), counted = new Uint16Array(h * width);
@@ -91,7 +94,7 @@ export class SlidingWindow {
       count = counted;
       top = next;
     }
-    return { labels, confidence };
+    return { labels, confidence, ...(all && { p: all }) };
   }
 
   dispose(): void {

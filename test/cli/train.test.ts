@@ -197,6 +197,44 @@ test('eval, predict and cam use what was trained', async () => {
   assert.match(layers.stdout, /enc1\.1 .*default/);
 });
 
+test('images that were resized for training are so for scoring and predicting; masks have the size of their image', async () => {
+  const data = await vocFolder();
+  const run = await fewmask(['train', data, '--labels', 'labelled', '--scheme', 'supervised', '--steps', '2', '--size', '40x24', '--width', '4', '--depth', '2', '--batch', '1', '--json', '--out', at('sized')]);
+  assert.is(run.code, 0, run.stderr);
+  assert.equal(JSON.parse(readFileSync(at('sized', 'config.json'), 'utf8')).crop, [40, 24], 'crops are no larger than the images');
+  const { last } = JSON.parse(run.stdout), scored = await fewmask(['eval', '--model', at('sized'), '--weights', 'last', '--json']);
+  assert.is(scored.code, 0, scored.stderr);
+  assert.is(JSON.parse(scored.stdout).miou, last.find((e: { split: string }) => e.split === 'val').miou);
+  assert.is(JSON.parse(scored.stdout).confusion.reduce((a: number, b: number) => a + b) % (40 * 24), 0);
+
+  const own = await fewmask(['eval', '--model', at('sized'), '--size', 'own', '--json']);
+  assert.is(own.code, 0, own.stderr);
+  assert.is(JSON.parse(own.stdout).confusion.reduce((a: number, b: number) => a + b) % (12 * 8), 0);
+
+  const photo = at('large.png');
+  await sharp({ create: { width: 150, height: 90, channels: 3, background: '#a06040', noise: { type: 'gaussian', mean: 128, sigma: 40 } } }).png().toFile(photo);
+  const masks: Uint8Array[] = [];
+  for (const [name, size, window] of [['trained', [], []], ['same', ['--size', '40x24'], []], ['windows', [], ['--window', '32']], ['own', ['--size', 'own'], []]] as const) {
+    const predicted = await fewmask(['predict', photo, '--model', at('sized'), ...size, ...window, '--overlay', '--confidence', '--out', at(name)]);
+    assert.is(predicted.code, 0, predicted.stderr);
+    assert.is(/seen at 40x24/.test(predicted.stderr), name !== 'own', predicted.stderr);
+    const mask = decodeMask(readFileSync(at(name, 'large.png')), name);
+    assert.equal([mask.width, mask.height], [150, 90]);
+    for (const suffix of ['overlay', 'confidence']) assert.is((await sharp(at(name, `large-${suffix}.png`)).metadata()).width, 150);
+    masks.push(mask.labels);
+  }
+  assert.equal(masks[0], masks[1]);
+  const cam = await fewmask(['cam', photo, '--model', at('sized'), '--class', '1', '--out', at('sized-cams')]);
+  assert.is(cam.code, 0, cam.stderr);
+  assert.is((await sharp(at('sized-cams', readdirSync(at('sized-cams'))[0])).metadata()).width, 150);
+});
+
+test('crops that show next to nothing of an image are warned of', async () => {
+  const run = await fewmask(['train', await vocFolder(), '--labels', 'labelled', '--scheme', 'supervised', '--steps', '1', '--size', '160x160', '--crop', '8', '--width', '4', '--depth', '2', '--out', at('little')]);
+  assert.is(run.code, 0, run.stderr);
+  assert.match(run.stderr, /warning: a crop of 8x8 shows 0\.[23] % of an image of 160x160/);
+});
+
 test('compare writes a table, JSON and one HTML page, and is resumed by run', async () => {
   const args = ['compare', ...TINY, '--schemes', 'supervised,fixmatch', '--seeds', '2', '--steps', '6', '--out', at('compare'), '--pictures', '1'];
   const run = await fewmask(args);
