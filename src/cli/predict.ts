@@ -61,7 +61,7 @@ export async function filesOf(paths: readonly string[]): Promise<string[]> {
     if (!existsSync(path)) throw new DataError(`there is no ${path}`, 'give images, or folders of images');
     if (!statSync(path).isDirectory()) files.push(path);
     else {
-      const found = (await readdir(path)).filter((f) => IMAGE.test(f)).sort();
+      const found = (await readdir(path)).filter((f) => IMAGE.test(f) && !f.startsWith('.')).sort();
       if (found.length === 0) throw new DataError(`${path} holds no JPEG, PNG or WebP images`);
       files.push(...found.map((f) => join(path, f)));
     }

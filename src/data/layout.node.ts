@@ -26,6 +26,8 @@ export interface Layout {
   /** Files by id. */
   images: Map<string, string>;
   masks: Map<string, string>;
+  /** Notes on what lies beside them and is passed over: folders, and images of other formats. */
+  notes: string[];
   /** From stats.json or a file of names, where there is one. */
   numClasses?: number;
   classNames?: string[];
@@ -33,6 +35,7 @@ export interface Layout {
 
 /** Names of image files. */
 export const IMAGE = /\.(jpe?g|png|webp)$/i;
+const OTHER_FORMATS = /\.(tiff?|bmp|gif|avif|hei[cf]|jp2|jxl|dng|nd2|czi|dcm|npy|svg)$/i;
 const LISTS = 'ImageSets/Segmentation';
 
 function folder(path: string, what: string): string[] {
@@ -55,6 +58,15 @@ function byId(path: string, names: readonly string[], what: string, fail: Fail):
     else files.set(id, join(path, name));
   }
   return files;
+}
+
+/** What a folder of images holds that is passed over and may have been meant; null where there is nothing. @param known folders that are read by themselves */
+function passedOver(path: string, names: readonly string[], known: readonly (string | undefined)[] = []): string | null {
+  const own = new Set(known.filter((f) => f !== undefined).map((f) => resolve(f)));
+  const others = names.filter((f) => OTHER_FORMATS.test(f)), folders = names.filter((f) => !IMAGE.test(f) && !own.has(resolve(path, f)) && statSync(join(path, f), { throwIfNoEntry: false })?.isDirectory());
+  const list = (all: readonly string[]): string => `${all.slice(0, 3).join(', ')}${all.length > 3 ? ` and ${all.length - 3} more` : ''}`;
+  const parts = [folders.length > 0 && `folders in it are not searched (${list(folders)})`, others.length > 0 && `only JPEG, PNG and WebP are read (not ${list(others)})`].filter(Boolean);
+  return parts.length > 0 ? `${path}: ${parts.join('; ')}` : null;
 }
 
 /** Class count and names from stats.json, class_names.txt, classes.txt or class_names.json. */
@@ -86,11 +98,13 @@ function described(root: string, fail: Fail): Pick<Layout, 'numClasses' | 'class
 export function findFiles(spec: { path?: string; images?: string; masks?: string }, fail: Fail): Layout {
   if (spec.images !== undefined) {
     const names = folder(spec.images, 'the image folder');
-    const images = byId(spec.images, names, 'images', fail);
-    if (images.size === 0) throw new DataError(`${spec.images} holds no JPEG, PNG or WebP images`);
-    const masks = spec.masks === undefined ? new Map<string, string>() : byId(spec.masks, folder(spec.masks, 'the mask folder'), 'masks', fail);
+    const images = byId(spec.images, names, 'images', fail), beside = passedOver(spec.images, names, [spec.masks]);
+    if (images.size === 0) throw new DataError(`${spec.images} holds no JPEG, PNG or WebP images`, beside ?? undefined);
+    const maskNames = spec.masks === undefined ? [] : folder(spec.masks, 'the mask folder');
+    const masks = spec.masks === undefined ? new Map<string, string>() : byId(spec.masks, maskNames, 'masks', fail);
+    const notes = [beside, spec.masks === undefined ? null : passedOver(spec.masks, maskNames, [spec.images])].filter((n) => n !== null);
     const root = resolve(spec.images);
-    return { name: basename(root), root, listFolder: null, imageFolder: spec.images, maskFolder: spec.masks ?? '(no mask folder)', images, masks, ...described(spec.masks ?? root, fail) };
+    return { name: basename(root), root, listFolder: null, imageFolder: spec.images, maskFolder: spec.masks ?? '(no mask folder)', images, masks, notes, ...described(spec.masks ?? root, fail) };
   }
   const path = spec.path!;
   const inside = folder(path, 'the data set');
@@ -98,10 +112,11 @@ export function findFiles(spec: { path?: string; images?: string; masks?: string
   if (!inside.includes('JPEGImages')) {
     throw new DataError(inside.length === 0 ? `${path} is empty` : `${path} has no folder JPEGImages`, 'give a folder in VOC layout, or use --images and --masks');
   }
-  const images = byId(imageFolder, folder(imageFolder, 'the image folder'), 'images', fail);
-  if (images.size === 0) throw new DataError(`${imageFolder} holds no JPEG, PNG or WebP images`);
-  const masks = existsSync(maskFolder) ? byId(maskFolder, folder(maskFolder, 'the mask folder'), 'masks', fail) : new Map<string, string>();
-  return { name: basename(resolve(path)), root: path, listFolder: join(path, LISTS), imageFolder, maskFolder, images, masks, ...described(path, fail) };
+  const names = folder(imageFolder, 'the image folder'), maskNames = existsSync(maskFolder) ? folder(maskFolder, 'the mask folder') : [];
+  const images = byId(imageFolder, names, 'images', fail), beside = passedOver(imageFolder, names);
+  if (images.size === 0) throw new DataError(`${imageFolder} holds no JPEG, PNG or WebP images`, beside ?? undefined);
+  const masks = byId(maskFolder, maskNames, 'masks', fail), notes = [beside, passedOver(maskFolder, maskNames)].filter((n) => n !== null);
+  return { name: basename(resolve(path)), root: path, listFolder: join(path, LISTS), imageFolder, maskFolder, images, masks, notes, ...described(path, fail) };
 }
 
 /** The file of a list that is called by name; null where there is none. */

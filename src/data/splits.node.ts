@@ -27,7 +27,7 @@ export interface Splits {
  * @throws DataError, UsageError; what can be passed over goes to `fail`
  */
 export async function resolveSplits(layout: Layout, spec: SplitSpec, fail: Fail, classesOf: (id: string) => Promise<readonly number[]>): Promise<Splits> {
-  const notes: string[] = [];
+  const notes: string[] = [...layout.notes];
   const seed = spec.splitSeed ?? 0;
   const ids: Record<DatasetSplit, string[]> = { labelled: [], unlabelled: [], val: [], test: [], train: [] };
   const all = [...layout.images.keys()];

@@ -214,6 +214,18 @@ test('two plain folders: images without a mask are unlabelled', async () => {
   });
 });
 
+test('folders and images of other formats that lie beside are told of', async () => {
+  const root = tempFolder(), picture = await jpeg(1);
+  write(root, { 'a.jpg': picture, 'masks/a.png': mask([0, 1]), 'masks/tries/a.png': mask(1), '._a.jpg': 'none', 'notes.txt': 'none', 'Thumbs.db': 'none' });
+  const spec: DatasetSpec = { images: root, masks: join(root, 'masks'), classes: 2 };
+  await using(spec, async (set) => assert.equal(set.notes.filter((n) => n.includes('read') || n.includes('searched')), [`${join(root, 'masks')}: folders in it are not searched (tries)`]));
+  write(root, { 'b.tif': 'none', 'c/d.jpg': picture });
+  await using(spec, async (set) => assert.ok(set.notes.includes(`${root}: folders in it are not searched (c); only JPEG, PNG and WebP are read (not b.tif)`), set.notes.join('\n')));
+  const only = tempFolder();
+  write(only, { 'c/d.jpg': picture });
+  await openDataset({ images: only, classes: 2 }, { threads: 0 }).then(() => assert.unreachable(), (error: Error) => assert.match(error.message, /not searched \(c\)/));
+});
+
 test('grey, transparent, 16-bit, CMYK, WebP; orientation is not applied; sizes from headers; resizing', async () => {
   const root = tempFolder();
   const flat = (channels: 3 | 4, background: { r: number; g: number; b: number; alpha?: number }) => sharp({ create: { width: 6, height: 4, channels, background } });
