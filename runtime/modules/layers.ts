@@ -187,13 +187,11 @@ export class BatchNorm extends Module {
    */
   forward(x: Tensor, mode?: ForwardMode, relu = false, residual?: Tensor): Tensor {
     if (!mode) throw new UsageError('batch normalisation needs to know its mode', 'pass TRAIN or EVAL to forward');
-    const { value: weight } = this.weight, { value: bias } = this.bias;
-    const frozen = mode.bn === 'frozen';
-    const gamma = frozen ? weight.view(weight.shape) : weight;
-    const beta = frozen ? bias.view(bias.shape) : bias;
-    const bn = mode.bn === 'train' ? 'train' : 'eval';
-    const running = { mean: this.runningMean.value, variance: this.runningVariance.value };
-    return batchNorm(x, gamma, beta, running, { ...this.#options, mode: bn, update: mode.update ?? true, relu, residual });
+    const { momentum = 0.1, eps } = this.#options, { bn, update, passes = 1 } = mode;
+    const [gamma, beta] = [this.weight, this.bias].map(({ value }) => (bn === 'frozen' ? value.view(value.shape) : value));
+    return batchNorm(x, gamma, beta, { mean: this.runningMean.value, variance: this.runningVariance.value }, {
+      eps, momentum: 1 - (1 - momentum) ** passes, mode: bn === 'train' ? bn : 'eval', update, relu, residual,
+    });
   }
 }
 

@@ -15,6 +15,8 @@ export interface ForwardMode {
   bn: 'train' | 'eval' | 'frozen';
   /** In 'train': do the running statistics move? (default true) */
   update?: boolean;
+  /** How many times they move, as if the batch had passed so often (default 1). */
+  passes?: number;
   /** Drop activations, drawn from this seed (u32 [4]: seed, stream, step, 0; see `randomSeed`). null: no dropout. */
   dropout?: Tensor | null;
   /** Receives the activations by layer name, for CAM and tests. */

@@ -85,9 +85,8 @@ const op = defineReal<Attrs>({
       device.run({ shader: 'batchNorm', entry: 'stats', constants, bindings: { x, parts }, params: vectors, threads });
       mean = saved.mean = device.empty([c], 'f32', 'batchNorm');
       variance = saved.variance = device.empty([c], 'f32', 'batchNorm');
-      const moves = update && !!runningMean;
-      const bindings = { partials: parts, new_mean: mean, new_variance: variance, ...(moves && { running_mean: runningMean, running_variance: runningVariance }) };
-      device.run({ shader: 'batchNorm', entry: moves ? 'combineAndUpdate' : 'combine', bindings, params, threads: c });
+      const bindings = { partials: parts, new_mean: mean, new_variance: variance, ...(update && { running_mean: runningMean, running_variance: runningVariance }) };
+      device.run({ shader: 'batchNorm', entry: update ? 'combineAndUpdate' : 'combine', bindings, params, threads: c });
       parts.dispose();
     }
     const y = device.empty(x.shape, x.dtype, 'batchNorm');
@@ -138,15 +137,13 @@ export function batchNorm<D extends DType, R extends number>(x: Tensor<D, R>, ga
   const c = x.shape[x.rank - 1];
   for (const [what, t] of Object.entries({ x, gamma, beta })) checkReal('batchNorm', { [what]: t });
   // What moves in place must be the f32 that the kernels know.
-  const moves = options.mode === 'train' && options.update !== false;
-  for (const [what, t] of Object.entries({ 'the running mean': running?.mean, 'the running variance': running?.variance })) (moves ? checkF32 : checkReal)('batchNorm', { [what]: t });
+  const { residual, mode, momentum = 0.1, eps = 1e-5, relu = false, runningVariance = 'unbiased' } = options, update = mode === 'train' && !!running && options.update !== false;
+  for (const [what, t] of Object.entries({ 'the running mean': running?.mean, 'the running variance': running?.variance })) (update ? checkF32 : checkReal)('batchNorm', { [what]: t });
   for (const t of [gamma, beta, ...(running ? [running.mean, running.variance] : [])]) {
     if (t.rank !== 1 || t.size !== c) throw new ShapeError('batchNorm', `x is [${x.shape}], a per-channel tensor is [${t.shape}]`);
   }
-  const { residual, ...rest } = options;
   if (residual && (String(residual.shape) !== String(x.shape) || residual.dtype !== x.dtype)) throw new ShapeError('batchNorm', `the residual is ${residual}, x ${x}`);
-  if (options.mode === 'eval' && !running) throw new ShapeError('batchNorm', 'evaluation needs running statistics');
-  if (options.mode === 'train' && x.size <= c) throw new ShapeError('batchNorm', `x [${x.shape}] has one value per channel, which has no variance`, 'use a larger batch or image, or evaluation mode');
-  const attrs: Attrs = { momentum: 0.1, eps: 1e-5, relu: false, update: true, runningVariance: 'unbiased', ...rest };
-  return op({ x, gamma, beta, runningMean: running?.mean, runningVariance: running?.variance, residual }, attrs).y as Tensor<D, R>;
+  if (mode === 'eval' && !running) throw new ShapeError('batchNorm', 'evaluation needs running statistics');
+  if (mode === 'train' && x.size <= c) throw new ShapeError('batchNorm', `x [${x.shape}] has one value per channel, which has no variance`, 'use a larger batch or image, or evaluation mode');
+  return op({ x, gamma, beta, runningMean: running?.mean, runningVariance: running?.variance, residual }, { mode, momentum, eps, relu, update, runningVariance }).y as Tensor<D, R>;
 }

@@ -67,10 +67,10 @@ const op = defineReal<Attrs>({
  * Source: torch.nn.functional.grid_sample.
  * @example const turned = gridSample(x, affineGrid(theta, [h, w]), { padding: 'reflection' });
  */
-export function gridSample<D extends DType, R extends number>(x: Tensor<D, R> & Ranked<R, 4>, grid: Tensor, options: GridSampleOptions = {}): Tensor<D, 4> {
+export function gridSample<D extends DType, R extends number>(x: Tensor<D, R> & Ranked<R, 4>, grid: Tensor, { mode = 'bilinear', padding = 'zeros', alignCorners = false }: GridSampleOptions = {}): Tensor<D, 4> {
   checkReal('gridSample', { x, grid });
   if (x.rank !== 4 || grid.rank !== 4 || grid.shape[3] !== 2 || grid.shape[0] !== x.shape[0]) throw new ShapeError('gridSample', `x is [${x.shape}] and the grid [${grid.shape}]`, 'give [n, h, w, c] and [n, gh, gw, 2]');
   checkWhole('gridSample', `h and w of [${x.shape}]`, x.shape.slice(1, 3), 1);
   if (grid.shape[1] * grid.shape[2] > 2 ** 22) throw new ShapeError('gridSample', `the grid [${grid.shape}] has more than 2^22 points a picture`, 'sample it in parts');
-  return op({ x, grid }, { mode: 'bilinear', padding: 'zeros', alignCorners: false, ...options }).y as Tensor<D, 4>;
+  return op({ x, grid }, { mode, padding, alignCorners }).y as Tensor<D, 4>;
 }

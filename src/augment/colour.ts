@@ -1,7 +1,7 @@
 // Draws of strong colour changes: jitter, greyscale, blur. The table goes to the GPU, where shaders/colour.wgsl applies it.
 
 import type { Rng } from '../../runtime/random.ts';
-import { choice, number, pair, type Kind } from './settings.ts';
+import { choice, given, number, pair, type Kind } from './settings.ts';
 
 /** Numbers in a row of the table: order of the four operations (0 brightness, 1 contrast, 2 saturation, 3 hue), their values, jitter on, grey on, sigma. */
 export const COLOUR_ROW = 12;
@@ -44,7 +44,7 @@ export const PSEUDOSEG_COLOUR: Required<ColourOptions> = { ...STRONG_COLOUR, sem
 
 /** Draws a row for each of n images. */
 export function drawColour(rng: Rng, n: number, options: ColourOptions = {}): Float32Array {
-  const o = { ...STRONG_COLOUR, ...options };
+  const o = { ...STRONG_COLOUR, ...given(options) };
   const table = new Float32Array(n * COLOUR_ROW);
   const factor = (v: number): number => rng.uniform(Math.max(0, 1 - v), 1 + v);
   for (let k = 0; k < n; k++) {

@@ -6,7 +6,7 @@ import type { Rng } from '../../runtime/random.ts';
 import {
   blended, cutoutAround, enhance, identity, OP_ROW, posterize, rescale, RESAMPLING, rotate, shearX, shearY, solarize, translateX, translateY, type Row, type Size,
 } from './operations.ts';
-import { checkFields, choice, flag, number, type Kind } from './settings.ts';
+import { checkFields, choice, flag, given, nullable, number, numbers, type Kind } from './settings.ts';
 
 export interface CtAugmentOptions {
   /** Operations for each image, drawn with replacement (default 2). */
@@ -21,11 +21,13 @@ export interface CtAugmentOptions {
   cutout?: boolean;
   /** Translations of up to 0.3 of the image (default), as the paper means; or of up to 0.3 pixels, as its code has it. */
   translate?: 'fraction' | 'pixels';
+  /** What fills squares and the outside, [r, g, b] in [0, 1]; null (default): ImageNet's mean, the grey that standardised images call 0. */
+  fill?: readonly number[] | null;
 }
 
 /** What the options may be. */
 export const CTAUGMENT_FIELDS: Readonly<Record<keyof CtAugmentOptions, Kind>> = {
-  depth: number({ whole: true, from: 1, to: 16 }), decay: number({ above: 0, below: 1 }), threshold: number({ from: 0, to: 1 }), geometric: flag, cutout: flag, translate: choice('fraction', 'pixels'),
+  depth: number({ whole: true, from: 1, to: 16 }), decay: number({ above: 0, below: 1 }), threshold: number({ from: 0, to: 1 }), geometric: flag, cutout: flag, translate: choice('fraction', 'pixels'), fill: nullable(numbers({ from: 0, to: 1 }, 3)),
 };
 
 interface Operation {
@@ -92,7 +94,7 @@ export class CtAugment {
   /** @throws UsageError where an option is out of its range */
   constructor(options: CtAugmentOptions = {}) {
     checkFields(CTAUGMENT_FIELDS, options, 'ctaugment', 'ctaugment.');
-    const o = { depth: 2, decay: 0.99, threshold: 0.8, geometric: true, cutout: true, translate: 'fraction' as const, ...options };
+    const o = { depth: 2, decay: 0.99, threshold: 0.8, geometric: true, cutout: true, translate: 'fraction' as const, fill: null, ...given(options) };
     this.options = o;
     const chosen = (Object.entries(OPERATIONS) as [CtOperation, Operation][]).filter(([, op]) => o.geometric || !op.geometric);
     this.rates = new Map(chosen.map(([name, op]) => [name, op.bins.map((n) => Array<number>(n).fill(1))]));

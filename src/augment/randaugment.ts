@@ -5,7 +5,7 @@ import type { Rng } from '../../runtime/random.ts';
 import {
   blended, cutoutAround, enhance, gaussianBlur, hue, identity, OP_ROW, posterize, rotate, shearX, shearY, solarize, solarizeAdd, translateX, translateY, type Row, type Size,
 } from './operations.ts';
-import { choice, flag, nullable, number, pair, type Kind } from './settings.ts';
+import { choice, flag, nullable, number, numbers, pair, type Kind } from './settings.ts';
 
 /**
  * - `augseg`: AugSeg's list for segmentation: no geometry, so that pixels stay where they are (default).
@@ -25,11 +25,13 @@ export interface RandAugmentOptions {
   geometric?: boolean;
   /** Ends with a filled square of this share of the shorter side (default 0.5 for `cifar` and `paper`: 16 of 32 pixels; else none). */
   cutout?: number | null;
+  /** What fills squares and the outside, [r, g, b] in [0, 1]; null (default): ImageNet's mean, the grey that standardised images call 0. */
+  fill?: readonly number[] | null;
 }
 
 /** What the options may be. */
 export const RANDAUGMENT_FIELDS: Readonly<Record<keyof RandAugmentOptions, Kind>> = {
-  table: choice('augseg', 'cifar', 'paper', 'imagenet'), probability: number({ from: 0, to: 1 }), operations: pair({ whole: true, from: 1, to: 16 }), geometric: flag, cutout: nullable(number({ from: 0, to: 1 })),
+  table: choice('augseg', 'cifar', 'paper', 'imagenet'), probability: number({ from: 0, to: 1 }), operations: pair({ whole: true, from: 1, to: 16 }), geometric: flag, cutout: nullable(number({ from: 0, to: 1 })), fill: nullable(numbers({ from: 0, to: 1 }, 3)),
 };
 
 type Operation = (rng: Rng, size: Size) => Row;
@@ -103,14 +105,14 @@ function listOf(table: RandAugmentTable, geometric: boolean): readonly Operation
   return table === 'imagenet' ? [...list, () => blended('invert'), (r) => solarizeAdd(Math.floor(110 * eleven(r)))] : list;
 }
 
-/** The options with their defaults, which depend on the table. */
+/** The options with their defaults, which depend on the table. @throws UsageError for an unknown table */
 export function randAugmentDefaults(o: RandAugmentOptions = {}): Required<RandAugmentOptions> {
   const table = o.table ?? 'augseg';
   const own = table === 'augseg';
   if (!own && !STRENGTHS[table]) throw new UsageError(`there is no RandAugment table "${table}"`, `choose one of augseg, ${Object.keys(STRENGTHS).join(', ')}`);
   return {
     table, probability: o.probability ?? (own ? 1 : 0.5), operations: o.operations ?? (own ? [1, 3] : [2, 2]), geometric: !own && (o.geometric ?? true),
-    cutout: o.cutout === undefined ? (table === 'cifar' || table === 'paper' ? 0.5 : null) : o.cutout,
+    cutout: o.cutout === undefined ? (table === 'cifar' || table === 'paper' ? 0.5 : null) : o.cutout, fill: o.fill ?? null,
   };
 }
 

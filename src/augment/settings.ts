@@ -10,6 +10,9 @@ export interface Kind {
   check(value: unknown, name: string): void;
 }
 
+/** What is given of options, to be spread over defaults: without what is undefined. */
+export const given = <T extends object>(options: T | null | undefined): T => Object.fromEntries(Object.entries(options ?? {}).filter(([, v]) => v !== undefined)) as T;
+
 /** A kind for each field. */
 export type Fields = Readonly<Record<string, Kind>>;
 

@@ -25,13 +25,13 @@ export interface GradCamOptions {
   region?: Tensor;
   /** Default 'gradcam'. */
   method?: CamMethod;
-  /** 'min-max' (default) stretches each map from its least to its largest value, 'max' divides by the largest. */
+  /** 'min-max' (default) stretches each map from its least to its largest value, 'max' divides by the largest; at the layer's size and, as enlarging lowers peaks, again at the image's. */
   normalise?: 'min-max' | 'max';
 }
 
 /**
  * Activation maps of images, computed in evaluation mode. The score z is the sum of scores before the softmax, over pixels; the gradient of z with
- * respect to the layer weighs the layer's channels. A map without any evidence is 0. What is made on the way is freed; inside a plan it is recorded.
+ * respect to the layer weighs the layer's channels. Scaled before and after it is enlarged, as in pytorch-grad-cam. A map without any evidence is 0. What is made on the way is freed; inside a plan it is recorded.
  * @param image f32 [n, h, w, 3], standardised as for training
  * @returns f32 [n, h, w] in [0, 1], enlarged to the image (half-pixel bilinear)
  * @throws UsageError when there is no such layer, or gradients are switched off
@@ -43,8 +43,8 @@ export function gradCam(network: Network, image: Tensor, options: GradCamOptions
   return network.device.scope(() => {
     const { a, logits } = forward(network, image, options.layer);
     const [g] = grad(logits, [a], { dy: scoreGradient(logits, options) });
-    const map = normaliseMaps(activationMap(a, g, options.method), { by: options.normalise ?? 'min-max' });
-    return resizeBilinear(map, [h, w]).view([n, h, w]);
+    const by = options.normalise ?? 'min-max', map = normaliseMaps(activationMap(a, g, options.method), { by });
+    return normaliseMaps(resizeBilinear(map, [h, w]), { by }).view([n, h, w]);
   });
 }
 

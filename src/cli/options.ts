@@ -3,6 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import { UsageError } from '../../runtime/errors.ts';
+import { given } from '../augment/settings.ts';
 import type { DatasetSpec } from '../data/open.node.ts';
 import { NETWORKS } from '../nn/create.ts';
 import { checkOptions, SCHEMES } from '../schemes/index.ts';
@@ -199,9 +200,6 @@ export function fileConfig({ config: file }: TrainFlags): PartialConfig {
   }
 }
 
-/** Without the keys whose value is undefined. */
-export const defined = <T extends object>(o: T): Partial<T> => Object.fromEntries(Object.entries(o).filter(([, v]) => v !== undefined)) as Partial<T>;
-
 /** Sizes that no network can have. @throws UsageError */
 function checkNetwork({ network, crop }: RunConfig): void {
   const among = (name: string, value: number | undefined, choice: readonly number[]): void => {
@@ -221,11 +219,11 @@ function checkNetwork({ network, crop }: RunConfig): void {
 
 /** The settings of a run of `scheme`: defaults (crops no larger than images that are resized), then the parts, then the flags. */
 export function trainConfig(f: TrainFlags & Pick<DataFlags, 'size'>, scheme: string, ...parts: readonly PartialConfig[]): RunConfig {
-  const network = defined({ kind: f.network, width: f.width, depth: f.depth, outputStride: f.outputStride, stem: f.stem }) as PartialConfig['network'];
-  const flags: PartialConfig = defined({
+  const network = given({ kind: f.network, width: f.width, depth: f.depth, outputStride: f.outputStride, stem: f.stem }) as PartialConfig['network'];
+  const flags: PartialConfig = given({
     network: Object.keys(network!).length ? network : undefined,
     steps: f.steps, batch: f.batch, crop: f.crop, weak: f.scale && { range: f.scale }, schedule: f.schedule, warmup: f.warmup, evalEvery: f.evalEvery, precision: f.precision, memory: f.memory, seed: f.seed, pretrained: f.pretrained,
-    optimizer: defined({ kind: f.optimizer, lr: f.lr, headLr: f.headLr, momentum: f.momentum, weightDecay: f.weightDecay, clip: f.clip }),
+    optimizer: given({ kind: f.optimizer, lr: f.lr, headLr: f.headLr, momentum: f.momentum, weightDecay: f.weightDecay, clip: f.clip }),
     options: parseSettings(f.set ?? [], scheme),
   }) as PartialConfig;
   const smaller = f.size && { crop: DEFAULTS.crop.map((side, i) => Math.min(side, Math.max(8, f.size![i]))) as [number, number] };

@@ -4,9 +4,9 @@ import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { CheckpointError, UsageError } from '../../runtime/errors.ts';
+import { given } from '../augment/settings.ts';
 import { absoluteSpec, type DatasetSpec } from '../data/open.node.ts';
 import { DEFAULTS, type RunConfig } from '../train/config.ts';
-import { defined } from './options.ts';
 import type { Model } from './store.ts';
 
 /** Name of the file in a run's folder. */
@@ -36,17 +36,17 @@ function same(was: object, now: object, folder: string, hint: string, but?: stri
   const [a, b] = [was, now].map((v) => JSON.parse(JSON.stringify(v)) as Record<string, unknown>);
   for (const key of new Set([...Object.keys(a), ...Object.keys(b)])) {
     if (key === but || isDeepStrictEqual(a[key], b[key])) continue;
-    const [old, given] = [a, b].map((v) => (v[key] === undefined ? 'unset' : JSON.stringify(v[key])));
-    throw new UsageError(`the run in ${folder} was started with ${key} ${old}, not ${given}`, hint);
+    const [old, asked] = [a, b].map((v) => (v[key] === undefined ? 'unset' : JSON.stringify(v[key])));
+    throw new UsageError(`the run in ${folder} was started with ${key} ${old}, not ${asked}`, hint);
   }
 }
 
 /** Settings of a data set as it was opened before, those given now on top; one kind of data set replaces the other. */
-export function onTop(before: DatasetSpec | undefined, { labelsCover, ...given }: DatasetSpec): DatasetSpec {
+export function onTop(before: DatasetSpec | undefined, { labelsCover, ...now }: DatasetSpec): DatasetSpec {
   // True is the default, and no flag says it.
-  const spec: DatasetSpec = { ...before, ...defined(labelsCover === false ? { ...given, labelsCover } : given) };
-  if (given.images !== undefined && given.path === undefined) delete spec.path;
-  if (given.path !== undefined && given.images === undefined) for (const key of ['images', 'masks'] as const) if (given[key] === undefined) delete spec[key];
+  const spec: DatasetSpec = { ...before, ...given(labelsCover === false ? { ...now, labelsCover } : now) };
+  if (now.images !== undefined && now.path === undefined) delete spec.path;
+  if (now.path !== undefined && now.images === undefined) for (const key of ['images', 'masks'] as const) if (now[key] === undefined) delete spec[key];
   return spec;
 }
 

@@ -162,8 +162,28 @@ export function sceneOf(id: string, options: SyntheticOptions = {}): { seed: num
   return { seed: o.seed, stream: STREAMS[split], index: Number(index), width: o.width, height: o.height };
 }
 
+/** At most so many images are drawn to see which classes they show. */
+const MOST_LOOKED_AT = 64;
+
+/** The order in which images are labelled: as it is, but of the first ones that show every class between them those that add most go first. */
+function coveringFirst(order: readonly string[], count: number, classesOf: (id: string) => Iterable<number>): readonly string[] {
+  const shown = new Map<string, Set<number>>(), seen = new Set<number>();
+  for (const id of order.slice(0, MOST_LOOKED_AT)) {
+    if (seen.size === SYNTHETIC_CLASSES.length) break;
+    shown.set(id, new Set(classesOf(id)));
+    for (const c of shown.get(id)!) seen.add(c);
+  }
+  if (shown.size <= count) return order;
+  const first: string[] = [], rest = [...shown.keys()];
+  while (rest.length > 0) {
+    const added = rest.map((id) => [...shown.get(id)!].filter((c) => !first.some((f) => shown.get(f)!.has(c))).length);
+    first.push(...rest.splice(added.indexOf(Math.max(...added)), 1));
+  }
+  return [...first, ...order.slice(first.length)];
+}
+
 /**
- * The built-in data set: ground and five kinds of things. An id is the name of its split and an index.
+ * The built-in data set: ground and five kinds of things. An id is the name of its split and an index. The labelled images show every class where so many can.
  * @throws UsageError for more labelled images than there are
  * @example const data = createSynthetic({ seed: 0, width: 128, height: 96, train: 400, labelled: 40 });
  */
@@ -172,16 +192,19 @@ export function createSynthetic(options: SyntheticOptions = {}): Dataset {
   if (labelled > train) throw new UsageError(`${labelled} labelled of ${train} training images`, 'label at most as many as there are');
   const names = (split: string, n: number): string[] => Array.from({ length: n }, (_, i) => `${split}-${i}`);
   const pool = names('train', train);
-  const order = splitSeed === 0 ? pool : new Rng(splitSeed, 14).shuffle(pool);
-  const lists: Record<string, string[]> = { train: pool, labelled: order.slice(0, labelled), unlabelled: order.slice(labelled), val: names('val', val), test: names('test', test) };
+  const load = (id: string): { rgb: Uint8Array; labels: Uint8Array } => {
+    const { seed, stream, index } = sceneOf(id, options);
+    return drawScene(seed, stream, index, width, height);
+  };
+  const order = coveringFirst(splitSeed === 0 ? pool : new Rng(splitSeed, 14).shuffle(pool), labelled, (id) => load(id).labels);
+  const lists: Record<string, readonly string[]> = { train: pool, labelled: order.slice(0, labelled), unlabelled: order.slice(labelled), val: names('val', val), test: names('test', test) };
   const palette = new Uint8Array(768);
   palette.set([110, 110, 110, 230, 85, 65, 60, 140, 220, 240, 190, 60, 90, 180, 100, 170, 100, 200]);
   return {
     name: 'synthetic', numClasses: SYNTHETIC_CLASSES.length, classNames: [...SYNTHETIC_CLASSES], palette,
     ids: (split) => [...lists[split]],
     async load(id, { labels }): Promise<Sample> {
-      const { seed, stream, index } = sceneOf(id, options);
-      const scene = drawScene(seed, stream, index, width, height);
+      const scene = load(id);
       return { id, width, height, rgb: scene.rgb, labels: labels ? scene.labels : null };
     },
     async maxSize() {

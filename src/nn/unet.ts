@@ -15,7 +15,7 @@ export interface UNetOptions {
   depth?: number;
   /** Or the channels of every level. */
   widths?: readonly number[];
-  /** 'bilinear' (half-pixel, any image size) or 'transpose' (2x2 stride 2; the image is padded inside to a multiple of 2^(depth-1)). */
+  /** 'bilinear' (half-pixel) or 'transpose' (2x2 stride 2). Sides are padded inside with zeros: for 'transpose' to a multiple of 2^(depth-1), for 'bilinear' where they are shorter than that. */
   up?: 'bilinear' | 'transpose';
   channels?: number;
   seed?: number;
@@ -31,6 +31,8 @@ export class UNet extends Network {
   private readonly decoders: [ConvBn, ConvBn][];
   private readonly ups: (ConvTranspose | null)[];
   private readonly head: Conv;
+  /** Least side that the deepest level takes, and what sides have to be multiples of. */
+  private readonly least: number;
   private readonly multiple: number;
 
   constructor(device: Device, options: UNetOptions) {
@@ -38,7 +40,8 @@ export class UNet extends Network {
     const widths = options.widths ?? Array.from({ length: options.depth ?? 4 }, (_, i) => (options.width ?? 16) * 2 ** i);
     const transpose = options.up === 'transpose';
     this.encoderChannels = widths;
-    this.multiple = transpose ? 2 ** (widths.length - 1) : 1;
+    this.least = 2 ** (widths.length - 1);
+    this.multiple = transpose ? this.least : 1;
     this.encoders = widths.map((c, i) => [
       new ConvBn(this, `enc${i}.0`, i ? widths[i - 1] : options.channels ?? 3, c, 3, { padding: 1 }),
       new ConvBn(this, `enc${i}.1`, c, c, 3, { padding: 1 }),
@@ -59,7 +62,7 @@ export class UNet extends Network {
 
   encode(x: Tensor, mode: ForwardMode): Features {
     const [, height, width] = x.shape;
-    const down = (n: number): number => Math.ceil(n / this.multiple) * this.multiple - n;
+    const down = (n: number): number => Math.max(this.least, Math.ceil(n / this.multiple) * this.multiple) - n;
     let h = down(height) || down(width) ? pad2d(x, [0, down(height), 0, down(width)]) : x;
     const stages: Tensor[] = [];
     this.encoders.forEach(([a, b], i) => {

@@ -6,7 +6,7 @@ import { sigmoidRamp } from '../../runtime/optim/schedules.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
 import { BOX_MASK_FIELDS, CPS_BOXES, type BoxMaskOptions } from '../augment/cutmix.ts';
 import { mixBy } from '../augment/gpu/mix.ts';
-import { checkFields, fields, flag, number, type Kind } from '../augment/settings.ts';
+import { checkFields, fields, flag, given, number, type Kind } from '../augment/settings.ts';
 import { ceAll, ceValid, cps as cpsLoss } from '../losses/index.ts';
 import { EVAL, TRAIN, type Network } from '../nn/module.ts';
 import type { Scheme, SchemeContext, StepOutputs } from './scheme.ts';
@@ -116,7 +116,7 @@ function mixedLoss(ctx: StepContext, c: SchemeContext, nets: readonly [Network, 
   const l = weakView(ctx, c, { name: 'labelled', kind: 'labelled', n }, o);
   const u0 = weakView(ctx, c, { name: 'unlabelled', kind: 'unlabelled', n: m }, o);
   const u1 = weakView(ctx, c, { name: 'unlabelled 2', kind: 'unlabelled', n: m }, o);
-  const mask = cutMixMask(ctx, c, 'cutmix', m, { ...CPS_BOXES, ...o.boxes });
+  const mask = cutMixMask(ctx, c, 'cutmix', m, { ...CPS_BOXES, ...given(o.boxes) });
   const valid = (o.ignorePadding ?? true) ? mixBy(mask, u0.valid, u1.valid) : undefined;
   const x0 = normalise(u0.image), x1 = normalise(u1.image);
   const xl = normalise(l.image);

@@ -9,7 +9,7 @@ import type { Tensor } from '../../runtime/tensor.ts';
 import { SINGLE_BOX_FIELDS, UNIMATCH_BOX, type SingleBoxOptions } from '../augment/cutmix.ts';
 import type { CtAugment } from '../augment/ctaugment.ts';
 import { mixBy } from '../augment/gpu/mix.ts';
-import { checkFields, choice, fields, flag, nullable, number, type Kind } from '../augment/settings.ts';
+import { checkFields, choice, fields, flag, given, nullable, number, type Kind } from '../augment/settings.ts';
 import { ceAccepted, ceValid } from '../losses/index.ts';
 import { EVAL, ParameterSet, TRAIN, type Network } from '../nn/module.ts';
 import type { Scheme, SchemeContext, StepOutputs } from './scheme.ts';
@@ -43,8 +43,13 @@ export interface FixMatchOptions extends ViewOptions {
    * pseudo-label, confidence and validity move alike. CTAugment probes labelled images with the moving average in each step, and the host waits for it.
    */
   strong?: StrongOptions;
-  /** CutMix of the strong views with those of the next image, by UniMatch's box; null turns it off, as a batch of one unlabelled image does. */
+  /** CutMix of the strong views with those of a partner, by UniMatch's box; null turns it off. */
   cutmix?: Partial<SingleBoxOptions> | null;
+  /**
+   * The partner in CutMix. 'next' (default): the next image of the batch, whose views and labels are there already; a batch of one is not mixed. 'others', as UniMatch has it: as many
+   * other unlabelled images, labelled by a pass with the running statistics, without gradients.
+   */
+  partner?: 'next' | 'others';
   /** Evaluate a moving average of the weights with this decay (the original: 0.999); null (default, segmentation code) evaluates the weights themselves. */
   ema?: number | null;
   /** Let the average's decay rise as 1 - 1 / (step + 1) at first (default false, as the original; short runs need it). */
@@ -57,7 +62,7 @@ export interface FixMatchOptions extends ViewOptions {
 export const FIXMATCH_FIELDS: Readonly<Record<keyof FixMatchOptions, Kind>> = {
   ...VIEW_FIELDS,
   tau: number({ from: 0 }), classwise: nullable(number({ from: 0, below: 1 })), weight: number({ from: 0 }), ramp: number({ from: 0, to: 1 }), denominator: choice('valid', 'all', 'kept'), pseudo: choice('joint', 'separate', 'eval'),
-  updateOnWeak: flag, strong: strongKind({ learned: true }), cutmix: nullable(fields(SINGLE_BOX_FIELDS)), ema: nullable(number({ from: 0, below: 1 })), emaWarmup: flag, scale: choice('sum', 'half'),
+  updateOnWeak: flag, strong: strongKind({ learned: true }), cutmix: nullable(fields(SINGLE_BOX_FIELDS)), partner: choice('next', 'others'), ema: nullable(number({ from: 0, below: 1 })), emaWarmup: flag, scale: choice('sum', 'half'),
 };
 
 /** Decay of the average that judges CTAugment's probes where `ema` says nothing. */
@@ -139,11 +144,12 @@ function fixmatchLoss(ctx: StepContext, c: SchemeContext, { net, average, counts
   const u = weakView(ctx, c, { name: 'unlabelled', kind: 'unlabelled', n: m }, o);
   const feedback = cta && average ? probe(ctx, c, cta, l, average) : undefined;
   const view = strengthen(ctx, 'strong', u.image, o.strong ?? {}, { cta });
-  const mask = o.cutmix === null || m < 2 ? null : cutMixMask(ctx, c, 'cutmix', m, { ...UNIMATCH_BOX, ...o.cutmix });
-  const mixed = (t: Tensor): Tensor => (mask ? mixBy(mask, t, t, 1) : t);
-  /** A map of the weak views as it lies on the strong ones. */
-  const moved = (t: Tensor, fill: number): Tensor => mixed(view.move(t, fill));
-  const strong = mixed(view.image);
+  const mask = o.cutmix === null || (m < 2 && o.partner !== 'others') ? null : cutMixMask(ctx, c, 'cutmix', m, { ...UNIMATCH_BOX, ...given(o.cutmix) });
+  const partner = mask && o.partner === 'others' ? others(ctx, c, net, cta, o) : null;
+  /** A map of the weak views as it lies on the strong ones; `theirs` is the partner's, which lies there already. */
+  const moved = (t: Tensor, theirs: Tensor | undefined, fill: number): Tensor => mixed(view.move(t, fill), theirs);
+  const mixed = (t: Tensor, theirs: Tensor | undefined): Tensor => (mask ? (theirs ? mixBy(mask, t, theirs) : mixBy(mask, t, t, 1)) : t);
+  const strong = mixed(view.image, partner?.image);
 
   let zl: Tensor, zw: Tensor, zs: Tensor;
   if ((o.pseudo ?? 'joint') === 'joint') {
@@ -162,13 +168,21 @@ function fixmatchLoss(ctx: StepContext, c: SchemeContext, { net, average, counts
   // Invalid pixels carry label 255 and confidence 0 through moving and mixing, so the labels alone say what is valid.
   const pseudo = pseudoLabel(zw, { valid: u.valid });
   if (classes) updateClassConfidence(classes.means, pseudo.label, pseudo.confidence, o.classwise ?? 0);
-  const label = moved(pseudo.label, 255);
-  const accepted = open(label, moved(pseudo.confidence, 0), classes, o, moved(u.valid, 0));
-  countPseudoLabels(counts, label, accepted, moved(u.labels, 255));
+  const label = moved(pseudo.label, partner?.label, 255);
+  const accepted = open(label, moved(pseudo.confidence, partner?.confidence, 0), classes, o, moved(u.valid, partner?.valid, 0));
+  countPseudoLabels(counts, label, accepted, moved(u.labels, partner?.labels, 255));
   const supervisedLoss = ceValid(zl, l.labels);
   const unlabelledLoss = ceAccepted(zs, label, accepted, o.denominator);
   const part = o.scale === 'half' ? 0.5 : 1;
   const ramp = ctx.scalar('weight', ({ progress }) => part * (o.weight ?? 1) * (o.ramp ? sigmoidRamp(progress / o.ramp) : 1));
   const loss = weightedSum([[supervisedLoss, part], [unlabelledLoss, ramp]]);
   return { loss, terms: { labelled: supervisedLoss, unlabelled: unlabelledLoss }, feedback };
+}
+
+/** Other unlabelled images to mix in: their strong views, and on them their pseudo-labels, confidences, validity, and labels for judging. */
+function others(ctx: StepContext, c: SchemeContext, net: Network, cta: CtAugment | null, o: FixMatchOptions): Record<'image' | 'label' | 'confidence' | 'valid' | 'labels', Tensor> {
+  const u = weakView(ctx, c, { name: 'unlabelled 2', kind: 'unlabelled', n: c.batch.unlabelled }, o);
+  const view = strengthen(ctx, 'strong 2', u.image, o.strong ?? {}, { cta });
+  const { label, confidence } = noGrad(() => pseudoLabel(net.forward(normalise(u.image), EVAL), { valid: u.valid }));
+  return { image: view.image, label: view.move(label, 255), confidence: view.move(confidence, 0), valid: view.move(u.valid, 0), labels: view.move(u.labels, 255) };
 }

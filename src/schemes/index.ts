@@ -37,6 +37,7 @@ export const SCHEMES: Readonly<Record<string, Entry>> = {
     options: {
       tau: 'confidence threshold (0.95)', classwise: 'decay of thresholds of their own for the classes; null: tau for all (null)', weight: 'weight of the unlabelled loss (1)', ramp: RAMP, denominator: '"valid", "all" or "kept" ("valid")', pseudo: '"joint", "separate" or "eval" ("joint")',
       updateOnWeak: 'statistics move in the pass of the weak views (true)', strong: 'strong view: colour changes ({}), {"randaugment":{}}, {"ctaugment":{}}', cutmix: 'box of CutMix ({"probability":0.5,"area":[0.02,0.4]}); null: none',
+      partner: 'mixed in: "next", the next image of the batch, or "others", labelled by the running statistics ("next")',
       ema: 'evaluate a moving average with this decay (null)', emaWarmup: 'its decay rises at first (false)', scale: '"sum" or "half" ("sum")',
     },
     fields: FIXMATCH_FIELDS,

@@ -12,7 +12,7 @@ import type { Tensor } from '../../runtime/tensor.ts';
 import { COLOUR_FIELDS, PSEUDOSEG_COLOUR, type ColourOptions } from '../augment/colour.ts';
 import { drawCutout, pseudosegHalf } from '../augment/cutout.ts';
 import { cutout } from '../augment/gpu/cutout.ts';
-import { byName, checkFields, choice, fields, flag, nullable, number, numbers, type Kind } from '../augment/settings.ts';
+import { byName, checkFields, choice, fields, flag, given, nullable, number, numbers, type Kind } from '../augment/settings.ts';
 import { classActivationMaps } from '../cam/index.ts';
 import { calibratedFusion, ceAccepted, ceValid, softCeValid } from '../losses/index.ts';
 import { AttentionBranch } from '../nn/attention.ts';
@@ -87,7 +87,8 @@ const foregroundOf = (c: SchemeContext, o: PseudoSegOptions): number[] => Array.
  *
  * Passes, as in the published code: weak views through encoder and decoder in training mode, and again through the encoder with the running statistics for
  * the classifier and its maps, all without gradients; strong views and labelled images in training mode. Every pass in training mode is a batch of its own
- * and moves the statistics, unless `joint` says otherwise. The published code sends the labelled images through the encoder twice, with the same result; here they pass once.
+ * and moves the statistics, unless `joint` says otherwise. The published code sends what the classifier learns from
+ * through the encoder twice, for the decoder and for the classifier; here it passes once, and the encoder's statistics move twice.
  * The published code also changes colours before it pads and crops, here it happens on the crop: its contrast sees the crop's mean.
  * The branch's batch norm uses the statistics of its batch in both passes. The maps of the labelled pass are made without dropout.
  * @throws UsageError where an option does not fit
@@ -129,9 +130,14 @@ export function pseudoseg(c: SchemeContext, options: PseudoSegOptions = {}): Sch
 
 function check(c: SchemeContext, o: PseudoSegOptions): void {
   checkFields(PSEUDOSEG_FIELDS, o, 'the scheme pseudoseg');
-  const { background = 0 } = o;
+  const { background = 0, weakly } = o;
   if (background !== null && background >= c.numClasses) throw new UsageError(`the background is class ${background}`, `give 0 to ${c.numClasses - 1}, or null`);
   if (foregroundOf(c, o).length === 0) throw new UsageError('there is no class beside the background', 'PseudoSeg needs at least two classes');
+  if (!weakly) return;
+  const beyond = Object.entries(weakly).find(([, classes]) => classes.some((k) => k >= c.numClasses));
+  if (beyond) throw new DataError(`the image-level labels of ${beyond[0]} are ${beyond[1].join(', ')}`, `give classes from 0 to ${c.numClasses - 1}`);
+  const missing = c.unlabelled?.find((id) => !Object.hasOwn(weakly, id));
+  if (missing !== undefined) throw withoutLevels(missing);
 }
 
 const resize = (x: Tensor, like: readonly number[]): Tensor => (x.shape[1] === like[1] && x.shape[2] === like[2] ? x : resizeBilinear(x, [like[1], like[2]], { alignCorners: true }));
@@ -151,13 +157,15 @@ function foreground(present: Tensor, c: SchemeContext, o: PseudoSegOptions): Ten
   return concat(sides, 1);
 }
 
+const withoutLevels = (id: string): DataError => new DataError(`the unlabelled image ${id} has no image-level labels`, 'give them for every image, or leave out "weakly"');
+
 /** The image-level labels of the unlabelled batch, [m, foreground]. */
 function imageLabels(ctx: StepContext, c: SchemeContext, o: PseudoSegOptions, known: NonNullable<PseudoSegOptions['weakly']>): Tensor {
   const classes = foregroundOf(c, o);
   return ctx.input('image labels', [c.batch.unlabelled, classes.length], 'f32', (_, batches) =>
     Float32Array.from(
       batches.get('unlabelled')!.ids.flatMap((id) => {
-        if (!Object.hasOwn(known, id)) throw new DataError(`the unlabelled image ${id} has no image-level labels`, 'give them for every image, or leave out "weakly"');
+        if (!Object.hasOwn(known, id)) throw withoutLevels(id);
         return classes.map((k) => (known[id].includes(k) ? 1 : 0));
       }),
     ),
@@ -192,7 +200,7 @@ export function pseudosegLoss(ctx: StepContext, c: SchemeContext, { net, branch,
   const seed = ctx.randomSeed('dropout');
 
   // What the strong view shows.
-  const view = cutOut(ctx, c, strengthen(ctx, 'strong', u.image, { ...PSEUDOSEG_COLOUR, ...o.strong }).image, u.valid, o);
+  const view = cutOut(ctx, c, strengthen(ctx, 'strong', u.image, { ...PSEUDOSEG_COLOUR, ...given(o.strong) }).image, u.valid, o);
   const xl = normalise(l.image), xu = normalise(u.image), xs = normalise(view.image);
 
   // The weak view: the attention branch's prediction, from the running statistics of the steps before, and the decoder's.
@@ -235,10 +243,10 @@ interface Passes {
 
 /** Three passes, each with the statistics of its batch; the weak one without gradients but for those that the classifier sends into the encoder. */
 function apart(net: Network, xl: Tensor, xu: Tensor, xs: Tensor, weakMode: ForwardMode, known: boolean): Passes {
-  const w = known ? net.encode(xu, weakMode) : noGrad(() => net.encode(xu, weakMode));
+  const w = known ? net.encode(xu, { ...weakMode, passes: 2 }) : noGrad(() => net.encode(xu, weakMode));
   const weak = noGrad(() => net.decodeCoarse(w, weakMode));
   const strong = net.decodeCoarse(net.encode(xs, TRAIN), TRAIN);
-  const l = net.encode(xl, TRAIN);
+  const l = net.encode(xl, { ...TRAIN, passes: known ? 1 : 2 });
   return { weak, strong, labelled: net.decodeCoarse(l, TRAIN), stages: l.stages, classified: known ? w.stages : l.stages };
 }
 

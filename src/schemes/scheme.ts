@@ -102,6 +102,8 @@ export interface SchemeContext {
   readonly batch: { labelled: number; unlabelled: number };
   readonly steps: number;
   readonly seed: number;
+  /** Ids of the unlabelled images, where they are known. */
+  readonly unlabelled?: readonly string[];
   /** A new network; the same `draw` gives the same initial weights in every scheme of a comparison. */
   network(draw: number): Network;
   /** @param isHead says which parameters take the learning rate of heads */

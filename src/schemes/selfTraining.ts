@@ -6,7 +6,7 @@ import { Ema } from '../../runtime/optim/ema.ts';
 import type { Optimizer } from '../../runtime/optim/optimizer.ts';
 import { drawSingleBoxes, SINGLE_BOX_FIELDS, UNIMATCH_BOX, type SingleBoxOptions } from '../augment/cutmix.ts';
 import { cutout } from '../augment/gpu/cutout.ts';
-import { checkFields, choice, fields, flag, nullable, number, numbers, type Kind } from '../augment/settings.ts';
+import { checkFields, choice, fields, flag, given, nullable, number, numbers, type Kind } from '../augment/settings.ts';
 import type { SourceBatch } from '../data/types.ts';
 import { ceValid } from '../losses/index.ts';
 import { countConfusion, scores } from '../metrics/miou.ts';
@@ -74,7 +74,7 @@ interface Learner {
  */
 export function selfTraining(c: SchemeContext, options: SelfTrainingOptions = {}): Scheme {
   checkFields(SELF_TRAINING_FIELDS, options, 'the scheme self-training');
-  const o = { scales: SCALES as readonly number[], flip: true, threshold: 0, teacher: 'best' as const, teacherSteps: c.steps, reliability: false, reliable: 0.5, ...options };
+  const o = { scales: SCALES as readonly number[], flip: true, threshold: 0, teacher: 'best' as const, teacherSteps: c.steps, reliability: false, reliable: 0.5, ...given(options) };
   const learner = (draw: number): Learner => {
     const net = c.network(draw);
     return { net, optimizer: c.optimizer(net.params, (name) => net.isHead(name)) };
@@ -194,7 +194,7 @@ function studentStep(ctx: StepContext, c: SchemeContext, net: Network, optimizer
   let image = view.image, labels = view.move(weak.labels, 255);
   if (o.cutout !== null) {
     const boxes = ctx.input('cutout', [n, 1, 4], 'i32', (at, batches) => {
-      const drawn = drawSingleBoxes(ctx.rng('cutout', at), n, c.crop, { ...UNIMATCH_BOX, ...o.cutout });
+      const drawn = drawSingleBoxes(ctx.rng('cutout', at), n, c.crop, { ...UNIMATCH_BOX, ...given(o.cutout) });
       only(batches).forEach((on, k) => {
         if (!on) drawn.fill(0, 4 * k, 4 * k + 4);
       });

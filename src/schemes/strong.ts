@@ -83,7 +83,8 @@ export function strengthen(ctx: StepContext, name: string, image: Tensor, option
     });
     const { geometric, cutout } = randAugmentDefaults(random);
     const still = !cta && !geometric && cutout === null;
-    return { image: applyOperations(image, table), move: (map, fill) => (still ? map : moveMap(map, table, fill)) };
+    const { fill } = cta ? cta.options : random;
+    return { image: applyOperations(image, table, { fill }), move: (map, fill) => (still ? map : moveMap(map, table, fill)) };
   }
   const table = ctx.input(name, [n, COLOUR_ROW], 'f32', (at, batches) => keepOnly(drawColour(ctx.rng(name, at), n, options), extra.only?.(batches)));
   return { image: colour(image, table, { semantics: options.semantics, blur: (options.blur ?? 0.5) > 0 }), move: (map) => map };
@@ -100,7 +101,7 @@ export function probe(ctx: StepContext, c: SchemeContext, cta: CtAugment, labell
     return Array.from({ length: n }, () => cta.probe(rng));
   };
   const table = ctx.input('probe', [n, cta.slots(false), OP_ROW], 'i32', (at) => cta.table(policies(at), c.crop, ctx.rng('probe squares', at), false));
-  const values = noGrad(() => proximity(average.forward(normalise(applyOperations(labelled.image, table)), EVAL), moveMap(labelled.labels, table, 255)));
+  const values = noGrad(() => proximity(average.forward(normalise(applyOperations(labelled.image, table, { fill: cta.options.fill })), EVAL), moveMap(labelled.labels, table, 255)));
   return {
     values,
     apply(found, at) {

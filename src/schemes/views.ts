@@ -4,7 +4,7 @@ import { boxMask } from '../augment/gpu/mix.ts';
 import { normalise as standardise } from '../augment/gpu/normalise.ts';
 import { view, type View } from '../augment/gpu/view.ts';
 import { drawBoxes, drawSingleBoxes, type BoxMaskOptions, type SingleBoxOptions } from '../augment/cutmix.ts';
-import { fields, type Kind } from '../augment/settings.ts';
+import { fields, given, type Kind } from '../augment/settings.ts';
 import { drawWeak, VIEW_ROW, WEAK_FIELDS, type WeakOptions } from '../augment/weak.ts';
 import { slice } from '../../runtime/ops/index.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
@@ -22,7 +22,7 @@ export const VIEW_FIELDS: Readonly<Record<keyof ViewOptions, Kind>> = { weak: fi
 /** The weak views of a stream, of the size of the crop: image [n, h, w, 3] in [0, 1], labels i32 [n, h, w], validity f32 [n, h, w]. */
 export function weakView(ctx: StepContext, c: SchemeContext, stream: StreamSpec, options: ViewOptions): View {
   const { texels, sizes } = ctx.source(stream);
-  const weak: WeakOptions = { range: [0.5, 2], ...options.weak, crop: c.crop };
+  const weak: WeakOptions = { range: [0.5, 2], ...given(options.weak), crop: c.crop };
   const table = ctx.input(`${stream.name}.view`, [stream.n, VIEW_ROW], 'f32', (at, batches) => drawWeak(ctx.rng(`${stream.name}.view`, at), batches.get(stream.name)!.sizes, weak));
   return view(texels, sizes, table, c.crop);
 }

@@ -77,7 +77,7 @@ export interface SessionResult {
 export function schemeContext(device: Device, dataset: Dataset, config: RunConfig, pretrained?: ReadonlyMap<string, TorchTensor>): SchemeContext {
   const { numClasses } = dataset;
   return {
-    device, numClasses, crop: config.crop, batch: config.batch, steps: config.steps, seed: config.seed,
+    device, numClasses, crop: config.crop, batch: config.batch, steps: config.steps, seed: config.seed, unlabelled: dataset.ids('unlabelled'),
     // Seeds and draws meet in one number: seed s and draw d must differ from every other pair.
     network(draw) {
       const net = createNetwork(device, config.network, numClasses, config.seed * 1000 + draw);

@@ -95,6 +95,7 @@ for (const semantics of ['torchvision', 'tensorflow'] as const) {
 test('draws repeat, and keep to their probabilities', () => {
   const table = drawColour(new Rng(1, 1, 3), 2000);
   assert.equal(table, drawColour(new Rng(1, 1, 3), 2000));
+  assert.equal(drawColour(new Rng(1, 1, 3), 2000, { brightness: undefined, sigma: undefined }), table, 'what is undefined is not given');
   const share = (column: number) => Array.from({ length: 2000 }, (_, k) => (table[k * COLOUR_ROW + column] ? 1 : 0) as number).reduce((a, b) => a + b) / 2000;
   assert.ok(Math.abs(share(8) - 0.8) < 0.04 && Math.abs(share(9) - 0.2) < 0.04 && Math.abs(share(10) - 0.5) < 0.05);
 });

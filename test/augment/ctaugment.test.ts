@@ -63,6 +63,7 @@ test('tables end with the square in strong views alone; options leave geometry o
   assert.is(cta.rates.size, 19);
   assert.is(new CtAugment({ geometric: false }).rates.size, 13);
   assert.throws(() => new CtAugment({ decay: 1 }), /decay/);
+  assert.is(new CtAugment({ depth: undefined }).policy(new Rng(1, 1)).length, 2, 'what is undefined is not given');
 });
 
 test('state goes through JSON', () => {

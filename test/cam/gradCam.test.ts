@@ -90,6 +90,19 @@ for (const [name, make] of [['U-Net', unet], ['DeepLabV3+', deeplab]] as const) 
   });
 }
 
+test('an enlarged map reaches 1 at its peak and 0 at its least, as before it was enlarged', async () => {
+  const device = await testDevice();
+  const net = unet(device);
+  disturb(device, net);
+  const x = device.tensor(pictures(2, 44, 60, 5), [2, 44, 60, 3]);
+  for (const layer of ['enc2.1', 'enc1.1']) {
+    const stretched = await gradCam(net, x, { layer, method: 'layercam', pixels: 'all', target: 1 }).read(), divided = await gradCam(net, x, { layer, method: 'layercam', pixels: 'all', target: 1, normalise: 'max' }).read();
+    for (const map of [stretched.subarray(0, 44 * 60), stretched.subarray(44 * 60)]) close([Math.min(...map), Math.max(...map)], [0, 1], 1e-5, layer);
+    close([Math.max(...divided.subarray(0, 44 * 60)), Math.max(...divided.subarray(44 * 60))], [1, 1], 1e-6, layer);
+  }
+  net.dispose();
+});
+
 test('evaluation mode: an image alone has the map that it has in a batch; a plan gives the same bits', async () => {
   const device = await testDevice();
   const net = unet(device);

@@ -18,6 +18,21 @@ test('scenes repeat by seed, differ by index, split and seed, and hold every cla
   assert.equal([data.ids('labelled').length, data.ids('unlabelled').length], [6, 24]);
 });
 
+test('the labelled images show every class where so many can, and are nested', async () => {
+  for (const splitSeed of [0, 1, 2, 3]) {
+    let before: string[] = [];
+    for (let labelled = 1; labelled <= 8; labelled++) {
+      const data = createSynthetic({ width: 96, height: 72, train: 60, labelled, splitSeed }), ids = data.ids('labelled');
+      assert.equal(before.filter((id) => !ids.includes(id)), [], `nested at ${labelled}`);
+      const seen = new Set<number>();
+      for (const id of ids) for (const v of (await data.load(id, { labels: true })).labels!) seen.add(v);
+      if (labelled >= 3) assert.is(seen.size, SYNTHETIC_CLASSES.length, `${labelled} images, seed ${splitSeed}`);
+      assert.equal([...ids, ...data.ids('unlabelled')].sort(), data.ids('train').sort());
+      before = ids;
+    }
+  }
+});
+
 test('no class is known by its colour: a nearest-mean classifier of colours does badly', async () => {
   const data = createSynthetic({ width: 96, height: 72 });
   const k = SYNTHETIC_CLASSES.length;

@@ -93,6 +93,9 @@ test('CutMix-Seg: three classes of the specification, MSE-meanC is a third', asy
   const sum = softmaxMse(zs, q, { reduction: 'sumC' }), mean = softmaxMse(zs, q, { reduction: 'meanC' });
   close([await sum.item(), await mean.item()], [3 * 0.01789689, 0.01789689], T, 'loss');
   close(await grad(mean, [zs])[0].read(), [0.01858822, -0.03048826, 0.01190005], T, 'gradient');
+  // The errors .08, .38, 0, .02 in three classes: from a student at (1/3, 1/3, 1/3).
+  const d = [0.08, 0.38, 0, 0.02].map((e) => Math.sqrt(e / 2)), thirds = leaf(device, d.map(() => [0, 0, 0]));
+  close([await softmaxMse(thirds, device.tensor(d.flatMap((v) => [1 / 3 + v, 1 / 3 - v, 1 / 3]), [4, 3]), { reduction: 'meanC' }).item()], [0.04], T, 'the specification');
 });
 
 test('Mean Teacher: the teacher is a constant; the Pi-model has two branches', async () => {

@@ -67,6 +67,28 @@ test('class-wise thresholds: every class that is predicted keeps pixels, where o
   assert.ok(terms.unlabelled > 0);
 });
 
+test("a partner of 'others': boxes show other images, whose labels come from the running statistics", async () => {
+  // One unlabelled image, boxes everywhere: CutMix with the next image would do nothing.
+  const one = { ...STILL, batch: { labelled: 2, unlabelled: 1 } };
+  const loss = async (options: object): Promise<number> => {
+    const { points, dispose } = await runTiny({ ...one, options: { tau: 0, strong: NO_CHANGE, ...options } });
+    dispose();
+    assert.is(points[0].accepted, 1);
+    return points[0].terms.unlabelled;
+  };
+  const none = await loss({ cutmix: null });
+  assert.is(await loss({}), none);
+  assert.is(await loss({ cutmix: null, partner: 'others' }), none);
+  const all = { probability: 1, area: [1, 1] as const, ratio: [24 / 32, 24 / 32] as const };
+  assert.ok(Math.abs((await loss({ partner: 'others', cutmix: { probability: 1 } })) - none) > 1e-4);
+  // Each operation of a strong view moves the partner's labels as its image.
+  for (const strong of [{ randaugment: { table: 'paper' } }, { ctaugment: {} }]) {
+    const { points, dispose } = await runTiny({ batch: { labelled: 2, unlabelled: 2 }, steps: 3, options: { tau: 0.2, partner: 'others', cutmix: all, strong } });
+    dispose();
+    assert.ok(points.every((p) => Number.isFinite(p.loss) && p.accepted! > 0));
+  }
+});
+
 test('RandAugment of each table, with labels that move', async () => {
   for (const table of ['augseg', 'cifar', 'paper', 'imagenet']) {
     const run = await runTiny({ steps: 2, options: { tau: 0.1, strong: { randaugment: { table } } } });

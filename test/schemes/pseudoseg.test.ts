@@ -105,7 +105,9 @@ test('the classifier learns from the unlabelled batch when it has image-level la
 });
 
 test('which passes move the statistics', async () => {
-  for (const [o, moves, branchMoves] of [[{}, 3, 2], [{ updateOnWeak: false }, 2, 1], [{ joint: true }, 1, 2]] as const) {
+  // Of the encoder, which what the classifier learns from passes twice; of the decoder; of the attention branch.
+  const cases = [[{}, 4, 3, 2], [{ updateOnWeak: false }, 3, 2, 1], [{ joint: true }, 1, 1, 2], [{ weakly: imageLabels() }, 4, 3, 2], [{ weakly: imageLabels(), updateOnWeak: false }, 2, 2, 1]] as const;
+  for (const [o, encoderMoves, decoderMoves, branchMoves] of cases) {
     const { device, c, given, dispose } = await parts();
     const huge = 1e7;
     const watched = ['enc0.0.bn.running_mean', 'dec0.1.bn.running_mean'].map((name) => given.net.buffers.get(name)!);
@@ -115,7 +117,7 @@ test('which passes move the statistics', async () => {
     await step.run(0);
     const values = await device.read([...watched, own]);
     // Each pass in training mode leaves 0.9 (the branch 0.999) of what was there; the pass in evaluation mode nothing else.
-    for (const v of [...values[0], ...values[1]]) assert.ok(Math.abs(v / huge - 0.9 ** moves) < 1e-4, `${v / huge}`);
+    for (const [k, moves] of [encoderMoves, decoderMoves].entries()) for (const v of values[k]) assert.ok(Math.abs(v / huge - 0.9 ** moves) < 1e-4, `${v / huge}`);
     for (const v of values[2]) assert.ok(Math.abs(v / huge - 0.999 ** branchMoves) < 1e-5, `${v / huge}`);
     step.dispose();
     dispose();
@@ -201,6 +203,10 @@ test('what cannot be', async () => {
   refuse({ labels: 'firm' }, /^labels is "firm".*"soft", "hard"/);
   refuse({ tau: 2 }, /^tau is 2.*from 0 to 1/);
   refuse({ background: 9 }, /background is class 9/);
+  refuse({ weakly: { ...imageLabels(), 'train-3': [1, 9] } }, /labels of train-3 are 1, 9.*from 0 to/);
+  const known = { ...c, unlabelled: scenes().ids('unlabelled') };
+  assert.throws(() => pseudoseg(known, { weakly: { 'train-0': [1] } }), /has no image-level labels/);
+  pseudoseg(known, { weakly: imageLabels() }).dispose();
   const { given, dispose } = await parts();
   const step = new HandStep(device, (ctx) => ({ loss: pseudosegLoss(ctx, c, given, { weakly: { 'train-0': [1] } }).loss }));
   try {

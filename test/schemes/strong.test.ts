@@ -5,6 +5,7 @@ import * as assert from 'uvu/assert';
 import { Plan } from '../../runtime/autograd/plan.ts';
 import { Rng } from '../../runtime/random.ts';
 import { proximity } from '../../src/augment/gpu/proximity.ts';
+import { MEAN } from '../../src/augment/gpu/view.ts';
 import { CtAugment } from '../../src/augment/ctaugment.ts';
 import type { SourceBatch } from '../../src/data/types.ts';
 import { StepContext } from '../../src/schemes/step.ts';
@@ -48,6 +49,27 @@ for (const [name, options] of choices) {
     plan.dispose();
   });
 }
+
+test('squares and the outside are filled with what is asked for, or with the mean', async () => {
+  const device = await testDevice();
+  const fill = [1, 0, 0.5], filled: [StrongOptions, readonly number[]][] = [
+    [{ randaugment: { table: 'cifar', probability: 0, fill } }, fill], [{ ctaugment: { fill } }, fill], [{ randaugment: { table: 'cifar', probability: 0 } }, MEAN], [{ ctaugment: { fill: null } }, MEAN],
+  ];
+  for (const [options, want] of filled) {
+    let context!: StepContext;
+    const plan = new Plan(device, { image: { shape: [N, H, W, 3] }, labels: { shape: [N, H, W], dtype: 'i32' } }, (given, declare) => {
+      context = new StepContext(device, declare, { seed: 3, sourceSize: [H, W], lr: () => 0 });
+      const strong = strengthen(context, 'strong', given.image, options, { cta: 'ctaugment' in options ? new CtAugment(options.ctaugment) : null });
+      return { image: strong.image, labels: strong.move(given.labels, 255) };
+    });
+    plan.run({ image: new Float32Array(N * H * W * 3).fill(0.2), labels: new Int32Array(N * H * W), ...Object.fromEntries([...context.draws].map(([key, draw]) => [key, draw({ step: 0, progress: 0 }, new Map())])) });
+    const [x, l] = await device.read([plan.outputs.image, plan.outputs.labels]);
+    // The last thing that a view gets is its square: of all that was filled some pixels have not been changed since.
+    const colours = new Set(Array.from(l, (v, p) => (v === 255 ? [0, 1, 2].map((c) => Math.round(255 * x[3 * p + c])).join() : '')));
+    assert.ok(colours.has(want.map((v) => Math.round(255 * v)).join()), `${[...colours].slice(0, 5).join(' ')} for ${want}`);
+    plan.dispose();
+  }
+});
 
 test('proximity is the mean probability of the truth (methods, section 15.8)', async () => {
   const device = await testDevice();

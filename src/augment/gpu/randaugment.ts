@@ -26,7 +26,7 @@ function slotsOf(name: string, table: Tensor, [n, h, w]: readonly number[]): num
  * @param options.fill what fills boxes and the outside, in [0, 1] (default: ImageNet's mean)
  * @returns [n, h, w, 3] in [0, 1]
  */
-export function applyOperations(x: Tensor, table: Tensor, options: { fill?: readonly [number, number, number] } = {}): Tensor {
+export function applyOperations(x: Tensor, table: Tensor, options: { fill?: readonly number[] | null } = {}): Tensor {
   if (x.rank !== 4 || x.shape[3] !== 3 || x.dtype !== 'f32') throw new ShapeError('applyOperations', `x is [${x.shape}] ${x.dtype}`, 'give f32 [n, h, w, 3]');
   const slots = slotsOf('applyOperations', table, x.shape);
   const { device } = x;
