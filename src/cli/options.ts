@@ -116,7 +116,9 @@ export function addTrainOptions(command: Command): Command {
     .option('--lr <x>', 'learning rate', number)
     .option('--head-lr <x>', "factor for the head's learning rate", number)
     .option('--momentum <x>', 'momentum of SGD', number)
+    .option('--nesterov', 'momentum of SGD in Nesterov\'s form')
     .option('--weight-decay <x>', 'weight decay', number)
+    .option('--no-decay-vectors', 'no weight decay for biases and batch norm')
     .option('--clip <x>', 'clip gradients to this norm', number)
     .addOption(new Option('--schedule <name>', 'schedule of the learning rate').choices(Object.keys(SCHEDULES)))
     .option('--warmup <n>', 'steps over which the learning rate rises', whole)
@@ -145,7 +147,9 @@ export interface TrainFlags {
   lr?: number;
   headLr?: number;
   momentum?: number;
+  nesterov?: boolean;
   weightDecay?: number;
+  decayVectors?: boolean;
   clip?: number;
   schedule?: string;
   warmup?: number;
@@ -223,7 +227,7 @@ export function trainConfig(f: TrainFlags & Pick<DataFlags, 'size'>, scheme: str
   const flags: PartialConfig = given({
     network: Object.keys(network!).length ? network : undefined,
     steps: f.steps, batch: f.batch, crop: f.crop, weak: f.scale && { range: f.scale }, schedule: f.schedule, warmup: f.warmup, evalEvery: f.evalEvery, precision: f.precision, memory: f.memory, seed: f.seed, pretrained: f.pretrained,
-    optimizer: given({ kind: f.optimizer, lr: f.lr, headLr: f.headLr, momentum: f.momentum, weightDecay: f.weightDecay, clip: f.clip }),
+    optimizer: given({ kind: f.optimizer, lr: f.lr, headLr: f.headLr, momentum: f.momentum, nesterov: f.nesterov, weightDecay: f.weightDecay, decayVectors: f.decayVectors === false ? false : undefined, clip: f.clip }),
     options: parseSettings(f.set ?? [], scheme),
   }) as PartialConfig;
   const smaller = f.size && { crop: DEFAULTS.crop.map((side, i) => Math.min(side, Math.max(8, f.size![i]))) as [number, number] };

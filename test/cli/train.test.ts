@@ -50,10 +50,10 @@ test('--json and --quiet', async () => {
 });
 
 test('the same settings from the configuration of a run, flags on top', async () => {
-  const run = await fewmask(['train', ...TINY.slice(0, 11), '--config', at('a', 'config.json'), '--scheme', 'fixmatch', '--steps', '6', '--out', at('b'), '--quiet']);
+  const run = await fewmask(['train', ...TINY.slice(0, 11), '--config', at('a', 'config.json'), '--scheme', 'fixmatch', '--steps', '6', '--nesterov', '--no-decay-vectors', '--out', at('b'), '--quiet']);
   assert.is(run.code, 0, run.stderr);
   const [a, b] = ['a', 'b'].map((f) => JSON.parse(readFileSync(at(f, 'config.json'), 'utf8')));
-  assert.equal({ ...a, steps: 6 }, b);
+  assert.equal({ ...a, steps: 6, optimizer: { ...a.optimizer, nesterov: true, decayVectors: false } }, b);
 });
 
 test('the scheme and the seed of a configuration count, and name the folder', async () => {
