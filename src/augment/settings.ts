@@ -63,7 +63,7 @@ export const pair = (limits: Limits = {}): Kind =>
 
 /** At least one number, or as many as `length` says. */
 export const numbers = (limits: Limits = {}, length?: number): Kind =>
-  kind(`a list of ${length ?? 'one or more'} ${limits.whole ? 'whole ' : ''}numbers${limitsInWords(limits)}`, (v) => Array.isArray(v) && (length === undefined ? v.length > 0 : v.length === length) && v.every((x) => within(x, limits)));
+  kind(`a list of ${length ?? 'one or more'} ${limits.whole ? 'whole ' : ''}numbers${limitsInWords(limits) && `, each${limitsInWords(limits)}`}`, (v) => Array.isArray(v) && (length === undefined ? v.length > 0 : v.length === length) && v.every((x) => within(x, limits)));
 
 export const flag: Kind = kind('true or false', (v) => typeof v === 'boolean');
 

@@ -14,6 +14,7 @@ import { refuseOverwriting } from '../data/overwrite.node.ts';
 import { overlayHeat, rgbPng } from '../report/pictures.ts';
 import { action } from './action.ts';
 import { addModelOptions, addSizeOption, buildNetwork, openDevice, readModel, sizeFor, type GlobalFlags, type ModelFlags, type SizeFlags } from './common.ts';
+import { eachFile, written } from './eachFile.ts';
 import { parseBytes } from './options.ts';
 import type { Output } from './output.ts';
 import { filesOf, namesOf } from './predict.ts';
@@ -80,8 +81,8 @@ async function runCam(f: Flags, out: Output, paths: string[]): Promise<number> {
     }
     const size = sizeFor(f, model);
     await makeFolder(f.out);
-    const written: { file: string; target: number | 'predicted'; map: string }[] = [];
-    for (const [i, path] of files.entries()) {
+    const maps: { file: string; target: number | 'predicted'; map: string }[] = [];
+    const failures = await eachFile(files, out, 'let the network see it smaller: --size', async (path, i) => {
       const bytes = await readBytes(path), { width, height, rgb } = await decodeImage(bytes, path), seen = size ? await decodeImage(bytes, path, size) : { width, height, rgb };
       const { texels, sizes } = pack([{ id: path, ...seen, labels: null }]), from = [seen.height, seen.width] as const;
       for (const [suffix, target] of targets) {
@@ -92,12 +93,12 @@ async function runCam(f: Flags, out: Output, paths: string[]): Promise<number> {
         const file = fileFor(names[i], suffix);
         await writeWhole(file, rgbPng(overlayHeat(rgb, resizeProbabilities((await map.read()) as Float32Array, from, [height, width]).confidence, width, height), width, height));
         map.dispose();
-        written.push({ file: path, target, map: file });
+        maps.push({ file: path, target, map: file });
       }
       out.progress(`${i + 1}/${files.length}  ${basename(path, extname(path))}`, { last: i === files.length - 1 });
-    }
-    out.result(f.json ? JSON.stringify(written) : `${written.length} heat map${written.length > 1 ? 's' : ''} in ${f.out}`);
-    return 0;
+    });
+    out.result(f.json ? JSON.stringify([...maps, ...failures]) : written(maps.length, 'heat map', f.out, failures));
+    return failures.length > 0 ? 1 : 0;
   } finally {
     device.close();
   }

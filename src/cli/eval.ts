@@ -37,12 +37,18 @@ async function runEval(f: Flags, out: Output, path: string | undefined): Promise
     const network = buildNetwork(device, model);
     if (dataset.numClasses !== network.numClasses) throw new DataError(`${file} knows ${network.numClasses} classes, the data set has ${dataset.numClasses}`, 'give the data set that it was trained on, or --classes');
     const ids = dataset.ids(split);
-    if (ids.length === 0) throw new DataError(`the data set has no ${split} images`, 'choose another --split, or name a list');
+    if (ids.length === 0) throw new DataError(`the data set has no ${split} images`, `choose another --split, or name them: a list, or a part such as --${split === 'train' || split === 'labelled' ? 'labels' : split} 100%`);
     out.say(`${ids.length} ${split} images, ${file}`);
     const evaluator = new Evaluator(device, network, f.batch);
-    const confusion = await evaluator.confusion(ids, (id) => dataset.load(id, { labels: true }));
+    let scored = 0;
+    const confusion = await evaluator.confusion(ids, async (id) => {
+      const sample = await dataset.load(id, { labels: true });
+      if (sample.labels) scored++;
+      return sample;
+    });
+    if (scored < ids.length) out.say(`${ids.length - scored} of them have no mask and do not count`);
     const point: EvalPoint = { step: Number(model.origin.step ?? 0), split: split === 'test' ? 'test' : 'val', ...scores(confusion, dataset.numClasses) };
-    out.result(f.json ? JSON.stringify({ ...point, split, classNames: dataset.classNames, model: file, origin: model.origin }) : evalLines({ ...point, split: split as 'val' }, dataset.classNames).join('\n'));
+    out.result(f.json ? JSON.stringify({ ...point, split, images: scored, classNames: dataset.classNames, model: file, origin: model.origin }) : evalLines({ ...point, split: split as 'val' }, dataset.classNames).join('\n'));
     return 0;
   } finally {
     await dataset.close();

@@ -15,7 +15,7 @@ const program = new Command('fewmask')
   .version(pkg.version)
   .option('--adapter <name>', 'hardware, lavapipe, swiftshader, or part of a name (or FEWMASK_ADAPTER)')
   .option('--json', 'results as JSON on stdout')
-  .option('--quiet', 'no progress, no messages')
+  .option('--quiet', 'no progress and no messages but warnings')
   .option('--verbose', 'more messages; a stack trace with an error');
 
 for (const add of [trainCommand, evalCommand, predictCommand, camCommand, compareCommand, inspectCommand, doctorCommand]) add(program);

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import { UsageError } from '../../runtime/errors.ts';
 import { given } from '../augment/settings.ts';
-import type { DatasetSpec } from '../data/open.node.ts';
+import { MOST_SIDE, type DatasetSpec } from '../data/open.node.ts';
 import { NETWORKS } from '../nn/create.ts';
 import { checkOptions, SCHEMES } from '../schemes/index.ts';
 import { DEFAULTS, resolveConfig, type PartialConfig, type RunConfig } from '../train/config.ts';
@@ -18,7 +18,12 @@ export function parseSize(text: string): [number, number] {
 }
 
 /** The same, or "own", null: images as they are. */
-export const parseSeenSize = (text: string): [number, number] | null => (text.trim() === 'own' ? null : parseSize(text));
+export function parseSeenSize(text: string): [number, number] | null {
+  if (text.trim() === 'own') return null;
+  const size = parseSize(text);
+  if (size.some((v) => v < 1 || v > MOST_SIDE)) throw new InvalidArgumentError(`give height and width from 1 to ${MOST_SIDE} pixels, or "own"`);
+  return size;
+}
 
 /** "512", "512M", "4G": mebibytes when no unit is given. */
 export function parseBytes(text: string): number {
@@ -58,7 +63,7 @@ function range(text: string): [number, number] {
 /** Options of every command that reads a data set. @param size how `--size` is read */
 export function addDataOptions(command: Command, size: (text: string) => [number, number] | null = parseSize): Command {
   return command
-    .argument('[data]', 'a folder in VOC layout, or "builtin" for the built-in procedural set (default: builtin)')
+    .argument('[data]', `a folder in VOC layout, or "builtin" for the built-in procedural set (default: ${size === parseSize ? 'builtin' : 'that of the run'})`)
     .option('--images <dir>', 'plain folder of images (instead of DATA)')
     .option('--masks <dir>', 'plain folder of masks, paired with the images by name')
     .option('--labels <which>', 'labelled images: a fraction (1/8), a number (46), or a list')
@@ -104,7 +109,7 @@ export function addTrainOptions(command: Command): Command {
     .option('--config <file>', 'settings as JSON; flags go on top')
     .addOption(new Option('--network <name>', 'architecture').choices(NETWORKS))
     .option('--width <n>', 'U-Net: channels of the first level', whole)
-    .option('--depth <n>', 'U-Net: levels; DeepLabV3+: 18, 34, 50 or 101', whole)
+    .option('--depth <n>', 'U-Net: levels; DeepLabV3+, which wants it: 18, 34, 50 or 101', whole)
     .option('--output-stride <n>', 'DeepLabV3+: 8 or 16', whole)
     .addOption(new Option('--stem <kind>', 'DeepLabV3+: stem of the ResNet').choices(['plain', 'deep']))
     .option('--pretrained <file>', 'safetensors file of encoder weights with torchvision names')

@@ -16,6 +16,7 @@ import { confidenceColours, maskPng, overlayLabels, rgbPng } from '../report/pic
 import { action } from './action.ts';
 import { addModelOptions, addSizeOption, buildNetwork, interruptible, openDevice, readModel, sizeFor, type GlobalFlags, type ModelFlags, type SizeFlags } from './common.ts';
 import { numbers, parseBytes } from './options.ts';
+import { eachFile, written } from './eachFile.ts';
 import type { Output } from './output.ts';
 import { makeFolder, writeWhole } from './store.ts';
 
@@ -61,7 +62,8 @@ export async function filesOf(paths: readonly string[]): Promise<string[]> {
     if (!existsSync(path)) throw new DataError(`there is no ${path}`, 'give images, or folders of images');
     if (!statSync(path).isDirectory()) files.push(path);
     else {
-      const found = (await readdir(path)).filter((f) => IMAGE.test(f) && !f.startsWith('.')).sort();
+      const entries = await readdir(path, { withFileTypes: true });
+      const found = entries.filter((e) => IMAGE.test(e.name) && !e.name.startsWith('.') && !e.isDirectory()).map((e) => e.name).sort();
       if (found.length === 0) throw new DataError(`${path} holds no JPEG, PNG or WebP images`);
       files.push(...found.map((f) => join(path, f)));
     }
@@ -100,8 +102,9 @@ async function runPredict(f: Flags, out: Output, paths: string[]): Promise<numbe
     const labeller = new Labeller(device, network);
     let sliding: SlidingWindow | null = null;
     const shares: { file: string; mask: string; classes: Record<string, number> }[] = [];
-    for (const [i, path] of files.entries()) {
-      if (interrupt.signal.aborted) return 130;
+    let untold = scales.length > 1 || scales[0] !== 1 || f.flip === true;
+    const failures = await eachFile(files, out, 'let the network see less of it at once: --window, --size', async (path, i) => {
+      if (interrupt.signal.aborted) return;
       const bytes = await readBytes(path), seen = await decodeImage(bytes, path, size), [height, width] = seen.stored;
       const sample: Sample = { id: names[i], ...seen, labels: null }, probabilities = seen.height !== height || seen.width !== width;
       const whole = f.window === 0 || (f.window ? Math.max(seen.width, seen.height) <= f.window : seen.width * seen.height <= MOST_PIXELS);
@@ -109,6 +112,8 @@ async function runPredict(f: Flags, out: Output, paths: string[]): Promise<numbe
       if (whole) {
         await labeller.run([sample.id], async () => sample, { scales, flip: f.flip ?? false, probabilities }, (_, { labels }, confidence, p) => (made = { labels, confidence, p }));
       } else {
+        if (untold) out.warn(`${path} is seen through windows, without --scales and --flip, as are all images that are larger than the window (--window 0 takes them whole, --size makes them smaller)`);
+        untold = false;
         sliding ??= new SlidingWindow(device, network, f.window ?? WINDOW);
         made = await sliding.predict(sample, { probabilities });
       }
@@ -122,10 +127,11 @@ async function runPredict(f: Flags, out: Output, paths: string[]): Promise<numbe
       for (const v of labels) counts[v]++;
       shares.push({ file: path, mask: target(''), classes: Object.fromEntries(model.classNames.map((name, c) => [name, counts[c] / labels.length])) });
       out.progress(`${i + 1}/${files.length}  ${path}`, { last: i === files.length - 1 });
-    }
-    if (f.json) out.result(JSON.stringify(shares));
-    else out.result(`${files.length} mask${files.length > 1 ? 's' : ''} in ${f.out}`);
-    return 0;
+    });
+    if (interrupt.signal.aborted) return 130;
+    if (f.json) out.result(JSON.stringify([...shares, ...failures]));
+    else out.result(written(shares.length, 'mask', f.out, failures));
+    return failures.length > 0 ? 1 : 0;
   } finally {
     interrupt.release();
     device.close();

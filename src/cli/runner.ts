@@ -5,14 +5,14 @@ import { appendFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { mib } from '../../runtime/device/pool.ts';
 import type { Device } from '../../runtime/device/device.ts';
-import { CheckpointError, UsageError } from '../../runtime/errors.ts';
+import { CheckpointError, DataError, NonFiniteError, UsageError } from '../../runtime/errors.ts';
 import { absoluteSpec, isBuiltin, type DatasetSpec } from '../data/open.node.ts';
 import type { Dataset } from '../data/types.ts';
 import { duration, share } from '../report/format.ts';
 import type { RunRecord, StepPoint } from '../report/types.ts';
 import { createScheme } from '../schemes/index.ts';
 import type { RunConfig } from '../train/config.ts';
-import { runSession, type SessionResult } from '../train/session.ts';
+import { paletteRows, runSession, type SessionResult } from '../train/session.ts';
 import type { Progress } from '../train/trainer.ts';
 import type { Output } from './output.ts';
 import { sameRun, STARTED } from './started.ts';
@@ -76,7 +76,9 @@ export async function runInFolder(o: RunnerOptions): Promise<{ record: RunRecord
   await writeWhole(log, lines(resume?.steps ?? []));
   let logged = Promise.resolve();
   if (resume) out.say(`${o.title ? `${o.title}: ` : ''}resuming after step ${resume.steps.at(-1)?.step ?? 0}`);
-  let unsaved: Error | null = null;
+  let unsaved: Error | null = null, saved = false;
+  const model = { network: config.network, classNames: dataset.classNames, palette: paletteRows(dataset), ...(!isBuiltin(o.spec) && { size: o.spec.size }) };
+  const origin = { scheme: config.scheme, seed: config.seed, dataset: dataset.name };
   const result = await runSession({
     device, dataset, config, resume: resume ?? undefined, judge: o.judge, cacheBytes: o.cacheBytes, signal: o.signal, saveEvery: 60 * o.saveEveryMinutes,
     makeScheme: (c, options) => createScheme(config.scheme, c, options),
@@ -98,6 +100,7 @@ export async function runInFolder(o: RunnerOptions): Promise<{ record: RunRecord
         try {
           await saveCheckpoint(folder, checkpoint);
           unsaved = null;
+          saved = true;
         } catch (error) {
           if (!(error instanceof CheckpointError)) throw error;
           // Training goes on, and the next save may succeed: what has been saved before is still there.
@@ -105,7 +108,16 @@ export async function runInFolder(o: RunnerOptions): Promise<{ record: RunRecord
           unsaved = error;
         }
       },
+      async onTrained({ last, best }, step) {
+        await saveModel(join(folder, 'last.safetensors'), { ...model, origin: { ...origin, step }, state: last });
+        if (best) await saveModel(join(folder, 'best.safetensors'), { ...model, origin: { ...origin, step: best.step, valMiou: best.miou }, state: best.state });
+        else await rm(join(folder, 'best.safetensors'), { force: true });
+      },
     },
+  }).catch((error: unknown) => {
+    if (error instanceof DataError && saved) throw new DataError(`${error.message}; what was trained until then is saved`, 'when the data is mended --resume goes on; fewmask inspect finds all damaged files at once');
+    if (error instanceof NonFiniteError && existsSync(join(folder, 'checkpoint.json'))) throw new NonFiniteError(`${error.message}; the last good checkpoint is kept`);
+    throw error;
   });
   out.endProgress();
   try {
@@ -114,11 +126,6 @@ export async function runInFolder(o: RunnerOptions): Promise<{ record: RunRecord
       if (unsaved) throw unsaved;
       return { record: result.record, interrupted: true };
     }
-    const base = { network: config.network, classNames: dataset.classNames, palette: result.record.palette, ...(!isBuiltin(o.spec) && { size: o.spec.size }) };
-    const origin = { scheme: config.scheme, seed: config.seed, dataset: dataset.name };
-    await saveModel(join(folder, 'last.safetensors'), { ...base, origin: { ...origin, step: result.record.steps.at(-1)?.step }, state: result.last });
-    if (result.best) await saveModel(join(folder, 'best.safetensors'), { ...base, origin: { ...origin, step: result.best.step, valMiou: result.best.miou }, state: result.best.state });
-    else await rm(join(folder, 'best.safetensors'), { force: true });
     await o.finish?.(result);
     await writeWhole(join(folder, 'record.json'), JSON.stringify(result.record));
     // What was trained is kept first.

@@ -54,11 +54,13 @@ export function onTop(before: DatasetSpec | undefined, { labelsCover, ...now }: 
  * The data set on which a trained network is scored: that of its run, if none or the same is named; the settings given now on top. Another one is read at the
  * size of the training.
  * @param file the network's weights
+ * @throws UsageError where no data set is named and none is known
  */
-export function scoredOn(file: string, model: Model, given: DatasetSpec): DatasetSpec {
-  const run = readStarted(dirname(file))?.data, { path, images, masks } = absoluteSpec(given), was = run && absoluteSpec(run);
-  const same = given.path === undefined && given.images === undefined || was && path === was.path && images === was.images && (masks ?? was.masks) === was.masks;
-  return onTop(same ? run : { size: model.size }, given);
+export function scoredOn(file: string, model: Model, asked: DatasetSpec): DatasetSpec {
+  const run = readStarted(dirname(file))?.data, { path, images, masks } = absoluteSpec(asked), was = run && absoluteSpec(run), unnamed = asked.path === undefined && asked.images === undefined;
+  if (unnamed && !run) throw new UsageError(`no data set is named, and beside ${file} there is no ${STARTED} that names one`, 'give the data set; "builtin" is the built-in one');
+  const same = unnamed || was && path === was.path && images === was.images && (masks ?? was.masks) === was.masks;
+  return { ...onTop(same ? run : { size: model.size }, asked), scored: model.classNames };
 }
 
 /** @throws UsageError naming what differs: folders, lists, numbers, or how images are read */

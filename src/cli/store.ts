@@ -23,7 +23,7 @@ interface Pointer {
 /** What went wrong while a file was written, in words. */
 function writeError(file: string, error: unknown): CheckpointError {
   const code = (error as NodeJS.ErrnoException).code ?? (error as Error).message;
-  const why = code === 'ENOSPC' ? 'the disk is full' : code === 'EACCES' || code === 'EROFS' ? 'the folder cannot be written' : code;
+  const why = code === 'ENOSPC' ? 'the disk is full' : code === 'EACCES' || code === 'EROFS' ? 'the folder cannot be written' : code === 'EEXIST' || code === 'ENOTDIR' ? 'a file stands where a folder should be' : code;
   return new CheckpointError(`${file} was not saved: ${why}`, 'what was saved before is kept');
 }
 

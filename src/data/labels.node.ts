@@ -8,6 +8,9 @@ const AMOUNT = /^\s*(\d+)\s*$|^\s*(\d+)\s*\/\s*(\d+)\s*$|^\s*(\d+(?:\.\d+)?)\s*%
 /** Is the text a number or part of images, not the name of a list? */
 export const isAmount = (text: string): boolean => AMOUNT.test(text);
 
+/** Is it a number that is no amount, such as 0.5 or -3, or nothing at all? */
+export const looksLikeAmount = (text: string): boolean => !isAmount(text) && /^\s*[-+]?[\d.,]*(e[-+]?\d+)?\s*%?\s*$/i.test(text);
+
 /**
  * The number of images that "46", "1/8" or "12.5%" means, or null where the text is none of these (then it names a list).
  * @param of images of the pool
@@ -22,7 +25,7 @@ export function amountOf(text: string, of: number, what: string): number | null 
   if (count === undefined && !(share <= 1)) throw new UsageError(`${what} ${text} is no part of the ${of} images`, 'give a number of images, or a fraction of at most 1 such as 1/8');
   const n = count !== undefined ? Number(count) : Math.round(of * share);
   if (n === 0) throw new UsageError(`${what} ${text} of ${of} images are none`, 'give a number of at least 1, or a fraction that leaves at least one image');
-  if (n > of) throw new UsageError(`${what} ${text} are more than the ${of} images there are`);
+  if (n > of) throw new UsageError(`${what} ${text} are more than the ${of} images there are`, 'give fewer, or a part such as 1/8');
   return n;
 }
 

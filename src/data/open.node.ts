@@ -13,6 +13,9 @@ import { createSynthetic, sceneOf, type SyntheticOptions } from './synthetic.ts'
 import { texelSample } from './texels.ts';
 import type { Dataset, Sample } from './types.ts';
 
+/** Images are resized to at most so many pixels a side. */
+export const MOST_SIDE = 16384;
+
 export interface DatasetSpec extends SplitSpec {
   /** A folder in VOC layout (JPEGImages, SegmentationClass, ImageSets/Segmentation); "builtin" or nothing: the built-in set. */
   path?: string;
@@ -42,6 +45,8 @@ export interface DatasetSpec extends SplitSpec {
    * training; without it no mask of an image that ends up unlabelled is ever opened.
    */
   labelsCover?: boolean;
+  /** The classes of a network that is to be scored: they count where the set says nothing of its own, and no labelled images are needed. */
+  scored?: readonly string[];
   /** Let `load` open masks of unlabelled images, to judge pseudo-labels by them; where one is missing or cannot be used, the labels are null. */
   judge?: boolean;
   builtin?: SyntheticOptions;
@@ -92,12 +97,15 @@ export function checkSpec(spec: DatasetSpec): void {
   if (spec.path !== undefined && (spec.images !== undefined || spec.masks !== undefined)) throw new UsageError(`both the data set ${spec.path} and plain folders are given`, 'give a folder in VOC layout, or --images and --masks');
   if (spec.masks !== undefined && spec.images === undefined) throw new UsageError('--masks is given without --images');
   for (const classes of [spec.classes, spec.classNames?.length]) if (classes !== undefined) checkClassCount(classes);
+  const twice = spec.classNames?.find((name, i, all) => all.indexOf(name) !== i);
+  if (twice !== undefined) throw new UsageError(`two classes are named "${twice}"`, 'give each a name of its own (--class-names)');
+  if (spec.classes !== undefined && spec.classNames && spec.classNames.length > spec.classes) throw new UsageError(`${spec.classNames.length} names for ${spec.classes} classes`, 'give as many (--class-names, --classes)');
   if (isBuiltin(spec)) {
     const foreign = (['train', 'unlabelled', 'classes', 'classNames'] as const).find((key) => spec[key] !== undefined);
     if (foreign) throw new UsageError(`the built-in set has its own ${foreign === 'train' || foreign === 'unlabelled' ? 'lists' : 'classes'}`, `leave out --${foreign === 'classNames' ? 'class-names' : foreign}, or give a folder of images`);
     if (spec.builtin?.train !== undefined && spec.builtin.train < 1) throw new UsageError(`${spec.builtin.train} training images of the built-in set`, 'give at least one (--builtin-images)');
   } else if (spec.builtin) throw new UsageError(`settings of the built-in set are given with ${spec.path ?? spec.images}`, 'leave out --builtin-images');
-  if (spec.size && spec.size.some((v) => !Number.isInteger(v) || v < 1 || v > 16384)) throw new UsageError(`a size of ${spec.size.join('x')}`, 'give height and width in pixels, such as 180x240 (--size)');
+  if (spec.size && spec.size.some((v) => !Number.isInteger(v) || v < 1 || v > MOST_SIDE)) throw new UsageError(`a size of ${spec.size.join('x')}`, 'give height and width in pixels, such as 180x240 (--size)');
 }
 
 /** @throws UsageError */
@@ -150,14 +158,14 @@ async function openFiles(spec: DatasetSpec, pool: DecodePool, warn: (message: st
   const layout = findFiles(spec, fail);
   const reader = new MaskReader(pool, layout);
   const { ids, notes } = await resolveSplits(layout, spec, fail, (id) => reader.classes(id));
-  let numClasses = spec.classes ?? spec.classNames?.length ?? layout.numClasses;
+  let numClasses = spec.classes ?? spec.classNames?.length ?? layout.numClasses ?? spec.scored?.length;
   if (numClasses === undefined) {
     const masks = [...new Set([...ids.labelled, ...ids.val, ...ids.test])];
     numClasses = await countClasses(reader, masks);
     notes.push(`${numClasses} classes: the largest id in ${masks.length} masks is ${numClasses - 1}`);
   }
   checkClassCount(numClasses);
-  const names = spec.classNames ?? layout.classNames ?? [];
+  const names = spec.classNames ?? layout.classNames ?? spec.scored ?? [];
   const withLabels = new Set([...ids.labelled, ...ids.val, ...ids.test]);
   const sizes = new Map<string, Promise<[number, number]>>();
   const size = spec.size ?? null;

@@ -6,8 +6,13 @@ import { UsageError } from '../../runtime/errors.ts';
 
 /** A file as the disk knows it, whatever links lead to it; null where there is none. */
 function identity(file: string): string | null {
-  const stat = statSync(file, { bigint: true, throwIfNoEntry: false });
-  return stat ? `${stat.dev}:${stat.ino}` : null;
+  try {
+    const { dev, ino } = statSync(file, { bigint: true });
+    return `${dev}:${ino}`;
+  } catch {
+    // What stands in the way is said when it is written.
+    return null;
+  }
 }
 
 /** The place where a file would be written: links in its folder are followed as far as the folder exists. */

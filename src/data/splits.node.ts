@@ -1,7 +1,9 @@
 // Which images are labelled, unlabelled, for validation and for the test.
 
+import { existsSync } from 'node:fs';
+import { basename } from 'node:path';
 import { DataError, UsageError } from '../../runtime/errors.ts';
-import { amountOf, drawLabelled, hashOrder, isAmount } from './labels.node.ts';
+import { amountOf, drawLabelled, hashOrder, isAmount, looksLikeAmount } from './labels.node.ts';
 import { hasList, readList, type Fail, type Layout } from './layout.node.ts';
 import type { DatasetSplit } from './types.ts';
 
@@ -14,6 +16,7 @@ export interface SplitSpec {
   test?: string;
   splitSeed?: number;
   labelsCover?: boolean;
+  scored?: readonly string[];
 }
 
 export interface Splits {
@@ -34,6 +37,13 @@ export async function resolveSplits(layout: Layout, spec: SplitSpec, fail: Fail,
   /** Images of val and test, and of these the ones that are drawn here: they leave the pool. */
   const taken = new Set<string>(), drawn = new Set<string>();
   const withMask = (list: readonly string[]): string[] => list.filter((id) => layout.masks.has(id));
+  const first = (files: ReadonlyMap<string, string>): string => basename([...files.values()][0]);
+  const unpaired = layout.masks.size > 0 && withMask(all).length === 0;
+  if (unpaired) fail(new DataError(`none of the ${layout.masks.size} masks in ${layout.maskFolder} has the name of an image: ${first(layout.masks)}, but ${first(layout.images)}`, 'a mask is named as its image, but for the extension'));
+  for (const key of ['labels', 'val', 'test'] as const) {
+    const text = spec[key];
+    if (text !== undefined && looksLikeAmount(text) && !existsSync(text)) throw new UsageError(`--${key} ${text}`, 'give a number of images (46), a part (1/8), percent (12.5%), or a list');
+  }
 
   const listed = spec.labels !== undefined && !isAmount(spec.labels) ? readList(layout, spec.labels, 'labelled', fail) : null;
   // What a list calls unlabelled is never drawn: not as labelled, nor for val or test. No draw looks into it.
@@ -43,7 +53,7 @@ export async function resolveSplits(layout: Layout, spec: SplitSpec, fail: Fail,
   const pool = trainList === undefined ? null : readList(layout, trainList, 'train', fail);
   for (const split of ['val', 'test'] as const) {
     const text = spec[split] ?? (hasList(layout, split) ? split : undefined);
-    if (text === undefined) continue;
+    if (text === undefined || (unpaired && isAmount(text))) continue;
     const free = withMask(pool ?? all).filter((id) => !taken.has(id) && !inLabelled.has(id) && !closed.has(id));
     const n = amountOf(text, free.length, `--${split}`);
     ids[split] = n === null ? readList(layout, text, split, fail) : hashOrder(free, seed).slice(-n);
@@ -58,7 +68,7 @@ export async function resolveSplits(layout: Layout, spec: SplitSpec, fail: Fail,
   if (listed) {
     ids.labelled = listed;
   } else if (candidates.length === 0) {
-    fail(new DataError(`none of the ${ids.train.length} training images has a mask in ${layout.maskFolder}${unlabelled ? ' and is not in the unlabelled list' : ''}: the set has unlabelled images only`, 'training needs at least one labelled image'));
+    if (!unpaired && !spec.scored) fail(new DataError(`none of the ${ids.train.length} training images has a mask in ${layout.maskFolder}${unlabelled ? ' and is not in the unlabelled list' : ''}: the set has unlabelled images only`, 'training needs at least one labelled image'));
   } else if (spec.labels === undefined) {
     ids.labelled = candidates;
   } else {

@@ -75,5 +75,10 @@ export function createScheme(name: string, c: SchemeContext, options: Record<str
 
 /** Checks options before a device is there. @throws UsageError when there is no such scheme, or an option does not fit */
 export function checkOptions(name: string, options: Record<string, unknown>): void {
-  checkFields(entryOf(name).fields, options, `the scheme ${name}`);
+  const { fields } = entryOf(name);
+  for (const key of Object.keys(options).filter((k) => !Object.hasOwn(fields, k))) {
+    const others = Object.keys(SCHEMES).filter((s) => Object.hasOwn(SCHEMES[s].fields, key));
+    if (others.length > 0) throw new UsageError(`the scheme ${name} has no option "${key}"`, `${others.join(', ')} ${others.length > 1 ? 'have' : 'has'} it: --set ${others[0]}.${key}=VALUE`);
+  }
+  checkFields(fields, options, `the scheme ${name}`);
 }

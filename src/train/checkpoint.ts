@@ -52,7 +52,7 @@ export async function captureTensors(device: Device, scheme: Scheme, scaler?: Lo
   const out = new Map<string, FileTensor>();
   names.forEach((name, i) => {
     const data = values[i];
-    if (data instanceof Float32Array && !allFinite(data)) throw new NonFiniteError(`${name} holds values that are not finite`, 'lower the learning rate or clip gradients (--clip 1); the last good checkpoint is kept');
+    if (data instanceof Float32Array && !allFinite(data)) throw new NonFiniteError(`${name} holds values that are not finite`, 'lower the learning rate or clip gradients (--clip 1)');
     out.set(name, { ...toTorch(all.get(name)!.shape, data as Float32Array) });
   });
   return out;

@@ -39,6 +39,8 @@ export interface SessionHooks {
   gate?(scheme: Scheme, at: Position, done: number): Promise<void>;
   /** Saves the state; called where it is consistent. */
   save?(checkpoint: Checkpoint): Promise<void>;
+  /** Called after the last step, before the final scores: to keep the weights whatever happens to those. @param step the last one */
+  onTrained?(weights: Pick<SessionResult, 'last' | 'best'>, step: number): Promise<void>;
 }
 
 export interface SessionOptions {
@@ -244,6 +246,7 @@ export async function runSession(o: SessionOptions): Promise<SessionResult> {
         },
       },
       evalEvery: config.evalEvery,
+      evaluated: (step) => dataset.ids('val').length === 0 || evals.some((e) => e.split === 'val' && e.step === step),
       readEvery: o.readEvery,
       budget,
       signal: o.signal,
@@ -294,6 +297,7 @@ export async function runSession(o: SessionOptions): Promise<SessionResult> {
     };
     if (finished) {
       const total = steps.at(-1)?.step ?? 0;
+      await hooks.onTrained?.({ last, best }, total);
       const splits = (['val', 'test'] as const).filter((s) => dataset.ids(s).length > 0);
       const measure = async (step: number): Promise<EvalPoint[]> => {
         const points: EvalPoint[] = [];
@@ -326,6 +330,7 @@ function restore(scheme: Scheme, c: Checkpoint, scaler: LossScaler | undefined):
   scheme.hostState?.load(c.hostState);
 }
 
-function paletteRows(dataset: Dataset): number[][] {
+/** Colours of the classes, [r, g, b] each. */
+export function paletteRows(dataset: Dataset): number[][] {
   return Array.from({ length: dataset.numClasses }, (_, i) => [...dataset.palette.subarray(3 * i, 3 * i + 3)]);
 }

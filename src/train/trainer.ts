@@ -2,7 +2,7 @@
 
 import { Plan } from '../../runtime/autograd/plan.ts';
 import type { Device } from '../../runtime/device/device.ts';
-import { NonFiniteError } from '../../runtime/errors.ts';
+import { DataError, NonFiniteError } from '../../runtime/errors.ts';
 import { mixedPrecision } from '../../runtime/modules/precision.ts';
 import { concat, pseudoLabelStats } from '../../runtime/ops/index.ts';
 import type { LossScaler } from '../../runtime/optim/lossScaler.ts';
@@ -35,12 +35,14 @@ export interface TrainerOptions {
   evaluate(step: number, network: Network, stage: number): Promise<EvalPoint[]>;
   /** Steps between evaluations (the last step is always evaluated). */
   evalEvery: number;
+  /** Has the network been evaluated after so many steps over all stages? Where a run goes on at such a step it is done first, if not. */
+  evaluated?(step: number): boolean;
   /** Steps between read-backs of the losses (default 10). */
   readEvery?: number;
   /** Called after each read-back. */
   onSteps?(points: readonly StepPoint[], progress: Progress): void;
   onEval?(points: readonly EvalPoint[], progress: Progress): void | Promise<void>;
-  /** Called when the state is consistent; save here. `due` is true where a stage ends or the signal was given. */
+  /** Called when the state is consistent; save here. `due` is true where a stage ends, the signal was given, or data fails that the next step needs. */
   checkpoint?(position: Position, due: boolean): Promise<void>;
   signal?: AbortSignal;
   /** Bytes of GPU memory that may be in use at once, a step's included (default: the device's budget). */
@@ -111,8 +113,9 @@ function record(device: Device, scheme: Scheme, stage: number, options: TrainerO
 }
 
 /**
- * Runs the scheme from `start` to its end, or until the signal.
+ * Runs the scheme from `start` to its end, or until the signal. Where data cannot be read the state before it is handed to `checkpoint` first.
  * @returns false when the signal ended the run before its last step
+ * @throws what a batch, an evaluation or a stage's preparation throws
  */
 export async function train(device: Device, scheme: Scheme, options: TrainerOptions, start: Position = { stage: 0, step: 0 }): Promise<boolean> {
   const { timing } = options;
@@ -121,12 +124,18 @@ export async function train(device: Device, scheme: Scheme, options: TrainerOpti
   for (let stage = start.stage; stage < scheme.stages.length; stage++) {
     const { name, steps } = scheme.stages[stage];
     const first = stage === start.stage ? start.step : 0;
+    const due = (step: number): boolean => step % options.evalEvery === 0 || step === steps;
+    const evaluate = async (step: number, rate: number): Promise<void> => {
+      const evals = await options.evaluate(done, scheme.stages[stage].evaluated ?? scheme.evaluated, stage);
+      await options.onEval?.(evals, { stage, step, done, total, stageName: name, rate });
+    };
     if (first === 0) {
       // A stage numbers its steps from 1.
       if (options.scaler) device.clear(options.scaler.counts);
       await scheme.stages[stage].prepare?.(options.services);
       await options.checkpoint?.({ stage, step: 0 }, false);
     }
+    if (first > 0 && due(first) && options.evaluated?.(done) === false) await evaluate(first, 0);
     if (first >= steps) continue;
     const recorded = record(device, scheme, stage, options);
     const { plan, context } = recorded;
@@ -134,35 +143,45 @@ export async function train(device: Device, scheme: Scheme, options: TrainerOpti
     try {
       options.onMemory?.(name, plan.memory.bytes);
       options.onRecorded?.(scheme.stages[stage].evaluated ?? scheme.evaluated);
-      loop = new StageLoop(device, recorded, options, { stage, steps });
+      const active = (loop = new StageLoop(device, recorded, options, { stage, steps }));
+      const read = async (step: number): Promise<void> => {
+        const points = await active.read(done);
+        options.onSteps?.(points, { stage, step, done, total, stageName: name, rate: active.rate });
+      };
+      /** What needs data; where that fails, what was trained before is kept. */
+      const keeping = async (step: number, work: () => Promise<void>): Promise<void> => {
+        try {
+          await work();
+        } catch (error) {
+          if (error instanceof DataError && done > 0) {
+            if (!active.settled) await read(step);
+            await options.checkpoint?.({ stage, step }, true);
+          }
+          throw error;
+        }
+      };
       await plan.compile();
       for (let step = first; step < steps; step++) {
         const waiting = performance.now();
         await options.gate?.({ stage, step }, done);
         const began = performance.now();
-        loop.leaveOut(began - waiting);
-        await loop.step(step);
+        active.leaveOut(began - waiting);
+        await keeping(step, () => active.step(step));
         scheme.stages[stage].afterStep?.(step);
         done++;
         const last = step === steps - 1;
         const stopping = options.signal?.aborted === true;
-        const evaluating = (step + 1) % options.evalEvery === 0 || last;
-        if (loop.full || last || stopping || evaluating) {
-          const points = await loop.read(done);
-          options.onSteps?.(points, { stage, step: step + 1, done, total, stageName: name, rate: loop.rate });
-        }
+        const evaluating = due(step + 1);
+        if (active.full || last || stopping || evaluating) await read(step + 1);
         if (timing) {
           timing.seconds += (performance.now() - began) / 1000;
           timing.steps++;
           timing.images += context.streams.reduce((n, s) => n + s.n, 0);
         }
         const pausing = performance.now();
-        if (evaluating) {
-          const evals = await options.evaluate(done, scheme.stages[stage].evaluated ?? scheme.evaluated, stage);
-          await options.onEval?.(evals, { stage, step: step + 1, done, total, stageName: name, rate: loop.rate });
-        }
-        if (loop.settled) await options.checkpoint?.({ stage, step: step + 1 }, last || stopping);
-        loop.leaveOut(performance.now() - pausing);
+        if (evaluating) await keeping(step + 1, () => evaluate(step + 1, active.rate));
+        if (active.settled) await options.checkpoint?.({ stage, step: step + 1 }, last || stopping);
+        active.leaveOut(performance.now() - pausing);
         if (stopping) return last && stage === scheme.stages.length - 1;
       }
     } finally {
@@ -263,7 +282,7 @@ class StageLoop {
     if (scaler) Object.assign(points.at(-1)!, { lossScale: more[0][0], skipped: more[1][2] });
     this.pendingSteps = [];
     const bad = points.find((p) => !Number.isFinite(p.loss));
-    if (bad) throw new NonFiniteError(`the loss became ${bad.loss} at step ${bad.step} (learning rate ${bad.lr.toPrecision(3)})`, `lower the learning rate, clip gradients (--clip 1), ${scaler ? 'train in full precision (--precision full), ' : ''}or check the images; the last good checkpoint is kept`);
+    if (bad) throw new NonFiniteError(`the loss became ${bad.loss} at step ${bad.step} (learning rate ${bad.lr.toPrecision(3)})`, `lower the learning rate, clip gradients (--clip 1), ${scaler ? 'train in full precision (--precision full), ' : ''}or check the images`);
     const now = performance.now();
     this.rate = n / ((now - this.lastRead) / 1000);
     this.lastRead = now;

@@ -1,7 +1,7 @@
 // Wrong usage and bad input: one clear line, the right exit code, nothing lost.
 
-import { mkdirSync, readFileSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import sharp from 'sharp';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -100,6 +100,54 @@ test('images and masks', async () => {
   await refused(1, /a\.png is a colour picture/, train(coloured, ...SHORT));
   const foreign = await vocFolder((root) => write(root, { 'SegmentationClass/a.png': mask(9) }));
   await refused(1, /a\.png has class id 9, but there are 3 classes/, train(foreign, '--classes', '3', ...SHORT));
+});
+
+test('a damaged test image: the weights are there, and the run ends when it is mended', async () => {
+  const root = await vocFolder((r) => write(r, { 'ImageSets/Segmentation/test.txt': 'd\n', 'ImageSets/Segmentation/train.txt': 'a\nb\nc\n', 'ImageSets/Segmentation/unlabelled.txt': 'c\n' }));
+  rmSync(join(root, 'SegmentationClass/d.png'), { recursive: true });
+  write(root, { 'SegmentationClass/d.png': mask(1, 5, 4) });
+  const run = join(out, 'damaged-test');
+  await refused(1, /5x4.*what was trained until then is saved.*--resume goes on.*inspect/, ['train', root, ...SHORT, '--out', run]);
+  const own = await fewmask(['eval', '--model', run, '--weights', 'last', '--json']);
+  assert.is(own.code, 0, own.stderr);
+  write(root, { 'SegmentationClass/d.png': mask(1) });
+  const rest = await fewmask(['train', '--out', run, '--resume', '--json']);
+  assert.is(rest.code, 0, rest.stderr);
+  assert.equal(JSON.parse(rest.stdout).last.map((e: { split: string }) => e.split), ['val', 'test']);
+
+  // Sets that are there to be scored alone; weights without their run.
+  const alone = tempFolder(), weights = join(alone, 'weights.safetensors');
+  write(alone, { 'in/x.jpg': readFileSync(join(root, 'JPEGImages/a.jpg')), 'masks/x.png': mask(1), 'weights.safetensors': readFileSync(join(run, 'last.safetensors')) });
+  const scored = await fewmask(['eval', '--images', join(alone, 'in'), '--masks', join(alone, 'masks'), '--model', weights, '--split', 'test', '--test', '100%', '--json']);
+  assert.is(scored.code, 0, scored.stderr);
+  assert.equal([JSON.parse(scored.stdout).images, JSON.parse(scored.stdout).classNames.length], [1, 3]);
+  await refused(2, /no data set is named.*no run\.json.*"builtin"/, ['eval', '--model', weights]);
+
+  // One image of a folder is damaged: the others get their masks.
+  write(alone, { 'new/a.jpg': readFileSync(join(root, 'JPEGImages/a.jpg')), 'new/b.jpg': 'no picture', 'new/c.jpg': readFileSync(join(root, 'JPEGImages/c.jpg')), 'new/._a.jpg': 'none', 'new/d.jpg/e.txt': 'none' });
+  for (const [command, made] of [['predict', 'a.png'], ['cam', 'a-cam.png']] as const) {
+    const some = await fewmask([command, join(alone, 'new'), '--model', weights, '--out', join(alone, command), '--json']);
+    assert.is(some.code, 1, some.stderr);
+    assert.match(some.stderr, /warning: .*b\.jpg cannot be decoded/);
+    assert.equal(JSON.parse(some.stdout).map((e: { file: string; error?: string }) => [basename(e.file), e.error !== undefined]), [['a.jpg', false], ['c.jpg', false], ['b.jpg', true]]);
+    assert.equal(readdirSync(join(alone, command)).sort(), [made, made.replace('a', 'c')]);
+    await refused(1, /a file stands where a folder should be/, [command, join(alone, 'in/x.jpg'), '--model', weights, '--out', weights]);
+    await refused(2, /from 1 to 16384 pixels/, [command, join(alone, 'in/x.jpg'), '--model', weights, '--size', '0x0']);
+  }
+});
+
+test('masks that belong to no image, amounts that are none, names of classes', async () => {
+  const root = tempFolder();
+  for (const id of ['p', 'q']) write(root, { [`in/${id}.jpg`]: readFileSync(join(await vocFolder(), 'JPEGImages/a.jpg')), [`out/${id}_mask.png`]: mask([0, 1]) });
+  const plain = ['--images', join(root, 'in'), '--masks', join(root, 'out')];
+  for (const args of [[], ['--val', '1', '--labels', '1']]) await refused(1, /none of the 2 masks in .*out has the name of an image: p_mask\.png, but p\.jpg/, train(...plain, ...args));
+  const seen = await fewmask(['inspect', ...plain, '--val', '1', '--json']);
+  assert.ok(JSON.parse(seen.stdout).problems.some((p: { message: string }) => /has the name of an image/.test(p.message)), seen.stdout);
+  const voc = await vocFolder();
+  for (const odd of ['0.5', '1.5', '1e2', '']) await refused(2, /--labels .*give a number of images/, train(voc, ...SHORT.slice(0, -1), odd));
+  await refused(2, /two classes are named "a"/, train(voc, ...SHORT, '--class-names', 'a,a,b'));
+  await refused(2, /4 names for 3 classes/, train(voc, ...SHORT, '--class-names', 'a,b,c,d', '--classes', '3'));
+  await refused(2, /supervised has no option "tau" — fixmatch.*--set fixmatch\.tau=/, train(voc, ...SHORT, '--scheme', 'supervised', '--set', 'tau=0.5'));
 });
 
 test('a crop larger than the image is padded, not refused', async () => {

@@ -25,7 +25,7 @@ export function tinyData(): { dataset: Dataset; masks: Set<string> } {
 }
 
 /** Runs a scheme; with `stopAfter`, stops after so many steps and gives the checkpoint, through its bytes. */
-export async function runTiny(config: PartialConfig, options: { dataset?: Dataset; stopAfter?: number; resume?: Checkpoint; judge?: boolean } = {}): Promise<SessionResult & { checkpoint: Checkpoint | null; points: StepPoint[] }> {
+export async function runTiny(config: PartialConfig, options: { dataset?: Dataset; stopAfter?: number; resume?: Checkpoint; judge?: boolean; saved?(checkpoint: Checkpoint): void } = {}): Promise<SessionResult & { checkpoint: Checkpoint | null; points: StepPoint[] }> {
   const stop = new AbortController();
   let checkpoint: Checkpoint | null = null;
   const points: StepPoint[] = [];
@@ -39,6 +39,7 @@ export async function runTiny(config: PartialConfig, options: { dataset?: Datase
       },
       async save(c) {
         checkpoint = decodeCheckpoint(encodeCheckpoint(c), 'test');
+        options.saved?.(checkpoint);
       },
     },
   });

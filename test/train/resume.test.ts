@@ -2,7 +2,9 @@
 
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { runTiny } from '../support/tiny.ts';
+import { DataError } from '../../runtime/errors.ts';
+import type { Checkpoint } from '../../src/train/checkpoint.ts';
+import { runTiny, tinyData } from '../support/tiny.ts';
 
 for (const stopAfter of [3, 6]) {
   test(`stopped at the evaluation after step ${stopAfter}: no evaluation is missing`, async () => {
@@ -27,6 +29,29 @@ for (const stopAfter of [10, 22]) {
     const rest = await runTiny(config, { resume: part.checkpoint! });
     assert.equal(rest.record.warnings, whole.record.warnings);
     for (const r of [whole, part, rest]) r.dispose();
+  });
+}
+
+for (const [what, scheme] of [['an unlabelled image', 'fixmatch'], ['a validation image', 'supervised']] as const) {
+  test(`${what} that cannot be read: what was trained is saved, and goes on as if nothing had been`, async () => {
+    const { dataset } = tinyData(), order: string[] = [];
+    const config = { scheme, steps: 8, evalEvery: 3 };
+    const whole = await runTiny(config, { dataset: { ...dataset, load: (id, o) => (order.push(id), dataset.load(id, o)) } });
+    // The one that is needed last, when steps have been made.
+    const bad = scheme === 'fixmatch' ? [...new Set(order)].filter((id) => dataset.ids('unlabelled').includes(id)).at(-1)! : 'val-1';
+    let kept: Checkpoint | null = null;
+    const damaged: typeof dataset.load = async (id, o) => {
+      if (id === bad) throw new DataError(`${id} is damaged`);
+      return dataset.load(id, o);
+    };
+    await runTiny(config, { dataset: { ...dataset, load: damaged }, saved: (c) => (kept = c) }).then(() => assert.unreachable(), (error: Error) => assert.match(error.message, /is damaged/));
+    const checkpoint = kept as Checkpoint | null;
+    assert.ok(checkpoint && checkpoint.position.step > 0 && checkpoint.steps.length === checkpoint.position.step, `saved at ${checkpoint?.position.step}`);
+    const rest = await runTiny(config, { resume: checkpoint });
+    assert.equal(rest.record.steps.map((s) => s.loss), whole.record.steps.map((s) => s.loss));
+    assert.equal(rest.record.evals, whole.record.evals);
+    assert.equal(rest.best, whole.best);
+    for (const r of [whole, rest]) r.dispose();
   });
 }
 
