@@ -1,6 +1,6 @@
 // The options that several commands share: where the data is, how to train.
 
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import { UsageError } from '../../runtime/errors.ts';
 import { given } from '../augment/settings.ts';
@@ -238,6 +238,7 @@ export function trainConfig(f: TrainFlags & Pick<DataFlags, 'size'>, scheme: str
   const smaller = f.size && { crop: DEFAULTS.crop.map((side, i) => Math.min(side, Math.max(8, f.size![i]))) as [number, number] };
   const config = resolveConfig(smaller ?? {}, ...parts, flags, { scheme });
   checkNetwork(config);
+  if (config.pretrained && !existsSync(config.pretrained)) throw new UsageError(`there is no ${config.pretrained}`, 'give a safetensors file of weights (--pretrained)');
   checkOptions(scheme, config.options);
   return config;
 }
