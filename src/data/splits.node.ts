@@ -42,7 +42,7 @@ export async function resolveSplits(layout: Layout, spec: SplitSpec, fail: Fail,
   if (unpaired) fail(new DataError(`none of the ${layout.masks.size} masks in ${layout.maskFolder} has the name of an image: ${first(layout.masks)}, but ${first(layout.images)}`, 'a mask is named as its image, but for the extension'));
   for (const key of ['labels', 'val', 'test'] as const) {
     const text = spec[key];
-    if (text !== undefined && looksLikeAmount(text) && !existsSync(text)) throw new UsageError(`--${key} ${text}`, 'give a number of images (46), a part (1/8), percent (12.5%), or a list');
+    if (text !== undefined && looksLikeAmount(text) && !hasList(layout, text) && !existsSync(text)) throw new UsageError(`--${key} ${text}`, 'give a number of images (46), a part (1/8), percent (12.5%), or a list');
   }
 
   const listed = spec.labels !== undefined && !isAmount(spec.labels) ? readList(layout, spec.labels, 'labelled', fail) : null;
