@@ -162,7 +162,7 @@ export function sceneOf(id: string, options: SyntheticOptions = {}): { seed: num
   return { seed: o.seed, stream: STREAMS[split], index: Number(index), width: o.width, height: o.height };
 }
 
-/** So many images show every class, for all that it matters: each class is in about half of them. No more are drawn to see which classes they show. */
+/** So many images show every class, for all that it matters: each class is in two thirds of them. No more are drawn to see which classes they show. */
 const ENOUGH = 16;
 
 /** The order in which images are labelled: as it is, but of the first ones that show every class between them those that add most go first. */
