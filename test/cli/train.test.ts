@@ -43,7 +43,8 @@ test('a folder with a run is not overwritten', async () => {
 test('--json and --quiet', async () => {
   const run = await fewmask(['train', ...TINY, '--scheme', 'supervised', '--steps', '6', '--out', at('json'), '--json', '--quiet']);
   assert.is(run.code, 0, run.stderr);
-  assert.is(run.stderr.trim(), '');
+  // Warnings are said all the same: after six steps the network may well call everything ground.
+  assert.equal(run.stderr.split('\n').filter((line) => line && !line.startsWith('warning: ')), []);
   const record = JSON.parse(run.stdout);
   assert.is(record.steps.length, 6);
   assert.equal(record.last.map((e: { split: string }) => e.split), ['val', 'test']);
