@@ -106,6 +106,7 @@ export async function runInFolder(o: RunnerOptions): Promise<{ record: RunRecord
           // Training goes on, and the next save may succeed: what has been saved before is still there.
           out.warn(error.message);
           unsaved = error;
+          saved = false;
         }
       },
       async onTrained({ last, best }, step) {

@@ -80,13 +80,11 @@ function scoreSummary(evals: readonly (EvalPoint | undefined)[], classes: number
 
 const lastOf = <T>(run: RunRecord, get: (s: RunRecord['steps'][number]) => T | undefined): T | undefined => run.steps.map(get).filter((v) => v !== undefined).at(-1);
 
-/** Differences in points: run by run where the same seeds were used, else of the means, which has no spread. */
+/** Differences in points: of the seeds that both have, run by run; where they have none in common of the means, which has no spread. */
 function gainOver(runs: readonly RunRecord[], base: readonly RunRecord[], score: (run: RunRecord) => number | undefined): Stat | null {
   const bySeed = new Map(base.map((run) => [run.seed, score(run)]));
-  const mine = runs.filter((run) => score(run) !== undefined);
-  if (mine.every((run) => bySeed.get(run.seed) !== undefined) && mine.length === base.filter((run) => score(run) !== undefined).length) {
-    return stat(mine.map((run) => 100 * (score(run)! - bySeed.get(run.seed)!)));
-  }
+  const paired = runs.filter((run) => score(run) !== undefined && bySeed.get(run.seed) !== undefined);
+  if (paired.length > 0) return stat(paired.map((run) => 100 * (score(run)! - bySeed.get(run.seed)!)));
   const a = stat(runs.map(score)), b = stat(base.map(score));
   return a && b ? { mean: 100 * (a.mean - b.mean), std: null, values: [] } : null;
 }

@@ -38,6 +38,12 @@ test('per scheme over seeds: scores, gain by seed, cost', () => {
   assert.equal([cps.peakGpuBytes, cps.secondsPerStep!.mean], [9, 2]);
 });
 
+test('a seed that one of them lacks does not count in the gain', () => {
+  const [, cps, fixmatch] = summarise(compare(bareRun('supervised', 0, [{ miou: 0.4 }]), bareRun('supervised', 1, [{ miou: 0.2 }]), bareRun('cps', 0, [{ miou: 0.5 }]), bareRun('fixmatch', 0, [{ miou: 0.3 }]), bareRun('fixmatch', 7, [{ miou: 0.9 }]))).schemes;
+  near(cps.gain!.last!.mean, 10);
+  near(fixmatch.gain!.last!.mean, -10);
+});
+
 test('other seeds than the supervised runs: a difference of means, without a spread', () => {
   const [, cps] = summarise(compare(bareRun('supervised', 0, [{ miou: 0.4 }]), bareRun('cps', 1, [{ miou: 0.5 }]), bareRun('cps', 2, [{ miou: 0.7 }]))).schemes;
   near(cps.gain!.last!.mean, 20);
