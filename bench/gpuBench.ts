@@ -8,6 +8,7 @@ import { Command, InvalidArgumentError } from 'commander';
 import { Device } from '../runtime/device/device.ts';
 import { openNodeDevice } from '../runtime/device/node.ts';
 import { measureSpeed } from '../runtime/device/speed.ts';
+import { NATIVE } from '../runtime/kernel/generated.ts';
 import { CASES, type Case } from './cases.ts';
 import { inputsOf, type Inputs } from './data.ts';
 import type { Engine, EngineName, Job } from './engine.ts';
@@ -48,7 +49,7 @@ const say = (line: string): void => void process.stderr.write(`${line}\n`);
 const opened = await openNodeDevice();
 const memory = new Memory();
 const hardware = opened.info.kind === 'hardware';
-const device = new Device(memory.watch(opened.device), opened.info, { budget: hardware ? 2 ** 40 : undefined });
+const device = new Device(memory.watch(opened.device), opened.info, { budget: hardware ? 2 ** 40 : undefined, native: NATIVE });
 const small = flags.quick || flags.check;
 const timing: MeasureOptions = small
   ? { samples: 3, sampleSeconds: 0.02, tolerated: 1, limitSeconds: Math.min(5, flags.seconds) }

@@ -5,6 +5,7 @@ import { openNodeDevice, type OpenOptions } from './device/node.ts';
 import { readChoices, writeChoices } from './device/nodeChoices.ts';
 import { firstRunsBeside } from './device/nodeFirstRuns.ts';
 import type { PlanOutputs } from './autograd/plan.ts';
+import { NATIVE } from './kernel/generated.ts';
 import { tuneKernels, type Choices } from './kernel/tune.ts';
 
 export type { AdapterKind, OpenOptions } from './device/adapter.ts';
@@ -18,7 +19,7 @@ export { hasEmbedded, installEmbedded } from './device/nodeEmbedded.ts';
  */
 export async function openNode(options: OpenOptions & { budget?: number } = {}): Promise<Device> {
   const opened = await openNodeDevice(options);
-  const device = new Device(opened.device, opened.info, { budget: options.budget, owned: true, firstRuns: firstRunsBeside(opened) });
+  const device = new Device(opened.device, opened.info, { budget: options.budget, owned: true, firstRuns: firstRunsBeside(opened), native: NATIVE });
   device.choices = readChoices(device.info.description);
   return device;
 }

@@ -101,7 +101,7 @@ export const STATISTICS: readonly Variant[] = [
       const { x, w, y } = work, c = y.size, rows = x.size / c, chunk = Math.max(64, Math.ceil(rows / 512)), chunks = Math.ceil(rows / chunk);
       const made = device.empty(x.shape), parts = device.empty([chunks, 2, c]), mean = device.empty([c]);
       const params = { rows, c, chunk, chunks, strip: 1, eps: 0, momentum: 0, lost: 0 };
-      device.run({ shader: 'conv2dTexture', entry: 'forward', ...convolution(work, made), bindings: { x, w, b: w, y: made } });
+      device.run({ shaders: device.options.native, shader: 'conv2dTexture', entry: 'forward', ...convolution(work, made), bindings: { x, w, b: w, y: made } });
       device.run({ shader: 'batchNorm', entry: 'stats', constants: { Element: 'vec4<f32>', Stored: 'vec4<f32>' }, bindings: { x: made, parts }, params: { ...params, c: c / 4 }, threads: (chunks * c) / 4 });
       device.run({ shader: 'batchNorm', entry: 'combine', bindings: { partials: parts, new_mean: mean, new_variance: y }, params, threads: c });
       for (const t of [made, parts, mean]) t.dispose();

@@ -47,19 +47,28 @@ function texture(constants: { PX: number; CB: number; KW: number }, why: string)
     run(device, work) {
       const [n, h, width, co] = work.y.shape;
       const Texels = throughTexels(work.x, work.w)!;
-      device.run({ shader: 'conv2dTexture', entry: 'forward', constants: { Texels, ...constants }, bindings: { x: work.x, w: work.w, b: work.w, y: work.y }, params: { ...long(work), bias: 0 }, groups: [Math.ceil((n * h * Math.ceil(width / PX)) / 64), Math.ceil(co / (4 * CB)), 1] });
+      device.run({ shaders: device.options.native, shader: 'conv2dTexture', entry: 'forward', constants: { Texels, ...constants }, bindings: { x: work.x, w: work.w, b: work.w, y: work.y }, params: { ...long(work), bias: 0 }, groups: [Math.ceil((n * h * Math.ceil(width / PX)) / 64), Math.ceil(co / (4 * CB)), 1] });
     },
   };
 }
+
+/** conv2dTiles.wgsl with workgroups of 64: TX lanes along the channels, CB vectors of them and 8 pixels a lane. */
+const tiles = (TX: number, CB: number, why: string): Variant => ({
+  name: `conv2dTiles.wgsl (for GPUs), ${512 / TX} x ${4 * TX * CB}`,
+  why,
+  run: (device, work) => device.run({ shader: 'conv2dTiles', entry: 'forward', constants: { WG: 64, TX, CB, PX: 8 }, bindings: { x: work.x, w: work.w, b: work.w, y: work.y }, params: { ...long(work), bias: 0, chunk: 0, chunks: 0 }, groups: [Math.ceil((pixels(work) * TX) / 512), Math.ceil(work.y.shape[3] / (4 * TX * CB)), 1] }),
+});
 
 /** For channels that 8 divides. */
 export const CONVOLUTION: readonly Variant[] = [
   formula,
   {
-    name: 'conv2d.wgsl (for GPUs)',
+    name: 'conv2d.wgsl',
     why: '4 pixels x 4 channels a thread, vectors: eight loads for 64 multiply-adds, all lanes at one weight',
-    run: (device, work) => device.run({ shader: 'conv2d', entry: 'forward', bindings: { x: work.x, w: work.w, b: work.w, y: work.y }, params: { ...long(work), chunk: 0, chunks: 0 }, groups: [Math.ceil(pixels(work) / 256), work.y.shape[3] / 4, 1] }),
+    run: (device, work) => device.run({ shader: 'conv2d', entry: 'forward', bindings: { x: work.x, w: work.w, b: work.w, y: work.y }, params: { ...long(work), bias: 0, chunk: 0, chunks: 0 }, groups: [Math.ceil(pixels(work) / 256), work.y.shape[3] / 4, 1] }),
   },
+  tiles(4, 1, '128 x 16: a load from memory serves sixteen channels or 128 pixels, twelve from the workgroup 512 multiply-adds; software adapters have no such memory but the caches'),
+  tiles(8, 2, '64 x 64: sixteen loads for 1024'),
   {
     name: 'broadcasts',
     why: 'a lane of eight loads each weight, and a broadcast, which is a move between registers, hands it round',
@@ -74,7 +83,7 @@ export const CONVOLUTION: readonly Variant[] = [
 ];
 
 const reduce = (device: Device, { x, w, y }: Work, parts: Tensor, params: Record<string, number[] | number>): void =>
-  device.run({ shader: 'conv2d', entry: 'weightReduce', bindings: { partials: parts, dw: y }, params: { ...params, x_size: [...x.shape], y_size: [...w.shape] }, threads: y.size });
+  device.run({ shader: 'conv2d', entry: 'weightReduce', bindings: { partials: parts, dw: y }, params: { bias: 0, ...params, x_size: [...x.shape], y_size: [...w.shape] }, threads: y.size });
 
 function gradient(KW: number, why: string): Variant {
   return {
@@ -85,7 +94,7 @@ function gradient(KW: number, why: string): Variant {
       const { x, w: dy, y: dw } = work, [n, h, width, co] = dy.shape, ci = x.shape[3], runs = n * h * Math.ceil(width / 8), chunk = Math.ceil(runs / 32), chunks = Math.ceil(runs / chunk);
       const sizes = { x_size: [...x.shape], y_size: [...dy.shape], kernel: [...dw.shape], stride: [1, 1], pad: [work.pad, work.pad], dilation: [1, 1], chunk };
       const parts = device.empty([chunks, dw.size]);
-      device.run({ shader: 'conv2dTextureGrad', entry: 'weightGrad', constants: { Texels: throughTexels(x, dy)!, CB: 2, KW }, bindings: { x, dy, parts }, params: sizes, groups: [Math.ceil((9 * ci) / 4 / KW / 8) * Math.ceil(co / 8), chunks, 1] });
+      device.run({ shaders: device.options.native, shader: 'conv2dTextureGrad', entry: 'weightGrad', constants: { Texels: throughTexels(x, dy)!, CB: 2, KW }, bindings: { x, dy, parts }, params: sizes, groups: [Math.ceil((9 * ci) / 4 / KW / 8) * Math.ceil(co / 8), chunks, 1] });
       reduce(device, work, parts, { ...sizes, chunks });
       parts.dispose();
     },
@@ -95,11 +104,11 @@ function gradient(KW: number, why: string): Variant {
 /** Of 3x3 convolutions: w is dy, y is dw. */
 export const WEIGHT_GRADIENT: readonly Variant[] = [
   {
-    name: 'conv2d.wgsl (for GPUs)',
+    name: 'conv2d.wgsl',
     why: 'a thread makes 4 x 4 of dw over a chunk of pixels: two loads of vectors for 16 multiply-adds',
     run(device, work) {
       const { x, w: dy, y: dw } = work, pixels = dy.shape[0] * dy.shape[1] * dy.shape[2], chunk = Math.ceil(pixels / 32), chunks = Math.ceil(pixels / chunk);
-      const params = { x_size: [...x.shape], y_size: [...dy.shape], kernel: [...dw.shape], stride: [1, 1], pad: [work.pad, work.pad], dilation: [1, 1], chunk, chunks };
+      const params = { x_size: [...x.shape], y_size: [...dy.shape], kernel: [...dw.shape], stride: [1, 1], pad: [work.pad, work.pad], dilation: [1, 1], bias: 0, chunk, chunks };
       const parts = device.empty([chunks, dw.size]);
       device.run({ shader: 'conv2d', entry: 'weightGrad', bindings: { x, dy, parts }, params, groups: [Math.ceil(dw.size / 16 / 64), chunks, 1] });
       reduce(device, work, parts, params);
@@ -114,13 +123,14 @@ export const WEIGHT_GRADIENT: readonly Variant[] = [
 export const PRODUCT: readonly Variant[] = [
   formula,
   {
-    name: 'matmul.wgsl (for GPUs)',
+    name: 'matmul.wgsl',
     why: '8 rows x 4 columns a thread: twelve loads for 32 multiply-adds',
     run(device, { x, w, y }) {
       const [, , m, k] = x.shape, n = w.shape[3], params = { m, n, k, batches: 1, batch: [1, 1, 1, 1], a_stride: [0, 0, 0, 0], b_stride: [0, 0, 0, 0] };
       device.run({ shader: 'matmul', entry: 'forward', constants: { TRANSPOSE_A: false, TRANSPOSE_B: false }, bindings: { a: x, b: w, y }, params, groups: [Math.ceil(n / 256), Math.ceil(m / 8), 1] });
     },
   },
+  tiles(8, 2, 'as a convolution of 1x1: 64 x 64, sixteen loads from the workgroup for 1024 multiply-adds'),
   {
     name: 'matmul()',
     why: 'on lavapipe matmulTexture.wgsl: 8 rows x 16 columns, ten loads through textures for 512 multiply-adds',

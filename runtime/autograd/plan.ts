@@ -253,7 +253,7 @@ export class Plan<O extends PlanOutputs> {
   async compile(): Promise<void> {
     const kernels = [...new Set(this.#commands.flatMap((c) => (c.kind === 'dispatch' ? [c.kernel] : [])))];
     const made = Promise.all(kernels.map((k) => k.compile()));
-    await this.device.firstRuns?.(kernels, made);
+    await this.device.options.firstRuns?.(kernels, made);
     await made;
   }
 

@@ -42,7 +42,7 @@ export class Device {
   /** @internal Variants of kernels that won on this adapter. */
   choices: Readonly<Record<string, string>> = {};
   /** @internal See {@link DeviceOptions}. */
-  readonly firstRuns: DeviceOptions['firstRuns'];
+  readonly options: DeviceOptions;
   /** Dispatches launched eagerly since the device was opened; those that plans replay are not counted. */
   dispatches = 0;
   readonly #scopes = new Scopes();
@@ -53,7 +53,6 @@ export class Device {
   readonly #pageView = new DataView(this.#pageBytes);
   #pageUsed = 0;
   readonly #watch: Watch;
-  readonly #owned: boolean;
   #closed = false;
 
   /**
@@ -63,12 +62,11 @@ export class Device {
   constructor(gpu: GPUDevice, info: AdapterInfo = { ...describe(gpu.adapterInfo), how: "the caller's own device" }, options: DeviceOptions = {}) {
     this.gpu = gpu;
     this.info = info;
-    this.#owned = options.owned ?? false;
-    this.firstRuns = options.firstRuns;
+    this.options = options;
     this.kernels = new KernelCache(gpu);
     this.pool = new BufferPool(gpu, options.budget ?? 4 * 2 ** 30, () => this.flush());
     this.#page = gpu.createBuffer({ size: PAGE, usage: 64 | 8, label: 'params' }); // UNIFORM | COPY_DST
-    this.#watch = new Watch(gpu, this.#owned);
+    this.#watch = new Watch(gpu, options.owned ?? false);
   }
 
   /** Does the adapter have f16? Without it f16 tensors are refused. */
@@ -81,7 +79,7 @@ export class Device {
    * A software adapter on which loads are dear and a broadcast within a subgroup (of 8 lanes or more) is free: kernels with such a variant use it.
    */
   get broadcasts(): boolean {
-    return this.info.kind === 'lavapipe' && this.gpu.features.has('subgroups') && (this.gpu.adapterInfo?.subgroupMinSize ?? 0) >= 8;
+    return this.options.native !== undefined && this.info.kind === 'lavapipe' && this.gpu.features.has('subgroups') && (this.gpu.adapterInfo?.subgroupMinSize ?? 0) >= 8;
   }
 
   /** Fails if the device has failed. @throws DeviceError when the device is closed or the GPU refused a command, DeviceLostError when it is lost: from then on at each call */
@@ -390,10 +388,10 @@ export class Device {
   /** Frees all memory that the engine took, and destroys the GPUDevice where the engine opened it. What uses its tensors from then on is a DeviceError. */
   close(): void {
     if (this.#closed) return;
-    if (!this.#owned) this.flush();
+    if (!this.options.owned) this.flush();
     this.#closed = true;
     this.#watch.end();
-    if (this.#owned) return this.gpu.destroy();
+    if (this.options.owned) return this.gpu.destroy();
     this.pool.destroy();
     this.#page.destroy();
   }

@@ -29,6 +29,8 @@ export interface DeviceOptions {
   owned?: boolean;
   /** @internal Runs kernels once before they are needed, where the driver compiles them only then; `made`: their pipelines are. */
   firstRuns?: (kernels: readonly Kernel[], made: Promise<unknown>) => Promise<void>;
+  /** @internal Kernels that no browser can run: for lavapipe. The entry for Node brings them. */
+  native?: Readonly<Record<string, ShaderInfo>>;
 }
 
 /** One launch of a kernel. Bindings and params go by the names in the WGSL. */

@@ -126,21 +126,24 @@ function byLikeness(packed: Packed): Packed {
 function main(): void {
   const root = join(here, '../..'), file = join(here, 'generated.ts'), readable = process.argv.includes('--readable');
   const sources = ['runtime', 'src'].flatMap((folder) => readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' }).filter((f) => f.endsWith('.ts')).map((f) => join(root, folder, f)));
-  // What a launch says of its shader.
-  const own = new Set(sources.flatMap((f) => [...readFileSync(f, 'utf8').matchAll(/shaders: SEGMENTATION, shader: '(\w+)'/g)].map((m) => m[1])));
+  // What launches say of their shaders.
+  const said = (where: string): string[] => [...new Set(sources.flatMap((f) => [...readFileSync(f, 'utf8').matchAll(new RegExp(`shaders: ${where}, shader: '(\\w+)'`, 'g'))].map((m) => m[1])))].sort();
+  const own = said('SEGMENTATION'), native = said('[\\w.]+\\.native');
   // Made again only from something else than last time.
   const from = [...readdirSync(join(root, 'shaders')).map((f) => join(root, 'shaders', f)), ...['build.ts', 'minify.ts', 'packed.ts', 'declarations.ts'].map((f) => join(here, f))].map((f) => [f.slice(root.length), readFileSync(f, 'utf8')]);
-  const key = createHash('sha256').update(JSON.stringify([readable, [...own].sort(), from])).digest('hex').slice(0, 16);
+  const key = createHash('sha256').update(JSON.stringify([readable, own, native, from])).digest('hex').slice(0, 16);
   if (existsSync(file) && readFileSync(file, 'utf8').split('\n', 1)[0].endsWith(key)) return;
   const packed = Object.entries(packShaders(reflectFolder(join(root, 'shaders')), readable));
   const text = [
     `// Generated from shaders/ by runtime/kernel/build.ts. Not under version control. Made from ${key}`,
     "import { unpackShaders } from './packed.ts';\n",
-    table('engine', byLikeness(packed.filter(([name]) => !own.has(name)))),
-    table('segmentation', byLikeness(packed.filter(([name]) => own.has(name)))),
+    table('engine', byLikeness(packed.filter(([name]) => !own.includes(name) && !native.includes(name)))),
+    table('segmentation', byLikeness(packed.filter(([name]) => own.includes(name)))),
+    table('native', byLikeness(packed.filter(([name]) => native.includes(name)))),
     '/** Kernels that the engine launches. */\nexport const ENGINE = /* @__PURE__ */ unpackShaders(engine);\n',
     '/** Kernels that only the segmentation library launches: a bundle of the engine is without them. */\nexport const SEGMENTATION = /* @__PURE__ */ unpackShaders(segmentation);\n',
-    '/** All of them, for tests. */\nexport const SHADERS = /* @__PURE__ */ unpackShaders(engine, segmentation);\n',
+    '/** Kernels that no browser can run: for lavapipe. */\nexport const NATIVE = /* @__PURE__ */ unpackShaders(native);\n',
+    '/** All of them, for tests. */\nexport const SHADERS = /* @__PURE__ */ unpackShaders(engine, segmentation, native);\n',
   ];
   writeFileSync(file, text.join('\n'));
 }

@@ -4,7 +4,7 @@ import type { Device, Dispatch } from '../device/device.ts';
 import { throughTexels } from '../device/texels.ts';
 import { ShapeError } from '../errors.ts';
 import { checkWhole, folded, pair, sides, type Padding, type Pair } from '../kernel/geometry.ts';
-import { choose } from '../kernel/choice.ts';
+import { choose, type Choice } from '../kernel/choice.ts';
 import type { Constants } from '../kernel/kernel.ts';
 import { byVectors, stored } from '../kernel/vectors.ts';
 import { checkReal, type DType, type Ranked, type Shape, sizeOf, type Tensor } from '../tensor.ts';
@@ -58,11 +58,6 @@ function geometryParams(g: Geometry): NonNullable<Dispatch['params']> {
   return { x_size: g.x, y_size: g.y, kernel: [...g.kernel, g.cig, g.cog], stride: g.stride, pad: g.pad, dilation: g.dilation };
 }
 
-const params = (g: Geometry, chunk = 0, chunks = 0): NonNullable<Dispatch['params']> => ({ ...geometryParams(g), chunk, chunks });
-
-/** Workgroups for `pixels` taken `each` at a time. */
-const grid = (pixels: number, each: number, blocks: number): readonly [number, number, number] => folded(Math.ceil(pixels / each), blocks);
-
 const WG = 64;
 const pixelsOf = (s: Shape): number => s[0] * s[1] * s[2];
 
@@ -89,12 +84,12 @@ function runTexels(g: Geometry, { x, w, b, y }: { x: Tensor; w: Tensor; b: Tenso
   const choice = choose(x.device, shapeClass(`texels ${BACK} ${x.dtype}`, g, columns), TILES, usualTile(columns, g.cog, KW)), [PX, CB] = choice.taken.split(' ').map(Number);
   x.device.run({
     choice,
-    shader: 'conv2dTexture',
+    shaders: x.device.options.native, shader: 'conv2dTexture',
     entry: 'forward',
     constants: { ...constants, BACK, PX, CB, KW },
     bindings: { x, w, b: b ?? w, y },
     params: { ...geometryParams(g), bias: Number(b !== undefined) },
-    groups: grid(sy * sx * Math.ceil((n * Math.ceil(h / sy) * Math.ceil(columns / PX)) / WG), 1, g.groups * Math.ceil(g.cog / (4 * CB))),
+    groups: folded(sy * sx * Math.ceil((n * Math.ceil(h / sy) * Math.ceil(columns / PX)) / WG), g.groups * Math.ceil(g.cog / (4 * CB))),
   });
 }
 
@@ -106,12 +101,14 @@ function turnedRound(g: Geometry): Geometry {
 
 const strided = (g: Geometry): boolean => g.stride[0] * g.stride[1] !== 1;
 
-function runTexelsBack(device: Device, g: Geometry, dy: Tensor, w: Tensor, b: Tensor | undefined, dx: Tensor, constants: Constants): void {
+/** The input gradient by vectors: through texels where there are `constants` for it. */
+function runBack(device: Device, g: Geometry, dy: Tensor, w: Tensor, b: Tensor | undefined, dx: Tensor, constants: Constants | null): void {
   const turned = device.empty([...g.kernel, g.cog, g.x[3]], w.dtype, 'conv2d');
   const { x_size, y_size, kernel } = geometryParams(g);
   device.run({ shader: 'conv2dTranspose', entry: 'transpose', constants: stored(w, 'Stored'), bindings: { w, y: turned }, params: { x_size, y_size, kernel }, threads: g.kernel[0] * g.kernel[1] * Math.ceil(g.cog / 8) * g.x[3] });
-  const back = strided(g);
-  runTexels({ ...turnedRound(g), ...(back && { pad: g.pad }) }, { x: dy, w: turned, b, y: dx }, back, constants);
+  const back = strided(g), all = { x: dy, w: turned, b, y: dx };
+  if (constants) runTexels({ ...turnedRound(g), ...(back && { pad: g.pad }) }, all, back, constants);
+  else runVectors(turnedRound(g), all, back);
   turned.dispose();
 }
 
@@ -135,70 +132,102 @@ function runAny(g: Geometry, x: Tensor, w: Tensor, b: Tensor | undefined, y: Ten
   x.device.run({ shader: 'conv2dAny', entry: 'forward', constants: { ...constants, BACK }, bindings: { x, w, b: b ?? w, y }, params: { ...params, bias: Number(b !== undefined) }, threads: (runs * g.y[3]) / lanes });
 }
 
-/** Forward or input gradient by vectors without textures. @param made the shape of what comes out */
-function runVectors(device: Device, entry: string, g: Geometry, made: Shape, bindings: Record<string, Tensor>, b: Tensor | undefined): void {
-  const choice = choose(device, shapeClass(entry, g, made[2]), ['2', '4', '8'], '4'), PX = Number(choice.taken);
-  device.run({
-    shader: 'conv2d',
+/** How conv2dTiles.wgsl shares a product out: lanes of a workgroup, lanes along the columns, vectors of columns and rows of a lane. */
+const SHARES = ['64 2 1 4', '64 4 1 8', '64 4 2 8', '64 8 2 8', '128 8 2 8'];
+
+/** Narrow products have narrow tiles; wide ones large tiles, if that leaves a hundred workgroups. */
+const usualShare = (rows: number, columns: number): string => SHARES[columns <= 8 ? 0 : columns <= 16 ? 1 : columns <= 32 ? 2 : Math.ceil(rows / 128) * Math.ceil(columns / 64) < 100 ? 3 : 4];
+
+/**
+ * What runs, what it is specialised to, and the rows and columns that a workgroup makes: of a product of `rows` x `columns` numbers in each of the groups.
+ * @param pixels that a lane of conv2d.wgsl may make
+ */
+function share(device: Device, at: string, rows: number, columns: number, pixels: readonly string[]): { choice: Choice; shader: string; constants: Constants; tall: number; wide: number } {
+  const choice = choose(device, at, [...pixels, ...SHARES], device.info.kind === 'hardware' ? usualShare(rows, columns) : '4'), [WG, TX, CB, PX] = choice.taken.split(' ').map(Number);
+  return TX ? { choice, shader: 'conv2dTiles', constants: { WG, TX, CB, PX }, tall: (WG / TX) * PX, wide: TX * CB * 4 } : { choice, shader: 'conv2d', constants: { PX: WG }, tall: 64 * WG, wide: 4 };
+}
+
+/** Forward by vectors without textures; with BACK an input gradient, g being {@link turnedRound}. */
+function runVectors(g: Geometry, { x, w, b, y }: { x: Tensor; w: Tensor; b: Tensor | undefined; y: Tensor }, BACK: boolean): void {
+  const [n, h, width] = g.y, { choice, shader, constants, tall, wide } = share(x.device, shapeClass(`vectors ${BACK} ${x.dtype}`, g, width), pixelsOf(g.y), g.cog, ['2', '4', '8']);
+  // Tiles with BACK hold pixels that lie a stride apart.
+  const [sy, sx] = BACK && wide > 4 ? g.stride : [1, 1];
+  x.device.run({
     choice,
-    entry,
-    constants: { PX, ...(b ? { BIAS: true } : {}), ...stored(bindings.w, 'Stored') },
-    bindings: { ...bindings, b: b ?? bindings.w },
-    params: params(g),
-    groups: grid(pixelsOf(made), WG * PX, made[3] / 4),
+    shader,
+    entry: 'forward',
+    constants: { ...constants, BACK, ...stored(x, 'Stored') },
+    bindings: { x, w, b: b ?? w, y },
+    params: { ...geometryParams(g), bias: Number(b !== undefined), chunk: 0, chunks: 0 },
+    groups: folded(sy * sx * Math.ceil((n * Math.ceil(h / sy) * Math.ceil(width / sx)) / tall), g.groups * Math.ceil(g.cog / wide)),
   });
 }
 
 function runForward(device: Device, g: Geometry, x: Tensor, w: Tensor, b: Tensor | undefined): Tensor {
   const y = device.empty(g.y, x.dtype, 'conv2d'), constants = texels(g, x, w);
   if (constants) runTexels(g, { x, w, b, y }, false, constants);
-  else if (vectorised(g)) runVectors(device, 'forward', g, g.y, { x, w, y }, b);
+  else if (vectorised(g)) runVectors(g, { x, w, b, y }, false);
   else runAny(g, x, w, b, y, false, false);
   return y;
 }
 
 function runInputGrad(device: Device, g: Geometry, dy: Tensor, w: Tensor, b: Tensor | undefined): Tensor {
   const dx = device.empty(g.x, dy.dtype, 'conv2d'), constants = texels(g, dy, w);
-  if (constants) runTexelsBack(device, g, dy, w, b, dx, constants);
-  else if (vectorised(g)) runVectors(device, 'inputGrad', g, g.x, { dy, w, dx }, b);
+  if (vectorised(g)) runBack(device, g, dy, w, b, dx, constants);
   else runAny(turnedRound(g), dy, w, b, dx, true, strided(g));
   return dx;
 }
 
-function runWeightGrad(device: Device, g: Geometry, x: Tensor, dy: Tensor): Tensor {
+function runWeightGrad(device: Device, g: Geometry, x: Tensor, dy: Tensor, dw = device.empty([...g.kernel, g.cig, g.y[3]], x.dtype, 'conv2d')): Tensor {
   const fast = vectorised(g);
   const n = g.kernel[0] * g.kernel[1] * g.cig * g.y[3];
   const pixels = pixelsOf(g.y);
   if (pixels === 0) {
-    const none = device.empty([...g.kernel, g.cig, g.y[3]], x.dtype, 'conv2d');
-    device.clear(none);
-    return none;
+    device.clear(dw);
+    return dw;
   }
-  const constants = texels(g, x, dy), rest = general(g, x.dtype);
+  const constants = texels(g, x, dy), rest = general(g, x.dtype), inner = n / g.y[3];
   // Of conv2dTextureGrad: taps and vectors of channels of y that a lane makes.
-  const KW = tapsTogether(g), choice = choose(device, shapeClass('weightGrad', g, g.y[2]), KW > 1 ? ['2'] : ['2', '4'], KW > 1 || g.cog <= 8 ? '2' : '4'), CB = Number(choice.taken);
-  const columns = g.groups * Math.ceil(g.cog / (4 * CB));
-  const slots = n / g.y[3] / 4 / KW;
+  const KW = tapsTogether(g), among = KW > 1 ? ['2'] : ['2', '4'], usual = KW > 1 || g.cog <= 8 ? '2' : '4';
+  const shared = fast && !constants ? share(device, shapeClass(`vectors weightGrad ${x.dtype}`, g, g.y[2]), inner, g.cog, ['4']) : null;
+  const choice = shared?.choice ?? choose(device, shapeClass('weightGrad', g, g.y[2]), among, usual), CB = Number(choice.taken);
+  const columns = g.groups * Math.ceil(g.cog / (4 * CB)), slots = inner / 4 / KW;
   // Enough chunks to keep the adapter busy and sums short, few enough that the partial sums stay small beside the activations.
-  const threads = constants ? slots * columns : fast ? n / 16 : n / rest.lanes / KW;
+  const tiles = shared && shared.wide > 4 ? Math.ceil(inner / shared.tall) * g.groups * Math.ceil(g.cog / shared.wide) : 0;
+  const threads = tiles ? 64 * tiles : constants ? slots * columns : fast ? n / 16 : n / rest.lanes / KW;
   const wanted = Math.min(Math.ceil(pixels / 64), Math.max(Math.ceil(pixels / 2048), Math.ceil((constants ? 128 : 16384) / threads)));
   // Through texels they are counted by runs of eight in a row.
   const counted = constants ? g.y[0] * g.y[1] * Math.ceil(g.y[2] / 8) : fast ? pixels : rest.runs;
   const chunk = Math.ceil(counted / Math.max(1, Math.min(wanted, Math.ceil((32 << 20) / (4 * n)), 32768)));
   const chunks = Math.ceil(counted / chunk);
-  const parts = device.empty([chunks, n], 'f32', 'conv2d');
-  const dw = device.empty([...g.kernel, g.cig, g.y[3]], x.dtype, 'conv2d');
-  const p = params(g, chunk, chunks);
-  if (constants) {
-    device.run({ choice, shader: 'conv2dTextureGrad', entry: 'weightGrad', constants: { CB, KW, Texels: constants.Texels }, bindings: { x, dy, parts }, params: { ...geometryParams(g), chunk }, groups: folded(Math.ceil(slots / 8) * columns, chunks) });
-  } else if (fast) {
-    device.run({ shader: 'conv2d', entry: 'weightGrad', constants: stored(x, 'Stored'), bindings: { x, dy, parts }, params: p, groups: folded(Math.ceil(threads / WG), chunks) });
+  const whole = chunks === 1 && dw.dtype === 'f32', parts = whole ? dw : device.empty([chunks, n], 'f32', 'conv2d');
+  const p = { ...geometryParams(g), bias: 0, chunk, chunks }, bindings = { x, dy, parts };
+  if (shared) {
+    device.run({ choice, shader: shared.shader, entry: 'weightGrad', constants: { ...(tiles && shared.constants), ...stored(x, 'Stored') }, bindings, params: p, groups: folded(tiles || Math.ceil(threads / WG), chunks) });
+  } else if (constants) {
+    device.run({ choice, shaders: device.options.native, shader: 'conv2dTextureGrad', entry: 'weightGrad', constants: { CB, KW, Texels: constants.Texels }, bindings, params: { ...geometryParams(g), chunk }, groups: folded(Math.ceil(slots / 8) * columns, chunks) });
   } else {
-    device.run({ shader: 'conv2dAny', entry: 'weightGrad', constants: rest.constants, bindings: { x, dy, parts }, params: { ...rest.params, chunk, chunks }, threads: chunks * threads });
+    device.run({ shader: 'conv2dAny', entry: 'weightGrad', constants: rest.constants, bindings, params: { ...rest.params, chunk, chunks }, threads: chunks * threads });
   }
+  if (whole) return dw;
   device.run({ shader: 'conv2d', entry: 'weightReduce', constants: stored(x, 'Stored'), bindings: { partials: parts, dw }, params: p, threads: n });
   parts.dispose();
   return dw;
+}
+
+/**
+ * y [m, n] = a [m, k] b [k, n] as a convolution by tiles, of which its gradients are the transposed ones: for GPUs.
+ * @param shape m, n, k
+ * @returns false where those kernels will not do, and nothing is launched
+ */
+export function productByTiles(a: Tensor, b: Tensor, y: Tensor, [m, n, k]: readonly [number, number, number], transposeA: boolean, transposeB: boolean): boolean {
+  const { device } = a;
+  if (device.info.kind !== 'hardware' || (n | k | (transposeA ? m : 0)) & 3 || (transposeA && transposeB)) return false;
+  const of = (pixels: number, cig: number, cog: number): Geometry => ({ x: [1, 1, pixels, cig], y: [1, 1, pixels, cog], kernel: [1, 1], cig, cog, stride: [1, 1], pad: [0, 0], dilation: [1, 1], groups: 1 });
+  if (transposeA) runWeightGrad(device, of(k, m, n), a, b, y);
+  else if (transposeB) runBack(device, of(m, n, k), a, b, undefined, y, null);
+  else runVectors(of(m, k, n), { x: a, w: b, b: undefined, y }, false);
+  return true;
 }
 
 type Op = (inputs: Record<string, Tensor | undefined>, attrs: Geometry) => Record<string, Tensor>;
@@ -261,7 +290,7 @@ function filled(t: Tensor, first: number): Tensor {
  * @param channels of the result
  */
 function byFours(x: Tensor, w: Tensor, b: Tensor | undefined, channels: number, groups: number, run: (x: Tensor, w: Tensor, b?: Tensor) => Tensor): Tensor {
-  if (!x.size || !x.device.broadcasts || groups > 1 || !((w.shape[2] | w.shape[3]) & 3)) return run(x, w, b);
+  if (!x.size || !(x.device.broadcasts || x.device.info.kind === 'hardware') || groups > 1 || !((w.shape[2] | w.shape[3]) & 3)) return run(x, w, b);
   return tidy(x.device, () => {
     const y = run(filled(x, 3), filled(w, 2), b && filled(b, 0)), shape = y.shape.map((s, i) => (i < 3 ? s : channels));
     return sizeOf(shape) === y.size ? y : taken('conv2d', y, shape, boxed(y.shape, [], shape));

@@ -14,7 +14,7 @@ export * from './classThreshold.ts';
 export * from './compare.ts';
 export * from './confusion.ts';
 export * from './conv1d.ts';
-export * from './conv2d.ts';
+export { conv2d, convTranspose2d, type Conv2dOptions, type ConvTranspose2dOptions, type Padding, type Pair } from './conv2d.ts';
 export * from './crossEntropy.ts';
 export * from './cumsum.ts';
 export * from './dice.ts';

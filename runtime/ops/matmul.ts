@@ -10,6 +10,7 @@ import type { Constants } from '../kernel/kernel.ts';
 import { stored } from '../kernel/vectors.ts';
 import { checkReal, sizeOf, type Shape, type Tensor } from '../tensor.ts';
 import { defineReal } from './cast.ts';
+import { productByTiles } from './conv2d.ts';
 import { reshape } from './reshape.ts';
 import { sumTo } from './sumTo.ts';
 
@@ -54,12 +55,12 @@ const op: Op = defineReal<Attrs>({
     const batches = sizeOf(batch);
     const y = a.device.empty([...batch, m, n], a.dtype, 'matmul');
     if (k === 0) a.device.clear(y);
-    else {
+    else if (batches !== 1 || !productByTiles(a, b, y, [m, n, k], attrs.transposeA, attrs.transposeB)) {
       const { through, choice } = texels(a, b, m, n, k, attrs);
       const [strips, columns, folds] = through ? folded(Math.ceil(m / 64) * batches, Math.ceil(n / 16)) : folded(Math.ceil(m / 8) * batches, Math.ceil(n / 256));
       a.device.run({
         choice,
-        shader: through ? 'matmulTexture' : 'matmul',
+        ...(through ? { shaders: a.device.options.native, shader: 'matmulTexture' } : { shader: 'matmul' }),
         entry: 'forward',
         constants: { TRANSPOSE_A: attrs.transposeA, TRANSPOSE_B: attrs.transposeB, ...(through ?? stored(a)) },
         bindings: { a, b, y },

@@ -11,7 +11,7 @@ import { openNode, tune } from '../../runtime/node.ts';
 import { conv2d } from '../../runtime/ops/conv2d.ts';
 import { matmul } from '../../runtime/ops/matmul.ts';
 import type { PlanOutputs } from '../../runtime/autograd/plan.ts';
-import { gpuVariants, testDevice } from '../support/device.ts';
+import { gpuVariants, softwareVariants, testDevice } from '../support/device.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'fewmask-tuning-')), file = join(folder, 'tuning.json');
 const previous = process.env.FEWMASK_CACHE;
@@ -53,11 +53,11 @@ test('a winner for each place, the same results but for rounding, and later devi
 });
 
 test('every variant gives the same', async () => {
-  for (const device of [await testDevice(), await gpuVariants()]) {
+  for (const device of [await testDevice(), await gpuVariants(), await softwareVariants()]) {
     const before = device.choices;
     device.choices = {};
     const want = await results(device);
-    for (const taken of ['8 2', '4 2', '4 4', '2', '4', '8', 'buffers', 'textures', 'nonsense']) {
+    for (const taken of ['8 2', '4 2', '4 4', '2', '4', '8', '64 2 1 4', '64 4 1 8', '64 4 2 8', '64 8 2 8', '128 8 2 8', 'buffers', 'textures', 'nonsense']) {
       device.choices = new Proxy({}, { get: () => taken });
       for (const [i, got] of (await results(device)).entries()) assert.ok(got.every((v, k) => Math.abs(v - want[i][k]) < 1e-4), taken);
     }

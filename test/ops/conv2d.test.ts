@@ -7,7 +7,7 @@ import { full } from '../../runtime/ops/fill.ts';
 import { conv2d, convTranspose2d, type Conv2dOptions } from '../../runtime/ops/conv2d.ts';
 import { Rng } from '../../runtime/random.ts';
 import { sizeOf, type Shape } from '../../runtime/tensor.ts';
-import { gpuVariants, testDevice } from '../support/device.ts';
+import { gpuVariants, softwareVariants, testDevice } from '../support/device.ts';
 import { checkCase, close, f64, type F64, type OpCase } from '../support/op.ts';
 
 interface Geometry {
@@ -98,6 +98,7 @@ for (const { x, w, g: partial, bias } of CASES) {
   };
   test(c.name, async () => checkCase(await testDevice(), c));
   test(`${c.name}, kernels for GPUs`, async () => checkCase(await gpuVariants(), c));
+  test(`${c.name}, kernels in registers`, async () => checkCase(await softwareVariants(), c));
 }
 
 const TRANSPOSED: { x: Shape; w: Shape; g: Partial<Geometry>; extra?: number; bias?: boolean }[] = [
@@ -124,6 +125,7 @@ for (const { x, w, g: partial, extra = 0, bias } of TRANSPOSED) {
   };
   test(c.name, async () => checkCase(await testDevice(), c));
   test(`${c.name}, kernels for GPUs`, async () => checkCase(await gpuVariants(), c));
+  test(`${c.name}, kernels in registers`, async () => checkCase(await softwareVariants(), c));
 }
 
 // The sizes at which 32-bit index overflow and lazy reductions show: every weight gradient is compared with a float64 sum.
@@ -135,7 +137,7 @@ for (const [n, side, ci, co] of [[8, 128, 4, 4], [1, 256, 4, 4], [1, 256, 3, 5],
     const dy = Float32Array.from({ length: n * side * side * co }, () => rng.uniform(-1, 1));
     const want = new Float64Array(9 * ci * co);
     products(xs, ws, ys, geometry({ pad: [1, 1, 1, 1] }), (xi, wi, yi) => (want[wi] += x[xi] * dy[yi]));
-    for (const device of [await testDevice(), await gpuVariants()]) {
+    for (const device of [await testDevice(), await gpuVariants(), await softwareVariants()]) {
       const got = device.scope(() => {
         const w = device.tensor(new Float32Array(9 * ci * co), ws);
         w.requiresGrad = true;
@@ -161,7 +163,7 @@ for (const [ci, co, stride] of [[8, 16, 1], [16, 16, 2], [3, 5, 2]]) {
       dw[wi] += r[xi] * dy[yi];
       ddy[yi] += r[xi] * w[wi];
     });
-    for (const device of [await testDevice(), await gpuVariants()]) {
+    for (const device of [await testDevice(), await gpuVariants(), await softwareVariants()]) {
       const got = device.scope(() => {
         const [tx, tw, tdy] = [device.tensor(x, xs), device.tensor(w, ws), device.tensor(dy, ys)];
         for (const t of [tx, tw, tdy]) t.requiresGrad = true;
@@ -224,7 +226,7 @@ test('workgroups past the last pixel store nothing', async () => {
   if (!device.broadcasts) return; // the kernel is for such adapters alone
   const x = device.tensor(Float32Array.from({ length: 64 }, (_, i) => i), [1, 8, 2, 4]), w = full(device, [1, 1, 4, 4], 1), y = full(device, [1, 8, 2, 4], -1);
   const params = { x_size: x.shape, y_size: y.shape, kernel: [1, 1, 4, 4], stride: [1, 1], pad: [0, 0], dilation: [1, 1], bias: 0 };
-  const run = (groups: number): void => device.run({ shader: 'conv2dTexture', entry: 'forward', bindings: { x, w, b: w, y }, params, groups: [groups, 1, 1] });
+  const run = (groups: number): void => device.run({ shaders: device.options.native, shader: 'conv2dTexture', entry: 'forward', bindings: { x, w, b: w, y }, params, groups: [groups, 1, 1] });
   run(1);
   const want = await y.read();
   assert.is(want[0], 0 + 1 + 2 + 3);

@@ -12,7 +12,7 @@ import { specialise, type Constants } from '../../runtime/kernel/kernel.ts';
 import * as ops from '../../runtime/ops/index.ts';
 import { Rng } from '../../runtime/random.ts';
 import { sizeOf, type DType, type Shape, type Tensor } from '../../runtime/tensor.ts';
-import { gpuVariants, testDevice } from '../support/device.ts';
+import { gpuVariants, softwareVariants, testDevice } from '../support/device.ts';
 
 interface HalfCase {
   /** Shapes of the operands that are f16, by the names that `run` takes them by. */
@@ -124,6 +124,7 @@ let without: Device | undefined;
 const DEVICES: Record<string, () => Promise<Device>> = {
   'on f16': testDevice,
   'on f16, kernels for GPUs': gpuVariants,
+  'on f16, kernels in registers': softwareVariants,
   'on f16 that the adapter lacks': async () => {
     const { gpu, info } = await testDevice();
     return (without ??= new WithoutHalf(gpu, info));
@@ -131,7 +132,7 @@ const DEVICES: Record<string, () => Promise<Device>> = {
 };
 
 for (const [name, c] of Object.entries(CASES)) for (const [where, open] of Object.entries(DEVICES)) {
-  if (open === gpuVariants && !name.startsWith('conv')) continue;
+  if ((open === gpuVariants && !/^(conv|matmul)/.test(name)) || (open === softwareVariants && !name.startsWith('conv'))) continue;
   test(`${name} ${where}`, async () => {
     const device = await open(), want = await computed(device, c, 'f32'), got = await computed(device, c, 'f16');
     got.names.forEach((what, i) => {
@@ -160,7 +161,7 @@ test('every kernel that knows f16 compiles in it without a warning', async () =>
   if (!device.f16) return;
   const ways: Record<string, Constants[]> = {
     strided: [0, 1, 2, 3, 4].flatMap((RULE) => ['f16', 'vec4<f16>'].flatMap((Element) => [2, 4, 8].map((AXES) => ({ RULE, Element, AXES, Scalar: 'f16', Number: 'f16' })))),
-    matmul: flags.flatMap((TRANSPOSE_A) => flags.map((TRANSPOSE_B) => ({ TRANSPOSE_A, TRANSPOSE_B, Element: 'f16' }))), conv2d: flags.map((BIAS) => ({ ...one, BIAS })), conv2dAny: flags.flatMap((BACK) => [{ ...one, BACK }, { ...four, BACK }]),
+    matmul: flags.flatMap((TRANSPOSE_A) => flags.map((TRANSPOSE_B) => ({ TRANSPOSE_A, TRANSPOSE_B, Element: 'f16' }))), conv2d: flags.map((BACK) => ({ ...one, BACK })), conv2dTiles: flags.map((BACK) => ({ ...one, BACK })), conv2dAny: flags.flatMap((BACK) => [{ ...one, BACK }, { ...four, BACK }]),
     conv2dTexture: flags.map((BACK) => ({ ...one, ...texels, BACK })), conv2dTextureGrad: [texels], conv2dTranspose: [one], matmulTexture: flags.flatMap((TRANSPOSE_A) => flags.map((TRANSPOSE_B) => ({ ...texels, TRANSPOSE_A, TRANSPOSE_B, Stored: 'vec4<f16>' }))),
     maxPool2d: flags.flatMap((ADAPTIVE) => [{ ...one, ADAPTIVE }, { ...four, ADAPTIVE, Index: 'vec4<i32>' }]), avgPool2d: flags.flatMap((ADAPTIVE) => [{ ...one, ADAPTIVE }, { ...four, ADAPTIVE }]), resizeBilinear: [one, four], gather: flags.flatMap((WON) => ['f16', 'vec4<f16>'].map((Element) => ({ WON, Element }))), resizeNearest: flags.flatMap((UP): Constants[] => [{ UP, Element: 'f16' }, { UP, Element: 'vec4<f16>', Gradient: 'vec4<f32>' }]),
     batchNorm: flags.flatMap((RELU) => flags.flatMap((TRAIN) => flags.map((RESIDUAL) => ({ ...one, RELU, TRAIN, RESIDUAL })))),

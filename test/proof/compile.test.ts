@@ -45,7 +45,7 @@ test('every entry point makes a pipeline with the bindings that were reflected',
 test('a specialisation that is not declared is noticed', async () => {
   const { kernels } = await testDevice();
   assert.throws(() => kernels.get('conv2d', 'forward', { PX: 3 }), /does not declare conv2d\(PX=3\)/);
-  checkDeclared('conv2d', { BIAS: true });
+  checkDeclared('conv2d', { BACK: true });
   assert.throws(() => checkDeclared('conv2d', { PX: 3 }), /does not declare conv2d\(PX=3\)/);
 });
 

@@ -7,7 +7,7 @@ import { grad } from '../../runtime/autograd/grad.ts';
 import { conv2d, convTranspose2d } from '../../runtime/ops/conv2d.ts';
 import { Rng } from '../../runtime/random.ts';
 import { sizeOf, type Shape } from '../../runtime/tensor.ts';
-import { gpuVariants, testDevice } from '../support/device.ts';
+import { gpuVariants, softwareVariants, testDevice } from '../support/device.ts';
 import { close } from '../support/op.ts';
 
 interface Case { x: Shape; w: Shape; stride?: number; dilation?: number; padding?: number; groups?: number }
@@ -60,7 +60,7 @@ for (const c of CASES) {
   test(`conv2d ${JSON.stringify(c)}`, async () => {
     const ys = [c.x[0], side(0), side(1), c.w[3]], rng = new Rng(seed, c.x[3] * 10000 + c.x[1]), draw = (s: Shape): Float32Array<ArrayBuffer> => Float32Array.from({ length: sizeOf(s) }, () => rng.uniform(-1, 1));
     const x = draw(c.x), w = draw(c.w), dy = draw(ys), want = reference(c, ys, x, w, dy);
-    for (const device of [await testDevice(), await gpuVariants()]) {
+    for (const device of [await testDevice(), await gpuVariants(), await softwareVariants()]) {
       const made = device.scope(() => {
         const tx = device.tensor(x, c.x), tw = device.tensor(w, c.w), tdy = device.tensor(dy, ys), options = { stride, dilation, padding, groups };
         tx.requiresGrad = tw.requiresGrad = true;
@@ -70,7 +70,7 @@ for (const c of CASES) {
         return [y, ...grad(y, [tx, tw], { dy: tdy }), convTranspose2d(tdy, tw, undefined, { ...options, outputPadding: extra })];
       });
       const [y, dx, dw, transposed] = await device.read(made);
-      const where = device === (await testDevice()) ? '' : ', kernels for GPUs';
+      const where = device === (await testDevice()) ? '' : device === (await gpuVariants()) ? ', kernels for GPUs' : ', kernels in registers';
       close(y, want.y, 1e-5, `y${where}`);
       close(dx, want.dx, 1e-5, `dx${where}`);
       close(dw, want.dw, 1e-5, `dw${where}`);

@@ -1,6 +1,7 @@
 // The test adapter with smaller limits than it has: what lies beyond them is then cheap to ask for.
 
 import { Device } from '../../runtime/device/device.ts';
+import { NATIVE } from '../../runtime/kernel/generated.ts';
 import { testDevice } from '../support/device.ts';
 
 /** A device of its own over the same GPUDevice. Limits that are not named are the adapter's. */
@@ -15,5 +16,5 @@ export async function smallDevice(limits: Partial<Record<keyof GPUSupportedLimit
     },
     set: () => true, // the first device hears of errors
   });
-  return new Device(proxy, info, { budget });
+  return new Device(proxy, info, { budget, native: NATIVE });
 }

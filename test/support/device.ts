@@ -29,3 +29,11 @@ export function gpuVariants(): Promise<Device> {
   other ??= testDevice().then((d) => new Device(d.gpu, { ...d.info, kind: 'hardware' }));
   return other;
 }
+
+let plain: Promise<Device> | undefined;
+
+/** The same adapter taken for another software adapter, for which neither textures nor workgroup memory win. */
+export function softwareVariants(): Promise<Device> {
+  plain ??= testDevice().then((d) => new Device(d.gpu, { ...d.info, kind: 'swiftshader' }));
+  return plain;
+}

@@ -1,0 +1,90 @@
+// Convolutions and products by tiles, as GPUs have them: every size of tile, at shapes of which tiles leave rests, against float64.
+
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { Device } from '../../runtime/device/device.ts';
+import { grad } from '../../runtime/autograd/grad.ts';
+import { conv2d } from '../../runtime/ops/conv2d.ts';
+import { matmul } from '../../runtime/ops/matmul.ts';
+import { Rng } from '../../runtime/random.ts';
+import { sizeOf, type Shape } from '../../runtime/tensor.ts';
+import { gpuVariants } from '../support/device.ts';
+import { close } from '../support/op.ts';
+import { checkRaces } from '../support/races.ts';
+
+const TILES = ['64 2 1 4', '64 4 1 8', '64 4 2 8', '64 8 2 8', '128 8 2 8'];
+const rng = new Rng(11, 4), draw = (s: Shape): Float32Array<ArrayBuffer> => Float32Array.from({ length: sizeOf(s) }, () => rng.uniform(-1, 1));
+
+/** The adapter taken for a GPU on which such tiles won. */
+async function withTiles(taken: string): Promise<Device> {
+  const { gpu, info } = await gpuVariants(), device = new Device(gpu, info);
+  device.choices = new Proxy({}, { get: () => taken });
+  return device;
+}
+
+// Inner sizes of whole and broken rounds, several tiles of rows and of columns, groups, strides whose taps fall between pixels (by whole rounds where 16 divides the
+// channels of y), negative padding of the turned kernel.
+const CASES: { x: Shape; w: Shape; stride?: number; padding?: number; dilation?: number; groups?: number }[] = [
+  { x: [2, 13, 11, 20], w: [3, 3, 20, 36], padding: 1 },
+  { x: [1, 17, 16, 12], w: [3, 3, 12, 16], padding: 3, dilation: 3 },
+  { x: [1, 12, 13, 16], w: [3, 3, 8, 80], padding: 1, groups: 2 },
+  { x: [2, 15, 14, 16], w: [2, 2, 16, 32], stride: 2 },
+  { x: [1, 19, 17, 8], w: [3, 3, 8, 16], stride: 3, padding: 1 },
+  { x: [1, 16, 19, 4], w: [5, 3, 4, 20], stride: 2, padding: 2, dilation: 2 },
+  { x: [2, 18, 17, 68], w: [1, 1, 68, 132] },
+];
+
+for (const tile of TILES) {
+  for (const { x: xs, w: ws, stride = 1, padding = 0, dilation = 1, groups = 1 } of CASES) {
+    test(`x [${xs}] w [${ws}] stride ${stride} padding ${padding} dilation ${dilation} groups ${groups}, tiles ${tile}`, async () => {
+      const device = await withTiles(tile), out = (axis: number): number => Math.floor((xs[axis] + 2 * padding - dilation * (ws[axis - 1] - 1) - 1) / stride) + 1;
+      const ys = [xs[0], out(1), out(2), ws[3]], x = draw(xs), w = draw(ws), b = draw([ws[3]]), dy = draw(ys), [, , ci, co] = ws;
+      const y = Float64Array.from({ length: sizeOf(ys) }, (_, i) => b[i % co]), dx = new Float64Array(x.length), dw = new Float64Array(w.length);
+      for (let p = 0; p < y.length / co; p++)
+        for (let t = 0; t < ws[0] * ws[1]; t++) {
+          const row = Math.floor(p / ys[2]), iy = (row % ys[1]) * stride + Math.floor(t / ws[1]) * dilation - padding, ix = (p % ys[2]) * stride + (t % ws[1]) * dilation - padding;
+          if (iy < 0 || ix < 0 || iy >= xs[1] || ix >= xs[2]) continue;
+          const at = ((Math.floor(row / ys[1]) * xs[1] + iy) * xs[2] + ix) * xs[3];
+          for (let o = 0; o < co; o++)
+            for (let c = 0; c < ci; c++) {
+              const xi = at + Math.floor(o / (co / groups)) * ci + c, wi = (t * ci + c) * co + o, yi = p * co + o;
+              y[yi] += x[xi] * w[wi];
+              dx[xi] += dy[yi] * w[wi];
+              dw[wi] += x[xi] * dy[yi];
+            }
+        }
+      const made = device.scope(() => {
+        const [tx, tw] = [device.tensor(x, xs), device.tensor(w, ws)];
+        tx.requiresGrad = tw.requiresGrad = true;
+        const ty = conv2d(tx, tw, device.tensor(b, [co]), { stride, padding, dilation, groups });
+        return [ty, ...grad(ty, [tx, tw], { dy: device.tensor(dy, ys) })];
+      });
+      const got = await device.read(made);
+      [y, dx, dw].forEach((want, i) => close(got[i], want, 1e-5, ['y', 'dx', 'dw'][i]));
+      for (const t of made) t.dispose();
+    });
+  }
+
+  test(`products, tiles ${tile}`, async () => {
+    const device = await withTiles(tile);
+    for (const [m, n, k] of [[70, 36, 52], [4, 4, 4], [132, 200, 300]])
+      for (const [transposeA, transposeB] of [[false, false], [true, false], [false, true], [true, true]]) {
+        const a = draw(transposeA ? [k, m] : [m, k]), b = draw(transposeB ? [n, k] : [k, n]), want = new Float64Array(m * n), before = device.dispatches;
+        for (let i = 0; i < want.length; i++) for (let q = 0; q < k; q++) want[i] += a[transposeA ? q * m + Math.floor(i / n) : Math.floor(i / n) * k + q] * b[transposeB ? (i % n) * k + q : q * n + (i % n)];
+        const y = device.scope(() => matmul(device.tensor(a, transposeA ? [k, m] : [m, k]), device.tensor(b, transposeB ? [n, k] : [k, n]), { transposeA, transposeB }));
+        close(await y.read(), want, 1e-5, `${m} x ${n} x ${k}`);
+        assert.ok(device.dispatches > before);
+        y.dispose();
+      }
+  });
+}
+
+test('no memory is touched by two lanes without a barrier between', () => {
+  // Longer than their tensors: the detector has no bounds that hold loads whose result is thrown away.
+  const numbers = (n: number): Float32Array => Float32Array.from({ length: n + 1024 }, (_, i) => Math.sin(i)), constants = { WG: 4, TX: 2, CB: 1, PX: 4 };
+  const params = { x_size: [1, 3, 3, 4], y_size: [1, 3, 3, 8], kernel: [3, 1, 4, 8], stride: [1, 1], pad: [1, 0], dilation: [1, 1], bias: 0, chunk: 9, chunks: 1 };
+  checkRaces({ shader: 'conv2dTiles', entry: 'forward', constants, data: { x: numbers(36), w: numbers(96), b: numbers(8), y: numbers(72) }, params, groups: 2 });
+  checkRaces({ shader: 'conv2dTiles', entry: 'weightGrad', constants, data: { x: numbers(36), dy: numbers(72), parts: numbers(96) }, params, groups: 2 });
+});
+
+test.run();
