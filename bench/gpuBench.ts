@@ -6,6 +6,7 @@ import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { Command, InvalidArgumentError } from 'commander';
 import { Device } from '../runtime/device/device.ts';
+import { subgroupMatrix } from '../runtime/device/matrices.ts';
 import { openNodeDevice } from '../runtime/device/node.ts';
 import { measureSpeed } from '../runtime/device/speed.ts';
 import { NATIVE } from '../runtime/kernel/generated.ts';
@@ -19,7 +20,6 @@ import { gpuCases, repeatedInputs } from './gpuCases.ts';
 import { measure, type MeasureOptions } from './measure.ts';
 import { differences, table, withRates, type Report, type Result } from './report.ts';
 import { sampledReference } from './sampled.ts';
-import { subgroupMatrices } from './subgroupMatrix.ts';
 
 interface Flags {
   only?: RegExp;
@@ -49,7 +49,7 @@ const say = (line: string): void => void process.stderr.write(`${line}\n`);
 const opened = await openNodeDevice();
 const memory = new Memory();
 const hardware = opened.info.kind === 'hardware';
-const device = new Device(memory.watch(opened.device), opened.info, { budget: hardware ? 2 ** 40 : undefined, native: NATIVE });
+const device = new Device(memory.watch(opened.device), opened.info, { budget: hardware ? 2 ** 40 : undefined, native: NATIVE, matrix: process.env.FEWMASK_MATRICES === 'off' ? undefined : subgroupMatrix(opened.device, opened.adapter.info) });
 const small = flags.quick || flags.check;
 const timing: MeasureOptions = small
   ? { samples: 3, sampleSeconds: 0.02, tolerated: 1, limitSeconds: Math.min(5, flags.seconds) }
@@ -63,7 +63,7 @@ const torch = flags.torch ? await torchEngine(`${root}/bench/engines/torchWorker
 const engines: Engine[] = [own, ...(torch ? [torch] : [])];
 const { gflops, gigabytes: gbps } = await measureSpeed(device);
 device.pool.trim();
-const matrices = await subgroupMatrices(opened.info.description);
+const { matrix } = device.options, matrices = matrix ? `${matrix.M}x${matrix.N}x${matrix.K}, f16 added up in f32` : 'none';
 say(`adapter            ${opened.info.description} (${opened.info.kind}), ${availableParallelism()} cores`);
 say(`speed              ${gflops.toFixed(0)} GFLOPS in registers, ${gbps.toFixed(1)} GB/s`);
 say(`f16                ${device.f16 ? 'yes' : 'no'}`);

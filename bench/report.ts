@@ -34,7 +34,7 @@ export interface Report {
   date: string;
   /** What the adapter reaches: GFLOPS of multiply-adds in registers, GB/s read and written. */
   peaks: { gflops: number; gbps: number };
-  /** The small matrix products that the adapter offers within a subgroup, in words. */
+  /** The matrix products within a subgroup that f16 ran on, in words. */
   subgroupMatrices?: string;
   cases: { name: string; flops: number; bytes: number; results: Result[] }[];
 }

@@ -1,6 +1,7 @@
 // The engine in Node, published as fewmask/node: opens a device, by Dawn (the package webgpu). Nothing else in the engine knows Node.
 
 import { Device } from './device/device.ts';
+import { subgroupMatrix } from './device/matrices.ts';
 import { openNodeDevice, type OpenOptions } from './device/node.ts';
 import { readChoices, writeChoices } from './device/nodeChoices.ts';
 import { firstRunsBeside } from './device/nodeFirstRuns.ts';
@@ -13,13 +14,15 @@ export type { Choices } from './kernel/tune.ts';
 export { hasEmbedded, installEmbedded } from './device/nodeEmbedded.ts';
 
 /**
- * Opens a device: what the options or FEWMASK_ADAPTER ask for, else a hardware adapter, else lavapipe, else the embedded software adapter.
+ * Opens a device: what the options or FEWMASK_ADAPTER ask for, else a hardware adapter, else lavapipe, else the embedded software adapter. On a GPU that has
+ * subgroup matrices f16 is multiplied by them, an experimental feature of Dawn: FEWMASK_MATRICES=off does without.
  * @throws DeviceError when there is none, or when the package webgpu is not installed
  * @example const device = await openNode();
  */
 export async function openNode(options: OpenOptions & { budget?: number } = {}): Promise<Device> {
   const opened = await openNodeDevice(options);
-  const device = new Device(opened.device, opened.info, { budget: options.budget, owned: true, firstRuns: firstRunsBeside(opened), native: NATIVE });
+  const matrix = process.env.FEWMASK_MATRICES === 'off' ? undefined : subgroupMatrix(opened.device, opened.adapter.info);
+  const device = new Device(opened.device, opened.info, { budget: options.budget, owned: true, firstRuns: firstRunsBeside(opened), native: NATIVE, matrix });
   device.choices = readChoices(device.info.description);
   return device;
 }

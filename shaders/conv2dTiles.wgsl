@@ -57,10 +57,7 @@ var<workgroup> right: array<vec4<f32>, RIGHT_TILE>;
 
 /// Index in x of the first channel of the pixel `at` of an image; -1 in the padding and, with BACK, between pixels.
 fn pixel(image: u32, at: vec2<i32>) -> i32 {
-  var i = at;
-  if (BACK) {
-    i = at / vec2<i32>(params.stride);
-  }
+  let i = select(at, at / vec2<i32>(params.stride), BACK);
   let inside = all(vec2<u32>(i) < params.x_size.yz) && (!BACK || all(i * vec2<i32>(params.stride) == at));
   return select(-1, ((i32(image * params.x_size.y) + i.x) * i32(params.x_size.z) + i.y) * i32(params.x_size.w / 4u), inside);
 }
@@ -110,11 +107,11 @@ fn forward(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) gr
   let deep = params.kernel.x * params.kernel.y * ci;
 
   // Where the lane's pixels of x begin, before a tap is added.
-  var from: array<vec3<i32>, LEFT>;
+  var start: array<vec3<i32>, LEFT>;
   for (var i = 0u; i < LEFT; i++) {
     let m = min(first + lane / 4u + i * (WG / 4u), pixels - 1u);
     let yx = vec2<u32>(m / some.y % some.x, m % some.y) * apart + phase;
-    from[i] = vec3<i32>(i32(m / some.y / some.x), vec2<i32>(yx * select(params.stride, vec2<u32>(1u), BACK)));
+    start[i] = vec3<i32>(i32(m / some.y / some.x), vec2<i32>(yx * select(params.stride, vec2<u32>(1u), BACK)));
   }
   var sums: array<vec4<f32>, SUMS>;
   var l: array<vec4<f32>, LEFT>;
@@ -128,12 +125,11 @@ fn forward(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) gr
         k += ci;
       }
     }
-    let more = k < deep;
-    if (more) {
+    if (k < deep) {
       let tap = tapAt((k + lane % 4u) / ci);
       let c = g * ci + (k + lane % 4u) % ci;
       for (var i = 0u; i < LEFT; i++) {
-        let p = pixel(u32(from[i].x), from[i].yz + tap);
+        let p = pixel(u32(start[i].x), start[i].yz + tap);
         l[i] = select(vec4<f32>(0.0), vec4<f32>(x[u32(max(p, 0)) + c]), p >= 0 && k + lane % 4u < deep);
       }
       for (var i = 0u; i < RIGHT; i++) {
@@ -145,7 +141,7 @@ fn forward(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) gr
     if (filled) {
       multiply(&sums, lane);
     }
-    if (!more) {
+    if (k >= deep) {
       break;
     }
     workgroupBarrier();
@@ -168,10 +164,7 @@ fn forward(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) gr
       for (var c = 0u; c < CB; c++) {
         let n = column + c * TX + lane % TX;
         if (n < co) {
-          var s = sums[i * CB + c];
-          if (params.bias != 0u) {
-            s += vec4<f32>(b[g * co + n]);
-          }
+          let s = sums[i * CB + c] + select(vec4<f32>(0.0), vec4<f32>(b[g * co + n]), params.bias != 0u);
           y[((m / some.y / some.x * size.y + yx.x) * size.z + yx.y) * (size.w / 4u) + g * co + n] = vec4<Stored>(s);
         }
       }

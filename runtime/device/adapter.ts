@@ -1,6 +1,7 @@
 // What Node and browsers share in opening a device: what kind of adapter it is, what a request means, which features and limits to ask for.
 
 import { DeviceError } from '../errors.ts';
+import { MATRIX_FEATURE } from './matrices.ts';
 import type { AdapterInfo } from './types.ts';
 
 /** `hardware`: a GPU. `lavapipe`, `swiftshader`: software. `other`: software of another make. */
@@ -54,7 +55,7 @@ export function fulfils(info: AdapterInfo, wish: Wish): boolean {
   return `${info.description} ${info.device} ${info.vendor}`.toLowerCase().includes(wish.name);
 }
 
-const FEATURES = ['shader-f16', 'subgroups', 'timestamp-query'] as const;
+const FEATURES: readonly GPUFeatureName[] = ['shader-f16', 'subgroups', 'timestamp-query', MATRIX_FEATURE];
 
 const LIMITS = [
   'maxBufferSize',

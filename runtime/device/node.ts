@@ -46,7 +46,8 @@ interface Found {
 /** Asks Dawn for an adapter. `name` is part of the name that Dawn has for it; Dawn throws when none has it, and gives null when there is no driver. */
 async function ask(dawn: Dawn, options: OpenOptions, name?: string): Promise<Found | null> {
   // Timestamps in steps of 0.1 ms, meant against side channels of web pages, are too coarse for kernels.
-  const flags = ['disable-dawn-features=timestamp_quantization'];
+  // Subgroup matrices are among the experimental features that have to be asked for.
+  const flags = ['disable-dawn-features=timestamp_quantization', 'enable-dawn-features=allow_unsafe_apis'];
   const instance = createInstance(dawn, name === undefined ? flags : [...flags, `adapter=${name}`]);
   const adapter = await instance.requestAdapter({ powerPreference: options.powerPreference ?? 'high-performance' }).catch(() => null);
   if (options.verbose) console.error(`adapter${name === undefined ? '' : ` "${name}"`}: ${adapter ? adapter.info.description : 'none'}`);

@@ -2,6 +2,7 @@
 
 import type { Choice } from '../kernel/choice.ts';
 import type { ShaderInfo } from '../kernel/info.ts';
+import type { SubgroupMatrix } from './matrices.ts';
 import type { Constants, Kernel, ParamValue } from '../kernel/kernel.ts';
 import type { Storage, Tensor } from '../tensor.ts';
 
@@ -29,8 +30,10 @@ export interface DeviceOptions {
   owned?: boolean;
   /** @internal Runs kernels once before they are needed, where the driver compiles them only then; `made`: their pipelines are. */
   firstRuns?: (kernels: readonly Kernel[], made: Promise<unknown>) => Promise<void>;
-  /** @internal Kernels that no browser can run: for lavapipe. The entry for Node brings them. */
+  /** @internal Kernels that no browser can run: for lavapipe, and with subgroup matrices. The entry for Node brings them. */
   native?: Readonly<Record<string, ShaderInfo>>;
+  /** @internal Of the kernels among them that multiply by subgroup matrices. */
+  matrix?: SubgroupMatrix;
 }
 
 /** One launch of a kernel. Bindings and params go by the names in the WGSL. */

@@ -4,7 +4,7 @@ import type { Device, Dispatch } from '../device/device.ts';
 import { throughTexels } from '../device/texels.ts';
 import { ShapeError } from '../errors.ts';
 import { checkWhole, folded, pair, sides, type Padding, type Pair } from '../kernel/geometry.ts';
-import { choose, type Choice } from '../kernel/choice.ts';
+import { choose } from '../kernel/choice.ts';
 import type { Constants } from '../kernel/kernel.ts';
 import { byVectors, stored } from '../kernel/vectors.ts';
 import { checkReal, type DType, type Ranked, type Shape, sizeOf, type Tensor } from '../tensor.ts';
@@ -138,25 +138,36 @@ const SHARES = ['64 2 1 4', '64 4 1 8', '64 4 2 8', '64 8 2 8', '128 8 2 8'];
 /** Narrow products have narrow tiles; wide ones large tiles, if that leaves a hundred workgroups. */
 const usualShare = (rows: number, columns: number): string => SHARES[columns <= 8 ? 0 : columns <= 16 ? 1 : columns <= 32 ? 2 : Math.ceil(rows / 128) * Math.ceil(columns / 64) < 100 ? 3 : 4];
 
+/** How conv2dMatrix.wgsl does: lanes of a workgroup, vectors of columns, subgroups along the columns. */
+const MATRICES = ['matrix 128 4 1', 'matrix 128 8 2', 'matrix 128 16 2', 'matrix 256 32 2'];
+
+const usualMatrix = (rows: number, columns: number): string => MATRICES[columns <= 16 ? 0 : columns <= 32 ? 1 : Math.ceil(rows / 128) * Math.ceil(columns / 128) < 150 ? 2 : 3];
+
 /**
  * What runs, what it is specialised to, and the rows and columns that a workgroup makes: of a product of `rows` x `columns` numbers in each of the groups.
  * @param pixels that a lane of conv2d.wgsl may make
  */
-function share(device: Device, at: string, rows: number, columns: number, pixels: readonly string[]): { choice: Choice; shader: string; constants: Constants; tall: number; wide: number } {
-  const choice = choose(device, at, [...pixels, ...SHARES], device.info.kind === 'hardware' ? usualShare(rows, columns) : '4'), [WG, TX, CB, PX] = choice.taken.split(' ').map(Number);
-  return TX ? { choice, shader: 'conv2dTiles', constants: { WG, TX, CB, PX }, tall: (WG / TX) * PX, wide: TX * CB * 4 } : { choice, shader: 'conv2d', constants: { PX: WG }, tall: 64 * WG, wide: 4 };
+function share(x: Tensor, at: string, rows: number, columns: number, pixels: readonly string[]): Pick<Dispatch, 'choice' | 'shader' | 'shaders'> & { constants: Constants; tall: number; wide: number } {
+  const { device, dtype } = x, matrix = dtype === 'f16' ? device.options.matrix : undefined, usual = device.info.kind !== 'hardware' ? '4' : matrix ? usualMatrix(rows, columns) : usualShare(rows, columns);
+  const choice = choose(device, `${at} ${dtype}`, [...pixels, ...SHARES, ...(matrix ? MATRICES : [])], usual), [WG, TX, CB, PX] = choice.taken.replace('matrix ', '').split(' ').map(Number);
+  if (matrix && MATRICES.includes(choice.taken)) {
+    const { M, N, K } = matrix, of = (kind: string, size: string): string => `subgroup_matrix_${kind}<${size}>`;
+    const constants = { ...matrix, WG, COLUMNS: TX, SX: CB, Left: of('left', `f16,${K},${M}`), Right: of('right', `f16,${N},${K}`), Sum: of('result', `f32,${N},${M}`) };
+    return { choice, shaders: device.options.native, shader: 'conv2dMatrix', constants, tall: 128, wide: 4 * TX };
+  }
+  const Stored = stored(x, 'Stored');
+  return TX ? { choice, shader: 'conv2dTiles', constants: { WG, TX, CB, PX, ...Stored }, tall: (WG / TX) * PX, wide: TX * CB * 4 } : { choice, shader: 'conv2d', constants: { PX: WG, ...Stored }, tall: 64 * WG, wide: 4 };
 }
 
 /** Forward by vectors without textures; with BACK an input gradient, g being {@link turnedRound}. */
 function runVectors(g: Geometry, { x, w, b, y }: { x: Tensor; w: Tensor; b: Tensor | undefined; y: Tensor }, BACK: boolean): void {
-  const [n, h, width] = g.y, { choice, shader, constants, tall, wide } = share(x.device, shapeClass(`vectors ${BACK} ${x.dtype}`, g, width), pixelsOf(g.y), g.cog, ['2', '4', '8']);
+  const [n, h, width] = g.y, { constants, tall, wide, ...kernel } = share(x, shapeClass(`vectors ${BACK}`, g, width), pixelsOf(g.y), g.cog, ['2', '4', '8']);
   // Tiles with BACK hold pixels that lie a stride apart.
   const [sy, sx] = BACK && wide > 4 ? g.stride : [1, 1];
   x.device.run({
-    choice,
-    shader,
+    ...kernel,
     entry: 'forward',
-    constants: { ...constants, BACK, ...stored(x, 'Stored') },
+    constants: { ...constants, BACK },
     bindings: { x, w, b: b ?? w, y },
     params: { ...geometryParams(g), bias: Number(b !== undefined), chunk: 0, chunks: 0 },
     groups: folded(sy * sx * Math.ceil((n * Math.ceil(h / sy) * Math.ceil(width / sx)) / tall), g.groups * Math.ceil(g.cog / wide)),
@@ -189,7 +200,7 @@ function runWeightGrad(device: Device, g: Geometry, x: Tensor, dy: Tensor, dw = 
   const constants = texels(g, x, dy), rest = general(g, x.dtype), inner = n / g.y[3];
   // Of conv2dTextureGrad: taps and vectors of channels of y that a lane makes.
   const KW = tapsTogether(g), among = KW > 1 ? ['2'] : ['2', '4'], usual = KW > 1 || g.cog <= 8 ? '2' : '4';
-  const shared = fast && !constants ? share(device, shapeClass(`vectors weightGrad ${x.dtype}`, g, g.y[2]), inner, g.cog, ['4']) : null;
+  const shared = fast && !constants ? share(x, shapeClass('vectors weightGrad', g, g.y[2]), inner, g.cog, ['4']) : null;
   const choice = shared?.choice ?? choose(device, shapeClass('weightGrad', g, g.y[2]), among, usual), CB = Number(choice.taken);
   const columns = g.groups * Math.ceil(g.cog / (4 * CB)), slots = inner / 4 / KW;
   // Enough chunks to keep the adapter busy and sums short, few enough that the partial sums stay small beside the activations.
@@ -203,7 +214,9 @@ function runWeightGrad(device: Device, g: Geometry, x: Tensor, dy: Tensor, dw = 
   const whole = chunks === 1 && dw.dtype === 'f32', parts = whole ? dw : device.empty([chunks, n], 'f32', 'conv2d');
   const p = { ...geometryParams(g), bias: 0, chunk, chunks }, bindings = { x, dy, parts };
   if (shared) {
-    device.run({ choice, shader: shared.shader, entry: 'weightGrad', constants: { ...(tiles && shared.constants), ...stored(x, 'Stored') }, bindings, params: p, groups: folded(tiles || Math.ceil(threads / WG), chunks) });
+    const { constants: { PX, ...constants }, tall, wide, ...kernel } = shared;
+    // A lane of conv2d.wgsl makes the same whatever its pixels forward.
+    device.run({ ...kernel, entry: 'weightGrad', constants: { ...constants, ...(tiles && PX && { PX }) }, bindings, params: p, groups: folded(tiles || Math.ceil(threads / WG), chunks) });
   } else if (constants) {
     device.run({ choice, shaders: device.options.native, shader: 'conv2dTextureGrad', entry: 'weightGrad', constants: { CB, KW, Texels: constants.Texels }, bindings, params: { ...geometryParams(g), chunk }, groups: folded(Math.ceil(slots / 8) * columns, chunks) });
   } else {

@@ -26,7 +26,7 @@ export function doctorCommand(program: Command): void {
 interface Finding {
   adapter: { description: string; vendor: string; architecture: string; kind: string; how: string } | null;
   limits: Record<string, number>;
-  features: { f16: boolean; subgroups: boolean; timestamps: boolean };
+  features: { f16: boolean; subgroups: boolean; subgroupMatrices: string | null; timestamps: boolean };
   speed: { gflops: number; gigabytes: number } | null;
   versions: Record<string, string>;
   caches: Record<string, string>;
@@ -43,7 +43,7 @@ function version(name: string): string {
 
 async function runDoctor(f: GlobalFlags, out: Output): Promise<number> {
   const found: Finding = {
-    adapter: null, limits: {}, features: { f16: false, subgroups: false, timestamps: false }, speed: null,
+    adapter: null, limits: {}, features: { f16: false, subgroups: false, subgroupMatrices: null, timestamps: false }, speed: null,
     versions: { node: process.versions.node, 'webgpu (Dawn)': version('webgpu'), platform: `${process.platform} ${process.arch}` },
     caches: {
       fewmask: cacheFolder(),
@@ -55,10 +55,10 @@ async function runDoctor(f: GlobalFlags, out: Output): Promise<number> {
   let failed = false;
   try {
     const device = await openNode({ adapter: f.adapter, verbose: f.verbose });
-    const { info, gpu } = device;
+    const { info, gpu, options: { matrix } } = device;
     found.adapter = { description: info.description, vendor: info.vendor, architecture: info.architecture, kind: info.kind, how: info.how };
     found.limits = Object.fromEntries(LIMITS.map((l) => [l, gpu.limits[l]]));
-    found.features = { f16: gpu.features.has('shader-f16'), subgroups: gpu.features.has('subgroups'), timestamps: gpu.features.has('timestamp-query') };
+    found.features = { f16: gpu.features.has('shader-f16'), subgroups: gpu.features.has('subgroups'), subgroupMatrices: matrix ? `${matrix.M}x${matrix.N}x${matrix.K}` : null, timestamps: gpu.features.has('timestamp-query') };
     found.speed = await measureSpeed(device, 0.5);
     device.close();
     if (info.kind !== 'hardware') found.advice.push('this is a software adapter: training works, slowly; with a GPU, install its Vulkan driver (in a container with an NVIDIA GPU: NVIDIA_DRIVER_CAPABILITIES=all)');
@@ -79,7 +79,7 @@ function text(d: Finding): string {
   if (d.adapter) rows.push(['adapter', d.adapter.description], ['kind', `${d.adapter.kind} (${d.adapter.how})`], ['vendor', `${d.adapter.vendor} ${d.adapter.architecture}`.trim()]);
   else rows.push(['adapter', 'none']);
   if (d.speed) rows.push(['speed', `${d.speed.gflops.toFixed(1)} GFLOPS in registers, ${d.speed.gigabytes.toFixed(1)} GB/s`]);
-  if (d.adapter) rows.push(['f16', yes(d.features.f16)], ['subgroups', yes(d.features.subgroups)], ['timestamps', yes(d.features.timestamps)], ...Object.entries(d.limits).map(([k, v]): [string, string] => [k, bytes(k, v)]));
+  if (d.adapter) rows.push(['f16', yes(d.features.f16)], ['subgroups', yes(d.features.subgroups)], ['subgroup matrices', d.features.subgroupMatrices ? `${d.features.subgroupMatrices}, for f16` : 'no'], ['timestamps', yes(d.features.timestamps)], ...Object.entries(d.limits).map(([k, v]): [string, string] => [k, bytes(k, v)]));
   rows.push(...Object.entries(d.versions), ...Object.entries(d.caches).map(([k, v]): [string, string] => [`cache: ${k}`, v]));
   const width = Math.max(...rows.map(([k]) => k.length));
   return [...rows.map(([k, v]) => `${k.padEnd(width)}  ${v}`), ...(d.advice.length ? ['', ...d.advice.map((a) => `- ${a}`)] : ['', 'everything is there'])].join('\n');

@@ -1,9 +1,9 @@
 // Convolutions and products by tiles, as GPUs have them: every size of tile, at shapes of which tiles leave rests, against float64.
 
 import { test } from 'uvu';
-import * as assert from 'uvu/assert';
 import { Device } from '../../runtime/device/device.ts';
 import { grad } from '../../runtime/autograd/grad.ts';
+import { cast } from '../../runtime/ops/cast.ts';
 import { conv2d } from '../../runtime/ops/conv2d.ts';
 import { matmul } from '../../runtime/ops/matmul.ts';
 import { Rng } from '../../runtime/random.ts';
@@ -12,12 +12,17 @@ import { gpuVariants } from '../support/device.ts';
 import { close } from '../support/op.ts';
 import { checkRaces } from '../support/races.ts';
 
-const TILES = ['64 2 1 4', '64 4 1 8', '64 4 2 8', '64 8 2 8', '128 8 2 8'];
-const rng = new Rng(11, 4), draw = (s: Shape): Float32Array<ArrayBuffer> => Float32Array.from({ length: sizeOf(s) }, () => rng.uniform(-1, 1));
+const TILES = ['64 2 1 4', '64 4 1 8', '64 4 2 8', '64 8 2 8', '128 8 2 8'], MATRICES = ['matrix 128 4 1', 'matrix 128 8 2', 'matrix 128 16 2', 'matrix 256 32 2'];
+/** Numbers that f16 holds. */
+const rng = new Rng(11, 4), draw = (s: Shape): Float32Array<ArrayBuffer> => Float32Array.from({ length: sizeOf(s) }, () => Math.round(rng.uniform(-1, 1) * 1024) / 1024);
+
+const { f16, options } = await gpuVariants();
+if (!options.matrix) console.log('skipped: products by subgroup matrices, which this adapter has not (lavapipe has them from Mesa 26 on)');
+const KERNELS = [...TILES.map((tile) => [tile, 'f32'] as const), ...(f16 ? [[TILES[1], 'f16'], [TILES[4], 'f16']] as const : []), ...(options.matrix ? MATRICES.map((m) => [m, 'f16'] as const) : [])];
 
 /** The adapter taken for a GPU on which such tiles won. */
 async function withTiles(taken: string): Promise<Device> {
-  const { gpu, info } = await gpuVariants(), device = new Device(gpu, info);
+  const { gpu, info, options } = await gpuVariants(), device = new Device(gpu, info, { native: options.native, matrix: options.matrix });
   device.choices = new Proxy({}, { get: () => taken });
   return device;
 }
@@ -34,9 +39,10 @@ const CASES: { x: Shape; w: Shape; stride?: number; padding?: number; dilation?:
   { x: [2, 18, 17, 68], w: [1, 1, 68, 132] },
 ];
 
-for (const tile of TILES) {
+for (const [tile, dtype] of KERNELS) {
+  const tolerance = dtype === 'f16' ? 1e-3 : 1e-5;
   for (const { x: xs, w: ws, stride = 1, padding = 0, dilation = 1, groups = 1 } of CASES) {
-    test(`x [${xs}] w [${ws}] stride ${stride} padding ${padding} dilation ${dilation} groups ${groups}, tiles ${tile}`, async () => {
+    test(`x [${xs}] w [${ws}] stride ${stride} padding ${padding} dilation ${dilation} groups ${groups}, ${dtype}, tiles ${tile}`, async () => {
       const device = await withTiles(tile), out = (axis: number): number => Math.floor((xs[axis] + 2 * padding - dilation * (ws[axis - 1] - 1) - 1) / stride) + 1;
       const ys = [xs[0], out(1), out(2), ws[3]], x = draw(xs), w = draw(ws), b = draw([ws[3]]), dy = draw(ys), [, , ci, co] = ws;
       const y = Float64Array.from({ length: sizeOf(ys) }, (_, i) => b[i % co]), dx = new Float64Array(x.length), dw = new Float64Array(w.length);
@@ -54,26 +60,25 @@ for (const tile of TILES) {
             }
         }
       const made = device.scope(() => {
-        const [tx, tw] = [device.tensor(x, xs), device.tensor(w, ws)];
+        const [tx, tw, tb, tdy] = [device.tensor(x, xs), device.tensor(w, ws), device.tensor(b, [co]), device.tensor(dy, ys)].map((t) => cast(t, dtype));
         tx.requiresGrad = tw.requiresGrad = true;
-        const ty = conv2d(tx, tw, device.tensor(b, [co]), { stride, padding, dilation, groups });
-        return [ty, ...grad(ty, [tx, tw], { dy: device.tensor(dy, ys) })];
+        const ty = conv2d(tx, tw, tb, { stride, padding, dilation, groups });
+        return [ty, ...grad(ty, [tx, tw], { dy: tdy })].map((t) => cast(t, 'f32'));
       });
       const got = await device.read(made);
-      [y, dx, dw].forEach((want, i) => close(got[i], want, 1e-5, ['y', 'dx', 'dw'][i]));
+      [y, dx, dw].forEach((want, i) => close(got[i], want, tolerance, ['y', 'dx', 'dw'][i]));
       for (const t of made) t.dispose();
     });
   }
 
-  test(`products, tiles ${tile}`, async () => {
+  test(`products, ${dtype}, tiles ${tile}`, async () => {
     const device = await withTiles(tile);
     for (const [m, n, k] of [[70, 36, 52], [4, 4, 4], [132, 200, 300]])
       for (const [transposeA, transposeB] of [[false, false], [true, false], [false, true], [true, true]]) {
-        const a = draw(transposeA ? [k, m] : [m, k]), b = draw(transposeB ? [n, k] : [k, n]), want = new Float64Array(m * n), before = device.dispatches;
+        const a = draw(transposeA ? [k, m] : [m, k]), b = draw(transposeB ? [n, k] : [k, n]), want = new Float64Array(m * n);
         for (let i = 0; i < want.length; i++) for (let q = 0; q < k; q++) want[i] += a[transposeA ? q * m + Math.floor(i / n) : Math.floor(i / n) * k + q] * b[transposeB ? (i % n) * k + q : q * n + (i % n)];
-        const y = device.scope(() => matmul(device.tensor(a, transposeA ? [k, m] : [m, k]), device.tensor(b, transposeB ? [n, k] : [k, n]), { transposeA, transposeB }));
-        close(await y.read(), want, 1e-5, `${m} x ${n} x ${k}`);
-        assert.ok(device.dispatches > before);
+        const y = device.scope(() => cast(matmul(cast(device.tensor(a, transposeA ? [k, m] : [m, k]), dtype), cast(device.tensor(b, transposeB ? [n, k] : [k, n]), dtype), { transposeA, transposeB }), 'f32'));
+        close(await y.read(), want, tolerance, `${m} x ${n} x ${k}`);
         y.dispose();
       }
   });

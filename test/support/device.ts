@@ -26,7 +26,7 @@ let other: Promise<Device> | undefined;
 
 /** The same adapter taken for a GPU: kernels that have a variant for software adapters run the one for GPUs. */
 export function gpuVariants(): Promise<Device> {
-  other ??= testDevice().then((d) => new Device(d.gpu, { ...d.info, kind: 'hardware' }));
+  other ??= testDevice().then((d) => new Device(d.gpu, { ...d.info, kind: 'hardware' }, d.options.matrix && { native: d.options.native, matrix: d.options.matrix }));
   return other;
 }
 
