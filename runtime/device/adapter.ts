@@ -80,7 +80,7 @@ export function describe(info: GPUAdapterInfo | undefined): OpenedDevice['info']
 
 /**
  * What to request a GPUDevice of your own with, for the engine: every feature that it can use and the adapter has (`shader-f16`, `subgroups`,
- * `timestamp-query`), and the adapter's highest limits for buffers, bindings and workgroups. None is a must: a device with WebGPU's default limits and no
+ * `timestamp-query`, in Dawn subgroup matrices), and the adapter's highest limits for buffers, bindings and workgroups. None is a must: a device with WebGPU's default limits and no
  * feature works, without f16 tensors and profiles, and with tensors of at most 128 MiB. Add to it what your own work needs.
  * @example const gpu = await adapter.requestDevice(deviceDescriptor(adapter));
  */
