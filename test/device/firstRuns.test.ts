@@ -20,7 +20,9 @@ const firstRuns = firstRunsBeside({ ...opened, info: { ...opened.info, kind: 'la
 
 test('every entry point can run over zeros, and ends', async () => {
   const cache = new KernelCache(device);
-  const kernels = Object.entries(SHADERS).flatMap(([shader, { entries }]) => Object.keys(entries).map((entry) => cache.get(shader, entry, {}, SHADERS)));
+  // Lavapipe never runs those with subgroup matrices, for it has textures.
+  const able = Object.entries(SHADERS).filter(([, { code }]) => !code.includes('subgroup_matrix'));
+  const kernels = able.flatMap(([shader, { entries }]) => Object.keys(entries).map((entry) => cache.get(shader, entry, {}, SHADERS)));
   await firstRuns(kernels, Promise.all(kernels.map((k) => k.compile())));
   assert.equal(errors, []);
   // What has run does not run again: this one would not come back.
