@@ -209,7 +209,8 @@ function runWeightGrad(device: Device, g: Geometry, x: Tensor, dy: Tensor, dw = 
   const wanted = Math.min(Math.ceil(pixels / 64), Math.max(Math.ceil(pixels / 2048), Math.ceil((constants ? 128 : 16384) / threads)));
   // Through texels they are counted by runs of eight in a row.
   const counted = constants ? g.y[0] * g.y[1] * Math.ceil(g.y[2] / 8) : fast ? pixels : rest.runs;
-  const chunk = Math.ceil(counted / Math.max(1, Math.min(wanted, Math.ceil((32 << 20) / (4 * n)), 32768)));
+  // Tiles go along the pixels by whole rounds.
+  const each = Math.ceil(counted / Math.max(1, Math.min(wanted, Math.ceil((32 << 20) / (4 * n)), 32768))), chunk = tiles ? (each + 31) & -32 : each;
   const chunks = Math.ceil(counted / chunk);
   const whole = chunks === 1 && dw.dtype === 'f32', parts = whole ? dw : device.empty([chunks, n], 'f32', 'conv2d');
   const p = { ...geometryParams(g), bias: 0, chunk, chunks }, bindings = { x, dy, parts };
@@ -235,7 +236,7 @@ function runWeightGrad(device: Device, g: Geometry, x: Tensor, dy: Tensor, dw = 
  */
 export function productByTiles(a: Tensor, b: Tensor, y: Tensor, [m, n, k]: readonly [number, number, number], transposeA: boolean, transposeB: boolean): boolean {
   const { device } = a;
-  if (device.info.kind !== 'hardware' || (n | k | (transposeA ? m : 0)) & 3 || (transposeA && transposeB)) return false;
+  if (device.info.kind !== 'hardware' || y.size === 0 || (n | k | (transposeA ? m : 0)) & 3 || (transposeA && transposeB)) return false;
   const of = (pixels: number, cig: number, cog: number): Geometry => ({ x: [1, 1, pixels, cig], y: [1, 1, pixels, cog], kernel: [1, 1], cig, cog, stride: [1, 1], pad: [0, 0], dilation: [1, 1], groups: 1 });
   if (transposeA) runWeightGrad(device, of(k, m, n), a, b, y);
   else if (transposeB) runBack(device, of(m, n, k), a, b, undefined, y, null);
