@@ -27,6 +27,7 @@ interface Flags {
   quick?: boolean;
   check?: boolean;
   torch: boolean;
+  tune?: boolean;
   seconds: number;
 }
 
@@ -38,6 +39,8 @@ const flags = new Command('npm run bench -- --suite gpu')
   .option('--quick', 'all sizes small, for software adapters')
   .option('--check', 'small sizes, no times: are the values right? Exits with 1 where one is wrong')
   .option('--no-torch', 'without PyTorch')
+  .option('--tune', "time the kernels' variants first, also where the adapter is no GPU")
+  .option('--no-tune', 'take the usual ones')
   .option('--seconds <n>', 'at most so many for a case', (text) => {
     if (!(Number(text) > 0)) throw new InvalidArgumentError('give a number of seconds.');
     return Number(text);
@@ -58,7 +61,7 @@ const timing: MeasureOptions = small
 const root = process.env.FEWMASK_BENCH_ROOT ?? fileURLToPath(new URL('..', import.meta.url));
 const { version } = JSON.parse(readFileSync(`${root}/package.json`, 'utf8')) as { version: string };
 
-const own = fewmaskEngine(device, version);
+const own = fewmaskEngine(device, version, flags.tune ?? (hardware && !flags.check && device.gpu.features.has('timestamp-query')));
 const torch = flags.torch ? await torchEngine(`${root}/bench/engines/torchWorker.py`, { threads: flags.check ? 1 : availableParallelism(), cuda: true }) : null;
 const engines: Engine[] = [own, ...(torch ? [torch] : [])];
 const { gflops, gigabytes: gbps } = await measureSpeed(device);

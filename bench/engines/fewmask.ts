@@ -1,9 +1,10 @@
 // The benchmark's cases on this engine: recorded as plans and replayed, but for the case that measures eager calls.
 
-import { plan, type Plan } from '../../runtime/autograd/plan.ts';
+import { plan, type Plan, type PlanOutputs } from '../../runtime/autograd/plan.ts';
 import { grad } from '../../runtime/autograd/grad.ts';
 import type { Device } from '../../runtime/device/device.ts';
 import { add, batchNorm, cast, conv2d, crossEntropy, indexSelect, matmul, pseudoLabel, reshape, resizeBilinear } from '../../runtime/ops/index.ts';
+import { tuneKernels } from '../../runtime/kernel/tune.ts';
 import { mixedPrecision } from '../../runtime/modules/precision.ts';
 import { HYPER_SIZE, hyperValues } from '../../runtime/optim/hyper.ts';
 import { LossScaler } from '../../runtime/optim/lossScaler.ts';
@@ -48,7 +49,12 @@ export async function deeplabWeights(device: Device, { classes, depth }: Of<'dee
 const weightsOf = (inputs: Inputs): Map<string, { shape: readonly number[]; data: Float32Array }> =>
   new Map(Object.entries(inputs).filter(([k]) => k !== 'x' && k !== 'y').map(([k, t]) => [k, { shape: t.shape, data: t.data as Float32Array }]));
 
-export function fewmaskEngine(device: Device, version: string): Engine {
+/** @param tuning time the kernels' variants of a product, a convolution or a U-Net before its plan is recorded; other cases take what is known by then */
+export function fewmaskEngine(device: Device, version: string, tuning = false): Engine {
+  const tuned = async (body: () => PlanOutputs): Promise<void> => {
+    if (tuning) await tuneKernels(device, body);
+  };
+
   const put = ({ shape, data }: Data, half = false): Tensor => {
     const t = device.keep(device.tensor(data as Float32Array, shape));
     if (!half) return t;
@@ -85,32 +91,44 @@ export function fewmaskEngine(device: Device, version: string): Engine {
   }
 
   /** Records y of some leaves, and the gradients of those that `wrt` names when there is a dy. */
-  function recorded(leaves: Record<string, Tensor>, wrt: readonly string[], y: (t: Record<string, Tensor>) => Tensor, layouts: readonly Out[1][], layoutY: Out[1]): Job {
+  async function recorded(leaves: Record<string, Tensor>, wrt: readonly string[], y: (t: Record<string, Tensor>) => Tensor, layouts: readonly Out[1][], layoutY: Out[1]): Promise<Job> {
     const { dy } = leaves;
     if (dy) for (const name of wrt) leaves[name].requiresGrad = true;
-    const step = plan(device, {}, (): Record<string, Tensor> => {
+    const body = (): Record<string, Tensor> => {
       const out = y(leaves);
       const gradients = dy ? grad(out, wrt.map((name) => leaves[name]), { dy }) : [];
       return { y: out, ...Object.fromEntries(gradients.map((g, i) => [`d${wrt[i]}`, g])) };
-    });
+    };
+    await tuned(body);
+    const step = plan(device, {}, body);
     const outs: Out[] = [[step.outputs.y, layoutY], ...(dy ? wrt.map((name, i): Out => [step.outputs[`d${name}`], layouts[i]]) : [])];
     return replay(step, outs, Object.values(leaves));
   }
 
-  function conv(w: Of<'conv'>, inputs: Inputs, half: boolean): Job {
+  function conv(w: Of<'conv'>, inputs: Inputs, half: boolean): Promise<Job> {
     const leaves = { x: put(toNhwc(inputs.x), half), w: put(toHwio(inputs.w), half), ...(inputs.dy && { dy: put(toNhwc(inputs.dy), half) }) };
     const options = { stride: w.stride, dilation: w.dilation, groups: w.groups, padding: padOf(w.kernel, w.dilation) };
     return recorded(leaves, ['x', 'w'], (t) => conv2d(t.x, t.w, undefined, options), [NHWC, HWIO], NHWC);
   }
 
-  function training(net: Network, inputs: Inputs, half: boolean): Job {
+  async function training(net: Network, inputs: Inputs, half: boolean): Promise<Job> {
     const x = put(toNhwc(inputs.x)), y = put(inputs.y);
     const sgd = new Sgd(net.params, { momentum: MOMENTUM }), params = [...net.params.values()];
     const scaler = half ? new LossScaler(device, { scale: LOSS_SCALE }) : null;
-    const step = plan(device, { hyper: { shape: [HYPER_SIZE] } }, ({ hyper }) => {
+    const passes = (): { loss: Tensor; grads: Tensor[] } => {
       const forward = (): Tensor => net.forward(x, { bn: 'train' });
       const loss = ceValid(half ? mixedPrecision(device, forward) : forward(), y);
-      const grads = grad(loss, params, { dy: scaler?.scale });
+      return { loss, grads: grad(loss, params, { dy: scaler?.scale }) };
+    };
+    // Those of a DeepLabV3+ would take minutes.
+    if (net instanceof UNet) {
+      await tuned(() => {
+        const { loss, grads } = passes();
+        return { loss, ...Object.fromEntries(grads.map((g, i) => [`grad${i}`, g])) };
+      });
+    }
+    const step = plan(device, { hyper: { shape: [HYPER_SIZE] } }, ({ hyper }) => {
+      const { loss, grads } = passes();
       sgd.step(grads, scaler?.unscale(grads, hyper) ?? hyper);
       return { loss };
     });
@@ -138,12 +156,14 @@ export function fewmaskEngine(device: Device, version: string): Engine {
     };
   }
 
-  function unet(w: Of<'unet'>, inputs: Inputs, half: boolean): Job {
+  async function unet(w: Of<'unet'>, inputs: Inputs, half: boolean): Promise<Job> {
     const net = new UNet(device, { numClasses: w.classes, widths: w.widths });
     net.loadStateDict(weightsOf(inputs), { partial: true });
     if (w.train) return training(net, inputs, half);
     const x = put(toNhwc(inputs.x));
-    const step = plan(device, {}, () => ({ y: net.forward(x, { bn: 'eval' }) }));
+    const body = (): Record<string, Tensor> => ({ y: net.forward(x, { bn: 'eval' }) });
+    await tuned(body);
+    const step = plan(device, {}, body);
     return replay(step, [[step.outputs.y, NHWC]], [x, net]);
   }
 

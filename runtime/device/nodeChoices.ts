@@ -5,11 +5,12 @@ import { dirname, join } from 'node:path';
 import type { Choices } from '../kernel/tune.ts';
 import { cacheFolder } from './nodeCache.ts';
 
-const file = (): string => join(cacheFolder(), 'tuning.json');
+/** The file. */
+export const tuningFile = (): string => join(cacheFolder(), 'tuning.json');
 
 function all(): Record<string, Choices> {
   try {
-    return JSON.parse(readFileSync(file(), 'utf8')) as Record<string, Choices>;
+    return JSON.parse(readFileSync(tuningFile(), 'utf8')) as Record<string, Choices>;
   } catch {
     return {}; // never tuned, or not readable: the heuristics decide
   }
@@ -19,6 +20,6 @@ function all(): Record<string, Choices> {
 export const readChoices = (adapter: string): Choices => all()[adapter] ?? {};
 
 export function writeChoices(adapter: string, choices: Choices): void {
-  mkdirSync(dirname(file()), { recursive: true });
-  writeFileSync(file(), `${JSON.stringify({ ...all(), [adapter]: choices }, null, 1)}\n`);
+  mkdirSync(dirname(tuningFile()), { recursive: true });
+  writeFileSync(tuningFile(), `${JSON.stringify({ ...all(), [adapter]: choices }, null, 1)}\n`);
 }

@@ -8,6 +8,7 @@ import { evalCommand } from './eval.ts';
 import { inspectCommand } from './inspect.ts';
 import { predictCommand } from './predict.ts';
 import { trainCommand } from './train.ts';
+import { tuneCommand } from './tune.ts';
 import pkg from '../../package.json' with { type: 'json' };
 
 const program = new Command('fewmask')
@@ -18,7 +19,7 @@ const program = new Command('fewmask')
   .option('--quiet', 'no progress and no messages but warnings')
   .option('--verbose', 'more messages; a stack trace with an error');
 
-for (const add of [trainCommand, evalCommand, predictCommand, camCommand, compareCommand, inspectCommand, doctorCommand]) add(program);
+for (const add of [trainCommand, evalCommand, predictCommand, camCommand, compareCommand, inspectCommand, doctorCommand, tuneCommand]) add(program);
 for (const command of [program, ...program.commands]) command.exitOverride().configureHelp({ showGlobalOptions: true, helpWidth: 110 }).showHelpAfterError(`("fewmask ${command === program ? 'COMMAND' : command.name()} --help" shows the options)`);
 
 try {

@@ -103,8 +103,8 @@ export function dataSpec(path: string | undefined, f: DataFlags): DatasetSpec {
   return spec;
 }
 
-/** Options of every command that trains. */
-export function addTrainOptions(command: Command): Command {
+/** Options that say what a training step computes. */
+export function addNetworkOptions(command: Command): Command {
   return command
     .option('--config <file>', 'settings as JSON; flags go on top')
     .addOption(new Option('--network <name>', 'architecture').choices(NETWORKS))
@@ -112,10 +112,17 @@ export function addTrainOptions(command: Command): Command {
     .option('--depth <n>', 'U-Net: levels; DeepLabV3+, which wants it: 18, 34, 50 or 101', whole)
     .option('--output-stride <n>', 'DeepLabV3+: 8 or 16', whole)
     .addOption(new Option('--stem <kind>', 'DeepLabV3+: stem of the ResNet').choices(['plain', 'deep']))
-    .option('--pretrained <file>', 'safetensors file of encoder weights with torchvision names')
-    .option('--steps <n>', 'training steps', whole)
     .option('--batch <n[+m]>', 'images of a labelled + an unlabelled batch', batch)
     .option('--crop <HxW>', 'size of the training crops', parseSize)
+    .addOption(new Option('--precision <kind>', 'of a training step: full (f32, default), or mixed (f16 with f32 weights and loss scaling)').choices(['full', 'mixed']))
+    .option('--memory <size>', 'most GPU memory that may be used (4G)', parseBytes);
+}
+
+/** Options of every command that trains. */
+export function addTrainOptions(command: Command): Command {
+  return addNetworkOptions(command)
+    .option('--pretrained <file>', 'safetensors file of encoder weights with torchvision names')
+    .option('--steps <n>', 'training steps', whole)
     .option('--scale <lo,hi>', 'range of the random scale of weak views', range)
     .addOption(new Option('--optimizer <name>', 'optimiser').choices(['sgd', 'adamw']))
     .option('--lr <x>', 'learning rate', number)
@@ -128,8 +135,6 @@ export function addTrainOptions(command: Command): Command {
     .addOption(new Option('--schedule <name>', 'schedule of the learning rate').choices(Object.keys(SCHEDULES)))
     .option('--warmup <n>', 'steps over which the learning rate rises', whole)
     .option('--eval-every <n>', 'steps between evaluations', whole)
-    .addOption(new Option('--precision <kind>', 'of a training step: full (f32, default), or mixed (f16 with f32 weights and loss scaling)').choices(['full', 'mixed']))
-    .option('--memory <size>', 'most GPU memory that may be used (4G)', parseBytes)
     .option('--cache <size>', 'most memory for decoded images (512M)', parseBytes)
     .option('--set <key=value>', 'an option of the scheme, as in tau=0.9 or fixmatch.tau=0.9; can be repeated', (item: string, before: string[] = []) => [...before, item])
     .option('--judge', 'read masks of unlabelled images, where there are some, to judge pseudo-labels by (never to train on)')
