@@ -6,7 +6,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 
 const FOLDER = new URL('../../shaders/', import.meta.url);
 /** Each round writes all of them before it reads one. */
-const WRITTEN = ['conv2d.wgsl: p', 'conv2d.wgsl: m', 'matmul.wgsl: v'];
+const WRITTEN = ['conv2d.wgsl: p', 'conv2d.wgsl: m', 'conv2dTiles.wgsl: r', 'conv2dMatrix.wgsl: l', 'matmul.wgsl: v'];
 
 /** Variables that a loop declares without a value. */
 function unset(code: string): string[] {

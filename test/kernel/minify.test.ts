@@ -7,7 +7,7 @@ import { packShaders, reflectFolder, reflectShader } from '../../runtime/kernel/
 import type { ShaderInfo } from '../../runtime/kernel/info.ts';
 import { minifyShaders } from '../../runtime/kernel/minify.ts';
 import { unpackShaders } from '../../runtime/kernel/packed.ts';
-import { testDevice } from '../support/device.ts';
+import { compilers } from '../support/compilers.ts';
 
 const readable = reflectFolder(fileURLToPath(new URL('../../shaders', import.meta.url)));
 const minified = unpackShaders(packShaders(readable));
@@ -23,9 +23,9 @@ test('layouts are those of the readable code, as wgsl_reflect sees both', () => 
 });
 
 test('each compiles without a message, and an error still shows its statement', async () => {
-  const { gpu } = await testDevice();
+  const compiler = await compilers();
   for (const [name, { code }] of Object.entries(minified)) {
-    const { messages } = await gpu.createShaderModule({ code }).getCompilationInfo();
+    const { messages } = await compiler(code).createShaderModule({ code }).getCompilationInfo();
     assert.equal(messages.map((m) => `${name}: ${m.message}`), []);
   }
   const lines = minified.softmax.code.split('\n');

@@ -1,11 +1,10 @@
 // Every specialisation of every shader that the code can ask for compiles, with nothing for the compiler to remark.
 
-import { create } from 'webgpu';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { MATRIX_FEATURE } from '../../runtime/device/matrices.ts';
 import { SHADERS } from '../../runtime/kernel/generated.ts';
 import { specialise } from '../../runtime/kernel/kernel.ts';
+import { compilers } from '../support/compilers.ts';
 import { testDevice } from '../support/device.ts';
 import { canonical, checkDeclared, FIXED, specialisations } from './specialisations.ts';
 
@@ -16,16 +15,6 @@ test('every constant of every shader is fixed, a flag, or has its values declare
   });
   assert.equal(undeclared, []);
 });
-
-/** Dawn without a driver: its compiler takes every feature. Pinned, for Dawn ends the process when it is collected before its device. */
-const nowhere = create(['enable-dawn-features=allow_unsafe_apis', 'backend=null']);
-
-/** A device to compile for: the adapter's own, or one without a driver for what only few adapters have. */
-async function compilers(): Promise<(code: string) => GPUDevice> {
-  const { gpu } = await testDevice(), adapter = await nowhere.requestAdapter();
-  const other = await adapter!.requestDevice({ requiredFeatures: ['shader-f16', 'subgroups', MATRIX_FEATURE] });
-  return (code) => (code.includes('subgroup_matrix') ? other : gpu);
-}
 
 test('every specialisation compiles without a remark', async () => {
   const { gpu } = await testDevice(), compiler = await compilers(), all = Object.keys(SHADERS).flatMap((shader) => [...new Map(specialisations(shader).map((c) => [canonical(shader, c), c]))].map(([name, constants]) => ({ shader, name, constants })));
