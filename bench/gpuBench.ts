@@ -6,8 +6,7 @@ import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { Command, InvalidArgumentError } from 'commander';
 import { Device } from '../runtime/device/device.ts';
-import { subgroupMatrix } from '../runtime/device/matrices.ts';
-import { openNodeDevice } from '../runtime/device/node.ts';
+import { matrixOf, openNodeDevice } from '../runtime/device/node.ts';
 import { measureSpeed } from '../runtime/device/speed.ts';
 import { NATIVE } from '../runtime/kernel/generated.ts';
 import { CASES, type Case } from './cases.ts';
@@ -52,7 +51,7 @@ const say = (line: string): void => void process.stderr.write(`${line}\n`);
 const opened = await openNodeDevice();
 const memory = new Memory();
 const hardware = opened.info.kind === 'hardware';
-const device = new Device(memory.watch(opened.device), opened.info, { budget: hardware ? 2 ** 40 : undefined, native: NATIVE, matrix: process.env.FEWMASK_MATRICES === 'off' ? undefined : subgroupMatrix(opened.device, opened.adapter.info) });
+const device = new Device(memory.watch(opened.device), opened.info, { budget: hardware ? 2 ** 40 : undefined, native: NATIVE, matrix: matrixOf(opened) });
 const small = flags.quick || flags.check;
 const timing: MeasureOptions = small
   ? { samples: 3, sampleSeconds: 0.02, tolerated: 1, limitSeconds: Math.min(5, flags.seconds) }

@@ -1,8 +1,7 @@
 // The engine in Node, published as fewmask/node: opens a device, by Dawn (the package webgpu). Nothing else in the engine knows Node.
 
 import { Device } from './device/device.ts';
-import { subgroupMatrix } from './device/matrices.ts';
-import { openNodeDevice, type OpenOptions } from './device/node.ts';
+import { matrixOf, openNodeDevice, type OpenOptions } from './device/node.ts';
 import { readChoices, writeChoices } from './device/nodeChoices.ts';
 import { firstRunsBeside } from './device/nodeFirstRuns.ts';
 import type { PlanOutputs } from './autograd/plan.ts';
@@ -21,8 +20,7 @@ export { hasEmbedded, installEmbedded } from './device/nodeEmbedded.ts';
  */
 export async function openNode(options: OpenOptions & { budget?: number } = {}): Promise<Device> {
   const opened = await openNodeDevice(options);
-  const matrix = process.env.FEWMASK_MATRICES === 'off' ? undefined : subgroupMatrix(opened.device, opened.adapter.info);
-  const device = new Device(opened.device, opened.info, { budget: options.budget, owned: true, firstRuns: firstRunsBeside(opened), native: NATIVE, matrix });
+  const device = new Device(opened.device, opened.info, { budget: options.budget, owned: true, firstRuns: firstRunsBeside(opened), native: NATIVE, matrix: matrixOf(opened) });
   device.choices = readChoices(device.info.description);
   return device;
 }

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DeviceError } from '../errors.ts';
 import { describe, fulfils, parseWish, requestDevice, type OpenedDevice, type OpenOptions } from './adapter.ts';
+import { subgroupMatrix, type SubgroupMatrix } from './matrices.ts';
 import { loadEmbedded } from './nodeEmbedded.ts';
 import { waitQuietly } from './nodeWaits.ts';
 
@@ -53,6 +54,9 @@ async function ask(dawn: Dawn, options: OpenOptions, name?: string): Promise<Fou
   if (options.verbose) console.error(`adapter${name === undefined ? '' : ` "${name}"`}: ${adapter ? adapter.info.description : 'none'}`);
   return adapter ? { instance, adapter, info: describe(adapter.info) } : null;
 }
+
+/** The subgroup matrices that f16 is multiplied by; none where FEWMASK_MATRICES is off. */
+export const matrixOf = ({ device, adapter }: OpenedDevice): SubgroupMatrix | undefined => (process.env.FEWMASK_MATRICES === 'off' ? undefined : subgroupMatrix(device, adapter.info));
 
 /** The names of all adapters that Dawn sees: it tells them when asked for one that there is not. */
 async function adapterNames(dawn: Dawn): Promise<string[]> {
