@@ -16,6 +16,8 @@ export interface ResNetOptions {
   channels?: number;
   /** In a dilated stage, is the first block dilated as much as the others (true), or as the stage before (torchvision, false)? */
   dilateFirst?: boolean;
+  /** Multiples of the last stage's dilation for its blocks, in turn (default 1). CPS has 2, 4, 8: 1, 2, 4 at output stride 16, with `dilateFirst`. */
+  multiGrid?: readonly number[];
   norm?: NormOptions;
 }
 
@@ -89,6 +91,7 @@ export class ResNet {
       this.stem = [(x, mode) => bn.forward(conv.forward(x), mode, true)];
     }
     let cin = o.stem === 'deep' ? 2 * widths[0] : widths[0];
+    const multiGrid = o.multiGrid?.length ? o.multiGrid : [1];
     let reached = 4, dilation = 1;
     this.stages = BLOCKS[o.depth].map((count, s) => {
       const before = dilation;
@@ -98,8 +101,9 @@ export class ResNet {
         stride = 1;
       } else if (stride === 2) reached *= 2;
       return Array.from({ length: count }, (_, b) => {
-        const first = b === 0 && !o.dilateFirst ? before : dilation;
-        const block = new Block(net, `${prefix}layer${s + 1}.${b}`, { cin, width: widths[s], stride: b === 0 ? stride : 1, dilation: [first, dilation] }, bottleneck, o.norm);
+        const own = s === 3 ? dilation * multiGrid[b % multiGrid.length] : dilation;
+        const first = b === 0 && !o.dilateFirst ? before : own;
+        const block = new Block(net, `${prefix}layer${s + 1}.${b}`, { cin, width: widths[s], stride: b === 0 ? stride : 1, dilation: [first, own] }, bottleneck, o.norm);
         cin = bottleneck ? 4 * widths[s] : widths[s];
         return block;
       });

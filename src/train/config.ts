@@ -83,8 +83,8 @@ const size = number({ whole: true, from: 1 });
 const NETWORK_FIELDS: { unet: Readonly<Record<Exclude<keyof UNetOptions, Fixed>, Kind>>; deeplabv3plus: Readonly<Record<Exclude<keyof DeepLabOptions, Fixed>, Kind>> } = {
   unet: { width: size, depth: number({ whole: true, from: 1, to: 8 }), widths: numbers({ whole: true, from: 1 }), up: choice('bilinear', 'transpose') },
   deeplabv3plus: {
-    depth: choice(18, 34, 50, 101), stem: choice('plain', 'deep'), outputStride: choice(8, 16), widths: numbers({ whole: true, from: 1 }, 4), dilateFirst: flag, rates: numbers({ whole: true, from: 1 }),
-    asppChannels: size, lowChannels: size, decoderChannels: size, alignCorners: flag, act: choice('relu', 'leaky'), norm: fields({ momentum: number({ from: 0, to: 1 }), eps: number({ above: 0 }) }),
+    depth: choice(18, 34, 50, 101), stem: choice('plain', 'deep'), outputStride: choice(8, 16), widths: numbers({ whole: true, from: 1 }, 4), dilateFirst: flag, multiGrid: numbers({ whole: true, from: 1 }),
+    rates: numbers({ whole: true, from: 1 }), asppChannels: size, lowChannels: size, decoderChannels: size, alignCorners: flag, act: choice('relu', 'leaky'), norm: fields({ momentum: number({ from: 0, to: 1 }), eps: number({ above: 0 }) }),
   },
 };
 type Fixed = 'numClasses' | 'seed' | 'channels';
