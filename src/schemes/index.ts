@@ -50,7 +50,7 @@ export const SCHEMES: Readonly<Record<string, Entry>> = {
       tau: 'confidence threshold (0)', denominator: '"valid" or "kept" ("valid")', weight: 'weight of the unlabelled loss (1)', ramp: RAMP, background: 'class without things of its own; null where there is none (0)',
       weakly: 'image-level labels of the unlabelled images, by id', updateOnWeak: 'statistics move in the passes of the weak views (true)', joint: 'labelled images pass with the others (false)',
       strong: 'colour changes ({})', cutout: 'square that does not count; null: none',
-      attentionDims: 'channels of keys and queries (128)', dropout: 'in front of the classifier (0.5)',
+      attentionDims: 'channels of keys and queries (128)', dropout: 'in front of the classifier (0.5)', detachClassifier: 'its loss leaves the encoder alone (false)',
     },
     fields: PSEUDOSEG_FIELDS,
     make: pseudoseg,

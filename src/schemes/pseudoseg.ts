@@ -5,7 +5,7 @@ import { noGrad } from '../../runtime/autograd/tape.ts';
 import { DataError, UsageError } from '../../runtime/errors.ts';
 import { single } from '../../runtime/modules/precision.ts';
 import {
-  acceptedShare, bceWithLogits, concat, countPseudoLabels, full, gate, normaliseMaps, presentClasses, pseudoLabel, pseudoLabelCounts, resizeBilinear, slice, weightedSum,
+  acceptedShare, bceWithLogits, concat, countPseudoLabels, detach, full, gate, normaliseMaps, presentClasses, pseudoLabel, pseudoLabelCounts, resizeBilinear, slice, weightedSum,
 } from '../../runtime/ops/index.ts';
 import { sigmoidRamp } from '../../runtime/optim/schedules.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
@@ -63,6 +63,8 @@ export interface PseudoSegOptions extends ViewOptions {
   attentionDims?: number;
   /** Dropout in front of the classifier (default 0.5). */
   dropout?: number;
+  /** Does the classifier learn from the encoder's activations as constants? By default, as published, its loss trains the encoder, too (false). */
+  detachClassifier?: boolean;
 }
 
 /** What the options may be. */
@@ -71,6 +73,7 @@ export const PSEUDOSEG_FIELDS: Readonly<Record<keyof PseudoSegOptions, Kind>> = 
   norm: choice('rms-batch', 'l2-pixel'), fusion: choice('avg', 'att'), gamma: number({ from: 0, to: 1 }), temperature: number({ above: 0 }), labels: choice('soft', 'hard'), tau: number({ from: 0, to: 1 }),
   denominator: choice('valid', 'kept'), weight: number({ from: 0 }), ramp: number({ from: 0, to: 1 }), background: nullable(number({ whole: true, from: 0 })), weakly: byName(numbers({ whole: true, from: 0 })),
   updateOnWeak: flag, joint: flag, strong: fields(COLOUR_FIELDS), cutout: nullable(fields({ half: number({ whole: true, from: 1 }) })), attentionDims: number({ whole: true, from: 1 }), dropout: number({ from: 0, below: 1 }),
+  detachClassifier: flag,
 };
 
 /** What a step is made of. */
@@ -221,7 +224,7 @@ export function pseudosegLoss(ctx: StepContext, c: SchemeContext, { net, branch,
   const supervised = ceValid(net.enlarge(labelled, { height: c.crop[0], width: c.crop[1] }), l.labels);
   const present = foreground(presentClasses(l.labels, c.numClasses), c, o);
   const attention = ceValid(resize(attend(branch, stages, present, l.valid, TRAIN), l.image.shape), l.labels);
-  const scores = branch.classify(classified, { dropout: seed });
+  const scores = branch.classify(o.detachClassifier ? classified.map((s) => detach(s)) : classified, { dropout: seed });
   const classifier = bceWithLogits(scores, known ?? present);
 
   const weight = o.weight ?? 1;

@@ -90,6 +90,12 @@ test('gradient map of joint passes', async () => {
   assert.equal(await gradientMap({ weak: WEAK, joint: true, weakly: imageLabels() }, { network: deeplab }), EXPECTED);
 });
 
+test('gradient map of a classifier that leaves the encoder alone', async () => {
+  const alone = { ...EXPECTED, classifier: ['classifier'] };
+  assert.equal(await gradientMap({ weak: WEAK, detachClassifier: true }), alone);
+  assert.equal(await gradientMap({ weak: WEAK, detachClassifier: true, joint: true, weakly: imageLabels() }), alone);
+});
+
 test('the classifier learns from the unlabelled batch when it has image-level labels, and from the labelled one otherwise', async () => {
   for (const weakly of [undefined, imageLabels()]) {
     const { device, c, given, dispose } = await parts();
