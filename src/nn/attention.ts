@@ -1,6 +1,6 @@
 // The attention branch of PseudoSeg (Zou et al. 2021): an image-level classifier, and self-attention that refines its activation maps into scores.
 
-import { add, batchNorm, channelMax, concat, dropout, full, globalAvgPool, maskPairs, matmul, reshape, resizeBilinear, softmax, weightedSum } from '../../runtime/ops/index.ts';
+import { add, batchNorm, channelMax, concat, detach, dropout, full, globalAvgPool, maskPairs, matmul, reshape, resizeBilinear, softmax, weightedSum } from '../../runtime/ops/index.ts';
 import type { Device } from '../../runtime/device/device.ts';
 import { ShapeError } from '../../runtime/errors.ts';
 import { single } from '../../runtime/modules/precision.ts';
@@ -20,9 +20,6 @@ export interface AttentionOptions {
   dropout?: number;
   seed?: number;
 }
-
-/** A tensor over the same memory without history: no gradient flows through it. */
-const constant = (t: Tensor): Tensor => t.view(t.shape);
 
 /**
  * Classifier and self-attention, trained beside a network. Parameters: `classifier`, `key`, `query`, `score`, `score_bn`.
@@ -80,7 +77,7 @@ export class AttentionBranch extends ParameterSet {
     const [upper, deepest] = stages.slice(-2);
     const [, h, w] = deepest.shape;
     const fits = upper.shape[1] === h && upper.shape[2] === w;
-    return concat([constant(fits ? upper : resizeBilinear(constant(upper), [h, w], { alignCorners: true })), constant(deepest)], 3);
+    return concat([detach(fits ? upper : resizeBilinear(detach(upper), [h, w], { alignCorners: true })), detach(deepest)], 3);
   }
 
   /**
@@ -110,7 +107,7 @@ export class AttentionBranch extends ParameterSet {
    * @throws ShapeError when maps or validity are of another size
    */
   attend(stages: readonly Tensor[], maps: Tensor, valid: Tensor, mode: ForwardMode): Tensor {
-    const s = this.refine(this.hypercolumn(stages), constant(maps), valid);
+    const s = this.refine(this.hypercolumn(stages), detach(maps), valid);
     const top = channelMax(s);
     const background = weightedSum([[full(this.device, top.shape, 2)], [top, -1]]);
     const y = single(this.score.forward(concat([background, s], 3)));
