@@ -60,6 +60,10 @@ class PlanRecorder implements Recorder {
     return this.storages.has(storage);
   }
 
+  uses(storage: Storage): boolean {
+    return this.outside.has(storage);
+  }
+
   allocate(bytes: number, label: string): Storage {
     const s = new Storage(this.#device, bytes, null, true, label);
     this.storages.add(s);

@@ -72,6 +72,8 @@ export interface Launch {
 export interface Recorder {
   /** Is this memory the plan's own, which has no buffer yet? */
   owns(storage: Storage): boolean;
+  /** Do the commands so far use this memory from outside the plan? */
+  uses(storage: Storage): boolean;
   allocate(bytes: number, label: string): Storage;
   launch(launch: Launch): void;
   clear(storage: Storage): void;
