@@ -4,7 +4,10 @@ import { UsageError } from '../errors.ts';
 import type { Shape, Tensor } from '../tensor.ts';
 import type { Device } from '../device/device.ts';
 import type { FileTensor } from '../io/safetensors.ts';
-import { draw, readState, writeState, type Fan, type Init, type StateEntry, type TorchLayout, type TorchTensor } from './state.ts';
+import {
+  draw, readState, writeState, type Fan, type Init, type LoadOptions, type StateEntry, type TorchLayout,
+  type TorchTensor,
+} from './state.ts';
 
 /**
  * How a forward pass treats batch normalisation and dropout. Stated for every pass.
@@ -191,11 +194,13 @@ export abstract class Module {
   /**
    * Loads a state_dict. Nothing is changed unless everything fits.
    * @param options.partial leave what the file lacks as it is, and ignore what the network lacks (pretrained encoders)
+   * @param options.allowNonFinite take values that are NaN or infinite as they are (default false: they are refused)
    * @returns the names that were loaded
-   * @throws CheckpointError when a name is missing or unknown, or a shape differs; UsageError before `init`
+   * @throws CheckpointError when a name is missing or unknown, a shape differs, or a value is NaN or infinite
+   * @throws UsageError before `init`
    * @example net.loadStateDict(decodeSafetensors(readFileSync('net.safetensors')).tensors);
    */
-  loadStateDict(state: ReadonlyMap<string, FileTensor>, options: { partial?: boolean } = {}): string[] {
+  loadStateDict(state: ReadonlyMap<string, FileTensor>, options: LoadOptions = {}): string[] {
     return writeState(this.#state(), state, options);
   }
 

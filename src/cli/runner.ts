@@ -11,11 +11,13 @@ import type { Dataset } from '../data/types.ts';
 import { duration, share } from '../report/format.ts';
 import type { RunRecord, StepPoint } from '../report/types.ts';
 import { createScheme } from '../schemes/index.ts';
+import type { Checkpoint } from '../train/checkpoint.ts';
 import type { RunConfig } from '../train/config.ts';
 import { paletteRows, runSession, type SessionResult } from '../train/session.ts';
 import type { Progress } from '../train/trainer.ts';
 import type { Output } from './output.ts';
 import { sameRun, STARTED } from './started.ts';
+import { forgetStop, hasStopped, stopRun } from './stopped.ts';
 import { loadCheckpoint, loadWeights, makeFolder, saveCheckpoint, saveModel, writeWhole } from './store.ts';
 
 export interface RunnerOptions {
@@ -28,6 +30,8 @@ export interface RunnerOptions {
   out: Output;
   /** Go on from the folder's checkpoint where there is one. */
   resume: boolean;
+  /** A run that stopped at a step that was not sound may go on with another learning rate, clipping or precision. */
+  canChange?: boolean;
   signal?: AbortSignal;
   saveEveryMinutes: number;
   judge: boolean;
@@ -41,6 +45,9 @@ export interface RunnerOptions {
 
 /** Crops that show less of an image are too small to tell what is there. */
 const LEAST_SHOWN = 0.02;
+
+/** Steps that a checkpoint has behind it. */
+const stepsOf = ({ steps }: Checkpoint): number => steps.at(-1)?.step ?? 0;
 
 const percent = (v: number): string => `${share(v)} %`;
 
@@ -66,7 +73,7 @@ export async function runInFolder(o: RunnerOptions): Promise<{ record: RunRecord
   const { device, dataset, config, folder, out } = o;
   await makeFolder(folder);
   const resume = o.resume ? await loadCheckpoint(folder) : null;
-  if (resume) sameRun(folder, resume.config, { config, data: o.spec });
+  if (resume) sameRun(folder, resume.config, { config, data: o.spec }, { mended: o.canChange && hasStopped(folder) });
   else if (!o.resume && existsSync(join(folder, 'checkpoint.json'))) throw new UsageError(`${folder} already holds a run`, 'give --resume to go on with it, or another folder (--out)');
   await writeWhole(join(folder, 'config.json'), `${JSON.stringify(config, null, 2)}\n`);
   await writeWhole(join(folder, STARTED), `${JSON.stringify({ config, data: absoluteSpec(o.spec) }, null, 2)}\n`);
@@ -75,8 +82,10 @@ export async function runInFolder(o: RunnerOptions): Promise<{ record: RunRecord
   // Steps after the checkpoint were logged, and are done again.
   await writeWhole(log, lines(resume?.steps ?? []));
   let logged = Promise.resolve();
-  if (resume) out.say(`${o.title ? `${o.title}: ` : ''}resuming after step ${resume.steps.at(-1)?.step ?? 0}`);
+  if (resume) out.say(`${o.title ? `${o.title}: ` : ''}resuming after step ${stepsOf(resume)}`);
+  else await forgetStop(folder);
   let unsaved: Error | null = null, saved = false;
+  let kept = resume ? stepsOf(resume) : null;
   const model = { network: config.network, classNames: dataset.classNames, palette: paletteRows(dataset), ...(!isBuiltin(o.spec) && { size: o.spec.size }) };
   const origin = { scheme: config.scheme, seed: config.seed, dataset: dataset.name };
   const result = await runSession({
@@ -101,6 +110,8 @@ export async function runInFolder(o: RunnerOptions): Promise<{ record: RunRecord
           await saveCheckpoint(folder, checkpoint);
           unsaved = null;
           saved = true;
+          kept = stepsOf(checkpoint);
+          await forgetStop(folder);
         } catch (error) {
           if (!(error instanceof CheckpointError)) throw error;
           // Training goes on, and the next save may succeed: what has been saved before is still there.
@@ -115,9 +126,12 @@ export async function runInFolder(o: RunnerOptions): Promise<{ record: RunRecord
         else await rm(join(folder, 'best.safetensors'), { force: true });
       },
     },
-  }).catch((error: unknown) => {
+  }).catch(async (error: unknown) => {
+    await logged;
     if (error instanceof DataError && saved) throw new DataError(`${error.message}; what was trained until then is saved`, 'when the data is mended --resume goes on; fewmask inspect finds all damaged files at once');
-    if (error instanceof NonFiniteError && existsSync(join(folder, 'checkpoint.json'))) throw new NonFiniteError(`${error.message}; the last good checkpoint is kept`);
+    if (error instanceof NonFiniteError) {
+      throw await stopRun(error, { folder, config, kept, canChange: o.canChange ?? false });
+    }
     throw error;
   });
   out.endProgress();

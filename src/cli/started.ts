@@ -68,14 +68,23 @@ export function sameData(was: DatasetSpec, now: DatasetSpec, folder: string): vo
   same(absoluteSpec(was), absoluteSpec(now), folder, 'give the same data set (run.json holds it), or start another run (--out)');
 }
 
+/** Settings, those of the update as in others. */
+function withUpdateOf<C extends RunConfig>(config: C, { optimizer: { lr, clip }, warmup, precision }: RunConfig): C {
+  return { ...config, optimizer: { ...config.optimizer, lr, clip }, warmup, precision };
+}
+
 /**
  * Compares the run in a folder with what is asked for; the memory budget may differ.
  * @param config the settings in its checkpoint or record
+ * @param options.mended so may learning rate, clipping, warm-up and precision: the run stopped at a step that was not
+ * sound
  * @throws UsageError naming what differs, CheckpointError where the folder does not say which data the run has seen
  */
-export function sameRun(folder: string, config: object, now: Started): void {
+export function sameRun(folder: string, config: object, now: Started, options: { mended?: boolean } = {}): void {
   // Runs of earlier versions do not say their precision.
-  same({ precision: DEFAULTS.precision, ...config }, now.config, folder, 'resume with the same settings (its config.json holds them), or start another run (--out)', 'memory');
+  const was = { precision: DEFAULTS.precision, ...config } as RunConfig;
+  const hint = 'resume with the same settings (its config.json holds them), or start another run (--out)';
+  same(options.mended ? withUpdateOf(was, now.config) : was, now.config, folder, hint, 'memory');
   const started = readStarted(folder);
   if (!started) throw new CheckpointError(`${folder} does not say which data its run has seen (${STARTED} is missing)`, 'start another run (--out)');
   sameData(started.data, now.data, folder);

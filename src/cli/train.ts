@@ -49,7 +49,10 @@ async function runTrain(f: Flags, out: Output, path: string | undefined): Promis
   const interrupt = interruptible(out);
   const device = await openDevice({ ...f, memory: config.memory ?? undefined }, out);
   try {
-    const { record, interrupted } = await runInFolder({ device, dataset, spec, config, folder, out, resume: f.resume ?? false, signal: interrupt.signal, saveEveryMinutes: f.saveEvery, cacheBytes: f.cache, judge: spec.judge ?? isBuiltin(spec) });
+    const { record, interrupted } = await runInFolder({
+      device, dataset, spec, config, folder, out, resume: f.resume ?? false, canChange: true, signal: interrupt.signal,
+      saveEveryMinutes: f.saveEvery, cacheBytes: f.cache, judge: spec.judge ?? isBuiltin(spec),
+    });
     if (interrupted) {
       out.say(`stopped after step ${record.steps.at(-1)?.step ?? 0}; go on with: ${shellWords(['fewmask', 'train', '--out', folder, '--resume'])}`);
       return 130;

@@ -1,6 +1,8 @@
 // What every network is made of: parameters and buffers by name, over the engine's modules (runtime/modules).
 
-import { draw, readState, writeState, type Fan, type Init, type TorchTensor } from '../../runtime/modules/state.ts';
+import {
+  draw, readState, writeState, type Fan, type Init, type LoadOptions, type TorchTensor,
+} from '../../runtime/modules/state.ts';
 import type { ForwardMode, Module } from '../../runtime/modules/module.ts';
 import type { Shape, Tensor } from '../../runtime/tensor.ts';
 import type { Device } from '../../runtime/device/device.ts';
@@ -66,10 +68,11 @@ export class ParameterSet {
   /**
    * Loads a state_dict. Nothing is changed unless everything fits.
    * @param options.partial leave what the file lacks as it is, and ignore what the network lacks (pretrained encoders)
+   * @param options.allowNonFinite take values that are NaN or infinite as they are (default false: they are refused)
    * @returns the names that were loaded
-   * @throws CheckpointError when a name is missing or a shape differs
+   * @throws CheckpointError when a name is missing, a shape differs, or a value is NaN or infinite
    */
-  loadStateDict(state: ReadonlyMap<string, TorchTensor>, options: { partial?: boolean } = {}): string[] {
+  loadStateDict(state: ReadonlyMap<string, TorchTensor>, options: LoadOptions = {}): string[] {
     return writeState([...this.params, ...this.buffers], state, options);
   }
 

@@ -37,12 +37,17 @@ export class Alarms {
     return { messages: [...this.messages], active: [...this.active], unaccepted: this.unaccepted };
   }
 
+  /** Says something that the record of the run is to hold, once. */
+  note(message: string): void {
+    this.messages.push(message);
+    this.say(message);
+  }
+
   private set(kind: string, on: boolean, message: () => string): void {
     if (!on) this.active.delete(kind);
     else if (!this.active.has(kind)) {
       this.active.add(kind);
-      this.messages.push(message());
-      this.say(this.messages.at(-1)!);
+      this.note(message());
     }
   }
 

@@ -15,8 +15,8 @@ import { createNetwork } from '../nn/create.ts';
 import type { Network, TorchTensor } from '../nn/module.ts';
 import type { EvalPoint, RunRecord, StepPoint } from '../report/types.ts';
 import type { Scheme, SchemeContext } from '../schemes/scheme.ts';
-import { captureTensors, restoreTensors, type Best, type Checkpoint } from './checkpoint.ts';
-import { learningRate, type RunConfig } from './config.ts';
+import { captureTensors, restore, type Best, type Checkpoint } from './checkpoint.ts';
+import { changedSettings, learningRate, type RunConfig } from './config.ts';
 import { Evaluator } from './evaluate.ts';
 import { judgeLabelMaps } from './judge.ts';
 import { Labeller } from './labeller.ts';
@@ -190,7 +190,11 @@ export async function runSession(o: SessionOptions): Promise<SessionResult> {
     const evals: EvalPoint[] = resume ? [...resume.evals] : [];
     const before = resume?.seconds ?? 0;
     const bests = new Map(resume?.bests ?? []);
-    if (resume) restore(scheme, resume, scaler);
+    if (resume) {
+      restore(scheme, resume, config, scaler);
+      const changes = changedSettings(resume.config, config);
+      if (changes) alarms.note(`the run goes on after step ${steps.at(-1)?.step ?? 0} with ${changes}`);
+    }
     // Pseudo-labels that stay as they are for a stage; those that a step makes are counted by the step.
     let kept: PseudoLabelStats | null = null;
     const judgeKept = async (): Promise<void> => {
@@ -319,15 +323,6 @@ export async function runSession(o: SessionOptions): Promise<SessionResult> {
     (evaluator as { evaluator: Evaluator } | null)?.evaluator.dispose();
     scaler?.dispose();
   }
-}
-
-function restore(scheme: Scheme, c: Checkpoint, scaler: LossScaler | undefined): void {
-  restoreTensors(scheme, c.tensors, scaler);
-  if (c.pseudoLabels.size > 0) {
-    if (!scheme.pseudoLabels) throw new CheckpointError('the checkpoint has pseudo-labels, which this scheme does not keep', 'it was made by another scheme');
-    for (const [id, map] of c.pseudoLabels) (scheme.pseudoLabels as Map<string, typeof map>).set(id, map);
-  }
-  scheme.hostState?.load(c.hostState);
 }
 
 /** Colours of the classes, [r, g, b] each. */

@@ -29,6 +29,7 @@ test('nothing judged: zeros, no NaN', () => {
   assert.equal([s.miou, s.pixelAccuracy], [0, 0]);
   assert.throws(() => scores([1, 2, 3], 2), /3 counts for 2 classes/);
   assert.throws(() => countConfusion([1], [1, 2], 2), /1 true labels, 2 predicted/);
+  assert.throws(() => countConfusion({ length: 2 ** 32 }, { length: 2 ** 32 }, 2), /4294967296 labels are more than/);
 });
 
 test.run();
