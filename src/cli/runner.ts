@@ -8,7 +8,7 @@ import type { Device } from '../../runtime/device/device.ts';
 import { CheckpointError, DataError, NonFiniteError, UsageError } from '../../runtime/errors.ts';
 import { absoluteSpec, isBuiltin, type DatasetSpec } from '../data/open.node.ts';
 import type { Dataset } from '../data/types.ts';
-import { duration, share } from '../report/format.ts';
+import { decimals, duration, share } from '../report/format.ts';
 import type { RunRecord, StepPoint } from '../report/types.ts';
 import { createScheme } from '../schemes/index.ts';
 import type { Checkpoint } from '../train/checkpoint.ts';
@@ -52,11 +52,11 @@ const stepsOf = ({ steps }: Checkpoint): number => steps.at(-1)?.step ?? 0;
 const percent = (v: number): string => `${share(v)} %`;
 
 function progressLine(o: RunnerOptions, last: StepPoint, p: Progress): string {
-  const terms = Object.entries(last.terms).map(([k, v]) => `${k} ${v.toFixed(3)}`).join(', ');
+  const terms = Object.entries(last.terms).map(([k, v]) => `${k} ${decimals(v, 3)}`).join(', ');
   const parts = [
     `${o.title ? `${o.title} ` : ''}step ${p.done}/${p.total}`,
     p.stageName !== o.config.scheme ? p.stageName : '',
-    `loss ${last.loss.toFixed(4)}${terms ? ` (${terms})` : ''}`,
+    `loss ${decimals(last.loss, 4)}${terms ? ` (${terms})` : ''}`,
     `lr ${last.lr.toPrecision(3)}`,
     last.accepted === undefined ? '' : `accepted ${percent(last.accepted)}`,
     last.lossScale === undefined ? '' : `loss scale ${last.lossScale}${last.skipped ? ` (${last.skipped} skipped)` : ''}`,

@@ -68,8 +68,8 @@ export function sameData(was: DatasetSpec, now: DatasetSpec, folder: string): vo
   same(absoluteSpec(was), absoluteSpec(now), folder, 'give the same data set (run.json holds it), or start another run (--out)');
 }
 
-/** Settings, those of the update as in others. */
-function withUpdateOf<C extends RunConfig>(config: C, { optimizer: { lr, clip }, warmup, precision }: RunConfig): C {
+/** Settings, but those of the update from others. */
+function withUpdateOf(config: RunConfig, { optimizer: { lr, clip }, warmup, precision }: RunConfig): RunConfig {
   return { ...config, optimizer: { ...config.optimizer, lr, clip }, warmup, precision };
 }
 
@@ -84,7 +84,7 @@ export function sameRun(folder: string, config: object, now: Started, options: {
   // Runs of earlier versions do not say their precision.
   const was = { precision: DEFAULTS.precision, ...config } as RunConfig;
   const hint = 'resume with the same settings (its config.json holds them), or start another run (--out)';
-  same(options.mended ? withUpdateOf(was, now.config) : was, now.config, folder, hint, 'memory');
+  same(was, options.mended ? withUpdateOf(now.config, was) : now.config, folder, hint, 'memory');
   const started = readStarted(folder);
   if (!started) throw new CheckpointError(`${folder} does not say which data its run has seen (${STARTED} is missing)`, 'start another run (--out)');
   sameData(started.data, now.data, folder);

@@ -35,6 +35,11 @@ export function number(value: number): string {
   return minus(value.toFixed(Math.min(Math.max(2 - Math.floor(Math.log10(Math.abs(value))), 0), 6)));
 }
 
+/** A loss with so many decimals, from a million on with an exponent: of one that explodes only the magnitude tells. */
+export const decimals = (value: number, digits: number): string => (
+  Math.abs(value) < 1e6 ? value.toFixed(digits) : value.toExponential(2)
+);
+
 /** Bytes in MiB or GiB. */
 export function bytes(value: number): string {
   const mib = value / 2 ** 20;

@@ -21,8 +21,8 @@ const cases: RaceCase[] = [
   { shader: 'fuse', entry: 'squares', constants: { WG: 8 }, data: { a: numbers(N), b: numbers(N), partials: numbers(2) }, params: { ...chunk, count: 26, gamma: 0.5, power: 2 } },
   { shader: 'fuse', entry: 'finish', constants: { WG: 8 }, data: { partials: numbers(N), norm: numbers(1) }, params: { ...chunk, count: 26, gamma: 0.5, power: 2 } },
   { shader: 'dice', entry: 'finish', constants: { WG: 8 }, data: { partials: numbers(2 * 11 * 4), y: numbers(1), scores: numbers(22) }, params: { n: N, c: 11, ignore: 255, smoothing: 1, chunk: 8, chunks: 2 } },
-  { shader: 'gradNorm', entry: 'squares', constants: { WG: 8 }, data: { dw: numbers(N), partials: numbers(2) }, params: { n: N, items: 2, first: 0, most: 1 } },
-  { shader: 'gradNorm', entry: 'finish', constants: { WG: 8 }, data: { hyper: numbers(8), partials: numbers(N), norm: numbers(1), coefficient: numbers(1) }, params: { n: N, items: 2, first: 0, most: 1 } },
+  { shader: 'gradNorm', entry: 'squares', constants: { WG: 8 }, data: { dw: numbers(N), hyper: numbers(8), partials: numbers(2) }, params: { n: N, items: 2, first: 0, most: 1 } },
+  { shader: 'gradNorm', entry: 'finish', constants: { WG: 8 }, data: { partials: numbers(N), norm: numbers(1), coefficient: numbers(1) }, params: { n: N, items: 2, first: 0, most: 1 } },
   {
     shader: 'watch', entry: 'gradients', constants: { WG: 8 }, groups: 4, params: { n: [13, 0, 8, 3], last: 0, first: 0, part: 0 },
     data: { ...watched, hyper: numbers(8), partials: new Float32Array(4), state: new Uint32Array(8) },

@@ -25,6 +25,19 @@ test('global norm and clip coefficient over tensors of all sizes', async () => {
   assert.throws(() => clipCoefficient(grads, 0, hyper), /positive/);
 });
 
+test('a norm that is not finite, as PyTorch has it; a scaled loss whose squares overflow', async () => {
+  const device = await testDevice();
+  const made = async (values: number[], gradScale: number): Promise<number[]> => {
+    const grads = [device.tensor([1, 2], [2]), device.tensor(values, [values.length])];
+    const { norm, coefficient } = clipCoefficient(grads, 1, hyperTensor(device, { lr: 1, step: 1, gradScale }));
+    return [await norm.item(), await coefficient.item()];
+  };
+  assert.equal(await made([3, NaN], 1), [NaN, NaN]);
+  assert.equal(await made([Infinity], 1), [Infinity, 0]);
+  assert.equal(await made([2e19], 1), [Infinity, 0]);
+  close(await made([2 ** 70], 2 ** -24), [2 ** 46, 2 ** -46], 1e-6, 'scaled');
+});
+
 test('the coefficient shortens the step to the largest norm', async () => {
   const device = await testDevice();
   const w = device.tensor([0, 0], [2]);

@@ -55,7 +55,8 @@ const last = (i: number): number => SIZES[i] - 1;
 
 test('sound steps: nothing', async () => {
   // The greatest number, denormals; a norm that is just below the greatest number.
-  const sound: Step[] = [{ loss: [3.4028234e38, -1e-45] }, { weight: [1, 2, -3.4028234e38] }, { gradient: [0, 1, 1.8e19] }];
+  const most = 3.4028234e38;
+  const sound: Step[] = [{ loss: [most, -1e-45] }, { weight: [1, 2, -most] }, { gradient: [0, 1, 1.8e19] }];
   assert.is(await follow(sound), null);
   assert.is(await follow([]), null);
 });
@@ -66,8 +67,9 @@ for (const v of [NaN, Infinity, -Infinity]) {
     assert.equal(await follow([{ loss: [1, v] }]), { step: 1, kind: 'loss', loss: 1 });
     for (const i of [0, 1, 3, 4, 5, 6, 7]) {
       for (const place of i === 4 ? [0, 16384, 69999] : [last(i)]) {
-        assert.equal(await follow([{}, {}, { weight: [i, place, v] }, {}]), { step: 3, kind: 'weight', name: NAMES[i] });
-        assert.equal(await follow([{}, { gradient: [i, place, v] }]), { step: 2, kind: 'gradient', name: NAMES[i] });
+        const name = NAMES[i];
+        assert.equal(await follow([{}, {}, { weight: [i, place, v] }, {}]), { step: 3, kind: 'weight', name });
+        assert.equal(await follow([{}, { gradient: [i, place, v] }]), { step: 2, kind: 'gradient', name });
       }
     }
   });
@@ -75,7 +77,8 @@ for (const v of [NaN, Infinity, -Infinity]) {
 
 test('the first bad step stays, and what comes first in it', async () => {
   const weight = [6, 3, NaN] as const, gradient = [7, 0, Infinity] as const;
-  assert.equal(await follow([{}, { weight }, { loss: [NaN, NaN] }, { gradient }]), { step: 2, kind: 'weight', name: NAMES[6] });
+  const later = [{ loss: [NaN, NaN] }, { gradient }];
+  assert.equal(await follow([{}, { weight }, ...later]), { step: 2, kind: 'weight', name: NAMES[6] });
   assert.equal(await follow([{ weight, gradient }, {}]), { step: 1, kind: 'gradient', name: NAMES[7] });
   assert.equal(await follow([{ weight, gradient, loss: [1, NaN] }]), { step: 1, kind: 'loss', loss: 1 });
 });
@@ -107,7 +110,8 @@ test('steps that a loss scaler skips are sound, until the scale can fall no furt
     step.run({ hyper: hyperValues({ lr: 1, step: 1 }) });
   };
   const found = async (): Promise<Bad | null> => watch.first(await watch.state.read());
-  // An f16 that overflowed where the adapter rounds towards 0: finite, and the scaler skips it. The scale falls to 1 with the second of them.
+  // What an f16 that overflowed is where the adapter rounds towards 0: the scaler skips it. The second such step makes
+  // the scale fall to 1.
   for (let i = 0; i < 10; i++) run(65504);
   assert.is(await found(), null);
   run(1);
