@@ -26,7 +26,7 @@ function happened({ kind, name, loss, losses }: BadStep): string {
  * settings of a run; a command line or a page words it for its users.
  * @param step counted from 1 over all stages
  */
-export function failureOf(bad: BadStep, step: number): NonFiniteError {
+export function failureAt(bad: BadStep, step: number): NonFiniteError {
   const { lr, mixed } = bad;
   return new NonFiniteError(
     `${happened(bad)} at step ${step} (learning rate ${Number(lr.toPrecision(3))})`,

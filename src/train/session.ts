@@ -58,7 +58,7 @@ export interface SessionOptions {
   judge?: boolean;
   /** Bytes of decoded images that are kept (default 512 MiB). */
   cacheBytes?: number;
-  /** Steps between read-backs of the losses (default 10). */
+  /** Steps between read-backs of the losses (default 10, at most 256). */
   readEvery?: number;
   signal?: AbortSignal;
   hooks?: SessionHooks;

@@ -11,7 +11,7 @@ import type { EvalPoint, StepPoint } from '../report/types.ts';
 import type { Network } from '../nn/module.ts';
 import type { Scheme, StageServices, StepOutputs } from '../schemes/scheme.ts';
 import type { Moment, StepContext, StreamSpec } from '../schemes/step.ts';
-import { failureOf } from './failure.ts';
+import { failureAt } from './failure.ts';
 import { record, type Recorded } from './recorded.ts';
 import type { Watch } from './watch.ts';
 
@@ -39,7 +39,7 @@ export interface TrainerOptions {
   evalEvery: number;
   /** Has the network been evaluated after so many steps over all stages? Where a run goes on at such a step it is done first, if not. */
   evaluated?(step: number): boolean;
-  /** Steps between read-backs of the losses (default 10). */
+  /** Steps between read-backs of the losses (default 10, at most 256: counts of pixels have 32 bits). */
   readEvery?: number;
   /** Called after each read-back. */
   onSteps?(points: readonly StepPoint[], progress: Progress): void;
@@ -55,6 +55,9 @@ export interface TrainerOptions {
   /** Awaited before each step: to pause, or to look at the networks between two steps. Its time does not count as the steps'. @param done steps over all stages */
   gate?(at: Position, done: number): Promise<void>;
 }
+
+/** Most steps between read-backs: until then the counts of pseudo-labels grow, which hold 2^24 pixels of each step. */
+const MOST_BUNDLED = 256;
 
 /** Where a run stands: the next step to do. */
 export interface Position {
@@ -199,7 +202,7 @@ class StageLoop {
     this.watch = watch;
     this.options = options;
     this.stage = stage;
-    this.capacity = options.readEvery ?? 10;
+    this.capacity = Math.min(options.readEvery ?? 10, MOST_BUNDLED);
     this.sources = context.streams.map((spec) => ({ spec, source: options.open(spec, stage.stage) }));
     this.ring = device.keep(device.tensor(new Float32Array(this.capacity * names.length), [this.capacity, names.length]));
   }
@@ -276,7 +279,7 @@ class StageLoop {
     if (!bad) return { points, failure: null };
     const sound = points.length - 1 - (this.sent - bad.step), { step, lr } = points[sound];
     const losses = this.names.map((name, j) => ({ name, value: log[sound * k + j] }));
-    const failure = failureOf({ ...bad, lr, losses, mixed: scaler !== undefined }, step);
+    const failure = failureAt({ ...bad, lr, losses, mixed: scaler !== undefined }, step);
     return { points: points.slice(0, sound), failure };
   }
 

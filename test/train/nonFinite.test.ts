@@ -6,17 +6,15 @@ import * as assert from 'uvu/assert';
 import { grad } from '../../runtime/autograd/grad.ts';
 import { CheckpointError, NonFiniteError } from '../../runtime/errors.ts';
 import { mul, sqrt, square, sum } from '../../runtime/ops/index.ts';
-import { AdamW } from '../../runtime/optim/adamw.ts';
-import { ParameterSet } from '../../src/nn/module.ts';
 import type { StepPoint } from '../../src/report/types.ts';
 import { createScheme, SCHEMES } from '../../src/schemes/index.ts';
-import type { Scheme, SchemeContext, StepOutputs } from '../../src/schemes/scheme.ts';
-import type { StepContext } from '../../src/schemes/step.ts';
+import type { Scheme, SchemeContext } from '../../src/schemes/scheme.ts';
 import { Alarms } from '../../src/train/alarms.ts';
 import { decodeCheckpoint, encodeCheckpoint, type Checkpoint } from '../../src/train/checkpoint.ts';
 import { resolveConfig, type PartialConfig } from '../../src/train/config.ts';
 import { runSession } from '../../src/train/session.ts';
 import { testDevice } from '../support/device.ts';
+import { scripted, type Script } from '../support/scripted.ts';
 import { runTiny, TINY, tinyData } from '../support/tiny.ts';
 
 interface Watched {
@@ -136,25 +134,8 @@ test('what CTAugment learns from is not taken from a step that failed', async ()
   stopsAt(await watched({ config, poison: { network: 'net', before: 2 } }), 3);
 });
 
-/** A scheme whose gradient is what is asked for, beside a network that rests. Its loss is finite. */
-function scripted(record: (ctx: StepContext, part: ParameterSet, optimizer: AdamW) => StepOutputs, count: number) {
-  return (c: SchemeContext): Scheme => {
-    const net = c.network(0), part = new ParameterSet(c.device, 0);
-    part.param('w', [2], 'zeros');
-    const optimizer = new AdamW(part.params);
-    return {
-      name: 'scripted', needsUnlabelled: false, networks: new Map([['part', part]]),
-      optimizers: new Map([['part', optimizer]]), evaluated: net,
-      stages: [{ name: 'scripted', steps: count, record: (ctx) => record(ctx, part, optimizer) }],
-      dispose() {
-        for (const t of [net, part, optimizer]) t.dispose();
-      },
-    };
-  };
-}
-
 /** sqrt(|w|^2) at 0: the loss is 0, its gradient infinity times zero. */
-const cone = (ctx: StepContext, part: ParameterSet, optimizer: AdamW): StepOutputs => {
+const cone: Script = (ctx, part, optimizer) => {
   const loss = sqrt(sum(square(part.params.get('w')!)));
   ctx.descend(loss, [[part.params, optimizer]]);
   return { loss };
@@ -167,7 +148,7 @@ test('a gradient that is not finite under a finite loss', async () => {
 
 test('a norm that overflows while every gradient is finite', async () => {
   // 3e19 * 2e19: the loss and its two gradients fit, the sum of their squares does not.
-  const steep = (ctx: StepContext, part: ParameterSet, optimizer: AdamW): StepOutputs => {
+  const steep: Script = (ctx, part, optimizer) => {
     const loss = sum(mul(part.params.get('w')!, 3e19));
     ctx.descend(loss, [[part.params, optimizer]]);
     return { loss };
@@ -177,7 +158,7 @@ test('a norm that overflows while every gradient is finite', async () => {
 });
 
 test('a scheme that updates without descend: its weights are watched all the same', async () => {
-  const own = (ctx: StepContext, part: ParameterSet, optimizer: AdamW): StepOutputs => {
+  const own: Script = (ctx, part, optimizer) => {
     const loss = sqrt(sum(square(part.params.get('w')!)));
     optimizer.step(grad(loss, part.params), ctx.hyper());
     return { loss };
