@@ -74,8 +74,9 @@ export function sameData(was: DatasetSpec, now: DatasetSpec, folder: string): vo
  * @throws UsageError naming what differs, CheckpointError where the folder does not say which data the run has seen
  */
 export function sameRun(folder: string, config: object, now: Started): void {
-  // Runs of earlier versions do not say their precision.
-  same({ precision: DEFAULTS.precision, ...config }, now.config, folder, 'resume with the same settings (its config.json holds them), or start another run (--out)', 'memory');
+  // Runs of earlier versions do not have these settings.
+  const { precision, pretrainedPartial } = DEFAULTS;
+  same({ precision, pretrainedPartial, ...config }, now.config, folder, 'resume with the same settings (its config.json holds them), or start another run (--out)', 'memory');
   const started = readStarted(folder);
   if (!started) throw new CheckpointError(`${folder} does not say which data its run has seen (${STARTED} is missing)`, 'start another run (--out)');
   sameData(started.data, now.data, folder);
