@@ -81,8 +81,9 @@ function withUpdateOf(config: RunConfig, { optimizer: { lr, clip }, warmup, prec
  * @throws UsageError naming what differs, CheckpointError where the folder does not say which data the run has seen
  */
 export function sameRun(folder: string, config: object, now: Started, options: { mended?: boolean } = {}): void {
-  // Runs of earlier versions do not say their precision.
-  const was = { precision: DEFAULTS.precision, ...config } as RunConfig;
+  // Runs of earlier versions do not have these settings.
+  const { precision, pretrainedPartial } = DEFAULTS;
+  const was = { precision, pretrainedPartial, ...config } as RunConfig;
   const hint = 'resume with the same settings (its config.json holds them), or start another run (--out)';
   same(was, options.mended ? withUpdateOf(now.config, was) : now.config, folder, hint, 'memory');
   const started = readStarted(folder);
