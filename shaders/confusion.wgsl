@@ -1,6 +1,6 @@
 // Confusion counts [c, c], rows = truth, added to what is there, by integer atomics (exact in any order). Pixels whose truth or prediction is no
 // class are dropped. A workgroup counts by itself while the matrix is small enough, to keep most atomics out of global memory.
-// A count that 32 bits do not hold stays at the greatest number: it does not begin again at 0.
+// Counts saturate at 2^32 - 1 instead of wrapping.
 
 const WG: u32 = 64u;
 const LOCAL: u32 = 1024u;
@@ -20,7 +20,7 @@ struct Params {
 
 var<workgroup> local: array<atomic<u32>, LOCAL>;
 
-/// Adds to a count. Whoever makes it wrap sets it to the greatest number, and so does everybody after that.
+/// Adds to a count. An addition that wraps stores the greatest value instead; every later one wraps and does the same.
 fn raise(cell: u32, by: u32) {
   let before = atomicAdd(&counts[cell], by);
   if (before > 0xffffffffu - by) {

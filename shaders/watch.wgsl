@@ -1,14 +1,14 @@
-// Watches a training step for what is not finite: losses, the gradient norm, weights. The first step that has such a
-// value is noted and stays noted, so that a host that reads the state every few steps can still name it. NaN and
-// infinity are recognised by their bits, as in shared/nan.wgsl.
+// Watches training steps for non-finite losses, gradient norms and weights. The first step that has one is kept in the
+// state, so that a host that reads it every few steps can name that step exactly. NaN and infinity are recognised by
+// their bits, as in shared/nan.wgsl.
 //
-// `gradients` and `weights` look at up to five tensors in one launch: a tensor has as many workgroups as its size asks
-// for, those of `a` come first. `norm` ends the gradients of one update, `finish` ends the step.
+// `gradients` and `weights` check up to five tensors per launch. The workgroups of `a` come first, then those of `b`,
+// and so on; their number depends on the size of the tensor. `norm` ends the gradients of an update, `finish` the step.
 
 const WG: u32 = 64u;
 /// Most workgroups of a tensor.
 const MOST_GROUPS: u32 = 256u;
-/// The gradients are those of a scaled loss, whose scale `norm` finds in `a`.
+/// The loss is scaled; `norm` finds the scale in `a`.
 const SCALED: bool = false;
 /// Steps in a row that are skipped at the lowest loss scale before the run counts as stuck.
 const STUCK: u32 = 10u;
@@ -32,9 +32,9 @@ struct Params {
 @group(0) @binding(5) var<storage, read> hyper: array<f32>;
 @group(0) @binding(6) var<storage, read_write> partials: array<f32>;
 /// 0: steps so far. 1: the first bad step, from 1 (0: none). 2: its kind (1 loss, 2 gradient norm, 3 weight, 4 loss
-/// scale). 3: the number of the loss, gradient or weight. Of the step in hand: 4 and 5, complements of the lowest number
-/// of a bad gradient and of a bad weight; 6, whether the norm is bad. 7: steps in a row that were skipped at the lowest
-/// loss scale.
+/// scale). 3: the number of the loss, gradient or weight. Of the current step: 4 and 5, complements of the lowest
+/// number of a bad gradient and of a bad weight; 6, whether the norm is bad. 7: consecutive steps that were skipped at
+/// the lowest loss scale.
 @group(0) @binding(7) var<storage, read_write> state: array<atomic<u32>>;
 @group(0) @binding(8) var<uniform> params: Params;
 
@@ -64,7 +64,7 @@ fn element(tensor: u32, i: u32) -> u32 {
   }
 }
 
-/// What a workgroup looks at: the tensor, its first element there, how many for each thread.
+/// What a workgroup checks: the tensor, the first element, the elements per thread, the size of the tensor.
 struct Part {
   tensor: u32,
   start: u32,
@@ -103,7 +103,7 @@ fn tree(lane: u32, sum: f32) {
   }
 }
 
-/// Notes gradients that are not finite, and sums the squares of what the optimiser takes of them.
+/// Notes non-finite gradients, and sums the squares of the scaled gradients.
 @compute @workgroup_size(WG)
 fn gradients(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group: vec3<u32>) {
   let part = partOf(group.x);
@@ -127,7 +127,7 @@ fn gradients(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) 
   }
 }
 
-/// Ends the gradients of an update. One that the loss scaler skips (gradient scale 0) is no fault of the gradients.
+/// Ends the gradients of an update. Gradients that the loss scaler skips (gradient scale 0) are not a failure.
 @compute @workgroup_size(WG)
 fn norm(@builtin(local_invocation_index) lane: u32) {
   var sum = 0.0;
@@ -154,7 +154,7 @@ fn norm(@builtin(local_invocation_index) lane: u32) {
   }
 }
 
-/// Notes weights that are not finite.
+/// Notes non-finite weights.
 @compute @workgroup_size(WG)
 fn weights(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group: vec3<u32>) {
   let part = partOf(group.x);
@@ -175,7 +175,7 @@ fn note(kind: u32, index: u32) {
   }
 }
 
-/// Ends a step, whose losses are in `a`. What comes first in the step is the cause of the rest.
+/// Ends a step, whose losses are in `a`. The order is that of cause and effect: loss, gradient, weight.
 @compute @workgroup_size(1)
 fn finish() {
   atomicAdd(&state[0], 1u);

@@ -1,12 +1,12 @@
-// Weights that are NaN or infinite are refused where they are read: a network computes nonsense from them, often
-// without showing it.
+// Weights that are NaN or infinite are refused when they are read: a network computes nonsense from them, and its
+// output may still look finite.
 
 import { CheckpointError } from '../errors.ts';
 import type { FileTensor } from './safetensors.ts';
 
 /** How many of the values are NaN or infinite. */
 export function nonFiniteCount(values: Float32Array): number {
-  // A sum of magnitudes in double precision is finite only where all of them are: most arrays take one fast pass.
+  // A sum of f32 magnitudes in double precision cannot overflow: it is finite if and only if every value is.
   let sum = 0;
   for (let i = 0; i < values.length; i++) sum += Math.abs(values[i]);
   if (Number.isFinite(sum)) return 0;
@@ -14,8 +14,8 @@ export function nonFiniteCount(values: Float32Array): number {
 }
 
 /**
- * Refuses floats that are NaN or infinite; whole numbers are not looked at. Values of 64 bits that f32 cannot hold are
- * infinite by now.
+ * Refuses floats that are NaN or infinite; integers are not checked. 64-bit values beyond the range of f32 were read as
+ * infinite.
  * @param tensors by name
  * @param where the file, or what else holds the tensors, for the error
  * @param hint what to do
@@ -25,7 +25,7 @@ export function nonFiniteCount(values: Float32Array): number {
  */
 export function refuseNonFinite(
   tensors: Iterable<readonly [name: string, tensor: Pick<FileTensor, 'data'>]>, where: string,
-  hint = 'the weights are broken, as by a training that diverged; give others, such as an earlier checkpoint',
+  hint = 'the weights are broken, perhaps by a training that diverged; use others, such as those of an earlier run',
 ): void {
   const broken = [...tensors].flatMap(([name, { data }]) => {
     const n = data instanceof Float32Array ? nonFiniteCount(data) : 0;

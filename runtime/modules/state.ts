@@ -153,7 +153,7 @@ export function writeState(
   }
   if (!options.allowNonFinite) {
     const loaded = writes.map(([, data, name]) => [name, { data }] as const);
-    const hint = 'the weights are broken; the option allowNonFinite loads them all the same';
+    const hint = 'the weights are broken; the option allowNonFinite loads them anyway';
     refuseNonFinite(loaded, 'the checkpoint', hint);
   }
   for (const [t, data] of writes) t.device.write(t, data);

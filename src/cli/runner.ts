@@ -31,7 +31,7 @@ export interface RunnerOptions {
   out: Output;
   /** Go on from the folder's checkpoint where there is one. */
   resume: boolean;
-  /** A run that stopped at a step that was not sound may go on with another learning rate, clipping or precision. */
+  /** A run that stopped at a non-finite step may continue with changed settings, see `sameRun`. */
   canChange?: boolean;
   signal?: AbortSignal;
   saveEveryMinutes: number;
@@ -47,7 +47,7 @@ export interface RunnerOptions {
 /** Crops that show less of an image are too small to tell what is there. */
 const LEAST_SHOWN = 0.02;
 
-/** Steps that a checkpoint has behind it. */
+/** The last step before a checkpoint. */
 const stepsOf = ({ steps }: Checkpoint): number => steps.at(-1)?.step ?? 0;
 
 const percent = (v: number): string => `${share(v)} %`;

@@ -68,7 +68,7 @@ export function sameData(was: DatasetSpec, now: DatasetSpec, folder: string): vo
   same(absoluteSpec(was), absoluteSpec(now), folder, 'give the same data set (run.json holds it), or start another run (--out)');
 }
 
-/** Settings, but those of the update from others. */
+/** A configuration with learning rate, clipping, warm-up and precision of another one. */
 function withUpdateOf(config: RunConfig, { optimizer: { lr, clip }, warmup, precision }: RunConfig): RunConfig {
   return { ...config, optimizer: { ...config.optimizer, lr, clip }, warmup, precision };
 }
@@ -76,8 +76,8 @@ function withUpdateOf(config: RunConfig, { optimizer: { lr, clip }, warmup, prec
 /**
  * Compares the run in a folder with what is asked for; the memory budget may differ.
  * @param config the settings in its checkpoint or record
- * @param options.mended so may learning rate, clipping, warm-up and precision: the run stopped at a step that was not
- * sound
+ * @param options.mended learning rate, clipping, warm-up and precision may differ too: the run stopped at a non-finite
+ * step
  * @throws UsageError naming what differs, CheckpointError where the folder does not say which data the run has seen
  */
 export function sameRun(folder: string, config: object, now: Started, options: { mended?: boolean } = {}): void {

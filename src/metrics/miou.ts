@@ -23,7 +23,7 @@ export interface Scores {
 export function countConfusion(truth: ArrayLike<number>, prediction: ArrayLike<number>, classes: number, ignoreIndex = 255): Uint32Array {
   if (truth.length !== prediction.length) throw new ShapeError('countConfusion', `${truth.length} true labels, ${prediction.length} predicted ones`);
   if (truth.length >= 2 ** 32) {
-    throw new ShapeError('countConfusion', `${truth.length} labels are more than a count of 32 bits holds`, 'sum parts');
+    throw new ShapeError('countConfusion', `${truth.length} labels are more than 32-bit counts hold`, 'sum parts');
   }
   const counts = new Uint32Array(classes * classes);
   for (let i = 0; i < truth.length; i++) {

@@ -35,7 +35,7 @@ export function number(value: number): string {
   return minus(value.toFixed(Math.min(Math.max(2 - Math.floor(Math.log10(Math.abs(value))), 0), 6)));
 }
 
-/** A loss with so many decimals, from a million on with an exponent: of one that explodes only the magnitude tells. */
+/** A number with a fixed count of decimals; from a million on with an exponent, such as a loss that explodes. */
 export const decimals = (value: number, digits: number): string => (
   Math.abs(value) < 1e6 ? value.toFixed(digits) : value.toExponential(2)
 );

@@ -34,7 +34,7 @@ export interface SourceTensors {
   sizes: Tensor;
 }
 
-/** Called with the parameters and gradients of an update and what the optimisers are given, before they change anything. */
+/** Called before each update with its parameters, gradients and hyper-parameters. */
 export type GradientWatch = (params: readonly Tensor[], grads: readonly Tensor[], hyper: Tensor) => void;
 
 /** Parameters, and what changes them. */

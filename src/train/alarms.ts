@@ -7,7 +7,7 @@ const COLLAPSED = 0.995;
 /** Share of a run before which a network has not had the time to learn. */
 const EARLY = 0.25;
 
-/** From so many times its first value on, a loss is said to explode; a smaller first value counts as this. */
+/** A loss explodes at this multiple of its first value, which is taken as at least LEAST_FIRST. */
 const EXPLODED = 1000, LEAST_FIRST = 0.1;
 
 /** What has been said so far, and what it depends on: plain JSON for checkpoints. */
@@ -45,7 +45,7 @@ export class Alarms {
     return { messages: [...messages], active: [...active], unaccepted, ...(firstLoss !== undefined && { firstLoss }) };
   }
 
-  /** Says something that the record of the run is to hold, once. */
+  /** Reports a message and keeps it for the record of the run. */
   note(message: string): void {
     this.messages.push(message);
     this.say(message);
@@ -77,12 +77,12 @@ export class Alarms {
       `step ${step}: the network predicts "${this.classNames[top]}" for ${((100 * columns[top]) / total).toFixed(1)} % of the pixels: it has collapsed, or has not begun to learn; try a lower learning rate, a lower weight of the unlabelled loss (or a ramp), or more steps`);
   }
 
-  /** Losses that explode; pseudo-labels of one class, or none at all; gradients that f16 cannot hold. */
+  /** Losses that explode, pseudo-labels of one class or none at all, gradients that overflow f16. */
   onSteps(points: readonly StepPoint[], progress: number): void {
     for (const { step, loss, accepted, pseudoHistogram, lossScale } of points) {
       this.firstLoss ??= loss;
       this.set('explodes', loss >= EXPLODED * Math.max(this.firstLoss, LEAST_FIRST), () => (
-        `step ${step}: the loss is ${loss.toPrecision(3)}, over ${EXPLODED} times the first one: the training diverges; `
+        `step ${step}: the loss is ${loss.toPrecision(3)}, over ${EXPLODED} times the first one: training diverges; `
         + 'lower the learning rate, clip the gradients, or warm the learning rate up'
       ));
       if (lossScale !== undefined) this.set('loss-scale', lossScale <= 1, () => `step ${step}: gradients overflow f16 even where the loss is not scaled up, and such steps change nothing; lower the learning rate, or train in full precision (--precision full)`);

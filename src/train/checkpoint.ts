@@ -82,8 +82,8 @@ export function restoreTensors(scheme: Scheme, tensors: ReadonlyMap<string, File
 }
 
 /**
- * Puts a scheme into the state of a checkpoint. Where the run goes on in another precision the loss scale begins at its
- * first value.
+ * Puts a scheme into the state of a checkpoint. If the run continues in another precision, the loss scale starts at its
+ * initial value.
  * @throws CheckpointError when the checkpoint does not fit the scheme
  */
 export function restore(scheme: Scheme, c: Checkpoint, config: RunConfig, scaler?: LossScaler): void {

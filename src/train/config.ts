@@ -154,14 +154,14 @@ export function resolveConfig(...parts: readonly PartialConfig[]): RunConfig {
   return config;
 }
 
-/** What is otherwise where a run goes on, in words: learning rate, clipping, warm-up, precision. Empty for nothing. */
+/** Describes changes of learning rate, clipping, warm-up and precision between two configurations; empty if none. */
 export function changedSettings(before: RunConfig, now: RunConfig): string {
   const of = ({ optimizer, warmup, precision = DEFAULTS.precision }: RunConfig): Record<string, unknown> => (
     { 'learning rate': optimizer.lr, 'gradient clipping': optimizer.clip ?? 'off', 'warm-up': warmup, precision }
   );
   const was = of(before);
   return Object.entries(of(now)).filter(([name, v]) => v !== was[name])
-    .map(([name, v]) => `${name} ${v} in place of ${was[name]}`).join(', ');
+    .map(([name, v]) => `${name} ${v} instead of ${was[name]}`).join(', ');
 }
 
 /** The learning rate at a step of a stage. @param stageSteps the stage's steps */

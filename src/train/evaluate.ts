@@ -30,7 +30,7 @@ export class Evaluator {
   /**
    * @param batch images of one size that go through the network together, at most; fewer of large ones
    * @param options.budget bytes that may be in use at once (default: the device's)
-   * @param options.mostCounted pixels that are counted on the GPU before the counts are read and summed on the host
+   * @param options.mostCounted pixels counted on the GPU before the counts are read and summed on the host
    * (default: as many as a count of 32 bits holds)
    */
   constructor(

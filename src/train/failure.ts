@@ -1,4 +1,4 @@
-// What a run says when a step is not sound any more.
+// The error that ends a run at a step with a non-finite value.
 
 import { NonFiniteError } from '../../runtime/errors.ts';
 import type { Bad } from './watch.ts';

@@ -63,7 +63,7 @@ export function record(device: Device, scheme: Scheme, stage: number, options: R
     const terms = Object.entries(out.terms ?? {});
     names = ['loss', ...terms.map(([name]) => name)];
     const log = concat([out.loss.view([1]), ...terms.map(([, t]) => t.view([1]))], 0);
-    // Networks of other stages rest.
+    // Networks of other stages do not change.
     watch.finish(log, tensors.filter(([, t]) => device.recorder!.uses(t.storage)));
     const outputs: Record<string, Tensor> = { log };
     if (feedback) outputs.feedback = feedback.values;

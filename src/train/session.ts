@@ -191,7 +191,7 @@ export async function runSession(o: SessionOptions): Promise<SessionResult> {
     if (resume) {
       restore(scheme, resume, config, scaler);
       const changes = changedSettings(resume.config, config);
-      if (changes) alarms.note(`the run goes on after step ${steps.at(-1)?.step ?? 0} with ${changes}`);
+      if (changes) alarms.note(`the run continues after step ${steps.at(-1)?.step ?? 0} with ${changes}`);
     }
     // Pseudo-labels that stay as they are for a stage; those that a step makes are counted by the step.
     let kept: PseudoLabelStats | null = null;

@@ -56,7 +56,7 @@ export interface TrainerOptions {
   gate?(at: Position, done: number): Promise<void>;
 }
 
-/** Most steps between read-backs: until then the counts of pseudo-labels grow, which hold 2^24 pixels of each step. */
+/** Most steps between read-backs: the counts of pseudo-labels then have room for 2^24 pixels per step. */
 const MOST_BUNDLED = 256;
 
 /** Where a run stands: the next step to do. */
@@ -118,9 +118,9 @@ export async function train(device: Device, scheme: Scheme, options: TrainerOpti
       const active = (loop = new StageLoop(device, recorded, options, { stage, steps }));
       const read = async (step: number): Promise<void> => {
         const { points, failure } = await active.read(done);
-        const unsound = failure ? done - (points.at(-1)?.step ?? done) : 0;
-        const sound = { stage, step: step - unsound, done: done - unsound, total, stageName: name, rate: active.rate };
-        if (points.length > 0) options.onSteps?.(points, sound);
+        const lost = failure ? done - (points.at(-1)?.step ?? done) : 0;
+        const progress = { stage, step: step - lost, done: done - lost, total, stageName: name, rate: active.rate };
+        if (points.length > 0) options.onSteps?.(points, progress);
         if (failure) throw failure;
       };
       /** What needs data; where that fails, what was trained before is kept. */
@@ -192,7 +192,10 @@ class StageLoop {
   private readonly options: TrainerOptions;
   private readonly stage: { stage: number; steps: number };
 
-  constructor(device: Device, { plan, context, names, counts, feedback, watch }: Recorded, options: TrainerOptions, stage: { stage: number; steps: number }) {
+  constructor(
+    device: Device, { plan, context, names, counts, feedback, watch }: Recorded, options: TrainerOptions,
+    stage: { stage: number; steps: number },
+  ) {
     this.device = device;
     this.plan = plan;
     this.context = context;
@@ -247,18 +250,21 @@ class StageLoop {
     if (this.feedback) {
       const [values, state] = await this.device.read([this.plan.outputs.feedback, this.watch.state]);
       this.failed = this.watch.first(state) !== null;
-      // What a step that failed says is nothing to learn from.
+      // A failed step teaches nothing.
       if (!this.failed) this.feedback.apply(values as Float32Array, at);
     }
   }
 
   /**
-   * The points of the steps since the last read: up to the first that was not sound, which is the failure.
+   * The points of the steps since the last read: up to the first with a non-finite value, which is the failure.
    * @param done steps over all stages, the last one included
    */
   async read(done: number): Promise<{ points: StepPoint[]; failure: NonFiniteError | null }> {
     const { scaler } = this.options;
-    const [log, state, ...more] = await this.device.read([this.ring, this.watch.state, ...(this.counts ? [this.counts] : []), ...(scaler ? [scaler.scale, scaler.counts] : [])]);
+    const [log, state, ...more] = await this.device.read([
+      this.ring, this.watch.state, ...(this.counts ? [this.counts] : []),
+      ...(scaler ? [scaler.scale, scaler.counts] : []),
+    ]);
     const counts = this.counts && more.shift();
     const k = this.names.length, n = this.pendingSteps.length;
     const stats = counts ? pseudoLabelStats(counts as Uint32Array) : undefined;
@@ -277,10 +283,10 @@ class StageLoop {
     this.lastRead = now;
     const bad = this.watch.first(state);
     if (!bad) return { points, failure: null };
-    const sound = points.length - 1 - (this.sent - bad.step), { step, lr } = points[sound];
-    const losses = this.names.map((name, j) => ({ name, value: log[sound * k + j] }));
+    const failed = points.length - 1 - (this.sent - bad.step), { step, lr } = points[failed];
+    const losses = this.names.map((name, j) => ({ name, value: log[failed * k + j] }));
     const failure = failureAt({ ...bad, lr, losses, mixed: scaler !== undefined }, step);
-    return { points: points.slice(0, sound), failure };
+    return { points: points.slice(0, failed), failure };
   }
 
   async close(): Promise<void> {

@@ -1,6 +1,5 @@
-// Watches a training step, on the GPU and as part of its plan, for losses, gradient norms and weights that are not
-// finite. The first such step is noted and stays noted: the host reads it together with the losses, every few steps, and
-// names it.
+// Watches training steps for non-finite losses, gradient norms and weights, on the GPU and as part of their plan. The
+// state keeps the first such step: the host reads it together with the losses, every few steps, and names it exactly.
 
 import type { Device } from '../../runtime/device/device.ts';
 import { SEGMENTATION } from '../../runtime/kernel/generated.ts';
@@ -9,32 +8,32 @@ import type { Tensor } from '../../runtime/tensor.ts';
 /** Tensors with their names, for messages. */
 export type Named = readonly [name: string, tensor: Tensor];
 
-/** The first step that was not sound. */
+/** The first step with a non-finite value. */
 export interface Bad {
   /** Counted from 1, over the steps that were watched. */
   step: number;
-  /** 'scale': gradients overflow f16 again and again although the loss scale can fall no further. */
+  /** 'scale': gradients keep overflowing f16 although the loss scale is at its minimum. */
   kind: 'loss' | 'gradient' | 'weight' | 'scale';
-  /** Place of the loss among the losses of the step, from 0. */
+  /** Index of the loss among the losses of the step. */
   loss?: number;
-  /** The weight; the first gradient that is not finite, absent where only the norm of all is not. */
+  /** The weight, or the first non-finite gradient; absent if every gradient is finite and only their norm is not. */
   name?: string;
 }
 
-/** Tensors that a launch of the kernel looks at. */
+/** Tensors per launch of the kernel. */
 const TOGETHER = 5;
 /** As in the kernel. */
 const LANES = 64, MOST_GROUPS = 256;
 const STATE_WORDS = 8;
 const KINDS = ['loss', 'gradient', 'weight', 'scale'] as const;
 
-/** Workgroups that look at n elements. */
+/** Workgroups for n elements. */
 function groupsOf(n: number): number {
   const items = Math.max(1, Math.ceil(n / (LANES * MOST_GROUPS)));
   return Math.ceil(n / (LANES * items));
 }
 
-/** What a launch looks at. */
+/** Arguments of a launch. */
 interface Launched {
   bindings: Record<string, Tensor>;
   n: number[];
@@ -42,7 +41,7 @@ interface Launched {
   groups: number;
 }
 
-/** Launches over all tensors, a few in each. */
+/** Splits the tensors into launches. */
 function launches(named: readonly Named[], first: number): Launched[] {
   const made: Launched[] = [];
   for (let i = 0; i < named.length; i += TOGETHER) {
@@ -66,7 +65,7 @@ function launches(named: readonly Named[], first: number): Launched[] {
  * const bad = watch.first(await watch.state.read());
  */
 export class Watch {
-  /** u32 [8], to be read; zero at first. It outlives scopes and plans. */
+  /** u32 [8], for {@link first}. It outlives scopes and plans. */
   readonly state: Tensor;
   readonly #device: Device;
   readonly #gradients: string[] = [];
@@ -78,10 +77,11 @@ export class Watch {
   }
 
   /**
-   * Watches the gradients of one update, and their norm taken together. An update that a loss scaler skips is sound.
+   * Watches the gradients of one update, and their norm taken together. An update that a loss scaler skips is
+   * not a failure.
    * @param gradients f32
-   * @param hyper what the optimiser is given: its gradient scale counts
-   * @param scale the loss scale, f32 [], where there is one
+   * @param hyper the hyper-parameters of the optimiser; its gradient scale applies to the norm
+   * @param scale the loss scale, f32 [], in mixed precision
    */
   gradients(gradients: readonly Named[], hyper: Tensor, scale?: Tensor): void {
     const device = this.#device, watched = gradients.filter(([, t]) => t.size > 0);
@@ -107,9 +107,9 @@ export class Watch {
   }
 
   /**
-   * Watches the weights after the update, and ends the step. To be called once in a step, after all else.
+   * Watches the weights after the update, and ends the step. Call it once per step, last.
    * @param losses f32 [n]
-   * @param weights f32, by the names that {@link Bad} is to say
+   * @param weights f32, with the names for {@link Bad}
    */
   finish(losses: Tensor, weights: readonly Named[]): void {
     const device = this.#device, watched = weights.filter(([, t]) => t.size > 0);
@@ -127,7 +127,7 @@ export class Watch {
   }
 
   /**
-   * The first step that was not sound, or null.
+   * The first step with a non-finite value, or null.
    * @param state the elements of `state`
    */
   first(state: ArrayLike<number>): Bad | null {

@@ -1,5 +1,4 @@
-// A run that stops at a step that is not sound, and weights that are not finite: one clear line, nothing broken on the
-// disk.
+// Runs that stop at a non-finite step, and files of non-finite weights: one clear line, and nothing broken on disk.
 
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -29,13 +28,13 @@ async function fails(pattern: RegExp, args: readonly string[]): Promise<Ended> {
 }
 
 /** Are all floats of a folder's safetensors files finite? */
-function sound(folder: string): boolean {
+function allFinite(folder: string): boolean {
   const files = readdirSync(folder).filter((f) => f.endsWith('.safetensors'));
   const tensors = files.flatMap((f) => [...decodeSafetensors(readFileSync(join(folder, f))).tensors.values()]);
   return tensors.every(({ data }) => !(data instanceof Float32Array) || data.every(Number.isFinite));
 }
 
-test('--lr 1e3: stops early; the checkpoint is kept, and goes on with what helps', async () => {
+test('--lr 1e3: stops early; the checkpoint is kept, and the run continues with other settings', async () => {
   const folder = at('high');
   const run = await fails(
     /at step \d+ \(learning rate \d+\); the checkpoint after step 0 is kept — .*--lr 0\.02.*--clip 1.*--resume.*insp/,
@@ -46,7 +45,7 @@ test('--lr 1e3: stops early; the checkpoint is kept, and goes on with what helps
   const logged = readFileSync(join(folder, 'log.jsonl'), 'utf8').trim().split('\n').map((line) => JSON.parse(line));
   assert.equal(logged.map((p) => p.step), Array.from({ length: step - 1 }, (_, i) => i + 1));
   assert.ok(logged.every((p) => Number.isFinite(p.loss)));
-  assert.ok(sound(folder) && !existsSync(join(folder, 'last.safetensors')));
+  assert.ok(allFinite(folder) && !existsSync(join(folder, 'last.safetensors')));
 
   // Other settings than those of the update are refused as ever.
   const other = await fewmask(['train', '--out', folder, '--resume', '--lr', '0.05', '--steps', '50']);
@@ -56,10 +55,10 @@ test('--lr 1e3: stops early; the checkpoint is kept, and goes on with what helps
   assert.match(decay.stderr, /was started with optimizer .*"lr":1000.*"weightDecay":0\.0001.*, not .*0\.5/);
   const rest = await fewmask(['train', '--out', folder, '--resume', '--lr', '0.05', '--clip', '1', '--json']);
   assert.is(rest.code, 0, rest.stderr);
-  assert.match(rest.stderr, /after step 0 with learning rate 0\.05 in place of 1000, gradient clipping 1 in place of/);
+  assert.match(rest.stderr, /after step 0 with learning rate 0\.05 instead of 1000, gradient clipping 1 instead/);
   const record = JSON.parse(rest.stdout);
   assert.is(record.steps.length, 60);
-  assert.ok(sound(folder) && existsSync(join(folder, 'last.safetensors')));
+  assert.ok(allFinite(folder) && existsSync(join(folder, 'last.safetensors')));
   // A run that is well again has to keep its settings.
   const again = await fewmask(['train', '--out', folder, '--resume', '--lr', '0.5']);
   assert.is(again.code, 2);

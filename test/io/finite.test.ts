@@ -26,11 +26,11 @@ test('the count, and an error that names file, tensor and numbers', () => {
   assert.is(nonFiniteCount(Float32Array.of(3.4e38, -3.4e38, 3.4e38, 1e-45, -0)), 0);
   assert.is(nonFiniteCount(new Float32Array(0)), 0);
   assert.is(nonFiniteCount(Float32Array.of(NaN, 1, Infinity, -Infinity)), 3);
-  const sound = [['a', floats(1, 2)], ['steps', whole(0x7fc00000, -1)]] as const;
-  refuseNonFinite(new Map(sound), 'net.safetensors');
+  const good = [['a', floats(1, 2)], ['steps', whole(0x7fc00000, -1)]] as const;
+  refuseNonFinite(new Map(good), 'net.safetensors');
   const refused = (tensors: [string, FileTensor][], message: RegExp): void => {
     const fits = (e: unknown): boolean => e instanceof CheckpointError && message.test(e.message);
-    assert.throws(() => refuseNonFinite([...sound, ...tensors], 'net.safetensors'), fits);
+    assert.throws(() => refuseNonFinite([...good, ...tensors], 'net.safetensors'), fits);
   };
   refused([['b', floats(1, NaN, 2)]], /^net\.safetensors: 1 of 3 values of b are NaN or infinite — the weights are/);
   refused([['b', floats(NaN, -Infinity)], ['c', floats(NaN)]], /2 of 2 values of b .*, and 1 more tensor has such/);
@@ -50,7 +50,7 @@ test('half floats, bfloat16, doubles; doubles that f32 cannot hold', () => {
   refuseNonFinite(decodeSafetensors(fileOf('F16', Uint16Array.of(0x7bff, 0xfbff, 1, 0x8000))).tensors, 'F16');
 });
 
-test('loadStateDict refuses them before anything changes, unless it is told to take them', async () => {
+test('loadStateDict refuses them before anything changes, unless an option allows them', async () => {
   const device = await testDevice(), net = new Sequential(new Linear(2, 2), new BatchNorm(2)).init(device);
   const before = await net.stateDict();
   const state = new Map([...before].map(([name, { shape, data }]) => [name, { shape, data: data.slice() }]));

@@ -24,7 +24,8 @@ const cases: RaceCase[] = [
   { shader: 'gradNorm', entry: 'squares', constants: { WG: 8 }, data: { dw: numbers(N), hyper: numbers(8), partials: numbers(2) }, params: { n: N, items: 2, first: 0, most: 1 } },
   { shader: 'gradNorm', entry: 'finish', constants: { WG: 8 }, data: { partials: numbers(N), norm: numbers(1), coefficient: numbers(1) }, params: { n: N, items: 2, first: 0, most: 1 } },
   {
-    shader: 'watch', entry: 'gradients', constants: { WG: 8 }, groups: 4, params: { n: [13, 0, 8, 3], last: 0, first: 0, part: 0 },
+    shader: 'watch', entry: 'gradients', constants: { WG: 8 }, groups: 4,
+    params: { n: [13, 0, 8, 3], last: 0, first: 0, part: 0 },
     data: { ...watched, hyper: numbers(8), partials: new Float32Array(4), state: new Uint32Array(8) },
   },
   {

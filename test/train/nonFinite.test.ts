@@ -33,7 +33,7 @@ interface Wish {
   makeScheme?(c: SchemeContext): Scheme;
 }
 
-/** Runs until the end or an error; saves wherever the state is sound. */
+/** Runs until the end or an error; saves whenever the trainer offers it. */
 async function watched({ config, poison, readEvery, resume, makeScheme }: Wish): Promise<Watched> {
   const device = await testDevice(), resolved = resolveConfig(TINY, config), before = device.pool.stats.inUse;
   const out: Watched = { error: null, points: [], saves: [], warnings: [] };
@@ -59,13 +59,13 @@ async function watched({ config, poison, readEvery, resume, makeScheme }: Wish):
 /** The numbers from 1 (or another) to the last. */
 const upTo = (last: number, first = 1): number[] => Array.from({ length: last - first + 1 }, (_, i) => first + i);
 
-/** @param step that is to be named */
+/** Checks that the run stopped at `step`, and that only earlier steps were reported and saved. */
 function stopsAt({ error, points, saves }: Watched, step: number, what = /./): void {
   assert.instance(error, NonFiniteError);
   assert.match(error!.message, new RegExp(`at step ${step} \\(learning rate`));
   assert.match(error!.message, what);
   assert.match((error as NonFiniteError).hint!, /learning rate.*clip.*images/);
-  assert.equal(points.map((p) => p.step), upTo(step - 1), 'the sound steps are told');
+  assert.equal(points.map((p) => p.step), upTo(step - 1), 'the steps before it are reported');
   assert.ok(points.every((p) => [p.loss, ...Object.values(p.terms)].every(Number.isFinite)));
   // The state at a save is that after so many steps; its tensors have been checked when it was decoded.
   for (const c of saves) assert.ok((c.steps.at(-1)?.step ?? 0) < step, 'nothing is saved from the bad step on');
@@ -157,7 +157,7 @@ test('a norm that overflows while every gradient is finite', async () => {
   stopsAt(run, 1, /the gradient norm became NaN or infinite at/);
 });
 
-test('a scheme that updates without descend: its weights are watched all the same', async () => {
+test('a scheme that updates without descend: its weights are watched too', async () => {
   const own: Script = (ctx, part, optimizer) => {
     const loss = sqrt(sum(square(part.params.get('w')!)));
     optimizer.step(grad(loss, part.params), ctx.hyper());
@@ -178,7 +178,7 @@ test('mixed precision: steps that are skipped without end stop the run, a few do
   assert.is(short.points.at(-1)!.skipped, 20);
 });
 
-test('a stopped run goes on from its last checkpoint with a lower learning rate, in another precision', async () => {
+test('a stopped run continues from its checkpoint with a lower learning rate, or in another precision', async () => {
   const config = { scheme: 'supervised', steps: 12, evalEvery: 100, optimizer: { lr: 1e3 } };
   const { saves } = await watched({ config, readEvery: 1 });
   const resume = saves.at(-3)!, at = resume.position.step;
@@ -186,7 +186,7 @@ test('a stopped run goes on from its last checkpoint with a lower learning rate,
   const rest = await watched({ config: lower, resume });
   assert.is(rest.error, null);
   assert.equal(rest.points.map((p) => p.step), upTo(12, at + 1));
-  const said = `after step ${at} with learning rate 0.000001 in place of 1000, gradient clipping 0.1 in place of off`;
+  const said = `after step ${at} with learning rate 0.000001 instead of 1000, gradient clipping 0.1 instead of off`;
   assert.ok(rest.warnings.some((w) => w.includes(said)), rest.warnings.join('\n'));
   if (!(await testDevice()).f16) return;
   const start = saves[0];
@@ -213,7 +213,7 @@ test('a checkpoint with weights that are not finite is refused, and named', asyn
   run.dispose();
 });
 
-test('a loss that explodes but stays finite goes on, with a warning once', () => {
+test('a loss that explodes but stays finite continues, with one warning', () => {
   const said: string[] = [], at = (step: number, loss: number): StepPoint => ({ step, loss, terms: {}, lr: 1 });
   const alarms = new Alarms(['a', 'b'], (m) => said.push(m));
   alarms.onSteps([at(1, 2), at(2, 1999), at(3, 2001), at(4, 1e30)], 0.1);

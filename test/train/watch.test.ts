@@ -1,4 +1,4 @@
-// The watch over a step: the first bad one is named exactly, however late the host looks.
+// The watch over training steps: the first bad one is named exactly, however late the host reads.
 
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -53,11 +53,11 @@ async function follow(steps: readonly Step[]): Promise<Bad | null> {
 
 const last = (i: number): number => SIZES[i] - 1;
 
-test('sound steps: nothing', async () => {
+test('finite steps pass', async () => {
   // The greatest number, denormals; a norm that is just below the greatest number.
   const most = 3.4028234e38;
-  const sound: Step[] = [{ loss: [most, -1e-45] }, { weight: [1, 2, -most] }, { gradient: [0, 1, 1.8e19] }];
-  assert.is(await follow(sound), null);
+  const finite: Step[] = [{ loss: [most, -1e-45] }, { weight: [1, 2, -most] }, { gradient: [0, 1, 1.8e19] }];
+  assert.is(await follow(finite), null);
   assert.is(await follow([]), null);
 });
 
@@ -96,7 +96,7 @@ test('memory behind the last element does not count', async () => {
   assert.is(await follow([{}]), null);
 });
 
-test('steps that a loss scaler skips are sound, until the scale can fall no further', async () => {
+test('steps that a loss scaler skips pass, until the scale stays at its minimum', async () => {
   const device = await testDevice(), scaler = new LossScaler(device, { scale: 4 }), watch = new Watch(device);
   const dw = device.keep(tensor(device, [1, 1])), loss = device.keep(tensor(device, [1]));
   const step = plan(device, { hyper: { shape: [HYPER_SIZE] } }, ({ hyper }) => {

@@ -1,4 +1,4 @@
-// The trainings of the page, without its worker: what it is told when a run fails.
+// The trainings of the page, without its worker: what the page shows when a run fails.
 
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -14,7 +14,7 @@ const SETTINGS: RunSettings = {
 
 type Failed = Extract<FromWorker, { kind: 'failed' }>;
 
-test('a step that is not sound: the page names it, and says what to change there', async () => {
+test('a non-finite step: the page names it, and what to change there', async () => {
   const messages: FromWorker[] = [], runner = new Runner(await testDevice(), (message) => void messages.push(message));
   await runner.start(1, { ...SETTINGS, lr: 1e30 }, 'train-000');
   const { failure, run } = messages.find((m): m is Failed => m.kind === 'failed')!;
