@@ -3,7 +3,7 @@
 import { OnnxError, UnsupportedError } from '../../errors.ts';
 import type { Device } from '../../device/device.ts';
 import { add, cast } from '../../ops/index.ts';
-import type { Tensor } from '../../tensor.ts';
+import type { Shape, Tensor } from '../../tensor.ts';
 import type { OnnxAttribute, OnnxNode, OnnxTensor, OnnxType } from './model.ts';
 
 /** A value in a running graph: a tensor on the device, its type in ONNX, and its elements where the host knows them. */
@@ -91,6 +91,26 @@ export class Call {
   tensor(name: string): OnnxTensor {
     const v = this.attribute(name);
     return typeof v === 'object' && 'dtype' in v ? v : this.wrong(`${name} is no tensor`);
+  }
+
+  /** The axis of a tensor of a rank that a number means, which may count from the end. @throws OnnxError where there is none */
+  axis(axis: number, rank: number): number {
+    const a = axis < 0 ? axis + rank : axis;
+    return Number.isInteger(a) && a >= 0 && a < rank ? a : this.wrong(`there is no axis ${axis} of ${rank}`);
+  }
+
+  /** Axes, each once. @throws OnnxError as {@link axis}, and when one comes twice */
+  axes(axes: readonly number[], rank: number): number[] {
+    const found = axes.map((a) => this.axis(a, rank));
+    return new Set(found).size === found.length ? found : this.wrong(`the axes ${axes.join(', ')} name one twice`);
+  }
+
+  /** Input i, which must broadcast to a shape that does not change by it. @throws OnnxError when it does not */
+  onto(shape: Shape, i: number): Tensor {
+    const t = this.x(i);
+    const lead = shape.length - t.rank;
+    const fits = lead >= 0 && t.shape.every((d, k) => d === 1 || d === shape[lead + k]);
+    return fits ? t : this.wrong(`input ${i} is [${t.shape}], which does not broadcast to [${shape}]`);
   }
 
   wrong(message: string): never {

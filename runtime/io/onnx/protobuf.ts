@@ -34,14 +34,14 @@ export function* fields(bytes: Uint8Array): Generator<Field> {
   while (at < bytes.length) {
     const [key, start] = varint(bytes, at);
     const id = Number(BigInt.asUintN(64, key) >> 3n), wire = Number(key & 7n);
-    if (id < 1 || id >= 2 ** 29) throw new OnnxError(`there is no field ${id}`, 'this is no ONNX model, or a damaged one');
+    if (id < 1 || id >= 2 ** 29) throw new OnnxError(`there is no field ${id}`, 'this is not an ONNX model, or a damaged one');
     if (wire === 0) {
       const [value, end] = varint(bytes, start);
       yield { id, wire, value, bytes: NOTHING };
       at = end;
       continue;
     }
-    if (wire !== 1 && wire !== 2 && wire !== 5) throw new OnnxError(`field ${id} is of unknown kind ${wire}`, 'this is no ONNX model, or a damaged one');
+    if (wire !== 1 && wire !== 2 && wire !== 5) throw new OnnxError(`field ${id} is of unknown kind ${wire}`, 'this is not an ONNX model, or a damaged one');
     const [length, from] = wire === 2 ? varint(bytes, start) : [BigInt(wire === 1 ? 8 : 4), start];
     if (length < 0n || length > BigInt(bytes.length - from)) throw new OnnxError(`field ${id} claims ${length} bytes, ${bytes.length - from} are left`, 'the file is damaged or truncated');
     at = from + Number(length);
@@ -80,13 +80,13 @@ export function text(f: Field): string {
 
 /** The bytes of a message within. @throws OnnxError when the field is a number */
 export function message(f: Field): Uint8Array {
-  if (f.wire !== 2) throw new OnnxError(`field ${f.id} is a number where text or a message belongs`, 'this is no ONNX model, or a damaged one');
+  if (f.wire !== 2) throw new OnnxError(`field ${f.id} is a number where text or a message belongs`, 'this is not an ONNX model, or a damaged one');
   return f.bytes;
 }
 
 /** The integer of a field. @throws OnnxError when it is none, or beyond 2^53 */
 export function integer(f: Field): number {
   const v = Number(f.value);
-  if (f.wire !== 0 || !Number.isSafeInteger(v)) throw new OnnxError(`field ${f.id} is no whole number that fits`, 'this is no ONNX model, or a damaged one');
+  if (f.wire !== 0 || !Number.isSafeInteger(v)) throw new OnnxError(`field ${f.id} is no whole number that fits`, 'this is not an ONNX model, or a damaged one');
   return v;
 }
