@@ -1,4 +1,4 @@
-// What operators meant in early opsets, above all before they broadcast as NumPy does: from 7 on, and 8 for lists of inputs.
+// What operators meant in early opsets, above all before they broadcast as NumPy does: below 7, and 8 for lists.
 
 import * as ops from '../../ops/index.ts';
 import type { Tensor } from '../../tensor.ts';

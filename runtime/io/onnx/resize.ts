@@ -20,8 +20,8 @@ interface AxisPlan {
 const { fround } = Math;
 
 /**
- * Where pixel o of the result is in the source, in f32 as onnxruntime computes it: where the result is rounded or compared,
- * the last bit decides.
+ * Where pixel o of the result is in the source, in f32 as onnxruntime computes it: where it is rounded or compared, the
+ * last bit decides.
  */
 function coordinateInF32(c: Call, how: string, { from, to, scale, roi: [start, end] }: AxisPlan, o: number): number {
   const centre = fround(fround(o + 0.5) / scale);
@@ -111,8 +111,8 @@ function plans(c: Call, old: boolean, crop: boolean): AxisPlan[] {
 function nearest(c: Call, old: boolean): (at: number, p: AxisPlan) => number {
   const how = old ? 'floor' : c.text('nearest_mode', 'round_prefer_floor');
   const round = Object.hasOwn(ROUND, how) ? ROUND[how] : c.unsupported(`there is no nearest_mode ${how}`);
-  // Resize of opset 10 rounds up where it shrinks. A scale that is one size over the other was made by an exporter from a
-  // wanted size, such as PyTorch's, whose interpolate rounds down.
+  // Resize of opset 10 rounds up where it shrinks. A scale that is one size over the other was made by an exporter from
+  // a wanted size, such as PyTorch's, whose interpolate rounds down.
   const up = c.opset === 10 && c.node.op === 'Resize';
   return (at, p) => (up && p.scale < 1 && !p.exact ? Math.ceil(at) : round(at));
 }
@@ -120,7 +120,9 @@ function nearest(c: Call, old: boolean): (at: number, p: AxisPlan) => number {
 /** The weight of a pixel by its distance, and how far that reaches: a triangle, or Keys' cubic convolution. */
 function kernelOf(mode: string, a: number): { reach: number; at: (d: number) => number } {
   if (mode !== 'cubic') return { reach: 1, at: (d) => Math.max(0, 1 - d) };
-  return { reach: 2, at: (d) => (d <= 1 ? ((a + 2) * d - (a + 3)) * d * d + 1 : d < 2 ? ((a * d - 5 * a) * d + 8 * a) * d - 4 * a : 0) };
+  const near = (d: number): number => ((a + 2) * d - (a + 3)) * d * d + 1;
+  const far = (d: number): number => ((a * d - 5 * a) * d + 8 * a) * d - 4 * a;
+  return { reach: 2, at: (d) => (d <= 1 ? near(d) : d < 2 ? far(d) : 0) };
 }
 
 /** The modes of a version: cubic came with opset 11; the first Upsample called linear bilinear. */
@@ -131,7 +133,7 @@ function modeOf(c: Call, old: boolean): 'nearest' | 'linear' | 'cubic' {
   return c.unsupported(`there is no mode ${mode} in opset ${c.opset}`);
 }
 
-/** The weights [in, out] of the pixels of an axis. With antialias the kernel covers as many as a pixel of the result. */
+/** The weights [in, out] of the pixels of an axis. With antialias the kernel covers what a pixel of the result does. */
 function weights(c: Call, p: AxisPlan, at: readonly number[], mode: 'linear' | 'cubic'): Float32Array {
   const last = p.from - 1;
   const kept = (i: number): number => Math.min(Math.max(i, 0), last);

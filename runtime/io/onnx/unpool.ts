@@ -25,9 +25,9 @@ function inWindows(index: Tensor, shape: Shape, { kernel, stride, before }: Wind
 }
 
 /**
- * The places in an image of a wanted shape. PyTorch and onnxruntime count them in that image, as MaxPool does for an image
- * of odd size. ONNX's own example counts them in the smaller image that the windows cover. Such places are recognised by
- * being in their windows there, and not in the wanted image.
+ * The places in an image of a wanted shape. PyTorch and onnxruntime count them in that image, as MaxPool does for an
+ * image of odd size. ONNX's own example counts them in the smaller image that the windows cover. Such places are
+ * recognised by being in their windows there, and not in the wanted image.
  */
 function placesIn(index: Tensor, wanted: Shape, covered: Shape, w: Windows): Tensor {
   const bigger = covered.every((d, i) => d >= 1 && d <= wanted[i]) && covered.some((d, i) => d < wanted[i]);
