@@ -98,7 +98,7 @@ test('PRelu: a slope for each channel below opset 7, then one that broadcasts to
   ]);
 });
 
-test('Gemm: C broadcasts below opset 7 only where that is said, is optional from 11 on, and keeps the shape', async () => {
+test('Gemm: C broadcasts below opset 7 only where that is said, is optional from 11 on, keeps its shape', async () => {
   const [a, b] = [reals([2, 2], [1, 2, 3, 4]), reals([2, 2], [1, 0, 0, 1])];
   const bias = vector(10, 20);
   const sum = [[2, 2], [11, 22, 13, 24]] as const;

@@ -1,12 +1,11 @@
 // Operators whose meaning changed between opsets: each version that differs, by small examples.
-// Source: ONNX's Changelog.md. Resize and Upsample are in onnxResize.test.ts, norms and windows in onnxVersionsNet.test.ts,
-// what broadcasts in onnxLegacy.test.ts.
+// Source: ONNX's Changelog.md. Resize and Upsample are in onnxResize.test.ts, norms and windows in
+// onnxVersionsNet.test.ts, what broadcasts in onnxLegacy.test.ts.
 
 import { test } from 'uvu';
 import { UnsupportedError } from '../../runtime/errors.ts';
-import type { OnnxTensor } from '../../runtime/io/onnx/model.ts';
 import { list, reals } from '../support/onnxFile.ts';
-import { check, count, ints, refuse, scalar, truths, vector, type Setting } from '../support/onnxRows.ts';
+import { check, count, ints, refuse, scalar, truths, vector } from '../support/onnxRows.ts';
 
 const x23 = reals([2, 3], [1, 2, 3, 4, 5, 6]);
 

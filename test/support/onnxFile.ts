@@ -83,7 +83,7 @@ export interface FileModel {
   raw?: readonly Bytes[];
 }
 
-function node({ op, domain, inputs, outputs, attributes = {}, raw = [] }: FileNode): Bytes {
+function nodeBytes({ op, domain, inputs, outputs, attributes = {}, raw = [] }: FileNode): Bytes {
   const all = [...Object.entries(attributes).map(([name, v]) => attribute(name, v)), ...raw];
   return part(1, ...inputs.map((i) => str(1, i)), ...outputs.map((o) => str(2, o)), str(4, op),
     ...all.map((a) => part(5, ...a)), ...(domain ? [str(7, domain)] : []));
@@ -102,9 +102,12 @@ export function onnxFile(
 ): Uint8Array<ArrayBuffer> {
   const weights = Object.entries(initializers).map(([name, t]) => part(5, ...tensor(name, t)));
   const results = outputs.map((o) => value(12, typeof o === 'string' ? { name: o } : o));
-  const graph = part(7, ...nodes.map(node), ...weights, ...inputs.map((i) => value(11, i)), ...results, ...raw);
+  const graph = part(7, ...nodes.map(nodeBytes), ...weights, ...inputs.map((i) => value(11, i)), ...results, ...raw);
   return Uint8Array.from([...int(1, 8), ...part(8, int(2, opset)), ...graph]);
 }
+
+/** A node with one result and no attributes. */
+export const node = (op: string, inputs: string[], output: string): FileNode => ({ op, inputs, outputs: [output] });
 
 /** A tensor of f32. */
 export const reals = (shape: Shape, data: readonly number[]): OnnxTensor => ({ dtype: 'f32', shape, data });

@@ -46,3 +46,17 @@ export async function refuse(rows: readonly Refusal[], kind: new (...a: never[])
     assert.ok((error as Error).message.startsWith(op), `${what} is named: ${(error as Error).message}`);
   }
 }
+
+/** Runs a body that must fail with an error of a kind, whose message has all these. */
+export async function refused(
+  body: () => unknown, kind: new (...a: never[]) => Error, ...what: RegExp[]
+): Promise<void> {
+  let error: unknown;
+  try {
+    await body();
+  } catch (e) {
+    error = e;
+  }
+  assert.instance(error, kind);
+  for (const w of what) assert.match((error as Error).message, w);
+}
