@@ -2,7 +2,7 @@
 
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { OnnxError, UnsupportedError } from '../../runtime/errors.ts';
+import { OnnxError, UnsupportedError, UsageError } from '../../runtime/errors.ts';
 import { loadOnnx, onnxFiles } from '../../runtime/onnx.ts';
 import { testDevice } from '../support/device.ts';
 import {
@@ -42,6 +42,9 @@ test('external data is read where a resolver is given, and else refused by the n
   const one = (f: string): Uint8Array | ArrayBuffer | undefined => (f === 'c.bin' ? files[f] : undefined);
   const missing = /no file weights\/part 1\.bin with the data of w/;
   await refused(() => loadOnnx(bytes, device, { external: one }), OnnxError, missing);
+  const later = (): ArrayBuffer => Promise.resolve(files['c.bin']) as unknown as ArrayBuffer;
+  const promised = /the file c\.bin is read from its bytes, not from a value of type Promise/;
+  await refused(() => loadOnnx(bytes, device, { external: later }), UsageError, promised);
   const wrong: [Record<string, string>, RegExp, ...number[][]][] = [
     [{ ...place, offset: '8' }, /bytes 8 to 16 of weights\/part 1\.bin, which has 13/],
     [{ ...place, length: '12' }, /w needs 8 bytes, its external data has 12/],
@@ -84,6 +87,9 @@ test('control flow, quantised models, segments, sparse and other tensors, sequen
     await refused(model(n, int8), UnsupportedError, new RegExp(`^${name}: the model is quantised`));
   }
   const relu = node('Relu', ['x'], 'y');
+  const segments = part(5, int(1, 1), int(2, 7), part(3, int(1, 0)));
+  const constant: FileNode = { ...node('Constant', [], 'y'), raw: [[str(1, 'value'), segments, int(20, 4)]] };
+  await refused(model(constant), UnsupportedError, /^the value of Constant: its data is in segments/);
   const parts: [number[], RegExp][] = [
     [int8, /^wq: the element type int8 is not supported/],
     [part(5, ...tensorHead('big', list(1)), part(3, int(1, 0))), /^big: its data is in segments/],

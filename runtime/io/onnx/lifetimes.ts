@@ -26,24 +26,27 @@ export function ordered({ nodes, inputs, outputs, initializers }: OnnxModel): On
   }
   // Depth first in the order of the file: a sorted file stays as it is, and values are used soon after they are made.
   const order: number[] = [];
-  const state = new Uint8Array(nodes.length);
+  const state: ('open' | 'done' | undefined)[] = [];
   for (let root = 0; root < nodes.length; root++) {
-    const path = [root];
+    if (state[root]) continue;
+    // The nodes that wait for others, each with those it has not asked for yet.
+    const path: { node: number; rest: Iterator<number> }[] = [];
+    const enter = (node: number): void => {
+      state[node] = 'open';
+      path.push({ node, rest: needs[node].values() });
+    };
+    enter(root);
     while (path.length > 0) {
-      const i = path.at(-1)!;
-      const next = state[i] === 2 ? undefined : [...needs[i]].find((by) => state[by] !== 2);
-      if (next === undefined) {
-        if (state[i] !== 2) order.push(i);
-        state[i] = 2;
+      const { node, rest } = path.at(-1)!;
+      const { value: next, done } = rest.next();
+      if (done) {
+        state[node] = 'done';
+        order.push(node);
         path.pop();
-        continue;
-      }
-      state[i] = 1;
-      if (state[next] === 1) {
+      } else if (state[next] === 'open') {
         const what = `the node that makes ${nodes[next].outputs[0]} needs its own result`;
         throw new OnnxError(what, 'the graph has a cycle');
-      }
-      path.push(next);
+      } else if (!state[next]) enter(next);
     }
   }
   return order.map((i) => nodes[i]);

@@ -1,8 +1,8 @@
 // An ONNX model as plain data: read from the bytes of a file (onnx.proto), checked, not yet on a device.
 
-import { OnnxError, UnsupportedError, UsageError } from '../../errors.ts';
+import { OnnxError, UnsupportedError } from '../../errors.ts';
 import { readNode, tensorsOf } from './node.ts';
-import { fields, integer, message, text } from './protobuf.ts';
+import { bytesOf, fields, integer, message, text } from './protobuf.ts';
 import { externalFile, readTensor, typeOf, type ExternalData, type OnnxTensor, type OnnxType } from './tensor.ts';
 
 export type { OnnxTensor, OnnxType, ExternalData } from './tensor.ts';
@@ -149,20 +149,6 @@ function readParts(bytes: Uint8Array): { graph: Uint8Array; opset: number } {
   return { graph, opset };
 }
 
-/** The bytes of a model, whatever holds them. @throws UsageError for anything but bytes */
-export function bytesOf(file: Uint8Array | ArrayBuffer): Uint8Array {
-  if (file instanceof Uint8Array) return file;
-  if (ArrayBuffer.isView(file)) {
-    const view = file as ArrayBufferView;
-    return new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
-  }
-  // By its name: an ArrayBuffer of another realm (a frame, a test runner) is not an instance of this one's.
-  const kind = Object.prototype.toString.call(file);
-  if (/^\[object (Shared)?ArrayBuffer\]$/.test(kind)) return new Uint8Array(file as ArrayBuffer);
-  const what = `an ONNX model is read from its bytes, not from a value of type ${kind.slice(8, -1)}`;
-  throw new UsageError(what, 'give a Uint8Array or an ArrayBuffer');
-}
-
 /**
  * Reads an ONNX file. Only what the engine needs is kept; functions and subgraphs are not supported.
  * @param file its bytes
@@ -171,7 +157,7 @@ export function bytesOf(file: Uint8Array | ArrayBuffer): Uint8Array {
  * @example const model = readOnnx(await file.arrayBuffer());
  */
 export function readOnnx(file: Uint8Array | ArrayBuffer, { external }: OnnxOptions = {}): OnnxModel {
-  const { graph, opset } = readParts(bytesOf(file));
+  const { graph, opset } = readParts(bytesOf(file, 'an ONNX model'));
   const parts = [...fields(graph)];
   const of = (id: number): Uint8Array[] => parts.flatMap((f) => (f.id === id ? [message(f)] : []));
   const nodes = of(1).map((bytes) => readNode(bytes, external));
@@ -215,7 +201,7 @@ export function readOnnx(file: Uint8Array | ArrayBuffer, { external }: OnnxOptio
  * const graph = loadOnnx(bytes, device, { external: (path) => files.get(path) });
  */
 export function onnxFiles(file: Uint8Array | ArrayBuffer): string[] {
-  const { graph } = readParts(bytesOf(file));
+  const { graph } = readParts(bytesOf(file, 'an ONNX model'));
   const files = new Set<string>();
   for (const f of fields(graph)) {
     const tensors = f.id === 5 ? [message(f)] : f.id === 1 ? tensorsOf(message(f)) : [];

@@ -20,7 +20,7 @@ interface Proto {
   strings: string[];
 }
 
-function readProto(bytes: Uint8Array, external: ExternalData | undefined): Proto {
+function readProto(bytes: Uint8Array, op: string, external: ExternalData | undefined): Proto {
   const p: Proto = { name: '', type: 0, there: new Set(), f: [], i: 0n, s: '', floats: [], ints: [], strings: [] };
   for (const field of fields(bytes)) {
     p.there.add(field.id);
@@ -32,7 +32,7 @@ function readProto(bytes: Uint8Array, external: ExternalData | undefined): Proto
     } else if (field.id === 4) p.s = text(field);
     else if (field.id === 5) {
       if (p.t) throw new OnnxError(`the attribute ${p.name} has two tensors`, 'the file is damaged');
-      const { dtype, shape, data } = readTensor(message(field), external);
+      const { dtype, shape, data } = readTensor(message(field), external, `the ${p.name} of ${op}`);
       p.t = { dtype, shape, data };
     } else if (field.id === 7) reals(field, 4, p.floats);
     else if (field.id === 8) integers(field, p.ints);
@@ -53,7 +53,7 @@ const KIND_OF_FIELD: readonly (readonly [field: number, kind: number])[] = [
 ];
 
 function readAttribute(bytes: Uint8Array, op: string, external?: ExternalData): [string, OnnxAttribute] {
-  const p = readProto(bytes, external);
+  const p = readProto(bytes, op, external);
   const kind = p.type || (KIND_OF_FIELD.find(([field]) => p.there.has(field))?.[1] ?? 0);
   switch (kind) {
     case 1: return [p.name, p.f.at(-1) ?? 0];

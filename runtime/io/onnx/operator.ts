@@ -74,26 +74,27 @@ export class Call {
 
   number(name: string, otherwise: number): number {
     const v = this.attribute(name) ?? otherwise;
-    return typeof v === 'number' ? v : this.wrong(`${name} is no number`);
+    return typeof v === 'number' ? v : this.wrong(`${name} is not a number`);
   }
 
   text(name: string, otherwise: string): string {
     const v = this.attribute(name) ?? otherwise;
-    return typeof v === 'string' ? v : this.wrong(`${name} is no text`);
+    return typeof v === 'string' ? v : this.wrong(`${name} is not a string`);
   }
 
   ints(name: string, otherwise: readonly number[]): readonly number[] {
     const v = this.attribute(name) ?? otherwise;
-    return Array.isArray(v) && v.every((n) => typeof n === 'number') ? (v as number[]) : this.wrong(`${name} is no list of numbers`);
+    const numbers = Array.isArray(v) && v.every((n) => typeof n === 'number');
+    return numbers ? (v as number[]) : this.wrong(`${name} is not a list of numbers`);
   }
 
   /** A tensor that is an attribute. */
   tensor(name: string): OnnxTensor {
     const v = this.attribute(name);
-    return typeof v === 'object' && 'dtype' in v ? v : this.wrong(`${name} is no tensor`);
+    return typeof v === 'object' && 'dtype' in v ? v : this.wrong(`${name} is not a tensor`);
   }
 
-  /** The axis of a tensor of a rank that a number means, which may count from the end. @throws OnnxError where there is none */
+  /** The axis that a number means, which may count from the end. @throws OnnxError where there is none */
   axis(axis: number, rank: number): number {
     const a = axis < 0 ? axis + rank : axis;
     return Number.isInteger(a) && a >= 0 && a < rank ? a : this.wrong(`there is no axis ${axis} of ${rank}`);

@@ -1,6 +1,6 @@
 // The wire format of protocol buffers: a message is a list of numbered fields. Nothing is copied; every length is checked before it is used.
 
-import { OnnxError } from '../../errors.ts';
+import { OnnxError, UsageError } from '../../errors.ts';
 
 /** One field: a number (varint or fixed) or the bytes of a string, a packed list or a message within. */
 export interface Field {
@@ -13,6 +13,20 @@ export interface Field {
 }
 
 const NOTHING = new Uint8Array(0);
+
+/** The bytes of a file, whatever holds them. @throws UsageError for anything but bytes */
+export function bytesOf(file: Uint8Array | ArrayBuffer, what: string): Uint8Array {
+  if (file instanceof Uint8Array) return file;
+  if (ArrayBuffer.isView(file)) {
+    const view = file as ArrayBufferView;
+    return new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
+  }
+  // By its name: an ArrayBuffer of another realm (a frame, a test runner) is not an instance of this one's.
+  const kind = Object.prototype.toString.call(file).slice(8, -1);
+  if (kind === 'ArrayBuffer' || kind === 'SharedArrayBuffer') return new Uint8Array(file as ArrayBuffer);
+  const hint = 'give a Uint8Array or an ArrayBuffer';
+  throw new UsageError(`${what} is read from its bytes, not from a value of type ${kind}`, hint);
+}
 
 /** Reads a varint at `at`. @returns the signed 64-bit number and where it ends @throws OnnxError when it is cut off or too long */
 export function varint(bytes: Uint8Array, at: number): [value: bigint, end: number] {

@@ -2,7 +2,7 @@
 
 import { OnnxError, UnsupportedError } from '../../errors.ts';
 import { halfToFloat } from '../../half.ts';
-import { fields, integer, integers, message, reals, text } from './protobuf.ts';
+import { bytesOf, fields, integer, integers, message, reals, text } from './protobuf.ts';
 
 /** The element types that are read. On the device f16 and f64 are f32; the others i32. */
 export type OnnxType = 'f32' | 'f64' | 'f16' | 'i32' | 'i64' | 'u8' | 'bool';
@@ -147,13 +147,13 @@ function externalBytes(p: Proto, size: number, external: ExternalData | undefine
   }
   if (!external) {
     const hint = 'pass { external } to loadOnnx, a function that gives the bytes of that file';
-    throw new UnsupportedError(p.name || 'tensor', `its data is external, in the file ${location}`, hint);
+    throw new UnsupportedError(p.name, `its data is external, in the file ${location}`, hint);
   }
   const found = external(location);
   if (!found) {
     throw new OnnxError(`there is no file ${location} with the data of ${p.name}`, 'give all files of the model');
   }
-  const bytes = found instanceof Uint8Array ? found : new Uint8Array(found);
+  const bytes = bytesOf(found, `the file ${location}`);
   if (from + length > bytes.length) {
     const where = `bytes ${from} to ${from + length} of ${location}`;
     const what = `the data of ${p.name} is in ${where}, which has ${bytes.length}`;
@@ -166,32 +166,36 @@ function externalBytes(p: Proto, size: number, external: ExternalData | undefine
  * Reads a TensorProto.
  * @throws OnnxError when its elements do not make its shape or its type, UnsupportedError for other element types, data
  *   in segments, or data in other files without a resolver
+ * @param what stands for its name where it has none
  */
-export function readTensor(bytes: Uint8Array, external?: ExternalData): OnnxTensor & { name: string } {
-  const p = readProto(bytes);
+export function readTensor(
+  bytes: Uint8Array, external?: ExternalData, what = 'tensor',
+): OnnxTensor & { name: string } {
+  const proto = readProto(bytes);
+  const p = { ...proto, name: proto.name || what };
   const { name } = p;
-  const dtype = typeOf(p.code, name || 'tensor');
-  if (p.segment) {
-    throw new UnsupportedError(name || 'tensor', 'its data is in segments', 'save the model with whole tensors');
-  }
+  const dtype = typeOf(p.code, name);
+  if (p.segment) throw new UnsupportedError(name, 'its data is in segments', 'save the model with whole tensors');
   const shape = p.dims.map(Number);
   const n = shape.reduce((a, b) => a * b, 1);
   const lie = (have: number): never => {
-    const what = `the tensor ${name} [${shape.slice(0, MOST_DIMENSIONS)}] ${dtype} has ${have} elements`;
-    throw new OnnxError(what, 'the file is damaged or truncated');
+    const message = `the tensor ${name} [${shape.slice(0, MOST_DIMENSIONS)}] ${dtype} has ${have} elements`;
+    throw new OnnxError(message, 'the file is damaged or truncated');
   };
   const sane = shape.length <= MOST_DIMENSIONS && shape.every((d) => d >= 0 && Number.isSafeInteger(d));
   if (!sane || !Number.isSafeInteger(n)) lie(0);
-  if (p.external) return { name, dtype, shape, data: raw(dtype, externalBytes(p, n * WIDTH[dtype], external)) };
+  if (p.external) {
+    return { name: proto.name, dtype, shape, data: raw(dtype, externalBytes(p, n * WIDTH[dtype], external)) };
+  }
   if ([...p.used].some((id) => id !== (p.raw ? 9 : FIELD[dtype]))) {
     throw new OnnxError(`the tensor ${name} ${dtype} has elements of another type`, 'the file is damaged');
   }
   if (p.raw) {
     const whole = p.raw.length === n * WIDTH[dtype];
-    return { name, dtype, shape, data: whole ? raw(dtype, p.raw) : lie(p.raw.length / WIDTH[dtype]) };
+    return { name: proto.name, dtype, shape, data: whole ? raw(dtype, p.raw) : lie(p.raw.length / WIDTH[dtype]) };
   }
   const data = elementsOf(p, dtype);
-  return { name, dtype, shape, data: data.length === n ? data : lie(data.length) };
+  return { name: proto.name, dtype, shape, data: data.length === n ? data : lie(data.length) };
 }
 
 /** Elements that are listed one by one. */
