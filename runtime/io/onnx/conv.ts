@@ -54,8 +54,10 @@ function convTranspose(c: Call): Tensor {
   if (n < 1 || w.rank !== x.rank) c.wrong(`[${x.shape}] with weights [${w.shape}]`);
   const s = { kernel: w.shape.slice(2), stride: perAxis(c, 'strides', n, 1), dilation: perAxis(c, 'dilations', n, 1) }, more = perAxis(c, 'output_padding', n, 0, 0), pads = perAxis(c, 'pads', 2 * n, 0, 0);
   const auto = c.text('auto_pad', 'NOTSET'), wanted = c.has('output_shape') ? c.ints('output_shape', []).slice(-n) : auto.startsWith('SAME') ? s.stride.map((d, i) => d * x.shape[i + 2]) : undefined;
+  // Before opset 11 the odd element goes to the other side than in later versions, and than in Conv.
+  const upper = (auto === 'SAME_UPPER') === c.opset >= 11;
   // A wanted size decides what is cut off.
-  const sides = s.kernel.map((_, i): [number, number] => (wanted ? halves((x.shape[i + 2] - 1) * s.stride[i] + spanOf(s, i) + more[i] - wanted[i], auto === 'SAME_UPPER') : auto === 'VALID' ? [0, 0] : [pads[i], pads[i + n]]));
+  const sides = s.kernel.map((_, i): [number, number] => (wanted ? halves((x.shape[i + 2] - 1) * s.stride[i] + spanOf(s, i) + more[i] - wanted[i], upper) : auto === 'VALID' ? [0, 0] : [pads[i], pads[i + n]]));
   const y = spread(last(x), turned(w), s, c.number('group', 1));
   return withBias(c, cropped(y, 1, sides.map((p) => p[0]), sides.map((p, i) => p[1] - more[i])));
 }
