@@ -12,6 +12,16 @@ fn is_nan4(v: vec4<f32>) -> vec4<bool> {
   return (bitcast<vec4<u32>>(v) & vec4<u32>(0x7fffffffu)) > vec4<u32>(0x7f800000u);
 }
 
+/// max(v, 0) of each component, in a shader that computes in `Element`: f32 with `alias Bits = u32`, or vec4<f32> with vec4<u32>.
+fn relu_nan_each(v: Element) -> Element {
+  return select(max(v, Element(0.0)), v, (bitcast<Bits>(v) & Bits(0x7fffffffu)) > Bits(0x7f800000u));
+}
+
+/// The gradient d behind that ReLU: it passes where v is positive and, as in PyTorch, where v is NaN.
+fn relu_grad_each(d: Element, v: Element) -> Element {
+  return select(Element(0.0), d, (v > Element(0.0)) | ((bitcast<Bits>(v) & Bits(0x7fffffffu)) > Bits(0x7f800000u)));
+}
+
 /// NaN, whatever v is: WGSL has no literal for it.
 fn nan_of(v: f32) -> f32 {
   return bitcast<f32>(bitcast<u32>(v) | 0x7fc00000u);
@@ -40,4 +50,9 @@ fn relu_nan(v: f32) -> f32 {
 /// max(v, 0) of each component.
 fn relu_nan4(v: vec4<f32>) -> vec4<f32> {
   return select(max(v, vec4<f32>(0.0)), v, is_nan4(v));
+}
+
+/// The square root; NaN below 0, where the built-in one may be anything.
+fn root_nan(v: f32) -> f32 {
+  return select(sqrt(v), nan_of(v), v < 0.0);
 }
