@@ -129,7 +129,8 @@ fn f(v: f32) -> f32 {
     case 4u: { return v * clamp(v / 6.0 + 0.5, 0.0, 1.0); }
     case 5u: { return select(params.a * expm1(params.b * min(v, 0.0)), params.c * v, v > 0.0); }
     case 6u: { return v / (1.0 + abs(v)); }
-    case 7u: { return softplus(params.a * v) / params.a; }
+    // Far out it is v: a v may overflow.
+    case 7u: { return select(softplus(params.a * v) / params.a, v, params.a * v > 20.0); }
     case 8u: { return -softplus(-v); }
     case 9u: { return sigmoid(v); }
     case 10u: { return stable_tanh(v); }
@@ -183,7 +184,10 @@ fn df(v: f32) -> f32 {
     case 13u: {
       let c = clamp(v, -20.0, 20.0);
       let z = 2.0 * K * (c + C * c * c * c);
-      return sigmoid(z) + v * dsigmoid(z) * 2.0 * K * (1.0 + 3.0 * C * c * c);
+      if (abs(v) > 3.4028234e38) {
+        return nan_of(v); // an infinite v times 0
+      }
+      return sigmoid(z) + c * dsigmoid(z) * 2.0 * K * (1.0 + 3.0 * C * c * c);
     }
     case 14u: {
       let t = tanh_softplus(v);

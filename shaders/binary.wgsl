@@ -88,7 +88,7 @@ fn power(u: Element, v: Element) -> Element {
     // One over a whole number is none, but for 1 and -1.
     return select(r, select(Element(1) / r, select(Element(0), r, abs(u) == Element(1)), !FLOAT), v < Element(0));
   }
-  let p = exp2(q * log2(abs(f32(u))));
+  let p = exp2(q * log2_nan(abs(f32(u))));
   if (u < Element(0)) {
     // An infinite base has every power.
     if (q != floor(q) && key(u) != -0x7f800000) {

@@ -56,3 +56,15 @@ fn relu_nan4(v: vec4<f32>) -> vec4<f32> {
 fn root_nan(v: f32) -> f32 {
   return select(sqrt(v), nan_of(v), v < 0.0);
 }
+
+/// The logarithm to base 2; NaN below 0. Denormals are made normal first: built-in functions may read no more than their exponent.
+fn log2_nan(v: f32) -> f32 {
+  let small = v < 1.1754944e-38;
+  return select(log2(select(v, 16777216.0 * v, small)) - select(0.0, 24.0, small), nan_of(v), v < 0.0);
+}
+
+/// The natural logarithm; as log2_nan.
+fn log_nan(v: f32) -> f32 {
+  let small = v < 1.1754944e-38;
+  return select(log(select(v, 16777216.0 * v, small)) - select(0.0, 16.635532, small), nan_of(v), v < 0.0);
+}
