@@ -1,6 +1,7 @@
 // The global norm of a list of gradients and the coefficient that clips it: norm = s sqrt(sum of squares), coefficient = min(1, most/(norm + 1e-6)),
 // where s is the gradient scale of the hyper-parameters. Each tensor leaves the sums of its workgroups in its own part of `partials`; one
 // workgroup adds them up. All in a fixed order.
+// #import nan
 
 const WG: u32 = 64u;
 
@@ -60,6 +61,7 @@ fn finish(@builtin(local_invocation_index) lane: u32) {
   if (lane == 0u) {
     let total = hyper[4] * sqrt(sums[0]);
     norm[0] = total;
-    coefficient[0] = min(1.0, params.most / (total + 1e-6));
+    // A norm that is NaN makes the coefficient NaN: it must not pass for small gradients.
+    coefficient[0] = min_nan(1.0, params.most / (total + 1e-6));
   }
 }
