@@ -153,7 +153,8 @@ fn f(v: f32) -> f32 {
   }
 }
 
-/// f'(v). Where v is NaN the piecewise functions have a slope all the same, that of the piece which PyTorch takes; the others have NaN.
+/// f'(v). Where v is NaN the piecewise functions have a slope all the same, that of the piece which PyTorch takes; the
+/// others have NaN.
 fn df(v: f32) -> f32 {
   if (is_nan(v)) {
     switch OP {
@@ -248,7 +249,8 @@ fn ddf(v: f32) -> f32 {
   }
 }
 
-/// d times a slope. The flat pieces of functions 0 to 5 give 0 whatever d is, as in PyTorch: 0 is chosen, since 0 times NaN is NaN.
+/// d times a slope. The flat pieces of functions 0 to 5 give 0 whatever d is, as in PyTorch: 0 is chosen, since 0 times
+/// NaN is NaN.
 fn scaled(d: f32, slope: f32) -> f32 {
   return select(d * slope, 0.0, OP < 5u && slope == 0.0);
 }

@@ -3,9 +3,9 @@
 // #import angle
 
 const WG: u32 = 64u;
-/// 0 add, 1 mul, 2 sub, 3 div, 4 maximum, 5 minimum, 6 pow, 7 atan2, 8 fmod, 9 remainder, 10 floor divide, 11 step (1, half where equal, 0 where a < b),
-/// 12 eq, 13 ne, 14 lt, 15 le, 16 gt, 17 ge, 18 and, 19 or, 20 xor; of a alone: 21 is NaN, 22 is infinite, 23 is finite;
-/// 24 gate (a b, but 0 where b is 0, whatever a is).
+/// 0 add, 1 mul, 2 sub, 3 div, 4 maximum, 5 minimum, 6 pow, 7 atan2, 8 fmod, 9 remainder, 10 floor divide, 11 step (1,
+/// half where equal, 0 where a < b), 12 eq, 13 ne, 14 lt, 15 le, 16 gt, 17 ge, 18 and, 19 or, 20 xor; of a alone: 21 is
+/// NaN, 22 is infinite, 23 is finite; 24 gate (a b, but 0 where b is 0, whatever a is).
 const OP: u32 = 0u;
 /// Or i32, u32.
 alias Element = f32;
@@ -61,8 +61,8 @@ fn key(v: Element) -> i32 {
   return select(magnitude, -magnitude, (bits >> 31u) == 1u);
 }
 
-/// u^v. Integers, and whole powers of f32 to 64, by squaring; a negative base has no other power. x^0 and 1^x are 1 for NaN, too, and (-1)^x for
-/// infinities (IEEE 754, pow).
+/// u^v. Integers, and whole powers of f32 to 64, by squaring; a negative base has no other power. x^0 and 1^x are 1 for
+/// NaN, too, and (-1)^x for infinities (IEEE 754, pow).
 fn power(u: Element, v: Element) -> Element {
   if (FLOAT) {
     if (key(v) == 0 || key(u) == 0x3f800000) {
@@ -145,7 +145,8 @@ fn remainder(u: Element, v: Element) -> Element {
   return select(r, r + v, r != Element(0) && (r < Element(0)) != (v < Element(0)));
 }
 
-/// The largest whole number not above u / v, by way of the rest, as PyTorch computes it: a rounded quotient may lie beyond it.
+/// The largest whole number not above u / v, by way of the rest, as PyTorch computes it: a rounded quotient may lie
+/// beyond it.
 fn floor_divide(u: Element, v: Element) -> Element {
   if (!FLOAT) {
     return u / v - Element(u % v != Element(0) && (u < Element(0)) != (v < Element(0)));
@@ -198,7 +199,10 @@ fn f(u: Element, v: Element) -> Result {
     case 8u: { return Result(fmod(u, v)); }
     case 9u: { return Result(remainder(u, v)); }
     case 10u: { return Result(floor_divide(u, v)); }
-    case 11u: { return Result(select(select(1.0, 0.5, !missing(u) && !missing(v) && key(u) == key(v)), 0.0, less(u, v))); }
+    case 11u: {
+      let equal = !missing(u) && !missing(v) && key(u) == key(v);
+      return Result(select(select(1.0, 0.5, equal), 0.0, less(u, v)));
+    }
     case 24u: { return Result(select(u * v, Element(0), key(v) == 0)); }
     default: { return Result(truth(u, v)); }
   }

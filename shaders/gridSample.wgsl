@@ -1,9 +1,10 @@
 // Samples pictures at the points of a grid, NHWC. A point (gx, gy) of [-1, 1] lies at pixel (px, py); its value is that of the nearest pixel or the
 // bilinear mean of four.
 //
-// The gradient of x is scattered: any number of points may add to one pixel. So that the sum does not depend on an order it is made in whole numbers: each
-// contribution is split into four limbs of `bits` bits below the largest |dy| (an exact split of a float), and integer atomics add each limb up. Where a dy
-// is not finite, values have the first two limbs alone, and the others count the infinities that a pixel gets, upward ones and downward ones; NaN is both.
+// The gradient of x is scattered: any number of points may add to one pixel. So that the sum does not depend on an
+// order it is made in whole numbers: each contribution is split into four limbs of `bits` bits below the largest |dy|
+// (an exact split of a float), and integer atomics add each limb up. Where a dy is not finite, values have the first
+// two limbs alone, and the others count the infinities that a pixel gets, upward ones and downward ones; NaN is both.
 // #import nan
 
 const WG: u32 = 64u;
@@ -24,7 +25,8 @@ struct Params {
 @group(0) @binding(2) var<storage, read_write> y: array<f32>;
 @group(0) @binding(3) var<storage, read> dy: array<f32>;
 @group(0) @binding(4) var<storage, read_write> dpoints: array<vec2<f32>>;
-@group(0) @binding(5) var<storage, read_write> highest: array<atomic<u32>, 2>;   // bits of the largest finite |dy|; whether one is not finite
+/// The bits of the largest finite |dy|, and whether one is not finite.
+@group(0) @binding(5) var<storage, read_write> highest: array<atomic<u32>, 2>;
 @group(0) @binding(6) var<storage, read_write> limb0: array<atomic<i32>>;
 @group(0) @binding(7) var<storage, read_write> limb1: array<atomic<i32>>;
 @group(0) @binding(8) var<storage, read_write> limb2: array<atomic<i32>>;

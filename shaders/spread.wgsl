@@ -1,5 +1,5 @@
-// The way back from a reduction to its elements: y[i] = f(x[i], u[k], v[k], dy[k]), where k is the result that element i went into. What is NaN is told by
-// its bits before it is compared: a result that is NaN has gradients that are.
+// The way back from a reduction to its elements: y[i] = f(x[i], u[k], v[k], dy[k]), where k is the result that element
+// i went into. What is NaN is told by its bits before it is compared: a result that is NaN has gradients that are.
 // #import nan
 
 const WG: u32 = 64u;

@@ -48,7 +48,10 @@ const reals = (a: Operand, b: Operand): [Operand, Operand] => [a instanceof Tens
 const aOf = ({ inputs, attrs }: Context): Operand => inputs.a ?? attrs.a!;
 const bOf = ({ inputs, attrs }: Context): Operand => inputs.b ?? attrs.b!;
 
-/** dy where u > v, half of it where they are equal, 0 where u < v whatever dy is; dy where one of them is NaN, as in PyTorch. */
+/**
+ * dy where u > v, half of it where they are equal, 0 where u < v whatever dy is; dy where one of them is NaN, as in
+ * PyTorch.
+ */
 const won = (dy: Tensor, u: Operand, v: Operand): Tensor => ops.gate(dy, pairwise('step', u, v));
 
 /** dy / (a^2 + b^2) */
@@ -124,8 +127,8 @@ export function div<A extends Operand, B extends Operand>(a: A, b: B): PairedRea
 }
 
 /**
- * The larger of both by broadcasting; NaN where either is NaN. Where they are equal each gets half of the gradient, and both all of it
- * beside NaN, as in PyTorch.
+ * The larger of both by broadcasting; NaN where either is NaN. Where they are equal each gets half of the gradient, and
+ * both all of it beside NaN, as in PyTorch.
  * Operands and errors as in {@link add}.
  * @example const y = maximum(x, 0);
  */
@@ -142,8 +145,8 @@ export function minimum<A extends Operand, B extends Operand>(a: A, b: B): Paire
 }
 
 /**
- * a to the power of b by broadcasting. A negative base has whole powers only (else NaN); x^0 and 1^x are 1 for NaN, too. Integers by multiplication: a negative power of
- * anything but 1 and -1 is 0. Operands and errors as in {@link add}.
+ * a to the power of b by broadcasting. A negative base has whole powers only (else NaN); x^0 and 1^x are 1 for NaN, too.
+ * Integers by multiplication: a negative power of anything but 1 and -1 is 0. Operands and errors as in {@link add}.
  * @example const cube = pow(x, 3);
  */
 export function pow<A extends Operand, B extends Operand>(a: A, b: B): Paired<A | B> {

@@ -61,7 +61,8 @@ const op = defineReal<Attrs>({
 /**
  * Takes the values of x at the points of a grid.
  * @param x f32 or f16 [n, h, w, c], h and w not 0
- * @param grid f32 or f16 [n, gh, gw, 2]: x and y of each point, from -1 (left, top) to 1 (right, bottom); NaN is taken for -1, as in PyTorch
+ * @param grid f32 or f16 [n, gh, gw, 2]: x and y of each point, from -1 (left, top) to 1 (right, bottom); NaN is taken
+ * for -1, as in PyTorch
  * @returns dtype of x, [n, gh, gw, c]
  * @throws ShapeError when the shapes do not fit, the grid has more than 2^22 points a picture, or dtypes differ or are integers
  * Source: torch.nn.functional.grid_sample.

@@ -1,7 +1,7 @@
 // The angle of a point, for atan, asin, acos and atan2.
 
-/// The angle of the point (v, u) to some 1e-7 (Cephes, atanf): built-in functions may be far less accurate. Its sign is that of u, also of -0; NaN where
-/// either is NaN, which min and max may lose.
+/// The angle of the point (v, u) to some 1e-7 (Cephes, atanf): built-in functions may be far less accurate. Its sign is
+/// that of u, also of -0; NaN where either is NaN, which min and max may lose.
 fn angle(u: f32, v: f32) -> f32 {
   if (is_nan(u) || is_nan(v)) {
     return nan_of(u);

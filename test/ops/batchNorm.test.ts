@@ -109,12 +109,17 @@ for (const [name, open] of Object.entries(devices)) {
     for (const c of [1, 3, 8]) {
       test(`NaN stays NaN behind the ReLU: ${dtype}, ${c} channels, kernels for ${name}`, async () => {
         const device = await open();
-        const values = [NaN, 2, -2, Infinity, -Infinity], rows = values.length, of = (v: number[]): Tensor => device.tensor(v, [v.length]);
-        const x = cast(device.tensor(Float32Array.from({ length: rows * c }, (_, i) => values[Math.floor(i / c)]), [rows, c]), dtype);
-        const one = of(Array(c).fill(1)), zero = of(Array(c).fill(0)), running = { mean: zero, variance: of(Array(c).fill(1 - 1e-5)) };
-        const residual = cast(device.tensor(new Float32Array(rows * c), [rows, c]), dtype);
+        const values = [NaN, 2, -2, Infinity, -Infinity], rows = values.length;
+        const row = (i: number): number => Math.floor(i / c);
+        const whole = (v: (i: number) => number): Tensor => {
+          return cast(device.tensor(Float32Array.from({ length: rows * c }, (_, i) => v(i)), [rows, c]), dtype);
+        };
+        const channels = (v: number): Tensor => device.tensor(Array(c).fill(v), [c]);
+        const x = whole((i) => values[row(i)]), one = channels(1), zero = channels(0);
+        const running = { mean: zero, variance: channels(1 - 1e-5) };
+        const residual = whole(() => 0);
         x.requiresGrad = residual.requiresGrad = true;
-        const dy = cast(device.tensor(Float32Array.from({ length: rows * c }, (_, i) => 1 + Math.floor(i / c)), [rows, c]), dtype);
+        const dy = whole((i) => 1 + row(i));
         const each = (v: readonly number[]): number[] => v.flatMap((w) => Array<number>(c).fill(w));
         const rounded = (v: ArrayLike<number>): number[] => Array.from(v, (w) => Math.round(100 * w) / 100);
         for (const more of [{}, { residual }]) {
@@ -126,7 +131,7 @@ for (const [name, open] of Object.entries(devices)) {
         // A broken residual, a broken scale, and statistics of a broken batch.
         const broken = batchNorm(residual, one, zero, running, { mode: 'eval', relu: true, residual: x });
         assert.equal(rounded(await broken.read()), each([NaN, 2, 0, Infinity, 0]));
-        const scaled = batchNorm(residual, of(Array(c).fill(NaN)), zero, running, { mode: 'eval', relu: true });
+        const scaled = batchNorm(residual, channels(NaN), zero, running, { mode: 'eval', relu: true });
         assert.ok((await scaled.read()).every(Number.isNaN));
         const train = batchNorm(x, one, zero, undefined, { mode: 'train', relu: true });
         assert.ok((await train.read()).every(Number.isNaN));

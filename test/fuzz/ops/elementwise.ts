@@ -113,7 +113,10 @@ function s0(name: string): number[] {
 }
 
 const TRUTHS = {
-  isNan: Number.isNaN, isInf: (v: number) => Math.abs(v) === Infinity, isFinite: Number.isFinite, logicalNot: (v: number) => v === 0,
+  isNan: Number.isNaN,
+  isInf: (v: number) => Math.abs(v) === Infinity,
+  isFinite: Number.isFinite,
+  logicalNot: (v: number) => v === 0,
 };
 
 const TESTS: Entry[] = ([['isNan', e.isNan], ['isInf', e.isInf], ['isFinite', e.isFinite], ['logicalNot', e.logicalNot]] as const).map(([name, run]) =>

@@ -103,7 +103,7 @@ const MATRICES: Entry[] = [
         return product(p, w);
       },
     };
-  }, { nanGradients: 'what a mask takes away has the probability 0, which the matrix products multiply by NaN, as in PyTorch' }),
+  }, { nanGradients: 'the probability of a masked key is 0, which matrix products multiply by NaN, as in PyTorch' }),
 ];
 
 type Four = readonly [number, number, number, number];
@@ -149,7 +149,8 @@ function convolved(x: F64, w: F64, b: F64 | undefined, y: Shape, g: Geometry): F
   return out;
 }
 
-// Weights are finite in calls with special values: tiled kernels multiply them by the zeros of the padding, others skip it, as in PyTorch's.
+// Weights are finite in calls with special values: tiled kernels multiply them by the zeros of the padding, others skip
+// it, as PyTorch's do.
 const PADDED = { nanGradients: 'zeros of the padding times NaN: test/ops/conv2dSpecials.test.ts has what is certain' };
 
 const CONVOLUTIONS: Entry[] = [
