@@ -47,7 +47,7 @@ fn log1p(v: f32) -> f32 {
     let q = s * s;
     return 2.0 * s * (1.0 + q * (1.0 / 3.0 + q * (1.0 / 5.0 + q * (1.0 / 7.0 + q * (1.0 / 9.0 + q * (1.0 / 11.0 + q * (1.0 / 13.0 + q / 15.0)))))));
   }
-  return log(1.0 + v);
+  return select(log(1.0 + v), nan_of(v), v < -1.0);
 }
 
 fn sigmoid(v: f32) -> f32 {
@@ -62,7 +62,7 @@ fn dsigmoid(v: f32) -> f32 {
 }
 
 fn softplus(v: f32) -> f32 {
-  return relu_nan(v) + log1p(exp(-abs(v)));
+  return max(v, 0.0) + log1p(exp(-abs(v)));
 }
 
 fn stable_tanh(v: f32) -> f32 {
@@ -108,21 +108,29 @@ fn asinh_positive(v: f32) -> f32 {
   return select(log1p(v + v * v / (1.0 + sqrt(1.0 + v * v))), log(v) + 0.69314718, v > 1e9);
 }
 
-/// log(v + sqrt(v^2 - 1))
+/// log(v + sqrt(v^2 - 1)); NaN below 1.
 fn stable_acosh(v: f32) -> f32 {
+  if (v < 1.0) {
+    return nan_of(v);
+  }
   return select(log1p((v - 1.0) + sqrt((v - 1.0) * (v + 1.0))), log(v) + 0.69314718, v > 1e9);
 }
 
+/// f(v). NaN is told first, so that no comparison or limit in a function can lose it.
 fn f(v: f32) -> f32 {
+  if (is_nan(v)) {
+    return v;
+  }
   switch OP {
-    case 0u: { return select(v, 0.0, v < 0.0); }
+    case 0u: { return max(v, 0.0); }
     case 1u: { return select(params.a * v, v, v >= 0.0); }
-    case 2u: { return select(select(v, params.a, v < params.a), params.b, v > params.b); }
+    case 2u: { return clamp(v, params.a, params.b); }
     case 3u: { return clamp(v / 6.0 + 0.5, 0.0, 1.0); }
     case 4u: { return v * clamp(v / 6.0 + 0.5, 0.0, 1.0); }
     case 5u: { return select(params.a * expm1(params.b * min(v, 0.0)), params.c * v, v > 0.0); }
     case 6u: { return v / (1.0 + abs(v)); }
-    case 7u: { return softplus(params.a * v) / params.a; }
+    // Far out it is v: a v may overflow.
+    case 7u: { return select(softplus(params.a * v) / params.a, v, params.a * v > 20.0); }
     case 8u: { return -softplus(-v); }
     case 9u: { return sigmoid(v); }
     case 10u: { return stable_tanh(v); }
@@ -138,11 +146,25 @@ fn f(v: f32) -> f32 {
     case 17u: { return log1p(v); }
     case 18u: { return select(-1.0, 1.0, v >= 0.0) * asinh_positive(abs(v)); }
     case 19u: { return stable_acosh(v); }
-    default: { return select(-0.5, 0.5, v >= 0.0) * log1p(2.0 * abs(v) / (1.0 - abs(v))); }
+    default: {
+      let half = select(-0.5, 0.5, v >= 0.0);
+      return select(half * log1p(2.0 * abs(v) / (1.0 - abs(v))), nan_of(v), abs(v) > 1.0);
+    }
   }
 }
 
+/// f'(v). Where v is NaN the piecewise functions have a slope all the same, that of the piece which PyTorch takes; the
+/// others have NaN.
 fn df(v: f32) -> f32 {
+  if (is_nan(v)) {
+    switch OP {
+      case 0u, 2u, 4u: { return 1.0; }
+      case 1u: { return params.a; }
+      case 3u: { return 0.0; }
+      case 5u: { return params.c; }
+      default: { return v; }
+    }
+  }
   switch OP {
     case 0u: { return select(0.0, 1.0, v > 0.0); }
     case 1u: { return select(params.a, 1.0, v > 0.0); }
@@ -163,6 +185,9 @@ fn df(v: f32) -> f32 {
     case 13u: {
       let c = clamp(v, -20.0, 20.0);
       let z = 2.0 * K * (c + C * c * c * c);
+      if (abs(v) > 3.4028234e38) {
+        return nan_of(v); // an infinite v times 0
+      }
       return sigmoid(z) + c * dsigmoid(z) * 2.0 * K * (1.0 + 3.0 * C * c * c);
     }
     case 14u: {
@@ -173,7 +198,7 @@ fn df(v: f32) -> f32 {
     case 16u: { return exp(v); }
     case 17u: { return 1.0 / (1.0 + v); }
     case 18u: { return 1.0 / sqrt(1.0 + v * v); }
-    case 19u: { return 1.0 / sqrt((v - 1.0) * (v + 1.0)); }
+    case 19u: { return 1.0 / root_nan((v - 1.0) * (v + 1.0)); }
     default: { return 1.0 / ((1.0 - v) * (1.0 + v)); }
   }
 }
@@ -214,7 +239,7 @@ fn ddf(v: f32) -> f32 {
     }
     case 19u: {
       let q = (v - 1.0) * (v + 1.0);
-      return -v / (q * sqrt(q));
+      return -v / (q * root_nan(q));
     }
     case 20u: {
       let q = (1.0 - v) * (1.0 + v);
@@ -222,6 +247,12 @@ fn ddf(v: f32) -> f32 {
     }
     default: { return 0.0; }
   }
+}
+
+/// d times a slope. The flat pieces of functions 0 to 5 give 0 whatever d is, as in PyTorch: 0 is chosen, since 0 times
+/// NaN is NaN.
+fn scaled(d: f32, slope: f32) -> f32 {
+  return select(d * slope, 0.0, OP < 5u && slope == 0.0);
 }
 
 @compute @workgroup_size(WG)
@@ -236,7 +267,7 @@ fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups
 fn backward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
   let i = id.x + id.y * grid.x * WG;
   if (i < params.n) {
-    dx[i] = Element(f32(dy[i]) * df(f32(x[i])));
+    dx[i] = Element(scaled(f32(dy[i]), df(f32(x[i]))));
   }
 }
 
@@ -244,6 +275,6 @@ fn backward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroup
 fn second(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
   let i = id.x + id.y * grid.x * WG;
   if (i < params.n) {
-    ddx[i] = Element(f32(g[i]) * f32(dy[i]) * ddf(f32(x[i])));
+    ddx[i] = Element(scaled(f32(g[i]) * f32(dy[i]), ddf(f32(x[i]))));
   }
 }

@@ -27,9 +27,9 @@ const CHOICES: Record<string, readonly Choice[]> = {
   argmax: [upTo('TYPE', 2)],
   attention: [upTo('MASK', 2)],
   avgPool2d: [images],
-  batchNorm: [images],
+  batchNorm: [images.map((c) => (c.Element ? { ...c, Bits: 'vec4<u32>' } : c))],
   binary: [
-    upTo('OP', 23),
+    upTo('OP', 24),
     [
       {}, { Result: 'i32' }, { Stored: 'f16', Result: 'f16' }, { Stored: 'f16', Result: 'i32' },
       ...['i32', 'u32'].flatMap((t) => [...new Set([t, 'i32'])].map((Result) => ({ Element: t, Stored: t, Result, FLOAT: false }))),

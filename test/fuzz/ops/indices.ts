@@ -148,11 +148,11 @@ const AT: Entry[] = [
       inputs: [labels], text: `${classes}`, bound: 'exact', grads: [], run: (l) => e.presentClasses(l, classes),
       reference: (l) => made([n, classes], ([i, k]) => Number(l.data.subarray((i * l.data.length) / n, ((i + 1) * l.data.length) / n).includes(k))),
     };
-  }),
+  }, { specials: 'labels are integers' }),
   entry('bincount', (s) => {
     const x = s.tensor({ dtype: s.flag() ? 'i32' : 'u32' }), bins = s.whole(0, 9);
     return { inputs: [x], text: `${bins}`, bound: 'exact', dtypes: ['i32'], run: (t) => e.bincount(t, bins), reference: (t) => made([bins], ([k]) => t.data.filter((v) => v === k).length) };
-  }),
+  }, { specials: 'labels are integers' }),
 ];
 
 const order = (line: readonly number[], descending: boolean): number[] => line.map((_, i) => i).sort((i, j) => (descending ? line[j] - line[i] : line[i] - line[j]) || i - j);

@@ -5,14 +5,15 @@ import { Rng } from '../../../runtime/random.ts';
 import { sizeOf, type DType } from '../../../runtime/tensor.ts';
 import { made } from '../../support/nd.ts';
 import type { F64 } from '../../support/op.ts';
-import { entry, rounded, type Call, type Entry, type Source, type Value } from '../call.ts';
+import { entry, rounded, SPECIALS, type Call, type Entry, type Source, type Value } from '../call.ts';
 import { softmaxRows } from './losses.ts';
 
 const logitsOf = (s: Source, rank: readonly [number, number] = [1, 4]): Value => s.tensor({ rank, fits: (d) => d[d.length - 1] > 0, distinct: true });
 const c = (x: F64): number => x.shape[x.shape.length - 1];
 const rows = (x: F64): number[][] => Array.from({ length: x.data.length / c(x) }, (_, p) => [...x.data.subarray(p * c(x), (p + 1) * c(x))]);
 const without = (o: Omit<Call, 'inputs'> & { inputs: Value[] }): Call => ({ grads: [], rough: true, ...o });
-const mask = (s: Source, shape: readonly number[]): Value => s.tensor({ shape, element: () => s.int(2) });
+const mask = (s: Source, shape: readonly number[], specials?: readonly number[]): Value =>
+  s.tensor({ shape, element: () => s.int(2), specials });
 const total = (l: readonly number[]): number => l.reduce((a, b) => a + b, 0);
 const first = (l: readonly number[]): number => l.indexOf(Math.max(...l));
 
@@ -50,7 +51,7 @@ const LABELS: Entry[] = [
     });
   }),
   entry('acceptedShare', (s) => {
-    const x = mask(s, s.shape(s.whole(0, 3))), valid = s.flag() ? [mask(s, x.shape)] : [], inverse = s.flag(0.3);
+    const x = mask(s, s.shape(s.whole(0, 3)), [NaN]), valid = s.flag() ? [mask(s, x.shape)] : [], inverse = s.flag(0.3);
     return without({
       inputs: [x, ...valid], text: inverse ? 'inverse' : '', run: (t, v) => e.acceptedShare(t, v, { inverse }),
       reference: (t, v) => made([], () => {
@@ -91,7 +92,12 @@ const randomly = (s: Source): { seed: Value; shape: number[]; rng: (seed: F64) =
 const MADE: Entry[] = [
   ...(['full', 'zeros'] as const).map((name) => entry(name, (s) => {
     // The operand gives the device alone.
-    const x = s.tensor({ rank: 0 }), shape = s.shape(s.whole(0, 5)), dtype = s.choice<DType>(['f32', 'f16', 'i32', 'u32']), value = name === 'zeros' ? 0 : rounded(dtype, [s.whole(0, 5)])[0];
+    const x = s.tensor({ rank: 0 });
+    const shape = s.shape(s.whole(0, 5));
+    const dtype = s.choice<DType>(['f32', 'f16', 'i32', 'u32']);
+    const whole = dtype === 'i32' || dtype === 'u32';
+    const drawn = whole || s.flag(0.8) ? s.whole(0, 5) : s.choice(SPECIALS.slice(0, 5));
+    const value = name === 'zeros' ? 0 : rounded(dtype, [drawn])[0];
     return without({ inputs: [x], dtypes: [dtype], bound: 'exact', text: `[${shape}] ${value} ${dtype}`, run: (t) => (name === 'zeros' ? e.zeros(t.device, shape, dtype) : e.full(t.device, shape, value, dtype)), reference: () => made(shape, () => value) });
   })),
   entry('uniform', (s) => {
@@ -103,7 +109,7 @@ const MADE: Entry[] = [
         return { shape, data: Float64Array.from({ length: sizeOf(shape) }, () => low + (high - low) * from.uniform()) };
       },
     });
-  }),
+  }, { specials: 'the seed is of integers' }),
   entry('normal', (s) => {
     const { seed, shape, rng } = randomly(s), mean = s.choice([0, 2]), std = s.choice([1, 0.5]);
     return without({
@@ -113,7 +119,7 @@ const MADE: Entry[] = [
         return { shape, data: Float64Array.from({ length: sizeOf(shape) }, () => mean + std * from.normal()) };
       },
     });
-  }),
+  }, { specials: 'the seed is of integers' }),
   entry('bernoulli', (s) => {
     const { seed, shape, rng } = randomly(s), p = s.choice([0, 0.3, 1]);
     return without({
@@ -123,7 +129,7 @@ const MADE: Entry[] = [
         return { shape, data: Float64Array.from({ length: sizeOf(shape) }, () => Number(from.uniform() < Math.fround(p))) };
       },
     });
-  }),
+  }, { specials: 'the seed is of integers' }),
 ];
 
 export const LABELLED: readonly Entry[] = [...LABELS, ...MADE];
