@@ -6,6 +6,8 @@
 // claim, overwrite: y[o, index, i] = src[o, m, i]. Of several m for one element the last wins: the largest m + 1 is noted, then every element fetches.
 // linear: one index in place of several, index = previous * limit + index.
 
+// #import nan
+
 const WG: u32 = 64u;
 /// Or f16; or vec4 of either, where 4 divides inner and the indices are the same for all of inner: inner then counts vectors.
 alias Element = u32;
@@ -19,6 +21,8 @@ const COMBINE: u32 = 0u;
 /// linear: there is no previous index.
 const FIRST: bool = false;
 const NONE: i32 = -2147483647;
+/// Number is f32: a half of 1 is 0 for an integer.
+const FLOAT: bool = Number(1) / Number(2) > Number(0);
 
 struct Params {
   n: u32,               // threads
@@ -86,9 +90,15 @@ fn combined(a: Number, b: Number) -> Number {
     return a * b;
   }
   if (COMBINE == 2u) {
+    if (FLOAT) {
+      return Number(max_nan(f32(a), f32(b)));
+    }
     return max(a, b);
   }
   if (COMBINE == 3u) {
+    if (FLOAT) {
+      return Number(min_nan(f32(a), f32(b)));
+    }
     return min(a, b);
   }
   return a + b;

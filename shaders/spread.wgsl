@@ -1,10 +1,11 @@
 // The way back from a reduction to its elements: y[i] = f(x[i], u[k], v[k], dy[k]), where k is the result that element
 // i went into. What is NaN is told by its bits before it is compared: a result that is NaN has gradients that are.
 // #import nan
+// #import zero
 
 const WG: u32 = 64u;
 /// 0 scale dy                      sum, mean
-/// 1 dy / v where x = u            largest and smallest (u: the result, v: how many share it)
+/// 1 dy / v where x = u            largest and smallest (u: the result, v: how many share it; NaN everywhere for NaN)
 /// 2 scale dy (x - u)              variance (u: mean)
 /// 3 scale dy (x - u) / v          standard deviation (u: mean, v: the result)
 /// 4 dy exp(x - u)                 log of the sum of exponentials (u: the result)
@@ -50,11 +51,11 @@ fn resultOf(i: u32) -> u32 {
 
 /// x / norm to the power of p - 1, with the sign of x; 0 where x is 0.
 fn direction(w: f32, norm: f32) -> f32 {
+  if (is_zero(w) || is_zero(norm)) {
+    return 0.0;
+  }
   if (is_nan(w) || (is_nan(norm) && params.p != 1.0)) {
     return nan_of(w);
-  }
-  if (w == 0.0 || norm == 0.0) {
-    return 0.0;
   }
   if (params.p == 1.0) {
     return sign(w);
@@ -69,8 +70,8 @@ fn others(w: f32, product: f32, zeros: f32) -> f32 {
   if (is_nan(w)) {
     return w;
   }
-  let rest = select(product / w, product, w == 0.0);
-  if (zeros == select(0.0, 1.0, w == 0.0)) {
+  let rest = select(product / w, product, is_zero(w));
+  if (zeros == select(0.0, 1.0, is_zero(w))) {
     return rest;
   }
   // A zero among them: 0, but times NaN or infinity NaN.
@@ -92,7 +93,7 @@ fn f(i: u32, k: u32) -> f32 {
     case 0u: { return params.scale * dy[k]; }
     case 1u: { return sharedBy(x[i] == u[k], u[k], dy[k] / v[k]); }
     case 2u: { return params.scale * dy[k] * (x[i] - u[k]); }
-    case 3u: { return select(params.scale * dy[k] * ((x[i] - u[k]) / v[k]), 0.0, v[k] == 0.0 && !is_nan(v[k])); }
+    case 3u: { return select(params.scale * dy[k] * ((x[i] - u[k]) / v[k]), 0.0, is_zero(v[k])); }
     case 4u: { return dy[k] * exp(x[i] - u[k]); }
     case 5u: { return dy[k] * others(x[i], u[k], v[k]); }
     case 6u: { return dy[k] * direction(x[i], u[k]); }
