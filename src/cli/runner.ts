@@ -7,6 +7,7 @@ import { mib } from '../../runtime/device/pool.ts';
 import type { Device } from '../../runtime/device/device.ts';
 import { CheckpointError, DataError, NonFiniteError, UsageError } from '../../runtime/errors.ts';
 import { absoluteSpec, isBuiltin, type DatasetSpec } from '../data/open.node.ts';
+import { WITHOUT_FILES } from '../data/pictureRule.ts';
 import type { Dataset } from '../data/types.ts';
 import { duration, share } from '../report/format.ts';
 import type { RunRecord, StepPoint } from '../report/types.ts';
@@ -15,7 +16,7 @@ import type { RunConfig } from '../train/config.ts';
 import { paletteRows, runSession, type SessionResult } from '../train/session.ts';
 import type { Progress } from '../train/trainer.ts';
 import type { Output } from './output.ts';
-import { sameRun, STARTED } from './started.ts';
+import { sameRun, STARTED, type Started } from './started.ts';
 import { loadCheckpoint, loadWeights, makeFolder, saveCheckpoint, saveModel, writeWhole } from './store.ts';
 
 export interface RunnerOptions {
@@ -66,10 +67,11 @@ export async function runInFolder(o: RunnerOptions): Promise<{ record: RunRecord
   const { device, dataset, config, folder, out } = o;
   await makeFolder(folder);
   const resume = o.resume ? await loadCheckpoint(folder) : null;
-  if (resume) sameRun(folder, resume.config, { config, data: o.spec });
+  if (resume) sameRun(folder, resume.config, { config, data: o.spec, pictures: dataset.pictures });
   else if (!o.resume && existsSync(join(folder, 'checkpoint.json'))) throw new UsageError(`${folder} already holds a run`, 'give --resume to go on with it, or another folder (--out)');
   await writeWhole(join(folder, 'config.json'), `${JSON.stringify(config, null, 2)}\n`);
-  await writeWhole(join(folder, STARTED), `${JSON.stringify({ config, data: absoluteSpec(o.spec) }, null, 2)}\n`);
+  const started: Started = { config, data: absoluteSpec(o.spec), pictures: dataset.pictures };
+  await writeWhole(join(folder, STARTED), `${JSON.stringify(started, null, 2)}\n`);
   const log = join(folder, 'log.jsonl');
   const lines = (points: readonly StepPoint[]): string => points.map((p) => `${JSON.stringify(p)}\n`).join('');
   // Steps after the checkpoint were logged, and are done again.
@@ -77,7 +79,11 @@ export async function runInFolder(o: RunnerOptions): Promise<{ record: RunRecord
   let logged = Promise.resolve();
   if (resume) out.say(`${o.title ? `${o.title}: ` : ''}resuming after step ${resume.steps.at(-1)?.step ?? 0}`);
   let unsaved: Error | null = null, saved = false;
-  const model = { network: config.network, classNames: dataset.classNames, palette: paletteRows(dataset), ...(!isBuiltin(o.spec) && { size: o.spec.size }) };
+  const model = {
+    network: config.network, classNames: dataset.classNames, palette: paletteRows(dataset),
+    pictures: dataset.pictures ?? WITHOUT_FILES,
+    ...(!isBuiltin(o.spec) && { size: o.spec.size }),
+  };
   const origin = { scheme: config.scheme, seed: config.seed, dataset: dataset.name };
   const result = await runSession({
     device, dataset, config, resume: resume ?? undefined, judge: o.judge, cacheBytes: o.cacheBytes, signal: o.signal, saveEvery: 60 * o.saveEveryMinutes,
