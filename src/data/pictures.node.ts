@@ -155,15 +155,20 @@ function decideOrientation(n: number, shown: readonly Orientation[], o: PictureS
   const decided = n === 0 || shown.length > 0 || (asked ?? before) !== undefined;
   if (n === 0) return { orientation, decided };
   const done = orientation === 'apply' ? 'it is applied, as viewers do' : 'it is ignored: the stored pixels are read';
+  const note = (why: string): string => `${are(n, 'image', ['has', 'have'])} an EXIF orientation: ${done}${why}`;
   const fit = (k: number): string => are(k, 'mask', ['fits', 'fit']);
-  const whole = orientation === 'apply' ? 'the rotated image' : 'the stored pixels';
-  const why = asked ? ` (--orientation ${asked})`
-    : upright > 0 && stored > 0
-      ? `, except where masks do not fit (${fit(upright)} the rotated image, ${stored} the stored pixels; --orientation)`
-    : majority ? ` (${fit(shown.length)} ${whole})`
-    : before ? ', as in the training (--orientation)'
-    : '; no mask tells by its size. If masks are drawn on the stored pixels, give --orientation ignore';
-  return { orientation, decided, note: `${are(n, 'image', ['has', 'have'])} an EXIF orientation: ${done}${why}` };
+  if (asked) return { orientation, decided, note: note(` (--orientation ${asked})`) };
+  if (upright > 0 && stored > 0) {
+    const each = `${fit(upright)} the rotated image, ${stored} the stored pixels`;
+    return { orientation, decided, note: note(`, except where masks do not fit (${each}; --orientation)`) };
+  }
+  if (majority) {
+    const which = upright > 0 ? 'the rotated image' : 'the stored pixels';
+    return { orientation, decided, note: note(` (${fit(shown.length)} ${which})`) };
+  }
+  if (before) return { orientation, decided, note: note(', as in the training (--orientation)') };
+  const advice = '; no mask tells by its size. If masks are drawn on the stored pixels, give --orientation ignore';
+  return { orientation, decided, note: note(advice) };
 }
 
 /**
