@@ -47,7 +47,7 @@ async function runCompare(f: Flags, out: Output, path: string | undefined): Prom
   const file = fileConfig(f);
   const configs = schemes.map((scheme) => trainConfig(f, scheme, file));
   const spec = dataSpec(path, f);
-  const dataset = await openData(spec, out);
+  const dataset = await openData(spec, out, { strict: true });
   const interrupt = interruptible(out);
   const device = await openDevice({ ...f, memory: f.memory }, out);
   try {

@@ -36,6 +36,10 @@ export async function newImages(
   const found = await surveyPictures({ files, orientation, bits, pictures: model.pictures ?? UNRECORDED, pool });
   await pool.close();
   for (const note of found.notes) out.say(`images: ${note}`);
+  if ([...found.headers.values()].some((h) => h.orientation > 1)) {
+    const where = found.rule.orientation === 'apply' ? 'images as viewers show them' : 'stored pixels';
+    out.say(`images: results lie on the ${where}`);
+  }
   const used = found.rule.bits ?? MOST_BITS;
   let n = 0;
   let worst: [file: string, share: number] = ['', 0];

@@ -48,7 +48,7 @@ async function runTrain(f: Flags, out: Output, path: string | undefined): Promis
   if (known) sameData(known.data, spec, folder);
   // Images are read as they were before.
   const pictures = known ? known.pictures ?? UNRECORDED : undefined;
-  const dataset = await openData({ ...spec, pictures }, out);
+  const dataset = await openData({ ...spec, pictures }, out, { strict: true });
   const interrupt = interruptible(out);
   const device = await openDevice({ ...f, memory: config.memory ?? undefined }, out);
   try {

@@ -110,7 +110,8 @@ function readText(file: string, fail: Fail): string | null {
 function noneUsed(named: string, refused: readonly Refused[], { imageFolder }: Layout): DataError {
   const reasons = [...new Set(refused.map((r) => r.code))].map((code) => {
     const alike = refused.filter((r) => r.code === code);
-    return `${alike.length} ${SEVERAL[code]('it', imageFolder)}: it ${alike[0].why}`;
+    const first = `it ${alike[0].why}`;
+    return alike.length === 1 ? first : `${alike.length} ${SEVERAL[code]('it', imageFolder)}; first, ${first}`;
   });
   const usual = 'a line is the name of an image, its path, or the paths of an image and its mask';
   return new DataError(

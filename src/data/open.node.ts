@@ -9,6 +9,7 @@ import { findFiles } from './layout.node.ts';
 import { absoluteList } from './lists.node.ts';
 import { vocPalette } from './mask.ts';
 import { MaskReader, tooFewClasses } from './maskReader.node.ts';
+import { findPath } from './names.node.ts';
 import { clippedLine, LEAST_BITS, MOST_BITS, sizeOf, type PictureSpec } from './pictureRule.ts';
 import { surveySet } from './pictures.node.ts';
 import { resolveSplits, type SplitSpec } from './splits.node.ts';
@@ -58,6 +59,8 @@ export interface DatasetSpec extends SplitSpec, PictureSpec {
 /** A data set with what was decided while opening it, to be printed. */
 export interface OpenDataset extends Dataset {
   readonly notes: readonly string[];
+  /** Images whose header cannot be read: `load` fails for them. Damage further on in a file shows when it is loaded. */
+  readonly unreadable: readonly DataError[];
   /** The files of images and masks, used or not: results must not be written over them. */
   files(): string[];
 }
@@ -90,7 +93,9 @@ export function isBuiltin(spec: DatasetSpec): boolean {
 export function absoluteSpec(spec: DatasetSpec): DatasetSpec {
   const out: DatasetSpec = { ...spec };
   if (isBuiltin(spec)) return { ...out, path: 'builtin' };
-  for (const key of ['path', 'images', 'masks'] as const) if (out[key] !== undefined) out[key] = resolve(out[key]);
+  for (const key of ['path', 'images', 'masks'] as const) {
+    if (out[key] !== undefined) out[key] = resolve(findPath(out[key]) ?? out[key]);
+  }
   for (const key of ['train', 'labels', 'unlabelled', 'val', 'test'] as const) if (out[key] !== undefined && !isAmount(out[key])) out[key] = absoluteList(spec.path, out[key]);
   return out;
 }
@@ -149,6 +154,7 @@ function openBuiltin(spec: DatasetSpec, pool: DecodePool): OpenDataset {
   return {
     ...set,
     notes: [],
+    unreadable: [],
     files: () => [],
     async load(id, { labels }): Promise<Sample> {
       const scene = sceneOf(id, o);
@@ -185,10 +191,6 @@ async function openFiles(spec: DatasetSpec, pool: DecodePool, warn: (message: st
   const withLabels = new Set([...ids.labelled, ...ids.val, ...ids.test]);
   const pictures = await surveySet(layout, ids, spec, pool);
   notes.push(...pictures.notes);
-  if (pictures.bad.length > 0) {
-    const others = pictures.bad.length > 1 ? ` (and ${pictures.bad.length - 1} more; inspect lists them all)` : '';
-    warn(`${pictures.bad[0].message}${others}`);
-  }
   const bits = pictures.rule.bits ?? MOST_BITS;
   let toldOfClipping = false;
   const size = spec.size ?? null;
@@ -210,6 +212,7 @@ async function openFiles(spec: DatasetSpec, pool: DecodePool, warn: (message: st
   return {
     name: layout.name,
     notes,
+    unreadable: pictures.bad,
     files: () => [...layout.images.values(), ...layout.masks.values()],
     pictures: pictures.rule,
     numClasses,
