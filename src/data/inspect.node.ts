@@ -84,6 +84,7 @@ function describe(name: string, numClasses: number, classNames: readonly string[
     name, numClasses,
     classNames: Array.from({ length: numClasses }, (_, i) => classNames[i] ?? `class ${i}`),
     splits: { train: count('train'), labelled: count('labelled'), unlabelled: count('unlabelled'), val: count('val'), test: count('test') },
+    pictures: null,
     unused: 0, sizes: null, maskForms: {}, imagesWithoutMask: 0, masksWithoutImage: 0, notes: [...notes], problems: problems.list,
     classes: { labelled: emptyCounts(numClasses), val: emptyCounts(numClasses), test: emptyCounts(numClasses) },
   };
@@ -135,6 +136,7 @@ async function inspectFiles(spec: DatasetSpec, pool: DecodePool, problems: Probl
   const numClasses = given ?? Math.max(2, most + 1);
   checkClassCount(numClasses);
   const out = describe(layout.name, numClasses, spec.classNames ?? layout.classNames ?? [], splits, problems, (id) => layout.masks.has(id));
+  out.pictures = pictures.rule;
   out.unused = layout.images.size - used.length;
   out.imagesWithoutMask = [...layout.images.keys()].filter((id) => !layout.masks.has(id)).length;
   const lone = [...layout.masks.keys()].filter((id) => !layout.images.has(id));

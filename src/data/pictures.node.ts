@@ -114,7 +114,7 @@ export function surveySet(
 }
 
 /** The first few of many names. */
-export function few(names: readonly string[]): string {
+function few(names: readonly string[]): string {
   return `${names.slice(0, 3).join(', ')}${names.length > 3 ? ` and ${names.length - 3} more` : ''}`;
 }
 

@@ -39,7 +39,9 @@ test('names composed in one place and decomposed in another belong together', as
     // The folder, too, is named in another form than it has.
     const spec = { images: join(root, listed), masks: join(root, 'masks') };
     assert.equal(await labelled(spec), [NFC], 'by name');
-    for (const list of ['names', 'paths']) assert.equal(await labelled({ ...spec, labels: join(root, `${list}.txt`) }), [NFC], list);
+    for (const list of ['names', 'paths']) {
+      assert.equal(await labelled({ ...spec, labels: join(root, `${list}.txt`) }), [NFC], list);
+    }
     assert.equal(await labelled({ ...spec, labels: join(root, 'pairs.txt') }), [NFC, 'other']);
   }
   const root = await vocFolder((r) => write(r, { [`ImageSets/Segmentation/${NFD}.txt`]: 'a\n' }));
@@ -48,15 +50,24 @@ test('names composed in one place and decomposed in another belong together', as
   write(twice, { [`in/${NFC}.jpg`]: await jpeg(1), [`in/${NFD}.jpg`]: await jpeg(2), 'out/x.png': mask(1) });
   // Some file systems keep one of the two only.
   if (readdirSync(join(twice, 'in')).length === 2) {
-    assert.match(String(await labelled({ images: join(twice, 'in'), masks: join(twice, 'out') })), /two images named .*differ in their Unicode form only \(NFC and NFD\)/);
+    assert.match(
+      String(await labelled({ images: join(twice, 'in'), masks: join(twice, 'out') })),
+      /two images named .*differ in their Unicode form only \(NFC and NFD\)/,
+    );
   }
 });
 
 test('encodings, line ends, slashes, quotes, blanks', async () => {
-  const root = await vocFolder(async (r) => write(r, { 'JPEGImages/my photo.jpg': await jpeg(3), 'SegmentationClass/my photo.png': mask(1), 'masks/b.png': mask(2) }));
+  const root = await vocFolder(
+    async (r) => write(
+      r,
+      { 'JPEGImages/my photo.jpg': await jpeg(3), 'SegmentationClass/my photo.png': mask(1), 'masks/b.png': mask(2) },
+    ),
+  );
   const lines = [
     '.\\JPEGImages\\a.jpg', './JPEGImages//b.jpg\t', '"my photo.jpg"', "'JPEGImages\\my photo.jpg'", 'a  ', '"a"',
-    '"JPEGImages\\b.jpg" "masks\\b.png"', 'JPEGImages\\b.jpg\tmasks\\b.png', 'b.jpg,masks/b.png', '"JPEGImages/b.jpg masks/b.png"', 'b.jpg,', '\\JPEGImages\\a.jpg', 'A.JPG'.toLowerCase(),
+    '"JPEGImages\\b.jpg" "masks\\b.png"', 'JPEGImages\\b.jpg\tmasks\\b.png', 'b.jpg,masks/b.png',
+    '"JPEGImages/b.jpg masks/b.png"', 'b.jpg,', '\\JPEGImages\\a.jpg', 'a.JPG',
   ];
   const list = join(root, 'list.txt');
   const expect = async (bytes: string | Uint8Array, ids: string[]): Promise<void> => {
@@ -72,21 +83,29 @@ test('encodings, line ends, slashes, quotes, blanks', async () => {
   assert.ok((await set.load('b', { labels: true })).labels!.every((v) => v === 2), 'the mask that the pair names');
   await set.close();
   write(root, { 'list.txt': mask(1) });
-  assert.match(String(await labelled({ path: root, labels: list })), /list\.txt is not a text file: it is a PNG image — save it as UTF-8/);
+  assert.match(
+    String(await labelled({ path: root, labels: list })),
+    /list\.txt is not a text file: it is a PNG image — save it as UTF-8/,
+  );
 });
 
 test('names that hold backslashes or quotes themselves are found first', async () => {
   const root = tempFolder();
   write(root, { 'in/it"s.jpg': await jpeg(1), 'out/it"s.png': mask(1), 'list.txt': 'it"s.jpg\n' });
-  assert.equal(await labelled({ images: join(root, 'in'), masks: join(root, 'out'), labels: join(root, 'list.txt') }), ['it"s']);
+  assert.equal(
+    await labelled({ images: join(root, 'in'), masks: join(root, 'out'), labels: join(root, 'list.txt') }), ['it"s'],
+  );
 });
 
 test('a list of which no line can be used says why, kind by kind', async () => {
   const root = await vocFolder((r) => write(r, {
     'JPEGImages/scan.tif': 'x', 'masks/a.png': mask(1),
-    'none.txt': 'zz\nyy\nscan.tif\nJPEGImages/a.jpg gone/a.png\n', 'one.txt': 'zz\n', 'case.txt': 'A.jpg\n', 'blank.txt': '\uFEFF\r\n \r\n',
+    'none.txt': 'zz\nyy\nscan.tif\nJPEGImages/a.jpg gone/a.png\n', 'one.txt': 'zz\n', 'case.txt': 'A.jpg\n',
+    'blank.txt': '\uFEFF\r\n \r\n',
   }));
-  const message = async (list: string): Promise<string> => String(await labelled({ path: root, labels: join(root, `${list}.txt`) }));
+  const message = async (list: string): Promise<string> => String(
+    await labelled({ path: root, labels: join(root, `${list}.txt`) }),
+  );
   const none = await message('none');
   assert.match(none, /none of the 4 lines of the labelled list .*none\.txt can be used: /);
   assert.match(none, /used: 2 entries of it are not in .*JPEGImages; first, it names "zz" \(line 1\)/);
@@ -105,13 +124,22 @@ test('a list of which no line can be used says why, kind by kind', async () => {
 
 test('class names in UTF-16, folders that archives leave behind, names that differ in their suffix only', async () => {
   const root = tempFolder();
-  write(root, { 'in/a.JPG': await jpeg(1), 'out/a.PNG': mask([0, 1]), 'out/classes.txt': Buffer.from('\uFEFFMeer\r\nK\u00fcste\r\n', 'utf16le') });
+  write(
+    root,
+    {
+      'in/a.JPG': await jpeg(1), 'out/a.PNG': mask([0, 1]),
+      'out/classes.txt': Buffer.from('\uFEFFMeer\r\nK\u00fcste\r\n', 'utf16le'),
+    },
+  );
   for (const name of ['__MACOSX', '@eaDir', '.git']) mkdirSync(join(root, 'in', name));
   const set = await openDataset({ images: join(root, 'in'), masks: join(root, 'out') }, { threads: 0 });
   assert.equal([set.classNames, set.notes], [['Meer', 'K\u00fcste'], []]);
   await set.close();
   write(root, { 'in/a.jfif': await jpeg(2) });
-  assert.match(String(await labelled({ images: join(root, 'in'), masks: join(root, 'out') })), /two images named "a": a\.JPG and a\.jfif — names without extension must differ/);
+  assert.match(
+    String(await labelled({ images: join(root, 'in'), masks: join(root, 'out') })),
+    /two images named "a": a\.JPG and a\.jfif — names without extension must differ/,
+  );
 });
 
 test.run();

@@ -56,7 +56,9 @@ export async function vocFolder(change?: (root: string) => void | Promise<void>)
 }
 
 /** A lossless colour image whose every pixel differs, with an EXIF orientation. */
-export function tagged(orientation: number, width: number, height: number, format: 'png' | 'webp' | 'jpeg' = 'png'): Promise<Buffer> {
+export function tagged(
+  orientation: number, width: number, height: number, format: 'png' | 'webp' | 'jpeg' = 'png',
+): Promise<Buffer> {
   const data = Uint8Array.from({ length: 3 * width * height }, (_, i) => [i % 251, (7 * i) % 256, 200][i % 3]);
   const image = sharp(data, { raw: { width, height, channels: 3 } }).withMetadata({ orientation });
   return (format === 'webp' ? image.webp({ lossless: true }) : image[format]()).toBuffer();
