@@ -49,21 +49,19 @@ const RARE = 0.001;
 const are = (n: number, what: string, verbs: readonly [one: string, many: string]): string =>
   `${n} ${what}${n === 1 ? '' : 's'} ${verbs[n === 1 ? 0 : 1]}`;
 
-/** Runs `look` for every file, a few at once; what cannot be read goes to `bad`. */
+/** Runs `look` for every file, a few at once, in their order; what cannot be read goes to `bad`. */
 async function lookAt<T>(
   files: readonly string[], look: (file: string) => Promise<T>, bad: DataError[],
   enough: (found: ReadonlyMap<string, T>) => boolean = () => false,
 ): Promise<Map<string, T>> {
   const found = new Map<string, T>();
   for (let i = 0; i < files.length && !enough(found); i += PORTION) {
-    await Promise.all(files.slice(i, i + PORTION).map(async (file) => {
-      try {
-        found.set(file, await look(file));
-      } catch (error) {
-        if (!(error instanceof DataError)) throw error;
-        bad.push(error);
-      }
-    }));
+    const portion = files.slice(i, i + PORTION);
+    const results = await Promise.all(portion.map((file) => look(file).catch((error: unknown) => {
+      if (error instanceof DataError) return error;
+      throw error;
+    })));
+    results.forEach((result, k) => (result instanceof DataError ? bad.push(result) : found.set(portion[k], result)));
   }
   return found;
 }
@@ -144,7 +142,11 @@ interface OrientationDecision {
   decided: boolean;
 }
 
-/** @param n images that have an orientation @param shown what masks show */
+/**
+ * The rule for images whose masks do not tell.
+ * @param n images that have an orientation
+ * @param shown what masks show
+ */
 function decideOrientation(n: number, shown: readonly Orientation[], o: PictureSpec): OrientationDecision {
   const upright = shown.filter((s) => s === 'apply').length;
   const stored = shown.length - upright;
