@@ -1,6 +1,7 @@
 // The results of the README: trains every scheme on real images and keeps the tables. Hours on two cores, so a run that stands in bench/results/NAME.json
-// with the same settings is not made again (but with --again), one that was stopped goes on, and settings of one scheme may change without the others' runs.
-//   node --import tsx bench/results.ts [NAME …] [--seeds N] [--data DIR] [--again]      N seeds (default 3); DIR holds camvid/ and nuclei/ (default: ../shared/data)
+// with the same settings is not made again (without --again), one that was stopped goes on, and settings of one scheme may change without the others' runs.
+//   node --import tsx bench/results.ts [NAME …] [--schemes A,B] [--seeds N] [--data DIR] [--again]
+// N seeds (default 3); DIR holds camvid/ and nuclei/ (default: ../shared/data); --schemes: only these; --again: also what stands there.
 
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -39,8 +40,16 @@ const EXPERIMENTS: Record<string, { data: string; first?: readonly [list: string
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { data: { type: 'string', default: '../shared/data' }, seeds: { type: 'string', default: '3' }, again: { type: 'boolean', default: false } },
+  options: {
+    data: { type: 'string', default: '../shared/data' },
+    schemes: { type: 'string', default: Object.keys(SCHEMES).join() },
+    seeds: { type: 'string', default: '3' },
+    again: { type: 'boolean', default: false },
+  },
 });
+const schemes = values.schemes.split(',');
+const strange = schemes.find((s) => !(s in SCHEMES));
+if (strange) throw new Error(`there is no scheme ${strange}; there are ${Object.keys(SCHEMES).join(', ')}`);
 const unknown = positionals.find((n) => !(n in EXPERIMENTS));
 if (unknown) throw new Error(`there is no experiment ${unknown}; there are ${Object.keys(EXPERIMENTS).join(', ')}`);
 
@@ -65,10 +74,11 @@ for (const name of positionals.length ? positionals : Object.keys(EXPERIMENTS)) 
   const others = (option: string, scheme: string): boolean => Object.keys(SCHEMES).some((s) => s !== scheme && option.startsWith(`${s}.`));
   const commandOf = (scheme: string, seed: number): string =>
     shellWords(['fewmask', 'compare', data, ...options.filter((o, i) => !others(o, scheme) && !(o === '--set' && others(options[i + 1], scheme))), '--schemes', scheme, '--seeds', '1', '--first-seed', `${seed}`]);
-  const before: { runs: Kept[] } = existsSync(json) && !values.again ? JSON.parse(readFileSync(json, 'utf8')) : { runs: [] };
-  const runs = before.runs.filter((r) => r.command === commandOf(r.scheme, r.seed));
+  const before: { runs: Kept[] } = existsSync(json) ? JSON.parse(readFileSync(json, 'utf8')) : { runs: [] };
+  const again = (r: Kept): boolean => values.again && schemes.includes(r.scheme) && r.seed < Number(values.seeds);
+  const runs = before.runs.filter((r) => r.command === commandOf(r.scheme, r.seed) && !again(r));
   for (let seed = 0; seed < Number(values.seeds); seed++) {
-    for (const scheme of Object.keys(SCHEMES)) {
+    for (const scheme of schemes) {
       if (runs.some((r) => r.scheme === scheme && r.seed === seed)) continue;
       const run = spawnSync(process.execPath, ['dist/fewmask.mjs', 'compare', folder, ...options, '--schemes', scheme, '--seeds', '1', '--first-seed', `${seed}`, '--out', out, '--resume'], { stdio: ['inherit', 'ignore', 'inherit'] });
       if (run.status !== 0) process.exit(run.status ?? 1);

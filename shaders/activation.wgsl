@@ -1,5 +1,6 @@
 // Activations and other functions of one tensor that saturate: y = f(x), dx = dy f'(x), ddx = g dy f''(x). OP picks f at compile time.
 // Every one keeps its relative accuracy where the plain formula would cancel or overflow.
+// #import nan
 
 const WG: u32 = 64u;
 /// 0 relu, 1 leaky relu (a: slope), 2 hardtanh (a, b: limits), 3 hard sigmoid, 4 hard swish, 5 elu (c x, or a (e^(b x) - 1)),
@@ -61,7 +62,7 @@ fn dsigmoid(v: f32) -> f32 {
 }
 
 fn softplus(v: f32) -> f32 {
-  return max(v, 0.0) + log1p(exp(-abs(v)));
+  return relu_nan(v) + log1p(exp(-abs(v)));
 }
 
 fn stable_tanh(v: f32) -> f32 {

@@ -1,7 +1,7 @@
 // The rules of the layout: imports go one way, Node and the browser stay where they belong, an operation is three files.
 
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { dirname, join, relative, resolve } from 'node:path';
+import { basename, dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -67,7 +67,11 @@ test('every operation has a test of its own name, every shader is used', () => {
   const index = readFileSync(join(root, 'runtime/ops/index.ts'), 'utf8');
   assert.equal(ops.filter((op) => !index.includes(`'./${op}.ts'`)), []);
   const code = sources.map((f) => readFileSync(join(root, f), 'utf8')).join('\n');
-  assert.equal(readdirSync(join(root, 'shaders')).map((f) => f.slice(0, -5)).filter((s) => !code.includes(`'${s}'`)), []);
+  const shaders = readdirSync(join(root, 'shaders')).filter((f) => f.endsWith('.wgsl'));
+  assert.equal(shaders.map((f) => f.slice(0, -5)).filter((s) => !code.includes(`'${s}'`)), []);
+  const imported = shaders.map((f) => readFileSync(join(root, 'shaders', f), 'utf8')).join('\n');
+  const unused = walk('shaders/shared').filter((f) => !new RegExp(`^// #import ${basename(f, '.wgsl')}$`, 'm').test(imported));
+  assert.equal(unused, []);
 });
 
 test('files stay small', () => {

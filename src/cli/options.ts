@@ -149,7 +149,8 @@ export function addNetworkOptions(command: Command): Command {
 /** Options of every command that trains. */
 export function addTrainOptions(command: Command): Command {
   return addNetworkOptions(command)
-    .option('--pretrained <file>', 'safetensors file of encoder weights with torchvision names')
+    .option('--pretrained <file>', 'safetensors file of encoder weights with the names of torchvision or timm')
+    .option('--pretrained-partial', 'accept weights with only a part of the encoder; the rest stays random')
     .option('--steps <n>', 'training steps', whole)
     .option('--scale <lo,hi>', 'range of the random scale of weak views', range)
     .addOption(new Option('--optimizer <name>', 'optimiser').choices(['sgd', 'adamw']))
@@ -177,6 +178,7 @@ export interface TrainFlags {
   outputStride?: number;
   stem?: 'plain' | 'deep';
   pretrained?: string;
+  pretrainedPartial?: boolean;
   steps?: number;
   batch?: { labelled: number; unlabelled: number };
   crop?: [number, number];
@@ -266,7 +268,7 @@ export function trainConfig(f: TrainFlags & Pick<DataFlags, 'size'>, scheme: str
   const network = given({ kind: f.network, width: f.width, depth: f.depth, outputStride: f.outputStride, stem: f.stem }) as PartialConfig['network'];
   const flags: PartialConfig = given({
     network: Object.keys(network!).length ? network : undefined,
-    steps: f.steps, batch: f.batch, crop: f.crop, weak: f.scale && { range: f.scale }, schedule: f.schedule, warmup: f.warmup, evalEvery: f.evalEvery, precision: f.precision, memory: f.memory, seed: f.seed, pretrained: f.pretrained,
+    steps: f.steps, batch: f.batch, crop: f.crop, weak: f.scale && { range: f.scale }, schedule: f.schedule, warmup: f.warmup, evalEvery: f.evalEvery, precision: f.precision, memory: f.memory, seed: f.seed, pretrained: f.pretrained, pretrainedPartial: f.pretrainedPartial,
     optimizer: given({ kind: f.optimizer, lr: f.lr, headLr: f.headLr, momentum: f.momentum, nesterov: f.nesterov, weightDecay: f.weightDecay, decayVectors: f.decayVectors === false ? false : undefined, clip: f.clip }),
     options: parseSettings(f.set ?? [], scheme),
   }) as PartialConfig;

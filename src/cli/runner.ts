@@ -13,6 +13,7 @@ import { duration, share } from '../report/format.ts';
 import type { RunRecord, StepPoint } from '../report/types.ts';
 import { createScheme } from '../schemes/index.ts';
 import type { RunConfig } from '../train/config.ts';
+import { describePretrained } from '../train/pretrained.ts';
 import { paletteRows, runSession, type SessionResult } from '../train/session.ts';
 import type { Progress } from '../train/trainer.ts';
 import type { Output } from './output.ts';
@@ -78,7 +79,7 @@ export async function runInFolder(o: RunnerOptions): Promise<{ record: RunRecord
   await writeWhole(log, lines(resume?.steps ?? []));
   let logged = Promise.resolve();
   if (resume) out.say(`${o.title ? `${o.title}: ` : ''}resuming after step ${resume.steps.at(-1)?.step ?? 0}`);
-  let unsaved: Error | null = null, saved = false;
+  let unsaved: Error | null = null, saved = false, pretrained = '';
   const model = {
     network: config.network, classNames: dataset.classNames, palette: paletteRows(dataset),
     pictures: dataset.pictures ?? WITHOUT_FILES,
@@ -94,6 +95,11 @@ export async function runInFolder(o: RunnerOptions): Promise<{ record: RunRecord
         out.say(`${o.title ? `${o.title}: ` : ''}${config.scheme}, ${config.network.kind}, ${parameters.toLocaleString('en')} parameters, ${steps} steps, seed ${config.seed}`);
         const shown = (config.crop[0] * config.crop[1]) / (sourceSize[0] * sourceSize[1]);
         if (shown < LEAST_SHOWN) out.warn(`a crop of ${config.crop.join('x')} shows ${percent(shown)} of an image of ${sourceSize.join('x')}: the network sees little of what surrounds a pixel; --size HxW resizes the images, --crop makes larger crops`);
+      },
+      onPretrained(report) {
+        // Schemes with several networks load the same file for each.
+        const line = describePretrained(report);
+        if (!o.resume && line !== pretrained) out.say(`${o.title ? `${o.title}: ` : ''}${(pretrained = line)}`);
       },
       onMemory: (stage, bytes) => out.say(`${o.title ? `${o.title}: ` : ''}${stage}: a step takes ${mib(bytes)} of GPU memory`),
       onSteps(points, progress) {

@@ -80,9 +80,10 @@ export function sameData(was: DatasetSpec, now: DatasetSpec, folder: string): vo
  * @throws UsageError naming what differs, CheckpointError where the folder does not say which data the run has seen
  */
 export function sameRun(folder: string, config: object, now: Started): void {
-  // Runs of earlier versions do not say their precision.
+  // Runs of earlier versions do not have these settings.
+  const { precision, pretrainedPartial } = DEFAULTS;
   const settings = 'resume with the same settings (its config.json holds them), or start another run (--out)';
-  same({ precision: DEFAULTS.precision, ...config }, now.config, folder, settings, ['memory']);
+  same({ precision, pretrainedPartial, ...config }, now.config, folder, settings, ['memory']);
   const started = readStarted(folder);
   if (!started) throw new CheckpointError(`${folder} does not say which data its run has seen (${STARTED} is missing)`, 'start another run (--out)');
   sameData(started.data, now.data, folder);

@@ -1,6 +1,8 @@
 // The attention branch of PseudoSeg (Zou et al. 2021): an image-level classifier, and self-attention that refines its activation maps into scores.
 
-import { add, batchNorm, channelMax, concat, detach, dropout, full, globalAvgPool, maskPairs, matmul, reshape, resizeBilinear, softmax, weightedSum } from '../../runtime/ops/index.ts';
+import {
+  add, batchNorm, channelMax, concat, detach, dropout, full, globalAvgPool, maskPairs, matmul, mul, reshape, resizeBilinear, softmax, weightedSum,
+} from '../../runtime/ops/index.ts';
 import type { Device } from '../../runtime/device/device.ts';
 import { ShapeError } from '../../runtime/errors.ts';
 import { single } from '../../runtime/modules/precision.ts';
@@ -91,8 +93,10 @@ export class AttentionBranch extends ParameterSet {
     const [n, h, w] = column.shape;
     const m = reshape(maps, [n, h * w, maps.shape[3]]);
     const project = (layer: Conv): Tensor => reshape(layer.forward(column), [n, h * w, this.dims]);
-    const scores = single(matmul(project(this.query), project(this.key), { transposeB: true }));
-    const gathered = matmul(softmax(maskPairs(scores, valid.view([n, h * w])), 1 / Math.sqrt(this.dims)), m);
+    // Divided before the product: a sum of `dims` products of large activations would not fit into f16.
+    const query = mul(project(this.query), 1 / Math.sqrt(this.dims));
+    const scores = single(matmul(query, project(this.key), { transposeB: true }));
+    const gathered = matmul(softmax(maskPairs(scores, valid.view([n, h * w]))), m);
     return reshape(add(gathered, m), maps.shape);
   }
 

@@ -20,7 +20,7 @@ export interface DeepLabOptions extends Omit<ResNetOptions, 'outputStride'> {
   decoderChannels?: number;
   /** Bilinear convention: true as in the segmentation papers' code (default), false as in torchvision. */
   alignCorners?: boolean;
-  /** Activation of the pyramid and the decoder: CPS uses a leaky ReLU (default 'relu'). */
+  /** Activation of the pyramid: CPS has a leaky ReLU there, and a ReLU in the decoder (default 'relu'). */
   act?: 'relu' | 'leaky';
   norm?: NormOptions;
   seed?: number;
@@ -35,6 +35,7 @@ const NAMES: readonly [string, string] = ['0', '1'];
  */
 export class DeepLabV3Plus extends Network {
   readonly encoderChannels: readonly number[];
+  readonly encoderPrefix = 'backbone.';
   private readonly backbone: ResNet;
   private readonly branches: ConvBn[];
   private readonly pooled: ConvBn;
@@ -53,13 +54,14 @@ export class DeepLabV3Plus extends Network {
     this.backbone = new ResNet(this, 'backbone.', { ...o, outputStride: os });
     this.encoderChannels = this.backbone.channels;
     const cin = this.backbone.channels[3];
-    const common = { norm, act, names: NAMES, init: 'uniform' } as const;
+    const common = { norm, names: NAMES, init: 'uniform' } as const;
+    const pyramid = { ...common, act };
     this.branches = [
-      new ConvBn(this, 'classifier.0.convs.0', cin, aspp, 1, common),
-      ...rates.map((r, i) => new ConvBn(this, `classifier.0.convs.${i + 1}`, cin, aspp, 3, { ...common, padding: r, dilation: r })),
+      new ConvBn(this, 'classifier.0.convs.0', cin, aspp, 1, pyramid),
+      ...rates.map((r, i) => new ConvBn(this, `classifier.0.convs.${i + 1}`, cin, aspp, 3, { ...pyramid, padding: r, dilation: r })),
     ];
-    this.pooled = new ConvBn(this, `classifier.0.convs.${rates.length + 1}`, cin, aspp, 1, { ...common, names: ['1', '2'] });
-    this.project = new ConvBn(this, 'classifier.0.project', (rates.length + 2) * aspp, aspp, 1, common);
+    this.pooled = new ConvBn(this, `classifier.0.convs.${rates.length + 1}`, cin, aspp, 1, { ...pyramid, names: ['1', '2'] });
+    this.project = new ConvBn(this, 'classifier.0.project', (rates.length + 2) * aspp, aspp, 1, pyramid);
     this.low = new ConvBn(this, 'decoder.low', this.backbone.channels[0], lowChannels, 1, common);
     this.decoder = [
       new ConvBn(this, 'decoder.conv0', aspp + lowChannels, decoderChannels, 3, { ...common, padding: 1 }),

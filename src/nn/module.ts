@@ -115,6 +115,8 @@ export abstract class Network extends ParameterSet {
 
   /** Channels of the encoder's last stages, deepest last: what CAM classifiers and hypercolumns build on. */
   abstract readonly encoderChannels: readonly number[];
+  /** What the names of the encoder's parameters and buffers begin with. */
+  abstract readonly encoderPrefix: string;
 }
 
 /** The activations of an encoder, shallow to deep, and the size of its input. */

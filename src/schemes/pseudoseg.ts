@@ -5,7 +5,8 @@ import { noGrad } from '../../runtime/autograd/tape.ts';
 import { DataError, UsageError } from '../../runtime/errors.ts';
 import { single } from '../../runtime/modules/precision.ts';
 import {
-  acceptedShare, bceWithLogits, concat, countPseudoLabels, detach, full, gate, normaliseMaps, presentClasses, pseudoLabel, pseudoLabelCounts, resizeBilinear, slice, weightedSum,
+  acceptedShare, bceWithLogits, concat, countPseudoLabels, detach, full, gate, normaliseMaps, presentClasses, pseudoLabel, pseudoLabelCounts, resizeBilinear, sharpen, slice, softmax,
+  weightedSum,
 } from '../../runtime/ops/index.ts';
 import { sigmoidRamp } from '../../runtime/optim/schedules.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
@@ -25,11 +26,11 @@ import { normalise, take, VIEW_FIELDS, weakView, type ViewOptions } from './view
 export interface PseudoSegOptions extends ViewOptions {
   /** What both logit maps are divided by before they are fused: 'rms-batch' (default, the published code), 'l2-pixel' (the paper's wording; softer labels). */
   norm?: 'rms-batch' | 'l2-pixel';
-  /** 'avg' (default): gamma softmax(decoder) + (1 - gamma) softmax(attention); 'att': the attention branch alone. */
+  /** 'avg' (default): gamma softmax(decoder) + (1 - gamma) softmax(attention); 'att': the attention branch alone, softmax of its scores as they are. */
   fusion?: 'avg' | 'att';
   /** Share of the decoder in the fusion (default 0.5). */
   gamma?: number;
-  /** T of the sharpening q^(1/T) (default 0.5). */
+  /** T of the sharpening q^(1/T) of soft labels (default 0.5). */
   temperature?: number;
   /** Learn the distribution q (default), or its most likely class. */
   labels?: 'soft' | 'hard';
@@ -182,8 +183,15 @@ function attend(branch: AttentionBranch, stages: readonly Tensor[], present: Ten
   return branch.attend(stages, maps, coarseValid(valid, maps), mode);
 }
 
-/** Decoder and attention branch, fused. */
-const fuse = (zp: Tensor, m: Tensor, o: PseudoSegOptions): Tensor => calibratedFusion(zp, m, { norm: o.norm, temperature: o.temperature, gamma: o.fusion === 'att' ? 0 : o.gamma });
+/**
+ * The label of the strong view: decoder and attention branch fused, or the attention branch alone, whose scores are then not divided by a norm. Only soft
+ * labels are sharpened: the threshold of hard ones looks at the plain probability.
+ */
+function fuse(zp: Tensor, m: Tensor, o: PseudoSegOptions): Tensor {
+  const temperature = o.labels === 'hard' ? 1 : (o.temperature ?? 0.5);
+  if (o.fusion === 'att') return noGrad(() => sharpen(softmax(m), temperature));
+  return calibratedFusion(zp, m, { norm: o.norm, temperature, gamma: o.gamma });
+}
 
 /** The fused labels of whole images in evaluation mode; the branch's batch norm uses the statistics of its batch, as when it trains. */
 function fusedLabel(x: Tensor, c: SchemeContext, { net, branch }: Parts, o: PseudoSegOptions): { label: Tensor; accepted?: Tensor } {

@@ -194,7 +194,7 @@ function studentStep(ctx: StepContext, c: SchemeContext, net: Network, optimizer
   let image = view.image, labels = view.move(weak.labels, 255);
   if (o.cutout !== null) {
     const boxes = ctx.input('cutout', [n, 1, 4], 'i32', (at, batches) => {
-      const drawn = drawSingleBoxes(ctx.rng('cutout', at), n, c.crop, { ...UNIMATCH_BOX, ...given(o.cutout) });
+      const drawn = drawSingleBoxes(ctx.rng('cutout', at), n, c.crop, { ...UNIMATCH_BOX, ...given(o.cutout) }, false);
       only(batches).forEach((on, k) => {
         if (!on) drawn.fill(0, 4 * k, 4 * k + 4);
       });

@@ -37,7 +37,7 @@ export function cutMixMask(ctx: StepContext, c: SchemeContext, name: string, n: 
   const k = 'boxes' in options ? options.boxes : 1;
   const boxes = ctx.input(name, [n, k, 4], 'i32', (at) => {
     const rng = ctx.rng(name, at);
-    return 'boxes' in options ? drawBoxes(rng, n, c.crop, options) : drawSingleBoxes(rng, n, c.crop, options);
+    return 'boxes' in options ? drawBoxes(rng, n, c.crop, options) : drawSingleBoxes(rng, n, c.crop, options, true);
   });
   return boxMask(boxes, c.crop, { invert: 'boxes' in options ? options.invert : true });
 }

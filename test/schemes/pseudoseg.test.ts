@@ -11,6 +11,7 @@ import { DeepLabV3Plus } from '../../src/nn/deeplab.ts';
 import { pseudoseg, pseudosegLoss, type PseudoSegOptions } from '../../src/schemes/pseudoseg.ts';
 import { captureTensors, restoreTensors } from '../../src/train/checkpoint.ts';
 import { testDevice } from '../support/device.ts';
+import { close } from '../support/op.ts';
 import { runTiny } from '../support/tiny.ts';
 import { HandStep, scenes, smallContext, type SmallOptions } from '../support/schemes.ts';
 
@@ -162,6 +163,40 @@ test('every option gives a finite loss, and what it says', async () => {
   assert.ok(Math.abs(loss.valid - loss.kept * accepted.kept) < 1e-5, `${loss.valid} ${loss.kept} ${accepted.kept}`);
   assert.is(new Set(['plain', 'l2', 'attention', 'decoder', 'hard', 'uncut', 'joint'].map((k) => loss[k])).size, 7);
   assert.is(new Set(['plain', 'noBackground', 'other'].map((k) => classifier[k])).size, 3, 'other classes are to be found');
+});
+
+test('the label of the attention branch alone, of both, and of hard labels', async () => {
+  const { device, c, given, dispose } = await parts();
+  const k = c.numClasses;
+  const softmax = (z: ArrayLike<number>, r = 1): number[] => {
+    const e = Array.from(z, (v) => Math.exp((v - Math.max(...Array.from(z))) / r)), sum = e.reduce((a, b) => a + b);
+    return e.map((v) => v / sum);
+  };
+  const sharpened = (p: number[], t: number): number[] => {
+    const e = p.map((v) => v ** (1 / t)), sum = e.reduce((a, b) => a + b);
+    return e.map((v) => v / sum);
+  };
+  const cases: [PseudoSegOptions, (zp: number[], m: number[], r: number) => number[]][] = [
+    [{ fusion: 'att' }, (_, m) => sharpened(softmax(m), 0.5)],
+    [{ fusion: 'att', temperature: 0.25 }, (_, m) => sharpened(softmax(m), 0.25)],
+    [{ fusion: 'att', labels: 'hard' }, (_, m) => softmax(m)],
+    [{}, (zp, m, r) => sharpened(softmax(zp, r).map((v, i) => (v + softmax(m, r)[i]) / 2), 0.5)],
+    [{ labels: 'hard', temperature: 0.25 }, (zp, m, r) => softmax(zp, r).map((v, i) => (v + softmax(m, r)[i]) / 2)],
+  ];
+  for (const [o, want] of cases) {
+    const step = new HandStep(device, (ctx) => {
+      const { targets } = pseudosegLoss(ctx, c, given, { weak: WEAK, ...o });
+      return { zp: targets.decoder, m: targets.attention, q: targets.fused };
+    });
+    const out = await step.run(0), [zp, m, q] = await device.read([out.zp, out.m, out.q]);
+    const squares = [...zp, ...m].reduce((sum, v) => sum + v * v, 0), r = Math.sqrt(squares / (2 * zp.length) + 1e-8);
+    for (let p = 0; p < q.length; p += k) {
+      const at = (t: ArrayLike<number>): number[] => Array.from({ length: k }, (_, i) => t[p + i]);
+      close(at(q), want(at(zp), at(m), r), 1e-5, JSON.stringify(o));
+    }
+    step.dispose();
+  }
+  dispose();
 });
 
 test('it learns, its memory stays flat, its state can be saved and put back', async () => {
