@@ -4,20 +4,19 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { CheckpointError, UsageError } from '../../runtime/errors.ts';
-import { isBuiltin, type DatasetSpec } from '../data/open.node.ts';
+import { isBuiltin } from '../data/open.node.ts';
 import type { Dataset } from '../data/types.ts';
 import { makePictures } from '../report/previews.ts';
 import { htmlReport } from '../report/html.ts';
 import { jsonReport, markdownReport, textReport } from '../report/text.ts';
 import type { Comparison, RunRecord } from '../report/types.ts';
 import { SCHEMES } from '../schemes/index.ts';
-import type { RunConfig } from '../train/config.ts';
 import { action } from './action.ts';
 import { interruptible, openData, openDevice, shellWords, type GlobalFlags } from './common.ts';
 import { addDataOptions, addTrainOptions, dataSpec, fileConfig, numbers, schemeHelp, trainConfig, type DataFlags, type TrainFlags } from './options.ts';
 import type { Output } from './output.ts';
 import { runInFolder } from './runner.ts';
-import { sameRun } from './started.ts';
+import { sameRun, type Started } from './started.ts';
 import { makeFolder, writeWhole } from './store.ts';
 
 type Flags = GlobalFlags & DataFlags & TrainFlags & { schemes: string; seeds: number; firstSeed: number; out: string; resume?: boolean; pictures: number; markdown?: boolean; title?: string };
@@ -48,7 +47,7 @@ async function runCompare(f: Flags, out: Output, path: string | undefined): Prom
   const file = fileConfig(f);
   const configs = schemes.map((scheme) => trainConfig(f, scheme, file));
   const spec = dataSpec(path, f);
-  const dataset = await openData(spec, out);
+  const dataset = await openData(spec, out, { strict: true });
   const interrupt = interruptible(out);
   const device = await openDevice({ ...f, memory: f.memory }, out);
   try {
@@ -60,7 +59,7 @@ async function runCompare(f: Flags, out: Output, path: string | undefined): Prom
         const config = { ...base, seed };
         const folder = join(f.out, `${config.scheme}-${seed}`);
         const title = `[${records.length + 1}/${total}] ${config.scheme} seed ${seed}`;
-        const done = f.resume ? finished(folder, config, spec) : null;
+        const done = f.resume ? finished(folder, { config, data: spec, pictures: dataset.pictures }) : null;
         if (done) {
           out.say(`${title}: done before`);
           records.push(done);
@@ -97,7 +96,7 @@ async function runCompare(f: Flags, out: Output, path: string | undefined): Prom
 }
 
 /** The record of a run that has ended; null where there is none. @throws UsageError when it had other settings or other data */
-function finished(folder: string, config: RunConfig, spec: DatasetSpec): RunRecord | null {
+function finished(folder: string, now: Started): RunRecord | null {
   const file = join(folder, 'record.json');
   if (!existsSync(file)) return null;
   let record: RunRecord;
@@ -106,7 +105,7 @@ function finished(folder: string, config: RunConfig, spec: DatasetSpec): RunReco
   } catch (error) {
     throw new CheckpointError(`${file} cannot be read: ${(error as Error).message}`, 'delete it to let the run end anew');
   }
-  sameRun(folder, record.config, { config, data: spec });
+  sameRun(folder, record.config, now);
   return record;
 }
 

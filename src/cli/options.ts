@@ -5,6 +5,8 @@ import { InvalidArgumentError, Option, type Command } from 'commander';
 import { UsageError } from '../../runtime/errors.ts';
 import { given } from '../augment/settings.ts';
 import { MOST_SIDE, type DatasetSpec } from '../data/open.node.ts';
+import { LEAST_BITS, MOST_BITS } from '../data/pictureRule.ts';
+import { decodeText } from '../data/text.ts';
 import { NETWORKS } from '../nn/create.ts';
 import { checkOptions, SCHEMES } from '../schemes/index.ts';
 import { DEFAULTS, resolveConfig, type PartialConfig, type RunConfig } from '../train/config.ts';
@@ -60,9 +62,33 @@ function range(text: string): [number, number] {
   return [parts[0], parts[1]];
 }
 
+/** Bits a channel that 16-bit images may use. */
+function bits(text: string): number {
+  const n = whole(text);
+  if (n < LEAST_BITS || n > MOST_BITS) throw new InvalidArgumentError(`give ${LEAST_BITS} to ${MOST_BITS}`);
+  return n;
+}
+
+/** Options that say how images are read. @param usual what is done without them */
+export function addPictureOptions(command: Command, usual: { orientation: string; bits: string }): Command {
+  const about = `EXIF orientation of images: apply, ignore, or auto (${usual.orientation})`;
+  return command
+    .addOption(new Option('--orientation <how>', about).choices(['auto', 'apply', 'ignore']))
+    .option('--bits <n>', `bits that 16-bit images use, 8 to 16: 2^n - 1 is white (default: ${usual.bits})`, bits);
+}
+
+export interface PictureFlags {
+  orientation?: 'auto' | 'apply' | 'ignore';
+  bits?: number;
+}
+
 /** Options of every command that reads a data set. @param size how `--size` is read */
 export function addDataOptions(command: Command, size: (text: string) => [number, number] | null = parseSize): Command {
-  return command
+  const usual = {
+    orientation: 'default: applied where masks fit the rotated image; where no mask tells, applied',
+    bits: size === parseSize ? 'as the training images show' : 'as in the training',
+  };
+  return addPictureOptions(command, usual)
     .argument('[data]', `a folder in VOC layout, or "builtin" for the built-in procedural set (default: ${size === parseSize ? 'builtin' : 'that of the run'})`)
     .option('--images <dir>', 'plain folder of images (instead of DATA)')
     .option('--masks <dir>', 'plain folder of masks, paired with the images by name')
@@ -78,7 +104,7 @@ export function addDataOptions(command: Command, size: (text: string) => [number
     .option('--builtin-images <n>', 'training images of the built-in set', count);
 }
 
-export interface DataFlags {
+export interface DataFlags extends PictureFlags {
   images?: string;
   masks?: string;
   labels?: string;
@@ -98,6 +124,8 @@ export interface DataFlags {
 export function dataSpec(path: string | undefined, f: DataFlags): DatasetSpec {
   const { images, masks, labels, unlabelled, val, test, classes, size, splitSeed, judge, labelsCover } = f;
   const spec: DatasetSpec = { path, images, masks, labels, unlabelled, val, test, classes, size: size ?? undefined, splitSeed, judge, labelsCover };
+  if (f.orientation !== undefined) spec.orientation = f.orientation;
+  if (f.bits !== undefined) spec.bits = f.bits;
   if (f.classNames) spec.classNames = f.classNames.split(',').map((s) => s.trim());
   if (f.builtinImages !== undefined) spec.builtin = { train: f.builtinImages };
   return spec;
@@ -208,7 +236,9 @@ export function parseSettings(items: readonly string[], scheme: string): Record<
 export function fileConfig({ config: file }: TrainFlags): PartialConfig {
   if (file === undefined) return {};
   try {
-    const parsed: unknown = JSON.parse(readFileSync(file, 'utf8').replace(/^\uFEFF/, ''));
+    const text = decodeText(readFileSync(file));
+    if (text === null) throw new Error('it is not a text file');
+    const parsed: unknown = JSON.parse(text);
     if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) throw new Error('it holds no settings');
     return parsed;
   } catch (error) {

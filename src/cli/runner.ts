@@ -7,6 +7,7 @@ import { mib } from '../../runtime/device/pool.ts';
 import type { Device } from '../../runtime/device/device.ts';
 import { CheckpointError, DataError, NonFiniteError, UsageError } from '../../runtime/errors.ts';
 import { absoluteSpec, isBuiltin, type DatasetSpec } from '../data/open.node.ts';
+import { WITHOUT_FILES } from '../data/pictureRule.ts';
 import type { Dataset } from '../data/types.ts';
 import { decimals, duration, share } from '../report/format.ts';
 import type { RunRecord, StepPoint } from '../report/types.ts';
@@ -17,7 +18,7 @@ import { describePretrained } from '../train/pretrained.ts';
 import { paletteRows, runSession, type SessionResult } from '../train/session.ts';
 import type { Progress } from '../train/trainer.ts';
 import type { Output } from './output.ts';
-import { sameRun, STARTED } from './started.ts';
+import { sameRun, STARTED, type Started } from './started.ts';
 import { forgetStop, hasStopped, stopRun } from './stopped.ts';
 import { loadCheckpoint, loadWeights, makeFolder, saveCheckpoint, saveModel, writeWhole } from './store.ts';
 
@@ -74,10 +75,13 @@ export async function runInFolder(o: RunnerOptions): Promise<{ record: RunRecord
   const { device, dataset, config, folder, out } = o;
   await makeFolder(folder);
   const resume = o.resume ? await loadCheckpoint(folder) : null;
-  if (resume) sameRun(folder, resume.config, { config, data: o.spec }, { mended: o.canChange && hasStopped(folder) });
-  else if (!o.resume && existsSync(join(folder, 'checkpoint.json'))) throw new UsageError(`${folder} already holds a run`, 'give --resume to go on with it, or another folder (--out)');
+  if (resume) {
+    const now = { config, data: o.spec, pictures: dataset.pictures };
+    sameRun(folder, resume.config, now, { mended: o.canChange && hasStopped(folder) });
+  } else if (!o.resume && existsSync(join(folder, 'checkpoint.json'))) throw new UsageError(`${folder} already holds a run`, 'give --resume to go on with it, or another folder (--out)');
   await writeWhole(join(folder, 'config.json'), `${JSON.stringify(config, null, 2)}\n`);
-  await writeWhole(join(folder, STARTED), `${JSON.stringify({ config, data: absoluteSpec(o.spec) }, null, 2)}\n`);
+  const started: Started = { config, data: absoluteSpec(o.spec), pictures: dataset.pictures };
+  await writeWhole(join(folder, STARTED), `${JSON.stringify(started, null, 2)}\n`);
   const log = join(folder, 'log.jsonl');
   const lines = (points: readonly StepPoint[]): string => points.map((p) => `${JSON.stringify(p)}\n`).join('');
   // Steps after the checkpoint were logged, and are done again.
@@ -87,7 +91,11 @@ export async function runInFolder(o: RunnerOptions): Promise<{ record: RunRecord
   else await forgetStop(folder);
   let unsaved: Error | null = null, saved = false, pretrained = '';
   let kept = resume ? stepsOf(resume) : null;
-  const model = { network: config.network, classNames: dataset.classNames, palette: paletteRows(dataset), ...(!isBuiltin(o.spec) && { size: o.spec.size }) };
+  const model = {
+    network: config.network, classNames: dataset.classNames, palette: paletteRows(dataset),
+    pictures: dataset.pictures ?? WITHOUT_FILES,
+    ...(!isBuiltin(o.spec) && { size: o.spec.size }),
+  };
   const origin = { scheme: config.scheme, seed: config.seed, dataset: dataset.name };
   const result = await runSession({
     device, dataset, config, resume: resume ?? undefined, judge: o.judge, cacheBytes: o.cacheBytes, signal: o.signal, saveEvery: 60 * o.saveEveryMinutes,

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { CheckpointError, DataError } from '../../runtime/errors.ts';
 import { refuseNonFinite } from '../../runtime/io/finite.ts';
 import { decodeSafetensors, encodeSafetensors } from '../../runtime/io/safetensors.ts';
+import type { PictureRule } from '../data/pictureRule.ts';
 import type { NetworkConfig } from '../nn/create.ts';
 import type { TorchTensor } from '../nn/module.ts';
 import { decodeCheckpoint, encodeCheckpoint, type Checkpoint } from '../train/checkpoint.ts';
@@ -100,6 +101,8 @@ export interface Model {
   palette: number[][];
   /** Height and width to which images were resized for training; absent where they were taken at their own size. */
   size?: readonly [number, number];
+  /** How images are read; absent in files of earlier versions. */
+  pictures?: PictureRule;
   /** Where it comes from: scheme, seed, step, validation score. */
   origin: Record<string, unknown>;
   state: Map<string, TorchTensor>;

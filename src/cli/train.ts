@@ -6,6 +6,7 @@ import type { Command } from 'commander';
 import { UsageError } from '../../runtime/errors.ts';
 import { SCHEMES } from '../schemes/index.ts';
 import { isBuiltin } from '../data/open.node.ts';
+import { UNRECORDED } from '../data/pictureRule.ts';
 import { action } from './action.ts';
 import { interruptible, openData, openDevice, shellWords, type GlobalFlags } from './common.ts';
 import { DEFAULTS } from '../train/config.ts';
@@ -45,7 +46,9 @@ async function runTrain(f: Flags, out: Output, path: string | undefined): Promis
   const config = trainConfig(f, scheme ?? known?.config.scheme ?? DEFAULTS.scheme, known?.config ?? {}, file);
   const spec = onTop(known?.data, dataSpec(path, f));
   if (known) sameData(known.data, spec, folder);
-  const dataset = await openData(spec, out);
+  // Images are read as they were before.
+  const pictures = known ? known.pictures ?? UNRECORDED : undefined;
+  const dataset = await openData({ ...spec, pictures }, out, { strict: true });
   const interrupt = interruptible(out);
   const device = await openDevice({ ...f, memory: config.memory ?? undefined }, out);
   try {

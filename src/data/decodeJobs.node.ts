@@ -2,20 +2,19 @@
 
 import { createHash } from 'node:crypto';
 import { DataError } from '../../runtime/errors.ts';
-import { decodeImage, readBytes } from './image.node.ts';
+import { decodeImage, imageDepth, readBytes, type Depth, type Reading } from './image.node.ts';
 import { decodeMask, type Mask } from './mask.ts';
+import { sizeClash, type Header } from './pictureRule.ts';
 import { resizeLabels } from './resizeLabels.ts';
 import { drawScene } from './synthetic.ts';
 import { packTexels } from './texels.ts';
 
 /** Reads an image; its mask only where `mask` names one. */
-export interface FileJob {
+export interface FileJob extends Reading {
   kind: 'file';
   image: string;
   mask: string | null;
   numClasses: number;
-  /** Height and width to resize to. */
-  size: readonly [number, number] | null;
 }
 
 /** Counts the pixels of every id of a mask. */
@@ -27,6 +26,14 @@ export interface MaskJob {
 /** Decodes an image to see whether it can be. */
 export interface CheckJob {
   kind: 'check';
+  image: string;
+  /** Bits that 16-bit images use. */
+  bits: number;
+}
+
+/** Looks at the values of a 16-bit image. */
+export interface DepthJob {
+  kind: 'depth';
   image: string;
 }
 
@@ -44,6 +51,8 @@ export interface Texels {
   width: number;
   height: number;
   texels: Uint32Array;
+  /** Share of the values of a 16-bit image that are beyond the bits it was read with. */
+  clipped?: number;
 }
 
 export interface MaskCounts {
@@ -55,32 +64,32 @@ export interface MaskCounts {
   counts: Uint32Array;
 }
 
-export interface ImageFacts {
-  width: number;
-  height: number;
-  /** EXIF orientation, 1 where there is none. */
-  orientation: number;
+export interface ImageFacts extends Header {
   /** SHA-256 of the file. */
   hash: string;
+  /** Share of the values of a 16-bit image that are beyond the bits. */
+  clipped: number;
 }
 
-export type Job = FileJob | MaskJob | CheckJob | SceneJob;
-export type JobResult<J extends Job> = J extends MaskJob ? MaskCounts : J extends CheckJob ? ImageFacts : Texels;
+export type Job = FileJob | MaskJob | CheckJob | DepthJob | SceneJob;
+export type JobResult<J extends Job> =
+  J extends MaskJob ? MaskCounts : J extends CheckJob ? ImageFacts : J extends DepthJob ? Depth : Texels;
 
 async function readMask(file: string): Promise<Mask> {
   return decodeMask(await readBytes(file), file);
 }
 
-async function fileJob({ image, mask: maskFile, numClasses, size }: FileJob): Promise<Texels> {
+async function fileJob({ image, mask: maskFile, numClasses, ...reading }: FileJob): Promise<Texels> {
   const mask = maskFile === null ? null : await readMask(maskFile);
   const wrong = mask?.labels.find((v) => v >= numClasses && v !== 255);
   if (wrong !== undefined) throw new DataError(`${maskFile} has class id ${wrong}, but there are ${numClasses} classes (0 to ${numClasses - 1}; 255 is ignored)`, 'raise --classes or mend the mask');
-  const { rgb, width, height, stored } = await decodeImage(await readBytes(image), image, size);
-  if (!mask) return { width, height, texels: packTexels(rgb, null) };
-  if (mask.height !== stored[0] || mask.width !== stored[1]) {
-    throw new DataError(`the mask ${maskFile} is ${mask.width}x${mask.height}, the image ${image} ${stored[1]}x${stored[0]}`, 'masks must have the size of their images');
+  const { rgb, width, height, own, header, clipped } = await decodeImage(await readBytes(image), image, reading);
+  if (!mask) return { width, height, texels: packTexels(rgb, null), clipped };
+  if (mask.height !== own[0] || mask.width !== own[1]) {
+    const [what, hint] = sizeClash([mask.height, mask.width], header, reading.upright ?? false, image);
+    throw new DataError(`the mask ${maskFile} is ${what}`, hint);
   }
-  return { width, height, texels: packTexels(rgb, resizeLabels(mask.labels, stored, [height, width])) };
+  return { width, height, texels: packTexels(rgb, resizeLabels(mask.labels, own, [height, width])), clipped };
 }
 
 async function maskJob({ mask: file }: MaskJob): Promise<MaskCounts> {
@@ -90,10 +99,10 @@ async function maskJob({ mask: file }: MaskJob): Promise<MaskCounts> {
   return { width, height, form, counts };
 }
 
-async function checkJob({ image }: CheckJob): Promise<ImageFacts> {
+async function checkJob({ image, bits }: CheckJob): Promise<ImageFacts> {
   const bytes = await readBytes(image);
-  const { stored, orientation } = await decodeImage(bytes, image);
-  return { height: stored[0], width: stored[1], orientation, hash: createHash('sha256').update(bytes).digest('hex') };
+  const { header, clipped } = await decodeImage(bytes, image, { bits });
+  return { ...header, clipped, hash: createHash('sha256').update(bytes).digest('hex') };
 }
 
 function sceneJob({ seed, stream, index, width, height, labels }: SceneJob): Texels {
@@ -103,6 +112,10 @@ function sceneJob({ seed, stream, index, width, height, labels }: SceneJob): Tex
 
 /** Does a job on this thread. @throws DataError naming the file */
 export async function runJob<J extends Job>(job: J): Promise<JobResult<J>> {
-  const result = job.kind === 'file' ? fileJob(job) : job.kind === 'mask' ? maskJob(job) : job.kind === 'check' ? checkJob(job) : sceneJob(job);
+  const result = job.kind === 'file' ? fileJob(job)
+    : job.kind === 'mask' ? maskJob(job)
+    : job.kind === 'check' ? checkJob(job)
+    : job.kind === 'depth' ? imageDepth(job.image)
+    : sceneJob(job);
   return (await result) as JobResult<J>;
 }

@@ -1,0 +1,378 @@
+// How images are read: which way up, and how many bits of 16-bit files are used. One rule for a set.
+
+import { join } from 'node:path';
+import { encode } from 'fast-png';
+import sharp from 'sharp';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { decodeImage } from '../../src/data/image.node.ts';
+import { inspect } from '../../src/data/inspect.node.ts';
+import { openDataset, type DatasetSpec, type OpenDataset } from '../../src/data/open.node.ts';
+import { bitsOf } from '../../src/data/pictureRule.ts';
+import { deep, jpeg, mask, removeFolders, tagged, tempFolder, write } from '../support/files.ts';
+
+test.after(removeFolders);
+
+/** Opens a set of two plain folders, `in` and `out`; warnings are added to `warnings`. */
+async function using(
+  root: string, more: DatasetSpec, body: (set: OpenDataset) => Promise<void> | void, warnings: string[] = [],
+): Promise<void> {
+  const spec = { images: join(root, 'in'), masks: join(root, 'out'), classes: 2, ...more };
+  const set = await openDataset(spec, { threads: 0, warn: (m) => warnings.push(m) });
+  try {
+    await body(set);
+  } finally {
+    await set.close();
+  }
+}
+
+const notes = (set: OpenDataset): string => set.notes.join('\n');
+
+/** Width and height of an image as it is loaded. */
+async function shape(set: OpenDataset, id: string): Promise<string> {
+  const s = await set.load(id, { labels: set.ids('labelled').includes(id) });
+  return `${s.width}x${s.height}`;
+}
+
+/** The stored place of pixel (y, x) of the upright image, by the EXIF standard. */
+function storedAt(orientation: number, y: number, x: number, height: number, width: number): [number, number] {
+  const h = height - 1;
+  const w = width - 1;
+  const places: [number, number][] = [
+    [y, x], [y, w - x], [h - y, w - x], [h - y, x], [x, y], [h - x, y], [h - x, w - y], [x, w - y],
+  ];
+  return places[orientation - 1];
+}
+
+test('all eight orientations, of PNG, WebP and JPEG, at 8 and 16 bits, resized or not', async () => {
+  const [width, height] = [5, 3];
+  for (const format of ['png', 'webp', 'jpeg'] as const) {
+    for (let o = 1; o <= 8; o++) {
+      const bytes = await tagged(o, width, height, format);
+      const stored = await decodeImage(bytes, 'x');
+      const upright = await decodeImage(bytes, 'x', { upright: true });
+      const turns = o >= 5;
+      assert.equal([upright.width, upright.height], turns ? [height, width] : [width, height], `${format} ${o}`);
+      assert.equal([stored.width, stored.height, stored.header.orientation], [width, height, o]);
+      for (let y = 0; y < upright.height; y++) {
+        for (let x = 0; x < upright.width; x++) {
+          const [sy, sx] = storedAt(o, y, x, height, width);
+          const pixel = (image: typeof stored, at: number): number[] => [...image.rgb.subarray(3 * at, 3 * at + 3)];
+          assert.equal(
+            pixel(upright, y * upright.width + x), pixel(stored, sy * width + sx), `${format} ${o} ${y} ${x}`,
+          );
+        }
+      }
+      const small = await decodeImage(bytes, 'x', { upright: true, size: [2, 4] });
+      assert.equal([small.width, small.height, small.own], [4, 2, [upright.height, upright.width]]);
+    }
+  }
+  const values = Uint16Array.from({ length: 6 }, (_, i) => 16 * i);
+  const turned = await sharp(
+    encode({ width: 3, height: 2, channels: 1, depth: 16, data: values }),
+  ).toColourspace('grey16')
+    .withMetadata({ orientation: 6 }).png().toBuffer();
+  const { width: w, height: h, rgb, header } = await decodeImage(turned, 'x', { upright: true, bits: 12 });
+  assert.equal([w, h, header.deep, [...rgb].filter((_, i) => i % 3 === 0)], [2, 3, true, [3, 0, 4, 1, 5, 2]]);
+});
+
+test('masks on the rotated picture: the orientation is applied, also to square and unlabelled images', async () => {
+  const root = tempFolder();
+  write(root, {
+    'in/a.png': await tagged(6, 12, 8), 'out/a.png': mask([0, 1], 8, 12),
+    'in/square.png': await tagged(3, 8, 8), 'out/square.png': mask([0, 1], 8, 8),
+    'in/plain.jpg': await jpeg(3), 'out/plain.png': mask([0, 1]),
+    'in/free.png': await tagged(8, 12, 8),
+  });
+  await using(root, {}, async (set) => {
+    assert.match(
+      notes(set), /3 images have an EXIF orientation: it is applied, as viewers do \(1 mask fits the rotated image\)/,
+    );
+    assert.equal(set.pictures, { orientation: 'apply', bits: null });
+    assert.equal(
+      [await shape(set, 'a'), await shape(set, 'free'), await shape(set, 'plain')], ['8x12', '8x12', '12x8'],
+    );
+    const upright = await decodeImage(await tagged(3, 8, 8), 'x', { upright: true });
+    assert.equal((await set.load('square', { labels: true })).rgb, upright.rgb);
+    assert.equal(
+      [await set.maxSize(), await set.maxSize(['a']), await set.maxSize(['plain'])], [[12, 12], [12, 8], [8, 12]],
+    );
+  });
+  await using(root, { size: [4, 6] }, async (set) => assert.is(await shape(set, 'a'), '6x4'));
+  await using(root, { orientation: 'apply' }, async (set) => {
+    assert.match(notes(set), /it is applied, as viewers do \(--orientation apply\)/);
+    assert.is(await shape(set, 'free'), '8x12');
+  });
+  await using(root, { orientation: 'ignore' }, async (set) => {
+    assert.is(await shape(set, 'free'), '12x8');
+    let message = '';
+    await set.load('a', { labels: true }).catch((e: Error) => (message = e.message));
+    assert.match(
+      message, /a\.png is 8x12, the image .*a\.png 12x8 with its EXIF orientation 6 ignored — .*--orientation/,
+    );
+  });
+});
+
+test('masks on the stored pixels: the orientation is ignored, and nothing is said of images without one', async () => {
+  const root = tempFolder();
+  write(root, {
+    'in/a.jpg': await tagged(6, 12, 8, 'jpeg'), 'out/a.png': mask([0, 1]),
+    'in/square.png': await tagged(2, 8, 8), 'out/square.png': mask([0, 1], 8, 8),
+    'in/free.webp': await tagged(7, 12, 8, 'webp'),
+  });
+  await using(root, {}, async (set) => {
+    assert.match(
+      notes(set),
+      /3 images have an EXIF orientation: it is ignored: the stored pixels are read \(1 mask fits the stored pixels\)/,
+    );
+    assert.equal([await shape(set, 'a'), await shape(set, 'free')], ['12x8', '12x8']);
+    const stored = await decodeImage(await tagged(2, 8, 8), 'x');
+    assert.equal((await set.load('square', { labels: true })).rgb, stored.rgb);
+  });
+  // Values beyond the standard mean nothing: the tag 0x0112, a short, once.
+  const plain = tempFolder();
+  const nine = await tagged(6, 12, 8, 'jpeg');
+  nine[nine.indexOf(Buffer.from([0x12, 1, 3, 0, 1, 0, 0, 0, 6, 0])) + 8] = 9;
+  write(plain, { 'in/a.jpg': nine, 'out/a.png': mask([0, 1]), 'in/b.png': await tagged(1, 12, 8) });
+  await using(plain, {}, async (set) => {
+    assert.not.match(notes(set), /EXIF/);
+    assert.is(await shape(set, 'a'), '12x8');
+  });
+});
+
+test('no mask tells: applied, and told; the rule of a run decides where there is one', async () => {
+  const root = tempFolder();
+  write(
+    root, { 'in/a.png': await tagged(6, 8, 8), 'out/a.png': mask([0, 1], 8, 8), 'in/free.png': await tagged(6, 12, 8) },
+  );
+  const told = /2 images have an EXIF orientation: it is applied.*; no mask tells by its size.*--orientation ignore/;
+  await using(root, {}, async (set) => {
+    assert.match(notes(set), told);
+    assert.is(await shape(set, 'free'), '8x12');
+  });
+  await using(root, { pictures: { orientation: 'ignore', bits: null } }, async (set) => {
+    assert.match(notes(set), /it is ignored: the stored pixels are read, as in the training/);
+    assert.is(await shape(set, 'free'), '12x8');
+  });
+  const o = await inspect({ images: join(root, 'in'), masks: join(root, 'out') }, { threads: 0 });
+  assert.equal(o.problems.find((p) => p.code === 'orientation')!.items, ['a', 'free']);
+  assert.match(o.notes.join('\n'), told);
+});
+
+test('a set that contradicts itself: each image as its mask fits, the others with the majority', async () => {
+  const root = tempFolder();
+  write(root, {
+    'in/a.png': await tagged(6, 12, 8), 'out/a.png': mask([0, 1], 8, 12),
+    'in/b.png': await tagged(5, 12, 8), 'out/b.png': mask([0, 1]),
+    'in/c.png': await tagged(8, 12, 8), 'out/c.png': mask([0, 1]), 'in/free.png': await tagged(6, 12, 8),
+    'in/wrong.png': await tagged(6, 12, 8), 'out/wrong.png': mask(1, 5, 5),
+  });
+  await using(root, {}, async (set) => {
+    assert.match(notes(set), /it is ignored: the stored pixels are read, except where masks do not fit/);
+    assert.match(notes(set), /\(1 mask fits the rotated image, 2 the stored pixels; --orientation\)/);
+    assert.equal(
+      await Promise.all(['a', 'b', 'c', 'free'].map((id) => shape(set, id))), ['8x12', '12x8', '12x8', '12x8'],
+    );
+    assert.equal(set.pictures!.orientation, 'ignore');
+    let message = '';
+    await set.load('wrong', { labels: true }).catch((e: Error) => (message = e.message));
+    assert.match(
+      message, /wrong\.png is 5x5, the image .*wrong\.png 12x8 with its EXIF orientation 6 ignored — masks must have/,
+    );
+  });
+  const o = await inspect({ images: join(root, 'in'), masks: join(root, 'out'), classes: 2 }, { threads: 0 });
+  assert.equal(o.problems.find((p) => p.code === 'size-mismatch')!.items.length, 1);
+  assert.equal(o.problems.filter((p) => p.code === 'orientation'), []);
+});
+
+test('a mask that is turned, of an image that has lost its orientation', async () => {
+  const root = tempFolder();
+  write(root, { 'in/a.jpg': await jpeg(3), 'out/a.png': mask([0, 1], 8, 12) });
+  await using(root, {}, async (set) => {
+    let message = '';
+    await set.load('a', { labels: true }).catch((e: Error) => (message = e.message));
+    assert.match(message, /a\.png is 8x12, the image .*a\.jpg 12x8 — the mask is turned by 90 degrees/);
+  });
+});
+
+test('masks of unlabelled images tell nothing: they stay closed', async () => {
+  const root = tempFolder();
+  const list = join(root, 'list.txt');
+  write(root, {
+    'in/a.png': await tagged(6, 8, 8), 'out/a.png': mask([0, 1], 8, 8),
+    'in/b.png': await tagged(6, 12, 8), 'out/b.png': mask([0, 1]),
+    'list.txt': 'b\n',
+  });
+  for (const judge of [false, true]) {
+    await using(root, { unlabelled: list, judge }, async (set) => {
+      assert.equal(set.ids('labelled'), ['a']);
+      assert.match(notes(set), /applied, as viewers do; no mask tells/);
+      assert.is(await shape(set, 'b'), '8x12');
+    });
+  }
+});
+
+test('the bits that values use', () => {
+  const cases = [[0, 8], [255, 8], [256, 10], [1023, 10], [1024, 12], [4095, 12], [4096, 14], [16384, 16], [65535, 16]];
+  for (const [largest, bits] of cases) {
+    assert.is(bitsOf(largest), bits, String(largest));
+  }
+});
+
+test('16-bit images whose values use the low bits: one rule, found in the training images', async () => {
+  const root = tempFolder();
+  const rgba = Uint16Array.from({ length: 4 * 96 }, (_, i) => [4000, 2048, 16, 65535][i % 4]);
+  write(root, {
+    // Dark by itself, and scaled as the others are.
+    'in/a.png': deep([16, 32, 160]), 'out/a.png': mask([0, 1]),
+    'in/b.png': encode({ width: 12, height: 8, channels: 4, depth: 16, data: rgba }), 'out/b.png': mask(1),
+    'in/c.jpg': await jpeg(200), 'in/v.png': deep([4095, 4096, 9000, 0]), 'out/v.png': mask(1),
+    'val.txt': 'v\n', 'b.txt': 'b\n',
+  });
+  const warnings: string[] = [];
+  await using(root, { val: join(root, 'val.txt') }, async (set) => {
+    assert.match(notes(set), /3 of 4 images have 16 bits a channel, and the largest value is 4000 \(b\.png\)/);
+    assert.match(notes(set), /4095 is white \(--bits\); 8-bit images are read as they are/);
+    assert.equal(set.pictures, { orientation: 'apply', bits: 12 });
+    const first = async (id: string, n = 3): Promise<number[]> => [
+      ...(await set.load(id, { labels: false })).rgb.subarray(0, n),
+    ];
+    assert.equal(await first('a', 9), [1, 1, 1, 2, 2, 2, 10, 10, 10]);
+    assert.equal(await first('b'), [250, 128, 1]);
+    assert.ok(Math.abs((await first('c'))[0] - 200) < 4);
+    assert.equal(await first('v', 12), [255, 255, 255, 255, 255, 255, 255, 255, 255, 0, 0, 0]);
+    await first('v');
+  }, warnings);
+  assert.is(warnings.length, 1);
+  assert.match(warnings[0], /v\.png has values beyond 12 bits \(50\.0 % of them\), which are read as white \(--bits\)/);
+  const o = await inspect(
+    { images: join(root, 'in'), masks: join(root, 'out'), val: join(root, 'val.txt'), classes: 2 }, { threads: 0 },
+  );
+  assert.match(
+    o.problems.find((p) => p.code === 'clipped')!.message,
+    /1 image with values beyond those of the training images: v has values beyond 12 bits/,
+  );
+  assert.match(o.notes.join('\n'), /4095 is white/);
+  assert.equal(o.pictures, { orientation: 'apply', bits: 12 });
+  await using(root, { size: [4, 6], labels: join(root, 'b.txt'), val: join(root, 'val.txt') }, async (set) => {
+    const { width, height, rgb } = await set.load('b', { labels: true });
+    assert.equal([width, height, [...rgb.subarray(0, 3)]], [6, 4, [250, 128, 1]]);
+  });
+});
+
+test('other depths; bits that are asked for, or that a run has used', async () => {
+  const first = async (values: readonly number[], more: DatasetSpec): Promise<[number, string]> => {
+    const root = tempFolder();
+    write(root, { 'in/a.png': deep(values), 'out/a.png': mask([0, 1]) });
+    let found: [number, string] = [0, ''];
+    await using(root, more, async (set) => {
+      found = [(await set.load('a', { labels: true })).rgb[0], notes(set)];
+    });
+    return found;
+  };
+  for (const [value, byte] of [[200, 200], [1000, 250], [4000, 250], [16000, 250], [64000, 250]]) assert.is(
+    (await first([value], {}))[0], byte, String(value),
+  );
+  assert.equal(await first([1000], { bits: 12 }), [62, '1 image has 16 bits a channel: 4095 is white (--bits 12)']);
+  assert.equal(
+    await first([1000], { pictures: { orientation: 'apply', bits: 14 } }),
+    [15, '1 image has 16 bits a channel: 16383 is white, as in the training (--bits)'],
+  );
+  assert.is((await first([1000], { bits: 10, pictures: { orientation: 'apply', bits: 14 } }))[0], 250);
+  // A run that has seen no 16-bit image does not know.
+  assert.is((await first([1000], { pictures: { orientation: 'apply', bits: null } }))[0], 250);
+  // Two marks of 65535 among 12-bit values.
+  const root = tempFolder();
+  const data = Uint16Array.from({ length: 100 * 100 }, (_, i) => (i < 2 ? 65535 : i % 4000));
+  write(
+    root,
+    {
+      'in/a.png': encode({ width: 100, height: 100, channels: 1, depth: 16, data }),
+      'out/a.png': mask([0, 1], 100, 100),
+    },
+  );
+  await using(
+    root, {},
+    (set) => assert.match(
+      notes(set),
+      /65535 is white \(--bits\); 99\.9 % of the values are below 4096: if images look too dark, give --bits 12/,
+    ),
+  );
+});
+
+test('settings that make no sense', async () => {
+  const refused = async (spec: DatasetSpec): Promise<string> => openDataset(spec, { threads: 0 }).then(
+    () => '', (e: Error) => `${e.name}: ${e.message}`,
+  );
+  for (const bits of [7, 17, 8.5]) assert.match(
+    await refused({ images: 'x', bits }), /UsageError: .* bits a channel — give 8 to 16 \(--bits\)/,
+  );
+  assert.match(
+    await refused({ images: 'x', orientation: 'up' as 'apply' }),
+    /UsageError: orientation is "up" — choose one of auto, apply, ignore/,
+  );
+  assert.match(await refused({ bits: 12 }), /UsageError: the built-in set .*leave out --bits/);
+});
+
+test('animations: the first picture, told; files of other content: told before training', async () => {
+  const root = tempFolder();
+  const frames = await Promise.all(
+    [[255, 0], [0, 255]].map(
+      ([r, b]) => sharp({ create: { width: 12, height: 8, channels: 3, background: { r, g: 0, b } } }).png().toBuffer(),
+    ),
+  );
+  write(root, {
+    'in/a.webp': await sharp(frames, { join: { animated: true } }).webp({ lossless: true }).toBuffer(),
+    'out/a.png': mask([0, 1]),
+    'in/b.jpg': '<!DOCTYPE html><title>Not found</title>', 'in/c.jpg': await sharp(frames[0]).gif().toBuffer(),
+  });
+  await using(root, {}, async (set) => {
+    assert.match(notes(set), /1 image is an animation, of which the first picture is read \(a\.webp\)/);
+    const { rgb, width, height } = await set.load('a', { labels: true });
+    assert.equal([width, height, rgb[0] > 250, rgb[2] < 5], [12, 8, true, true]);
+    for (const [id, kind] of [['b', 'an HTML page'], ['c', 'a GIF image']]) {
+      let message = '';
+      await set.load(id, { labels: false }).catch((e: Error) => (message = e.message));
+      assert.match(message, new RegExp(`${id}\\.jpg cannot be decoded: it is ${kind} — only JPEG, PNG and WebP`));
+    }
+    assert.equal(
+      set.unreadable.map((e) => /\w\.jpg cannot/.exec(e.message)?.[0]).sort(), ['b.jpg cannot', 'c.jpg cannot'],
+    );
+  });
+});
+
+test('suffixes that lie: images are read by content, masks must be PNG', async () => {
+  const root = tempFolder();
+  const png = await sharp(
+    { create: { width: 12, height: 8, channels: 3, background: { r: 10, g: 20, b: 30 } } },
+  ).png().toBuffer();
+  const names = ['png.jpg', 'jpeg.png', 'webp.jpg', 'a.jfif', 'b.jpe', 'c.pjpeg', 'd.JPG', 'e.PNG', 'f.Jpeg', 'g.WEBP'];
+  for (const name of names) {
+    const bytes = /^webp|webp$/i.test(name) ? await sharp(png).webp({ lossless: true }).toBuffer()
+      : /^(png|e)/.test(name) ? png
+      : await jpeg(10);
+    write(
+      root,
+      { [`in/${name}`]: bytes, [`out/${name.replace(/\.\w+$/, name === 'd.JPG' ? '.PNG' : '.png')}`]: mask([0, 1]) },
+    );
+  }
+  write(
+    root,
+    {
+      'in/x.jpg': png, 'out/x.png': await jpeg(3), 'in/Thumbs.db': 'x', 'in/.DS_Store': 'x', 'in/._a.jfif': 'x',
+      'in/__MACOSX/a.jpg': 'x',
+    },
+  );
+  await using(root, {}, async (set) => {
+    assert.equal(set.ids('labelled').sort(), ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'jpeg', 'png', 'webp', 'x']);
+    for (const id of set.ids('labelled').filter((i) => i !== 'x')) assert.ok(
+      Math.abs((await set.load(id, { labels: true })).rgb[0] - 10) < 4, id,
+    );
+    assert.not.match(notes(set), /MACOSX|searched|Thumbs/);
+    let message = '';
+    await set.load('x', { labels: true }).catch((e: Error) => (message = e.message));
+    assert.match(message, /x\.png is not a PNG file: it is a JPEG image — masks are PNG files/);
+  });
+});
+
+test.run();
