@@ -90,8 +90,8 @@ export function sameRun(folder: string, config: object, now: Started, options: {
   // Runs of earlier versions do not have these settings.
   const { precision, pretrainedPartial } = DEFAULTS;
   const was = { precision, pretrainedPartial, ...config } as RunConfig;
-  const hint = 'resume with the same settings (its config.json holds them), or start another run (--out)';
-  same(was, options.mended ? withUpdateOf(now.config, was) : now.config, folder, hint, ['memory']);
+  const settings = 'resume with the same settings (its config.json holds them), or start another run (--out)';
+  same(was, options.mended ? withUpdateOf(now.config, was) : now.config, folder, settings, ['memory']);
   const started = readStarted(folder);
   if (!started) throw new CheckpointError(`${folder} does not say which data its run has seen (${STARTED} is missing)`, 'start another run (--out)');
   sameData(started.data, now.data, folder);
