@@ -18,7 +18,7 @@ import { ceValid } from '../../src/losses/index.ts';
 import { DeepLabV3Plus } from '../../src/nn/deeplab.ts';
 import type { Network } from '../../src/nn/module.ts';
 import { UNet } from '../../src/nn/unet.ts';
-import { SCHEMES } from '../../src/schemes/index.ts';
+import { createScheme } from '../../src/schemes/index.ts';
 import { StepContext } from '../../src/schemes/step.ts';
 import { openStreams } from '../../src/train/streams.ts';
 import type { Case, Work } from '../cases.ts';
@@ -208,7 +208,8 @@ export function fewmaskEngine(device: Device, version: string, tuning = false): 
   /** Records the last step of a scheme as a run takes it: views, passes, losses, update. */
   function schemeStep({ name, dataset, size, crop, batch, steps }: Training): { take(data: Dataset): (at: number) => Promise<void>; loss: Tensor; dispose(): void } {
     const seed = 1;
-    const made = SCHEMES[name].make(
+    const made = createScheme(
+      name,
       {
         device, numClasses: dataset.numClasses, crop, batch: { labelled: batch, unlabelled: batch }, steps, seed,
         network: (draw) => new UNet(device, { numClasses: dataset.numClasses, width: 16, seed: draw }),

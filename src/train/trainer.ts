@@ -86,7 +86,8 @@ interface Recorded {
   feedback: StepOutputs['feedback'];
 }
 
-function record(device: Device, scheme: Scheme, stage: number, options: TrainerOptions): Recorded {
+/** Records the step of a stage. */
+export function record(device: Device, scheme: Scheme, stage: number, options: TrainerOptions): Recorded {
   let context!: StepContext;
   let names: string[] = [];
   let counts: Tensor | undefined;

@@ -1,6 +1,5 @@
 // The form of settings: its schemes, and what it says.
 
-import { schemeName } from '../report/format.ts';
 import type { SchemeInfo } from './protocol.ts';
 import type { RunSettings } from './settings.ts';
 
@@ -15,17 +14,16 @@ export function enabled(id: string, on: boolean): void {
   element<HTMLButtonElement>(id).disabled = !on;
 }
 
-/** Colours of the report: the same scheme has the same everywhere. */
-const SLOTS: Record<string, number> = { supervised: 0, 'self-training': 1, fixmatch: 2, pseudoseg: 3, cps: 4 };
 const FIRST = 'fixmatch';
 
 /** Fills in the choice of schemes. */
 export function showSchemes(form: HTMLFormElement, schemes: readonly SchemeInfo[]): void {
-  element('schemes').replaceChildren(...schemes.map(({ name, about }) => {
+  element('schemes').replaceChildren(...schemes.map(({ name, title: shown, about }, slot) => {
     const label = document.createElement('label'), input = document.createElement('input'), title = document.createElement('b'), text = document.createElement('small');
     Object.assign(input, { type: 'radio', name: 'scheme', value: name, checked: name === FIRST });
-    label.style.setProperty('--c', `var(--s${SLOTS[name] ?? 5})`);
-    title.textContent = schemeName(name);
+    // The report has the same colours.
+    label.style.setProperty('--c', `var(--s${slot})`);
+    title.textContent = shown;
     text.textContent = about;
     label.append(input, title, text);
     return label;

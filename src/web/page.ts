@@ -1,7 +1,7 @@
 // The page: settings and buttons, figures, curves, the picture. All work is the worker's; this draws what it reports.
 
 import type { EvalPoint } from '../report/types.ts';
-import { bytes, duration, number, schemeName } from '../report/format.ts';
+import { bytes, duration, number } from '../report/format.ts';
 import { LiveChart, Smooth } from './charts.ts';
 import { element, enabled, readSettings, showSchemes, useSmallSettings } from './form.ts';
 import { LayerStack, paint, type Picture } from './layers.ts';
@@ -9,6 +9,8 @@ import type { Example, Failure, FromWorker, Pulse, ToWorker } from './protocol.t
 
 type State = 'opening' | 'ready' | 'running' | 'pausing' | 'paused' | 'stopping' | 'broken';
 
+/** What the schemes are called in print. */
+const titles = new Map<string, string>();
 const form = element<HTMLFormElement>('form');
 const worker = new Worker(new URL('./worker.js', import.meta.url), { type: 'module' });
 const send = (message: ToWorker): void => worker.postMessage(message);
@@ -150,6 +152,7 @@ worker.onmessage = ({ data: m }: MessageEvent<FromWorker>) => {
   if ('run' in m && m.run !== null && m.run !== run) return;
   switch (m.kind) {
     case 'schemes':
+      for (const { name, title } of m.schemes) titles.set(name, title);
       showSchemes(form, m.schemes);
       return send({ kind: 'browse', settings: readSettings(form) });
     case 'opened':
@@ -227,7 +230,7 @@ form.addEventListener('submit', (event) => {
   run++;
   clear(settings.steps);
   element('pseudo').hidden = settings.scheme === 'supervised';
-  enter('running', `Preparing ${schemeName(settings.scheme)}…`);
+  enter('running', `Preparing ${titles.get(settings.scheme) ?? settings.scheme}…`);
   choose(chosen);
   send({ kind: 'start', run, settings, image: chosen });
 });

@@ -50,6 +50,8 @@ export interface Pulse {
 
 export interface SchemeInfo {
   name: string;
+  /** As it is printed. */
+  title: string;
   about: string;
 }
 

@@ -2,7 +2,7 @@
 
 import type { Device } from '../../runtime/device/device.ts';
 import { openBrowser } from '../../runtime/browser.ts';
-import { SCHEMES } from '../schemes/index.ts';
+import { schemes } from '../schemes/index.ts';
 import type { ToWorker } from './protocol.ts';
 import { browse, failureOf, Runner, type Post } from './runner.ts';
 
@@ -39,4 +39,4 @@ scope.onmessage = ({ data: message }) => {
   else runner?.[message.kind]();
 };
 
-post({ kind: 'schemes', schemes: Object.entries(SCHEMES).map(([name, { about }]) => ({ name, about })) });
+post({ kind: 'schemes', schemes: schemes().map(({ name, title, about }) => ({ name, title, about })) });

@@ -10,7 +10,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { mapColours, INFERNO, VIRIDIS } from '../../src/report/colormap.ts';
 import type { StepPoint } from '../../src/report/types.ts';
-import { createScheme, SCHEMES } from '../../src/schemes/index.ts';
+import { createScheme, schemeNames, schemeOf } from '../../src/schemes/index.ts';
 import { runSession } from '../../src/train/session.ts';
 import { buildWeb } from '../../src/web/build.node.ts';
 import type { FromWorker } from '../../src/web/protocol.ts';
@@ -56,7 +56,7 @@ interface Recorded extends Window {
 /** Fills in the form as a person would. */
 async function fill(page: Page, s: RunSettings): Promise<void> {
   await page.locator('details').evaluate((d: HTMLDetailsElement) => (d.open = true));
-  await page.getByText(SCHEMES[s.scheme].about).click();
+  await page.getByText(schemeOf(s.scheme).about).click();
   for (const name of ['labelled', 'steps', 'seed', 'unlabelled', 'batch', 'lr'] as const) await page.fill(`[name=${name}]`, String(s[name]));
   if (s.scheme === 'fixmatch') await page.fill('[name=threshold]', String(s.threshold));
   await page.selectOption('[name=width]', String(s.width));
@@ -147,7 +147,7 @@ else {
   });
   test.after.each(() => assert.equal(complaints.splice(0), []));
 
-  for (const scheme of Object.keys(SCHEMES)) {
+  for (const scheme of schemeNames()) {
     test(`${scheme}: ${STEPS} steps; the loss falls, as in Node; the screen shows what was reported`, async () => {
       const settings = settingsOf(scheme), began = performance.now();
       await fill(page, settings);
