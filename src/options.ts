@@ -9,6 +9,8 @@ export interface Kind<T = unknown, G = T> {
   readonly fits: string;
   /** The values of a choice, in words, for the help. */
   readonly words?: string;
+  /** How a form asks for it; values that a form cannot ask for have none. */
+  readonly input?: Input;
   /**
    * @param name of the setting, for the error
    * @throws UsageError where the value does not fit
@@ -17,6 +19,12 @@ export interface Kind<T = unknown, G = T> {
   /** What is given, with the defaults of what it leaves out. */
   fill?(value: G): T;
 }
+
+/** A field of a form. */
+export type Input =
+  | { readonly type: 'number'; readonly min?: number; readonly max?: number; readonly whole: boolean }
+  | { readonly type: 'flag' }
+  | { readonly type: 'choice'; readonly values: readonly (string | number)[] };
 
 /** A setting with its default. */
 export interface Option<T = unknown, G = T> {
@@ -70,10 +78,10 @@ export function refuse(value: unknown, name: string, fits: string): never {
   throw new UsageError(`${name} is ${typeof value === 'number' ? value : JSON.stringify(value)}`, `give ${fits}`);
 }
 
-function kind<T>(fits: string, ok: (value: unknown) => boolean, words?: string): Kind<T> {
+function kind<T>(fits: string, ok: (value: unknown) => boolean, more: Pick<Kind<T>, 'words' | 'input'> = {}): Kind<T> {
   return {
     fits,
-    words,
+    ...more,
     check(value, name) {
       if (!ok(value)) refuse(value, name, fits);
     },
@@ -105,7 +113,9 @@ function within(v: unknown, { from = -Infinity, to = Infinity, above = -Infinity
 const whole = ({ whole: on }: Limits): string => (on ? 'whole ' : '');
 
 export const number = (limits: Limits = {}): Kind<number> =>
-  kind(`a ${whole(limits)}number${limitsInWords(limits)}`, (v) => within(v, limits));
+  kind(`a ${whole(limits)}number${limitsInWords(limits)}`, (v) => within(v, limits), {
+    input: { type: 'number', min: limits.from ?? limits.above, max: limits.to ?? limits.below, whole: limits.whole ?? false },
+  });
 
 /** [lo, hi], both within the limits. */
 export const pair = (limits: Limits = {}): Kind<readonly [number, number]> =>
@@ -121,7 +131,7 @@ export const numbers = (limits: Limits = {}, length?: number): Kind<readonly num
     (v) => Array.isArray(v) && (length === undefined ? v.length > 0 : v.length === length) && v.every((x) => within(x, limits)),
   );
 
-export const flag: Kind<boolean> = kind('true or false', (v) => typeof v === 'boolean');
+export const flag: Kind<boolean> = kind('true or false', (v) => typeof v === 'boolean', { input: { type: 'flag' } });
 
 export const text: Kind<string> = kind('text', (v) => typeof v === 'string');
 
@@ -136,7 +146,9 @@ function or(words: readonly string[]): string {
 /** One of some values. */
 export function choice<const T extends string | number>(...values: readonly T[]): Kind<T> {
   const shown = values.map((v) => JSON.stringify(v));
-  return kind(`one of ${shown.join(', ')}`, (v) => values.includes(v as T), or(shown));
+  return kind(`one of ${shown.join(', ')}`, (v) => values.includes(v as T), {
+    words: or(shown), input: { type: 'choice', values },
+  });
 }
 
 /** The kind, in other words. */

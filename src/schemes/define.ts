@@ -161,6 +161,10 @@ export interface SchemeDefinition<O extends Options> {
   renamed?: Readonly<Record<string, string>>;
   /** Is there nothing to do without unlabelled images (default true)? */
   needsUnlabelled?: boolean;
+  /** Options that suit a first small run, as the page offers them. */
+  small?: Given<O>;
+  /** Settings of a run that takes so many steps over all stages, where a scheme has several (default: the steps as they are). */
+  within?(steps: number): { steps: number; options: Given<O> };
   /** Checks what a kind cannot. @throws UsageError */
   check?(c: SchemeContext, o: Values<O>): void;
   build(parts: Parts, o: Values<O> & Values<typeof VIEW_OPTIONS>): Built;
@@ -168,6 +172,9 @@ export interface SchemeDefinition<O extends Options> {
 
 /** A scheme that can be built by its name. */
 export interface SchemeRecord extends Pick<SchemeDefinition<Options>, 'name' | 'title' | 'paper' | 'about' | 'options'> {
+  readonly needsUnlabelled: boolean;
+  readonly small: Readonly<Record<string, unknown>>;
+  within(steps: number): { steps: number; options: Record<string, unknown> };
   /** A line of help for each option. */
   readonly help: Readonly<Record<string, string>>;
   /** Has it this option? */
@@ -199,7 +206,9 @@ export function defineScheme<O extends Options>(definition: SchemeDefinition<O>)
   const check = (values: object): void => checkFields(kinds, values, `the scheme ${name}`, '', renamed);
   const filled = (values: object = {}) => fill(all, values as Given<typeof all>) as Values<O> & Values<typeof VIEW_OPTIONS>;
   return {
-    name, title, paper, about, options, check, fill: filled,
+    name, title, paper, about, options, needsUnlabelled, check, fill: filled,
+    small: definition.small ?? {},
+    within: (steps) => definition.within?.(steps) ?? { steps, options: {} },
     help: helpOf(options),
     knows: (key) => Object.hasOwn(all, key),
     renames: (key) => Object.hasOwn(renamed, key),

@@ -43,6 +43,7 @@ export const fixmatch = defineScheme({
   about: 'confident predictions on a weak view label a strong view',
   options,
   renamed: { pseudo: 'groups', updateOnWeak: 'groups=still', scale: 'labelledWeight=0.5 and weight=0.5' },
+  small: { tau: 0.8 },
   build(parts, o) {
     const cta = ctAugmentOf(o.strong), { net } = parts.learner();
     const decay = o.ema ?? (cta ? PROBE_DECAY : null);

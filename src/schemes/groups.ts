@@ -41,6 +41,7 @@ export function groupsOption<N extends string>(
   const kind: Kind<Groups, N | GivenGroups> = {
     fits,
     words: names,
+    input: { type: 'choice', values: Object.keys(named) },
     check(value, name) {
       if (typeof value === 'string' && Object.hasOwn(named, value)) return;
       if (!Array.isArray(value)) refuse(value, name, fits);

@@ -14,6 +14,9 @@ const records = new Map<string, SchemeRecord>([supervised, selfTraining, fixmatc
 /** The schemes that are known, in the order of tables. */
 export const schemes = (): readonly SchemeRecord[] => [...records.values()];
 
+/** The scheme that others are held against. */
+export const BASELINE = supervised.name;
+
 /** Their names. */
 export const schemeNames = (): readonly string[] => [...records.keys()];
 

@@ -41,6 +41,11 @@ export const selfTraining = defineScheme({
   about: 'a teacher labels the unlabelled images, a student learns from all',
   options,
   renamed: { reliability: 'reliable=0.5' },
+  // Teacher and student share the steps, and labelling at one scale does not take longer than they do.
+  within(all) {
+    const steps = Math.ceil(all / 2);
+    return { steps, options: { teacherSteps: Math.max(1, all - steps), scales: [1] } };
+  },
   build(parts, o) {
     const { c } = parts, teacherSteps = o.teacherSteps ?? c.steps, keepBest = o.teacher === 'best';
     const teacher = parts.learner('teacher', TEACHER);
