@@ -2,7 +2,7 @@
 
 import type { Rng } from '../../runtime/random.ts';
 import { roundEven } from './operations.ts';
-import { flag, number, pair, type Kind } from './settings.ts';
+import { flag, number, pair, type Kind } from '../options.ts';
 
 /** Boxes [y0, x0, y1, x1] (end exclusive), i32 [n, k, 4]; an empty box has y0 = y1. */
 export type Boxes = Int32Array;

@@ -10,7 +10,7 @@ import { makePictures } from '../report/previews.ts';
 import { htmlReport } from '../report/html.ts';
 import { jsonReport, markdownReport, textReport } from '../report/text.ts';
 import type { Comparison, RunRecord } from '../report/types.ts';
-import { SCHEMES } from '../schemes/index.ts';
+import { schemeNames, schemeOf } from '../schemes/index.ts';
 import { action } from './action.ts';
 import { interruptible, openData, openDevice, shellWords, type GlobalFlags } from './common.ts';
 import { addDataOptions, addTrainOptions, dataSpec, fileConfig, numbers, schemeHelp, trainConfig, type DataFlags, type TrainFlags } from './options.ts';
@@ -24,7 +24,7 @@ type Flags = GlobalFlags & DataFlags & TrainFlags & { schemes: string; seeds: nu
 export function compareCommand(program: Command): void {
   const command = program.command('compare').summary('train several schemes and compare them').description('Trains several schemes with several seeds on the same data, with the same steps and the same initial weights for a seed, and compares them in a table, as JSON, and in one HTML page.');
   addTrainOptions(addDataOptions(command))
-    .option('--schemes <names>', 'schemes, separated by commas', Object.keys(SCHEMES).join(','))
+    .option('--schemes <names>', 'schemes, separated by commas', schemeNames().join(','))
     .option('--seeds <n>', 'number of seeds', numbers.count, 3)
     .option('--first-seed <n>', 'the first of the seeds', numbers.whole, 0)
     .option('--out <dir>', 'folder of the runs and the report', 'runs/compare')
@@ -42,8 +42,8 @@ Examples:
 
 async function runCompare(f: Flags, out: Output, path: string | undefined): Promise<number> {
   const schemes = [...new Set(f.schemes.split(',').map((s) => s.trim()).filter(Boolean))];
-  const unknown = schemes.find((s) => !(s in SCHEMES));
-  if (unknown !== undefined || schemes.length === 0) throw new UsageError(`there is no scheme "${unknown ?? ''}"`, `choose among ${Object.keys(SCHEMES).join(', ')}`);
+  if (schemes.length === 0) throw new UsageError('no scheme is named', `choose among ${schemeNames().join(', ')}`);
+  for (const scheme of schemes) schemeOf(scheme);
   const file = fileConfig(f);
   const configs = schemes.map((scheme) => trainConfig(f, scheme, file));
   const spec = dataSpec(path, f);

@@ -3,12 +3,12 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import { UsageError } from '../../runtime/errors.ts';
-import { given } from '../augment/settings.ts';
+import { given } from '../options.ts';
 import { MOST_SIDE, type DatasetSpec } from '../data/open.node.ts';
 import { LEAST_BITS, MOST_BITS } from '../data/pictureRule.ts';
 import { decodeText } from '../data/text.ts';
 import { NETWORKS } from '../nn/create.ts';
-import { checkOptions, SCHEMES } from '../schemes/index.ts';
+import { checkOptions, schemeNames, schemes } from '../schemes/index.ts';
 import { DEFAULTS, resolveConfig, type PartialConfig, type RunConfig } from '../train/config.ts';
 import { SCHEDULES } from '../../runtime/optim/schedules.ts';
 
@@ -204,7 +204,8 @@ export interface TrainFlags {
 
 /** The options of the schemes, for the help text. */
 export function schemeHelp(): string {
-  const lines = Object.entries(SCHEMES).flatMap(([name, { options }]) => Object.entries(options).map(([key, about], i) => `  ${(i ? '' : name).padEnd(14)} ${key.padEnd(14)} ${about}`));
+  const lines = schemes().flatMap(({ name, help }) =>
+    Object.entries(help).map(([key, about], i) => `  ${(i ? '' : name).padEnd(14)} ${key.padEnd(16)} ${about}`));
   return `\nOptions of the schemes (--set, with their defaults):\n${lines.join('\n')}\n`;
 }
 
@@ -215,7 +216,7 @@ export function parseSettings(items: readonly string[], scheme: string): Record<
     const at = item.indexOf('=');
     if (at < 1) throw new UsageError(`--set ${item}`, 'give KEY=VALUE, as in tau=0.9');
     let keys = item.slice(0, at).split('.');
-    if (keys[0] in SCHEMES) {
+    if (schemeNames().includes(keys[0])) {
       if (keys[0] !== scheme) continue;
       keys = keys.slice(1);
     }

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { CheckpointError, UsageError } from '../../runtime/errors.ts';
-import { given } from '../augment/settings.ts';
+import { given } from '../options.ts';
 import { absoluteSpec, type DatasetSpec } from '../data/open.node.ts';
 import { UNRECORDED, type PictureRule } from '../data/pictureRule.ts';
 import { DEFAULTS, type RunConfig } from '../train/config.ts';

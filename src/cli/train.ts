@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { UsageError } from '../../runtime/errors.ts';
-import { SCHEMES } from '../schemes/index.ts';
+import { schemes } from '../schemes/index.ts';
 import { isBuiltin } from '../data/open.node.ts';
 import { UNRECORDED } from '../data/pictureRule.ts';
 import { action } from './action.ts';
@@ -19,7 +19,7 @@ import { onTop, readStarted, sameData } from './started.ts';
 type Flags = GlobalFlags & DataFlags & TrainFlags & { scheme?: string; out?: string; resume?: boolean };
 
 export function trainCommand(program: Command): void {
-  const command = program.command('train').summary('train one scheme').description(`Trains a network with one scheme:\n${Object.entries(SCHEMES).map(([name, { about }]) => `  ${name.padEnd(14)} ${about}`).join('\n')}`);
+  const command = program.command('train').summary('train one scheme').description(`Trains a network with one scheme:\n${schemes().map(({ name, about }) => `  ${name.padEnd(14)} ${about}`).join('\n')}`);
   addTrainOptions(addDataOptions(command))
     .option('--scheme <name>', 'the scheme (default: fixmatch)')
     .option('--seed <n>', 'seed of the weights, the batches and the augmentations', numbers.whole)
@@ -29,7 +29,7 @@ export function trainCommand(program: Command): void {
 Examples:
   fewmask train                                              FixMatch on the built-in set
   fewmask train photos/ --labels 1/8 --scheme cps --steps 5000
-  fewmask train photos/ --labels 8 --scheme cps --set joint=true --set ramp=0.5 --set cutmix=false        few labels, images that differ much
+  fewmask train photos/ --labels 8 --scheme cps --set groups=joint --set ramp=0.5 --set cutmix=null        few labels, images that differ much
   fewmask train --images photos/ --masks masks/ --scheme self-training
   fewmask train photos/ --labels my-list.txt --network deeplabv3plus --depth 34 --crop 256
   fewmask train photos/ --set tau=0.9 --out runs/tau90 --resume`)

@@ -1,13 +1,6 @@
-// Numbers and names as the tables and the report print them.
+// Numbers as the tables and the report print them.
 
 import type { Stat } from './summary.ts';
-
-const NAMES: Record<string, string> = { supervised: 'Supervised', 'self-training': 'Self-training', fixmatch: 'FixMatch', pseudoseg: 'PseudoSeg', cps: 'CPS' };
-
-/** What a scheme is called in print. */
-export function schemeName(scheme: string): string {
-  return NAMES[scheme] ?? scheme;
-}
 
 /** A minus is a minus, not a hyphen. */
 const minus = (text: string): string => text.replace('-', '−');

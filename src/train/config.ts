@@ -2,7 +2,7 @@
 
 import { UsageError } from '../../runtime/errors.ts';
 import { schedule, SCHEDULES, warmUp } from '../../runtime/optim/schedules.ts';
-import { checkFields, choice, fields, flag, inWords, isObject, nullable, number, numbers, object, refuse, text, type Kind } from '../augment/settings.ts';
+import { checkFields, choice, fields, flag, inWords, isObject, nullable, number, numbers, object, refuse, text, type Kind } from '../options.ts';
 import { WEAK_FIELDS, type WeakOptions } from '../augment/weak.ts';
 import { NETWORKS, type NetworkConfig } from '../nn/create.ts';
 import type { DeepLabOptions } from '../nn/deeplab.ts';

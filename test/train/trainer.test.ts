@@ -4,7 +4,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { DataError } from '../../runtime/errors.ts';
 import { square, sum } from '../../runtime/ops/index.ts';
-import { createScheme, SCHEMES } from '../../src/schemes/index.ts';
+import { createScheme, schemeNames } from '../../src/schemes/index.ts';
 import { resolveConfig } from '../../src/train/config.ts';
 import { runSession } from '../../src/train/session.ts';
 import { train } from '../../src/train/trainer.ts';
@@ -81,7 +81,7 @@ test('without unlabelled images only the supervised scheme begins', async () => 
   const { dataset } = tinyData();
   const bare = { ...dataset, ids: (split: Parameters<typeof dataset.ids>[0]) => (split === 'unlabelled' ? [] : dataset.ids(split)) };
   const covered = { ...dataset, ids: (split: Parameters<typeof dataset.ids>[0]) => dataset.ids(split === 'unlabelled' ? 'labelled' : split) };
-  for (const scheme of Object.keys(SCHEMES)) {
+  for (const scheme of schemeNames()) {
     for (const given of scheme === 'self-training' ? [bare, covered] : [bare]) {
       let error: Error | null = null, done = 0;
       await runSession({

@@ -9,7 +9,7 @@ import { testDevice } from '../support/device.ts';
 
 const SETTINGS: RunSettings = {
   scheme: 'supervised', width: 4, steps: 30, labelled: 4, unlabelled: 4, size: [32, 48], batch: 2, lr: 0.03, seed: 1,
-  threshold: 0.5,
+  options: {},
 };
 
 type Failed = Extract<FromWorker, { kind: 'failed' }>;
