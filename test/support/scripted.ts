@@ -1,4 +1,5 @@
-// A scheme whose step is what a test says: two weights `w`, 0 at first, under AdamW, beside a network that rests.
+// A scheme whose step is given by a test: two weights `w` under AdamW and two statistics `s`, 0 at first, beside a
+// network that is not trained.
 
 import { AdamW } from '../../runtime/optim/adamw.ts';
 import { ParameterSet } from '../../src/nn/module.ts';
@@ -13,6 +14,7 @@ export function scripted(record: Script, steps: number): (c: SchemeContext) => S
   return (c) => {
     const net = c.network(0), part = new ParameterSet(c.device, 0);
     part.param('w', [2], 'zeros');
+    part.buffer('s', [2], 0);
     const optimizer = new AdamW(part.params);
     return {
       name: 'scripted', needsUnlabelled: false, networks: new Map([['part', part]]),
