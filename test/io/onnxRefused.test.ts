@@ -86,6 +86,11 @@ test('control flow, quantised models, segments, sparse and other tensors, sequen
     const n: FileNode = { ...node(op, ['x', 'wq'], 'y'), domain: domain.reverse().join('.') };
     await refused(model(n, int8), UnsupportedError, new RegExp(`^${name}: the model is quantised`));
   }
+  // Its zero point comes as a constant of int8, in front.
+  const zero: FileNode = { ...node('Constant', [], 'zero'), raw: [[str(1, 'value'), part(5, int(2, 3)), int(20, 4)]] };
+  const nodes = [zero, node('DequantizeLinear', ['x', 'scale', 'zero'], 'y')];
+  const dequantised = onnxFile({ opset: 13, nodes, inputs: [{ name: 'x', dtype: 'f32' }], outputs: ['y'] });
+  await refused(() => loadOnnx(dequantised, device), UnsupportedError, /^DequantizeLinear: the model is quantised/);
   const relu = node('Relu', ['x'], 'y');
   const segments = part(5, int(1, 1), int(2, 7), part(3, int(1, 0)));
   const constant: FileNode = { ...node('Constant', [], 'y'), raw: [[str(1, 'value'), segments, int(20, 4)]] };

@@ -47,6 +47,23 @@ test('Selu: five digits in the first version', async () => {
   ]);
 });
 
+test('consumed_inputs of the first version changes nothing', async () => {
+  const x = vector(1, -2);
+  const elu = 2 * (Math.exp(-2) - 1);
+  const consumed = { consumed_inputs: [0] };
+  await check([
+    ['Relu', 1, [x], consumed, [[2], [1, 0]]],
+    ['Elu', 1, [x], { ...consumed, alpha: 2 }, [[2], [1, elu]]],
+    ['LeakyRelu', 1, [x], { ...consumed, alpha: 0.5 }, [[2], [1, -1]]],
+    ['HardSigmoid', 1, [x], consumed, [[2], [0.7, 0.1]]],
+    ['Abs', 1, [x], consumed, [[2], [1, 2]]],
+    ['Sum', 1, [x, x], consumed, [[2], [2, -4]]],
+    ['Add', 1, [x, x], { consumed_inputs: [0, 0] }, [[2], [2, -4]]],
+    ['InstanceNormalization', 1, [reals([1, 1, 2], [1, 3]), vector(2), vector(1)], consumed,
+      [[1, 1, 2], [1 - 2 / Math.sqrt(1 + 1e-5), 1 + 2 / Math.sqrt(1 + 1e-5)]]],
+  ]);
+});
+
 test('Concat, Split, Tile, Pad, Reshape, Slice: attributes that moved, changed name, or lost a default', async () => {
   const columns = [[2, 6], [1, 2, 3, 1, 2, 3, 4, 5, 6, 4, 5, 6]] as const;
   const padded = [[2, 5], [9, 1, 2, 3, 9, 9, 4, 5, 6, 9]] as const;

@@ -214,6 +214,16 @@ test('pooling: padding that counts (7), sizes rounded up (10), dilations (19); r
   ]);
 });
 
+test('padding that is found in a way that ONNX does not have', async () => {
+  const x = reals([1, 1, 5], count(5));
+  const w = reals([1, 1, 2], [1, 1]);
+  await refuse([
+    ['MaxPool', 12, [x], { kernel_shape: [2], auto_pad: 'SAME' }, /there is no auto_pad SAME/],
+    ['Conv', 11, [x, w], { auto_pad: 'same_upper' }, /there is no auto_pad same_upper/],
+    ['ConvTranspose', 11, [x, w], { auto_pad: 'SAME' }, /there is no auto_pad SAME/],
+  ], UnsupportedError);
+});
+
 test('ConvTranspose: before opset 11 the odd element of a padding is cut off on the other side', async () => {
   const inputs = [reals([1, 1, 2], [1, 10]), reals([1, 1, 3], [1, 2, 3])];
   // The whole result is 1 2 3 10 20 30 with stride 3; one of the five is cut off where 5 are wanted.

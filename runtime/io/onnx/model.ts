@@ -1,7 +1,7 @@
 // An ONNX model as plain data: read from the bytes of a file (onnx.proto), checked, not yet on a device.
 
 import { OnnxError, UnsupportedError } from '../../errors.ts';
-import { readNode, tensorsOf } from './node.ts';
+import { operatorOf, readNode, tensorsOf } from './node.ts';
 import { bytesOf, fields, integer, message, text } from './protobuf.ts';
 import { externalFile, readTensor, typeOf, type ExternalData, type OnnxTensor, type OnnxType } from './tensor.ts';
 
@@ -160,13 +160,14 @@ export function readOnnx(file: Uint8Array | ArrayBuffer, { external }: OnnxOptio
   const { graph, opset } = readParts(bytesOf(file, 'an ONNX model'));
   const parts = [...fields(graph)];
   const of = (id: number): Uint8Array[] => parts.flatMap((f) => (f.id === id ? [message(f)] : []));
-  const nodes = of(1).map((bytes) => readNode(bytes, external));
-  const quantised = nodes.find((n) => QUANTISED.test(n.op));
+  // First of all: what makes a model quantised says more than the element types of its tensors.
+  const quantised = of(1).map(operatorOf).find(({ op }) => QUANTISED.test(op));
   if (quantised) {
     const { op, domain } = quantised;
     const name = domain ? `${domain}.${op}` : op;
     throw new UnsupportedError(name, 'the model is quantised', 'export it with float weights');
   }
+  const nodes = of(1).map((bytes) => readNode(bytes, external));
   if (of(15).length > 0) {
     throw new UnsupportedError('initializer', 'a tensor is sparse', 'save the model with dense weights');
   }

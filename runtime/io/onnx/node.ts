@@ -76,19 +76,27 @@ function readAttribute(bytes: Uint8Array, op: string, external?: ExternalData): 
   throw new UnsupportedError(op, what, 'numbers, strings, tensors and lists of them are supported');
 }
 
-/** Reads a NodeProto. @throws OnnxError when it is damaged, UnsupportedError for attributes that the engine lacks */
-export function readNode(bytes: Uint8Array, external?: ExternalData): OnnxNode {
-  const inputs: string[] = [];
-  const outputs: string[] = [];
-  const attributes: Uint8Array[] = [];
+/** The name and the domain of the operator of a NodeProto. */
+export function operatorOf(bytes: Uint8Array): { op: string; domain: string } {
   let op = '';
   let domain = '';
   for (const f of fields(bytes)) {
+    if (f.id === 4) op = text(f);
+    else if (f.id === 7) domain = text(f);
+  }
+  return { op, domain };
+}
+
+/** Reads a NodeProto. @throws OnnxError when it is damaged, UnsupportedError for attributes that the engine lacks */
+export function readNode(bytes: Uint8Array, external?: ExternalData): OnnxNode {
+  const { op, domain } = operatorOf(bytes);
+  const inputs: string[] = [];
+  const outputs: string[] = [];
+  const attributes: Uint8Array[] = [];
+  for (const f of fields(bytes)) {
     if (f.id === 1) inputs.push(text(f));
     else if (f.id === 2) outputs.push(text(f));
-    else if (f.id === 4) op = text(f);
     else if (f.id === 5) attributes.push(message(f));
-    else if (f.id === 7) domain = text(f);
   }
   const settings: Record<string, OnnxAttribute> = {};
   for (const a of attributes) {
