@@ -1,7 +1,7 @@
 // Which tensors are alive, and what made them: how a leak is found.
 
 import type { Device } from './device/device.ts';
-import type { DType, Shape, Tensor } from './tensor.ts';
+import type { DType, Shape, Storage, Tensor } from './tensor.ts';
 
 /** The tensors of each device that have not been disposed, with the stack that made them where that is asked for. */
 const live = new WeakMap<Device, Map<Tensor, string | undefined>>();
@@ -18,6 +18,21 @@ export function register(t: Tensor): void {
 /** Notes that a tensor was disposed. */
 export function forget(t: Tensor): void {
   live.get(t.device)?.delete(t);
+}
+
+/** Memory of plans that can be seen from outside, by its buffer. */
+const planned = new WeakMap<GPUBuffer, Storage>();
+
+/** Notes memory of a plan that its inputs and outputs show. */
+export function registerPlanned(storage: Storage): void {
+  if (storage.buffer) planned.set(storage.buffer, storage);
+}
+
+/** The memory that a live tensor, or an input or output of a plan, has in this buffer. */
+export function storageOver(device: Device, buffer: GPUBuffer): Storage | undefined {
+  for (const { storage } of live.get(device)?.keys() ?? []) if (storage.buffer === buffer) return storage;
+  const known = planned.get(buffer);
+  return known?.buffer === buffer ? known : undefined;
 }
 
 /** The calls that led here, without those of the engine's own that every tensor has. */

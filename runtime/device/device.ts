@@ -1,7 +1,9 @@
 // A device: memory, kernels, and the queue. Dispatches run at once (eager) or go into the plan that is being recorded.
 
-import { DeviceError, FewmaskError, ShapeError } from '../errors.ts';
+import { DeviceError, FewmaskError, ShapeError, UsageError } from '../errors.ts';
 import { fillParams, KernelCache } from '../kernel/kernel.ts';
+import { checkUnchanged } from '../autograd/versions.ts';
+import { storageOver } from '../memory.ts';
 import { BYTES, sizeOf, Storage, Tensor, type DType, type Shape, type TensorData } from '../tensor.ts';
 import { describe } from './adapter.ts';
 import { bindingEntry, fold } from './binding.ts';
@@ -120,7 +122,8 @@ export class Device {
     const { values, dtype: type } = elementsOf('tensor', data, dtype);
     if (values.length !== sizeOf(shape)) throw new ShapeError('tensor', `${values.length} elements do not make [${shape}]`);
     const t = new Tensor(this.#allocate(this.#bytesOf(shape, type, 'tensor'), 'tensor'), shape, type);
-    this.write(t, values);
+    this.recorder?.constant(t.storage);
+    this.rewrite(t.storage, values);
     return t;
   }
 
@@ -128,7 +131,8 @@ export class Device {
    * A tensor over a GPUBuffer of the caller's, from its first byte on, without a copy: what one writes, the other sees. The engine neither destroys the buffer
    * nor hands it to other tensors. Call `flush()` before you submit commands of your own that follow the engine's; `tensor.buffer` is the way back.
    * @param buffer of this GPUDevice (another's is refused by the GPU, at the next read), with STORAGE, COPY_SRC and COPY_DST, unmapped. It must hold the
-   *   elements and fill up 16 bytes: kernels write whole vectors, so that up to 12 bytes behind the last element may change.
+   *   elements and fill up 16 bytes: kernels write whole vectors, so that up to 12 bytes behind the last element may change. What your own commands write there
+   *   between forward and `grad` is not noticed: take the gradient first.
    * @throws UsageError when the buffer lacks a usage or is mapped, ShapeError when it is too small or the shape is more than the adapter can bind
    * @example const x = device.wrap(buffer, [480, 640, 4]);
    */
@@ -136,23 +140,34 @@ export class Device {
     this.check();
     const bytes = this.#bytesOf(shape, dtype, 'wrap');
     checkWrapped(buffer, bytes, shape, dtype);
-    return new Tensor(new Storage(this, bytes, buffer, false, 'wrap'), shape, dtype);
+    const storage = new Storage(this, bytes, buffer, false, 'wrap');
+    storage.changes = storageOver(this, buffer)?.changes ?? storage.changes;
+    return new Tensor(storage, shape, dtype);
   }
 
   /**
    * Overwrites all elements of a tensor, after what was launched before.
    * @param data row-major, in the array of its dtype (f16: a Uint16Array of its bits)
    * @throws ShapeError when the elements are too few, too many or in another dtype's array
-   * @throws DisposedError
+   * @throws DisposedError, UsageError while a plan is being recorded: its replays would not write
    */
   write(t: Tensor, data: TensorData): void {
     const { values } = elementsOf('write', data, t.dtype);
     if (values.length !== t.size) throw new ShapeError('write', `${values.length} elements for a tensor [${t.shape}]`);
-    const { buffer } = this.#own(t);
+    this.#own(t).alive();
+    if (this.recorder) {
+      throw new UsageError(`write: a plan is being recorded, and would not write to ${t} at its replays`, 'make it an input of the plan, or write before run()');
+    }
+    this.rewrite(t.storage, values);
+  }
+
+  /** @internal Writes the elements of memory that has a buffer; while a plan is being recorded too. */
+  rewrite(storage: Storage, values: TensorData): void {
     if (values.length === 0) return;
     this.check();
     this.flush();
-    this.#watch.guard(() => this.gpu.queue.writeBuffer(buffer, 0, wholeWords(values)));
+    this.#watch.guard(() => this.gpu.queue.writeBuffer(storage.buffer!, 0, wholeWords(values)));
+    storage.changed('write');
   }
 
   /** @internal */
@@ -226,6 +241,7 @@ export class Device {
     const launch: Launch = { kernel, bindings, params: d.params ?? {}, shader: d.shader, groups, choice: d.choice };
     if (this.recorder) this.recorder.launch(launch);
     else this.#launch(launch);
+    for (const storage of written) storage.changed(d.shader);
   }
 
   /** The tensor. @throws DeviceError when it is another device's */
@@ -237,7 +253,8 @@ export class Device {
   /** The memory of a tensor that a command is about to use. @throws DisposedError when there is none, or none yet outside of the plan in hand; DeviceError */
   #storageOf(t: Tensor): Storage {
     this.#own(t);
-    if (t.isDisposed || !this.recorder?.owns(t.storage)) void t.buffer;
+    if (t.isDisposed || !this.recorder?.owns(t.storage)) t.alive();
+    checkUnchanged(t.storage);
     return t.storage;
   }
 
@@ -295,7 +312,8 @@ export class Device {
     const storage = this.#storageOf(t);
     if (t.size === 0) return;
     if (this.recorder) this.recorder.clear(storage);
-    else this.#outsidePass().clearBuffer(t.buffer, 0, Math.ceil(t.storage.bytes / 4) * 4);
+    else this.#outsidePass().clearBuffer(t.alive(), 0, Math.ceil(t.storage.bytes / 4) * 4);
+    storage.changed('clear');
   }
 
   /**
@@ -308,7 +326,8 @@ export class Device {
     const source = this.#storageOf(from), target = this.#storageOf(to);
     if (from.size === 0 || source === target) return;
     if (this.recorder) this.recorder.copy(source, target, source.bytes);
-    else this.#outsidePass().copyBufferToBuffer(from.buffer, 0, to.buffer, 0, Math.ceil(from.storage.bytes / 4) * 4);
+    else this.#outsidePass().copyBufferToBuffer(from.alive(), 0, to.alive(), 0, Math.ceil(from.storage.bytes / 4) * 4);
+    target.changed('copy');
   }
 
   /**
@@ -319,8 +338,9 @@ export class Device {
   copyInto(from: Tensor, to: Tensor, offset: number): void {
     if (from.dtype !== to.dtype || BYTES[from.dtype] !== 4 || !Number.isInteger(offset) || offset < 0 || from.storage === to.storage || offset + from.size > to.size) throw new ShapeError('copyInto', `${from} at ${offset} does not fit into ${to}`);
     if (this.recorder) throw new FewmaskError('plan', 'copyInto is not recorded', 'use concat inside a plan');
-    const source = this.#own(from).buffer, target = this.#own(to).buffer;
+    const source = this.#own(from).alive(), target = this.#own(to).alive();
     this.#outsidePass().copyBufferToBuffer(source, 0, target, 4 * offset, 4 * from.size);
+    to.storage.changed('copyInto');
   }
 
   /** Sends what has been encoded to the GPU. */
@@ -366,7 +386,7 @@ export class Device {
     if (this.recorder) throw new FewmaskError('plan', 'a tensor cannot be read while a plan is being recorded', 'return it from the plan and read it after run()');
     this.check();
     // Before anything is encoded: a copy into a staging buffer that is then destroyed would fail all that is submitted with it.
-    const staging = new Staging(this.gpu, tensors, tensors.map((t) => this.#own(t).buffer));
+    const staging = new Staging(this.gpu, tensors, tensors.map((t) => this.#own(t).alive()));
     try {
       if (staging.bytes > 0) {
         staging.encode(this.#outsidePass());

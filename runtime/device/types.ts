@@ -72,6 +72,10 @@ export interface Launch {
 export interface Recorder {
   /** Is this memory the plan's own, which has no buffer yet? */
   owns(storage: Storage): boolean;
+  /** Notes memory that was filled by the host while the body ran: every replay finds the same in it. */
+  constant(storage: Storage): void;
+  /** Was it noted so? */
+  isConstant(storage: Storage): boolean;
   allocate(bytes: number, label: string): Storage;
   launch(launch: Launch): void;
   clear(storage: Storage): void;
