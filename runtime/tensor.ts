@@ -4,6 +4,7 @@ import { DisposedError, ShapeError } from './errors.ts';
 import { forget, register } from './memory.ts';
 import type { Device } from './device/device.ts';
 import type { TapeNode } from './autograd/tape.ts';
+import type { Doubt } from './kernel/own.ts';
 
 /** What the elements of a tensor are. Truth values are i32, 0 or 1; f16 needs an adapter that has it (`device.f16`). */
 export type DType = 'f32' | 'f16' | 'i32' | 'u32';
@@ -52,6 +53,8 @@ export class Storage {
   changes: Changes = { count: 0, by: '' };
   /** The caller has asked for the buffer: it may be filled by commands that are not the engine's. */
   exposed = false;
+  /** A kernel of the user's own that may have failed to make the elements. */
+  doubt: Doubt | null = null;
   #references = 0;
 
   constructor(device: Device, bytes: number, buffer: GPUBuffer | null, planned: boolean, label: string) {

@@ -8,6 +8,7 @@ import { copyTexels, texelNeeds } from '../device/texels.ts';
 import { DeviceError, DisposedError, FewmaskError, OutOfMemoryError, ShapeError, UsageError } from '../errors.ts';
 import type { Choice } from '../kernel/choice.ts';
 import { fillParams } from '../kernel/kernel.ts';
+import { Doubt, judged, type OwnKernel } from '../kernel/own.ts';
 import { registerPlanned } from '../memory.ts';
 import { asynchronous, isAsync, synchronous } from '../synchronous.ts';
 import { chained } from './chains.ts';
@@ -15,7 +16,7 @@ import { profiled, type Encoded } from './profile.ts';
 import { PlanRecorder, type Command } from './recorder.ts';
 import { replayHooks } from './replay.ts';
 import { assign, lifetimes, storagesOf, type Slot } from './slots.ts';
-import { collectTensors, sizeOf, type Storage, Tensor, type Changes, type DType, type Shape, type TensorData } from '../tensor.ts';
+import { collectTensors, sizeOf, type Storage, Tensor, type DType, type Shape, type TensorData } from '../tensor.ts';
 
 /** Shapes and dtypes of a plan's inputs, by name. */
 export type InputSpec = Record<string, { shape: Shape; dtype?: DType }>;
@@ -61,7 +62,13 @@ export class Plan<O extends PlanOutputs> {
   #uniforms: GPUBuffer | null = null;
   #own: readonly Tensor[] = [];
   /** What a replay changes of the memory that can be seen from outside. */
-  #changes: readonly Changes[] = [];
+  #changed: readonly Storage[] = [];
+  /** Memory whose content a replay takes from outside. */
+  #given: readonly Storage[] = [];
+  /** Kernels of the user's own among its kernels. */
+  #ownKernels: readonly OwnKernel[] = [];
+  /** About replays with such kernels that have not been judged yet. */
+  #doubt: Doubt | null = null;
   /** Inputs that a replay reads, with the count of their changes before anything was written to them. */
   readonly #unwritten = new Map<string, number>();
   #disposed = false;
@@ -143,11 +150,15 @@ export class Plan<O extends PlanOutputs> {
     }
     for (const [s, slot] of slotOf) s.buffer = bufferOf.get(slot)!;
     for (const s of pinned) registerPlanned(s);
-    this.#changes = [...recorder.written].filter((s) => pinned.has(s) || recorder.outside.has(s)).map((s) => s.changes);
+    this.#given = [...recorder.outside, ...Object.values(this.inputs).map((t) => t.storage)];
+    this.#changed = [...recorder.written].filter((s) => pinned.has(s) || recorder.outside.has(s));
     const texels = new Map([...through].map(([key, t]) => [key, device.pool.texels(t.bytes, t.format)]));
     this.#buffers.push(...texels.values());
     this.#uniforms = this.#writeUniforms(commands);
-    this.#commands = this.#encode(commands, texels);
+    this.#ownKernels = [...new Set(commands.flatMap((c) => (c.kind === 'launch' && c.launch.kernel.own) || []))];
+    const encode = (): Encoded[] => this.#encode(commands, texels);
+    // What the GPU refuses of their bind groups shows again at the first replay.
+    this.#commands = this.#ownKernels.length > 0 ? judged(device.gpu, encode).result : encode();
     // Only the plan's results may be looked at from outside: the rest of the memory changes hands during a replay.
     for (const s of recorder.storages) {
       if (pinned.has(s)) continue;
@@ -226,11 +237,14 @@ export class Plan<O extends PlanOutputs> {
    * Writes the given inputs (the others keep their content) and replays the step. Does not wait for the GPU.
    * @param inputs row-major elements by name, each in the array of its dtype
    * @returns the outputs, whose content the next replay overwrites
-   * @throws UsageError when an input that the step uses has never been written, ShapeError when an input is unknown or does not fit (then none is written), DisposedError, DeviceError or DeviceLostError when the GPU failed
+   * @throws UsageError when an input that the step uses has never been written, ShapeError when an input is unknown or does not fit (then none is written), DisposedError, DeviceError or DeviceLostError when the GPU failed,
+   * ShaderError when a kernel of the user's own is known to be refused by it
    * @example step.run({ x: pixels, y: labels });
    */
   run(inputs: Record<string, TensorData> = {}): O {
     this.#check();
+    const broken = this.#ownKernels.find((k) => k.broken)?.broken ?? this.#doubt?.error;
+    if (broken) throw broken;
     const writes = Object.entries(inputs).map(([name, data]) => {
       const t = this.inputs[name];
       if (!t) throw new ShapeError('plan', `it has no input ${name}`, `its inputs are ${Object.keys(this.inputs).join(', ')}`);
@@ -241,7 +255,13 @@ export class Plan<O extends PlanOutputs> {
     this.#checkInputs(inputs);
     for (const [t, values] of writes) this.device.write(t, values);
     for (const hook of replayHooks(this.#recorder)) hook();
-    this.device.submit((encoder) => {
+    this.#submit();
+    this.#noteChanges();
+    return this.outputs;
+  }
+
+  #submit(): void {
+    const replay = (encoder: GPUCommandEncoder): void => {
       let pass: GPUComputePassEncoder | null = null;
       for (const c of this.#commands) {
         if (c.kind === 'dispatch') {
@@ -258,15 +278,19 @@ export class Plan<O extends PlanOutputs> {
         else encoder.copyBufferToBuffer(c.from, 0, c.to, 0, c.bytes);
       }
       pass?.end();
-    });
-    this.#noteChanges();
-    return this.outputs;
+    };
+    // One replay without a fault proves the kernels of the user's own: the commands are the same each time.
+    const proven = this.#ownKernels.length === 0 || (this.#doubt?.done && !this.#doubt.error);
+    if (proven) this.device.submit(replay);
+    else this.#doubt = this.device.attempt(this.#ownKernels, replay);
   }
 
   #noteChanges(): void {
-    for (const changes of this.#changes) {
-      changes.count++;
-      changes.by = 'a replay of a plan';
+    const doubtful = this.#doubt || this.#given.some((s) => s.doubt);
+    const doubt = doubtful ? Doubt.join([this.#doubt, ...this.#given.map((s) => s.doubt)]) : null;
+    for (const storage of this.#changed) {
+      storage.changed('a replay of a plan');
+      storage.doubt = doubt;
     }
   }
 

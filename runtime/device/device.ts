@@ -1,26 +1,24 @@
 // A device: memory, kernels, and the queue. Dispatches run at once (eager) or go into the plan that is being recorded.
 
 import { DeviceError, FewmaskError, ShapeError, UsageError } from '../errors.ts';
-import { fillParams, KernelCache } from '../kernel/kernel.ts';
+import { KernelCache } from '../kernel/kernel.ts';
+import { Doubt, judged, OwnKernel, passDoubts } from '../kernel/own.ts';
 import { checkUnchanged } from '../autograd/versions.ts';
 import { storageOver } from '../memory.ts';
 import { BYTES, sizeOf, Storage, Tensor, type DType, type Shape, type TensorData } from '../tensor.ts';
 import { describe } from './adapter.ts';
-import { bindingEntry, fold } from './binding.ts';
+import { fold } from './binding.ts';
+import { Commands } from './commands.ts';
 import { checkedBytes, elementsOf, MOST_ELEMENTS, wholeWords } from './elements.ts';
 import { BufferPool } from './pool.ts';
 import { Scopes } from './scopes.ts';
 import { Staging } from './staging.ts';
-import { copyTexels } from './texels.ts';
 import type { AdapterInfo, DeviceOptions, Dispatch, Launch, Recorder } from './types.ts';
 import { Watch } from './watch.ts';
 import { checkWrapped } from './wrap.ts';
 
 export { bindingEntry } from './binding.ts';
 export type { AdapterInfo, DeviceOptions, Dispatch, Launch, Recorder } from './types.ts';
-
-const PAGE = 1 << 18;
-const ALIGN = 256;
 
 /**
  * A GPUDevice with all that the engine keeps for it. `openNode` and `openBrowser` make one; so does a GPUDevice of your own, which stays yours: `close()`
@@ -45,15 +43,8 @@ export class Device {
   choices: Readonly<Record<string, string>> = {};
   /** @internal See {@link DeviceOptions}. */
   readonly options: DeviceOptions;
-  /** Dispatches launched eagerly since the device was opened; those that plans replay are not counted. */
-  dispatches = 0;
   readonly #scopes = new Scopes();
-  #encoder: GPUCommandEncoder | null = null;
-  #pass: GPUComputePassEncoder | null = null;
-  readonly #page: GPUBuffer;
-  readonly #pageBytes = new ArrayBuffer(PAGE);
-  readonly #pageView = new DataView(this.#pageBytes);
-  #pageUsed = 0;
+  readonly #commands: Commands;
   readonly #watch: Watch;
   #closed = false;
 
@@ -67,8 +58,13 @@ export class Device {
     this.options = options;
     this.kernels = new KernelCache(gpu);
     this.pool = new BufferPool(gpu, options.budget ?? 4 * 2 ** 30, () => this.flush());
-    this.#page = gpu.createBuffer({ size: PAGE, usage: 64 | 8, label: 'params' }); // UNIFORM | COPY_DST
     this.#watch = new Watch(gpu, options.owned ?? false);
+    this.#commands = new Commands(gpu, this.pool, (send) => this.#watch.guard(send));
+  }
+
+  /** Dispatches launched eagerly since the device was opened; those that plans replay are not counted. */
+  get dispatches(): number {
+    return this.#commands.launches;
   }
 
   /** Does the adapter have f16? Without it f16 tensors are refused. */
@@ -168,6 +164,7 @@ export class Device {
     this.flush();
     this.#watch.guard(() => this.gpu.queue.writeBuffer(storage.buffer!, 0, wholeWords(values)));
     storage.changed('write');
+    storage.doubt = null;
   }
 
   /** @internal */
@@ -220,6 +217,7 @@ export class Device {
    */
   run(d: Dispatch): void {
     const kernel = this.kernels.get(d.shader, d.entry, d.constants, d.shaders);
+    if (kernel.own?.broken) throw kernel.own.broken;
     const bindings: Storage[] = [], written = new Set<Storage>();
     let given = Object.keys(d.bindings).length;
     for (const b of kernel.bindings) {
@@ -240,7 +238,7 @@ export class Device {
     if (Math.max(...groups) > most) throw new ShapeError(d.shader, `${groups} workgroups are more than the adapter's ${most} in a dimension`);
     const launch: Launch = { kernel, bindings, params: d.params ?? {}, shader: d.shader, groups, choice: d.choice };
     if (this.recorder) this.recorder.launch(launch);
-    else this.#launch(launch);
+    else passDoubts(kernel, bindings, this.#launch(launch));
     for (const storage of written) storage.changed(d.shader);
   }
 
@@ -258,53 +256,25 @@ export class Device {
     return t.storage;
   }
 
-  #launch(l: Launch): void {
+  /** @returns the doubt about a kernel of the user's own that has not run yet: it is sent alone, so that nothing else fails with it */
+  #launch(l: Launch): Doubt | null {
     this.check();
-    const entries: GPUBindGroupEntry[] = [], lent: GPUTexture[] = [];
-    let i = 0, page = false;
-    for (const b of l.kernel.bindings) {
-      if (b.kind === 'uniform') page = true;
-      else if (b.kind === 'texture') entries.push({ binding: b.binding, resource: this.#throughTexels(l, l.bindings[i++], lent).createView() });
-      else entries.push(bindingEntry(b.binding, l.bindings[i++]));
+    const { own } = l.kernel;
+    if (!own || own.isProven(l.bindings)) {
+      this.#commands.launch(l);
+      return null;
     }
-    if (page && l.kernel.params) {
-      const size = Math.ceil(l.kernel.params.size / ALIGN) * ALIGN;
-      if (this.#pageUsed + size > PAGE) this.flush();
-      fillParams(l.shader, l.kernel.params, this.#pageView, this.#pageUsed, l.params);
-      const binding = l.kernel.bindings.find((b) => b.kind === 'uniform')!.binding;
-      entries.push({ binding, resource: { buffer: this.#page, offset: this.#pageUsed, size: l.kernel.params.size } });
-      this.#pageUsed += size;
-    }
-    const group = this.gpu.createBindGroup({ layout: l.kernel.layout, entries });
-    const pass = this.#computePass();
-    pass.setPipeline(l.kernel.pipeline);
-    pass.setBindGroup(0, group);
-    pass.dispatchWorkgroups(...l.groups);
-    // The GPU begins while the next ones are encoded.
-    if (++this.dispatches % 32 === 0) this.flush();
-    // The queue runs in order: who takes it next copies into it after this.
-    for (const t of lent) this.pool.release(t);
-  }
-
-  #throughTexels({ kernel }: Launch, storage: Storage, lent: GPUTexture[]): GPUTexture {
-    const texture = this.pool.texels(storage.bytes, kernel.texels!);
-    lent.push(texture);
-    copyTexels(this.#outsidePass(), storage.buffer!, texture, storage.bytes);
-    return texture;
-  }
-
-  #computePass(): GPUComputePassEncoder {
-    this.#encoder ??= this.gpu.createCommandEncoder();
-    this.#pass ??= this.#encoder.beginComputePass();
-    return this.#pass;
+    this.flush();
+    const { error } = judged(this.gpu, () => {
+      this.#commands.launch(l);
+      this.#commands.flush((send) => send());
+    });
+    return own.launched(l.bindings, error);
   }
 
   #outsidePass(): GPUCommandEncoder {
     this.check();
-    this.#pass?.end();
-    this.#pass = null;
-    this.#encoder ??= this.gpu.createCommandEncoder();
-    return this.#encoder;
+    return this.#commands.outsidePass();
   }
 
   /** Fills a tensor with zero bytes. @throws DisposedError */
@@ -314,6 +284,7 @@ export class Device {
     if (this.recorder) this.recorder.clear(storage);
     else this.#outsidePass().clearBuffer(t.alive(), 0, Math.ceil(t.storage.bytes / 4) * 4);
     storage.changed('clear');
+    storage.doubt = null;
   }
 
   /**
@@ -328,6 +299,7 @@ export class Device {
     if (this.recorder) this.recorder.copy(source, target, source.bytes);
     else this.#outsidePass().copyBufferToBuffer(from.alive(), 0, to.alive(), 0, Math.ceil(from.storage.bytes / 4) * 4);
     target.changed('copy');
+    target.doubt = source.doubt;
   }
 
   /**
@@ -341,20 +313,12 @@ export class Device {
     const source = this.#own(from).alive(), target = this.#own(to).alive();
     this.#outsidePass().copyBufferToBuffer(source, 0, target, 4 * offset, 4 * from.size);
     to.storage.changed('copyInto');
+    to.storage.doubt = Doubt.join([from.storage.doubt, to.storage.doubt]);
   }
 
   /** Sends what has been encoded to the GPU. */
   flush(): void {
-    if (!this.#encoder) return;
-    this.#pass?.end();
-    this.#pass = null;
-    const { gpu } = this, page = this.#page, pageBytes = this.#pageBytes, pageUsed = this.#pageUsed, encoder = this.#encoder;
-    this.#pageUsed = 0;
-    this.#encoder = null;
-    this.#watch.guard(() => {
-      if (pageUsed > 0) gpu.queue.writeBuffer(page, 0, pageBytes, 0, pageUsed);
-      gpu.queue.submit([encoder.finish()]);
-    });
+    this.#commands.flush();
   }
 
   /** Submits commands of your own behind what came before. @throws DeviceError or DeviceLostError when the GPU failed */
@@ -366,6 +330,21 @@ export class Device {
       encode(encoder);
       this.gpu.queue.submit([encoder.finish()]);
     });
+  }
+
+  /**
+   * @internal
+   * Submits commands with kernels of the user's own: what the GPU refuses of them is in doubt, and the device lives on.
+   */
+  attempt(kernels: readonly OwnKernel[], encode: (encoder: GPUCommandEncoder) => void): Doubt {
+    this.check();
+    this.flush();
+    const { error } = judged(this.gpu, () => {
+      const encoder = this.gpu.createCommandEncoder();
+      encode(encoder);
+      this.gpu.queue.submit([encoder.finish()]);
+    });
+    return new Doubt(() => OwnKernel.verdict(kernels, error));
   }
 
   /** Waits for the GPU to finish all that was sent. @throws DeviceError or DeviceLostError when the GPU failed */
@@ -385,6 +364,7 @@ export class Device {
   async read(tensors: readonly Tensor[]): Promise<(Float32Array | Int32Array | Uint32Array)[]> {
     if (this.recorder) throw new FewmaskError('plan', 'a tensor cannot be read while a plan is being recorded', 'return it from the plan and read it after run()');
     this.check();
+    const doubt = Doubt.join(tensors.map((t) => t.storage.doubt));
     // Before anything is encoded: a copy into a staging buffer that is then destroyed would fail all that is submitted with it.
     const staging = new Staging(this.gpu, tensors, tensors.map((t) => this.#own(t).alive()));
     try {
@@ -395,6 +375,8 @@ export class Device {
         await this.#watch.settled;
         this.check();
       }
+      await doubt?.settled;
+      if (doubt?.error) throw doubt.error;
       return staging.elements();
     } catch (error) {
       await this.#watch.settled;
@@ -413,6 +395,6 @@ export class Device {
     this.#watch.end();
     if (this.options.owned) return this.gpu.destroy();
     this.pool.destroy();
-    this.#page.destroy();
+    this.#commands.destroy();
   }
 }
