@@ -38,9 +38,11 @@ export class Ema {
   constructor(target: NetworkTensors, source: NetworkTensors, options: EmaOptions) {
     this.#decay = options.decay;
     for (const kind of ['params', 'buffers'] as const) {
-      if (target[kind].size !== source[kind].size) throw new ShapeError('ema', `the target has ${target[kind].size} ${kind}, the source ${source[kind].size}`);
-      for (const [name, t] of target[kind]) {
-        const s = source[kind].get(name);
+      const averages = target[kind];
+      const sources = source[kind];
+      if (averages.size !== sources.size) throw new ShapeError('ema', `the target has ${averages.size} ${kind}, the source ${sources.size}`);
+      for (const [name, t] of averages) {
+        const s = sources.get(name);
         if (!s || s.size !== t.size || s.dtype !== t.dtype) throw new ShapeError('ema', `${name} is ${t} in the target, ${s ?? 'absent'} in the source`);
         this.#all.push([t, s]);
         if (kind === 'buffers' && options.buffers === 'own') continue;

@@ -12,6 +12,7 @@ import { mixBy } from '../augment/gpu/mix.ts';
 import { checkFields, choice, fields, flag, given, nullable, number, type Kind } from '../augment/settings.ts';
 import { ceAccepted, ceValid } from '../losses/index.ts';
 import { EVAL, ParameterSet, TRAIN, type Network } from '../nn/module.ts';
+import type { Parameter } from '../../runtime/modules/module.ts';
 import type { Scheme, SchemeContext, StepOutputs } from './scheme.ts';
 import type { StepContext } from './step.ts';
 import { ctAugmentOf, probe, strengthen, strongKind, type StrongOptions } from './strong.ts';
@@ -125,11 +126,15 @@ interface Parts {
 
 /** The mean confidences of the classes, saved with the networks. */
 class ClassConfidence extends ParameterSet {
-  readonly means: Tensor;
+  readonly #means: Parameter;
 
   constructor(device: Device, classes: number) {
     super(device, 0);
-    this.means = this.buffer('means', [classes], -1);
+    this.#means = this.buffer('means', [classes], -1);
+  }
+
+  get means(): Tensor {
+    return this.#means.value;
   }
 }
 
