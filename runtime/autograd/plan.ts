@@ -16,7 +16,7 @@ import { profiled, type Encoded } from './profile.ts';
 import { PlanRecorder, type Command } from './recorder.ts';
 import { replayHooks } from './replay.ts';
 import { assign, lifetimes, storagesOf, type Slot } from './slots.ts';
-import { collectTensors, sizeOf, type Storage, Tensor, type DType, type Shape, type TensorData } from '../tensor.ts';
+import { collectTensors, SEED, sizeOf, type Storage, Tensor, type DType, type Shape, type TensorData } from '../tensor.ts';
 
 /** Shapes and dtypes of a plan's inputs, by name. */
 export type InputSpec = Record<string, { shape: Shape; dtype?: DType }>;
@@ -65,6 +65,8 @@ export class Plan<O extends PlanOutputs> {
   #changed: readonly Storage[] = [];
   /** Memory whose content a replay takes from outside. */
   #given: readonly Storage[] = [];
+  /** Seeds from outside that random numbers are drawn from, with the count of their changes at the last replay. */
+  readonly #seeds = new Map<Storage, number>();
   /** Kernels of the user's own among its kernels. */
   #ownKernels: readonly OwnKernel[] = [];
   /** About replays with such kernels that have not been judged yet. */
@@ -150,6 +152,7 @@ export class Plan<O extends PlanOutputs> {
     }
     for (const [s, slot] of slotOf) s.buffer = bufferOf.get(slot)!;
     for (const s of pinned) registerPlanned(s);
+    for (const s of recorder.outside) if (s.label === SEED) this.#seeds.set(s, -1);
     this.#given = [...recorder.outside, ...Object.values(this.inputs).map((t) => t.storage)];
     this.#changed = [...recorder.written].filter((s) => pinned.has(s) || recorder.outside.has(s));
     const texels = new Map([...through].map(([key, t]) => [key, device.pool.texels(t.bytes, t.format)]));
@@ -237,7 +240,7 @@ export class Plan<O extends PlanOutputs> {
    * Writes the given inputs (the others keep their content) and replays the step. Does not wait for the GPU.
    * @param inputs row-major elements by name, each in the array of its dtype
    * @returns the outputs, whose content the next replay overwrites
-   * @throws UsageError when an input that the step uses has never been written, ShapeError when an input is unknown or does not fit (then none is written), DisposedError, DeviceError or DeviceLostError when the GPU failed,
+   * @throws UsageError when an input that the step uses has never been written, or a random seed from outside has not changed since the last replay; ShapeError when an input is unknown or does not fit (then none is written), DisposedError, DeviceError or DeviceLostError when the GPU failed,
    * ShaderError when a kernel of the user's own is known to be refused by it
    * @example step.run({ x: pixels, y: labels });
    */
@@ -255,9 +258,22 @@ export class Plan<O extends PlanOutputs> {
     this.#checkInputs(inputs);
     for (const [t, values] of writes) this.device.write(t, values);
     for (const hook of replayHooks(this.#recorder)) hook();
+    this.#checkSeeds();
     this.#submit();
     this.#noteChanges();
     return this.outputs;
+  }
+
+  /** Refuses to draw the same random numbers again. Seeds that were made in the body have been advanced by their hooks. */
+  #checkSeeds(): void {
+    for (const [{ changes }, count] of this.#seeds) {
+      if (changes.count !== count) continue;
+      throw new UsageError(
+        'plan: a random seed from outside is the one of the last replay, which would draw the same numbers again',
+        'call randomSeed in the body of the plan, where its step advances with each replay, or write the seed before each run',
+      );
+    }
+    for (const seed of this.#seeds.keys()) this.#seeds.set(seed, seed.changes.count);
   }
 
   #submit(): void {

@@ -30,8 +30,9 @@ export class PlanRecorder implements Recorder {
     return this.storages.has(storage);
   }
 
-  constant(storage: Storage): void {
-    this.#constants.add(storage);
+  constant(storage: Storage, is = true): void {
+    if (is) this.#constants.add(storage);
+    else this.#constants.delete(storage);
   }
 
   isConstant(storage: Storage): boolean {
@@ -58,7 +59,14 @@ export class PlanRecorder implements Recorder {
 
   #add(command: Command): void {
     this.commands.push(command);
-    for (const s of writtenBy(command)) this.written.add(s);
+    const written = writtenBy(command);
+    const read = storagesOf(command).filter((s) => !written.includes(s));
+    const constant = read.every((s) => this.#constants.has(s));
+    for (const s of written) {
+      // What was written before, here or by the replay before this one, may be read in place.
+      this.constant(s, constant && this.storages.has(s) && !this.written.has(s));
+      this.written.add(s);
+    }
     for (const s of storagesOf(command)) {
       if (this.storages.has(s) || this.outside.has(s)) continue;
       s.retain();

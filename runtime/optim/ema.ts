@@ -2,7 +2,7 @@
 
 import { ShapeError, UsageError } from '../errors.ts';
 import type { Tensor } from '../tensor.ts';
-import { hyperTensor } from './hyper.ts';
+import { constantHyper } from './hyper.ts';
 
 /** Parameters and buffers (running statistics) of a network, by name. */
 export interface NetworkTensors {
@@ -73,7 +73,7 @@ export class Ema {
   #ownHyper(): Tensor {
     const decay = this.#decay, { device } = this.#all[0]?.[0] ?? {};
     if (decay === undefined || !device) throw new UsageError('the average has no decay', 'give the option decay, or hyper-parameters to update');
-    return (this.#hyper ??= device.keep(hyperTensor(device, { lr: 0, step: 1, emaDecay: decay })));
+    return (this.#hyper ??= device.keep(constantHyper(device, { lr: 0, step: 1, emaDecay: decay })));
   }
 
   /** Frees what the average holds of its own (not the networks). */
