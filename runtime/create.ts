@@ -2,8 +2,9 @@
 
 import { beforeReplay } from './autograd/replay.ts';
 import { ShapeError } from './errors.ts';
+import { SEED } from './memory.ts';
 import { full, zeros } from './ops/fill.ts';
-import { SEED, sizeOf, type DType, type Shape, type Tensor, type TensorData } from './tensor.ts';
+import { sizeOf, type DType, type Shape, type Tensor, type TensorData } from './tensor.ts';
 import type { Device } from './device/device.ts';
 
 /** Numbers in nested arrays of equal lengths; a number alone is a scalar. */

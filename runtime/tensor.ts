@@ -28,9 +28,6 @@ export type Elements<D extends DType = DType> = D extends 'i32' ? Int32Array : D
 /** Bytes of an element. */
 export const BYTES: Record<DType, number> = { f32: 4, f16: 2, i32: 4, u32: 4 };
 
-/** Label of the memory that `randomSeed` makes: a plan that replays with the same one would draw the same numbers. */
-export const SEED = 'randomSeed';
-
 /** Number of elements of a shape; 1 for the scalar shape []. */
 export function sizeOf(shape: Shape): number {
   let n = 1;

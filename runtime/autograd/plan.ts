@@ -9,14 +9,14 @@ import { DeviceError, DisposedError, FewmaskError, OutOfMemoryError, ShapeError,
 import type { Choice } from '../kernel/choice.ts';
 import { fillParams } from '../kernel/kernel.ts';
 import { Doubt, judged, type OwnKernel } from '../kernel/own.ts';
-import { registerPlanned } from '../memory.ts';
+import { aliveReport, mostOf, registerPlanned, SEED } from '../memory.ts';
 import { asynchronous, isAsync, synchronous } from '../synchronous.ts';
 import { chained } from './chains.ts';
 import { profiled, type Encoded } from './profile.ts';
 import { PlanRecorder, type Command } from './recorder.ts';
 import { replayHooks } from './replay.ts';
 import { assign, lifetimes, storagesOf, type Slot } from './slots.ts';
-import { collectTensors, SEED, sizeOf, type Storage, Tensor, type DType, type Shape, type TensorData } from '../tensor.ts';
+import { collectTensors, sizeOf, type Storage, Tensor, type DType, type Shape, type TensorData } from '../tensor.ts';
 
 /** Shapes and dtypes of a plan's inputs, by name. */
 export type InputSpec = Record<string, { shape: Shape; dtype?: DType }>;
@@ -132,7 +132,7 @@ export class Plan<O extends PlanOutputs> {
     }
     const used = new Set([...recorder.commands.flatMap(storagesOf), ...[...kept].map((t) => t.storage)]);
     for (const [name, { storage }] of Object.entries(this.inputs)) {
-      if (used.has(storage)) this.#unwritten.set(name, storage.changes.count);
+      if (used.has(storage) && storage.bytes > 0) this.#unwritten.set(name, storage.changes.count);
     }
     const use = lifetimes(recorder.commands, recorder.storages, pinned), own = [...this.#own];
     const commands = chained(device, recorder.commands, (s) => (pinned.has(s) ? undefined : use.get(s)?.[1]), (t) => own.push(t));
@@ -142,7 +142,10 @@ export class Plan<O extends PlanOutputs> {
     const through = texelNeeds(commands.flatMap((c) => (c.kind === 'launch' ? [c.launch] : [])));
     const bytes = [...slots.map((s) => s.bytes), ...[...through.values()].map((t) => texelSize(t.bytes, t.format))].reduce((n, b) => n + b, 0);
     if (device.pool.stats.inUse + bytes > budget) {
-      throw new OutOfMemoryError(`the step needs ${mib(bytes)} beside ${mib(device.pool.stats.inUse)} in use; the budget is ${mib(budget)}`, 'use a smaller batch, crop or width, or raise the memory budget');
+      const { message, hint } = aliveReport(device);
+      const needed = `the step needs ${mib(bytes)} beside ${mib(device.pool.stats.inUse)} in use; the budget is ${mib(budget)}`;
+      const most = mostOf([...life.keys()].map((s) => ({ op: s.label, bytes: s.bytes })));
+      throw new OutOfMemoryError(`${needed}; most of it is for ${most}${message}`, hint);
     }
     const bufferOf = new Map<Slot, GPUBuffer>();
     for (const slot of slots) {
@@ -246,6 +249,7 @@ export class Plan<O extends PlanOutputs> {
    */
   run(inputs: Record<string, TensorData> = {}): O {
     this.#check();
+    this.device.check();
     const broken = this.#ownKernels.find((k) => k.broken)?.broken ?? this.#doubt?.error;
     if (broken) throw broken;
     const writes = Object.entries(inputs).map(([name, data]) => {

@@ -4,7 +4,7 @@ import { DeviceError, FewmaskError, ShapeError, UsageError } from '../errors.ts'
 import { KernelCache } from '../kernel/kernel.ts';
 import { Doubt, judged, OwnKernel, passDoubts } from '../kernel/own.ts';
 import { checkUnchanged } from '../autograd/versions.ts';
-import { storageOver } from '../memory.ts';
+import { aliveReport, storageOver } from '../memory.ts';
 import { BYTES, sizeOf, Storage, Tensor, type DType, type Shape, type TensorData } from '../tensor.ts';
 import { describe } from './adapter.ts';
 import { fold } from './binding.ts';
@@ -57,8 +57,9 @@ export class Device {
     this.info = info;
     this.options = options;
     this.kernels = new KernelCache(gpu);
-    this.pool = new BufferPool(gpu, options.budget ?? 4 * 2 ** 30, () => this.flush());
-    this.#watch = new Watch(gpu, options.owned ?? false);
+    const alive = (): ReturnType<typeof aliveReport> => aliveReport(this);
+    this.#watch = new Watch(gpu, options.owned ?? false, alive);
+    this.pool = new BufferPool(gpu, options.budget ?? 4 * 2 ** 30, { flush: () => this.flush(), alive, guard: this.#watch.guardMemory });
     this.#commands = new Commands(gpu, this.pool, (send) => this.#watch.guard(send));
   }
 
@@ -332,10 +333,7 @@ export class Device {
     });
   }
 
-  /**
-   * @internal
-   * Submits commands with kernels of the user's own: what the GPU refuses of them is in doubt, and the device lives on.
-   */
+  /** @internal Submits commands with kernels of the user's own: what the GPU refuses of them is in doubt, and the device lives on. */
   attempt(kernels: readonly OwnKernel[], encode: (encoder: GPUCommandEncoder) => void): Doubt {
     this.check();
     this.flush();
