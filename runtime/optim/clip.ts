@@ -2,7 +2,7 @@
 
 import { ShapeError, UsageError } from '../errors.ts';
 import { checkF32, type Tensor } from '../tensor.ts';
-import { hyperTensor } from './hyper.ts';
+import { constantHyper } from './hyper.ts';
 
 const LANES = 64;
 const MOST_GROUPS = 256;
@@ -28,7 +28,7 @@ export function clipCoefficient(grads: readonly Tensor[] | ReadonlyMap<string, T
     const items = Math.max(1, Math.ceil(dw.size / (LANES * MOST_GROUPS)));
     return { dw, items, groups: Math.ceil(dw.size / (LANES * items)) };
   });
-  const scale = hyper ?? hyperTensor(device, { lr: 0, step: 1 });
+  const scale = hyper ?? constantHyper(device, { lr: 0, step: 1 });
   const n = parts.reduce((sum, p) => sum + p.groups, 0);
   const partials = device.empty([n], 'f32', 'clip');
   let first = 0;

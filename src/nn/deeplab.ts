@@ -1,11 +1,10 @@
 // DeepLabV3+ (Chen et al. 2018): a dilated ResNet, atrous spatial pyramid pooling, and a decoder that joins the first stage.
 
 import { concat, globalAvgPool, resizeBilinear } from '../../runtime/ops/index.ts';
-import type { Device } from '../../runtime/device/device.ts';
 import { single } from '../../runtime/modules/precision.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
 import { Conv, ConvBn, type NormOptions } from './layers.ts';
-import { Network, type Features, type ForwardMode } from './module.ts';
+import { Network, networkArguments, type Features, type ForwardMode, type NetworkArguments } from './module.ts';
 import { ResNet, type ResNetOptions } from './resnet.ts';
 
 export interface DeepLabOptions extends Omit<ResNetOptions, 'outputStride'> {
@@ -30,7 +29,7 @@ const NAMES: readonly [string, string] = ['0', '1'];
 
 /**
  * DeepLabV3+. Takes any image size. Parameters are named as in torchvision's `deeplabv3_resnet*` (`backbone.*`, `classifier.0.*`); the decoder,
- * which torchvision lacks, is `decoder.*`, and the scores are `head`.
+ * which torchvision lacks, is `decoder.*`, and the scores are `head`. Given a device, they are made there at once; else by `init`.
  * @example const net = new DeepLabV3Plus(device, { numClasses: 21, depth: 50, outputStride: 16 });
  */
 export class DeepLabV3Plus extends Network {
@@ -45,7 +44,8 @@ export class DeepLabV3Plus extends Network {
   private readonly head: Conv;
   private readonly alignCorners: boolean;
 
-  constructor(device: Device, o: DeepLabOptions) {
+  constructor(...given: NetworkArguments<DeepLabOptions>) {
+    const { device, options: o } = networkArguments(given);
     super(device, o.numClasses, o.seed ?? 0);
     const { asppChannels: aspp = 256, lowChannels = 48, decoderChannels = 256, norm, act = 'relu' } = o;
     const os = o.outputStride ?? 16;

@@ -1,6 +1,7 @@
 // Thresholds of their own for the classes: rare classes may never reach one that suits the frequent ones.
 
 import type { Device } from '../../runtime/device/device.ts';
+import type { Parameter } from '../../runtime/modules/module.ts';
 import { classGate, gate, updateClassConfidence } from '../../runtime/ops/index.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
 import { ParameterSet } from '../nn/module.ts';
@@ -15,22 +16,22 @@ export const CLASSWISE = option(
 
 /** The mean confidences of the classes, saved with the networks. */
 export class ClassThresholds extends ParameterSet {
-  private readonly means: Tensor;
-  private readonly decay: number;
+  readonly #means: Parameter;
+  readonly #decay: number;
 
   constructor(device: Device, classes: number, decay: number) {
     super(device, 0);
-    this.means = this.buffer('means', [classes], -1);
-    this.decay = decay;
+    this.#means = this.buffer('means', [classes], -1);
+    this.#decay = decay;
   }
 
   /** Learns from the labels of a step. */
   update({ label, confidence }: Pick<PixelLabels, 'label' | 'confidence'>): void {
-    updateClassConfidence(this.means, label, confidence, this.decay);
+    updateClassConfidence(this.#means.value, label, confidence, this.#decay);
   }
 
   gate({ label, confidence, valid }: Pick<PixelLabels, 'label' | 'confidence'> & { valid?: Tensor }, tau: number): Tensor {
-    return classGate(label, confidence, this.means, tau, valid);
+    return classGate(label, confidence, this.#means.value, tau, valid);
   }
 }
 
