@@ -77,7 +77,8 @@ test('every operation has a test of its own name, every shader is used', () => {
 test('files stay small', () => {
   const lines = (f: string): number => readFileSync(join(root, f), 'utf8').split('\n').length - 1;
   assert.equal([...sources, ...walk('test').filter((f) => f.endsWith('.ts'))].filter((f) => lines(f) > 400), []);
-  assert.equal(walk('shaders').filter((f) => lines(f) > 250), []);
+  // Bytes, so that longer lines buy nothing.
+  assert.equal(walk('shaders').filter((f) => readFileSync(join(root, f)).length > 11_000), []);
 });
 
 test.run();

@@ -34,7 +34,7 @@ const NAMES: readonly [string, string] = ['0', '1'];
  */
 export class DeepLabV3Plus extends Network {
   readonly encoderChannels: readonly number[];
-  readonly encoderPrefix = 'backbone.';
+  override readonly encoderPrefix = 'backbone.';
   private readonly backbone: ResNet;
   private readonly branches: ConvBn[];
   private readonly pooled: ConvBn;

@@ -28,7 +28,7 @@ export interface UNetOptions {
  */
 export class UNet extends Network {
   readonly encoderChannels: readonly number[];
-  readonly encoderPrefix = 'enc';
+  override readonly encoderPrefix = 'enc';
   private readonly encoders: [ConvBn, ConvBn][];
   private readonly decoders: [ConvBn, ConvBn][];
   private readonly ups: (ConvTranspose | null)[];
