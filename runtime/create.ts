@@ -159,7 +159,7 @@ export function eye<D extends DType = 'f32'>(device: Device, rows: number, colum
  * @throws ShapeError when a number is no whole number from 0 to 2^32 - 1
  * @example
  * const y = dropout(x, randomSeed(device, 42, 0, step), 0.1);
- * const step = plan(device, {}, () => ({ u: uniform(randomSeed(device, 42), [8]) })); // other numbers at each replay
+ * const noise = plan(device, {}, () => ({ u: uniform(randomSeed(device, 42), [8]) })); // other numbers at each replay
  */
 export function randomSeed(device: Device, seed: number, stream = 0, step = 0): Tensor<'u32'> {
   const numbers = [seed, stream, step];

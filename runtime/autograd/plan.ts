@@ -244,7 +244,8 @@ export class Plan<O extends PlanOutputs> {
    * Writes the given inputs (the others keep their content) and replays the step. Does not wait for the GPU.
    * @param inputs row-major elements by name, each in the array of its dtype
    * @returns the outputs, whose content the next replay overwrites
-   * @throws UsageError when an input that the step uses has never been written, or a random seed from outside has not changed since the last replay; ShapeError when an input is unknown or does not fit (then none is written), DisposedError, DeviceError or DeviceLostError when the GPU failed,
+   * @throws UsageError when an input that the step uses has never been written, or a seed from outside has not changed since the last replay
+   * @throws ShapeError when an input is unknown or does not fit (then none is written), DisposedError, DeviceError or DeviceLostError when the GPU failed,
    * ShaderError when a kernel of the user's own is known to be refused by it
    * @example step.run({ x: pixels, y: labels });
    */
@@ -277,7 +278,7 @@ export class Plan<O extends PlanOutputs> {
       if (changes.count !== count) continue;
       throw new UsageError(
         'plan: a random seed from outside is the one of the last replay, which would draw the same numbers again',
-        'call randomSeed in the body of the plan, where its step advances with each replay, or write it before each run',
+        'call randomSeed in the body, where its step advances with each replay, or write it before each run',
       );
     }
     for (const seed of this.#seeds.keys()) this.#seeds.set(seed, seed.changes.count);

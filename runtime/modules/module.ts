@@ -87,7 +87,9 @@ export class Parameter {
   /** The tensor. @throws UsageError before the module's `init` */
   get value(): Tensor {
     if (this.#tensor) return this.#tensor;
-    if (this.#disposed) throw new UsageError('a parameter is used after its module was disposed', 'call init(device) again');
+    if (this.#disposed) {
+      throw new UsageError('a parameter is used after its module was disposed', 'call init(device) again');
+    }
     const what = 'a parameter is used before its module was made on a device';
     throw new UsageError(what, 'call init(device) on the outermost module');
   }
@@ -262,7 +264,8 @@ function* partsOf(
   if (value instanceof Tensor) {
     if (!value.requiresGrad || made.has(value)) return;
     const what = `${owner}.${name} ${value} requires a gradient, but is not a Parameter`;
-    throw new UsageError(`${what}: it would be neither trained nor saved`, 'declare it as new Parameter(shape, { init }), or keep it in a property with a #');
+    const hint = 'declare it as new Parameter(shape, { init }), or keep it in a property with a #';
+    throw new UsageError(`${what}: it would be neither trained nor saved`, hint);
   }
   if (typeof value !== 'object' || value === null || seen.has(value)) return;
   seen.add(value);
