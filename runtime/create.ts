@@ -148,8 +148,10 @@ export function eye<D extends DType = 'f32'>(device: Device, rows: number, colum
 }
 
 /**
- * The seed of random operations: the same seed, stream and step give the same numbers, on every device. Called in the body of a plan, its step advances by one with
- * each replay: the first one draws with `step`, the next with `step + 1`. A run that is resumed after k replays records its plan with `step` k further on. A seed that was
+ * The seed of random operations: the same seed, stream and step give the same numbers, on every device. Called in the
+ * body of a plan, its step advances by one with
+ * each replay: the first one draws with `step`, the next with `step + 1`. A run that is resumed after k replays records
+ * its plan with `step` k further on. A seed that was
  * made outside of a plan that uses it must be written before each replay.
  * @param stream tells draws apart that must not be alike
  * @param step number of the training step
@@ -157,7 +159,7 @@ export function eye<D extends DType = 'f32'>(device: Device, rows: number, colum
  * @throws ShapeError when a number is no whole number from 0 to 2^32 - 1
  * @example
  * const y = dropout(x, randomSeed(device, 42, 0, step), 0.1);
- * const train = plan(device, { x: { shape: [8, 64] } }, ({ x }) => ({ y: dropout(x, randomSeed(device, 42)) })); // other masks at each replay
+ * const noise = plan(device, {}, () => ({ u: uniform(randomSeed(device, 42), [8]) })); // other numbers at each replay
  */
 export function randomSeed(device: Device, seed: number, stream = 0, step = 0): Tensor<'u32'> {
   const numbers = [seed, stream, step];

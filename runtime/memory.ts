@@ -90,7 +90,10 @@ export function traceTensors(device: Device, on = true): void {
   else traced.delete(device);
 }
 
-/** Tensors that share memory count as one: the first that was made. The buffer tells, since tensors over a buffer of the caller's have each a storage. */
+/**
+ * Tensors that share memory count as one: the first that was made. The buffer tells, since tensors over a buffer of the
+ * caller's have each a storage.
+ */
 function byMemory(tensors: readonly LiveTensor[]): { first: LiveTensor; views: number }[] {
   const found = new Map<unknown, { first: LiveTensor; views: number }>();
   for (const t of tensors) {
@@ -103,7 +106,8 @@ function byMemory(tensors: readonly LiveTensor[]): { first: LiveTensor; views: n
 }
 
 /**
- * The tensors that have not been disposed as text: a line for each operation, shape and place in the code, those with the most bytes first. Memory that several
+ * The tensors that have not been disposed as text: a line for each operation, shape and place in the code, those with
+ * the most bytes first. Memory that several
  * tensors look at, such as a result and its views, is counted once.
  * @param since see {@link liveTensors}
  * @example console.log(leakReport(device, before)); // "3 x conv2d [8,64,64,16] f32: 6291456 bytes"

@@ -35,7 +35,10 @@ export function sizeOf(shape: Shape): number {
   return n;
 }
 
-/** How often a piece of memory has been changed in place, and what did it last. Storages over one buffer of the caller's share it. */
+/**
+ * How often a piece of memory has been changed in place, and what did it last. Storages over one buffer of the caller's
+ * share it.
+ */
 export interface Changes {
   count: number;
   by: string;

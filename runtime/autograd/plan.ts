@@ -143,7 +143,8 @@ export class Plan<O extends PlanOutputs> {
     const bytes = [...slots.map((s) => s.bytes), ...[...through.values()].map((t) => texelSize(t.bytes, t.format))].reduce((n, b) => n + b, 0);
     if (device.pool.stats.inUse + bytes > budget) {
       const { message, hint } = aliveReport(device);
-      const needed = `the step needs ${mib(bytes)} beside ${mib(device.pool.stats.inUse)} in use; the budget is ${mib(budget)}`;
+      const inUse = mib(device.pool.stats.inUse);
+      const needed = `the step needs ${mib(bytes)} beside ${inUse} in use; the budget is ${mib(budget)}`;
       const most = mostOf([...life.keys()].map((s) => ({ op: s.label, bytes: s.bytes })));
       throw new OutOfMemoryError(`${needed}; most of it is for ${most}${message}`, hint);
     }
@@ -243,7 +244,8 @@ export class Plan<O extends PlanOutputs> {
    * Writes the given inputs (the others keep their content) and replays the step. Does not wait for the GPU.
    * @param inputs row-major elements by name, each in the array of its dtype
    * @returns the outputs, whose content the next replay overwrites
-   * @throws UsageError when an input that the step uses has never been written, or a random seed from outside has not changed since the last replay; ShapeError when an input is unknown or does not fit (then none is written), DisposedError, DeviceError or DeviceLostError when the GPU failed,
+   * @throws UsageError when an input that the step uses has never been written, or a seed from outside has not changed since the last replay
+   * @throws ShapeError when an input is unknown or does not fit (then none is written), DisposedError, DeviceError or DeviceLostError when the GPU failed,
    * ShaderError when a kernel of the user's own is known to be refused by it
    * @example step.run({ x: pixels, y: labels });
    */
@@ -268,13 +270,15 @@ export class Plan<O extends PlanOutputs> {
     return this.outputs;
   }
 
-  /** Refuses to draw the same random numbers again. Seeds that were made in the body have been advanced by their hooks. */
+  /**
+   * Refuses to draw the same random numbers again. Seeds that were made in the body have been advanced by their hooks.
+   */
   #checkSeeds(): void {
     for (const [{ changes }, count] of this.#seeds) {
       if (changes.count !== count) continue;
       throw new UsageError(
         'plan: a random seed from outside is the one of the last replay, which would draw the same numbers again',
-        'call randomSeed in the body of the plan, where its step advances with each replay, or write the seed before each run',
+        'call randomSeed in the body, where its step advances with each replay, or write it before each run',
       );
     }
     for (const seed of this.#seeds.keys()) this.#seeds.set(seed, seed.changes.count);
@@ -314,7 +318,10 @@ export class Plan<O extends PlanOutputs> {
     }
   }
 
-  /** Refuses a replay that would read an input with unspecified content. One whose buffer the caller has asked for may have been filled by the caller. */
+  /**
+   * Refuses a replay that would read an input with unspecified content. One whose buffer the caller has asked for may
+   * have been filled by the caller.
+   */
   #checkInputs(given: Record<string, TensorData>): void {
     const missing: string[] = [];
     for (const [name, count] of this.#unwritten) {
@@ -323,8 +330,9 @@ export class Plan<O extends PlanOutputs> {
       else if (!(name in given)) missing.push(`${name} [${this.inputs[name].shape}]`);
     }
     if (missing.length === 0) return;
-    const what = missing.length > 1 ? 'inputs have' : 'input has';
-    throw new UsageError(`plan: the ${what} never been written: ${missing.join(', ')}`, 'give the elements to run, or use device.write before');
+    const which = missing.length > 1 ? 'inputs have' : 'input has';
+    const what = `plan: the ${which} never been written: ${missing.join(', ')}`;
+    throw new UsageError(what, 'give the elements to run, or use device.write before');
   }
 
   /**
@@ -357,7 +365,8 @@ export class Plan<O extends PlanOutputs> {
  * Records `body` as a plan. See {@link Plan} and its constructor.
  * @param inputs shapes and dtypes (default f32) by name; their content is given to `run`
  * @param body makes the step from the inputs; it is called once
- * @throws OutOfMemoryError when the plan does not fit into the budget, FewmaskError inside another plan or for an asynchronous body, and what the body throws
+ * @throws OutOfMemoryError when the plan does not fit into the budget, FewmaskError inside another plan or for an
+ * asynchronous body, and what the body throws
  * @example
  * const step = plan(device, { x: { shape: [8, 3] } }, ({ x }) => ({ loss: mean(square(x)) }));
  * step.run({ x: new Float32Array(24) });

@@ -14,10 +14,18 @@ export type Encoded =
 
 type Dispatched = Extract<Encoded, { kind: 'dispatch' }>;
 
-/** Runs dispatches once, in order, with a timestamp around each. @throws FewmaskError without the feature timestamp-query */
-export async function profiled(device: Device, dispatches: readonly Dispatched[]): Promise<{ kernel: string; ms: number; choice?: Choice }[]> {
+/**
+ * Runs dispatches once, in order, with a timestamp around each.
+ * @throws FewmaskError without the feature timestamp-query
+ */
+export async function profiled(
+  device: Device,
+  dispatches: readonly Dispatched[],
+): Promise<{ kernel: string; ms: number; choice?: Choice }[]> {
   const { gpu } = device;
-  if (!gpu.features.has('timestamp-query')) throw new FewmaskError('plan', 'the device has no timestamps', 'profile on another adapter');
+  if (!gpu.features.has('timestamp-query')) {
+    throw new FewmaskError('plan', 'the device has no timestamps', 'profile on another adapter');
+  }
   const times: bigint[] = [];
   const most = 2048; // WebGPU allows 4096 queries in a set
   for (let first = 0; first < dispatches.length; first += most) {
@@ -27,7 +35,8 @@ export async function profiled(device: Device, dispatches: readonly Dispatched[]
     const staging = gpu.createBuffer({ size: 16 * part.length, usage: 1 | 8 }); // MAP_READ | COPY_DST
     device.submit((encoder) => {
       part.forEach((c, i) => {
-        const pass = encoder.beginComputePass({ timestampWrites: { querySet, beginningOfPassWriteIndex: 2 * i, endOfPassWriteIndex: 2 * i + 1 } });
+        const timestampWrites = { querySet, beginningOfPassWriteIndex: 2 * i, endOfPassWriteIndex: 2 * i + 1 };
+        const pass = encoder.beginComputePass({ timestampWrites });
         pass.setPipeline(c.kernel.pipeline);
         pass.setBindGroup(0, c.group);
         pass.dispatchWorkgroups(c.x, c.y, c.z);
@@ -41,5 +50,8 @@ export async function profiled(device: Device, dispatches: readonly Dispatched[]
     for (const b of [resolved, staging]) b.destroy();
     querySet.destroy();
   }
-  return dispatches.map((c, i) => ({ kernel: c.kernel.key, ms: Number(times[2 * i + 1] - times[2 * i]) / 1e6, ...(c.choice && { choice: c.choice }) }));
+  return dispatches.map(({ kernel, choice }, i) => {
+    const ms = Number(times[2 * i + 1] - times[2 * i]) / 1e6;
+    return { kernel: kernel.key, ms, ...(choice && { choice }) };
+  });
 }

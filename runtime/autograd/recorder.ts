@@ -15,7 +15,10 @@ export class PlanRecorder implements Recorder {
   readonly commands: Command[] = [];
   /** Memory of the plan's own, laid out when all is recorded. */
   readonly storages = new Set<Storage>();
-  /** Memory from outside that the commands use: it is held, so that it is not handed out again while the plan may still run. */
+  /**
+   * Memory from outside that the commands use: it is held, so that it is not handed out again while the plan may still
+   * run.
+   */
   readonly outside = new Set<Storage>();
   /** Memory that the commands change. */
   readonly written = new Set<Storage>();

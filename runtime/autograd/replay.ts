@@ -1,4 +1,5 @@
-// What has to happen on the host before each replay of a plan: an optimiser that is part of one writes the learning rate of the step, a random seed the number
+// What has to happen on the host before each replay of a plan: an optimiser that is part of one writes the learning
+// rate of the step, a random seed the number
 // of the step.
 
 import { UsageError } from '../errors.ts';
@@ -27,5 +28,5 @@ export function replayHooks(recorder: Recorder): readonly (() => void)[] {
 export function checkSeed(op: string, seed: Tensor): void {
   if (!seed.device.recorder?.isConstant(seed.storage)) return;
   const what = `${op}: the seed is a constant of the plan, which would draw the same numbers at each replay`;
-  throw new UsageError(what, 'use randomSeed, whose step advances with each replay, or make the seed an input of the plan');
+  throw new UsageError(what, 'use randomSeed, whose step advances with each replay, or make it an input of the plan');
 }

@@ -1,4 +1,5 @@
-// What a gradient needs of the forward pass must still hold what it held then. Each piece of memory counts its changes in place; an operation on the tape keeps
+// What a gradient needs of the forward pass must still hold what it held then. Each piece of memory counts its changes
+// in place; an operation on the tape keeps
 // the counts of its tensors, and its gradient is refused when it uses one that has been changed since.
 
 import { GradientError } from '../errors.ts';
@@ -37,7 +38,8 @@ interface Frame {
 let current: Frame | null = null;
 
 /**
- * Runs the backward function of a node for one of its inputs. Only the use of elements counts: a gradient that needs no more of a changed tensor than its shape
+ * Runs the backward function of a node for one of its inputs. Only the use of elements counts: a gradient that needs no
+ * more of a changed tensor than its shape
  * is right.
  * @throws GradientError when it uses a tensor that was changed after the operation
  */
@@ -56,16 +58,21 @@ export function withSaved(node: TapeNode, wrt: string, backward: () => Tensor): 
   }
 }
 
-/** Fails when a gradient that is being made uses memory that was changed after the forward pass. @throws GradientError */
+/**
+ * Fails when a gradient that is being made uses memory that was changed after the forward pass.
+ * @throws GradientError
+ */
 export function checkUnchanged({ changes }: Storage): void {
   for (let frame = current; frame; frame = frame.outer) {
     const found = frame.stale.find(({ tensor }) => tensor.storage.changes === changes);
     if (!found) continue;
     const { op, wrt } = frame;
     const { name, tensor } = found;
+    // A kernel of the user's own has a number behind its name.
+    const by = changes.by.replace(/#\d+$/, '');
     throw new GradientError(
       op,
-      `the gradient of ${wrt} needs ${name} ${tensor}, which ${changes.by.replace(/#\d+$/, '')} changed after ${op} had used it`,
+      `the gradient of ${wrt} needs ${name} ${tensor}, which ${by} changed after ${op} had used it`,
       'take the gradient before the change, or let the operation use a copy, such as mul(x, 1)',
     );
   }

@@ -1,6 +1,8 @@
-// Commands on their way to the GPU: launches are encoded one behind the other, their params in one page, and sent together.
+// Commands on their way to the GPU: launches are encoded one behind the other, their params in one page, and sent
+// together.
 
 import { fillParams } from '../kernel/kernel.ts';
+import { judged } from '../kernel/own.ts';
 import type { Storage } from '../tensor.ts';
 import { bindingEntry } from './binding.ts';
 import type { BufferPool } from './pool.ts';
@@ -39,8 +41,10 @@ export class Commands {
     let page = false;
     for (const b of l.kernel.bindings) {
       if (b.kind === 'uniform') page = true;
-      else if (b.kind === 'texture') entries.push({ binding: b.binding, resource: this.#throughTexels(l, l.bindings[i++], lent).createView() });
-      else entries.push(bindingEntry(b.binding, l.bindings[i++]));
+      else if (b.kind === 'texture') {
+        const resource = this.#throughTexels(l, l.bindings[i++], lent).createView();
+        entries.push({ binding: b.binding, resource });
+      } else entries.push(bindingEntry(b.binding, l.bindings[i++]));
     }
     if (page && l.kernel.params) {
       const size = Math.ceil(l.kernel.params.size / ALIGN) * ALIGN;
@@ -80,6 +84,15 @@ export class Commands {
     this.#pass = null;
     this.#encoder ??= this.#gpu.createCommandEncoder();
     return this.#encoder;
+  }
+
+  /** Sends commands by themselves: nothing else fails with them. @returns what the GPU refuses of them */
+  alone(encode: () => void): Promise<GPUError | null> {
+    this.flush();
+    return judged(this.#gpu, () => {
+      encode();
+      this.flush((send) => send());
+    }).error;
   }
 
   /** Sends what has been encoded. */

@@ -2,7 +2,7 @@
 
 import { DeviceError, FewmaskError, ShapeError, UsageError } from '../errors.ts';
 import { KernelCache } from '../kernel/kernel.ts';
-import { Doubt, judged, OwnKernel, passDoubts } from '../kernel/own.ts';
+import { Doubt, OwnKernel, passDoubts } from '../kernel/own.ts';
 import { checkUnchanged } from '../autograd/versions.ts';
 import { aliveReport, storageOver } from '../memory.ts';
 import { BYTES, sizeOf, Storage, Tensor, type DType, type Shape, type TensorData } from '../tensor.ts';
@@ -59,7 +59,8 @@ export class Device {
     this.kernels = new KernelCache(gpu);
     const alive = (): ReturnType<typeof aliveReport> => aliveReport(this);
     this.#watch = new Watch(gpu, options.owned ?? false, alive);
-    this.pool = new BufferPool(gpu, options.budget ?? 4 * 2 ** 30, { flush: () => this.flush(), alive, guard: this.#watch.guardMemory });
+    const needs = { flush: () => this.flush(), alive, guard: this.#watch.guardMemory };
+    this.pool = new BufferPool(gpu, options.budget ?? 4 * 2 ** 30, needs);
     this.#commands = new Commands(gpu, this.pool, (send) => this.#watch.guard(send));
   }
 
@@ -128,7 +129,8 @@ export class Device {
    * A tensor over a GPUBuffer of the caller's, from its first byte on, without a copy: what one writes, the other sees. The engine neither destroys the buffer
    * nor hands it to other tensors. Call `flush()` before you submit commands of your own that follow the engine's; `tensor.buffer` is the way back.
    * @param buffer of this GPUDevice (another's is refused by the GPU, at the next read), with STORAGE, COPY_SRC and COPY_DST, unmapped. It must hold the
-   *   elements and fill up 16 bytes: kernels write whole vectors, so that up to 12 bytes behind the last element may change. What your own commands write there
+   *   elements and fill up 16 bytes: kernels write whole vectors, so that up to 12 bytes behind the last element may
+   *   change. What your own commands write there
    *   between forward and `grad` is not noticed: take the gradient first.
    * @throws UsageError when the buffer lacks a usage or is mapped, ShapeError when it is too small or the shape is more than the adapter can bind
    * @example const x = device.wrap(buffer, [480, 640, 4]);
@@ -153,7 +155,8 @@ export class Device {
     if (values.length !== t.size) throw new ShapeError('write', `${values.length} elements for a tensor [${t.shape}]`);
     this.#own(t).alive();
     if (this.recorder) {
-      throw new UsageError(`write: a plan is being recorded, and would not write to ${t} at its replays`, 'make it an input of the plan, or write before run()');
+      const what = `write: a plan is being recorded, and would not write to ${t} at its replays`;
+      throw new UsageError(what, 'make it an input of the plan, or write before run()');
     }
     this.rewrite(t.storage, values);
   }
@@ -257,7 +260,10 @@ export class Device {
     return t.storage;
   }
 
-  /** @returns the doubt about a kernel of the user's own that has not run yet: it is sent alone, so that nothing else fails with it */
+  /**
+   * @returns the doubt about a kernel of the user's own that has not run yet: it is sent alone, so that nothing else
+   * fails with it
+   */
   #launch(l: Launch): Doubt | null {
     this.check();
     const { own } = l.kernel;
@@ -265,12 +271,7 @@ export class Device {
       this.#commands.launch(l);
       return null;
     }
-    this.flush();
-    const { error } = judged(this.gpu, () => {
-      this.#commands.launch(l);
-      this.#commands.flush((send) => send());
-    });
-    return own.launched(l.bindings, error);
+    return own.launched(l.bindings, this.#commands.alone(() => this.#commands.launch(l)));
   }
 
   #outsidePass(): GPUCommandEncoder {
@@ -333,15 +334,13 @@ export class Device {
     });
   }
 
-  /** @internal Submits commands with kernels of the user's own: what the GPU refuses of them is in doubt, and the device lives on. */
+  /**
+   * @internal Submits commands with kernels of the user's own: what the GPU refuses of them is in doubt, and the device
+   * lives on.
+   */
   attempt(kernels: readonly OwnKernel[], encode: (encoder: GPUCommandEncoder) => void): Doubt {
     this.check();
-    this.flush();
-    const { error } = judged(this.gpu, () => {
-      const encoder = this.gpu.createCommandEncoder();
-      encode(encoder);
-      this.gpu.queue.submit([encoder.finish()]);
-    });
+    const error = this.#commands.alone(() => encode(this.#commands.outsidePass()));
     return new Doubt(() => OwnKernel.verdict(kernels, error));
   }
 

@@ -81,7 +81,9 @@ export class BufferPool {
       if (size > this.#largest || this.stats.allocated + size > this.budget) {
         this.stats.inUse -= size;
         const { message, hint } = this.#needs.alive();
-        const use = `${mib(this.stats.allocated)} of ${mib(this.budget)} are in use, and one buffer holds at most ${mib(this.#largest)}`;
+        const { allocated } = this.stats;
+        const most = mib(this.#largest);
+        const use = `${mib(allocated)} of ${mib(this.budget)} are in use, and one buffer holds at most ${most}`;
         throw new OutOfMemoryError(`a buffer of ${mib(size)} does not fit: ${use}${message}`, hint);
       }
     }

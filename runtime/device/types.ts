@@ -74,7 +74,10 @@ export interface Recorder {
   owns(storage: Storage): boolean;
   /** Do the commands so far use this memory from outside the plan? */
   uses(storage: Storage): boolean;
-  /** Notes memory that was filled by the host while the body ran: every replay finds the same in it, unless it is said that it does not. */
+  /**
+   * Notes memory that was filled by the host while the body ran: every replay finds the same in it, unless it is said
+   * that it does not.
+   */
   constant(storage: Storage, is?: boolean): void;
   /** Does every replay find the same in it: was it noted so, or made from nothing else? */
   isConstant(storage: Storage): boolean;

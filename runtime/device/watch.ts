@@ -11,7 +11,10 @@ export class Watch {
   /** Done when all that was sent up to now has been judged. */
   settled: Promise<void> = Promise.resolve();
 
-  /** @param owned the GPUDevice is the engine's own @param alive what is alive, for the error when the GPU has no memory left */
+  /**
+   * @param owned the GPUDevice is the engine's own
+   * @param alive what is alive, for the error when the GPU has no memory left
+   */
   constructor(gpu: GPUDevice, owned: boolean, alive: () => { message: string; hint: string }) {
     this.#gpu = gpu;
     this.#owned = owned;

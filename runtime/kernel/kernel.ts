@@ -149,7 +149,8 @@ export class KernelCache {
     let pipeline: GPUComputePipeline | undefined;
     const usesParams = entryInfo.bindings.some((b) => b.kind === 'uniform');
     const kernel: Kernel = {
-      key, bindings: entryInfo.bindings, workgroup: workgroupSize(info, entryInfo.workgroup, constants), layout, params: usesParams ? info.params : null, texels, own,
+      key, bindings: entryInfo.bindings, workgroup: workgroupSize(info, entryInfo.workgroup, constants), layout,
+      params: usesParams ? info.params : null, texels, own,
       get pipeline() {
         return (pipeline ??= make(() => gpu.createComputePipeline(descriptor)));
       },

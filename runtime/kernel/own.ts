@@ -1,11 +1,15 @@
-// Kernels of the user's own: what the GPU refuses of them is caught in error scopes. It becomes a ShaderError of the kernel and of what was made with it,
+// Kernels of the user's own: what the GPU refuses of them is caught in error scopes. It becomes a ShaderError of the
+// kernel and of what was made with it,
 // and the device lives on.
 
 import { ShaderError } from '../errors.ts';
 import type { Storage } from '../tensor.ts';
 import type { Kernel } from './kernel.ts';
 
-/** Runs `body`, and gives beside its result the first error of what the GPU was told in it. A lost device is reported elsewhere. */
+/**
+ * Runs `body`, and gives beside its result the first error of what the GPU was told in it. A lost device is reported
+ * elsewhere.
+ */
 export function judged<T>(gpu: GPUDevice, body: () => T): { result: T; error: Promise<GPUError | null> } {
   gpu.pushErrorScope('validation');
   gpu.pushErrorScope('internal');
@@ -20,7 +24,10 @@ export function judged<T>(gpu: GPUDevice, body: () => T): { result: T; error: Pr
   return { result, error };
 }
 
-/** Elements that a kernel of the user's own may have failed to make: those that it wrote, and those that were made from them. */
+/**
+ * Elements that a kernel of the user's own may have failed to make: those that it wrote, and those that were made from
+ * them.
+ */
 export class Doubt {
   /** Why they are not what they should be, once it is known. */
   error: ShaderError | null = null;
@@ -82,7 +89,10 @@ export class OwnKernel {
     this.#before = code.split('\n').length - this.#code.split('\n').length;
   }
 
-  /** What the kernel is known to be once all that has been made of it is judged. @throws ShaderError when it is broken */
+  /**
+   * What the kernel is known to be once all that has been made of it is judged.
+   * @throws ShaderError when it is broken
+   */
   async check(): Promise<void> {
     await this.#settled;
     if (this.broken) throw this.broken;
@@ -94,7 +104,8 @@ export class OwnKernel {
     if (!first) return new ShaderError(this.#name, undefined, refused.message);
     const number = first.lineNum - this.#before;
     const line = number > 0 ? this.#code.split('\n')[number - 1]?.trim() : '';
-    return new ShaderError(this.#name, number > 0 ? number : undefined, line ? `${first.message}, in: ${line}` : first.message);
+    const message = line ? `${first.message}, in: ${line}` : first.message;
+    return new ShaderError(this.#name, number > 0 ? number : undefined, message);
   }
 
   /** Has it run on memory of these sizes? What else a launch may get wrong is checked on the host. */
@@ -124,7 +135,8 @@ export class OwnKernel {
 const sizes = (bindings: readonly Storage[]): string => bindings.map((s) => s.bytes).join();
 
 /**
- * Hands doubts on, from what a launch reads to what it writes. An engine's kernel that changes memory in place leaves it in doubt; one of the user's own is taken
+ * Hands doubts on, from what a launch reads to what it writes. An engine's kernel that changes memory in place leaves
+ * it in doubt; one of the user's own is taken
  * to overwrite it, so that a launch of a mended kernel clears it.
  */
 export function passDoubts(kernel: Kernel, bindings: readonly Storage[], launch: Doubt | null): void {

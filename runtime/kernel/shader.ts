@@ -41,8 +41,10 @@ export class Shader {
    * @returns the bindings
    * @throws ShaderError for an unknown entry point or constant, a binding or param that is missing or unknown
    * @throws ShapeError for a tensor of another dtype than its binding, or a grid beyond the adapter's limits
-   * @throws DisposedError, DeviceError or DeviceLostError when the GPU failed. What the GPU refuses of the kernel or of the launch is found only later: reading
-   *   what the kernel should have made, or anything made from it, is then a ShaderError, as are further launches. All else goes on; see {@link compile}.
+   * @throws DisposedError, DeviceError or DeviceLostError when the GPU failed. What the GPU refuses of the kernel or of
+   * the launch is found only later: reading
+   *   what the kernel should have made, or anything made from it, is then a ShaderError, as are further launches. All
+   *   else goes on; see {@link compile}.
    * @example const { y } = cube.run({ entry: 'forward', bindings: { x, y: emptyLike(x) }, params: { n: x.size }, threads: x.size });
    */
   run<B extends Record<string, Tensor>>(launch: Omit<Dispatch, 'shader' | 'bindings'> & { bindings: B }): B {

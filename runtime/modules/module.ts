@@ -90,8 +90,11 @@ export class Parameter {
   /** The tensor. @throws UsageError before the module's `init` */
   get value(): Tensor {
     if (this.#tensor) return this.#tensor;
-    if (this.#disposed) throw new UsageError('a parameter is used after its module was disposed', 'call init(device) again, or keep it until the end');
-    throw new UsageError('a parameter is used before its module was made on a device', 'call init(device) on the outermost module');
+    if (this.#disposed) {
+      throw new UsageError('a parameter is used after its module was disposed', 'call init(device) again');
+    }
+    const what = 'a parameter is used before its module was made on a device';
+    throw new UsageError(what, 'call init(device) on the outermost module');
   }
 
   /**
@@ -114,8 +117,10 @@ export class Parameter {
 }
 
 /**
- * Base of networks and layers. Properties that are a {@link Parameter} or a module are its parts, also inside arrays, maps and plain objects; they are named as in
- * PyTorch's state_dict, by the properties and the places and keys (`blocks.0.conv.weight`). Properties with a # are not seen.
+ * Base of networks and layers. Properties that are a {@link Parameter} or a module are its parts, also inside arrays,
+ * maps and plain objects; they are named as in
+ * PyTorch's state_dict, by the properties and the places and keys (`blocks.0.conv.weight`). Properties with a # are not
+ * seen.
  * @example
  * class Net extends Module {
  *   conv = new Conv2d(3, 16, 3, { padding: 1 });
@@ -129,7 +134,8 @@ export class Parameter {
 export abstract class Module {
   /**
    * Modules and parameters that this one is made of, by name.
-   * @throws UsageError for a tensor that requires a gradient and is not a {@link Parameter}: it would be neither trained nor saved
+   * @throws UsageError for a tensor that requires a gradient and is not a {@link Parameter}: it would be neither
+   * trained nor saved
    */
   children(): Iterable<readonly [string, Module | Parameter]> {
     const seen = new Set<unknown>();
@@ -147,11 +153,13 @@ export abstract class Module {
   }
 
   /**
-   * Makes the parameters on a device. Parts that have been made on it before stay as they are: a trained network in a new module, a new head in a trained one.
+   * Makes the parameters on a device. Parts that have been made on it before stay as they are: a trained network in a
+   * new module, a new head in a trained one.
    * @param options.seed first values depend on it and on the names (default 0)
    * @param options.prefix in front of the names, for a module that becomes part of another's files
    * @returns the module itself
-   * @throws UsageError when all of it has been made already, when a part is on another device, or when two parameters have one name; OutOfMemoryError beyond the
+   * @throws UsageError when all of it has been made already, when a part is on another device, or when two parameters
+   * have one name; OutOfMemoryError beyond the
    *   device's budget
    * @example const net = new Sequential(new Linear(784, 64), relu, new Linear(64, 10)).init(device);
    */
@@ -163,7 +171,9 @@ export abstract class Module {
     }
     const names = new Map<string, Parameter>();
     for (const [name, p] of all) {
-      if (names.has(name) && names.get(name) !== p) throw new UsageError(`two parameters are called ${name}`, 'rename one of the properties or keys');
+      if (names.has(name) && names.get(name) !== p) {
+        throw new UsageError(`two parameters are called ${name}`, 'rename one of the properties or keys');
+      }
       names.set(name, p);
       if (p.ready && p.value.device !== device) {
         throw new UsageError(`${name} is on another device`, 'make all parts of a module on one device');
@@ -241,16 +251,26 @@ function contents(value: unknown): Iterable<readonly [unknown, unknown]> {
   return plain ? Object.entries(value) : [];
 }
 
-/** The parts in a property. @param owner the module's class, for errors @param seen containers that have been looked into: they may be in a circle */
-function* partsOf(value: unknown, name: string, owner: string, seen: Set<unknown>): Generator<readonly [string, Module | Parameter]> {
+/**
+ * The parts in a property.
+ * @param owner the module's class, for errors
+ * @param seen containers that have been looked into: they may be in a circle
+ */
+function* partsOf(
+  value: unknown,
+  name: string,
+  owner: string,
+  seen: Set<unknown>,
+): Generator<readonly [string, Module | Parameter]> {
   if (isPart(value)) {
     yield [name, value];
     return;
   }
   if (value instanceof Tensor) {
     if (!value.requiresGrad || made.has(value)) return;
-    const what = `${owner}.${name} ${value} requires a gradient, but is not a Parameter: it would be neither trained nor saved`;
-    throw new UsageError(what, 'declare it as new Parameter(shape, { init }), or keep it in a property with a #');
+    const what = `${owner}.${name} ${value} requires a gradient, but is not a Parameter`;
+    const hint = 'declare it as new Parameter(shape, { init }), or keep it in a property with a #';
+    throw new UsageError(`${what}: it would be neither trained nor saved`, hint);
   }
   if (typeof value !== 'object' || value === null || seen.has(value)) return;
   seen.add(value);

@@ -30,7 +30,8 @@ function placed(op: string, y: Tensor, scale: number, shift: number, dtype: DTyp
  * @param options.low the least (default 0)
  * @param options.high what is never reached (default 1), but where the dtype rounds up to it
  * @param options.dtype default f32; integers drop the fraction
- * @throws ShapeError when the seed does not fit, or a limit is not finite; UsageError for a seed that is a constant of a plan
+ * @throws ShapeError when the seed does not fit, or a limit is not finite; UsageError for a seed that is a constant of
+ * a plan
  * @example const noise = uniform(ctx.randomSeed('noise'), [n, h, w, 3]);
  */
 export function uniform<D extends DType = 'f32', const S extends Shape = Shape>(seed: Tensor, shape: S, options: { low?: number; high?: number; dtype?: D } = {}): Tensor<D, S['length']> {

@@ -40,7 +40,9 @@ export class Ema {
     for (const kind of ['params', 'buffers'] as const) {
       const averages = target[kind];
       const sources = source[kind];
-      if (averages.size !== sources.size) throw new ShapeError('ema', `the target has ${averages.size} ${kind}, the source ${sources.size}`);
+      if (averages.size !== sources.size) {
+        throw new ShapeError('ema', `the target has ${averages.size} ${kind}, the source ${sources.size}`);
+      }
       for (const [name, t] of averages) {
         const s = sources.get(name);
         if (!s || s.size !== t.size || s.dtype !== t.dtype) throw new ShapeError('ema', `${name} is ${t} in the target, ${s ?? 'absent'} in the source`);

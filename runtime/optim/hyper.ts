@@ -34,12 +34,13 @@ export function hyperValues(h: HyperValues): Float32Array<ArrayBuffer> {
 /**
  * A hyper-parameter tensor for eager use; a plan takes the values as an input `{ shape: [HYPER_SIZE] }` instead.
  * @example sgd.step(grads, hyperTensor(device, { lr: 0.01, step: 1 }));
- * @throws OutOfMemoryError beyond the device's budget, UsageError while a plan is being recorded: its replays would all be the same step
+ * @throws OutOfMemoryError beyond the device's budget, UsageError while a plan is being recorded: its replays would all
+ * be the same step
  */
 export function hyperTensor(device: Device, values: HyperValues): Tensor {
   if (device.recorder) {
     const hint = 'give the optimiser a learning rate, or make them an input of the plan and give hyperValues to run';
-    throw new UsageError('hyperTensor: in a plan the hyper-parameters would be those of the same step at each replay', hint);
+    throw new UsageError('hyperTensor: in a plan they would be those of the same step at each replay', hint);
   }
   return constantHyper(device, values);
 }

@@ -118,6 +118,7 @@ export class AttentionBranch extends ParameterSet {
     const y = single(this.score.forward(concat([background, s], 3)));
     const gamma = full(this.device, [y.shape[3]], 1);
     const bn = mode.bn === 'train' ? 'train' : 'eval';
-    return batchNorm(y, gamma, this.beta.value, { mean: this.mean.value, variance: this.variance.value }, { mode: bn, update: mode.update ?? true, eps: 1e-3, momentum: 1e-3 });
+    const running = { mean: this.mean.value, variance: this.variance.value };
+    return batchNorm(y, gamma, this.beta.value, running, { mode: bn, update: mode.update ?? true, eps: 1e-3, momentum: 1e-3 });
   }
 }

@@ -29,7 +29,8 @@ const NAMES: readonly [string, string] = ['0', '1'];
 
 /**
  * DeepLabV3+. Takes any image size. Parameters are named as in torchvision's `deeplabv3_resnet*` (`backbone.*`, `classifier.0.*`); the decoder,
- * which torchvision lacks, is `decoder.*`, and the scores are `head`. Given a device, they are made there at once; else by `init`.
+ * which torchvision lacks, is `decoder.*`, and the scores are `head`. Given a device, they are made there at once; else
+ * by `init`.
  * @example const net = new DeepLabV3Plus(device, { numClasses: 21, depth: 50, outputStride: 16 });
  */
 export class DeepLabV3Plus extends Network {

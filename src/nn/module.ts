@@ -10,7 +10,8 @@ export { EVAL, TRAIN, type ForwardMode } from '../../runtime/modules/module.ts';
 export { fromTorch, streamOf, toTorch, type Init, type TorchTensor } from '../../runtime/modules/state.ts';
 
 /**
- * A module that names its parameters itself, whatever its properties are called: a network, or a part that is trained beside one. It is made on a device at once, or by
+ * A module that names its parameters itself, whatever its properties are called: a network, or a part that is trained
+ * beside one. It is made on a device at once, or by
  * `init`; like any module it may be part of another.
  */
 export abstract class ParameterSet extends Module {
@@ -19,7 +20,10 @@ export abstract class ParameterSet extends Module {
   readonly #parts = new Map<string, Parameter>();
   readonly #headPrefixes: string[] = [];
 
-  /** @param device where to make the parameters; null: `init` will say @param seed first values depend on it and on the names */
+  /**
+   * @param device where to make the parameters; null: `init` will say
+   * @param seed first values depend on it and on the names
+   */
   constructor(device: Device | null, seed: number) {
     super();
     this.#device = device;
@@ -57,7 +61,10 @@ export abstract class ParameterSet extends Module {
     return [...super.children()].filter(([, part]) => foreign(part));
   }
 
-  /** Makes the parameters on a device; see {@link Module.init}. The seed is that of the constructor unless another is given. */
+  /**
+   * Makes the parameters on a device; see {@link Module.init}. The seed is that of the constructor unless another is
+   * given.
+   */
   override init(device: Device, options: { seed?: number; prefix?: string } = {}): this {
     super.init(device, { seed: this.#seed, ...options });
     this.#device = device;
@@ -80,13 +87,16 @@ export abstract class ParameterSet extends Module {
   }
 
   #add(name: string, p: Parameter): Parameter {
-    if (this.#parts.has(name)) throw new UsageError(`there are two parameters called ${name}`, 'give each a name of its own');
+    if (this.#parts.has(name)) throw new UsageError(`two parameters are called ${name}`, 'give each a name of its own');
     this.#parts.set(name, p);
     if (this.#device && !p.ready) p.make(this.#device, this.#seed, name);
     return p;
   }
 
-  /** Marks the parameters under a prefix as the head: drawn anew for each seed even when the rest is shared, and given its own learning rate. */
+  /**
+   * Marks the parameters under a prefix as the head: drawn anew for each seed even when the rest is shared, and given
+   * its own learning rate.
+   */
   protected markHead(prefix: string): void {
     this.#headPrefixes.push(prefix);
   }

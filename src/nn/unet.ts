@@ -21,7 +21,8 @@ export interface UNetOptions {
 }
 
 /**
- * U-Net. Takes any image size. Given a device, its parameters are made there at once; else by `init`, of its own or of the module that it is part of.
+ * U-Net. Takes any image size. Given a device, its parameters are made there at once; else by `init`, of its own or of
+ * the module that it is part of.
  * @example
  * const net = new UNet(device, { numClasses: 11, width: 16 });
  * const same = new UNet({ numClasses: 11, width: 16 }).init(device);

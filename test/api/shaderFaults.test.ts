@@ -1,4 +1,5 @@
-// Mistakes in the user's own kernels that only the GPU finds: they are errors of the kernel and of what was made with it, and the device lives on.
+// Mistakes in the user's own kernels that only the GPU finds: they are errors of the kernel and of what was made with
+// it, and the device lives on.
 
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';

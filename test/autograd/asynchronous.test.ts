@@ -1,4 +1,5 @@
-// Callbacks that are asynchronous by mistake: a clear error for who awaits, no unhandled rejection, nothing left behind.
+// Callbacks that are asynchronous by mistake: a clear error for who awaits, no unhandled rejection, nothing left
+// behind.
 
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';

@@ -1,4 +1,5 @@
-// Tensors that are changed between an operation and its gradient: refused where the gradient needs their elements, and only there.
+// Tensors that are changed between an operation and its gradient: refused where the gradient needs their elements, and
+// only there.
 
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
