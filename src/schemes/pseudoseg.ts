@@ -282,7 +282,7 @@ function cutOut(ctx: StepContext, c: SchemeContext, image: Tensor, valid: Tensor
 function unlabelledLoss(zs: Tensor, q: Tensor, valid: Tensor, o: PseudoSegOptions): Tensor {
   const { tau = 0, denominator = 'valid' } = o;
   const { label, confidence } = pseudoLabel(q, { probabilities: true, valid });
-  // A hard label is taken by its confidence without a threshold too: one that is NaN is never accepted. A soft target shows its NaN itself.
+  // A hard label is taken by its confidence without a threshold too: NaN is never accepted. A soft target shows it.
   const accepted = tau > 0 || o.labels === 'hard' ? gate(confidence, tau, valid) : valid;
   if (o.labels === 'hard') return ceAccepted(zs, label, accepted, denominator);
   const kept = softCeValid(zs, q, accepted);
