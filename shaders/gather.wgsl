@@ -21,8 +21,6 @@ const COMBINE: u32 = 0u;
 /// linear: there is no previous index.
 const FIRST: bool = false;
 const NONE: i32 = -2147483647;
-/// Number is f32: a half of 1 is 0 for an integer.
-const FLOAT: bool = Number(1) / Number(2) > Number(0);
 
 struct Params {
   n: u32,               // threads
@@ -85,21 +83,20 @@ fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups
   y[t] = value;
 }
 
+/// v, or the NaN among a and b: of integers none is.
+fn unless_nan(a: Number, b: Number, v: Number) -> Number {
+  return select(select(v, b, is_nan(f32(b))), a, is_nan(f32(a)));
+}
+
 fn combined(a: Number, b: Number) -> Number {
   if (COMBINE == 1u) {
     return a * b;
   }
   if (COMBINE == 2u) {
-    if (FLOAT) {
-      return Number(max_nan(f32(a), f32(b)));
-    }
-    return max(a, b);
+    return unless_nan(a, b, max(a, b));
   }
   if (COMBINE == 3u) {
-    if (FLOAT) {
-      return Number(min_nan(f32(a), f32(b)));
-    }
-    return min(a, b);
+    return unless_nan(a, b, min(a, b));
   }
   return a + b;
 }

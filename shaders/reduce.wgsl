@@ -12,8 +12,6 @@ const COMBINE: u32 = 0u;
 const MAP: u32 = 0u;
 /// 0 nothing, 1 scale y, 2 sqrt(scale y), 3 y^(1/p), 4 m + log(y).
 const POST: u32 = 0u;
-/// Out is f32: a half of 1 is 0 for an integer.
-const FLOAT: bool = Out(1) / Out(2) > Out(0);
 
 struct Params {
   k: u32,
@@ -34,22 +32,17 @@ struct Params {
 @group(0) @binding(2) var<storage, read_write> y: array<Out>;
 @group(0) @binding(3) var<uniform> params: Params;
 
+/// v, or the NaN among a and b: of integers none is.
+fn unless_nan(a: Out, b: Out, v: Out) -> Out {
+  return select(select(v, b, is_nan(f32(b))), a, is_nan(f32(a)));
+}
+
 fn combine(a: Out, b: Out) -> Out {
   switch COMBINE {
     case 0u: { return a + b; }
     case 1u: { return a * b; }
-    case 2u: {
-      if (FLOAT) {
-        return Out(max_nan(f32(a), f32(b)));
-      }
-      return max(a, b);
-    }
-    default: {
-      if (FLOAT) {
-        return Out(min_nan(f32(a), f32(b)));
-      }
-      return min(a, b);
-    }
+    case 2u: { return unless_nan(a, b, max(a, b)); }
+    default: { return unless_nan(a, b, min(a, b)); }
   }
 }
 

@@ -66,7 +66,8 @@ async function shrunk(devices: Devices, program: Program): Promise<Program> {
 }
 
 async function run(
-  devices: Devices, kind: string, { count, seed, log }: FuzzOptions, draw: (seed: number) => Program | null, turn?: (seed: number) => number,
+  devices: Devices, kind: string, { count, seed, log }: FuzzOptions, draw: (seed: number) => Program | null,
+  turn?: (seed: number) => number,
 ): Promise<FuzzResult> {
   const failures: string[] = [];
   let ran = 0;
@@ -92,7 +93,7 @@ export const fuzzGradients = (devices: Devices, options: FuzzOptions, only?: rea
     return only && !only.includes(entry) ? null : drawSingle(entry, seed, Math.floor(seed / n) % 3 !== 0);
   });
 
-/** Single calls with NaN, infinities, signed zeros and denormals: values, and every third time where a NaN reaches gradients. */
+/** Single calls with NaN, infinities, signed zeros, denormals: values, and every third time where a NaN reaches gradients. */
 export const fuzzSpecials = (devices: Devices, options: FuzzOptions, only?: readonly Entry[]): Promise<FuzzResult> =>
   run(devices, 'specials', options, (seed) => {
     const n = OPERATIONS.length;

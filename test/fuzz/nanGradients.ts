@@ -1,6 +1,8 @@
-// A NaN must reach the gradients that it belongs to, and no others: one in the gradient that comes from above, or one in an operand.
+// A NaN must reach the gradients that it belongs to, and no others: one in the gradient that comes from above, or one
+// in an operand.
 //
-// The reference says what belongs to what, without a formula for any gradient. With y the outputs and L their weighted sum:
+// The reference says what belongs to what, without a formula for any gradient. With y the outputs and L their weighted
+// sum:
 //
 // NaN in dy[i]
 // - y[i] does not depend on x[k] at all, whatever x[k] is, NaN included: dx[k] is what it was
@@ -61,7 +63,9 @@ async function gradientsOf(device: Device, p: Prepared, x: Data): Promise<Float6
   const { call } = p.program.steps[0];
   const kept = device.scope(() => {
     const given = uploaded(device, p.leaves);
-    for (const [i, v] of call.inputs.entries()) given.set(v, device.tensor(typed({ ...v, data: x[i] }), v.shape, v.dtype));
+    for (const [i, v] of call.inputs.entries()) {
+      given.set(v, device.tensor(typed({ ...v, data: x[i] }), v.shape, v.dtype));
+    }
     return gradients(device, p, perform(p, given));
   });
   const read = await device.read(kept);
@@ -76,7 +80,8 @@ interface Judge {
   rng: Rng;
 }
 
-const places = (rng: Rng, n: number): number[] => (n <= TARGETS ? [...Array(n).keys()] : Array.from({ length: TARGETS }, () => rng.int(n)));
+const places = (rng: Rng, n: number): number[] =>
+  n <= TARGETS ? [...Array(n).keys()] : Array.from({ length: TARGETS }, () => rng.int(n));
 
 /** What dx[k] must be: NaN, what it was, or either. */
 type Verdict = 'nan' | 'same' | 'either';
@@ -94,7 +99,8 @@ function fromAbove({ p, call, base }: Judge, i: number, input: number, k: number
 /** For a NaN at [other, j]. */
 function fromOperand({ p, call, base }: Judge, other: number, j: number, input: number, k: number): Verdict {
   const [a, b] = [base[other][j], base[input][k]];
-  const y = (da: number, db: number): Float64Array => terms(p, call, at(base, [[other, j, a + da], [input, k, b + db]]));
+  const y = (da: number, db: number): Float64Array =>
+    terms(p, call, at(base, [[other, j, a + da], [input, k, b + db]]));
   const mixed = (da: number, db: number): { sum: number; largest: number } => {
     const [both, one, two, none] = [y(da, db), y(da, 0), y(0, db), y(0, 0)];
     let sum = 0;
@@ -109,7 +115,8 @@ function fromOperand({ p, call, base }: Judge, other: number, j: number, input: 
   };
   const steps = [[0.3, 0.4], [-0.3, 0.2], [-3, 4], [6, -5], [30, 29], [-30, -29], [0.01 - a, 0.02 - b]];
   if (steps.every(([da, db]) => mixed(da, db).largest < 1e-13)) {
-    // A number at x[j] that changes nothing, where NaN does (a softmax of one class): nothing tells what it contributes to.
+    // A number at x[j] that changes nothing, where NaN does (a softmax of one class): nothing tells what it contributes
+    // to.
     const rest = y(0, 0);
     const moves = (da: number): boolean => y(da, 0).some((v, i) => !Object.is(v, rest[i]));
     return steps.some(([da]) => moves(da)) || !moves(NaN) ? 'same' : 'either';
@@ -121,7 +128,8 @@ function fromOperand({ p, call, base }: Judge, other: number, j: number, input: 
 
 /** @param what where the NaN is */
 function judged(
-  j: Judge, got: readonly Float64Array[], clean: readonly Float64Array[], what: string, verdict: (input: number, k: number) => Verdict,
+  j: Judge, got: readonly Float64Array[], clean: readonly Float64Array[], what: string,
+  verdict: (input: number, k: number) => Verdict,
 ): string | null {
   for (const [w, v] of j.p.wrt.entries()) {
     if (v.dtype !== 'f32') continue;
@@ -140,11 +148,12 @@ function judged(
   return null;
 }
 
-/** A NaN in the gradient from above and one in an operand, judged against the reference. @returns what is wrong, or null */
+/** Judges a NaN in the gradient from above, and one in an operand. @returns what is wrong, or null */
 export async function checkNanGradient(device: Device, program: Program): Promise<Failure | null> {
   const whole = prepare(program);
   const { call } = program.steps[0];
-  const able = (v: Value): boolean => v.dtype === 'f32' && v.data.length > 0 && gradsOf(call).includes(call.inputs.indexOf(v));
+  const able = (v: Value): boolean =>
+    v.dtype === 'f32' && v.data.length > 0 && gradsOf(call).includes(call.inputs.indexOf(v));
   const p = { ...whole, wrt: whole.leaves.filter(able) };
   if (p.weights.size === 0 || p.wrt.length === 0) return null;
   const judge: Judge = { p, call, base: call.inputs.map((v) => v.data), rng: new Rng(program.seed, 46) };

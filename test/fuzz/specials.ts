@@ -1,7 +1,9 @@
-// Special values: NaN, infinities, zeros of both signs and denormals among ordinary ones, held against the float64 reference.
+// Special values: NaN, infinities, zeros of both signs and denormals among ordinary ones, held against the float64
+// reference.
 //
-// A reference in JavaScript keeps NaN and infinities as IEEE 754 and PyTorch do. An adapter may flush denormals to zero, so an element is right when it
-// is what the reference gives for the operands as they are, or with the denormals of all or of one operand flushed.
+// A reference in JavaScript keeps NaN and infinities as IEEE 754 and PyTorch do. An adapter may flush denormals to
+// zero, so an element is right when it is what the reference gives for the operands as they are, or with the denormals
+// of all or of one operand flushed.
 
 import { type DType } from '../../runtime/tensor.ts';
 import { Rng } from '../../runtime/random.ts';
@@ -42,7 +44,7 @@ export function drawSpecial(operation: Entry, seed: number): Program | null {
     const sure = rng.choice(able);
     const inputs = step.call.inputs.map((v, i) => (i === sure || rng.bernoulli(0.4) ? salted(v, rng) : v));
     const call = { ...step.call, inputs };
-    const outputs = evaluate(call, inputs).map((y, k): Value => ({ shape: y.shape, dtype: dtypeOf(call, k), data: y.data }));
+    const outputs = evaluate(call, inputs).map((y, k): Value => ({ ...y, dtype: dtypeOf(call, k), data: y.data }));
     return { seed, steps: [{ name: step.name, call, outputs }], smooth: false, specials: true };
   }
   return null;
@@ -66,7 +68,8 @@ const flushed = (v: Value): Value => {
 /** The operands as they are, and with denormals flushed: in all of them, and in one alone. */
 function readings(inputs: readonly Value[]): (readonly Value[])[] {
   const float = (v: Value): boolean => v.dtype === 'f32' || v.dtype === 'f16';
-  const tiny = inputs.flatMap((v, i) => (float(v) && v.data.some((e) => e !== 0 && Math.abs(e) < leastNormal(v.dtype)) ? [i] : []));
+  const denormal = (v: Value): boolean => v.data.some((e) => e !== 0 && Math.abs(e) < leastNormal(v.dtype));
+  const tiny = inputs.flatMap((v, i) => (float(v) && denormal(v) ? [i] : []));
   if (tiny.length === 0) return [inputs];
   const all = inputs.map((v, i) => (tiny.includes(i) ? flushed(v) : v));
   const alone = tiny.length > 1 ? tiny.map((k) => inputs.map((v, i) => (i === k ? flushed(v) : v))) : [];
@@ -75,8 +78,8 @@ function readings(inputs: readonly Value[]): (readonly Value[])[] {
 
 /** What a dtype holds of a result: too large becomes infinite. */
 function held(dtype: DType, y: F64): F64 {
-  if (dtype === 'f32') return { shape: y.shape, data: y.data.map((v) => (Number.isFinite(Math.fround(v)) ? v : Math.fround(v))) };
-  return dtype === 'f16' ? { shape: y.shape, data: y.data.map((v) => (Math.abs(v) < 65520 ? v : v * Infinity)) } : y;
+  const most = dtype === 'f16' ? 65520 : dtype === 'f32' ? 2 ** 128 - 2 ** 103 : Infinity;
+  return { shape: y.shape, data: y.data.map((v) => (Math.abs(v) < most ? v : v * Infinity)) };
 }
 
 /** For each output what is wrong with it, or null. @param c the call with the operands that the engine had */
@@ -100,7 +103,8 @@ export function specialMismatch(c: Call, got: readonly Got[], seed: number): (st
         return mismatch([g.data[i]], one, Float64Array.of(bound[k][i]), [1]) === null;
       });
       const bound = variants[0].bound[k][i];
-      if (!right) return `[${i}] is ${g.data[i]}, expected ${variants.map((v) => v.want[k].data[i]).join(' or ')} (to ${bound})`;
+      const wanted = variants.map((v) => v.want[k].data[i]).join(' or ');
+      if (!right) return `[${i}] is ${g.data[i]}, expected ${wanted} (to ${bound})`;
     }
     return null;
   });
