@@ -32,13 +32,13 @@ fn nan_of(v: f32) -> f32 {
 }
 
 /// The larger of two values, NaN where either is NaN.
-fn max_nan(a: f32, b: f32) -> f32 {
-  return select(select(max(a, b), b, is_nan(b)), a, is_nan(a));
+fn max_nan(one: f32, other: f32) -> f32 {
+  return select(select(max(one, other), other, is_nan(other)), one, is_nan(one));
 }
 
 /// The smaller of two values, NaN where either is NaN.
-fn min_nan(a: f32, b: f32) -> f32 {
-  return select(select(min(a, b), b, is_nan(b)), a, is_nan(a));
+fn min_nan(one: f32, other: f32) -> f32 {
+  return select(select(min(one, other), other, is_nan(other)), one, is_nan(one));
 }
 
 /// v between two limits that are numbers.

@@ -282,7 +282,8 @@ function cutOut(ctx: StepContext, c: SchemeContext, image: Tensor, valid: Tensor
 function unlabelledLoss(zs: Tensor, q: Tensor, valid: Tensor, o: PseudoSegOptions): Tensor {
   const { tau = 0, denominator = 'valid' } = o;
   const { label, confidence } = pseudoLabel(q, { probabilities: true, valid });
-  const accepted = tau > 0 ? gate(confidence, tau, valid) : valid;
+  // A hard label is taken by its confidence without a threshold too: one that is NaN is never accepted. A soft target shows its NaN itself.
+  const accepted = tau > 0 || o.labels === 'hard' ? gate(confidence, tau, valid) : valid;
   if (o.labels === 'hard') return ceAccepted(zs, label, accepted, denominator);
   const kept = softCeValid(zs, q, accepted);
   // sum / #kept * #kept / #valid

@@ -90,7 +90,8 @@ export function selfTraining(c: SchemeContext, options: SelfTrainingOptions = {}
   const label = async (services: StageServices, net: Network, stage: number, ids?: ReadonlySet<string>): Promise<void> => {
     if (o.teacher === 'best') await services.loadBest?.(net, stage);
     await services.predictUnlabelled(net, { ...augmented, ids }, (id, map, confidence) => {
-      if (o.threshold > 0) confidence.forEach((p, i) => (map.labels[i] = p >= o.threshold ? map.labels[i] : 255));
+      // Without a threshold too: a confidence that is NaN is none.
+      confidence.forEach((p, i) => (map.labels[i] = p >= o.threshold ? map.labels[i] : 255));
       pseudoLabels.set(id, map);
     });
   };

@@ -52,7 +52,8 @@ function maxima(x: F64, size: readonly [number, number], list: (oy: number, ox: 
     for (const [y, q] of list(oy, ox)) {
       if (y < 0 || y >= x.shape[1] || q < 0 || q >= x.shape[2]) continue;
       const v = at(x, n, y, q, c);
-      if (v > top) [where, top] = [y * x.shape[2] + q, v];
+      // The last NaN, as in PyTorch.
+      if (where < 0 || v > top || Number.isNaN(v)) [where, top] = [y * x.shape[2] + q, v];
     }
     return where;
   };
@@ -226,7 +227,7 @@ const OTHER: Entry[] = [
         const y = f64(t.shape), [n, h, w, c] = t.shape;
         for (let k = 0; k < n * c; k++) {
           const place = (i: number): number => Math.floor(k / c) * h * w * c + i * c + (k % c), v = Array.from({ length: h * w }, (_, i) => Math.max(0, t.data[place(i)])), low = by === 'max' ? 0 : Math.min(...v), range = Math.max(...v) - low;
-          v.forEach((u, i) => (y.data[place(i)] = range > 0 ? ((p ? p.data[k] : 1) * (u - low)) / range : 0));
+          v.forEach((u, i) => (y.data[place(i)] = range === 0 ? 0 : Number.isNaN(range) ? NaN : (p ? p.data[k] : 1) * ((u - low) / range)));
         }
         return y;
       },

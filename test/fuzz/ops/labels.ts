@@ -15,11 +15,14 @@ const without = (o: Omit<Call, 'inputs'> & { inputs: Value[] }): Call => ({ grad
 const mask = (s: Source, shape: readonly number[], specials?: readonly number[]): Value =>
   s.tensor({ shape, element: () => s.int(2), specials });
 const total = (l: readonly number[]): number => l.reduce((a, b) => a + b, 0);
-const first = (l: readonly number[]): number => l.indexOf(Math.max(...l));
+/** Special probabilities. */
+const PROBABILITIES = SPECIALS.filter((v) => !(Math.abs(v) > 1) && !(v < 0));
+/** The first of the largest; the first NaN where there is one. */
+const first = (l: readonly number[]): number => l.findIndex(l.some(Number.isNaN) ? Number.isNaN : (v) => v === Math.max(...l));
 
 const sharpened = (l: readonly number[], t: number): number[] => {
   const p = l.map((v) => v ** (1 / t)), sum = total(p);
-  return sum > 0 ? p.map((v) => v / sum) : l.map(() => 0);
+  return sum === 0 ? l.map(() => 0) : p.map((v) => v / sum);
 };
 
 const LABELS: Entry[] = [
@@ -39,15 +42,18 @@ const LABELS: Entry[] = [
   }),
   entry('predictionEntropy', (s) => {
     const x = logitsOf(s);
-    return without({ inputs: [x], inner: 2, run: e.predictionEntropy, reference: (t) => ({ shape: t.shape.slice(0, -1), data: Float64Array.from(rows(softmaxRows(t)), (l) => -total(l.map((v) => (v > 0 ? v * Math.log(v) : 0)))) }) });
+    return without({ inputs: [x], inner: 2, run: e.predictionEntropy, reference: (t) => ({ shape: t.shape.slice(0, -1), data: Float64Array.from(rows(softmaxRows(t)), (l) => -total(l.map((v) => (v === 0 ? 0 : v * Math.log(v))))) }) });
   }),
   entry('gate', (s) => {
     const x = s.tensor(), valid = s.flag() ? [mask(s, x.shape)] : [], given = s.flag(0.4), below = s.flag(0.3), tau = Math.fround(s.normal()), atMost = s.flag(0.3) ? Math.fround(s.normal()) : undefined;
-    const taus = given ? [s.tensor({ shape: [], element: () => tau })] : [], limit = Math.min(tau, atMost ?? Infinity);
+    const taus = given ? [s.tensor({ shape: [], element: () => tau, specials: [NaN, Infinity] })] : [], limit = Math.min(tau, atMost ?? Infinity);
     return without({
       inputs: [x, ...taus, ...valid], bound: 'exact', text: `${tau}, at most ${atMost}${below ? ' below' : ''}`,
       run: (t, ...more) => e.gate(t, given ? more[0] : tau, more[taus.length], { atMost, below }),
-      reference: (t, ...more) => ({ shape: t.shape, data: t.data.map((v, i) => Number(v >= (given ? Math.min(more[0].data[0], atMost ?? Infinity) : limit) !== below && (!valid.length || more[taus.length].data[i] !== 0))) }),
+      reference: (t, ...more) => ({ shape: t.shape, data: t.data.map((v, i) => {
+          const least = given ? Math.min(more[0].data[0], atMost ?? Infinity) : limit;
+          return Number((below ? v < least : v >= least) && (!valid.length || more[taus.length].data[i] !== 0));
+        }) }),
     });
   }),
   entry('acceptedShare', (s) => {
@@ -79,7 +85,7 @@ const LABELS: Entry[] = [
     });
   }),
   entry('sharpen', (s) => {
-    const p = s.tensor({ rank: [1, 4], fits: (d) => d[d.length - 1] > 0, within: [0, 1] }), t = s.choice([0.5, 1, 2]);
+    const p = s.tensor({ rank: [1, 4], fits: (d) => d[d.length - 1] > 0, within: [0, 1], specials: PROBABILITIES }), t = s.choice([0.5, 1, 2]);
     return without({ inputs: [p], slack: 4, text: `${t}`, run: (x) => e.sharpen(x, t), reference: (x) => ({ shape: x.shape, data: Float64Array.from(rows(x).flatMap((l) => sharpened(l, t))) }) });
   }),
 ];

@@ -63,7 +63,7 @@ const REDUCE: Entry[] = [
     inner: 1, run: (t) => e.logsumexp(t, axes, { keepdim }),
     reference: (t) => reduceBy(t, list, keepdim, (l) => {
       const m = Math.max(...l);
-      return l.length === 0 ? -Infinity : m + Math.log(total(l.map((v) => Math.exp(v - m))));
+      return l.length === 0 ? -Infinity : !Number.isFinite(m) ? m : m + Math.log(total(l.map((v) => Math.exp(v - m))));
     }),
   }))),
   ...(['variance', 'std'] as const).map((name) => entry(name, (s) => {
