@@ -1,6 +1,7 @@
 // Activations and other functions of one tensor that saturate: y = f(x), dx = dy f'(x), ddx = g dy f''(x). OP picks f at compile time.
 // Every one keeps its relative accuracy where the plain formula would cancel or overflow.
 // #import nan
+// #import accurate
 
 const WG: u32 = 64u;
 /// 0 relu, 1 leaky relu (a: slope), 2 hardtanh (a, b: limits), 3 hard sigmoid, 4 hard swish, 5 elu (c x, or a (e^(b x) - 1)),
@@ -26,29 +27,10 @@ struct Params {
 @group(0) @binding(6) var<uniform> params: Params;
 
 const SQRT_HALF: f32 = 0.70710678;
-const TWO_BY_SQRT_PI: f32 = 1.12837917;
 const BY_SQRT_TWO_PI: f32 = 0.39894228;
 // gelu by tanh: x sigmoid(2 K (x + C x^3))
 const K: f32 = 0.79788456;
 const C: f32 = 0.044715;
-
-/// e^v - 1: its series near 0.
-fn expm1(v: f32) -> f32 {
-  if (abs(v) < 0.5) {
-    return v * (1.0 + v / 2.0 * (1.0 + v / 3.0 * (1.0 + v / 4.0 * (1.0 + v / 5.0 * (1.0 + v / 6.0 * (1.0 + v / 7.0 * (1.0 + v / 8.0)))))));
-  }
-  return exp(v) - 1.0;
-}
-
-/// log(1 + v): near 0 the series of 2 artanh(v / (2 + v)).
-fn log1p(v: f32) -> f32 {
-  if (abs(v) < 0.5) {
-    let s = v / (2.0 + v);
-    let q = s * s;
-    return 2.0 * s * (1.0 + q * (1.0 / 3.0 + q * (1.0 / 5.0 + q * (1.0 / 7.0 + q * (1.0 / 9.0 + q * (1.0 / 11.0 + q * (1.0 / 13.0 + q / 15.0)))))));
-  }
-  return select(log(1.0 + v), nan_of(v), v < -1.0);
-}
 
 fn sigmoid(v: f32) -> f32 {
   let e = exp(-abs(v));
@@ -77,22 +59,6 @@ fn tanh_softplus(v: f32) -> f32 {
   return top / (top + select(2.0, 2.0 * e * e, v >= 0.0));
 }
 
-/// 1 - erf(z) for z >= 0 to a relative 1.2e-7 (Numerical Recipes, erfcc), beyond what an exponential of f32 holds 0.
-fn erfc_positive(z: f32) -> f32 {
-  let t = 1.0 / (1.0 + 0.5 * z);
-  let p = -1.26551223 + t * (1.00002368 + t * (0.37409196 + t * (0.09678418 + t * (-0.18628806 + t * (0.27886807 + t * (-1.13520398 + t * (1.48851587 + t * (-0.82215223 + t * 0.17087277))))))));
-  return t * exp(max(p - z * z, -100.0)) * select(0.0, 1.0, z < 10.0);
-}
-
-/// The series of erf near 0, elsewhere by erfc.
-fn erf(v: f32) -> f32 {
-  if (abs(v) < 1.0) {
-    let q = v * v;
-    return TWO_BY_SQRT_PI * v * (1.0 + q * (-1.0 / 3.0 + q * (1.0 / 10.0 + q * (-1.0 / 42.0 + q * (1.0 / 216.0 + q * (-1.0 / 1320.0 + q * (1.0 / 9360.0 + q * (-1.0 / 75600.0 + q * (1.0 / 685440.0 - q / 6894720.0)))))))));
-  }
-  return sign(v) * (1.0 - erfc_positive(abs(v)));
-}
-
 /// The normal distribution and its density.
 fn normal_cdf(v: f32) -> f32 {
   let tail = 0.5 * erfc_positive(abs(v) * SQRT_HALF);
@@ -101,19 +67,6 @@ fn normal_cdf(v: f32) -> f32 {
 
 fn normal_pdf(v: f32) -> f32 {
   return BY_SQRT_TWO_PI * exp(-0.5 * v * v);
-}
-
-/// log(v + sqrt(v^2 + 1)) for v >= 0; where a square would overflow log(2 v).
-fn asinh_positive(v: f32) -> f32 {
-  return select(log1p(v + v * v / (1.0 + sqrt(1.0 + v * v))), log(v) + 0.69314718, v > 1e9);
-}
-
-/// log(v + sqrt(v^2 - 1)); NaN below 1.
-fn stable_acosh(v: f32) -> f32 {
-  if (v < 1.0) {
-    return nan_of(v);
-  }
-  return select(log1p((v - 1.0) + sqrt((v - 1.0) * (v + 1.0))), log(v) + 0.69314718, v > 1e9);
 }
 
 /// f(v). NaN is told first, so that no comparison or limit in a function can lose it.

@@ -1,5 +1,5 @@
-// The way back from a reduction to its elements: y[i] = f(x[i], u[k], v[k], dy[k]), where k is the result that element
-// i went into. What is NaN is told by its bits before it is compared: a result that is NaN has gradients that are.
+// The way back from a reduction to its elements: y[i] = f(x[i], u[k], v[k], dy[k]), where k is the result that element i went into.
+
 // #import nan
 // #import zero
 
@@ -51,11 +51,11 @@ fn resultOf(i: u32) -> u32 {
 
 /// x / norm to the power of p - 1, with the sign of x; 0 where x is 0.
 fn direction(w: f32, norm: f32) -> f32 {
-  if (is_zero(w) || is_zero(norm)) {
-    return 0.0;
-  }
   if (is_nan(w) || (is_nan(norm) && params.p != 1.0)) {
     return nan_of(w);
+  }
+  if (is_zero(w) || is_zero(norm)) {
+    return 0.0;
   }
   if (params.p == 1.0) {
     return sign(w);
@@ -67,37 +67,27 @@ fn direction(w: f32, norm: f32) -> f32 {
 }
 
 fn others(w: f32, product: f32, zeros: f32) -> f32 {
-  if (is_nan(w)) {
-    return w;
+  if (is_nan(product)) {
+    return product;
   }
   let rest = select(product / w, product, is_zero(w));
   if (zeros == select(0.0, 1.0, is_zero(w))) {
     return rest;
   }
-  // A zero among them: 0, but times NaN or infinity NaN.
+  // A zero among them: 0, but times an infinity NaN.
   return select(0.0, nan_of(rest), (bitcast<u32>(rest) & 0x7f800000u) == 0x7f800000u);
-}
-
-/// dy / count where the element is the result; NaN wherever that is NaN.
-fn sharedBy(same: bool, result: f32, share: f32) -> f32 {
-  return select(select(0.0, share, same), result, is_nan(result));
-}
-
-/// The same of magnitudes: what is NaN takes the gradient of a norm that is.
-fn sharedByMagnitude(w: f32, norm: f32, share: f32) -> f32 {
-  return select(select(0.0, sign(w) * share, abs(w) == norm && !is_nan(norm)), w, is_nan(w));
 }
 
 fn f(i: u32, k: u32) -> f32 {
   switch KIND {
     case 0u: { return params.scale * dy[k]; }
-    case 1u: { return sharedBy(x[i] == u[k], u[k], dy[k] / v[k]); }
+    case 1u: { return select(select(0.0, dy[k] / v[k], x[i] == u[k]), u[k], is_nan(u[k])); }
     case 2u: { return params.scale * dy[k] * (x[i] - u[k]); }
     case 3u: { return select(params.scale * dy[k] * ((x[i] - u[k]) / v[k]), 0.0, is_zero(v[k])); }
     case 4u: { return dy[k] * exp(x[i] - u[k]); }
     case 5u: { return dy[k] * others(x[i], u[k], v[k]); }
     case 6u: { return dy[k] * direction(x[i], u[k]); }
-    case 7u: { return sharedByMagnitude(x[i], u[k], dy[k] / v[k]); }
+    case 7u: { return select(select(0.0, dy[k] * sign(x[i]) / v[k], abs(x[i]) == u[k]), u[k], is_nan(u[k])); }
     case 8u: { return x[i] / max_nan(u[k], params.scale); }
     default: { return select(0.0, -x[i] / u[k], u[k] > params.scale || is_nan(u[k])); }
   }

@@ -199,7 +199,9 @@ const SAMPLING: Entry[] = [
         const outside = (y: number, q: number): boolean => !(y >= 0 && q >= 0 && y < h && q < w);
         const pixel = (y: number, q: number): number => (outside(y, q) ? 0 : at(t, b, y, q, c));
         // A pixel of no weight is not looked at, whatever it holds.
-        const part = (weight: number, y: number, q: number): number => (weight === 0 ? 0 : weight * pixel(y, q));
+        const part = (weight: number, y: number, q: number): number => {
+          return weight === 0 || outside(y, q) ? 0 : weight * pixel(y, q);
+        };
         if (mode === 'nearest') return pixel(Math.round(py), Math.round(px));
         const y = Math.floor(py), q = Math.floor(px), fy = py - y, fx = px - q;
         const upper = part((1 - fy) * (1 - fx), y, q) + part((1 - fy) * fx, y, q + 1);
