@@ -28,7 +28,7 @@ const op = defineOp<null>({
  * @param valid f32 [n, p], 0 where a position is padding
  * @returns f32 [n, p, p]
  * @throws ShapeError for other shapes or dtypes
- * @example const a = softmax(maskPairs(matmul(q, k, { transposeB: true }), valid), 1 / Math.sqrt(d));
+ * @example const a = softmax(maskPairs(matmul(q, k, { transposeB: true }), valid), -1, { scale: 1 / Math.sqrt(d) });
  */
 export function maskPairs(x: Tensor, valid: Tensor): Tensor {
   if (x.rank !== 3 || x.shape[1] !== x.shape[2] || valid.size !== x.shape[0] * x.shape[1]) {

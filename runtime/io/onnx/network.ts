@@ -50,7 +50,7 @@ function nll(c: Call, logP: Tensor): Tensor {
 }
 
 function softmaxCrossEntropy(c: Call): Made {
-  const logP = ops.logSoftmax(c.x(), 1, 1);
+  const logP = ops.logSoftmax(c.x(), 1);
   return [nll(c, logP), logP];
 }
 

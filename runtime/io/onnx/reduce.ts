@@ -29,11 +29,11 @@ function winner(c: Call, f: (x: Tensor, axis: number, o: ops.ReduceOptions) => T
 }
 
 /** Softmax along an axis; before opset 13 over all axes from it on. */
-const soft = (f: (x: Tensor, scale: number, axis: number) => Tensor): Operator => plain((c) => {
+const soft = (f: (x: Tensor, axis: number) => Tensor): Operator => plain((c) => {
   const x = c.x();
-  if (c.opset >= 13) return f(x, 1, c.number('axis', -1));
+  if (c.opset >= 13) return f(x, c.number('axis', -1));
   const axis = c.number('axis', 1), from = axis < 0 ? axis + x.rank : axis;
-  return ops.reshape(f(ops.flatten(x, from), 1, -1), x.shape);
+  return ops.reshape(f(ops.flatten(x, from), -1), x.shape);
 });
 
 /** 1 at the first of the largest elements along an axis, else 0; before opset 13 over all axes from it on. */

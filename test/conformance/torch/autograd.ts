@@ -24,7 +24,7 @@ const GRAPHS: readonly [string, (t: Tensors) => Tensor | Tensors][] = [
   ['y = sum(relu(a @ b)', ({ a, b }) => ops.sum(ops.square(ops.relu(ops.matmul(a, b))))],
   ['h = a[:, 1:]', ({ a }) => mul(ops.slice(a, [null, [null, -1]]), ops.slice(a, [null, [1]]))],
   ['y = cat(', ({ a, b }) => ops.slice(ops.concat([a, times2(a), b], 1), [null, [null, null, 2]])],
-  ['y = softmax(a, 1)', ({ a }) => ops.mean(ops.sum(mul(ops.softmax(a, 1, 1), ops.logSoftmax(a, 1, 1)), 1))],
+  ['y = softmax(a, 1)', ({ a }) => ops.mean(ops.sum(mul(ops.softmax(a, 1), ops.logSoftmax(a, 1)), 1))],
   ['y = (a - mean(a', ({ a }) => ops.div(sub(a, ops.mean(a, -1, { keepdim: true })), ops.sqrt(add(ops.variance(a, -1, { keepdim: true, correction: 0 }), 1e-5)))],
   ['y = transpose(a)', ({ a, b }) => mul(ops.reshape(ops.transpose(a, 0, 1), [-1]), b)],
   ['y = where(a > 0', ({ a, b }) => ops.where(ops.gt(a, 0), mul(a, b), ops.div(b, 2))],
