@@ -6,6 +6,7 @@ import { bindingEntry, elementsOf } from '../device/elements.ts';
 import { mib, sizeClass, texelSize } from '../device/pool.ts';
 import { copyTexels, texelNeeds } from '../device/texels.ts';
 import { DeviceError, DisposedError, FewmaskError, OutOfMemoryError, ShapeError } from '../errors.ts';
+import { counted, INSPECT } from '../inspect.ts';
 import type { Choice } from '../kernel/choice.ts';
 import { fillParams, type Kernel } from '../kernel/kernel.ts';
 import { chained } from './chains.ts';
@@ -240,6 +241,13 @@ export class Plan<O extends PlanOutputs> {
   /** The kernels of one replay, in order (for profiles and tests). */
   get kernels(): string[] {
     return this.#commands.map((c) => (c.kind === 'dispatch' ? c.kernel.key : c.kind));
+  }
+
+  /** @internal One line for console.log. */
+  [INSPECT](): string {
+    const names = (t: object): string => Object.keys(t).join(', ') || 'nothing';
+    const state = this.#disposed ? ' (disposed)' : `, ${counted(this.#commands.length, 'command')}, ${mib(this.memory.bytes)}`;
+    return `Plan ${names(this.inputs)} -> ${names(this.outputs)}${state}`;
   }
 
   #check(): void {

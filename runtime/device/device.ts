@@ -1,12 +1,14 @@
 // A device: memory, kernels, and the queue. Dispatches run at once (eager) or go into the plan that is being recorded.
 
+import { args } from '../args.ts';
 import { DeviceError, FewmaskError, ShapeError } from '../errors.ts';
+import { counted, INSPECT } from '../inspect.ts';
 import { fillParams, KernelCache } from '../kernel/kernel.ts';
 import { BYTES, sizeOf, Storage, Tensor, type DType, type Shape, type TensorData } from '../tensor.ts';
 import { describe } from './adapter.ts';
 import { bindingEntry, fold } from './binding.ts';
 import { checkedBytes, elementsOf, MOST_ELEMENTS, wholeWords } from './elements.ts';
-import { BufferPool } from './pool.ts';
+import { BufferPool, mib } from './pool.ts';
 import { Scopes } from './scopes.ts';
 import { Staging } from './staging.ts';
 import { copyTexels } from './texels.ts';
@@ -82,6 +84,13 @@ export class Device {
     return this.options.native !== undefined && this.info.kind === 'lavapipe' && this.gpu.features.has('subgroups') && (this.gpu.adapterInfo?.subgroupMinSize ?? 0) >= 8;
   }
 
+  /** @internal One line for console.log. */
+  [INSPECT](): string {
+    const { buffers, inUse } = this.pool.stats;
+    const state = this.#closed ? ' (closed)' : `, ${counted(buffers, 'buffer')}, ${mib(inUse)} in use`;
+    return `Device ${this.info.kind} ${JSON.stringify(this.info.description)}${state}`;
+  }
+
   /** Fails if the device has failed. @throws DeviceError when the device is closed or the GPU refused a command, DeviceLostError when it is lost: from then on at each call */
   check(): void {
     if (this.#closed) throw new DeviceError('the device has been closed');
@@ -117,6 +126,7 @@ export class Device {
    * @throws OutOfMemoryError beyond the budget
    */
   tensor(data: TensorData | readonly number[], shape: Shape, dtype?: DType): Tensor {
+    args('device.tensor data:x shape:S dtype?:t', arguments);
     const { values, dtype: type } = elementsOf('tensor', data, dtype);
     if (values.length !== sizeOf(shape)) throw new ShapeError('tensor', `${values.length} elements do not make [${shape}]`);
     const t = new Tensor(this.#allocate(this.#bytesOf(shape, type, 'tensor'), 'tensor'), shape, type);
@@ -133,6 +143,7 @@ export class Device {
    * @example const x = device.wrap(buffer, [480, 640, 4]);
    */
   wrap(buffer: GPUBuffer, shape: Shape, dtype: DType = 'f32'): Tensor {
+    args('device.wrap buffer:o shape:S dtype?:t', arguments);
     this.check();
     const bytes = this.#bytesOf(shape, dtype, 'wrap');
     checkWrapped(buffer, bytes, shape, dtype);
@@ -146,6 +157,7 @@ export class Device {
    * @throws DisposedError
    */
   write(t: Tensor, data: TensorData): void {
+    args('device.write t data:x', arguments);
     const { values } = elementsOf('write', data, t.dtype);
     if (values.length !== t.size) throw new ShapeError('write', `${values.length} elements for a tensor [${t.shape}]`);
     const { buffer } = this.#own(t);
@@ -174,6 +186,7 @@ export class Device {
 
   /** Takes a tensor out of all scopes: it lives until it is disposed. @returns the tensor @example const total = device.keep(zeros(device, [1])); */
   keep<T extends Tensor>(t: T): T {
+    args('device.keep t', arguments);
     this.#scopes.untrack(t);
     return t;
   }
@@ -194,6 +207,7 @@ export class Device {
    * @example device.scope(() => sgd.step(grad(loss(x), net.params)));
    */
   scope<R>(body: () => R): R {
+    args('device.scope body:f', arguments);
     return this.#scopes.run(body);
   }
 
@@ -292,6 +306,7 @@ export class Device {
 
   /** Fills a tensor with zero bytes. @throws DisposedError */
   clear(t: Tensor): void {
+    args('device.clear t', arguments);
     const storage = this.#storageOf(t);
     if (t.size === 0) return;
     if (this.recorder) this.recorder.clear(storage);
@@ -304,6 +319,7 @@ export class Device {
    * @throws DisposedError
    */
   copy(from: Tensor, to: Tensor): void {
+    args('device.copy from to', arguments);
     if (from.size !== to.size || BYTES[from.dtype] !== BYTES[to.dtype]) throw new ShapeError('copy', `${from} cannot be copied into ${to}`);
     const source = this.#storageOf(from), target = this.#storageOf(to);
     if (from.size === 0 || source === target) return;
@@ -317,6 +333,7 @@ export class Device {
    * @throws FewmaskError while a plan is being recorded, DisposedError
    */
   copyInto(from: Tensor, to: Tensor, offset: number): void {
+    args('device.copyInto from to offset:n', arguments);
     if (from.dtype !== to.dtype || BYTES[from.dtype] !== 4 || !Number.isInteger(offset) || offset < 0 || from.storage === to.storage || offset + from.size > to.size) throw new ShapeError('copyInto', `${from} at ${offset} does not fit into ${to}`);
     if (this.recorder) throw new FewmaskError('plan', 'copyInto is not recorded', 'use concat inside a plan');
     const source = this.#own(from).buffer, target = this.#own(to).buffer;
@@ -363,6 +380,7 @@ export class Device {
    * @throws DisposedError for a disposed tensor, FewmaskError while a plan is being recorded, DeviceError or DeviceLostError when the GPU failed
    */
   async read(tensors: readonly Tensor[]): Promise<(Float32Array | Int32Array | Uint32Array)[]> {
+    args('device.read tensors:L', arguments);
     if (this.recorder) throw new FewmaskError('plan', 'a tensor cannot be read while a plan is being recorded', 'return it from the plan and read it after run()');
     this.check();
     // Before anything is encoded: a copy into a staging buffer that is then destroyed would fail all that is submitted with it.

@@ -1,13 +1,18 @@
 // Cross-entropy and negative log-likelihood with integer labels.
 
+import { args } from '../args.ts';
+import { checkNumber } from '../device/elements.ts';
 import { ShapeError } from '../errors.ts';
 import { isReal, sizeOf, type Tensor } from '../tensor.ts';
 import { defineReal } from './cast.ts';
-import { chunks, counting, lossReduce, type Denominator } from './lossReduce.ts';
+import { chunks, counting, DENOMINATOR, lossReduce, type Denominator } from './lossReduce.ts';
 
 /** Settings of {@link crossEntropyMap}. */
 export interface CrossEntropyMapOptions {
-  /** Pixels with this label count nowhere (default 255). */
+  /**
+   * Pixels with this label count nowhere (default: none). Labels that are no class never count: -100, and 255 where there
+   * are at most 255 classes.
+   */
   ignoreIndex?: number;
   /** [C] f32 or f16: a factor for each class. */
   classWeights?: Tensor;
@@ -26,6 +31,10 @@ export interface CrossEntropyOptions extends CrossEntropyMapOptions {
   /** The loss where nothing is counted (default 0; PyTorch's mean: NaN). Its gradient is 0 in any case. */
   empty?: number;
 }
+
+/** What the losses take, for the check of their arguments. */
+const NLL = 'ignoreIndex:n classWeights pixelWeight';
+const MAP = `${NLL} labelSmoothing:n focalGamma:n`;
 
 interface Attrs {
   ignore: number;
@@ -99,6 +108,7 @@ function check(name: string, logits: Tensor, labels: Tensor, o: CrossEntropyMapO
   if (o.pixelWeight && (!isReal(o.pixelWeight) || o.pixelWeight.size !== sizeOf(pixels))) {
     throw new ShapeError(name, `pixel weights ${o.pixelWeight} for labels [${labels.shape}]`, `give f32 weights of shape [${pixels}]`);
   }
+  if (o.ignoreIndex !== undefined) checkNumber(name, o.ignoreIndex, 'i32');
   const s = o.labelSmoothing ?? 0;
   if (!(s >= 0 && s <= 1)) throw new ShapeError(name, `label smoothing ${s} is not between 0 and 1`);
   const g = o.focalGamma ?? 0;
@@ -107,7 +117,7 @@ function check(name: string, logits: Tensor, labels: Tensor, o: CrossEntropyMapO
 
 function apply(logits: Tensor, labels: Tensor, o: CrossEntropyMapOptions & { empty?: number }, counts: { count: number; fixed: number }, map: boolean, logProbs = false): Tensor {
   check(logProbs ? 'nll' : 'crossEntropy', logits, labels, o);
-  const attrs = { ignore: o.ignoreIndex ?? 255, smoothing: o.labelSmoothing ?? 0, focal: o.focalGamma ?? 0, ...counts, map, logProbs, empty: o.empty ?? 0 };
+  const attrs = { ignore: o.ignoreIndex ?? -1, smoothing: o.labelSmoothing ?? 0, focal: o.focalGamma ?? 0, ...counts, map, logProbs, empty: o.empty ?? 0 };
   return op({ logits, labels, classWeights: o.classWeights, pixelWeight: o.pixelWeight }, attrs).y;
 }
 
@@ -119,6 +129,7 @@ function apply(logits: Tensor, labels: Tensor, o: CrossEntropyMapOptions & { emp
  * @example const loss = crossEntropy(logits, labels, { pixelWeight: gate, denominator: 'valid' });
  */
 export function crossEntropy(logits: Tensor, labels: Tensor, options: CrossEntropyOptions = {}): Tensor {
+  args(`crossEntropy logits labels {${MAP} ${DENOMINATOR} empty:N}`, arguments);
   return apply(logits, labels, options, counting('crossEntropy', options.denominator ?? 'valid', labels.size), false);
 }
 
@@ -127,6 +138,7 @@ export function crossEntropy(logits: Tensor, labels: Tensor, options: CrossEntro
  * @example const hard = crossEntropyMap(logits, labels); // [n, h, w]
  */
 export function crossEntropyMap(logits: Tensor, labels: Tensor, options: CrossEntropyMapOptions = {}): Tensor {
+  args(`crossEntropyMap logits labels {${MAP}}`, arguments);
   return apply(logits, labels, options, { count: 0, fixed: 1 }, true);
 }
 
@@ -143,6 +155,7 @@ export type NllMapOptions = Pick<CrossEntropyMapOptions, 'ignoreIndex' | 'classW
  * @example const loss = nll(logSoftmax(logits), labels);
  */
 export function nll(logP: Tensor, labels: Tensor, options: NllMapOptions & { denominator?: Denominator } = {}): Tensor {
+  args(`nll logP labels {${NLL} ${DENOMINATOR}}`, arguments);
   return apply(logP, labels, options, counting('nll', options.denominator ?? 'valid', labels.size), false, true);
 }
 
@@ -151,5 +164,6 @@ export function nll(logP: Tensor, labels: Tensor, options: NllMapOptions & { den
  * @example const each = nllMap(logSoftmax(logits), labels);
  */
 export function nllMap(logP: Tensor, labels: Tensor, options: NllMapOptions = {}): Tensor {
+  args(`nllMap logP labels {${NLL}}`, arguments);
   return apply(logP, labels, options, { count: 0, fixed: 1 }, true, true);
 }

@@ -1,6 +1,8 @@
 // Soft Dice losses.
 
+import { args } from '../args.ts';
 import { composed } from '../autograd/compose.ts';
+import { checkNumber } from '../device/elements.ts';
 import { ShapeError } from '../errors.ts';
 import { checkReal, isReal, type Tensor } from '../tensor.ts';
 import { add, div, mul, sub } from './binary.ts';
@@ -54,14 +56,16 @@ const op = defineReal<Attrs>({
  * the batch whose label is a class and not ignored. Less bent on large classes than cross-entropy; often added to it.
  * @param logits [..., C] f32 or f16
  * @param labels [...] i32
- * @param options.ignoreIndex default 255
+ * @param options.ignoreIndex a label that does not count (default: none; labels that are no class never count)
  * @param options.smooth default 1
  * @returns a scalar of the dtype of the logits
  * @throws ShapeError when shapes or dtypes do not fit
  * @example const loss = weightedSum([[crossEntropy(logits, labels)], [dice(logits, labels)]]);
  */
 export function dice(logits: Tensor, labels: Tensor, options: { ignoreIndex?: number; smooth?: number } = {}): Tensor {
-  const { ignoreIndex = 255, smooth = 1 } = options;
+  args('dice logits labels {ignoreIndex:n smooth:n}', arguments);
+  const { ignoreIndex = -1, smooth = 1 } = options;
+  checkNumber('dice', ignoreIndex, 'i32');
   const pixels = logits.shape.slice(0, -1);
   if (logits.rank < 1 || !logits.shape.at(-1) || !isReal(logits)) throw new ShapeError('dice', `logits ${logits} are not [..., classes] f32 or f16`);
   if (labels.dtype !== 'i32' || String(labels.shape) !== String(pixels)) throw new ShapeError('dice', `labels ${labels} for logits [${logits.shape}]`, `give i32 labels of shape [${pixels}]`);
@@ -90,6 +94,7 @@ export interface SoftDiceOptions {
  * @example const loss = softDice(sigmoid(logits), masks, { perImage: true });
  */
 export function softDice(p: Tensor, t: Tensor, options: SoftDiceOptions = {}): Tensor {
+  args('softDice p t {smooth:n squared:b perImage:b reduction:mean|none}', arguments);
   const { smooth = 1, squared = false, perImage = false, reduction = 'mean' } = options;
   checkReal('softDice', { p, t });
   if (p.rank < 2 || String(p.shape) !== String(t.shape)) throw new ShapeError('softDice', `p is [${p.shape}], t [${t.shape}]`, 'give two tensors [n, ..., classes] of one shape');

@@ -1,5 +1,6 @@
 // Dropout from counter-based random numbers.
 
+import { args } from '../args.ts';
 import { ShapeError } from '../errors.ts';
 import { checkReal, type DType, type Tensor } from '../tensor.ts';
 import { defineReal } from './cast.ts';
@@ -45,6 +46,7 @@ function drop(name: string, x: Tensor, seed: Tensor, p: number, channels: boolea
  * @example const y = dropout(x, randomSeed(device, 42, 0, step), 0.1);
  */
 export function dropout<D extends DType, R extends number>(x: Tensor<D, R>, seed: Tensor, p = 0.5): Tensor<D, R> {
+  args('dropout x seed p?:n', arguments);
   return drop('dropout', x, seed, p, false) as Tensor<D, R>;
 }
 
@@ -59,5 +61,6 @@ export function dropout<D extends DType, R extends number>(x: Tensor<D, R>, seed
  * @example const y = dropout2d(x, randomSeed(device, 42, 0, step), 0.1);
  */
 export function dropout2d<D extends DType, R extends number>(x: Tensor<D, R>, seed: Tensor, p = 0.5): Tensor<D, R> {
+  args('dropout2d x seed p?:n', arguments);
   return drop('dropout2d', x, seed, p, true) as Tensor<D, R>;
 }

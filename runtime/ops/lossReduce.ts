@@ -16,6 +16,9 @@ import type { Tensor } from '../tensor.ts';
  */
 export type Denominator = 'valid' | 'all' | 'weight' | 'kept' | 'none-sum' | number;
 
+/** The option, for the check of arguments. */
+export const DENOMINATOR = 'denominator:valid|all|weight|kept|none-sum|#';
+
 /** How a first pass counts, in the numbering of the kernels, and the denominator that is known beforehand (0: none). */
 export function counting(op: string, denominator: Denominator, pixels: number): { count: number; fixed: number } {
   if (typeof denominator === 'number') {

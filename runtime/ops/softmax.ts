@@ -1,5 +1,6 @@
 // Softmax and its logarithm along an axis.
 
+import { args } from '../args.ts';
 import { composed } from '../autograd/compose.ts';
 import { lines, type Lines } from '../kernel/axes.ts';
 import { checkReal, type DType, type Tensor } from '../tensor.ts';
@@ -82,6 +83,7 @@ function apply(name: string, x: Tensor, log: boolean, axis: number, { scale = 1 
 export function softmax<D extends DType, R extends number>(
   x: Tensor<D, R>, axis = -1, options: SoftmaxOptions = {},
 ): Tensor<D, R> {
+  args('softmax x axis?:n {scale:n}', arguments);
   return apply('softmax', x, false, axis, options) as Tensor<D, R>;
 }
 
@@ -93,5 +95,6 @@ export function softmax<D extends DType, R extends number>(
 export function logSoftmax<D extends DType, R extends number>(
   x: Tensor<D, R>, axis = -1, options: SoftmaxOptions = {},
 ): Tensor<D, R> {
+  args('logSoftmax x axis?:n {scale:n}', arguments);
   return apply('logSoftmax', x, true, axis, options) as Tensor<D, R>;
 }

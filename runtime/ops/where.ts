@@ -1,10 +1,11 @@
 // A choice between two tensors, element by element, and what is made of it: filling under a mask, limits.
 
+import { args } from '../args.ts';
 import type { BackwardContext } from '../autograd/tape.ts';
-import { wordOf } from '../device/elements.ts';
+import { checkNumber, wordOf } from '../device/elements.ts';
 import { ShapeError } from '../errors.ts';
 import { broadcasting, broadcastShape } from '../kernel/broadcast.ts';
-import { checkNumber, type Operand } from '../kernel/pairwise.ts';
+import type { Operand } from '../kernel/pairwise.ts';
 import { type DType, type Shape, sizeOf, Tensor } from '../tensor.ts';
 import { defineReal } from './cast.ts';
 import { gt, lt } from './compare.ts';
@@ -55,6 +56,7 @@ const op = defineReal<Attrs>({
  * @example const y = where(gt(x, 0), x, mul(x, 0.1));
  */
 export function where(cond: Tensor, a: Operand, b: Operand): Tensor {
+  args('where cond a:O b:O', arguments);
   if (cond.dtype !== 'i32' && cond.dtype !== 'u32') throw new ShapeError('where', `the condition [${cond.shape}] is ${cond.dtype}`, 'give i32 or u32, as comparisons do');
   const tensors = [a, b].filter((t): t is Tensor => t instanceof Tensor);
   const dtype = tensors[0]?.dtype ?? 'f32';
@@ -74,6 +76,8 @@ export function where(cond: Tensor, a: Operand, b: Operand): Tensor {
  * @example const scores = maskedFill(logits, mask, -1e9);
  */
 export function maskedFill<D extends DType>(x: Tensor<D>, mask: Tensor, value: Operand): Tensor<D> {
+  args('maskedFill x mask value:O', arguments);
+  if (typeof value === 'number') checkNumber('maskedFill', value, x.dtype);
   return where(mask, value, x) as Tensor<D>;
 }
 
@@ -87,8 +91,10 @@ export function maskedFill<D extends DType>(x: Tensor<D>, mask: Tensor, value: O
  * @example const y = clamp(x, { min: 0, max: 1 });
  */
 export function clamp<D extends DType>(x: Tensor<D>, limits: { min?: Operand; max?: Operand }): Tensor<D> {
+  args('clamp x {!min:O max:O}', arguments);
   const { min, max } = limits;
   if (min === undefined && max === undefined) throw new ShapeError('clamp', 'there is neither min nor max', 'give at least one');
+  for (const v of [min, max]) if (typeof v === 'number') checkNumber('clamp', v, x.dtype);
   const raised = min === undefined ? x : where(lt(x, min), min, x);
   return (max === undefined ? raised : where(gt(raised, max), max, raised)) as Tensor<D>;
 }

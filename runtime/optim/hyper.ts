@@ -1,5 +1,6 @@
 // The hyper-parameters that change from step to step live in one small tensor, so that a recorded step replays with new values.
 
+import { args } from '../args.ts';
 import type { Device } from '../device/device.ts';
 import type { Tensor } from '../tensor.ts';
 
@@ -25,6 +26,7 @@ export interface HyperValues {
  * @example step.run({ x, hyper: hyperValues({ lr: 0.01, step: 1 }) });
  */
 export function hyperValues(h: HyperValues): Float32Array<ArrayBuffer> {
+  args('hyperValues {lr!:n step!:n betas:S gradScale:n emaDecay:n}', arguments);
   const [b1, b2] = h.betas ?? [0.9, 0.999];
   const a = h.emaDecay ?? 0;
   return Float32Array.of(h.lr, h.step, 1 - b1 ** h.step, 1 - b2 ** h.step, h.gradScale ?? 1, a, 1 - a, 0);
@@ -36,5 +38,6 @@ export function hyperValues(h: HyperValues): Float32Array<ArrayBuffer> {
  * @throws OutOfMemoryError beyond the device's budget
  */
 export function hyperTensor(device: Device, values: HyperValues): Tensor {
+  args('hyperTensor device:D values:o', arguments);
   return device.tensor(hyperValues(values), [HYPER_SIZE]);
 }
