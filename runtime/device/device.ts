@@ -2,13 +2,13 @@
 
 import { args } from '../args.ts';
 import { DeviceError, FewmaskError, ShapeError } from '../errors.ts';
-import { counted, INSPECT } from '../inspect.ts';
+import { INSPECT } from '../inspect.ts';
 import { fillParams, KernelCache } from '../kernel/kernel.ts';
 import { BYTES, sizeOf, Storage, Tensor, type DType, type Shape, type TensorData } from '../tensor.ts';
-import { describe } from './adapter.ts';
+import { describe, deviceLine } from './adapter.ts';
 import { bindingEntry, fold } from './binding.ts';
 import { checkedBytes, elementsOf, MOST_ELEMENTS, wholeWords } from './elements.ts';
-import { BufferPool, mib } from './pool.ts';
+import { BufferPool } from './pool.ts';
 import { Scopes } from './scopes.ts';
 import { Staging } from './staging.ts';
 import { copyTexels } from './texels.ts';
@@ -85,19 +85,13 @@ export class Device {
   }
 
   /** @internal One line for console.log. */
-  [INSPECT](): string {
-    const { buffers, inUse } = this.pool.stats;
-    const state = this.#closed ? ' (closed)' : `, ${counted(buffers, 'buffer')}, ${mib(inUse)} in use`;
-    return `Device ${this.info.kind} ${JSON.stringify(this.info.description)}${state}`;
-  }
+  readonly [INSPECT] = (): string => deviceLine(this.info, this.#closed ? null : this.pool.stats);
 
   /** Fails if the device has failed. @throws DeviceError when the device is closed or the GPU refused a command, DeviceLostError when it is lost: from then on at each call */
   check(): void {
     if (this.#closed) throw new DeviceError('the device has been closed');
     this.#watch.check();
   }
-
-  // --- memory -------------------------------------------------------------------------------------------------------
 
   /**
    * A new tensor with unspecified content.
@@ -143,7 +137,6 @@ export class Device {
    * @example const x = device.wrap(buffer, [480, 640, 4]);
    */
   wrap(buffer: GPUBuffer, shape: Shape, dtype: DType = 'f32'): Tensor {
-    args('device.wrap buffer:o shape:S dtype?:t', arguments);
     this.check();
     const bytes = this.#bytesOf(shape, dtype, 'wrap');
     checkWrapped(buffer, bytes, shape, dtype);
@@ -172,8 +165,6 @@ export class Device {
     if (!this.#closed && storage.buffer) this.pool.release(storage.buffer);
   }
 
-  // --- scopes -------------------------------------------------------------------------------------------------------
-
   /** @internal */
   track(t: Tensor): void {
     this.#scopes.track(t);
@@ -186,7 +177,6 @@ export class Device {
 
   /** Takes a tensor out of all scopes: it lives until it is disposed. @returns the tensor @example const total = device.keep(zeros(device, [1])); */
   keep<T extends Tensor>(t: T): T {
-    args('device.keep t', arguments);
     this.#scopes.untrack(t);
     return t;
   }
@@ -207,11 +197,8 @@ export class Device {
    * @example device.scope(() => sgd.step(grad(loss(x), net.params)));
    */
   scope<R>(body: () => R): R {
-    args('device.scope body:f', arguments);
     return this.#scopes.run(body);
   }
-
-  // --- work ---------------------------------------------------------------------------------------------------------
 
   /**
    * @internal
@@ -306,7 +293,6 @@ export class Device {
 
   /** Fills a tensor with zero bytes. @throws DisposedError */
   clear(t: Tensor): void {
-    args('device.clear t', arguments);
     const storage = this.#storageOf(t);
     if (t.size === 0) return;
     if (this.recorder) this.recorder.clear(storage);
@@ -319,7 +305,6 @@ export class Device {
    * @throws DisposedError
    */
   copy(from: Tensor, to: Tensor): void {
-    args('device.copy from to', arguments);
     if (from.size !== to.size || BYTES[from.dtype] !== BYTES[to.dtype]) throw new ShapeError('copy', `${from} cannot be copied into ${to}`);
     const source = this.#storageOf(from), target = this.#storageOf(to);
     if (from.size === 0 || source === target) return;
@@ -333,7 +318,6 @@ export class Device {
    * @throws FewmaskError while a plan is being recorded, DisposedError
    */
   copyInto(from: Tensor, to: Tensor, offset: number): void {
-    args('device.copyInto from to offset:n', arguments);
     if (from.dtype !== to.dtype || BYTES[from.dtype] !== 4 || !Number.isInteger(offset) || offset < 0 || from.storage === to.storage || offset + from.size > to.size) throw new ShapeError('copyInto', `${from} at ${offset} does not fit into ${to}`);
     if (this.recorder) throw new FewmaskError('plan', 'copyInto is not recorded', 'use concat inside a plan');
     const source = this.#own(from).buffer, target = this.#own(to).buffer;

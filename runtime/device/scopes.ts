@@ -1,5 +1,6 @@
 // Scopes: which tensors are freed with the block of code that made them.
 
+import { args } from '../args.ts';
 import { FewmaskError } from '../errors.ts';
 import { collectTensors, type Tensor } from '../tensor.ts';
 
@@ -38,6 +39,7 @@ export class Scopes {
 
   /** Runs `body` and frees what was made in it, but what it returns, which goes to the scope around. @throws FewmaskError when the body is asynchronous */
   run<R>(body: () => R): R {
+    args('device.scope body:f', arguments);
     const mine = new Set<Tensor>();
     this.#open.push(mine);
     let result: R | undefined;

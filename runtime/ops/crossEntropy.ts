@@ -9,10 +9,7 @@ import { chunks, counting, DENOMINATOR, lossReduce, type Denominator } from './l
 
 /** Settings of {@link crossEntropyMap}. */
 export interface CrossEntropyMapOptions {
-  /**
-   * Pixels with this label count nowhere (default: none). Labels that are no class never count: -100, and 255 where there
-   * are at most 255 classes.
-   */
+  /** Pixels with this label count nowhere (default 255). Labels that are no class, PyTorch's -100 for one, never count. */
   ignoreIndex?: number;
   /** [C] f32 or f16: a factor for each class. */
   classWeights?: Tensor;
@@ -117,7 +114,7 @@ function check(name: string, logits: Tensor, labels: Tensor, o: CrossEntropyMapO
 
 function apply(logits: Tensor, labels: Tensor, o: CrossEntropyMapOptions & { empty?: number }, counts: { count: number; fixed: number }, map: boolean, logProbs = false): Tensor {
   check(logProbs ? 'nll' : 'crossEntropy', logits, labels, o);
-  const attrs = { ignore: o.ignoreIndex ?? -1, smoothing: o.labelSmoothing ?? 0, focal: o.focalGamma ?? 0, ...counts, map, logProbs, empty: o.empty ?? 0 };
+  const attrs = { ignore: o.ignoreIndex ?? 255, smoothing: o.labelSmoothing ?? 0, focal: o.focalGamma ?? 0, ...counts, map, logProbs, empty: o.empty ?? 0 };
   return op({ logits, labels, classWeights: o.classWeights, pixelWeight: o.pixelWeight }, attrs).y;
 }
 

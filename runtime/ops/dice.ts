@@ -56,7 +56,7 @@ const op = defineReal<Attrs>({
  * the batch whose label is a class and not ignored. Less bent on large classes than cross-entropy; often added to it.
  * @param logits [..., C] f32 or f16
  * @param labels [...] i32
- * @param options.ignoreIndex a label that does not count (default: none; labels that are no class never count)
+ * @param options.ignoreIndex default 255
  * @param options.smooth default 1
  * @returns a scalar of the dtype of the logits
  * @throws ShapeError when shapes or dtypes do not fit
@@ -64,7 +64,7 @@ const op = defineReal<Attrs>({
  */
 export function dice(logits: Tensor, labels: Tensor, options: { ignoreIndex?: number; smooth?: number } = {}): Tensor {
   args('dice logits labels {ignoreIndex:n smooth:n}', arguments);
-  const { ignoreIndex = -1, smooth = 1 } = options;
+  const { ignoreIndex = 255, smooth = 1 } = options;
   checkNumber('dice', ignoreIndex, 'i32');
   const pixels = logits.shape.slice(0, -1);
   if (logits.rank < 1 || !logits.shape.at(-1) || !isReal(logits)) throw new ShapeError('dice', `logits ${logits} are not [..., classes] f32 or f16`);

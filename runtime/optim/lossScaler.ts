@@ -36,7 +36,7 @@ export class LossScaler {
 
   /** @throws UsageError for a factor beyond its bounds */
   constructor(device: Device, options: LossScalerOptions = {}) {
-    args('LossScaler device:D {scale:n interval:n}', arguments);
+    args('LossScaler device:D {scale:N interval:n}', arguments);
     const { scale = 65536, interval = 2000 } = options;
     if (!(scale >= 1 && scale <= 2 ** 24)) throw new UsageError(`the loss scale ${scale} is not from 1 to 2^24`);
     this.#interval = interval;
