@@ -50,6 +50,7 @@ const KINDS: Readonly<Record<string, readonly [what: string, is: Test]>> = {
   s: ['a string', (v) => typeof v === 'string'],
   S: ['a list of numbers', isNumbers],
   A: ['a number or a list of numbers', (v) => isNumber(v) || isNumbers(v)],
+  M: ['a map of tensors', (v) => isThing(v) && [...(v instanceof Map ? v.values() : Object.values(v as object))].every(isTensor)],
   L: ['a list of tensors', (v) => Array.isArray(v) && v.every(isTensor)],
   G: ['a list or a map of tensors', (v) => (Array.isArray(v) || v instanceof Map) && [...v.values()].every(isTensor)],
   D: ['a device', (v) => isObject(v) && 'gpu' in v],
@@ -57,6 +58,7 @@ const KINDS: Readonly<Record<string, readonly [what: string, is: Test]>> = {
   o: ['an object', isThing],
   r: ['a number or a function', (v) => isNumber(v) || typeof v === 'function'],
   a: ['a list', Array.isArray],
+  u: ['a Uint32Array', (v) => v instanceof Uint32Array],
   x: ['given', (v) => v !== undefined && v !== null],
 };
 

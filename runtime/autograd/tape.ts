@@ -1,5 +1,6 @@
 // Reverse-mode automatic differentiation. Each differentiable operation leaves a node; `grad` walks the nodes backwards.
 
+import { args } from '../args.ts';
 import { DisposedError, FewmaskError, GradientError, ShapeError } from '../errors.ts';
 import type { Tensor } from '../tensor.ts';
 
@@ -70,6 +71,7 @@ let counter = 0;
  * @example const prediction = noGrad(() => net.forward(x, EVAL));
  */
 export function noGrad<R>(body: () => R): R {
+  args('noGrad body:f', arguments);
   return recordingIs(false, body);
 }
 

@@ -342,7 +342,7 @@ export class Dropout extends Module {
   constructor(p = 0.5) {
     super();
     args('Dropout p?:n', arguments);
-    if (!(p >= 0 && p < 1)) throw new UsageError(`Dropout: the probability is ${p}`, 'give a number from 0 to below 1');
+    if (!(p >= 0 && p < 1)) throw new UsageError(`the probability of Dropout or Dropout2d is ${p}`, 'give a number from 0 to below 1');
     this.p = p;
   }
 
@@ -370,6 +370,11 @@ export class Dropout extends Module {
  * @example const layer = new Dropout2d(0.1);
  */
 export class Dropout2d extends Dropout {
+  constructor(p = 0.5) {
+    args('Dropout2d p?:n', arguments);
+    super(p);
+  }
+
   protected override drop(x: Tensor, seed: Tensor): Tensor {
     return dropout2d(x, seed, this.p);
   }

@@ -3,9 +3,10 @@
 import { args, tensorArg } from '../args.ts';
 import { composed } from '../autograd/compose.ts';
 import { pointwise } from '../autograd/pointwise.ts';
+import { checkNumber } from '../device/elements.ts';
 import { ShapeError } from '../errors.ts';
 import { pairwise } from '../kernel/pairwise.ts';
-import type { DType, Real, Tensor } from '../tensor.ts';
+import { checkReal, type DType, type Real, type Tensor } from '../tensor.ts';
 import { mul } from './binary.ts';
 import { defineReal, real } from './cast.ts';
 import { gt } from './compare.ts';
@@ -73,6 +74,7 @@ export function prelu(x: Tensor, slope: Tensor): Tensor {
  */
 export function hardtanh<D extends DType, R extends number>(x: Tensor<D, R>, min = -1, max = 1): Tensor<D, R> {
   args('hardtanh x min?:n max?:n', arguments);
+  for (const v of [min, max]) if (integer(x)) checkNumber('hardtanh', v, x.dtype);
   if (!(min <= max)) throw new ShapeError('hardtanh', `min is ${min}, max ${max}`, 'min must not be above max');
   return integer(x) ? (pairwise('minimum', pairwise('maximum', x, min), max) as Tensor<D, R>) : apply('hardtanh', x, min, max);
 }
@@ -117,6 +119,7 @@ export function elu<D extends DType, R extends number>(x: Tensor<D, R>, alpha = 
  */
 export function selu<D extends DType, R extends number>(x: Tensor<D, R>): Tensor<D, R> {
   args('selu x', arguments);
+  checkReal('selu', { x });
   const alpha = 1.6732632423543772, scale = 1.0507009873554805;
   return apply('elu', x, scale * alpha, 1, scale);
 }
@@ -128,6 +131,7 @@ export function selu<D extends DType, R extends number>(x: Tensor<D, R>): Tensor
  */
 export function celu<D extends DType, R extends number>(x: Tensor<D, R>, alpha = 1): Tensor<D, R> {
   args('celu x alpha?:n', arguments);
+  checkReal('celu', { x });
   if (alpha === 0) throw new ShapeError('celu', 'alpha is 0', 'it divides x');
   return apply('elu', x, alpha, 1 / alpha, 1);
 }

@@ -112,8 +112,8 @@ function check(name: string, logits: Tensor, labels: Tensor, o: CrossEntropyMapO
   if (g !== 0 && !(g >= 1 && s === 0)) throw new ShapeError(name, `focal exponent ${g} with label smoothing ${s}`, 'give an exponent of at least 1, without smoothing');
 }
 
-function apply(logits: Tensor, labels: Tensor, o: CrossEntropyMapOptions & { empty?: number }, counts: { count: number; fixed: number }, map: boolean, logProbs = false): Tensor {
-  check(logProbs ? 'nll' : 'crossEntropy', logits, labels, o);
+function apply(name: string, logits: Tensor, labels: Tensor, o: CrossEntropyMapOptions & { empty?: number }, counts: { count: number; fixed: number }, map: boolean, logProbs = false): Tensor {
+  check(name, logits, labels, o);
   const attrs = { ignore: o.ignoreIndex ?? 255, smoothing: o.labelSmoothing ?? 0, focal: o.focalGamma ?? 0, ...counts, map, logProbs, empty: o.empty ?? 0 };
   return op({ logits, labels, classWeights: o.classWeights, pixelWeight: o.pixelWeight }, attrs).y;
 }
@@ -127,7 +127,7 @@ function apply(logits: Tensor, labels: Tensor, o: CrossEntropyMapOptions & { emp
  */
 export function crossEntropy(logits: Tensor, labels: Tensor, options: CrossEntropyOptions = {}): Tensor {
   args(`crossEntropy logits labels {${MAP} ${DENOMINATOR} empty:N}`, arguments);
-  return apply(logits, labels, options, counting('crossEntropy', options.denominator ?? 'valid', labels.size), false);
+  return apply('crossEntropy', logits, labels, options, counting('crossEntropy', options.denominator ?? 'valid', labels.size), false);
 }
 
 /**
@@ -136,7 +136,7 @@ export function crossEntropy(logits: Tensor, labels: Tensor, options: CrossEntro
  */
 export function crossEntropyMap(logits: Tensor, labels: Tensor, options: CrossEntropyMapOptions = {}): Tensor {
   args(`crossEntropyMap logits labels {${MAP}}`, arguments);
-  return apply(logits, labels, options, { count: 0, fixed: 1 }, true);
+  return apply('crossEntropyMap', logits, labels, options, { count: 0, fixed: 1 }, true);
 }
 
 /** Options of the negative log-likelihood: those of the cross-entropy that are about classes and pixels. */
@@ -153,7 +153,7 @@ export type NllMapOptions = Pick<CrossEntropyMapOptions, 'ignoreIndex' | 'classW
  */
 export function nll(logP: Tensor, labels: Tensor, options: NllMapOptions & { denominator?: Denominator } = {}): Tensor {
   args(`nll logP labels {${NLL} ${DENOMINATOR}}`, arguments);
-  return apply(logP, labels, options, counting('nll', options.denominator ?? 'valid', labels.size), false, true);
+  return apply('nll', logP, labels, options, counting('nll', options.denominator ?? 'valid', labels.size), false, true);
 }
 
 /**
@@ -162,5 +162,5 @@ export function nll(logP: Tensor, labels: Tensor, options: NllMapOptions & { den
  */
 export function nllMap(logP: Tensor, labels: Tensor, options: NllMapOptions = {}): Tensor {
   args(`nllMap logP labels {${NLL}}`, arguments);
-  return apply(logP, labels, options, { count: 0, fixed: 1 }, true, true);
+  return apply('nllMap', logP, labels, options, { count: 0, fixed: 1 }, true, true);
 }

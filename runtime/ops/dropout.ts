@@ -4,7 +4,7 @@ import { args } from '../args.ts';
 import { ShapeError } from '../errors.ts';
 import { checkReal, type DType, type Tensor } from '../tensor.ts';
 import { defineReal } from './cast.ts';
-import { uniform } from './random.ts';
+import { checkSeed, uniform } from './random.ts';
 
 interface Attrs {
   p: number;
@@ -31,6 +31,7 @@ function drop(name: string, x: Tensor, seed: Tensor, p: number, channels: boolea
   if (!(p >= 0 && p < 1)) throw new ShapeError(name, `the probability is ${p}`, 'give a number from 0 to below 1');
   checkReal(name, { x });
   if (channels && x.rank < 2) throw new ShapeError(name, `x is [${x.shape}], not [n, ..., c]`);
+  checkSeed(name, seed);
   const u = uniform(seed, channels ? [x.shape[0], x.shape[x.rank - 1]] : x.shape), { y } = op({ x, u }, { p, channels });
   if (!y.tracked) u.dispose();
   return y;

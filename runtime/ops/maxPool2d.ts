@@ -62,9 +62,9 @@ const indexedOp = defineReal<Windows>({
 }, { halves: ['x'] });
 
 /** Windows that all see something of the image: nothing has no maximum. */
-function seeing(x: Tensor, options: MaxPool2dOptions): Windows {
-  const a = windows('maxPool2d', x, options);
-  checkSeen('maxPool2d', x, a);
+function seeing(op: string, x: Tensor, options: MaxPool2dOptions): Windows {
+  const a = windows(op, x, options);
+  checkSeen(op, x, a);
   return a;
 }
 
@@ -87,7 +87,7 @@ function pooled(x: Tensor, a: Windows): Tensor {
  */
 export function maxPool2d<D extends DType, R extends number>(x: Tensor<D, R> & Ranked<R, 4>, options: MaxPool2dOptions): Tensor<D, 4> {
   args('maxPool2d x {kernel!:A stride:A padding:A dilation:A ceilMode:b}', arguments);
-  const a = seeing(x, options);
+  const a = seeing('maxPool2d', x, options);
   return (a.kernel[0] * a.kernel[1] > LOOK_AGAIN ? pooled(x, a) : op({ x }, a).y) as Tensor<D, 4>;
 }
 
@@ -99,7 +99,7 @@ export function maxPool2d<D extends DType, R extends number>(x: Tensor<D, R> & R
  */
 export function maxPool2dWithIndices(x: Tensor, options: MaxPool2dOptions): { y: Tensor; indices: Tensor } {
   args('maxPool2dWithIndices x {kernel!:A stride:A padding:A dilation:A ceilMode:b}', arguments);
-  const { y, indices } = indexedOp({ x }, seeing(x, options));
+  const { y, indices } = indexedOp({ x }, seeing('maxPool2dWithIndices', x, options));
   return { y, indices };
 }
 
@@ -122,7 +122,7 @@ export function adaptiveMaxPool2d<D extends DType, R extends number>(x: Tensor<D
  */
 export function adaptiveMaxPool2dWithIndices(x: Tensor, size: Pair): { y: Tensor; indices: Tensor } {
   args('adaptiveMaxPool2dWithIndices x size:A', arguments);
-  const { y, indices } = indexedOp({ x }, adaptiveWindows('adaptiveMaxPool2d', x, size));
+  const { y, indices } = indexedOp({ x }, adaptiveWindows('adaptiveMaxPool2dWithIndices', x, size));
   return { y, indices };
 }
 

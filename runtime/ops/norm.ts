@@ -96,6 +96,7 @@ const overOp: Over = defineReal<OverAttrs>({
 export function normalize<D extends DType, R extends number>(x: Tensor<D, R>, options: { p?: number; axes?: Axes; eps?: number } = {}): Tensor<D, R> {
   args('normalize x {p:n axes:A eps:n}', arguments);
   const { p = 2, axes = -1, eps = 1e-12 } = options;
+  checkReal('normalize', { x });
   if (!(eps > 0)) throw new ShapeError('normalize', `eps is ${eps}`, 'give a positive number');
   return inF32('normalize', [x], (v) => overOp({ x: v, n: norm(v, p, axes, { keepdim: true }) }, { r: reduction('normalize', x.shape, axes, true), eps }).y) as Tensor<D, R>;
 }

@@ -10,8 +10,13 @@ import { add, mul } from './binary.ts';
 import { cast } from './cast.ts';
 import { lt } from './compare.ts';
 
-function drawn(op: string, entry: string, seed: Tensor, shape: Shape, each: number): Tensor {
+/** @throws ShapeError when it is none */
+export function checkSeed(op: string, seed: Tensor): void {
   if (seed.dtype !== 'u32' || seed.size !== 4) throw new ShapeError(op, `the seed is ${seed}`, 'give u32 [4]: seed, stream, step, 0');
+}
+
+function drawn(op: string, entry: string, seed: Tensor, shape: Shape, each: number): Tensor {
+  checkSeed(op, seed);
   const y = seed.device.empty(shape, 'f32', op);
   seed.device.run({ shader: 'random', entry, bindings: { seed, y }, params: { n: y.size }, threads: Math.ceil(y.size / each) });
   return y;

@@ -87,7 +87,8 @@ export function sort(x: Tensor, axis = -1, options: { descending?: boolean } = {
  */
 export function argsort<R extends number>(x: Tensor<DType, R>, axis = -1, options: { descending?: boolean } = {}): Tensor<'i32', R> {
   args('argsort x axis?:n {descending:b}', arguments);
-  const { values, indices } = sort(x, axis, options);
+  const l = lines('argsort', x.shape, axis);
+  const { values, indices } = apply(x, l, l.n, options.descending ?? false);
   values.dispose();
   return indices as Tensor<'i32', R>;
 }

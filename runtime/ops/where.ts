@@ -57,11 +57,15 @@ const op = defineReal<Attrs>({
  */
 export function where(cond: Tensor, a: Operand, b: Operand): Tensor {
   args('where cond a:O b:O', arguments);
-  if (cond.dtype !== 'i32' && cond.dtype !== 'u32') throw new ShapeError('where', `the condition [${cond.shape}] is ${cond.dtype}`, 'give i32 or u32, as comparisons do');
+  return choose('where', cond, a, b);
+}
+
+function choose(name: string, cond: Tensor, a: Operand, b: Operand): Tensor {
+  if (cond.dtype !== 'i32' && cond.dtype !== 'u32') throw new ShapeError(name, `the condition [${cond.shape}] is ${cond.dtype}`, 'give i32 or u32, as comparisons do');
   const tensors = [a, b].filter((t): t is Tensor => t instanceof Tensor);
   const dtype = tensors[0]?.dtype ?? 'f32';
-  if (tensors[1] && tensors[1].dtype !== dtype) throw new ShapeError('where', `b [${tensors[1].shape}] is ${tensors[1].dtype}, a [${tensors[0].shape}] ${dtype}`, 'cast one of them');
-  for (const k of [a, b]) if (!(k instanceof Tensor)) checkNumber('where', k, dtype);
+  if (tensors[1] && tensors[1].dtype !== dtype) throw new ShapeError(name, `b [${tensors[1].shape}] is ${tensors[1].dtype}, a [${tensors[0].shape}] ${dtype}`, 'cast one of them');
+  for (const k of [a, b]) if (!(k instanceof Tensor)) checkNumber(name, k, dtype);
   const part = (k: Operand): { tensor?: Tensor; number?: number } => (k instanceof Tensor ? { tensor: k } : { number: k });
   return op({ cond, a: part(a).tensor, b: part(b).tensor }, { a: part(a).number, b: part(b).number, dtype }).y;
 }
@@ -77,8 +81,7 @@ export function where(cond: Tensor, a: Operand, b: Operand): Tensor {
  */
 export function maskedFill<D extends DType>(x: Tensor<D>, mask: Tensor, value: Operand): Tensor<D> {
   args('maskedFill x mask value:O', arguments);
-  if (typeof value === 'number') checkNumber('maskedFill', value, x.dtype);
-  return where(mask, value, x) as Tensor<D>;
+  return choose('maskedFill', mask, value, x) as Tensor<D>;
 }
 
 /**

@@ -33,7 +33,7 @@ export class GradientSum {
   readonly grads: ReadonlyMap<string, Tensor>;
 
   constructor(params: ReadonlyMap<string, Tensor>) {
-    args('GradientSum params:G', arguments);
+    args('GradientSum params:M', arguments);
     this.grads = new Map([...params].map(([name, p]) => [name, p.device.keep(p.device.tensor(new Float32Array(p.size), p.shape))]));
   }
 

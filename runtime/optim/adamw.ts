@@ -25,7 +25,7 @@ export class AdamW extends Optimizer {
   readonly #decoupled: boolean;
 
   constructor(params: NamedTensors, options: AdamWOptions = {}) {
-    args('AdamW params:o {lr:r weightDecay:n groups:a maxNorm:n betas:S eps:n decoupled:b}', arguments);
+    args('AdamW params:M {lr:r weightDecay:n groups:a maxNorm:n betas:S eps:n decoupled:b}', arguments);
     const betas = options.betas ?? [0.9, 0.999];
     if (betas.length !== 2 || !betas.every((b) => b >= 0 && b < 1)) throw new UsageError(`betas ${betas} are not between 0 and 1`);
     super(params, options, ['m', 'v']);

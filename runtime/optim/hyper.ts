@@ -21,12 +21,15 @@ export interface HyperValues {
   emaDecay?: number;
 }
 
+/** What both take, for the check of their arguments. */
+const VALUES = 'lr!:n step!:n betas:S gradScale:n emaDecay:n';
+
 /**
  * The elements of the tensor: lr, step, 1 - beta1^step, 1 - beta2^step, gradient scale, a, 1 - a, 0.
  * @example step.run({ x, hyper: hyperValues({ lr: 0.01, step: 1 }) });
  */
 export function hyperValues(h: HyperValues): Float32Array<ArrayBuffer> {
-  args('hyperValues {lr!:n step!:n betas:S gradScale:n emaDecay:n}', arguments);
+  args(`hyperValues {${VALUES}}`, arguments);
   const [b1, b2] = h.betas ?? [0.9, 0.999];
   const a = h.emaDecay ?? 0;
   return Float32Array.of(h.lr, h.step, 1 - b1 ** h.step, 1 - b2 ** h.step, h.gradScale ?? 1, a, 1 - a, 0);
@@ -38,6 +41,6 @@ export function hyperValues(h: HyperValues): Float32Array<ArrayBuffer> {
  * @throws OutOfMemoryError beyond the device's budget
  */
 export function hyperTensor(device: Device, values: HyperValues): Tensor {
-  args('hyperTensor device:D values:o', arguments);
+  args(`hyperTensor device:D {${VALUES}}`, arguments);
   return device.tensor(hyperValues(values), [HYPER_SIZE]);
 }

@@ -106,6 +106,7 @@ export type ScheduleName = keyof typeof SCHEDULES;
  * @example const lr = 0.01 * schedule('poly')(step / total);
  */
 export function schedule(name: string): (t: number) => number {
+  args('schedule name:s', arguments);
   const found = Object.hasOwn(SCHEDULES, name) ? SCHEDULES[name as ScheduleName] : null;
   if (!found) throw new UsageError(`there is no schedule "${name}"`, `choose one of ${Object.keys(SCHEDULES).join(', ')}`);
   return found;
