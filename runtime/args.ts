@@ -1,8 +1,8 @@
 // The arguments of public functions: what plain JavaScript may get wrong is told before anything is made of it.
 //
-// A function says in one line what it takes: `softmax x axis?:n {scale:n}` is softmax(x, axis?, { scale? }) of a tensor,
-// a number, and options of which there is one, a number. A name without a kind is a tensor. `?` may be left out, an
-// option with `!` may not.
+// A function says in one line what it takes: `softmax x axis?:n {scale:n}` is softmax(x, axis?, { scale? }) of a tensor
+// and a number, with one option, a number. A name without a kind is a tensor. What has `?` may be left out; an option
+// with `!` may not, nor may options that begin with `{!`.
 
 import { ShapeError } from './errors.ts';
 import { Tensor } from './tensor.ts';
@@ -41,6 +41,8 @@ const isTensor: Test = (v) => v instanceof Tensor;
 const isThing: Test = (v) => isObject(v) && !Array.isArray(v) && !ArrayBuffer.isView(v) && !isTensor(v);
 const isOptions: Test = (v) => isThing(v) && !(v instanceof Map);
 
+const valuesOf = (v: object): unknown[] => [...(v instanceof Map ? v.values() : Object.values(v))];
+
 const KINDS: Readonly<Record<string, readonly [what: string, is: Test]>> = {
   T: ['a tensor', isTensor],
   O: ['a tensor or a number', (v) => isTensor(v) || typeof v === 'number'],
@@ -50,7 +52,7 @@ const KINDS: Readonly<Record<string, readonly [what: string, is: Test]>> = {
   s: ['a string', (v) => typeof v === 'string'],
   S: ['a list of numbers', isNumbers],
   A: ['a number or a list of numbers', (v) => isNumber(v) || isNumbers(v)],
-  M: ['a map of tensors', (v) => isThing(v) && [...(v instanceof Map ? v.values() : Object.values(v as object))].every(isTensor)],
+  M: ['a map of tensors', (v) => isThing(v) && valuesOf(v as object).every(isTensor)],
   L: ['a list of tensors', (v) => Array.isArray(v) && v.every(isTensor)],
   G: ['a list or a map of tensors', (v) => (Array.isArray(v) || v instanceof Map) && [...v.values()].every(isTensor)],
   D: ['a device', (v) => isObject(v) && 'gpu' in v],
@@ -134,14 +136,17 @@ function nearest(key: string, known: readonly string[]): string | undefined {
   const groups = SYNONYMS.filter((g) => g.includes(word));
   const near = known.map((k) => [distance(word, plain(k)), k] as const).sort(([a], [b]) => a - b)[0];
   if (near && near[0] < 2) return near[1];
-  return known.find((k) => groups.some((g) => g.includes(plain(k)))) ?? (near?.[0] * 2 < word.length ? near[1] : undefined);
+  const same = known.find((k) => groups.some((g) => g.includes(plain(k))));
+  return same ?? (near && near[0] * 2 < word.length ? near[1] : undefined);
 }
 
 /** What is left out; PyTorch's None for a tensor is null. */
 const absent = (p: Param, v: unknown): boolean => v === undefined || (v === null && p.is === isTensor);
 
 function refuse(call: Call, p: Param, v: unknown): never {
-  if (p.words && typeof v === 'string') throw new ShapeError(call.name, `there is no ${p.name} ${v}`, `use ${p.words}`);
+  if (p.words && typeof v === 'string') {
+    throw new ShapeError(call.name, `there is no ${p.name} ${v}`, `use ${p.words}`);
+  }
   const not = v === undefined ? '' : `, not ${p.what}`;
   throw new ShapeError(call.name, `${p.name} is ${shown(v)}${not}`, call.usage);
 }
@@ -164,7 +169,8 @@ function checkOptions(call: Call, options: ReadonlyMap<string, Param>, given: un
     }
     if (!p.is(v) && !absent(p, v)) refuse(call, p, v);
   }
-  if (call.needed) for (const p of options.values()) if (!p.optional && values[p.name] === undefined) refuse(call, p, undefined);
+  const missing = call.needed && [...options.values()].find((p) => !p.optional && values[p.name] === undefined);
+  if (missing) refuse(call, missing, undefined);
 }
 
 /**
@@ -187,6 +193,11 @@ export function args(signature: string, given: ArrayLike<unknown>): void {
   if (!options) return;
   const last = given[params.length];
   if (last !== undefined || call.needed) checkOptions(call, options, last);
+}
+
+/** For the test of signatures: the options of each call that has been checked, by the name of the function. */
+export function checkedOptions(): Map<string, string[]> {
+  return new Map([...calls.values()].flatMap(({ name, options }) => (options ? [[name, [...options.keys()]]] : [])));
 }
 
 /** The same for a function of one tensor. @throws ShapeError */

@@ -99,7 +99,6 @@ export function softDice(p: Tensor, t: Tensor, options: SoftDiceOptions = {}): T
   checkReal('softDice', { p, t });
   if (p.rank < 2 || String(p.shape) !== String(t.shape)) throw new ShapeError('softDice', `p is [${p.shape}], t [${t.shape}]`, 'give two tensors [n, ..., classes] of one shape');
   if (!(smooth >= 0 && Number.isFinite(smooth))) throw new ShapeError('softDice', `smooth is ${smooth}`, 'give a number that is not negative');
-  if (reduction !== 'mean' && reduction !== 'none') throw new ShapeError('softDice', `there is no reduction ${String(reduction)}`, "use 'mean' or 'none'");
   return inF32('softDice', [p, t], (p, t) => composed(p.device, () => {
     const axes = p.shape.map((_, i) => i).slice(perImage ? 1 : 0, -1), over = (v: Tensor): Tensor => (axes.length ? sum(v, axes) : v), size = (v: Tensor): Tensor => over(squared ? square(v) : v);
     const loss = sub(1, div(add(mul(over(mul(p, t)), 2), smooth), add(add(size(p), size(t)), smooth)));

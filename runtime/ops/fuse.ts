@@ -33,7 +33,6 @@ export function fuse(a: Tensor, b: Tensor, options: FuseOptions = {}): Tensor {
   const { norm = 'rms-batch', gamma = 0.5, temperature = 0.5 } = options;
   if (a.dtype !== 'f32' || b.dtype !== 'f32' || String(a.shape) !== String(b.shape)) throw new ShapeError('fuse', `${a} and ${b}`, 'give two f32 tensors of one shape');
   if (!(gamma >= 0 && gamma <= 1)) throw new ShapeError('fuse', `gamma is ${gamma}`, 'give a share between 0 and 1');
-  if (norm !== 'rms-batch' && norm !== 'l2-pixel') throw new ShapeError('fuse', `there is no norm ${String(norm)}`, "use 'rms-batch' or 'l2-pixel'");
   const c = classes('fuse', a.shape, temperature);
   const { device } = a;
   const params = { c, items: 1, count: 2 * a.size, gamma, power: 1 / temperature };

@@ -17,7 +17,7 @@ export interface NormaliseMapsOptions {
  * @param x f32 [n, h, w, c], h and w not 0
  */
 export function normaliseMaps(x: Tensor, options: NormaliseMapsOptions = {}): Tensor {
-  args('normaliseMaps x {by:max|min-max present}', arguments);
+  args('normaliseMaps x {by:s present}', arguments);
   const { by = 'max', present } = options;
   const [n, h, w, c] = x.shape;
   if (x.rank !== 4 || x.dtype !== 'f32' || h * w === 0) throw new ShapeError('normaliseMaps', `x is ${x}, not f32 [n, h, w, c] with pixels`);

@@ -185,7 +185,6 @@ export function sigmoidFocal(logits: Tensor, targets: Tensor, options: { alpha?:
   args('sigmoidFocal logits targets {alpha:n gamma:n reduction:mean|sum|none}', arguments);
   const { alpha = 0.25, gamma = 2, reduction = 'mean' } = options;
   if (!(alpha <= 1 && gamma >= 0 && Number.isFinite(gamma))) throw new ShapeError('sigmoidFocal', `alpha is ${alpha}, gamma ${gamma}`, 'give an alpha up to 1 and a gamma that is not negative');
-  if (!['mean', 'sum', 'none'].includes(reduction)) throw new ShapeError('sigmoidFocal', `there is no reduction ${String(reduction)}`, "use 'mean', 'sum' or 'none'");
   return inF32('sigmoidFocal', [logits, targets], (x, t) => composed(x.device, () => {
     const ce = bceWithLogits(x, t, { reduction: 'none' }), other = sub(1, t);
     // 1 - p_t without cancelling.

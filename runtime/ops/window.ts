@@ -85,7 +85,6 @@ export interface PadOptions {
 export function pad<D extends DType, R extends number>(x: Tensor<D, R>, padding: readonly (readonly [number, number])[], options: PadOptions = {}): Tensor<D, R> {
   args('pad x padding:a {mode:constant|reflect|replicate|circular value:N}', arguments);
   const { mode = 'constant', value = 0 } = options;
-  if (!(mode in RULES)) throw new ShapeError('pad', `there is no mode ${mode}`, `give ${Object.keys(RULES).join(', ')}`);
   if (padding.length !== x.rank || !padding.every((p) => Array.isArray(p) && p.length === 2 && p.every(Number.isInteger))) throw new ShapeError('pad', `padding is ${JSON.stringify(padding)} for [${x.shape}]`, 'give [before, after] in whole numbers for each axis');
   checkNumber('pad', value, x.dtype);
   const shape = x.shape.map((n, a) => n + padding[a][0] + padding[a][1]), { shape: from } = x;

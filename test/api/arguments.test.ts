@@ -1,12 +1,16 @@
-// What plain JavaScript may give a function: whatever it is, the error says which function, and never comes from within.
+// What plain JavaScript may give a function: whatever it is, the error says which function, and how to call it.
 
+import { fileURLToPath } from 'node:url';
 import { inspect } from 'node:util';
+import ts from 'typescript';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { checkedOptions } from '../../runtime/args.ts';
 import { FewmaskError, ShapeError } from '../../runtime/errors.ts';
 import * as engine from '../../runtime/index.ts';
 import * as ops from '../../runtime/ops/index.ts';
 import { testDevice } from '../support/device.ts';
+import { projectProgram } from '../support/publicApi.ts';
 
 type Anything = (...args: unknown[]) => unknown;
 
@@ -15,23 +19,28 @@ const isClass = (f: Anything): boolean => /^class\b/.test(Function.prototype.toS
 /** The functions and classes of the engine, by name. */
 function callables(): [string, Anything][] {
   const all = { ...ops, ...engine, ...engine.schedules } as unknown as Record<string, Anything>;
-  return Object.entries(all).filter(([name, f]) => typeof f === 'function' && !OTHERS.includes(name) && !/Error$/.test(name));
+  const left = (name: string): boolean => OTHERS.includes(name) || /Error$/.test(name);
+  return Object.entries(all).filter(([name, f]) => typeof f === 'function' && !left(name));
 }
 
-/** Bases without a constructor of their own to be called, what takes anything, and what is checked where it is tested. */
+/** Bases and containers, what is made of functions, and tables of what is alive: each has tests of its own. */
 const OTHERS = [
   'Module', 'Optimizer', 'Tensor', 'Device', 'Plan', 'Shader', 'GradientSum', 'Sequential', 'Rng',
   'plan', 'shader', 'defineOp', 'randomSeed', 'liveTensors', 'leakReport', 'traceTensors', 'lossReduce', 'counting',
   'deviceDescriptor',
 ];
 
-const JUNK: readonly unknown[] = [undefined, null, NaN, -1.5, 'junk', {}, [], { unknown: 1 }, [null], true, () => 0, Symbol('s')];
+const JUNK: readonly unknown[] = [
+  undefined, null, NaN, -1.5, 'junk', {}, [], { unknown: 1 }, [null], true, () => 0, Symbol('s'),
+];
 
 test('junk is refused by name', async () => {
   const device = await testDevice();
   const x = device.tensor([1, 2, 3, 4], [2, 2]), image = device.tensor(new Float32Array(64), [1, 4, 4, 4]);
   const labels = device.tensor([0, 1], [2], 'i32');
-  const starts: unknown[][] = [[], [x], [image], [labels], [device], [x, x], [image, image], [x, 1], [x, x, x], [device, [2]], [x, x, x, x]];
+  const starts: unknown[][] = [
+    [], [x], [image], [labels], [device], [x, x], [image, image], [x, 1], [x, x, x], [device, [2]], [x, x, x, x],
+  ];
   const wrong: string[] = [];
   for (const [name, f] of callables()) {
     for (const start of starts) {
@@ -44,13 +53,46 @@ test('junk is refused by name', async () => {
           });
         } catch (e) {
           const told = e instanceof FewmaskError && e.message.includes(name);
-          if (!told) wrong.push(`${name}(${given.map((v) => inspect(v, { breakLength: Infinity })).join(', ')}): ${String(e)}`);
+          if (!told) wrong.push(`${name}(${given.map((v) => inspect(v)).join(', ')}): ${String(e)}`);
         }
       }
     }
   }
   const first = new Map(wrong.map((w) => [w.split('(')[0], w]));
   assert.equal([...first.values()], []);
+});
+
+/** The names of the options of a function, by the type of its last parameter, in the longest of its forms. */
+function declaredOptions(checker: ts.TypeChecker, symbol: ts.Symbol): string[] {
+  const type = checker.getTypeOfSymbol(symbol);
+  const forms = [...type.getCallSignatures(), ...type.getConstructSignatures()].map((form) => form.parameters);
+  const [longest] = forms.sort((a, b) => b.length - a.length);
+  const options = checker.getNonNullableType(checker.getTypeOfSymbol(longest[longest.length - 1]));
+  return checker.getPropertiesOfType(options).map((m) => m.name);
+}
+
+test('the options that are checked are those that the types have', () => {
+  const root = fileURLToPath(new URL('../..', import.meta.url)).replace(/\/$/, '');
+  const entries = ['runtime/index.ts', 'runtime/ops/index.ts', 'runtime/optim/schedules.ts'].map((f) => `${root}/${f}`);
+  const program = projectProgram(root, entries), checker = program.getTypeChecker();
+  const resolved = (s: ts.Symbol): ts.Symbol => (s.flags & ts.SymbolFlags.Alias ? checker.getAliasedSymbol(s) : s);
+  const exported = entries.flatMap((f) => {
+    const module = checker.getSymbolAtLocation(program.getSourceFile(f)!)!;
+    return checker.getExportsOfModule(module).map((s) => [s.name, resolved(s)] as const);
+  });
+  const symbols = new Map(exported);
+  const wrong: string[] = [];
+  let seen = 0;
+  for (const [name, options] of checkedOptions()) {
+    const symbol = symbols.get(name);
+    if (!symbol) continue;
+    const declared = declaredOptions(checker, symbol).sort();
+    seen++;
+    if (String(declared) === String(options.slice().sort())) continue;
+    wrong.push(`${name}: ${declared} are declared, ${options} checked`);
+  }
+  assert.ok(seen > 60, `${seen}`);
+  assert.equal(wrong, []);
 });
 
 const told = (what: RegExp) => (e: unknown): boolean => e instanceof ShapeError && what.test(e.message);

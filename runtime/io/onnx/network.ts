@@ -72,8 +72,9 @@ export const NETWORK: Record<string, Operator> = {
   InstanceNormalization: plain((c) => groupNorm(c, c.x().shape[1])),
   LayerNormalization: plain(layerNorm),
   MeanVarianceNormalization: plain((c) => {
-    const x = c.x(), axes = c.ints('axes', [0, 2, 3]), options = { keepdim: true, correction: 0 };
-    return ops.div(ops.sub(x, ops.mean(x, axes, options)), ops.add(ops.std(x, axes, options), 1e-9));
+    const x = c.x(), axes = c.ints('axes', [0, 2, 3]), keepdim = true;
+    const spread = ops.std(x, axes, { keepdim, correction: 0 });
+    return ops.div(ops.sub(x, ops.mean(x, axes, { keepdim })), ops.add(spread, 1e-9));
   }),
   MatMul: plain((c) => ops.matmul(c.x(), c.x(1))),
   NegativeLogLikelihoodLoss: plain((c) => nll(c, c.x())),
