@@ -70,7 +70,9 @@ function kindOf(code: string): Kind {
   // One of some words, or where # is among them a number.
   const words = (code === 't' ? 'f32|f16|i32|u32' : code).split('|');
   const listed = words.join(', ').replace('#', 'a number');
-  return { what: `one of ${listed}`, words: listed, is: (v) => words.includes(v as string) || (words.includes('#') && isNumber(v)) };
+  const number = words.includes('#');
+  const is: Test = (v) => words.includes(v as string) || (number && isNumber(v));
+  return { what: `one of ${listed}`, words: listed, is };
 }
 
 function paramOf(written: string): Param {
@@ -90,7 +92,8 @@ function parse(signature: string): Call {
   const mark = (p: Param): string => p.name + (p.optional ? '?' : '');
   const shown = [...params.map(mark), ...(options ? [`{ ${[...options.values()].map(mark).join(', ')} }`] : [])];
   const needed = signature.includes('!');
-  return { name, params, options, needed, usage: `call ${/^[A-Z]/.test(name) ? 'new ' : ''}${name}(${shown.join(', ')})` };
+  const made = /^[A-Z]/.test(name) ? 'new ' : '';
+  return { name, params, options, needed, usage: `call ${made}${name}(${shown.join(', ')})` };
 }
 
 const calls = new Map<string, Call>();

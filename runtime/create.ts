@@ -46,7 +46,9 @@ export function tensor(device: Device, data: NestedNumbers | TensorData, options
       numbers.push(value);
       return;
     }
-    if (!Array.isArray(value)) throw new ShapeError('tensor', `an element is ${String(value)}`, 'give numbers: 1 or 0 for truths');
+    if (!Array.isArray(value)) {
+      throw new ShapeError('tensor', `an element is ${String(value)}`, 'give numbers: 1 or 0 for truths');
+    }
     if (depth >= shape.length || value.length !== shape[depth]) throw new ShapeError('tensor', `the arrays are ragged: one at depth ${depth} has ${value.length} elements`, `the first ones make [${shape}]`);
     for (const v of value) walk(v, depth + 1);
   };
@@ -138,12 +140,15 @@ export function arange<D extends DType = 'f32'>(device: Device, start: number, e
  */
 export function linspace(device: Device, start: number, end: number, count: number): Tensor<'f32'> {
   args('linspace device:D start:n end:n count:n', arguments);
-  if (!Number.isInteger(count) || count < 0) throw new ShapeError('linspace', `the count is ${count}`, 'give a whole number');
+  if (!Number.isInteger(count) || count < 0) {
+    throw new ShapeError('linspace', `the count is ${count}`, 'give a whole number of at least 0');
+  }
   if (!Number.isFinite(start) || !Number.isFinite(end)) {
     throw new ShapeError('linspace', `no steps lead from ${start} to ${end}`, 'give finite numbers');
   }
   const last = count - 1;
-  return values('linspace', device, count, (i) => (i === 0 ? start : i === last ? end : start + ((end - start) * i) / last), 'f32');
+  const at = (i: number): number => (i === 0 ? start : i === last ? end : start + ((end - start) * i) / last);
+  return values('linspace', device, count, at, 'f32');
 }
 
 /**
@@ -157,7 +162,9 @@ export function linspace(device: Device, start: number, end: number, count: numb
 export function eye<D extends DType = 'f32'>(device: Device, rows: number, columns = rows, dtype?: D): Tensor<D, 2> {
   args('eye device:D rows:n columns?:n dtype?:t', arguments);
   if (![rows, columns].every((n) => Number.isInteger(n) && n >= 0)) throw new ShapeError('eye', `[${rows}, ${columns}] is not a shape`);
-  const flat = values('eye', device, rows * columns, (i) => (Math.floor(i / columns) === i % columns ? 1 : 0), dtype), y = flat.view([rows, columns]);
+  const at = (i: number): number => (Math.floor(i / columns) === i % columns ? 1 : 0);
+  const flat = values('eye', device, rows * columns, at, dtype);
+  const y = flat.view([rows, columns]);
   flat.dispose();
   return y;
 }
@@ -176,9 +183,13 @@ export function randomSeed(device: Device, seed: number, stream = 0, step = 0): 
   return device.tensor(Uint32Array.of(seed, stream, step, 0), [4]) as Tensor<'u32'>;
 }
 
-function values<D extends DType>(op: string, device: Device, n: number, at: (i: number) => number, dtype?: D): Tensor<D> {
+function values<D extends DType>(
+  op: string, device: Device, n: number, at: (i: number) => number, dtype?: D,
+): Tensor<D> {
   // Refuses what cannot be held before the numbers are made on the host.
-  if (sizeOf([n]) > device.gpu.limits.maxStorageBufferBindingSize) throw new ShapeError(op, `${n} elements are more than the adapter can bind`);
+  if (sizeOf([n]) > device.gpu.limits.maxStorageBufferBindingSize) {
+    throw new ShapeError(op, `${n} elements are more than the adapter can bind`);
+  }
   const { values, dtype: type } = elementsOf(op, Array.from({ length: n }, (_, i) => at(i)), dtype);
   return device.tensor(values, [n], type) as Tensor<D>;
 }

@@ -175,7 +175,9 @@ export class Tensor<D extends DType = DType, R extends number = number> {
    * @example const rows = x.view([x.size / 3, 3]);
    */
   view<const S extends Shape>(shape: S): Tensor<D, S['length']> {
-    if (!Array.isArray(shape)) throw new ShapeError('view', `the shape is ${String(shape)}`, 'call x.view([size, size, …])');
+    if (!Array.isArray(shape)) {
+      throw new ShapeError('view', `the shape is ${String(shape)}`, 'call x.view([size, size, …])');
+    }
     if (this.#disposed) void this.buffer;
     if (sizeOf(shape) !== this.size) throw new ShapeError('reshape', `cannot see [${this.shape}] as [${shape}]`, 'the number of elements must stay the same');
     return new Tensor<D>(this.storage, shape, this.dtype) as Tensor<D, S['length']>;

@@ -246,7 +246,8 @@ export class Plan<O extends PlanOutputs> {
   /** @internal One line for console.log. */
   [INSPECT](): string {
     const names = (t: object): string => Object.keys(t).join(', ') || 'nothing';
-    const state = this.#disposed ? ' (disposed)' : `, ${counted(this.#commands.length, 'command')}, ${mib(this.memory.bytes)}`;
+    const size = `, ${counted(this.#commands.length, 'command')}, ${mib(this.memory.bytes)}`;
+    const state = this.#disposed ? ' (disposed)' : size;
     return `Plan ${names(this.inputs)} -> ${names(this.outputs)}${state}`;
   }
 

@@ -12,13 +12,16 @@ export const MOST_ELEMENTS = 2 ** 31;
 
 /** @throws ShapeError when there is no such dtype */
 function checkDtype(op: string, dtype: DType): void {
-  if (!Object.hasOwn(BYTES, dtype)) throw new ShapeError(op, `there is no dtype ${String(dtype)}`, `use ${Object.keys(BYTES).join(', ')}`);
+  if (Object.hasOwn(BYTES, dtype)) return;
+  throw new ShapeError(op, `there is no dtype ${String(dtype)}`, `use ${Object.keys(BYTES).join(', ')}`);
 }
 
 /** Bytes of a tensor that is about to be made. @param limit most that the adapter binds @throws ShapeError when there is no such dtype, the shape is none, or too large */
 export function checkedBytes(shape: Shape, dtype: DType, limit: number, label: string): number {
   checkDtype(label, dtype);
-  if (!Array.isArray(shape)) throw new ShapeError(label, `the shape is ${String(shape)}`, 'give a list of sizes, such as [2, 3]');
+  if (!Array.isArray(shape)) {
+    throw new ShapeError(label, `the shape is ${String(shape)}`, 'give a list of sizes, such as [2, 3]');
+  }
   for (const d of shape) if (!Number.isInteger(d) || d < 0) throw new ShapeError(label, `[${shape}] is not a shape`, 'give whole numbers of at least 0');
   const size = sizeOf(shape), bytes = size * BYTES[dtype];
   // A binding is rounded up to 16 bytes.

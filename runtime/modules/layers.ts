@@ -342,7 +342,9 @@ export class Dropout extends Module {
   constructor(p = 0.5) {
     super();
     args('Dropout p?:n', arguments);
-    if (!(p >= 0 && p < 1)) throw new UsageError(`the probability of Dropout or Dropout2d is ${p}`, 'give a number from 0 to below 1');
+    if (!(p >= 0 && p < 1)) {
+      throw new UsageError(`the probability of Dropout or Dropout2d is ${p}`, 'give a number from 0 to below 1');
+    }
     this.p = p;
   }
 

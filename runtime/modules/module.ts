@@ -212,8 +212,8 @@ export abstract class Module {
 
   /** @internal One line for console.log. */
   [INSPECT](): string {
-    const all = [...this.entries()];
-    return `${this.constructor.name} (${counted(all.length, 'tensor')}, ${counted(this.parameterCount, 'trainable value')})`;
+    const tensors = counted([...this.entries()].length, 'tensor');
+    return `${this.constructor.name} (${tensors}, ${counted(this.parameterCount, 'trainable value')})`;
   }
 
   /** Frees parameters and buffers. */

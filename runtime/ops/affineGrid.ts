@@ -16,7 +16,9 @@ export interface GridOptions {
 }
 
 /** The pixels of a picture transformed by each matrix of theta [n, rows, 3]: [n, h, w, rows]. */
-function transformed(op: string, theta: Tensor, rows: number, size: readonly [number, number], { alignCorners = false }: GridOptions): Tensor {
+function transformed(
+  op: string, theta: Tensor, rows: number, size: readonly [number, number], { alignCorners = false }: GridOptions,
+): Tensor {
   checkReal(op, { theta });
   const [h, w] = pair(op, 'the size', size, 1);
   if (theta.rank !== 3 || theta.shape[1] !== rows || theta.shape[2] !== 3) throw new ShapeError(op, `theta is [${theta.shape}], not [n, ${rows}, 3]`);

@@ -190,7 +190,9 @@ function cut(x: Tensor, shape: Shape): Tensor {
 /** Indices that leave some of x's other axes alone, and src, filled up with indices of nothing. */
 function filled(along: Along, index: Tensor, src: Tensor): { index: Tensor; src: Tensor } {
   const more = index.shape.map((n, a) => [0, a === along.axis ? 0 : along.x[a] - n] as const), used = cut(src, index.shape);
-  return more.every(([, n]) => n === 0) ? { index, src: used } : { index: pad(index, more, { value: index.dtype === 'u32' ? 2 ** 31 : -(2 ** 31) }), src: pad(used, more) };
+  if (more.every(([, n]) => n === 0)) return { index, src: used };
+  const nothing = index.dtype === 'u32' ? 2 ** 31 : -(2 ** 31);
+  return { index: pad(index, more, { value: nothing }), src: pad(used, more) };
 }
 
 /**

@@ -68,7 +68,9 @@ const op = defineReal<Attrs>({
  * Source: torch.nn.functional.grid_sample.
  * @example const turned = gridSample(x, affineGrid(theta, [h, w]), { padding: 'reflection' });
  */
-export function gridSample<D extends DType, R extends number>(x: Tensor<D, R> & Ranked<R, 4>, grid: Tensor, options: GridSampleOptions = {}): Tensor<D, 4> {
+export function gridSample<D extends DType, R extends number>(
+  x: Tensor<D, R> & Ranked<R, 4>, grid: Tensor, options: GridSampleOptions = {},
+): Tensor<D, 4> {
   args('gridSample x grid {mode:bilinear|nearest padding:zeros|border|reflection alignCorners:b}', arguments);
   const { mode = 'bilinear', padding = 'zeros', alignCorners = false } = options;
   checkReal('gridSample', { x, grid });

@@ -26,7 +26,9 @@ const step = defineReal<{ op: keyof typeof STEPS }>({
   backward: { x: null },
 }, { halves: ['x'] });
 
-function smooth<D extends DType, R extends number>(op: Parameters<typeof unary>[1], x: Tensor<D, R>): Tensor<Real<D>, R> {
+function smooth<D extends DType, R extends number>(
+  op: Parameters<typeof unary>[1], x: Tensor<D, R>,
+): Tensor<Real<D>, R> {
   tensorArg(op, x);
   return unary(real(x), op);
 }

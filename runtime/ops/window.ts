@@ -143,7 +143,9 @@ function overlap(dy: Tensor, attrs: Overlap): Tensor {
  * @throws ShapeError for other shapes, or paddings that are negative or no whole numbers
  * @example const y = pad2d(x, [[1, 1], [2, 2]]); // [n, h, w, c] -> [n, h + 2, w + 4, c]
  */
-export function pad2d<D extends DType, R extends number>(x: Tensor<D, R>, padding: readonly [readonly [number, number], readonly [number, number]], value = 0): Tensor<D, R> {
+export function pad2d<D extends DType, R extends number>(
+  x: Tensor<D, R>, padding: readonly [readonly [number, number], readonly [number, number]], value = 0,
+): Tensor<D, R> {
   args('pad2d x padding:a value?:N', arguments);
   // PyTorch counts from the last axis, [left, right, top, bottom]: a flat list would be read as either.
   if (!(padding.length === 2 && padding.every((p) => Array.isArray(p) && p.length === 2))) {

@@ -27,7 +27,9 @@ export class AdamW extends Optimizer {
   constructor(params: NamedTensors, options: AdamWOptions = {}) {
     args('AdamW params:M {lr:r weightDecay:n groups:a maxNorm:n betas:S eps:n decoupled:b}', arguments);
     const betas = options.betas ?? [0.9, 0.999];
-    if (betas.length !== 2 || !betas.every((b) => b >= 0 && b < 1)) throw new UsageError(`betas ${betas} are not between 0 and 1`);
+    if (betas.length !== 2 || !betas.every((b) => b >= 0 && b < 1)) {
+      throw new UsageError(`betas ${betas} are not between 0 and 1`);
+    }
     super(params, options, ['m', 'v']);
     this.betas = betas;
     this.#eps = options.eps ?? 1e-8;

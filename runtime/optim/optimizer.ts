@@ -72,8 +72,12 @@ export abstract class Optimizer {
    */
   constructor(params: NamedTensors, options: OptimizerOptions, states: readonly string[]) {
     const { maxNorm, lr } = options;
-    if (typeof lr === 'number' && !(lr >= 0)) throw new UsageError(`the learning rate is ${lr}`, 'give a number that is not negative');
-    if (maxNorm !== undefined && !(maxNorm > 0)) throw new UsageError(`maxNorm is ${maxNorm}`, 'give a positive number, or leave it out');
+    if (typeof lr === 'number' && !(lr >= 0)) {
+      throw new UsageError(`the learning rate is ${lr}`, 'give a number that is not negative');
+    }
+    if (maxNorm !== undefined && !(maxNorm > 0)) {
+      throw new UsageError(`maxNorm is ${maxNorm}`, 'give a positive number, or leave it out');
+    }
     this.#maxNorm = maxNorm;
     this.lr = lr;
     const settings = [...(params instanceof Map ? (params as ReadonlyMap<string, Tensor>) : Object.entries(params as Record<string, Tensor>))].map(([name, param]) => {

@@ -92,7 +92,8 @@ export class AttentionBranch extends ParameterSet {
     const m = reshape(maps, [n, h * w, maps.shape[3]]);
     const project = (layer: Conv): Tensor => reshape(layer.forward(column), [n, h * w, this.dims]);
     const scores = single(matmul(project(this.query), project(this.key), { transposeB: true }));
-    const gathered = matmul(softmax(maskPairs(scores, valid.view([n, h * w])), -1, { scale: 1 / Math.sqrt(this.dims) }), m);
+    const pairs = maskPairs(scores, valid.view([n, h * w]));
+    const gathered = matmul(softmax(pairs, -1, { scale: 1 / Math.sqrt(this.dims) }), m);
     return reshape(add(gathered, m), maps.shape);
   }
 
