@@ -55,7 +55,7 @@ export {
   type Picked, type ReduceOptions, type VarianceOptions,
 } from './ops/index.ts';
 export type { Axes } from './kernel/axes.ts';
-export { logSoftmax, softmax } from './ops/index.ts';
+export { logSoftmax, softmax, type SoftmaxOptions } from './ops/index.ts';
 
 // Shapes, parts, indices
 export {

@@ -1,6 +1,7 @@
 // A tensor: a shape, a dtype and a range of memory on one device. Operations on tensors are functions (runtime/ops).
 
 import { DisposedError, ShapeError } from './errors.ts';
+import { INSPECT } from './inspect.ts';
 import { forget, register } from './memory.ts';
 import type { Device } from './device/device.ts';
 import type { TapeNode } from './autograd/tape.ts';
@@ -155,6 +156,16 @@ export class Tensor<D extends DType = DType, R extends number = number> {
     return `[${this.shape}] ${this.dtype}`;
   }
 
+  /** @internal One line for console.log; the elements are on the GPU, see {@link read}. */
+  [INSPECT](): string {
+    return `Tensor ${this.dtype} [${this.shape.join(', ')}]${this.#disposed ? ' (disposed)' : ''}`;
+  }
+
+  /** What JSON has of it: dtype and shape. The elements are on the GPU, see {@link read}. */
+  toJSON(): { dtype: D; shape: Shape<R> } {
+    return { dtype: this.dtype, shape: this.shape };
+  }
+
   /** True once it has been disposed, by hand or by its scope. */
   get isDisposed(): boolean {
     return this.#disposed;
@@ -197,6 +208,9 @@ export class Tensor<D extends DType = DType, R extends number = number> {
    * @example const rows = x.view([x.size / 3, 3]);
    */
   view<const S extends Shape>(shape: S): Tensor<D, S['length']> {
+    if (!Array.isArray(shape)) {
+      throw new ShapeError('view', `the shape is ${String(shape)}`, 'call x.view([size, size, …])');
+    }
     if (this.#disposed) this.alive();
     if (sizeOf(shape) !== this.size) throw new ShapeError('reshape', `cannot see [${this.shape}] as [${shape}]`, 'the number of elements must stay the same');
     return new Tensor<D>(this.storage, shape, this.dtype) as Tensor<D, S['length']>;

@@ -1,5 +1,6 @@
 // Gradients. Beside the tape, since the walk back needs operations, and they stand on it: who imports `grad` gets them with it, whatever a bundler drops.
 
+import { args } from '../args.ts';
 import { add } from '../ops/binary.ts';
 import { full, zeros } from '../ops/fill.ts';
 import type { Tensor } from '../tensor.ts';
@@ -26,6 +27,7 @@ const ops: GradientOps = {
 export function grad(y: Tensor, wrt: readonly Tensor[], options?: GradOptions): Tensor[];
 export function grad(y: Tensor, wrt: ReadonlyMap<string, Tensor>, options?: GradOptions): Map<string, Tensor>;
 export function grad(y: Tensor, wrt: readonly Tensor[] | ReadonlyMap<string, Tensor>, options: GradOptions = {}): Tensor[] | Map<string, Tensor> {
+  args('grad y wrt:G {dy createGraph:b}', arguments);
   const gradients = backpropagate(ops, y, new Map<string | number, Tensor>(wrt.entries()), options);
   return wrt instanceof Map ? new Map([...wrt.keys()].map((name: string, i) => [name, gradients[i]])) : gradients;
 }

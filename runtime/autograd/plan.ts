@@ -6,6 +6,7 @@ import { bindingEntry, elementsOf } from '../device/elements.ts';
 import { mib, sizeClass, texelSize } from '../device/pool.ts';
 import { copyTexels, texelNeeds } from '../device/texels.ts';
 import { DeviceError, DisposedError, FewmaskError, OutOfMemoryError, ShapeError, UsageError } from '../errors.ts';
+import { counted, INSPECT } from '../inspect.ts';
 import type { Choice } from '../kernel/choice.ts';
 import { fillParams } from '../kernel/kernel.ts';
 import { Doubt, judged, type OwnKernel } from '../kernel/own.ts';
@@ -223,6 +224,14 @@ export class Plan<O extends PlanOutputs> {
   /** The kernels of one replay, in order (for profiles and tests). */
   get kernels(): string[] {
     return this.#commands.map((c) => (c.kind === 'dispatch' ? c.kernel.key : c.kind));
+  }
+
+  /** @internal One line for console.log. */
+  [INSPECT](): string {
+    const names = (t: object): string => Object.keys(t).join(', ') || 'nothing';
+    const size = `, ${counted(this.#commands.length, 'command')}, ${mib(this.memory.bytes)}`;
+    const state = this.#disposed ? ' (disposed)' : size;
+    return `Plan ${names(this.inputs)} -> ${names(this.outputs)}${state}`;
   }
 
   #check(): void {

@@ -25,7 +25,7 @@ export function replayHooks(recorder: Recorder): readonly (() => void)[] {
 }
 
 /** @throws UsageError for a seed that a plan, which is being recorded, would find unchanged at each replay */
-export function checkSeed(op: string, seed: Tensor): void {
+export function checkAdvances(op: string, seed: Tensor): void {
   if (!seed.device.recorder?.isConstant(seed.storage)) return;
   const what = `${op}: the seed is a constant of the plan, which would draw the same numbers at each replay`;
   throw new UsageError(what, 'use randomSeed, whose step advances with each replay, or make it an input of the plan');

@@ -1,5 +1,6 @@
 // Reverse-mode automatic differentiation. Each differentiable operation leaves a node; `grad` walks the nodes backwards.
 
+import { args } from '../args.ts';
 import { DisposedError, FewmaskError, GradientError, ShapeError } from '../errors.ts';
 import { runSynchronous, synchronous } from '../synchronous.ts';
 import type { Tensor } from '../tensor.ts';
@@ -75,6 +76,7 @@ let counter = 0;
  * @example const prediction = noGrad(() => net.forward(x, EVAL));
  */
 export function noGrad<R>(body: () => R): R {
+  args('noGrad body:f', arguments);
   return recordingIs(false, () => runSynchronous('noGrad', 'the body of noGrad', body));
 }
 

@@ -1,7 +1,9 @@
 // What Node and browsers share in opening a device: what kind of adapter it is, what a request means, which features and limits to ask for.
 
 import { DeviceError } from '../errors.ts';
+import { counted } from '../inspect.ts';
 import { MATRIX_FEATURE } from './matrices.ts';
+import { mib, type PoolStats } from './pool.ts';
 import type { AdapterInfo } from './types.ts';
 
 /** `hardware`: a GPU. `lavapipe`, `swiftshader`: software. `other`: software of another make. */
@@ -98,4 +100,10 @@ export async function requestDevice(adapter: GPUAdapter, description: string): P
   } catch (error) {
     throw new DeviceError(`the adapter ${description} gave no device: ${(error as Error).message}`, 'close other programs that use the GPU, or choose another adapter');
   }
+}
+
+/** A device in one line. @param stats of its pool; null once it has been closed */
+export function deviceLine({ kind, description }: AdapterInfo, stats: PoolStats | null): string {
+  const state = stats ? `, ${counted(stats.buffers, 'buffer')}, ${mib(stats.inUse)} in use` : ' (closed)';
+  return `Device ${kind} ${JSON.stringify(description)}${state}`;
 }

@@ -1,12 +1,14 @@
 // A device: memory, kernels, and the queue. Dispatches run at once (eager) or go into the plan that is being recorded.
 
+import { args } from '../args.ts';
 import { DeviceError, FewmaskError, ShapeError, UsageError } from '../errors.ts';
+import { INSPECT } from '../inspect.ts';
 import { KernelCache } from '../kernel/kernel.ts';
 import { Doubt, OwnKernel, passDoubts } from '../kernel/own.ts';
 import { checkUnchanged } from '../autograd/versions.ts';
 import { aliveReport, storageOver } from '../memory.ts';
 import { BYTES, sizeOf, Storage, Tensor, type DType, type Shape, type TensorData } from '../tensor.ts';
-import { describe } from './adapter.ts';
+import { describe, deviceLine } from './adapter.ts';
 import { fold } from './binding.ts';
 import { Commands } from './commands.ts';
 import { checkedBytes, elementsOf, MOST_ELEMENTS, wholeWords } from './elements.ts';
@@ -82,13 +84,14 @@ export class Device {
     return this.options.native !== undefined && this.info.kind === 'lavapipe' && this.gpu.features.has('subgroups') && (this.gpu.adapterInfo?.subgroupMinSize ?? 0) >= 8;
   }
 
+  /** @internal One line for console.log. */
+  readonly [INSPECT] = (): string => deviceLine(this.info, this.#closed ? null : this.pool.stats);
+
   /** Fails if the device has failed. @throws DeviceError when the device is closed or the GPU refused a command, DeviceLostError when it is lost: from then on at each call */
   check(): void {
     if (this.#closed) throw new DeviceError('the device has been closed');
     this.#watch.check();
   }
-
-  // --- memory -------------------------------------------------------------------------------------------------------
 
   /**
    * A new tensor with unspecified content.
@@ -117,6 +120,7 @@ export class Device {
    * @throws OutOfMemoryError beyond the budget
    */
   tensor(data: TensorData | readonly number[], shape: Shape, dtype?: DType): Tensor {
+    args('device.tensor data:x shape:S dtype?:t', arguments);
     const { values, dtype: type } = elementsOf('tensor', data, dtype);
     if (values.length !== sizeOf(shape)) throw new ShapeError('tensor', `${values.length} elements do not make [${shape}]`);
     const t = new Tensor(this.#allocate(this.#bytesOf(shape, type, 'tensor'), 'tensor'), shape, type);
@@ -151,6 +155,7 @@ export class Device {
    * @throws DisposedError, UsageError while a plan is being recorded: its replays would not write
    */
   write(t: Tensor, data: TensorData): void {
+    args('device.write t data:x', arguments);
     const { values } = elementsOf('write', data, t.dtype);
     if (values.length !== t.size) throw new ShapeError('write', `${values.length} elements for a tensor [${t.shape}]`);
     this.#own(t).alive();
@@ -175,8 +180,6 @@ export class Device {
   recycle(storage: Storage): void {
     if (!this.#closed && storage.buffer) this.pool.release(storage.buffer);
   }
-
-  // --- scopes -------------------------------------------------------------------------------------------------------
 
   /** @internal */
   track(t: Tensor): void {
@@ -212,8 +215,6 @@ export class Device {
   scope<R>(body: () => R): R {
     return this.#scopes.run(body);
   }
-
-  // --- work ---------------------------------------------------------------------------------------------------------
 
   /**
    * @internal
@@ -359,6 +360,7 @@ export class Device {
    * @throws DisposedError for a disposed tensor, FewmaskError while a plan is being recorded, DeviceError or DeviceLostError when the GPU failed
    */
   async read(tensors: readonly Tensor[]): Promise<(Float32Array | Int32Array | Uint32Array)[]> {
+    args('device.read tensors:L', arguments);
     if (this.recorder) throw new FewmaskError('plan', 'a tensor cannot be read while a plan is being recorded', 'return it from the plan and read it after run()');
     this.check();
     const doubt = Doubt.join(tensors.map((t) => t.storage.doubt));

@@ -10,9 +10,18 @@ const ARRAYS = { f32: Float32Array, f16: Uint16Array, i32: Int32Array, u32: Uint
 /** Kernels count elements in 32 bits, in places with a sign: neither a tensor nor one of its axes has as many, empty tensors included. */
 export const MOST_ELEMENTS = 2 ** 31;
 
+/** @throws ShapeError when there is no such dtype */
+function checkDtype(op: string, dtype: DType): void {
+  if (Object.hasOwn(BYTES, dtype)) return;
+  throw new ShapeError(op, `there is no dtype ${String(dtype)}`, `use ${Object.keys(BYTES).join(', ')}`);
+}
+
 /** Bytes of a tensor that is about to be made. @param limit most that the adapter binds @throws ShapeError when there is no such dtype, the shape is none, or too large */
 export function checkedBytes(shape: Shape, dtype: DType, limit: number, label: string): number {
-  if (!Object.hasOwn(BYTES, dtype)) throw new ShapeError(label, `there is no dtype ${String(dtype)}`, `use ${Object.keys(BYTES).join(', ')}`);
+  checkDtype(label, dtype);
+  if (!Array.isArray(shape)) {
+    throw new ShapeError(label, `the shape is ${String(shape)}`, 'give a list of sizes, such as [2, 3]');
+  }
   for (const d of shape) if (!Number.isInteger(d) || d < 0) throw new ShapeError(label, `[${shape}] is not a shape`, 'give whole numbers of at least 0');
   const size = sizeOf(shape), bytes = size * BYTES[dtype];
   // A binding is rounded up to 16 bytes.
@@ -21,15 +30,42 @@ export function checkedBytes(shape: Shape, dtype: DType, limit: number, label: s
   return bytes;
 }
 
+/** What the dtypes hold, in words. f16 and f32 round what lies between their numbers. */
+const HELD: Readonly<Record<DType, string>> = {
+  i32: 'a whole number from -2147483648 to 2147483647',
+  u32: 'a whole number from 0 to 4294967295',
+  f16: 'a number from -65504 to 65504, Infinity or NaN',
+  f32: 'a number up to 3.4e38, Infinity or NaN',
+};
+
+/** The least magnitude that rounds to infinity. */
+const OVERFLOW = { f16: 65520, f32: 2 ** 128 - 2 ** 103 };
+
+/**
+ * Checks that a dtype holds a number: integers neither fractions nor NaN nor what is beyond them, f16 and f32 no finite
+ * number that would become infinite.
+ * @throws ShapeError
+ */
+export function checkNumber(op: string, value: number, dtype: DType): void {
+  const fits = dtype === 'i32' ? (value | 0) === value
+    : dtype === 'u32' ? value >>> 0 === value
+    : typeof value === 'number' && !(Math.abs(value) >= OVERFLOW[dtype] && Number.isFinite(value));
+  if (fits) return;
+  const shown = typeof value === 'number' ? value : (JSON.stringify(value) ?? String(value));
+  throw new ShapeError(op, `${shown} is not ${dtype === 'u32' ? 'a' : 'an'} ${dtype}`, `give ${HELD[dtype]}, or cast`);
+}
+
 /**
  * Elements as the array of a dtype: plain numbers are converted, a typed array must be the dtype's own (f16: a Uint16Array of its bits).
  * @param op who asks, for errors
  * @param dtype default: the one whose array it is; f32 for plain numbers
- * @throws ShapeError when the array is another dtype's
+ * @throws ShapeError when the array is another dtype's, there is no such dtype, or it does not hold a number
  */
 export function elementsOf(op: string, data: TensorData | readonly number[], dtype?: DType): { values: TensorData; dtype: DType } {
+  if (dtype !== undefined) checkDtype(op, dtype);
   if (Array.isArray(data)) {
     const type = dtype ?? 'f32';
+    for (const v of data) checkNumber(op, v, type);
     return { values: type === 'f16' ? floatToHalf(data) : ARRAYS[type].from(data), dtype: type };
   }
   const own = (Object.keys(ARRAYS) as DType[]).find((d) => data instanceof ARRAYS[d]);

@@ -77,9 +77,10 @@ function fetchPackage(folder: string): void {
 }
 
 /** One file of a tar archive. Throws DeviceError when it is not there. */
-export function tarFile(archive: Buffer, name: string): Buffer {
+export function tarFile(archive: Uint8Array, name: string): Uint8Array {
   for (let at = 0; at + 512 <= archive.length; ) {
-    const text = (from: number, length: number): string => archive.toString('latin1', at + from, at + from + length).replace(/\0.*$/s, '');
+    const text = (from: number, length: number): string =>
+      String.fromCharCode(...archive.subarray(at + from, at + from + length)).replace(/\0.*$/s, '');
     const size = parseInt(text(124, 12), 8) || 0;
     if (text(0, 100) === name) return archive.subarray(at + 512, at + 512 + size);
     at += 512 + Math.ceil(size / 512) * 512;

@@ -1,5 +1,6 @@
 // Scopes: which tensors are freed with the block of code that made them.
 
+import { args } from '../args.ts';
 import { asynchronous, isAsync, synchronous } from '../synchronous.ts';
 import { collectTensors, type Tensor } from '../tensor.ts';
 
@@ -38,6 +39,7 @@ export class Scopes {
 
   /** Runs `body` and frees what was made in it, but what it returns, which goes to the scope around. @throws FewmaskError when the body is asynchronous */
   run<R>(body: () => R): R {
+    args('device.scope body:f', arguments);
     const what = 'the body of a scope';
     if (isAsync(body)) return Promise.reject(asynchronous('scope', what)) as R;
     const mine = new Set<Tensor>();

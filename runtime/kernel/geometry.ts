@@ -21,6 +21,7 @@ function checkSetting(op: string, name: string, values: readonly number[], least
 /** Both directions of a setting: whole numbers from `least` to 2^29. @throws ShapeError for others */
 export function pair(op: string, name: string, v: Pair, least: number): readonly [number, number] {
   const both: readonly [number, number] = typeof v === 'number' ? [v, v] : v;
+  if (both.length !== 2) throw new ShapeError(op, `${name} is [${both}]`, 'give one number, or [vertical, horizontal]');
   checkSetting(op, name, both, least);
   return both;
 }
@@ -31,6 +32,9 @@ export type Padding = Pair | readonly [number, number, number, number];
 /** [top, bottom, left, right] of a padding: whole numbers from 0 to 2^29. @throws ShapeError for others */
 export function sides(op: string, p: Padding): readonly [number, number, number, number] {
   const all: readonly [number, number, number, number] = typeof p === 'number' ? [p, p, p, p] : p.length === 2 ? [p[0], p[0], p[1], p[1]] : p;
+  if (all.length !== 4) {
+    throw new ShapeError(op, `padding is [${p}]`, 'give a number, [vertical, horizontal], or [top, bottom, left, right]');
+  }
   checkSetting(op, 'padding', all, 0);
   return all;
 }

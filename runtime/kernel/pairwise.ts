@@ -21,17 +21,6 @@ const CODES = { ...ARITHMETIC, ...TRUTH };
 export type Pairwise = keyof typeof CODES;
 
 /**
- * Checks that a number is one of a dtype.
- * @throws ShapeError for a fraction beside integers, or an integer beyond them
- */
-export function checkNumber(op: string, value: number, dtype: DType): void {
-  const [least, most] = dtype === 'i32' ? [-(2 ** 31), 2 ** 31 - 1] : [0, 2 ** 32 - 1];
-  if (typeof value !== 'number' || ((dtype === 'i32' || dtype === 'u32') && !(Number.isInteger(value) && value >= least && value <= most))) {
-    throw new ShapeError(op, `${value} is not ${dtype === 'i32' ? 'an' : 'a'} ${dtype}`, 'cast the tensor, or give a number of its dtype');
-  }
-}
-
-/**
  * y = f(a, b), by broadcasting.
  * @param a f32, i32 or u32, or where the adapter has it f16, like b; or a number
  * @param b at least one of both is a tensor
@@ -48,7 +37,6 @@ export function pairwise(op: Pairwise, a: Operand, b: Operand): Tensor {
   let number = 0;
   for (const v of [a, b]) {
     if (v instanceof Tensor) continue;
-    checkNumber(op, v, dtype);
     // Numbers meet f16 in f32, in which it is computed.
     number = wordOf(op, v, dtype === 'f16' ? 'f32' : dtype);
   }

@@ -29,6 +29,10 @@ export interface ResizeOptions {
   extrapolation?: number;
 }
 
+/** What resizing takes, for the check of arguments. */
+export const RESIZE = 'coordinates:halfPixel|alignCorners|asymmetric|pytorchHalfPixel|halfPixelSymmetric|tfCropAndResize'
+  + ' alignCorners:b factor:S roi:S extrapolation:N';
+
 type Both = readonly [number, number];
 
 /** Along both axes: output o lies at (o + half) scale + shift. */

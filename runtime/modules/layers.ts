@@ -1,7 +1,9 @@
 // The layers: modules with PyTorch's parameter names and first values, over the operations of the same names. Images are NHWC.
 
-import { checkSeed } from '../autograd/replay.ts';
+import { args } from '../args.ts';
+import { checkAdvances } from '../autograd/replay.ts';
 import { UsageError } from '../errors.ts';
+import { checkWhole, pair } from '../kernel/geometry.ts';
 import { add } from '../ops/binary.ts';
 import { batchNorm, type BatchNormOptions } from '../ops/batchNorm.ts';
 import { conv2d, convTranspose2d, type Conv2dOptions, type ConvTranspose2dOptions, type Pair } from '../ops/conv2d.ts';
@@ -28,6 +30,10 @@ export class Sequential extends Module {
 
   constructor(...steps: readonly Step[]) {
     super();
+    steps.forEach((s, i) => {
+      if (typeof s === 'function' || (s instanceof Module && 'forward' in s)) return;
+      throw new UsageError(`Sequential: step ${i} is neither a module nor a function`, 'call new Sequential(step, step, …)');
+    });
     this.steps = steps;
   }
 
@@ -59,6 +65,7 @@ export class Linear extends Module {
 
   constructor(cin: number, cout: number, options: { bias?: boolean } = {}) {
     super();
+    args('Linear cin:n cout:n {bias:b}', arguments);
     const fan = { in: cin, out: cout };
     this.weight = new Parameter([cin, cout], { init: 'uniform', fan, layout: 'transposed' });
     this.bias = options.bias ?? true ? new Parameter([cout], { init: 'uniform', fan }) : null;
@@ -74,8 +81,6 @@ export class Linear extends Module {
     return linear(...operands(x, this));
   }
 }
-
-const sides = (kernel: Pair): readonly [number, number] => (typeof kernel === 'number' ? [kernel, kernel] : kernel);
 
 /** Settings of {@link Conv2d}. */
 export interface Conv2dLayerOptions extends Conv2dOptions {
@@ -98,9 +103,15 @@ export class Conv2d extends Module {
 
   constructor(cin: number, cout: number, kernel: Pair, options: Conv2dLayerOptions = {}) {
     super();
-    const [kh, kw] = sides(kernel), { bias = true, init = 'uniform', groups = 1 } = options;
+    args(
+      'Conv2d cin:n cout:n kernel:A {stride:A padding:A dilation:A groups:n bias:b init:x}',
+      arguments,
+    );
+    const { bias = true, init = 'uniform', ...rest } = options, { groups = 1 } = rest;
+    const [kh, kw] = pair('Conv2d', 'kernel', kernel, 1);
     const cig = cin / groups, fan = { in: cig * kh * kw, out: (cout / groups) * kh * kw };
-    this.#options = options;
+    checkWhole('Conv2d', 'cin / groups and cout / groups', [cig, cout / groups], 1);
+    this.#options = rest;
     this.weight = new Parameter([kh, kw, cig, cout], { init, fan, layout: 'conv' });
     this.bias = bias ? new Parameter([cout], { init: init === 'kaiming-out' ? 'zeros' : 'uniform', fan }) : null;
   }
@@ -136,9 +147,15 @@ export class ConvTranspose2d extends Module {
 
   constructor(cin: number, cout: number, kernel: Pair, options: ConvTranspose2dOptions & { bias?: boolean } = {}) {
     super();
-    const [kh, kw] = sides(kernel), { bias = true, groups = 1 } = options;
+    args(
+      'ConvTranspose2d cin:n cout:n kernel:A {stride:A padding:A dilation:A groups:n outputPadding:A bias:b}',
+      arguments,
+    );
+    const { bias = true, ...rest } = options, { groups = 1 } = rest;
+    const [kh, kw] = pair('ConvTranspose2d', 'kernel', kernel, 1);
     const cog = cout / groups, fan = { in: cog * kh * kw, out: (cin / groups) * kh * kw };
-    this.#options = options;
+    checkWhole('ConvTranspose2d', 'cin / groups and cout / groups', [cin / groups, cog], 1);
+    this.#options = rest;
     this.weight = new Parameter([kh, kw, cog, cin], { init: 'uniform', fan, layout: 'conv' });
     this.bias = bias ? new Parameter([cout], { init: 'uniform', fan }) : null;
   }
@@ -171,6 +188,7 @@ export class BatchNorm extends Module {
 
   constructor(channels: number, options: Pick<BatchNormOptions, 'momentum' | 'eps'> = {}) {
     super();
+    args('BatchNorm channels:n {momentum:n eps:n}', arguments);
     this.weight = new Parameter([channels], { init: 'ones' });
     this.bias = new Parameter([channels]);
     this.runningMean = new Parameter([channels], { trainable: false, name: 'running_mean' });
@@ -210,6 +228,7 @@ export class LayerNorm extends Module {
   /** @param shape sizes of the last axes, or of the last one */
   constructor(shape: number | Shape, options: { eps?: number } = {}) {
     super();
+    args('LayerNorm shape:A {eps:n}', arguments);
     const last = typeof shape === 'number' ? [shape] : shape;
     this.weight = new Parameter(last, { init: 'ones' });
     this.bias = new Parameter(last);
@@ -239,6 +258,7 @@ export class RMSNorm extends Module {
   /** @param shape sizes of the last axes, or of the last one */
   constructor(shape: number | Shape, options: { eps?: number } = {}) {
     super();
+    args('RMSNorm shape:A {eps:n}', arguments);
     this.weight = new Parameter(typeof shape === 'number' ? [shape] : shape, { init: 'ones' });
     this.#eps = options.eps;
   }
@@ -268,6 +288,7 @@ export class GroupNorm extends Module {
 
   constructor(groups: number, channels: number, options: { eps?: number } = {}) {
     super();
+    args('GroupNorm groups:n channels:n {eps:n}', arguments);
     this.weight = new Parameter([channels], { init: 'ones' });
     this.bias = new Parameter([channels]);
     this.#groups = groups;
@@ -295,6 +316,7 @@ export class Embedding extends Module {
 
   constructor(rows: number, dims: number) {
     super();
+    args('Embedding rows:n dims:n', arguments);
     this.weight = new Parameter([rows, dims], { init: 'normal' });
   }
 
@@ -320,6 +342,10 @@ export class Dropout extends Module {
 
   constructor(p = 0.5) {
     super();
+    args('Dropout p?:n', arguments);
+    if (!(p >= 0 && p < 1)) {
+      throw new UsageError(`the probability of Dropout or Dropout2d is ${p}`, 'give a number from 0 to below 1');
+    }
     this.p = p;
   }
 
@@ -334,7 +360,7 @@ export class Dropout extends Module {
     if (!mode) throw new UsageError('dropout needs to know its mode', 'pass TRAIN with a seed, or EVAL, to forward');
     if (mode.dropout === undefined && mode.bn === 'train') throw new UsageError('dropout needs a seed in training', 'pass { ...TRAIN, dropout: randomSeed(device, seed, 0, step) }, or null for none');
     if (!mode.dropout) return x;
-    checkSeed('dropout', mode.dropout);
+    checkAdvances('dropout', mode.dropout);
     return this.drop(x, add(mode.dropout, this.stream.value));
   }
 
@@ -348,6 +374,11 @@ export class Dropout extends Module {
  * @example const layer = new Dropout2d(0.1);
  */
 export class Dropout2d extends Dropout {
+  constructor(p = 0.5) {
+    args('Dropout2d p?:n', arguments);
+    super(p);
+  }
+
   protected override drop(x: Tensor, seed: Tensor): Tensor {
     return dropout2d(x, seed, this.p);
   }

@@ -1,6 +1,8 @@
 // Modules: objects that hold parameters by name, and other modules. What they are made of is declared when they are built and made on a device by `init`.
 
+import { args } from '../args.ts';
 import { UsageError } from '../errors.ts';
+import { counted, INSPECT } from '../inspect.ts';
 import { Tensor, type Shape } from '../tensor.ts';
 import type { Device } from '../device/device.ts';
 import type { FileTensor } from '../io/safetensors.ts';
@@ -68,6 +70,10 @@ export class Parameter {
 
   /** @example readonly gain = new Parameter([8], { init: 'ones' }); */
   constructor(shape: Shape, options: ParameterOptions = {}) {
+    args(
+      'Parameter shape:S {init:x fan:o name:s layout:same|conv|transposed trainable:b saved:b}',
+      arguments,
+    );
     this.shape = shape;
     this.options = options;
   }
@@ -106,6 +112,11 @@ export class Parameter {
     this.#tensor = device.keep(device.tensor(draw(seed, name, this.shape, init, fan), this.shape));
     this.#tensor.requiresGrad = this.trainable;
     made.add(this.#tensor);
+  }
+
+  /** @internal One line for console.log. */
+  [INSPECT](): string {
+    return `Parameter [${this.shape.join(', ')}]${this.ready ? '' : ' (not on a device yet)'}`;
   }
 
   /** Frees the tensor. */
@@ -234,6 +245,12 @@ export abstract class Module {
    */
   loadStateDict(state: ReadonlyMap<string, FileTensor>, options: LoadOptions = {}): string[] {
     return writeState(this.#state(), state, options);
+  }
+
+  /** @internal One line for console.log. */
+  [INSPECT](): string {
+    const tensors = counted([...this.entries()].length, 'tensor');
+    return `${this.constructor.name} (${tensors}, ${counted(this.parameterCount, 'trainable value')})`;
   }
 
   /** Frees parameters and buffers. */

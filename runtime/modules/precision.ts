@@ -1,5 +1,6 @@
 // Mixed precision: where layers compute in f16. Parameters stay f32, and gradients arrive there through the casts.
 
+import { args } from '../args.ts';
 import { recordingIs } from '../autograd/tape.ts';
 import type { Device } from '../device/device.ts';
 import { DeviceError } from '../errors.ts';
@@ -21,6 +22,7 @@ let copies: Map<Tensor, Tensor> | null = null;
  * @example const loss = crossEntropy(mixedPrecision(device, () => net.forward(x, TRAIN)), labels);
  */
 export function mixedPrecision<R>(device: Device, body: () => R): R {
+  args('mixedPrecision device:D body:f', arguments);
   if (!device.f16) throw new DeviceError('mixed precision needs shader-f16, which the adapter lacks');
   const before = copies;
   copies ??= new Map();

@@ -1,5 +1,6 @@
 // What networks keep: how parameters are drawn, PyTorch's layouts, and loading and saving by name.
 
+import { args } from '../args.ts';
 import { CheckpointError } from '../errors.ts';
 import { refuseNonFinite } from '../io/finite.ts';
 import { Rng } from '../random.ts';
@@ -43,14 +44,19 @@ export interface TorchTensor {
  */
 export type TorchLayout = 'same' | 'conv' | 'transposed';
 
-const usual = (shape: Shape): TorchLayout => (shape.length === 4 ? 'conv' : 'same');
+const usual = (shape: Shape | undefined): TorchLayout => (shape?.length === 4 ? 'conv' : 'same');
 
 /**
  * From PyTorch's layout to the engine's. @param layout default: `conv` for four dimensions, else `same`
  * @returns the shape and the elements in the engine's layout
  * @example const { shape, data } = fromTorch({ shape: [16, 3, 3, 3], data: weights }); // [3, 3, 3, 16]
  */
-export function fromTorch({ shape, data }: TorchTensor, layout = usual(shape)): { shape: Shape; data: Float32Array } {
+export function fromTorch(
+  tensor: TorchTensor, layout: TorchLayout = usual(tensor?.shape),
+): { shape: Shape; data: Float32Array } {
+  args('fromTorch tensor:o layout?:same|conv|transposed', arguments);
+  const { shape, data } = tensor;
+  args('fromTorch shape:S data:x', [shape, data]);
   if (layout === 'same') return { shape, data };
   const out = new Float32Array(data.length), [a, b] = shape;
   let i = 0;
@@ -71,6 +77,7 @@ const torchShape = (shape: Shape, layout = usual(shape)): Shape => (layout === '
  * @example const { shape, data } = toTorch([3, 3, 3, 16], weights); // [16, 3, 3, 3]
  */
 export function toTorch(shape: Shape, data: Float32Array, layout = usual(shape)): TorchTensor {
+  args('toTorch shape:S data:x layout?:same|conv|transposed', arguments);
   if (layout === 'same') return { shape: shape.slice(), data };
   if (layout === 'transposed') return fromTorch({ shape, data }, layout);
   const [h, w, b, a] = shape;

@@ -1,10 +1,12 @@
 // Activations and other functions of one tensor that saturate.
 
+import { args, tensorArg } from '../args.ts';
 import { composed } from '../autograd/compose.ts';
 import { pointwise } from '../autograd/pointwise.ts';
+import { checkNumber } from '../device/elements.ts';
 import { ShapeError } from '../errors.ts';
 import { pairwise } from '../kernel/pairwise.ts';
-import type { DType, Real, Tensor } from '../tensor.ts';
+import { checkReal, type DType, type Real, type Tensor } from '../tensor.ts';
 import { mul } from './binary.ts';
 import { defineReal, real } from './cast.ts';
 import { gt } from './compare.ts';
@@ -14,7 +16,20 @@ const activation = pointwise(defineReal, 'activation', {
   relu: 0, leakyRelu: 1, hardtanh: 2, hardsigmoid: 3, hardswish: 4, elu: 5, softsign: 6, softplus: 7, logSigmoid: 8, sigmoid: 9, tanh: 10, silu: 11, gelu: 12, geluTanh: 13, mish: 14, erf: 15, expm1: 16, log1p: 17, asinh: 18, acosh: 19, atanh: 20,
 });
 
-const apply = <D extends DType, R extends number>(op: Parameters<typeof activation>[1], x: Tensor<D, R>, a = 0, b = 0, c = 0): Tensor<D, R> => activation(x, op, { a, b, c });
+function apply<D extends DType, R extends number>(
+  op: Parameters<typeof activation>[1], x: Tensor<D, R>, a = 0, b = 0, c = 0,
+): Tensor<D, R> {
+  tensorArg(op, x);
+  return activation(x, op, { a, b, c });
+}
+
+/** The same of integers too, which are made f32. */
+function applyReal<D extends DType, R extends number>(
+  op: Parameters<typeof activation>[1], x: Tensor<D, R>,
+): Tensor<Real<D>, R> {
+  tensorArg(op, x);
+  return apply(op, real(x));
+}
 
 const integer = (x: Tensor): boolean => x.dtype === 'i32' || x.dtype === 'u32';
 
@@ -26,6 +41,7 @@ const integer = (x: Tensor): boolean => x.dtype === 'i32' || x.dtype === 'u32';
  * @example const y = relu(conv2d(x, w));
  */
 export function relu<D extends DType, R extends number>(x: Tensor<D, R>): Tensor<D, R> {
+  tensorArg('relu', x);
   return integer(x) ? (pairwise('maximum', x, 0) as Tensor<D, R>) : apply('relu', x);
 }
 
@@ -34,6 +50,7 @@ export function relu<D extends DType, R extends number>(x: Tensor<D, R>): Tensor
  * @example const y = leakyRelu(x, 0.1); // -2 -> -0.2
  */
 export function leakyRelu<D extends DType, R extends number>(x: Tensor<D, R>, slope = 0.01): Tensor<D, R> {
+  args('leakyRelu x slope?:n', arguments);
   return apply('leakyRelu', x, slope);
 }
 
@@ -46,6 +63,7 @@ export function leakyRelu<D extends DType, R extends number>(x: Tensor<D, R>, sl
  * @example const y = prelu(x, slopes);
  */
 export function prelu(x: Tensor, slope: Tensor): Tensor {
+  args('prelu x slope', arguments);
   return composed(x.device, () => {
     // What is chosen does not meet the slope: the gradient 0 times an infinite x would be NaN.
     const above = gt(x, 0);
@@ -59,6 +77,8 @@ export function prelu(x: Tensor, slope: Tensor): Tensor {
  * @example const y = hardtanh(x, 0, 1); // -1, 0.5, 2 -> 0, 0.5, 1
  */
 export function hardtanh<D extends DType, R extends number>(x: Tensor<D, R>, min = -1, max = 1): Tensor<D, R> {
+  args('hardtanh x min?:n max?:n', arguments);
+  for (const v of [min, max]) if (integer(x)) checkNumber('hardtanh', v, x.dtype);
   if (!(min <= max)) throw new ShapeError('hardtanh', `min is ${min}, max ${max}`, 'min must not be above max');
   return integer(x) ? (pairwise('minimum', pairwise('maximum', x, min), max) as Tensor<D, R>) : apply('hardtanh', x, min, max);
 }
@@ -68,6 +88,7 @@ export function hardtanh<D extends DType, R extends number>(x: Tensor<D, R>, min
  * @example const y = relu6(x); // 7 -> 6
  */
 export function relu6<D extends DType, R extends number>(x: Tensor<D, R>): Tensor<D, R> {
+  args('relu6 x', arguments);
   return hardtanh(x, 0, 6);
 }
 
@@ -92,6 +113,7 @@ export function hardswish<D extends DType, R extends number>(x: Tensor<D, R>): T
  * @example const y = elu(x); // -1 -> -0.632
  */
 export function elu<D extends DType, R extends number>(x: Tensor<D, R>, alpha = 1): Tensor<D, R> {
+  args('elu x alpha?:n', arguments);
   return apply('elu', x, alpha, 1, 1);
 }
 
@@ -100,6 +122,8 @@ export function elu<D extends DType, R extends number>(x: Tensor<D, R>, alpha = 
  * @example const y = selu(x);
  */
 export function selu<D extends DType, R extends number>(x: Tensor<D, R>): Tensor<D, R> {
+  args('selu x', arguments);
+  checkReal('selu', { x });
   const alpha = 1.6732632423543772, scale = 1.0507009873554805;
   return apply('elu', x, scale * alpha, 1, scale);
 }
@@ -110,6 +134,8 @@ export function selu<D extends DType, R extends number>(x: Tensor<D, R>): Tensor
  * @example const y = celu(x, 2);
  */
 export function celu<D extends DType, R extends number>(x: Tensor<D, R>, alpha = 1): Tensor<D, R> {
+  args('celu x alpha?:n', arguments);
+  checkReal('celu', { x });
   if (alpha === 0) throw new ShapeError('celu', 'alpha is 0', 'it divides x');
   return apply('elu', x, alpha, 1 / alpha, 1);
 }
@@ -128,6 +154,7 @@ export function softsign<D extends DType, R extends number>(x: Tensor<D, R>): Te
  * @example const variance = softplus(x); // 0 -> 0.693
  */
 export function softplus<D extends DType, R extends number>(x: Tensor<D, R>, beta = 1): Tensor<D, R> {
+  args('softplus x beta?:n', arguments);
   if (!(beta > 0)) throw new ShapeError('softplus', `beta is ${beta}`, 'give a positive number');
   return apply('softplus', x, beta);
 }
@@ -145,7 +172,7 @@ export function logSigmoid<D extends DType, R extends number>(x: Tensor<D, R>): 
  * @example const p = sigmoid(logits); // 0 -> 0.5
  */
 export function sigmoid<D extends DType, R extends number>(x: Tensor<D, R>): Tensor<Real<D>, R> {
-  return apply('sigmoid', real(x));
+  return applyReal('sigmoid', x);
 }
 
 /**
@@ -153,7 +180,7 @@ export function sigmoid<D extends DType, R extends number>(x: Tensor<D, R>): Ten
  * @example const y = tanh(x);
  */
 export function tanh<D extends DType, R extends number>(x: Tensor<D, R>): Tensor<Real<D>, R> {
-  return apply('tanh', real(x));
+  return applyReal('tanh', x);
 }
 
 /**
@@ -171,6 +198,7 @@ export function silu<D extends DType, R extends number>(x: Tensor<D, R>): Tensor
  * @example const y = gelu(x, { approximate: 'tanh' });
  */
 export function gelu<D extends DType, R extends number>(x: Tensor<D, R>, options: { approximate?: 'none' | 'tanh' } = {}): Tensor<D, R> {
+  args('gelu x {approximate:none|tanh}', arguments);
   return apply(options.approximate === 'tanh' ? 'geluTanh' : 'gelu', x);
 }
 
@@ -187,7 +215,7 @@ export function mish<D extends DType, R extends number>(x: Tensor<D, R>): Tensor
  * @example const y = erf(x); // 1 -> 0.843
  */
 export function erf<D extends DType, R extends number>(x: Tensor<D, R>): Tensor<Real<D>, R> {
-  return apply('erf', real(x));
+  return applyReal('erf', x);
 }
 
 /**
@@ -195,7 +223,7 @@ export function erf<D extends DType, R extends number>(x: Tensor<D, R>): Tensor<
  * @example const y = expm1(x); // exact near 0
  */
 export function expm1<D extends DType, R extends number>(x: Tensor<D, R>): Tensor<Real<D>, R> {
-  return apply('expm1', real(x));
+  return applyReal('expm1', x);
 }
 
 /**
@@ -203,7 +231,7 @@ export function expm1<D extends DType, R extends number>(x: Tensor<D, R>): Tenso
  * @example const y = log1p(x); // exact near 0
  */
 export function log1p<D extends DType, R extends number>(x: Tensor<D, R>): Tensor<Real<D>, R> {
-  return apply('log1p', real(x));
+  return applyReal('log1p', x);
 }
 
 /**
@@ -211,7 +239,7 @@ export function log1p<D extends DType, R extends number>(x: Tensor<D, R>): Tenso
  * @example const y = asinh(x); // 1 -> 0.881
  */
 export function asinh<D extends DType, R extends number>(x: Tensor<D, R>): Tensor<Real<D>, R> {
-  return apply('asinh', real(x));
+  return applyReal('asinh', x);
 }
 
 /**
@@ -219,7 +247,7 @@ export function asinh<D extends DType, R extends number>(x: Tensor<D, R>): Tenso
  * @example const y = acosh(x); // 1 -> 0
  */
 export function acosh<D extends DType, R extends number>(x: Tensor<D, R>): Tensor<Real<D>, R> {
-  return apply('acosh', real(x));
+  return applyReal('acosh', x);
 }
 
 /**
@@ -227,5 +255,5 @@ export function acosh<D extends DType, R extends number>(x: Tensor<D, R>): Tenso
  * @example const y = atanh(x); // 0.5 -> 0.549
  */
 export function atanh<D extends DType, R extends number>(x: Tensor<D, R>): Tensor<Real<D>, R> {
-  return apply('atanh', real(x));
+  return applyReal('atanh', x);
 }

@@ -1,8 +1,9 @@
 // Grids of sampling points from affine and projective transformations.
 
+import { args } from '../args.ts';
 import { composed } from '../autograd/compose.ts';
 import { ShapeError } from '../errors.ts';
-import { checkWhole } from '../kernel/geometry.ts';
+import { pair } from '../kernel/geometry.ts';
 import { checkReal, type Tensor } from '../tensor.ts';
 import { defineReal, inF32 } from './cast.ts';
 import { matmul } from './matmul.ts';
@@ -15,9 +16,11 @@ export interface GridOptions {
 }
 
 /** The pixels of a picture transformed by each matrix of theta [n, rows, 3]: [n, h, w, rows]. */
-function transformed(op: string, theta: Tensor, rows: number, [h, w]: readonly [number, number], { alignCorners = false }: GridOptions): Tensor {
+function transformed(
+  op: string, theta: Tensor, rows: number, size: readonly [number, number], { alignCorners = false }: GridOptions,
+): Tensor {
   checkReal(op, { theta });
-  checkWhole(op, 'the size', [h, w], 1);
+  const [h, w] = pair(op, 'the size', size, 1);
   if (theta.rank !== 3 || theta.shape[1] !== rows || theta.shape[2] !== 3) throw new ShapeError(op, `theta is [${theta.shape}], not [n, ${rows}, 3]`);
   const { device } = theta, points = device.empty([h, w, 3], 'f32', op);
   device.run({ shader: 'affineGrid', entry: 'base', constants: { ALIGN: alignCorners }, bindings: { points }, params: { n: h * w, width: w, height: h }, threads: h * w });
@@ -53,6 +56,7 @@ const projectOp = defineReal<null>({
  * @example const mirrored = gridSample(x, affineGrid(device.tensor([-1, 0, 0, 0, 1, 0], [1, 2, 3]), [h, w]));
  */
 export function affineGrid(theta: Tensor, size: readonly [number, number], options: GridOptions = {}): Tensor {
+  args('affineGrid theta size:S {alignCorners:b}', arguments);
   return inF32('affineGrid', [theta], (t) => composed(t.device, () => transformed('affineGrid', t, 2, size, options)));
 }
 
@@ -65,5 +69,6 @@ export function affineGrid(theta: Tensor, size: readonly [number, number], optio
  * @example const y = gridSample(x, projectiveGrid(homography, [h, w]));
  */
 export function projectiveGrid(theta: Tensor, size: readonly [number, number], options: GridOptions = {}): Tensor {
+  args('projectiveGrid theta size:S {alignCorners:b}', arguments);
   return inF32('projectiveGrid', [theta], (t) => composed(t.device, () => projectOp({ p: transformed('projectiveGrid', t, 3, size, options) }, null).y));
 }

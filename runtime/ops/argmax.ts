@@ -1,5 +1,6 @@
 // Where the largest and smallest elements are.
 
+import { args } from '../args.ts';
 import { ShapeError } from '../errors.ts';
 import { lines, passOver, type Lines } from '../kernel/axes.ts';
 import { folded } from '../kernel/geometry.ts';
@@ -68,6 +69,7 @@ function indicesAlone(name: string, smallest: boolean, x: Tensor, axis: number |
  * @example const { values: confidence, indices: label } = maxDim(probabilities, -1);
  */
 export function maxDim(x: Tensor, axis: number, options: ReduceOptions = {}): Picked {
+  args('maxDim x axis:n {keepdim:b}', arguments);
   return apply('maxDim', false, x, axis, options.keepdim ?? false);
 }
 
@@ -77,6 +79,7 @@ export function maxDim(x: Tensor, axis: number, options: ReduceOptions = {}): Pi
  * @example const { values, indices } = minDim(x, -1);
  */
 export function minDim(x: Tensor, axis: number, options: ReduceOptions = {}): Picked {
+  args('minDim x axis:n {keepdim:b}', arguments);
   return apply('minDim', true, x, axis, options.keepdim ?? false);
 }
 
@@ -89,6 +92,7 @@ export function minDim(x: Tensor, axis: number, options: ReduceOptions = {}): Pi
  * @example const labels = argmax(logits, -1); // [n, h, w, c] -> [n, h, w]
  */
 export function argmax(x: Tensor, axis?: number, options: ReduceOptions = {}): Tensor<'i32'> {
+  args('argmax x axis?:n {keepdim:b}', arguments);
   return indicesAlone('argmax', false, x, axis, options.keepdim ?? false);
 }
 
@@ -98,5 +102,6 @@ export function argmax(x: Tensor, axis?: number, options: ReduceOptions = {}): T
  * @example const nearest = argmin(distances, -1);
  */
 export function argmin(x: Tensor, axis?: number, options: ReduceOptions = {}): Tensor<'i32'> {
+  args('argmin x axis?:n {keepdim:b}', arguments);
   return indicesAlone('argmin', true, x, axis, options.keepdim ?? false);
 }

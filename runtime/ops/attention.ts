@@ -1,5 +1,6 @@
 // Scaled dot-product attention.
 
+import { args } from '../args.ts';
 import { composed } from '../autograd/compose.ts';
 import type { BackwardContext } from '../autograd/tape.ts';
 import { ShapeError } from '../errors.ts';
@@ -66,7 +67,9 @@ const weightsOp = defineReal<Attrs>({
  * @example const y = scaledDotProductAttention(q, k, v, { causal: true }); // [n, heads, tokens, d] each
  */
 export function scaledDotProductAttention(q: Tensor, k: Tensor, v: Tensor, options: ScaledDotProductAttentionOptions = {}): Tensor {
+  args('scaledDotProductAttention q k v {mask causal:b scale:n dropout:o}', arguments);
   const { mask, causal = false } = options, name = 'scaledDotProductAttention';
+  if (options.dropout) args(`${name}.dropout {seed! p!:n}`, [options.dropout]);
   checkReal(name, { q, k, v });
   if (q.rank < 2 || k.rank < 2 || v.rank < 2) throw new ShapeError(name, `q is [${q.shape}], k [${k.shape}], v [${v.shape}]`, 'give [..., tokens, channels]');
   const [i, d] = q.shape.slice(-2), [j, d2] = k.shape.slice(-2);

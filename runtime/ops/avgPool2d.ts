@@ -1,5 +1,6 @@
 // Average pooling.
 
+import { args } from '../args.ts';
 import { ShapeError } from '../errors.ts';
 import type { Pair } from '../kernel/geometry.ts';
 import { byVectors } from '../kernel/vectors.ts';
@@ -65,6 +66,7 @@ const gradientOp: Op = defineReal<Attrs>({
  * @example const y = avgPool2d(x, { kernel: 3, stride: 2, padding: 1, countIncludePad: false });
  */
 export function avgPool2d<D extends DType, R extends number>(x: Tensor<D, R> & Ranked<R, 4>, options: AvgPool2dOptions): Tensor<D, 4> {
+  args('avgPool2d x {kernel!:A stride:A padding:A dilation:A ceilMode:b countIncludePad:b divisor:n}', arguments);
   const { countIncludePad = true, divisor } = options;
   if (divisor !== undefined && !(Number.isFinite(divisor) && divisor !== 0)) throw new ShapeError('avgPool2d', `the divisor is ${divisor}`, 'leave it out, or give a number that is not 0');
   const a = windows('avgPool2d', x, options);
@@ -81,5 +83,6 @@ export function avgPool2d<D extends DType, R extends number>(x: Tensor<D, R> & R
  * @example const y = adaptiveAvgPool2d(x, [1, 1]);
  */
 export function adaptiveAvgPool2d<D extends DType, R extends number>(x: Tensor<D, R> & Ranked<R, 4>, size: Pair): Tensor<D, 4> {
+  args('adaptiveAvgPool2d x size:A', arguments);
   return op({ x }, { ...adaptiveWindows('adaptiveAvgPool2d', x, size), x: x.shape, countPad: false, divisor: 0 }).y as Tensor<D, 4>;
 }

@@ -1,5 +1,6 @@
 // Batch normalisation over all axes but the last, optionally followed by the sum with a residual and by ReLU.
 
+import { args } from '../args.ts';
 import type { BackwardContext } from '../autograd/tape.ts';
 import { ShapeError } from '../errors.ts';
 import type { Constants } from '../kernel/kernel.ts';
@@ -136,6 +137,12 @@ const op = defineReal<Attrs>({
  * @example const y = batchNorm(x, gamma, beta, { mean: runningMean, variance: runningVariance }, { mode: 'train' });
  */
 export function batchNorm<D extends DType, R extends number>(x: Tensor<D, R>, gamma: Tensor, beta: Tensor, running: { mean: Tensor; variance: Tensor } | undefined, options: BatchNormOptions): Tensor<D, R> {
+  args(
+    'batchNorm x gamma beta running?:o '
+      + '{mode!:train|eval update:b momentum:n eps:n runningVariance:unbiased|biased residual relu:b}',
+    arguments,
+  );
+  if (running) args('batchNorm.running mean variance', [running.mean, running.variance]);
   const c = x.shape[x.rank - 1];
   for (const [what, t] of Object.entries({ x, gamma, beta })) checkReal('batchNorm', { [what]: t });
   // What moves in place must be the f32 that the kernels know.

@@ -1,5 +1,6 @@
 // Arithmetic of two tensors, or of a tensor and a number, by broadcasting.
 
+import { operandArgs } from '../args.ts';
 import type { BackwardContext, OpRecord } from '../autograd/tape.ts';
 import { ShapeError } from '../errors.ts';
 import { pairwise, type Operand, type Paired, type PairedReal, type Pairwise, type RankOf } from '../kernel/pairwise.ts';
@@ -36,6 +37,7 @@ function define(name: Pairwise, da: ((ctx: Context) => Tensor) | null, db: ((ctx
   const op = defineReal<Attrs>(record, { halves: ['a', 'b'], wide: true });
   const split = (v: Operand): [Tensor | undefined, number | undefined] => (v instanceof Tensor ? [v, undefined] : [undefined, v]);
   return (u, v) => {
+    operandArgs(name, u, v);
     const [a, na] = split(u), [b, nb] = split(v);
     if (a && b && a.dtype !== b.dtype) throw new ShapeError(name, `b [${b.shape}] is ${b.dtype}, a ${a}`, 'cast one of them');
     return op({ a, b }, { a: na, b: nb }).y;

@@ -1,5 +1,6 @@
 // Counts of whole numbers.
 
+import { args } from '../args.ts';
 import { ShapeError } from '../errors.ts';
 import type { Tensor } from '../tensor.ts';
 import { chunks } from './lossReduce.ts';
@@ -13,6 +14,7 @@ import { chunks } from './lossReduce.ts';
  * @example const pixelsOfClass = bincount(labels, classes);
  */
 export function bincount(x: Tensor, bins: number): Tensor {
+  args('bincount x bins:n', arguments);
   if (x.dtype !== 'i32' && x.dtype !== 'u32') throw new ShapeError('bincount', `x [${x.shape}] is ${x.dtype}`, 'give i32 or u32');
   if (!Number.isInteger(bins) || bins < 0 || bins >= 2 ** 31) throw new ShapeError('bincount', `${bins} bins`, 'give a whole number');
   if (x.size >= 2 ** 31) {

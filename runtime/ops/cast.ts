@@ -1,5 +1,6 @@
 // Elements of another type, and how f16 enters operations: through kernels that know it, or widened to f32 for as long as the operation runs.
 
+import { args } from '../args.ts';
 import { defineOp, type BackwardContext, type OpRecord } from '../autograd/tape.ts';
 import type { Device } from '../device/device.ts';
 import { ShapeError } from '../errors.ts';
@@ -35,7 +36,7 @@ const op: Op = defineOp<{ dtype: DType }>({
  * @example const y = cast(labels, 'f32');
  */
 export function cast<D extends DType, R extends number>(x: Tensor<DType, R>, dtype: D): Tensor<D, R> {
-  if (!(dtype in CODES)) throw new ShapeError('cast', `there is no dtype ${dtype}`, `give one of ${Object.keys(CODES).join(', ')}`);
+  args('cast x dtype:t', arguments);
   return (x.dtype === dtype ? reshape(x, x.shape) : op({ x }, { dtype }).y) as Tensor<D, R>;
 }
 

@@ -1,5 +1,6 @@
 // Maximum over the last axis.
 
+import { args } from '../args.ts';
 import { defineOp } from '../autograd/tape.ts';
 import { ShapeError } from '../errors.ts';
 import { SEGMENTATION } from '../kernel/generated.ts';
@@ -27,6 +28,7 @@ const op = defineOp<null>({
 
 /** The largest of each pixel's values: [..., c] to [..., 1]. Equal largest values share the gradient. */
 export function channelMax(x: Tensor): Tensor {
+  args('channelMax x', arguments);
   if (x.rank < 1 || !x.shape.at(-1) || x.dtype !== 'f32') throw new ShapeError('channelMax', `x is ${x}, not [..., c] f32`);
   return op({ x }, null).y;
 }

@@ -1,5 +1,6 @@
 // A confidence threshold for each class, from how confident the predictions of the class are. Nothing here has a gradient.
 
+import { args } from '../args.ts';
 import { ShapeError } from '../errors.ts';
 import { SEGMENTATION } from '../kernel/generated.ts';
 import type { Tensor } from '../tensor.ts';
@@ -19,6 +20,7 @@ function check(op: string, label: Tensor, confidence: Tensor, means: Tensor): vo
  * @param decay of the moving average, 0 to 1
  */
 export function updateClassConfidence(means: Tensor, label: Tensor, confidence: Tensor, decay: number): void {
+  args('updateClassConfidence means label confidence decay:n', arguments);
   check('updateClassConfidence', label, confidence, means);
   if (!(decay >= 0 && decay <= 1)) throw new ShapeError('updateClassConfidence', `the decay is ${decay}`, 'give a number from 0 to 1');
   const { device } = means, n = label.size, c = means.size;
@@ -41,6 +43,7 @@ export function updateClassConfidence(means: Tensor, label: Tensor, confidence: 
  * @returns f32, shape of the labels: a `pixelWeight` for the losses
  */
 export function classGate(label: Tensor, confidence: Tensor, means: Tensor, tau: number, valid?: Tensor): Tensor {
+  args('classGate label confidence means tau:n valid?', arguments);
   check('classGate', label, confidence, means);
   if (valid && (valid.dtype !== 'f32' || valid.size !== label.size)) throw new ShapeError('classGate', `valid is ${valid} for pixels [${label.shape}]`, 'give f32 of the same shape');
   const { device } = label;

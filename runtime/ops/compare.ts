@@ -1,10 +1,20 @@
 // Comparisons, logic, and what kind of number an element is: 1 or 0 in i32. None has a gradient.
 
+import { operandArgs, tensorArg } from '../args.ts';
 import { pairwise, type Operand, type Pairwise, type RankOf } from '../kernel/pairwise.ts';
 import type { DType, Tensor } from '../tensor.ts';
 import { inF32 } from './cast.ts';
 
-const compare = (op: Pairwise, a: Operand, b: Operand): Tensor<'i32'> => inF32(op, [a, b], (u, v) => pairwise(op, u, v)) as Tensor<'i32'>;
+function compare(op: Pairwise, a: Operand, b: Operand): Tensor<'i32'> {
+  operandArgs(op, a, b);
+  return inF32(op, [a, b], (u, v) => pairwise(op, u, v)) as Tensor<'i32'>;
+}
+
+/** Of one operand. */
+function classify<R extends number>(op: Pairwise, x: Tensor<DType, R>): Tensor<'i32', R> {
+  tensorArg(op, x);
+  return compare(op, x, 0) as Tensor<'i32', R>;
+}
 
 /**
  * 1 where a = b, else 0, by broadcasting; NaN equals nothing.
@@ -90,6 +100,7 @@ export function logicalXor<A extends Operand, B extends Operand>(a: A, b: B): Te
  * @example const rest = logicalNot(mask);
  */
 export function logicalNot<R extends number>(x: Tensor<DType, R>): Tensor<'i32', R> {
+  tensorArg('logicalNot', x);
   return eq(x, 0) as Tensor<'i32', R>;
 }
 
@@ -101,7 +112,7 @@ export function logicalNot<R extends number>(x: Tensor<DType, R>): Tensor<'i32',
  * @example const broken = any(isNan(x));
  */
 export function isNan<R extends number>(x: Tensor<DType, R>): Tensor<'i32', R> {
-  return compare('isNan', x, 0) as Tensor<'i32', R>;
+  return classify('isNan', x);
 }
 
 /**
@@ -112,7 +123,7 @@ export function isNan<R extends number>(x: Tensor<DType, R>): Tensor<'i32', R> {
  * @example const broken = any(isInf(x));
  */
 export function isInf<R extends number>(x: Tensor<DType, R>): Tensor<'i32', R> {
-  return compare('isInf', x, 0) as Tensor<'i32', R>;
+  return classify('isInf', x);
 }
 
 /**
@@ -123,5 +134,5 @@ export function isInf<R extends number>(x: Tensor<DType, R>): Tensor<'i32', R> {
  * @example const sound = all(isFinite(x));
  */
 export function isFinite<R extends number>(x: Tensor<DType, R>): Tensor<'i32', R> {
-  return compare('isFinite', x, 0) as Tensor<'i32', R>;
+  return classify('isFinite', x);
 }

@@ -1,5 +1,6 @@
 // Confusion counts.
 
+import { args } from '../args.ts';
 import { ShapeError } from '../errors.ts';
 import type { Device } from '../device/device.ts';
 import { SEGMENTATION } from '../kernel/generated.ts';
@@ -12,6 +13,7 @@ const MOST_CLASSES = 2 ** 13;
 
 /** A zeroed confusion matrix [C, C] u32; it outlives scopes and plans. @throws ShapeError for no whole number, or more classes than fit */
 export function confusionCounts(device: Device, classes: number): Tensor {
+  args('confusionCounts device:D classes:n', arguments);
   checkWhole('confusionCounts', 'classes', [classes], 0);
   if (classes > MOST_CLASSES) throw new ShapeError('confusionCounts', `${classes} classes`, `give at most ${MOST_CLASSES}`);
   return device.keep(device.tensor(new Uint32Array(classes * classes), [classes, classes]));
@@ -26,6 +28,7 @@ export function confusionCounts(device: Device, classes: number): Tensor {
  * @param prediction i32, same shape
  */
 export function addConfusion(counts: Tensor, truth: Tensor, prediction: Tensor, ignoreIndex = 255): void {
+  args('addConfusion counts truth prediction ignoreIndex?:n', arguments);
   const c = counts.shape[0];
   if (counts.rank !== 2 || counts.shape[1] !== c || counts.dtype !== 'u32') throw new ShapeError('addConfusion', `counts ${counts} are not [C, C] u32`);
   if (truth.dtype !== 'i32' || prediction.dtype !== 'i32' || truth.size !== prediction.size) {

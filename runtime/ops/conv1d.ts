@@ -1,5 +1,6 @@
 // One-dimensional convolution: a two-dimensional one over pictures of one row.
 
+import { args } from '../args.ts';
 import { composed } from '../autograd/compose.ts';
 import { ShapeError } from '../errors.ts';
 import type { Tensor } from '../tensor.ts';
@@ -28,6 +29,7 @@ export interface Conv1dOptions {
  * @example const y = conv1d(x, w, b, { stride: 2, padding: 1 });
  */
 export function conv1d(x: Tensor, w: Tensor, b?: Tensor, options: Conv1dOptions = {}): Tensor {
+  args('conv1d x w b? {stride:n padding:A dilation:n groups:n}', arguments);
   if (x.rank !== 3 || w.rank !== 3) throw new ShapeError('conv1d', `x is [${x.shape}] and w [${w.shape}]`, 'x must be [n, w, channels] and w [k, channels in, channels out]');
   const { stride = 1, padding = 0, dilation = 1, groups } = options;
   const [before, after] = typeof padding === 'number' ? [padding, padding] : padding;

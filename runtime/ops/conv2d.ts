@@ -1,5 +1,6 @@
 // Two-dimensional convolution and transposed convolution: the forward pass of one is the input gradient of the other.
 
+import { args } from '../args.ts';
 import type { Device, Dispatch } from '../device/device.ts';
 import { throughTexels } from '../device/texels.ts';
 import { ShapeError } from '../errors.ts';
@@ -321,6 +322,7 @@ function byFours(x: Tensor, w: Tensor, b: Tensor | undefined, channels: number, 
  * @example const y = conv2d(x, w, b, { stride: 2, padding: 1 });
  */
 export function conv2d<D extends DType, R extends number>(x: Tensor<D, R> & Ranked<R, 4>, w: Tensor, b?: Tensor, options: Conv2dOptions = {}): Tensor<D, 4> {
+  args('conv2d x w b? {stride:A padding:A dilation:A groups:n}', arguments);
   const { stride, dilation, p, groups } = settings('conv2d', options);
   const [kh, kw, cig, cout] = w.shape;
   check('conv2d', x, w, b, cig * groups, cout);
@@ -342,6 +344,7 @@ export function conv2d<D extends DType, R extends number>(x: Tensor<D, R> & Rank
  * @example const y = convTranspose2d(x, w, b, { stride: 2 }); // twice the size, with a kernel of 2
  */
 export function convTranspose2d<D extends DType, R extends number>(x: Tensor<D, R> & Ranked<R, 4>, w: Tensor, b?: Tensor, options: ConvTranspose2dOptions = {}): Tensor<D, 4> {
+  args('convTranspose2d x w b? {stride:A padding:A dilation:A groups:n outputPadding:A}', arguments);
   const { stride, dilation, p, groups } = settings('convTranspose2d', options), extra = pair('convTranspose2d', 'output padding', options.outputPadding ?? 0, 0);
   const [kh, kw, cog, cin] = w.shape;
   const cout = cog * groups;

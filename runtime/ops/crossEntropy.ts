@@ -1,13 +1,15 @@
 // Cross-entropy and negative log-likelihood with integer labels.
 
+import { args } from '../args.ts';
+import { checkNumber } from '../device/elements.ts';
 import { ShapeError } from '../errors.ts';
 import { isReal, sizeOf, type Tensor } from '../tensor.ts';
 import { defineReal } from './cast.ts';
-import { chunks, counting, lossReduce, type Denominator } from './lossReduce.ts';
+import { chunks, counting, DENOMINATOR, lossReduce, type Denominator } from './lossReduce.ts';
 
 /** Settings of {@link crossEntropyMap}. */
 export interface CrossEntropyMapOptions {
-  /** Pixels with this label count nowhere (default 255). */
+  /** Pixels with this label count nowhere (default 255). Labels that are no class, PyTorch's -100 for one, never count. */
   ignoreIndex?: number;
   /** [C] f32 or f16: a factor for each class. */
   classWeights?: Tensor;
@@ -26,6 +28,10 @@ export interface CrossEntropyOptions extends CrossEntropyMapOptions {
   /** The loss where nothing is counted (default 0; PyTorch's mean: NaN). Its gradient is 0 in any case. */
   empty?: number;
 }
+
+/** What the losses take, for the check of their arguments. */
+const NLL = 'ignoreIndex:n classWeights pixelWeight';
+const MAP = `${NLL} labelSmoothing:n focalGamma:n`;
 
 interface Attrs {
   ignore: number;
@@ -99,14 +105,15 @@ function check(name: string, logits: Tensor, labels: Tensor, o: CrossEntropyMapO
   if (o.pixelWeight && (!isReal(o.pixelWeight) || o.pixelWeight.size !== sizeOf(pixels))) {
     throw new ShapeError(name, `pixel weights ${o.pixelWeight} for labels [${labels.shape}]`, `give f32 weights of shape [${pixels}]`);
   }
+  if (o.ignoreIndex !== undefined) checkNumber(name, o.ignoreIndex, 'i32');
   const s = o.labelSmoothing ?? 0;
   if (!(s >= 0 && s <= 1)) throw new ShapeError(name, `label smoothing ${s} is not between 0 and 1`);
   const g = o.focalGamma ?? 0;
   if (g !== 0 && !(g >= 1 && s === 0)) throw new ShapeError(name, `focal exponent ${g} with label smoothing ${s}`, 'give an exponent of at least 1, without smoothing');
 }
 
-function apply(logits: Tensor, labels: Tensor, o: CrossEntropyMapOptions & { empty?: number }, counts: { count: number; fixed: number }, map: boolean, logProbs = false): Tensor {
-  check(logProbs ? 'nll' : 'crossEntropy', logits, labels, o);
+function apply(name: string, logits: Tensor, labels: Tensor, o: CrossEntropyMapOptions & { empty?: number }, counts: { count: number; fixed: number }, map: boolean, logProbs = false): Tensor {
+  check(name, logits, labels, o);
   const attrs = { ignore: o.ignoreIndex ?? 255, smoothing: o.labelSmoothing ?? 0, focal: o.focalGamma ?? 0, ...counts, map, logProbs, empty: o.empty ?? 0 };
   return op({ logits, labels, classWeights: o.classWeights, pixelWeight: o.pixelWeight }, attrs).y;
 }
@@ -119,7 +126,8 @@ function apply(logits: Tensor, labels: Tensor, o: CrossEntropyMapOptions & { emp
  * @example const loss = crossEntropy(logits, labels, { pixelWeight: gate, denominator: 'valid' });
  */
 export function crossEntropy(logits: Tensor, labels: Tensor, options: CrossEntropyOptions = {}): Tensor {
-  return apply(logits, labels, options, counting('crossEntropy', options.denominator ?? 'valid', labels.size), false);
+  args(`crossEntropy logits labels {${MAP} ${DENOMINATOR} empty:N}`, arguments);
+  return apply('crossEntropy', logits, labels, options, counting('crossEntropy', options.denominator ?? 'valid', labels.size), false);
 }
 
 /**
@@ -127,7 +135,8 @@ export function crossEntropy(logits: Tensor, labels: Tensor, options: CrossEntro
  * @example const hard = crossEntropyMap(logits, labels); // [n, h, w]
  */
 export function crossEntropyMap(logits: Tensor, labels: Tensor, options: CrossEntropyMapOptions = {}): Tensor {
-  return apply(logits, labels, options, { count: 0, fixed: 1 }, true);
+  args(`crossEntropyMap logits labels {${MAP}}`, arguments);
+  return apply('crossEntropyMap', logits, labels, options, { count: 0, fixed: 1 }, true);
 }
 
 /** Options of the negative log-likelihood: those of the cross-entropy that are about classes and pixels. */
@@ -143,8 +152,11 @@ export type NllMapOptions = Pick<CrossEntropyMapOptions, 'ignoreIndex' | 'classW
  * @throws ShapeError when shapes or dtypes do not fit
  * @example const loss = nll(logSoftmax(logits), labels);
  */
-export function nll(logP: Tensor, labels: Tensor, options: NllMapOptions & Pick<CrossEntropyOptions, 'denominator' | 'empty'> = {}): Tensor {
-  return apply(logP, labels, options, counting('nll', options.denominator ?? 'valid', labels.size), false, true);
+export function nll(
+  logP: Tensor, labels: Tensor, options: NllMapOptions & Pick<CrossEntropyOptions, 'denominator' | 'empty'> = {},
+): Tensor {
+  args(`nll logP labels {${NLL} ${DENOMINATOR} empty:N}`, arguments);
+  return apply('nll', logP, labels, options, counting('nll', options.denominator ?? 'valid', labels.size), false, true);
 }
 
 /**
@@ -152,5 +164,6 @@ export function nll(logP: Tensor, labels: Tensor, options: NllMapOptions & Pick<
  * @example const each = nllMap(logSoftmax(logits), labels);
  */
 export function nllMap(logP: Tensor, labels: Tensor, options: NllMapOptions = {}): Tensor {
-  return apply(logP, labels, options, { count: 0, fixed: 1 }, true, true);
+  args(`nllMap logP labels {${NLL}}`, arguments);
+  return apply('nllMap', logP, labels, options, { count: 0, fixed: 1 }, true, true);
 }

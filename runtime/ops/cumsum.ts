@@ -1,5 +1,6 @@
 // Running sums along an axis.
 
+import { args } from '../args.ts';
 import { lines, type Lines } from '../kernel/axes.ts';
 import type { DType, Tensor } from '../tensor.ts';
 import { defineReal } from './cast.ts';
@@ -53,5 +54,6 @@ const op: Op = defineReal<Attrs>({
  * @example const ends = cumsum(lengths, 0), starts = cumsum(lengths, 0, { exclusive: true });
  */
 export function cumsum<D extends DType, R extends number>(x: Tensor<D, R>, axis = -1, options: { exclusive?: boolean; reverse?: boolean } = {}): Tensor<D, R> {
+  args('cumsum x axis?:n {exclusive:b reverse:b}', arguments);
   return op({ x }, { l: lines('cumsum', x.shape, axis), exclusive: options.exclusive ?? false, reverse: options.reverse ?? false }).y as Tensor<D, R>;
 }

@@ -1,6 +1,8 @@
 // Soft Dice losses.
 
+import { args } from '../args.ts';
 import { composed } from '../autograd/compose.ts';
+import { checkNumber } from '../device/elements.ts';
 import { ShapeError } from '../errors.ts';
 import { checkReal, isReal, type Tensor } from '../tensor.ts';
 import { add, div, mul, sub } from './binary.ts';
@@ -61,7 +63,9 @@ const op = defineReal<Attrs>({
  * @example const loss = weightedSum([[crossEntropy(logits, labels)], [dice(logits, labels)]]);
  */
 export function dice(logits: Tensor, labels: Tensor, options: { ignoreIndex?: number; smooth?: number } = {}): Tensor {
+  args('dice logits labels {ignoreIndex:n smooth:n}', arguments);
   const { ignoreIndex = 255, smooth = 1 } = options;
+  checkNumber('dice', ignoreIndex, 'i32');
   const pixels = logits.shape.slice(0, -1);
   if (logits.rank < 1 || !logits.shape.at(-1) || !isReal(logits)) throw new ShapeError('dice', `logits ${logits} are not [..., classes] f32 or f16`);
   if (labels.dtype !== 'i32' || String(labels.shape) !== String(pixels)) throw new ShapeError('dice', `labels ${labels} for logits [${logits.shape}]`, `give i32 labels of shape [${pixels}]`);
@@ -90,11 +94,11 @@ export interface SoftDiceOptions {
  * @example const loss = softDice(sigmoid(logits), masks, { perImage: true });
  */
 export function softDice(p: Tensor, t: Tensor, options: SoftDiceOptions = {}): Tensor {
+  args('softDice p t {smooth:n squared:b perImage:b reduction:mean|none}', arguments);
   const { smooth = 1, squared = false, perImage = false, reduction = 'mean' } = options;
   checkReal('softDice', { p, t });
   if (p.rank < 2 || String(p.shape) !== String(t.shape)) throw new ShapeError('softDice', `p is [${p.shape}], t [${t.shape}]`, 'give two tensors [n, ..., classes] of one shape');
   if (!(smooth >= 0 && Number.isFinite(smooth))) throw new ShapeError('softDice', `smooth is ${smooth}`, 'give a number that is not negative');
-  if (reduction !== 'mean' && reduction !== 'none') throw new ShapeError('softDice', `there is no reduction ${String(reduction)}`, "use 'mean' or 'none'");
   return inF32('softDice', [p, t], (p, t) => composed(p.device, () => {
     const axes = p.shape.map((_, i) => i).slice(perImage ? 1 : 0, -1), over = (v: Tensor): Tensor => (axes.length ? sum(v, axes) : v), size = (v: Tensor): Tensor => over(squared ? square(v) : v);
     const loss = sub(1, div(add(mul(over(mul(p, t)), 2), smooth), add(add(size(p), size(t)), smooth)));

@@ -1,9 +1,10 @@
 // Dropout from counter-based random numbers.
 
+import { args } from '../args.ts';
 import { ShapeError } from '../errors.ts';
 import { checkReal, type DType, type Tensor } from '../tensor.ts';
 import { defineReal } from './cast.ts';
-import { uniform } from './random.ts';
+import { checkSeed, uniform } from './random.ts';
 
 interface Attrs {
   p: number;
@@ -30,6 +31,7 @@ function drop(name: string, x: Tensor, seed: Tensor, p: number, channels: boolea
   if (!(p >= 0 && p < 1)) throw new ShapeError(name, `the probability is ${p}`, 'give a number from 0 to below 1');
   checkReal(name, { x });
   if (channels && x.rank < 2) throw new ShapeError(name, `x is [${x.shape}], not [n, ..., c]`);
+  checkSeed(name, seed);
   const u = uniform(seed, channels ? [x.shape[0], x.shape[x.rank - 1]] : x.shape), { y } = op({ x, u }, { p, channels });
   if (!y.tracked) u.dispose();
   return y;
@@ -45,6 +47,7 @@ function drop(name: string, x: Tensor, seed: Tensor, p: number, channels: boolea
  * @example const y = dropout(x, randomSeed(device, 42, 0, step), 0.1);
  */
 export function dropout<D extends DType, R extends number>(x: Tensor<D, R>, seed: Tensor, p = 0.5): Tensor<D, R> {
+  args('dropout x seed p?:n', arguments);
   return drop('dropout', x, seed, p, false) as Tensor<D, R>;
 }
 
@@ -59,5 +62,6 @@ export function dropout<D extends DType, R extends number>(x: Tensor<D, R>, seed
  * @example const y = dropout2d(x, randomSeed(device, 42, 0, step), 0.1);
  */
 export function dropout2d<D extends DType, R extends number>(x: Tensor<D, R>, seed: Tensor, p = 0.5): Tensor<D, R> {
+  args('dropout2d x seed p?:n', arguments);
   return drop('dropout2d', x, seed, p, true) as Tensor<D, R>;
 }

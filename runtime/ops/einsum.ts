@@ -1,5 +1,6 @@
 // Einstein sums: permutations, diagonals, sums and contractions, the contractions by matmul.
 
+import { args } from '../args.ts';
 import { composed } from '../autograd/compose.ts';
 import { ShapeError } from '../errors.ts';
 import { checkReal, sizeOf, type Shape, type Tensor } from '../tensor.ts';
@@ -144,6 +145,7 @@ function parse(equation: string, xs: readonly Tensor[]): { terms: string[][]; re
  * @example const oihw = einsum('hwio->oihw', w);
  */
 export function einsum(equation: string, ...xs: readonly Tensor[]): Tensor {
+  args('einsum equation:s ...xs:L', [equation, xs]);
   checkReal('einsum', Object.fromEntries(xs.map((x, i) => [`operand ${i}`, x])));
   const { terms, result } = parse(equation, xs);
   const sizes = new Map<string, number>();

@@ -1,5 +1,6 @@
 // Fusion of two predictions into one sharpened distribution, and sharpening by itself. The results are targets: no gradient flows through them.
 
+import { args } from '../args.ts';
 import { ShapeError } from '../errors.ts';
 import { SEGMENTATION } from '../kernel/generated.ts';
 import type { Shape, Tensor } from '../tensor.ts';
@@ -28,10 +29,10 @@ function classes(op: string, shape: Shape, temperature: number): number {
  * @example const q = fuse(decoderLogits, attentionLogits, { norm: 'rms-batch', temperature: 0.5 });
  */
 export function fuse(a: Tensor, b: Tensor, options: FuseOptions = {}): Tensor {
+  args('fuse a b {norm:rms-batch|l2-pixel gamma:n temperature:n}', arguments);
   const { norm = 'rms-batch', gamma = 0.5, temperature = 0.5 } = options;
   if (a.dtype !== 'f32' || b.dtype !== 'f32' || String(a.shape) !== String(b.shape)) throw new ShapeError('fuse', `${a} and ${b}`, 'give two f32 tensors of one shape');
   if (!(gamma >= 0 && gamma <= 1)) throw new ShapeError('fuse', `gamma is ${gamma}`, 'give a share between 0 and 1');
-  if (norm !== 'rms-batch' && norm !== 'l2-pixel') throw new ShapeError('fuse', `there is no norm ${String(norm)}`, "use 'rms-batch' or 'l2-pixel'");
   const c = classes('fuse', a.shape, temperature);
   const { device } = a;
   const params = { c, items: 1, count: 2 * a.size, gamma, power: 1 / temperature };
@@ -57,6 +58,7 @@ export function fuse(a: Tensor, b: Tensor, options: FuseOptions = {}): Tensor {
  * @param temperature T (default 0.5); below 1 it sharpens
  */
 export function sharpen(p: Tensor, temperature = 0.5): Tensor {
+  args('sharpen p temperature?:n', arguments);
   if (p.dtype !== 'f32') throw new ShapeError('sharpen', `probabilities are ${p.dtype}`, 'give f32');
   const c = classes('sharpen', p.shape, temperature);
   const q = p.device.empty(p.shape, 'f32', 'sharpen');

@@ -5,6 +5,7 @@
 // chunks with partial sums, added up in order by a second pass; the partial sums take at most four times the memory of what is added,
 // and 128 MiB.
 
+import { args } from '../args.ts';
 import type { BackwardContext } from '../autograd/tape.ts';
 import { ShapeError } from '../errors.ts';
 import { axisOf } from '../kernel/axes.ts';
@@ -189,7 +190,9 @@ function cut(x: Tensor, shape: Shape): Tensor {
 /** Indices that leave some of x's other axes alone, and src, filled up with indices of nothing. */
 function filled(along: Along, index: Tensor, src: Tensor): { index: Tensor; src: Tensor } {
   const more = index.shape.map((n, a) => [0, a === along.axis ? 0 : along.x[a] - n] as const), used = cut(src, index.shape);
-  return more.every(([, n]) => n === 0) ? { index, src: used } : { index: pad(index, more, { value: -(2 ** 31) }), src: pad(used, more) };
+  if (more.every(([, n]) => n === 0)) return { index, src: used };
+  const nothing = index.dtype === 'u32' ? 2 ** 31 : -(2 ** 31);
+  return { index: pad(index, more, { value: nothing }), src: pad(used, more) };
 }
 
 /**
@@ -202,6 +205,7 @@ function filled(along: Along, index: Tensor, src: Tensor): { index: Tensor; src:
  * @example const picked = gather(logProbabilities, -1, unsqueeze(labels, -1));
  */
 export function gather(x: Tensor, axis: number, index: Tensor): Tensor {
+  args('gather x axis:n index', arguments);
   const { axis: a } = checked('gather', x, axis, index, false);
   return tidy(x.device, () => {
     const whole = cut(x, index.shape.map((n, i) => (i === a ? x.shape[i] : n)));
@@ -219,6 +223,7 @@ export function gather(x: Tensor, axis: number, index: Tensor): Tensor {
  * @example const marked = scatter(mask, 1, positions, full(device, positions.shape, 1));
  */
 export function scatter<D extends DType, R extends number>(x: Tensor<D, R>, axis: number, index: Tensor, src: Tensor): Tensor<D, R> {
+  args('scatter x axis:n index src', arguments);
   const along = checked('scatter', x, axis, index, false, src);
   return tidy(x.device, () => scatterOp({ x, ...filled(along, index, src) }, along).y) as Tensor<D, R>;
 }
@@ -233,6 +238,7 @@ export function scatter<D extends DType, R extends number>(x: Tensor<D, R>, axis
  * @example const votes = scatterAdd(zeros(device, [classes]), 0, labels, full(device, [n], 1));
  */
 export function scatterAdd<D extends DType, R extends number>(x: Tensor<D, R>, axis: number, index: Tensor, src: Tensor): Tensor<D, R> {
+  args('scatterAdd x axis:n index src', arguments);
   const along = checked('scatterAdd', x, axis, index, false, src);
   return tidy(x.device, () => addOp({ x, ...filled(along, index, src) }, along).y) as Tensor<D, R>;
 }
@@ -250,6 +256,7 @@ export function scatterAdd<D extends DType, R extends number>(x: Tensor<D, R>, a
  * @example const highest = scatterReduce(full(device, [classes], -1e9), 0, labels, scores, 'amax');
  */
 export function scatterReduce<D extends DType, R extends number>(x: Tensor<D, R>, axis: number, index: Tensor, src: Tensor, how: 'sum' | keyof typeof COMBINE): Tensor<D, R> {
+  args('scatterReduce x axis:n index src how:s', arguments);
   if (how === 'sum') return scatterAdd(x, axis, index, src);
   if (!Object.hasOwn(COMBINE, how)) throw new ShapeError('scatterReduce', `there is no way ${String(how)} to combine`, 'give sum, prod, amax or amin');
   const along = checked('scatterReduce', x, axis, index, false, src);
@@ -265,6 +272,7 @@ export function scatterReduce<D extends DType, R extends number>(x: Tensor<D, R>
  * @example const shuffled = indexSelect(images, 0, order);
  */
 export function indexSelect<D extends DType, R extends number>(x: Tensor<D, R>, axis: number, index: Tensor): Tensor<D, R> {
+  args('indexSelect x axis:n index', arguments);
   return gatherOp({ x, index }, checked('indexSelect', x, axis, index, true)).y as Tensor<D, R>;
 }
 
@@ -277,6 +285,7 @@ export function indexSelect<D extends DType, R extends number>(x: Tensor<D, R>, 
  * @example const sums = indexAdd(zeros(device, [groups, d]), 0, groupOf, rows);
  */
 export function indexAdd<D extends DType, R extends number>(x: Tensor<D, R>, axis: number, index: Tensor, src: Tensor): Tensor<D, R> {
+  args('indexAdd x axis:n index src', arguments);
   return addOp({ x, index, src }, checked('indexAdd', x, axis, index, true, src)).y as Tensor<D, R>;
 }
 
@@ -289,6 +298,7 @@ export function indexAdd<D extends DType, R extends number>(x: Tensor<D, R>, axi
  * @example const tokens = embedding(ids, table);   // [n, t], [vocabulary, d] -> [n, t, d]
  */
 export function embedding(index: Tensor, w: Tensor): Tensor {
+  args('embedding index w', arguments);
   return tidy(w.device, () => at('embedding', w, [index], 0));
 }
 
@@ -302,6 +312,7 @@ export function embedding(index: Tensor, w: Tensor): Tensor {
  * @example const corners = index(image, [ys, xs]);   // [h, w, c] at [k] points -> [k, c]
  */
 export function index(x: Tensor, indices: readonly Tensor[], axis = 0): Tensor {
+  args('index x indices:L axis?:n', arguments);
   return tidy(x.device, () => at('index', x, indices, axis));
 }
 

@@ -1,5 +1,6 @@
 // Global average pooling.
 
+import { args } from '../args.ts';
 import { checkWhole } from '../kernel/geometry.ts';
 import { checkImages } from '../kernel/windows.ts';
 import type { DType, Ranked, Shape, Tensor } from '../tensor.ts';
@@ -44,6 +45,7 @@ const gradientOp: Op<{ shape: Shape }> = defineReal<{ shape: Shape }>({
  * @example const pooled = globalAvgPool(x); // [n, h, w, c] -> [n, 1, 1, c]
  */
 export function globalAvgPool<D extends DType, R extends number>(x: Tensor<D, R> & Ranked<R, 4>): Tensor<D, 4> {
+  args('globalAvgPool x', arguments);
   checkImages('globalAvgPool', x);
   checkWhole('globalAvgPool', `h and w of [${x.shape}]`, x.shape.slice(1, 3), 1);
   return op({ x }, null).y as Tensor<D, 4>;

@@ -1,5 +1,6 @@
 // Sampling pictures at given points.
 
+import { args } from '../args.ts';
 import { ShapeError } from '../errors.ts';
 import { checkWhole } from '../kernel/geometry.ts';
 import type { Constants, ParamValue } from '../kernel/kernel.ts';
@@ -68,7 +69,11 @@ const op = defineReal<Attrs>({
  * Source: torch.nn.functional.grid_sample.
  * @example const turned = gridSample(x, affineGrid(theta, [h, w]), { padding: 'reflection' });
  */
-export function gridSample<D extends DType, R extends number>(x: Tensor<D, R> & Ranked<R, 4>, grid: Tensor, { mode = 'bilinear', padding = 'zeros', alignCorners = false }: GridSampleOptions = {}): Tensor<D, 4> {
+export function gridSample<D extends DType, R extends number>(
+  x: Tensor<D, R> & Ranked<R, 4>, grid: Tensor, options: GridSampleOptions = {},
+): Tensor<D, 4> {
+  args('gridSample x grid {mode:bilinear|nearest padding:zeros|border|reflection alignCorners:b}', arguments);
+  const { mode = 'bilinear', padding = 'zeros', alignCorners = false } = options;
   checkReal('gridSample', { x, grid });
   if (x.rank !== 4 || grid.rank !== 4 || grid.shape[3] !== 2 || grid.shape[0] !== x.shape[0]) throw new ShapeError('gridSample', `x is [${x.shape}] and the grid [${grid.shape}]`, 'give [n, h, w, c] and [n, gh, gw, 2]');
   checkWhole('gridSample', `h and w of [${x.shape}]`, x.shape.slice(1, 3), 1);

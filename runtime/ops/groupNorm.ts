@@ -1,5 +1,6 @@
 // Normalisation within one sample: group, layer, instance and RMS norm.
 
+import { args } from '../args.ts';
 import type { BackwardContext } from '../autograd/tape.ts';
 import { ShapeError } from '../errors.ts';
 import type { Constants, ParamValue } from '../kernel/kernel.ts';
@@ -108,7 +109,11 @@ function overLast(name: string, x: Tensor, shape: Shape, eps: number, centre: bo
  * Source: Ba et al. 2016; conventions of torch.nn.functional.layer_norm.
  * @example const y = layerNorm(tokens, [256], gamma, beta);
  */
-export function layerNorm<D extends DType, R extends number>(x: Tensor<D, R>, shape: Shape, gamma?: Tensor, beta?: Tensor, { eps = 1e-5 }: NormOptions = {}): Tensor<D, R> {
+export function layerNorm<D extends DType, R extends number>(
+  x: Tensor<D, R>, shape: Shape, gamma?: Tensor, beta?: Tensor, options: NormOptions = {},
+): Tensor<D, R> {
+  args('layerNorm x shape:S gamma? beta? {eps:n}', arguments);
+  const { eps = 1e-5 } = options;
   return normalise('layerNorm', x, gamma, beta, shape, overLast('layerNorm', x, shape, eps, true)) as Tensor<D, R>;
 }
 
@@ -122,7 +127,11 @@ export function layerNorm<D extends DType, R extends number>(x: Tensor<D, R>, sh
  * Source: Zhang & Sennrich 2019; conventions of torch.nn.functional.rms_norm.
  * @example const y = rmsNorm(tokens, [256], gamma, { eps: 1e-6 });
  */
-export function rmsNorm<D extends DType, R extends number>(x: Tensor<D, R>, shape: Shape, gamma?: Tensor, { eps = 2 ** -23 }: NormOptions = {}): Tensor<D, R> {
+export function rmsNorm<D extends DType, R extends number>(
+  x: Tensor<D, R>, shape: Shape, gamma?: Tensor, options: NormOptions = {},
+): Tensor<D, R> {
+  args('rmsNorm x shape:S gamma? {eps:n}', arguments);
+  const { eps = 2 ** -23 } = options;
   return normalise('rmsNorm', x, gamma, undefined, shape, overLast('rmsNorm', x, shape, eps, false)) as Tensor<D, R>;
 }
 
@@ -144,7 +153,11 @@ function grouped(name: string, x: Tensor, groups: number, gamma: Tensor | undefi
  * Source: Wu & He 2018; conventions of torch.nn.functional.group_norm.
  * @example const y = groupNorm(x, 32, gamma, beta);
  */
-export function groupNorm<D extends DType, R extends number>(x: Tensor<D, R>, groups: number, gamma?: Tensor, beta?: Tensor, { eps = 1e-5 }: NormOptions = {}): Tensor<D, R> {
+export function groupNorm<D extends DType, R extends number>(
+  x: Tensor<D, R>, groups: number, gamma?: Tensor, beta?: Tensor, options: NormOptions = {},
+): Tensor<D, R> {
+  args('groupNorm x groups:n gamma? beta? {eps:n}', arguments);
+  const { eps = 1e-5 } = options;
   return grouped('groupNorm', x, groups, gamma, beta, eps) as Tensor<D, R>;
 }
 
@@ -153,6 +166,10 @@ export function groupNorm<D extends DType, R extends number>(x: Tensor<D, R>, gr
  * @throws ShapeError when the sizes do not fit, or a dtype does not
  * @example const y = instanceNorm(x, gamma, beta);
  */
-export function instanceNorm<D extends DType, R extends number>(x: Tensor<D, R>, gamma?: Tensor, beta?: Tensor, { eps = 1e-5 }: NormOptions = {}): Tensor<D, R> {
+export function instanceNorm<D extends DType, R extends number>(
+  x: Tensor<D, R>, gamma?: Tensor, beta?: Tensor, options: NormOptions = {},
+): Tensor<D, R> {
+  args('instanceNorm x gamma? beta? {eps:n}', arguments);
+  const { eps = 1e-5 } = options;
   return grouped('instanceNorm', x, Math.max(1, x.shape[x.rank - 1] ?? 1), gamma, beta, eps) as Tensor<D, R>;
 }

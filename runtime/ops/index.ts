@@ -39,7 +39,7 @@ export * from './oneHot.ts';
 export * from './orderStatistic.ts';
 export * from './pairLoss.ts';
 export * from './pseudoLabel.ts';
-export * from './random.ts';
+export { bernoulli, normal, uniform } from './random.ts';
 export { all, amax, amin, any, mean, prod, sum, type ReduceOptions } from './reduce.ts';
 export * from './reshape.ts';
 export { resizeBilinear, type Coordinates, type ResizeOptions } from './resizeBilinear.ts';

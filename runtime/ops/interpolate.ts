@@ -1,5 +1,6 @@
 // Resizing by PyTorch's names.
 
+import { args } from '../args.ts';
 import { composed } from '../autograd/compose.ts';
 import { ShapeError } from '../errors.ts';
 import type { Pair } from '../kernel/geometry.ts';
@@ -32,6 +33,11 @@ export interface InterpolateOptions {
  * @example const y = interpolate(x, { scaleFactor: 2, mode: 'bilinear' });
  */
 export function interpolate<D extends DType, R extends number>(x: Tensor<D, R> & Ranked<R, 3 | 4>, options: InterpolateOptions): Tensor<D, R> {
+  args(
+    'interpolate x '
+      + '{!size:A scaleFactor:A mode:nearest|nearest-exact|linear|bilinear|area alignCorners:b recomputeScaleFactor:b}',
+    arguments,
+  );
   const { mode = 'nearest', alignCorners = false, scaleFactor } = options;
   const refuse = (why: string, hint?: string): never => {
     throw new ShapeError('interpolate', why, hint);

@@ -1,5 +1,6 @@
 // A linear layer: a convolution with a kernel of one pixel.
 
+import { args } from '../args.ts';
 import { composed } from '../autograd/compose.ts';
 import { ShapeError } from '../errors.ts';
 import { checkReal, sizeOf, type Tensor } from '../tensor.ts';
@@ -16,6 +17,7 @@ import { reshape } from './reshape.ts';
  * @example const scores = linear(features, w, b);
  */
 export function linear(x: Tensor, w: Tensor, b?: Tensor): Tensor {
+  args('linear x w b?', arguments);
   checkReal('linear', { x, w, b });
   if (x.rank < 1 || w.rank !== 2 || x.shape[x.rank - 1] !== w.shape[0]) throw new ShapeError('linear', `x [${x.shape}] and w [${w.shape}] do not fit`, 'give x as [..., cin] and w as [cin, cout]');
   if (b && (b.rank !== 1 || b.size !== w.shape[1])) throw new ShapeError('linear', `the bias is [${b.shape}], not [${w.shape[1]}]`);

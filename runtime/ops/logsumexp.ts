@@ -1,5 +1,6 @@
 // Logarithm of a sum of exponentials over any axes.
 
+import { args } from '../args.ts';
 import { reduction, type Axes, type Reduction } from '../kernel/axes.ts';
 import { checkReal, type Tensor } from '../tensor.ts';
 import { defineReal } from './cast.ts';
@@ -28,6 +29,7 @@ const op = defineReal<Reduction>({
  * @example const energy = logsumexp(logits, -1);
  */
 export function logsumexp(x: Tensor, axes?: Axes, options: ReduceOptions = {}): Tensor {
+  args('logsumexp x axes?:A {keepdim:b}', arguments);
   checkReal('logsumexp', { x });
   return op({ x }, reduction('logsumexp', x.shape, axes, options.keepdim ?? false)).y;
 }

@@ -16,6 +16,9 @@ import type { Tensor } from '../tensor.ts';
  */
 export type Denominator = 'valid' | 'all' | 'weight' | 'kept' | 'none-sum' | number;
 
+/** The option, for the check of arguments. */
+export const DENOMINATOR = 'denominator:valid|all|weight|kept|none-sum|#';
+
 /** How a first pass counts, in the numbering of the kernels, and the denominator that is known beforehand (0: none). */
 export function counting(op: string, denominator: Denominator, pixels: number): { count: number; fixed: number } {
   if (typeof denominator === 'number') {
@@ -25,7 +28,6 @@ export function counting(op: string, denominator: Denominator, pixels: number): 
   if (denominator === 'all') return { count: 0, fixed: Math.max(1, pixels) };
   if (denominator === 'none-sum') return { count: 0, fixed: 1 };
   const count = { valid: 1, weight: 2, kept: 3 }[denominator];
-  if (!count) throw new ShapeError(op, `there is no denominator ${String(denominator)}`, "use 'valid', 'all', 'weight', 'kept', 'none-sum' or a number");
   return { count, fixed: 0 };
 }
 

@@ -1,5 +1,6 @@
 // Attention scores between valid positions only.
 
+import { args } from '../args.ts';
 import { defineOp } from '../autograd/tape.ts';
 import { ShapeError } from '../errors.ts';
 import { SEGMENTATION } from '../kernel/generated.ts';
@@ -28,9 +29,10 @@ const op = defineOp<null>({
  * @param valid f32 [n, p], 0 where a position is padding
  * @returns f32 [n, p, p]
  * @throws ShapeError for other shapes or dtypes
- * @example const a = softmax(maskPairs(matmul(q, k, { transposeB: true }), valid), 1 / Math.sqrt(d));
+ * @example const a = softmax(maskPairs(matmul(q, k, { transposeB: true }), valid), -1, { scale: 1 / Math.sqrt(d) });
  */
 export function maskPairs(x: Tensor, valid: Tensor): Tensor {
+  args('maskPairs x valid', arguments);
   if (x.rank !== 3 || x.shape[1] !== x.shape[2] || valid.size !== x.shape[0] * x.shape[1]) {
     throw new ShapeError('maskPairs', `scores [${x.shape}] and mask [${valid.shape}]`, 'give f32 [n, p, p] and f32 [n, p]');
   }

@@ -1,5 +1,6 @@
 // Matrix products.
 
+import { args } from '../args.ts';
 import { composed } from '../autograd/compose.ts';
 import { ShapeError } from '../errors.ts';
 import { broadcastShape, fourAxes } from '../kernel/broadcast.ts';
@@ -89,6 +90,7 @@ const op: Op = defineReal<Attrs>({
  * @example const scores = matmul(q, k, { transposeB: true }); // [n, i, d] x [n, j, d] -> [n, i, j]
  */
 export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tensor {
+  args('matmul a b {transposeA:b transposeB:b}', arguments);
   checkReal('matmul', { a, b });
   const attrs = { transposeA: options.transposeA ?? false, transposeB: options.transposeB ?? false };
   if (a.rank < 1 || b.rank < 1) throw new ShapeError('matmul', `[${a.shape}] and [${b.shape}]`, 'multiply by a scalar with mul');

@@ -1,5 +1,6 @@
 // Max-pooling.
 
+import { args } from '../args.ts';
 import type { Pair } from '../kernel/geometry.ts';
 import type { Constants, ParamValue } from '../kernel/kernel.ts';
 import { byVectors } from '../kernel/vectors.ts';
@@ -61,9 +62,9 @@ const indexedOp = defineReal<Windows>({
 }, { halves: ['x'] });
 
 /** Windows that all see something of the image: nothing has no maximum. */
-function seeing(x: Tensor, options: MaxPool2dOptions): Windows {
-  const a = windows('maxPool2d', x, options);
-  checkSeen('maxPool2d', x, a);
+function seeing(op: string, x: Tensor, options: MaxPool2dOptions): Windows {
+  const a = windows(op, x, options);
+  checkSeen(op, x, a);
   return a;
 }
 
@@ -85,7 +86,8 @@ function pooled(x: Tensor, a: Windows): Tensor {
  * @example const y = maxPool2d(x, { kernel: 3, stride: 2, padding: 1 });
  */
 export function maxPool2d<D extends DType, R extends number>(x: Tensor<D, R> & Ranked<R, 4>, options: MaxPool2dOptions): Tensor<D, 4> {
-  const a = seeing(x, options);
+  args('maxPool2d x {kernel!:A stride:A padding:A dilation:A ceilMode:b}', arguments);
+  const a = seeing('maxPool2d', x, options);
   return (a.kernel[0] * a.kernel[1] > LOOK_AGAIN ? pooled(x, a) : op({ x }, a).y) as Tensor<D, 4>;
 }
 
@@ -96,7 +98,8 @@ export function maxPool2d<D extends DType, R extends number>(x: Tensor<D, R> & R
  * @example const { y, indices } = maxPool2dWithIndices(x, { kernel: 2 });
  */
 export function maxPool2dWithIndices(x: Tensor, options: MaxPool2dOptions): { y: Tensor; indices: Tensor } {
-  const { y, indices } = indexedOp({ x }, seeing(x, options));
+  args('maxPool2dWithIndices x {kernel!:A stride:A padding:A dilation:A ceilMode:b}', arguments);
+  const { y, indices } = indexedOp({ x }, seeing('maxPool2dWithIndices', x, options));
   return { y, indices };
 }
 
@@ -109,6 +112,7 @@ export function maxPool2dWithIndices(x: Tensor, options: MaxPool2dOptions): { y:
  * @example const y = adaptiveMaxPool2d(x, 7);
  */
 export function adaptiveMaxPool2d<D extends DType, R extends number>(x: Tensor<D, R> & Ranked<R, 4>, size: Pair): Tensor<D, 4> {
+  args('adaptiveMaxPool2d x size:A', arguments);
   return pooled(x, adaptiveWindows('adaptiveMaxPool2d', x, size)) as Tensor<D, 4>;
 }
 
@@ -117,7 +121,8 @@ export function adaptiveMaxPool2d<D extends DType, R extends number>(x: Tensor<D
  * @example const { y, indices } = adaptiveMaxPool2dWithIndices(x, 7);
  */
 export function adaptiveMaxPool2dWithIndices(x: Tensor, size: Pair): { y: Tensor; indices: Tensor } {
-  const { y, indices } = indexedOp({ x }, adaptiveWindows('adaptiveMaxPool2d', x, size));
+  args('adaptiveMaxPool2dWithIndices x size:A', arguments);
+  const { y, indices } = indexedOp({ x }, adaptiveWindows('adaptiveMaxPool2dWithIndices', x, size));
   return { y, indices };
 }
 
@@ -129,5 +134,6 @@ export function adaptiveMaxPool2dWithIndices(x: Tensor, size: Pair): { y: Tensor
  * @example const pooled = globalMaxPool(x); // [n, h, w, c] -> [n, 1, 1, c]
  */
 export function globalMaxPool<D extends DType, R extends number>(x: Tensor<D, R> & Ranked<R, 4>): Tensor<D, 4> {
+  args('globalMaxPool x', arguments);
   return pooled(x, adaptiveWindows('globalMaxPool', x, 1)) as Tensor<D, 4>;
 }

@@ -1,5 +1,6 @@
 // Norms over any axes, and what is divided by them.
 
+import { args } from '../args.ts';
 import { ShapeError } from '../errors.ts';
 import { reduction, type Axes, type Reduction } from '../kernel/axes.ts';
 import { checkReal, type DType, type Tensor } from '../tensor.ts';
@@ -49,6 +50,7 @@ const normOp = defineReal<Attrs>({
  * @example const lengths = norm(x, 2, -1, { keepdim: true });
  */
 export function norm(x: Tensor, p = 2, axes?: Axes, options: ReduceOptions = {}): Tensor {
+  args('norm x p?:n axes?:A {keepdim:b}', arguments);
   checkReal('norm', { x });
   if (!(p >= 0 || p === -Infinity)) throw new ShapeError('norm', `p is ${p}`, 'give a number that is not negative, or -Infinity');
   const r = reduction('norm', x.shape, axes, options.keepdim ?? false);
@@ -92,7 +94,9 @@ const overOp: Over = defineReal<OverAttrs>({
  * @example const directions = normalize(features); // the vector of each pixel at length 1
  */
 export function normalize<D extends DType, R extends number>(x: Tensor<D, R>, options: { p?: number; axes?: Axes; eps?: number } = {}): Tensor<D, R> {
+  args('normalize x {p:n axes:A eps:n}', arguments);
   const { p = 2, axes = -1, eps = 1e-12 } = options;
+  checkReal('normalize', { x });
   if (!(eps > 0)) throw new ShapeError('normalize', `eps is ${eps}`, 'give a positive number');
   return inF32('normalize', [x], (v) => overOp({ x: v, n: norm(v, p, axes, { keepdim: true }) }, { r: reduction('normalize', x.shape, axes, true), eps }).y) as Tensor<D, R>;
 }
@@ -108,6 +112,7 @@ export function normalize<D extends DType, R extends number>(x: Tensor<D, R>, op
  * @example const likeness = cosineSimilarity(student, teacher); // [n, h, w, c] twice -> [n, h, w]
  */
 export function cosineSimilarity(a: Tensor, b: Tensor, options: { axes?: Axes; eps?: number } = {}): Tensor {
+  args('cosineSimilarity a b {axes:A eps:n}', arguments);
   checkReal('cosineSimilarity', { a, b });
   if (String(a.shape) !== String(b.shape)) throw new ShapeError('cosineSimilarity', `[${a.shape}] and [${b.shape}] differ`);
   const { axes = -1, eps = 1e-8 } = options;

@@ -1,5 +1,6 @@
 // Activation maps to [0, 1].
 
+import { args } from '../args.ts';
 import { ShapeError } from '../errors.ts';
 import { SEGMENTATION } from '../kernel/generated.ts';
 import type { Tensor } from '../tensor.ts';
@@ -15,7 +16,9 @@ export interface NormaliseMapsOptions {
  * max(x, 0), scaled to [0, 1] in each channel of each image; a map without any spread becomes 0. Without gradient.
  * @param x f32 [n, h, w, c], h and w not 0
  */
-export function normaliseMaps(x: Tensor, { by = 'max', present }: NormaliseMapsOptions = {}): Tensor {
+export function normaliseMaps(x: Tensor, options: NormaliseMapsOptions = {}): Tensor {
+  args('normaliseMaps x {by:s present}', arguments);
+  const { by = 'max', present } = options;
   const [n, h, w, c] = x.shape;
   if (x.rank !== 4 || x.dtype !== 'f32' || h * w === 0) throw new ShapeError('normaliseMaps', `x is ${x}, not f32 [n, h, w, c] with pixels`);
   if (by !== 'max' && by !== 'min-max') throw new ShapeError('normaliseMaps', `there is no normalisation ${String(by)}`, "use 'max' or 'min-max'");

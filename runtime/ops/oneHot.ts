@@ -1,5 +1,6 @@
 // Labels as vectors.
 
+import { args } from '../args.ts';
 import { ShapeError } from '../errors.ts';
 import { isReal, type Tensor } from '../tensor.ts';
 import { inF32 } from './cast.ts';
@@ -14,6 +15,7 @@ import { inF32 } from './cast.ts';
  * @example const target = oneHot(labels, 10); // [n] -> [n, 10]
  */
 export function oneHot(labels: Tensor, classes: number, options: { weight?: Tensor; only?: number } = {}): Tensor {
+  args('oneHot labels classes:n {weight only:n}', arguments);
   const { weight, only } = options;
   if (labels.dtype !== 'i32') throw new ShapeError('oneHot', `labels are ${labels.dtype}`, 'give i32');
   if (weight && (weight.size !== labels.size || !isReal(weight))) throw new ShapeError('oneHot', `weights ${weight} for labels [${labels.shape}]`, 'give f32 or f16 of the same shape');
@@ -36,6 +38,7 @@ export function oneHot(labels: Tensor, classes: number, options: { weight?: Tens
  * @example const targets = presentClasses(labels, 21);
  */
 export function presentClasses(labels: Tensor, classes: number): Tensor {
+  args('presentClasses labels classes:n', arguments);
   if (labels.dtype !== 'i32' || labels.rank < 1) throw new ShapeError('presentClasses', `labels ${labels} are not i32 [n, ...]`);
   if (!(classes >= 1 && classes <= 256)) throw new ShapeError('presentClasses', `${classes} classes`, 'at most 256');
   const n = labels.shape[0];

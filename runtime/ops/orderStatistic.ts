@@ -1,5 +1,6 @@
 // Order statistics over all elements: the k-th largest, percentiles. Without gradient.
 
+import { args } from '../args.ts';
 import { ShapeError } from '../errors.ts';
 import { SEGMENTATION } from '../kernel/generated.ts';
 import type { Tensor } from '../tensor.ts';
@@ -35,6 +36,7 @@ function select(op: string, x: Tensor, at: { rank: number } | { share: number } 
  * @example const threshold = kthLargest(scores, 100);
  */
 export function kthLargest(x: Tensor, k: number): Tensor {
+  args('kthLargest x k:n', arguments);
   if (!Number.isInteger(k) || k < 1 || k > x.size) throw new ShapeError('kthLargest', `k = ${k} for ${x.size} elements`, `give 1 to ${x.size}`);
   return select('kthLargest', x, { rank: x.size - k });
 }
@@ -49,6 +51,7 @@ export function kthLargest(x: Tensor, k: number): Tensor {
  * @example const threshold = percentile(entropy, 80, valid);
  */
 export function percentile(x: Tensor, q: number | Tensor, valid?: Tensor): Tensor {
+  args('percentile x q:O valid?', arguments);
   if (typeof q !== 'number') {
     if (q.dtype !== 'f32' || q.size !== 1) throw new ShapeError('percentile', `q is ${q}`, 'give a number or a scalar f32 tensor');
     return select('percentile', x, { percent: q }, valid);

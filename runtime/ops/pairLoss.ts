@@ -1,5 +1,6 @@
 // Losses of two tensors, element by element: squared and absolute error, smooth L1, binary cross-entropy, KL divergence.
 
+import { args } from '../args.ts';
 import { composed } from '../autograd/compose.ts';
 import type { BackwardContext } from '../autograd/tape.ts';
 import { ShapeError } from '../errors.ts';
@@ -30,6 +31,9 @@ export interface PairLossOptions {
   /** A scalar factor on the GPU, such as the share of confident pixels. No gradient flows into it. */
   scalar?: Tensor;
 }
+
+/** What all of these losses take, for the check of their arguments. */
+const PAIR = 'reduction:meanC|mean|sumC|none-sum|sum|none|# pixelWeight over:all|kept scalar';
 
 interface Attrs {
   kind: Kind;
@@ -109,6 +113,7 @@ function apply(kind: Kind, a: Tensor, b: Tensor, o: PairLossOptions, extra: { be
  * @example const loss = mse(softmax(student), teacher, { reduction: 'sumC', scalar: confidentShare });
  */
 export function mse(a: Tensor, b: Tensor, options: PairLossOptions = {}): Tensor {
+  args(`mse a b {${PAIR}}`, arguments);
   return apply('mse', a, b, options);
 }
 
@@ -117,6 +122,7 @@ export function mse(a: Tensor, b: Tensor, options: PairLossOptions = {}): Tensor
  * @example const loss = l1(prediction, target);
  */
 export function l1(a: Tensor, b: Tensor, options: PairLossOptions = {}): Tensor {
+  args(`l1 a b {${PAIR}}`, arguments);
   return apply('l1', a, b, options);
 }
 
@@ -125,6 +131,7 @@ export function l1(a: Tensor, b: Tensor, options: PairLossOptions = {}): Tensor 
  * @example const loss = smoothL1(prediction, target, { beta: 0.1 });
  */
 export function smoothL1(a: Tensor, b: Tensor, options: PairLossOptions & { beta?: number } = {}): Tensor {
+  args(`smoothL1 a b {${PAIR} beta:n}`, arguments);
   if (options.beta !== undefined && !(options.beta > 0)) throw new ShapeError('smoothL1', `beta is ${options.beta}`, 'give a positive number, or use l1');
   return apply('smoothL1', a, b, options, { beta: options.beta });
 }
@@ -134,9 +141,10 @@ export function smoothL1(a: Tensor, b: Tensor, options: PairLossOptions & { beta
  * @example const loss = huber(prediction, target, { delta: 0.5 });
  */
 export function huber(a: Tensor, b: Tensor, options: PairLossOptions & { delta?: number } = {}): Tensor {
-  const { delta = 1 } = options;
+  args(`huber a b {${PAIR} delta:n}`, arguments);
+  const { delta = 1, ...common } = options;
   if (!(delta > 0 && Number.isFinite(delta))) throw new ShapeError('huber', `delta is ${delta}`, 'give a positive number');
-  return inF32('huber', [a, b], (u, v) => weightedSum([[smoothL1(u, v, { ...options, beta: delta }), delta]]));
+  return inF32('huber', [a, b], (u, v) => weightedSum([[smoothL1(u, v, { ...common, beta: delta }), delta]]));
 }
 
 /**
@@ -146,6 +154,7 @@ export function huber(a: Tensor, b: Tensor, options: PairLossOptions & { delta?:
  * @example const loss = bceWithLogits(imageLogits, presentClasses);
  */
 export function bceWithLogits(logits: Tensor, targets: Tensor, options: PairLossOptions & { posWeight?: Tensor } = {}): Tensor {
+  args(`bceWithLogits logits targets {${PAIR} posWeight}`, arguments);
   return apply('bceWithLogits', logits, targets, options, { classWeights: options.posWeight });
 }
 
@@ -154,6 +163,7 @@ export function bceWithLogits(logits: Tensor, targets: Tensor, options: PairLoss
  * @example const loss = klDiv(logSoftmax(student), softmax(teacher), { reduction: 'sumC' });
  */
 export function klDiv(logP: Tensor, q: Tensor, options: PairLossOptions & { logTarget?: boolean } = {}): Tensor {
+  args(`klDiv logP q {${PAIR} logTarget:b}`, arguments);
   if (!options.logTarget) return apply('klDiv', logP, q, options);
   return inF32('klDiv', [logP, q], (p, t) => composed(p.device, () => apply('klDiv', p, exp(t), options)));
 }
@@ -172,9 +182,9 @@ export function klDiv(logP: Tensor, q: Tensor, options: PairLossOptions & { logT
  * @example const loss = sigmoidFocal(imageLogits, presentClasses);
  */
 export function sigmoidFocal(logits: Tensor, targets: Tensor, options: { alpha?: number; gamma?: number; reduction?: 'mean' | 'sum' | 'none' } = {}): Tensor {
+  args('sigmoidFocal logits targets {alpha:n gamma:n reduction:mean|sum|none}', arguments);
   const { alpha = 0.25, gamma = 2, reduction = 'mean' } = options;
   if (!(alpha <= 1 && gamma >= 0 && Number.isFinite(gamma))) throw new ShapeError('sigmoidFocal', `alpha is ${alpha}, gamma ${gamma}`, 'give an alpha up to 1 and a gamma that is not negative');
-  if (!['mean', 'sum', 'none'].includes(reduction)) throw new ShapeError('sigmoidFocal', `there is no reduction ${String(reduction)}`, "use 'mean', 'sum' or 'none'");
   return inF32('sigmoidFocal', [logits, targets], (x, t) => composed(x.device, () => {
     const ce = bceWithLogits(x, t, { reduction: 'none' }), other = sub(1, t);
     // 1 - p_t without cancelling.

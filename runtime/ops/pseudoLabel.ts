@@ -1,5 +1,6 @@
 // Pseudo-labels: hard labels with their confidence, the confidence gate, and counts of what passed it. Nothing here has a gradient.
 
+import { args } from '../args.ts';
 import { ShapeError } from '../errors.ts';
 import type { Device } from '../device/device.ts';
 import { SEGMENTATION } from '../kernel/generated.ts';
@@ -29,6 +30,7 @@ function checkMask(op: string, name: string, mask: Tensor | undefined, shape: Sh
  * @example const { label, confidence } = pseudoLabel(weakLogits, { valid });
  */
 export function pseudoLabel(logits: Tensor, options: PseudoLabelOptions = {}): { label: Tensor; confidence: Tensor } {
+  args('pseudoLabel logits {valid probabilities:b}', arguments);
   const c = logits.shape.at(-1) ?? 0;
   const pixels = logits.shape.slice(0, -1);
   if (logits.rank < 1 || c < 1 || logits.dtype !== 'f32') throw new ShapeError('pseudoLabel', `logits ${logits} are not [..., classes] f32`);
@@ -48,6 +50,7 @@ export function pseudoLabel(logits: Tensor, options: PseudoLabelOptions = {}): {
  * @returns f32 [...]
  */
 export function predictionEntropy(logits: Tensor): Tensor {
+  args('predictionEntropy logits', arguments);
   const c = logits.shape.at(-1) ?? 0;
   if (logits.rank < 1 || c < 1 || logits.dtype !== 'f32') throw new ShapeError('predictionEntropy', `logits ${logits} are not [..., classes] f32`);
   const y = logits.device.empty(logits.shape.slice(0, -1), 'f32', 'entropy');
@@ -64,6 +67,7 @@ export function predictionEntropy(logits: Tensor): Tensor {
  * @returns f32, shape of the confidence: a `pixelWeight` for the losses
  */
 export function gate(confidence: Tensor, tau: number | Tensor, valid?: Tensor, options: { atMost?: number; below?: boolean } = {}): Tensor {
+  args('gate confidence tau:O valid? {atMost:n below:b}', arguments);
   const { device } = confidence;
   if (confidence.dtype !== 'f32') throw new ShapeError('gate', `the confidence is ${confidence.dtype}`, 'give f32');
   checkMask('gate', 'valid', valid, confidence.shape);
@@ -86,6 +90,7 @@ export function gate(confidence: Tensor, tau: number | Tensor, valid?: Tensor, o
  * @returns a scalar
  */
 export function acceptedShare(accepted: Tensor, valid?: Tensor, options: { inverse?: boolean } = {}): Tensor {
+  args('acceptedShare accepted valid? {inverse:b}', arguments);
   const { device, size } = accepted;
   if (accepted.dtype !== 'f32') throw new ShapeError('acceptedShare', `the gate is ${accepted.dtype}`, 'give f32');
   checkMask('acceptedShare', 'valid', valid, accepted.shape);
@@ -103,6 +108,7 @@ export function acceptedShare(accepted: Tensor, valid?: Tensor, options: { inver
 
 /** Zeroed counts for {@link countPseudoLabels}; they outlive scopes and plans. @throws ShapeError for no whole number, or more classes than fit */
 export function pseudoLabelCounts(device: Device, classes: number): Tensor {
+  args('pseudoLabelCounts device:D classes:n', arguments);
   checkWhole('pseudoLabelCounts', 'classes', [classes], 0);
   if (classes > 2 ** 20) throw new ShapeError('pseudoLabelCounts', `${classes} classes`, 'give at most 2^20');
   return device.keep(device.tensor(new Uint32Array(4 + classes), [4 + classes]));
@@ -117,6 +123,7 @@ export function pseudoLabelCounts(device: Device, classes: number): Tensor {
  * @param truth i32, shape of the labels: labels for judging only, never for training
  */
 export function countPseudoLabels(counts: Tensor, label: Tensor, accepted: Tensor, truth?: Tensor): void {
+  args('countPseudoLabels counts label accepted truth?', arguments);
   const c = counts.size - 4;
   if (counts.dtype !== 'u32' || c < 1 || c > 256) throw new ShapeError('countPseudoLabels', `counts ${counts}`, 'make them with pseudoLabelCounts for at most 256 classes');
   if (label.dtype !== 'i32') throw new ShapeError('countPseudoLabels', `labels are ${label.dtype}`, 'give i32');
@@ -140,6 +147,7 @@ export interface PseudoLabelStats {
 
 /** The counts, read. */
 export function pseudoLabelStats(counts: Uint32Array): PseudoLabelStats {
+  args('pseudoLabelStats counts:u', arguments);
   const [valid, accepted, judged, right] = counts;
   return { accepted: valid ? accepted / valid : 0, accuracy: judged ? right / judged : undefined, histogram: [...counts.subarray(4)] };
 }

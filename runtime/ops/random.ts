@@ -1,7 +1,9 @@
 // Random numbers on the GPU.
 
+import { args } from '../args.ts';
 import { composed } from '../autograd/compose.ts';
-import { checkSeed } from '../autograd/replay.ts';
+import { checkAdvances } from '../autograd/replay.ts';
+import { checkNumber } from '../device/elements.ts';
 import { ShapeError } from '../errors.ts';
 import type { Operand } from '../kernel/pairwise.ts';
 import { Tensor, type DType, type Shape } from '../tensor.ts';
@@ -9,8 +11,13 @@ import { add, mul } from './binary.ts';
 import { cast } from './cast.ts';
 import { lt } from './compare.ts';
 
-function drawn(op: string, entry: string, seed: Tensor, shape: Shape, each: number): Tensor {
+/** @throws ShapeError when it is none, UsageError for one that a plan would repeat */
+export function checkSeed(op: string, seed: Tensor): void {
   if (seed.dtype !== 'u32' || seed.size !== 4) throw new ShapeError(op, `the seed is ${seed}`, 'give u32 [4]: seed, stream, step, 0');
+  checkAdvances(op, seed);
+}
+
+function drawn(op: string, entry: string, seed: Tensor, shape: Shape, each: number): Tensor {
   checkSeed(op, seed);
   const y = seed.device.empty(shape, 'f32', op);
   seed.device.run({ shader: 'random', entry, bindings: { seed, y }, params: { n: y.size }, threads: Math.ceil(y.size / each) });
@@ -35,7 +42,13 @@ function placed(op: string, y: Tensor, scale: number, shift: number, dtype: DTyp
  * @example const noise = uniform(ctx.randomSeed('noise'), [n, h, w, 3]);
  */
 export function uniform<D extends DType = 'f32', const S extends Shape = Shape>(seed: Tensor, shape: S, options: { low?: number; high?: number; dtype?: D } = {}): Tensor<D, S['length']> {
+  args('uniform seed shape:S {low:n high:n dtype:t}', arguments);
   const { low = 0, high = 1, dtype = 'f32' } = options;
+  if (low > high) throw new ShapeError('uniform', `low is ${low}, high ${high}`, 'low must not be above high');
+  // The ends may be fractions; the last number below high is the largest that is drawn.
+  const whole = dtype === 'i32' || dtype === 'u32';
+  checkNumber('uniform', whole ? Math.trunc(low) : low, dtype);
+  checkNumber('uniform', whole ? Math.max(Math.trunc(low), Math.ceil(high) - 1) : high, dtype);
   return composed(seed.device, () => placed('uniform', drawn('uniform', 'forward', seed, shape, 4), high - low, low, dtype)) as Tensor<DType> as Tensor<D, S['length']>;
 }
 
@@ -50,6 +63,7 @@ export function uniform<D extends DType = 'f32', const S extends Shape = Shape>(
  * @example const w = normal(seed, [3, 3, 64, 64], { std: Math.sqrt(2 / 576) });
  */
 export function normal<D extends DType = 'f32', const S extends Shape = Shape>(seed: Tensor, shape: S, options: { mean?: number; std?: number; dtype?: D } = {}): Tensor<D, S['length']> {
+  args('normal seed shape:S {mean:n std:n dtype:t}', arguments);
   const { mean = 0, std = 1, dtype = 'f32' } = options;
   return composed(seed.device, () => placed('normal', drawn('normal', 'normal', seed, shape, 2), std, mean, dtype)) as Tensor<DType> as Tensor<D, S['length']>;
 }
@@ -64,6 +78,7 @@ export function normal<D extends DType = 'f32', const S extends Shape = Shape>(s
  * @example const keep = bernoulli(seed, [n, 1, 1, c], 0.9);
  */
 export function bernoulli<D extends DType = 'f32', const S extends Shape = Shape>(seed: Tensor, shape: S, p: Operand, options: { dtype?: D } = {}): Tensor<D, S['length']> {
+  args('bernoulli seed shape:S p:O {dtype:t}', arguments);
   if (typeof p === 'number' && !(p >= 0 && p <= 1)) throw new ShapeError('bernoulli', `the probability is ${p}`, 'give a number from 0 to 1');
   return composed(seed.device, () => {
     const hit = lt(drawn('bernoulli', 'forward', seed, shape, 4), p);

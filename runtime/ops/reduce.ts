@@ -1,5 +1,6 @@
 // Reductions over any axes: sums, products, extremes; and what the other reductions are made of.
 
+import { args } from '../args.ts';
 import { ShapeError } from '../errors.ts';
 import { gatherPartials, passOver, reduction, type Axes, type Reduction } from '../kernel/axes.ts';
 import { folded } from '../kernel/geometry.ts';
@@ -152,6 +153,7 @@ export function sum<D extends DType>(x: Tensor<D>): Tensor<D, 0>;
  */
 export function sum<D extends DType>(x: Tensor<D>, axes?: Axes, options?: ReduceOptions): Tensor<D>;
 export function sum(x: Tensor, axes?: Axes, options: ReduceOptions = {}): Tensor {
+  args('sum x axes?:A {keepdim:b}', arguments);
   return sums('sum', x, axes, options.keepdim ?? false, () => 1);
 }
 
@@ -170,6 +172,7 @@ export function mean<D extends DType>(x: Tensor<D>): Tensor<D, 0>;
  */
 export function mean<D extends DType>(x: Tensor<D>, axes?: Axes, options?: ReduceOptions): Tensor<D>;
 export function mean(x: Tensor, axes?: Axes, options: ReduceOptions = {}): Tensor {
+  args('mean x axes?:A {keepdim:b}', arguments);
   checkReal('mean', { x });
   return sums('mean', x, axes, options.keepdim ?? false, (n) => 1 / n);
 }
@@ -189,6 +192,7 @@ export function prod<D extends DType>(x: Tensor<D>): Tensor<D, 0>;
  */
 export function prod<D extends DType>(x: Tensor<D>, axes?: Axes, options?: ReduceOptions): Tensor<D>;
 export function prod(x: Tensor, axes?: Axes, options: ReduceOptions = {}): Tensor {
+  args('prod x axes?:A {keepdim:b}', arguments);
   return prodOp({ x }, reduction('prod', x.shape, axes, options.keepdim ?? false)).y;
 }
 
@@ -213,6 +217,7 @@ export function amax<D extends DType>(x: Tensor<D>): Tensor<D, 0>;
  */
 export function amax<D extends DType>(x: Tensor<D>, axes?: Axes, options?: ReduceOptions): Tensor<D>;
 export function amax(x: Tensor, axes?: Axes, options: ReduceOptions = {}): Tensor {
+  args('amax x axes?:A {keepdim:b}', arguments);
   return extreme('amax', 'max', x, axes, options.keepdim ?? false);
 }
 
@@ -228,6 +233,7 @@ export function amin<D extends DType>(x: Tensor<D>): Tensor<D, 0>;
  */
 export function amin<D extends DType>(x: Tensor<D>, axes?: Axes, options?: ReduceOptions): Tensor<D>;
 export function amin(x: Tensor, axes?: Axes, options: ReduceOptions = {}): Tensor {
+  args('amin x axes?:A {keepdim:b}', arguments);
   return extreme('amin', 'min', x, axes, options.keepdim ?? false);
 }
 
@@ -244,6 +250,7 @@ function truth(name: string, combine: 'max' | 'min', x: Tensor, axes: Axes | und
  * @example const found = any(eq(labels, 3), [1, 2]);
  */
 export function any(x: Tensor, axes?: Axes, options: ReduceOptions = {}): Tensor {
+  args('any x axes?:A {keepdim:b}', arguments);
   return truth('any', 'max', x, axes, options.keepdim ?? false);
 }
 
@@ -253,5 +260,6 @@ export function any(x: Tensor, axes?: Axes, options: ReduceOptions = {}): Tensor
  * @example const sound = all(isFinite(x));
  */
 export function all(x: Tensor, axes?: Axes, options: ReduceOptions = {}): Tensor {
+  args('all x axes?:A {keepdim:b}', arguments);
   return truth('all', 'min', x, axes, options.keepdim ?? false);
 }

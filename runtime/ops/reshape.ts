@@ -1,5 +1,6 @@
 // Another shape for the same elements.
 
+import { args } from '../args.ts';
 import { defineOp } from '../autograd/tape.ts';
 import { ShapeError } from '../errors.ts';
 import { axisOf } from '../kernel/axes.ts';
@@ -24,6 +25,7 @@ const op: Op = defineOp<{ shape: Shape }>({
  * @example const rows = reshape(x, [-1, x.shape[x.rank - 1]]);
  */
 export function reshape<D extends DType, const S extends Shape>(x: Tensor<D>, shape: S): Tensor<D, S['length']> {
+  args('reshape x shape:S', arguments);
   const open = shape.indexOf(-1);
   if (open < 0) return op({ x }, { shape }).y as Tensor<D, S['length']>;
   const rest = sizeOf(shape.filter((_, i) => i !== open));
@@ -40,6 +42,7 @@ export function reshape<D extends DType, const S extends Shape>(x: Tensor<D>, sh
  * @example const pixels = flatten(images, 1, 2);   // [n, h, w, c] becomes [n, h w, c]
  */
 export function flatten(x: Tensor, start = 0, end = -1): Tensor {
+  args('flatten x start?:n end?:n', arguments);
   const rank = Math.max(1, x.rank), a = axisOf('flatten', start, rank), b = axisOf('flatten', end, rank);
   if (a > b) throw new ShapeError('flatten', `axis ${start} of [${x.shape}] comes after axis ${end}`);
   return reshape(x, [...x.shape.slice(0, a), sizeOf(x.shape.slice(a, b + 1)), ...x.shape.slice(b + 1)]);
@@ -52,6 +55,7 @@ export function flatten(x: Tensor, start = 0, end = -1): Tensor {
  * @example const labels = squeeze(picked, -1);
  */
 export function squeeze(x: Tensor, axis?: number): Tensor {
+  args('squeeze x axis?:n', arguments);
   const only = axis === undefined ? undefined : axisOf('squeeze', axis, x.rank);
   return reshape(x, x.shape.filter((s, i) => s !== 1 || (only !== undefined && i !== only)));
 }
@@ -63,6 +67,7 @@ export function squeeze(x: Tensor, axis?: number): Tensor {
  * @example const column = unsqueeze(weights, 1);   // [n] becomes [n, 1]
  */
 export function unsqueeze(x: Tensor, axis: number): Tensor {
+  args('unsqueeze x axis:n', arguments);
   const a = axisOf('unsqueeze', axis, x.rank + 1);
   return reshape(x, [...x.shape.slice(0, a), 1, ...x.shape.slice(a)]);
 }
@@ -74,5 +79,6 @@ export function unsqueeze(x: Tensor, axis: number): Tensor {
  * @example const consistency = mse(student, detach(teacher));
  */
 export function detach<D extends DType, R extends number>(x: Tensor<D, R>): Tensor<D, R> {
+  args('detach x', arguments);
   return x.view(x.shape) as Tensor<D, R>;
 }

@@ -1,7 +1,8 @@
 // Bilinear resize.
 
+import { args } from '../args.ts';
 import { composed } from '../autograd/compose.ts';
-import { positions, type Positions, type ResizeOptions } from '../kernel/resize.ts';
+import { positions, RESIZE, type Positions, type ResizeOptions } from '../kernel/resize.ts';
 import { byVectors } from '../kernel/vectors.ts';
 import { checkReal, type DType, type Ranked, type Shape, type Tensor } from '../tensor.ts';
 import { defineReal } from './cast.ts';
@@ -63,6 +64,7 @@ export function extrapolated(x: Tensor, beyond: Positions['beyond'], { extrapola
  * @example const y = resizeBilinear(x, [2 * h, 2 * w], { alignCorners: true });
  */
 export function resizeBilinear<D extends DType, R extends number>(x: Tensor<D, R> & Ranked<R, 4>, size: readonly [number, number], options: ResizeOptions = {}): Tensor<D, 4> {
+  args(`resizeBilinear x size:A {${RESIZE}}`, arguments);
   checkReal('resizeBilinear', { x });
   const [n, , , c] = x.shape as Shape, { size: [h, w], half, scale, shift, beyond } = positions('resizeBilinear', x, size, options);
   return extrapolated(x, beyond, options, () => op({ x }, { x: x.shape, y: [n, h, w, c], scale, shift: [half[0] * scale[0] + shift[0], half[1] * scale[1] + shift[1]] }).y) as Tensor<D, 4>;

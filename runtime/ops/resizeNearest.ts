@@ -1,6 +1,7 @@
 // Nearest-neighbour resize.
 
-import { positions, type ResizeOptions } from '../kernel/resize.ts';
+import { args } from '../args.ts';
+import { positions, RESIZE, type ResizeOptions } from '../kernel/resize.ts';
 import { byVectors } from '../kernel/vectors.ts';
 import type { DType, Ranked, Shape, Tensor } from '../tensor.ts';
 import { defineReal } from './cast.ts';
@@ -66,6 +67,7 @@ const gradientOp: Op = defineReal<Attrs>({
  * @example const small = resizeNearest(labels, [h / 2, w / 2]);
  */
 export function resizeNearest<D extends DType, R extends number>(x: Tensor<D, R> & Ranked<R, 4>, size: readonly [number, number], options: ResizeNearestOptions = {}): Tensor<D, 4> {
+  args(`resizeNearest x size:A {${RESIZE} rounding:floor|ceil|roundPreferFloor|roundPreferCeil}`, arguments);
   const { rounding = 'roundPreferCeil' } = options, [n, , , c] = x.shape as Shape, { size: [h, w], half, scale, shift, beyond } = positions('resizeNearest', x, size, options);
   // Rounding is floor(s + 1/2) or ceil(s - 1/2).
   const moved = { floor: 0, ceil: 0, roundPreferCeil: 0.5, roundPreferFloor: -0.5 }[rounding], up = rounding === 'ceil' || rounding === 'roundPreferFloor';

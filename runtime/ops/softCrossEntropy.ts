@@ -1,10 +1,11 @@
 // Cross-entropy with target distributions.
 
+import { args } from '../args.ts';
 import type { BackwardContext, OpRecord } from '../autograd/tape.ts';
 import { ShapeError } from '../errors.ts';
 import { isReal, sizeOf, type Tensor } from '../tensor.ts';
 import { defineReal } from './cast.ts';
-import { chunks, counting, lossReduce, type Denominator } from './lossReduce.ts';
+import { chunks, counting, DENOMINATOR, lossReduce, type Denominator } from './lossReduce.ts';
 
 /** Settings of {@link softCrossEntropyMap}. */
 export interface SoftCrossEntropyMapOptions {
@@ -23,6 +24,9 @@ export interface SoftCrossEntropyOptions extends SoftCrossEntropyMapOptions {
   /** `valid` (default): pixels whose weight is not 0; `kept`: the sum of the weights; see {@link Denominator}. */
   denominator?: Exclude<Denominator, 'weight'>;
 }
+
+/** What the losses take, for the check of their arguments. */
+const MAP = 'classWeights labelSmoothing:n pixelWeight targetGradient:b';
 
 interface Attrs {
   smoothing: number;
@@ -105,6 +109,7 @@ function apply(logits: Tensor, targets: Tensor, o: SoftCrossEntropyMapOptions, c
  * @example const loss = softCrossEntropy(strong, q, { pixelWeight: valid });
  */
 export function softCrossEntropy(logits: Tensor, targets: Tensor, options: SoftCrossEntropyOptions = {}): Tensor {
+  args(`softCrossEntropy logits targets {${MAP} ${DENOMINATOR}}`, arguments);
   const denominator = options.denominator ?? 'valid';
   if ((denominator as Denominator) === 'weight') throw new ShapeError('softCrossEntropy', 'soft targets have no class whose weight could be summed', "use 'valid', 'kept', 'all', 'none-sum' or a number");
   return apply(logits, targets, options, counting('softCrossEntropy', denominator, logits.size / (logits.shape.at(-1) ?? 1)), false);
@@ -115,5 +120,6 @@ export function softCrossEntropy(logits: Tensor, targets: Tensor, options: SoftC
  * @example const each = softCrossEntropyMap(logits, softmax(teacher));
  */
 export function softCrossEntropyMap(logits: Tensor, targets: Tensor, options: SoftCrossEntropyMapOptions = {}): Tensor {
+  args(`softCrossEntropyMap logits targets {${MAP}}`, arguments);
   return apply(logits, targets, options, { count: 0, fixed: 1 }, true);
 }

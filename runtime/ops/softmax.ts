@@ -1,5 +1,6 @@
 // Softmax and its logarithm along an axis.
 
+import { args } from '../args.ts';
 import { composed } from '../autograd/compose.ts';
 import { lines, type Lines } from '../kernel/axes.ts';
 import { checkReal, type DType, type Tensor } from '../tensor.ts';
@@ -60,7 +61,13 @@ const op = defineReal<Attrs>({
   twice: true,
 });
 
-function apply(name: string, x: Tensor, log: boolean, scale: number, axis: number): Tensor {
+/** Settings of {@link softmax} and {@link logSoftmax}. */
+export interface SoftmaxOptions {
+  /** Factor of the scores, one over a temperature (default 1). */
+  scale?: number;
+}
+
+function apply(name: string, x: Tensor, log: boolean, axis: number, { scale = 1 }: SoftmaxOptions): Tensor {
   checkReal(name, { x });
   return op({ x }, { log, scale, l: lines(name, x.shape, axis) }).y;
 }
@@ -68,14 +75,16 @@ function apply(name: string, x: Tensor, log: boolean, scale: number, axis: numbe
 /**
  * exp(scale x_c) / sum exp(scale x) along an axis, without overflow. Has second derivatives.
  * @param x f32 or f16 of any shape
- * @param scale default 1
- * @param axis default -1; negative ones from the back
+ * @param axis default -1; negative ones count from the end
  * @returns shape and dtype of x
  * @throws ShapeError for an axis that is not there, or when x is an integer
- * @example const attention = softmax(scores, 1 / Math.sqrt(d));
+ * @example const attention = softmax(scores, -1, { scale: 1 / Math.sqrt(d) });
  */
-export function softmax<D extends DType, R extends number>(x: Tensor<D, R>, scale = 1, axis = -1): Tensor<D, R> {
-  return apply('softmax', x, false, scale, axis) as Tensor<D, R>;
+export function softmax<D extends DType, R extends number>(
+  x: Tensor<D, R>, axis = -1, options: SoftmaxOptions = {},
+): Tensor<D, R> {
+  args('softmax x axis?:n {scale:n}', arguments);
+  return apply('softmax', x, false, axis, options) as Tensor<D, R>;
 }
 
 /**
@@ -83,6 +92,9 @@ export function softmax<D extends DType, R extends number>(x: Tensor<D, R>, scal
  * @throws ShapeError for an axis that x does not have
  * @example const logP = logSoftmax(logits);
  */
-export function logSoftmax<D extends DType, R extends number>(x: Tensor<D, R>, scale = 1, axis = -1): Tensor<D, R> {
-  return apply('logSoftmax', x, true, scale, axis) as Tensor<D, R>;
+export function logSoftmax<D extends DType, R extends number>(
+  x: Tensor<D, R>, axis = -1, options: SoftmaxOptions = {},
+): Tensor<D, R> {
+  args('logSoftmax x axis?:n {scale:n}', arguments);
+  return apply('logSoftmax', x, true, axis, options) as Tensor<D, R>;
 }

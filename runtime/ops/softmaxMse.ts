@@ -1,5 +1,6 @@
 // Squared error of softmax probabilities: the consistency loss of Mean Teacher, the Pi-model and CutMix-Seg.
 
+import { args } from '../args.ts';
 import type { BackwardContext, OpRecord } from '../autograd/tape.ts';
 import { ShapeError } from '../errors.ts';
 import { SEGMENTATION } from '../kernel/generated.ts';
@@ -74,6 +75,11 @@ const constantTargets = defineReal({ ...record, backward: { ...record.backward, 
  * @example const loss = softmaxMse(student, teacher, { targetLogits: true });
  */
 export function softmaxMse(logits: Tensor, targets: Tensor, options: SoftmaxMseOptions = {}): Tensor {
+  args(
+    'softmaxMse logits targets '
+      + '{reduction:meanC|sumC|none-sum|# pixelWeight over:all|kept scalar targetLogits:b targetGradient:b}',
+    arguments,
+  );
   const { pixelWeight, scalar, reduction = 'meanC', targetLogits = false, targetGradient = false } = options;
   const c = logits.shape.at(-1) ?? 0, pixels = sizeOf(logits.shape.slice(0, -1));
   if (logits.rank < 1 || c < 1 || !isReal(logits) || !isReal(targets) || String(logits.shape) !== String(targets.shape)) {

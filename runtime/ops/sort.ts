@@ -1,5 +1,6 @@
 // Sorting along an axis, and the first k.
 
+import { args } from '../args.ts';
 import { ShapeError } from '../errors.ts';
 import { lines, type Lines } from '../kernel/axes.ts';
 import type { DType, Shape, Tensor } from '../tensor.ts';
@@ -74,6 +75,7 @@ function apply(x: Tensor, l: Lines, keep: number, descending: boolean): Picked {
  * @example const { values, indices } = sort(scores, -1, { descending: true });
  */
 export function sort(x: Tensor, axis = -1, options: { descending?: boolean } = {}): Picked {
+  args('sort x axis?:n {descending:b}', arguments);
   const l = lines('sort', x.shape, axis);
   return apply(x, l, l.n, options.descending ?? false);
 }
@@ -84,7 +86,9 @@ export function sort(x: Tensor, axis = -1, options: { descending?: boolean } = {
  * @example const order = argsort(scores, -1, { descending: true });
  */
 export function argsort<R extends number>(x: Tensor<DType, R>, axis = -1, options: { descending?: boolean } = {}): Tensor<'i32', R> {
-  const { values, indices } = sort(x, axis, options);
+  args('argsort x axis?:n {descending:b}', arguments);
+  const l = lines('argsort', x.shape, axis);
+  const { values, indices } = apply(x, l, l.n, options.descending ?? false);
   values.dispose();
   return indices as Tensor<'i32', R>;
 }
@@ -100,6 +104,7 @@ export function argsort<R extends number>(x: Tensor<DType, R>, axis = -1, option
  * @example const { indices } = topk(classScores, 5);
  */
 export function topk(x: Tensor, k: number, axis = -1, options: { largest?: boolean } = {}): Picked {
+  args('topk x k:n axis?:n {largest:b}', arguments);
   const l = lines('topk', x.shape, axis);
   if (!Number.isInteger(k) || k < (x.rank === 0 ? 1 : 0) || k > l.n) throw new ShapeError('topk', `k = ${k} of ${l.n} elements along axis ${axis} of [${x.shape}]`, `give a whole number up to ${l.n}`);
   return apply(x, l, k, options.largest ?? true);

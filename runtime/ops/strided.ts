@@ -1,5 +1,6 @@
 // Copies from and into strided places, and the operations that are nothing else: permute, expand, flip, roll, repeat, pixel shuffle.
 
+import { args } from '../args.ts';
 import { ShapeError } from '../errors.ts';
 import { axesOf, axisOf, stridesOf } from '../kernel/axes.ts';
 import { checkWhole } from '../kernel/geometry.ts';
@@ -160,6 +161,7 @@ export function put(op: string, parts: readonly Tensor[], shape: Shape, layouts:
  * @example const nhwc = permute(nchw, [0, 2, 3, 1]);
  */
 export function permute<D extends DType, R extends number>(x: Tensor<D, R>, axes: readonly number[]): Tensor<D, R> {
+  args('permute x axes:S', arguments);
   if (axes.length !== x.rank) throw new ShapeError('permute', `[${axes}] does not name each axis of [${x.shape}] once`);
   const order = axesOf('permute', axes, x.rank);
   const shape = order.map((a) => x.shape[a]);
@@ -175,6 +177,7 @@ export function permute<D extends DType, R extends number>(x: Tensor<D, R>, axes
  * @example const t = transpose(m, -1, -2);
  */
 export function transpose<D extends DType, R extends number>(x: Tensor<D, R>, a: number, b: number): Tensor<D, R> {
+  args('transpose x a:n b:n', arguments);
   const order = x.shape.map((_, i) => i), i = axisOf('transpose', a, x.rank), j = axisOf('transpose', b, x.rank);
   [order[i], order[j]] = [j, i];
   return permute(x, order) as Tensor<D, R>;
@@ -189,6 +192,7 @@ export function transpose<D extends DType, R extends number>(x: Tensor<D, R>, a:
  * @example const rows = expand(bias, [8, 64, 64, 3]);   // bias [3]
  */
 export function expand<D extends DType, const S extends Shape>(x: Tensor<D>, shape: S): Tensor<D, S['length']> {
+  args('expand x shape:S', arguments);
   const front = shape.length - x.rank;
   const sizes = shape.map((s, i) => (s === -1 && i >= front ? x.shape[i - front] : s));
   if (front < 0 || x.shape.some((d, i) => d !== 1 && d !== sizes[i + front])) throw new ShapeError('expand', `[${x.shape}] cannot become [${shape}]`, 'only axes of size 1 are repeated');
@@ -211,6 +215,7 @@ function spread(op: string, x: Tensor, shape: Shape, axes: readonly Axis[]): Ten
  * @example const mirrored = flip(images, [2]);   // left and right, NHWC
  */
 export function flip<D extends DType, R extends number>(x: Tensor<D, R>, axes: readonly number[]): Tensor<D, R> {
+  args('flip x axes:S', arguments);
   const flipped = axesOf('flip', axes, x.rank), strides = stridesOf(x.shape);
   const offset = flipped.reduce((sum, a) => sum + (x.shape[a] - 1) * strides[a], 0);
   return taken('flip', x, x.shape, { offset, axes: x.shape.map((size, a) => ({ size, stride: flipped.includes(a) ? -strides[a] : strides[a] })) }) as Tensor<D, R>;
@@ -225,6 +230,7 @@ export function flip<D extends DType, R extends number>(x: Tensor<D, R>, axes: r
  * @example const next = roll(x, [1], [0]);
  */
 export function roll<D extends DType, R extends number>(x: Tensor<D, R>, shifts: readonly number[], axes?: readonly number[]): Tensor<D, R> {
+  args('roll x shifts:S axes?:S', arguments);
   const sizes = axes ? x.shape : [x.size], rolled = axes ? axesOf('roll', axes, x.rank) : [0], strides = stridesOf(sizes);
   if (shifts.length !== rolled.length || !shifts.every(Number.isInteger)) throw new ShapeError('roll', `shifts ${shifts.join(', ')} for axes ${rolled.join(', ')}`, 'give a whole number for each axis');
   const start = (size: number, a: number): number => {
@@ -247,6 +253,7 @@ export function roll<D extends DType, R extends number>(x: Tensor<D, R>, shifts:
  * @example const tiled = repeat(tile, [1, 4, 4, 1]);
  */
 export function repeat(x: Tensor, repeats: readonly number[]): Tensor {
+  args('repeat x repeats:S', arguments);
   checkWhole('repeat', 'repeats', repeats, 0);
   if (repeats.length < x.rank) throw new ShapeError('repeat', `${repeats.length} repeats for [${x.shape}]`, 'give one for each axis');
   const sizes = [...Array<number>(repeats.length - x.rank).fill(1), ...x.shape], strides = stridesOf(sizes);
@@ -265,6 +272,7 @@ export function repeat(x: Tensor, repeats: readonly number[]): Tensor {
  * @example repeatInterleave(x, 2, 0);   // [a, b] becomes [a, a, b, b]
  */
 export function repeatInterleave(x: Tensor, repeats: number, axis?: number): Tensor {
+  args('repeatInterleave x repeats:n axis?:n', arguments);
   checkWhole('repeatInterleave', 'repeats', [repeats], 0);
   const a = axis === undefined ? 0 : axisOf('repeatInterleave', axis, x.rank);
   const [outer, n, inner] = axis === undefined ? [1, x.size, 1] : [sizeOf(x.shape.slice(0, a)), x.shape[a], sizeOf(x.shape.slice(a + 1))];
@@ -281,6 +289,7 @@ export function repeatInterleave(x: Tensor, repeats: number, axis?: number): Ten
  * @example const large = pixelShuffle(conv2d(x, w, b, { padding: 1 }), 2);
  */
 export function pixelShuffle<D extends DType, R extends number>(x: Tensor<D, R> & Ranked<R, 4>, r: number): Tensor<D, 4> {
+  args('pixelShuffle x r:n', arguments);
   checkWhole('pixelShuffle', 'the factor', [r], 1);
   const [n, h, w, channels] = x.shape as Shape, c = channels / (r * r);
   if (x.rank !== 4 || channels % (r * r) !== 0) throw new ShapeError('pixelShuffle', `x is [${x.shape}], not [n, h, w, a multiple of ${r * r}]`);
@@ -298,6 +307,7 @@ export function pixelShuffle<D extends DType, R extends number>(x: Tensor<D, R> 
  * @example const small = pixelUnshuffle(images, 4);   // [8, 64, 64, 3] becomes [8, 16, 16, 48]
  */
 export function pixelUnshuffle<D extends DType, R extends number>(x: Tensor<D, R> & Ranked<R, 4>, r: number): Tensor<D, 4> {
+  args('pixelUnshuffle x r:n', arguments);
   checkWhole('pixelUnshuffle', 'the factor', [r], 1);
   const [n, height, width, c] = x.shape as Shape, h = height / r, w = width / r;
   if (x.rank !== 4 || height % r !== 0 || width % r !== 0) throw new ShapeError('pixelUnshuffle', `x is [${x.shape}], not [n, h, w, c] with h and w multiples of ${r}`);

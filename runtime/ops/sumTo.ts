@@ -1,5 +1,6 @@
 // Sums over the axes along which a smaller shape repeats: the gradient of broadcasting.
 
+import { args } from '../args.ts';
 import { ShapeError } from '../errors.ts';
 import { broadcasting, broadcastShape, layout } from '../kernel/broadcast.ts';
 import { checkReal, type DType, type Shape, sizeOf, type Tensor } from '../tensor.ts';
@@ -74,6 +75,7 @@ const spreadOp: Op = defineReal<{ shape: Shape }>({
  * @example const db = sumTo(dy, [1, 3, 1, 1]); // dy [8, 3, 32, 32]
  */
 export function sumTo<D extends DType, const S extends Shape>(x: Tensor<D>, shape: S): Tensor<D, S['length']> {
+  args('sumTo x shape:S', arguments);
   checkReal('sumTo', { x });
   if (String(broadcastShape('sumTo', x.shape, shape)) !== String(x.shape) || shape.length > x.rank) throw new ShapeError('sumTo', `[${shape}] does not broadcast to [${x.shape}]`);
   return (String(shape) === String(x.shape) ? x : sumOp({ x }, { shape }).y) as Tensor<D, S['length']>;

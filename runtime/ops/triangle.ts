@@ -1,5 +1,6 @@
 // Triangles of matrices.
 
+import { args } from '../args.ts';
 import { ShapeError } from '../errors.ts';
 import type { DType, Tensor } from '../tensor.ts';
 import { defineReal } from './cast.ts';
@@ -36,6 +37,7 @@ function make(op: 'tril' | 'triu', x: Tensor, diagonal: number): Tensor {
  * @example const causal = tril(full(device, [t, t], 1));
  */
 export function tril<D extends DType, R extends number>(x: Tensor<D, R>, diagonal = 0): Tensor<D, R> {
+  args('tril x diagonal?:n', arguments);
   return make('tril', x, diagonal) as Tensor<D, R>;
 }
 
@@ -45,5 +47,6 @@ export function tril<D extends DType, R extends number>(x: Tensor<D, R>, diagona
  * @example const future = triu(full(device, [t, t], 1), 1);
  */
 export function triu<D extends DType, R extends number>(x: Tensor<D, R>, diagonal = 0): Tensor<D, R> {
+  args('triu x diagonal?:n', arguments);
   return make('triu', x, diagonal) as Tensor<D, R>;
 }

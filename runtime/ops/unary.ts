@@ -1,5 +1,6 @@
 // Elementary functions of one tensor. The activations lie in activation.ts.
 
+import { tensorArg } from '../args.ts';
 import { pointwise } from '../autograd/pointwise.ts';
 import { pairwise } from '../kernel/pairwise.ts';
 import { stored } from '../kernel/vectors.ts';
@@ -25,11 +26,20 @@ const step = defineReal<{ op: keyof typeof STEPS }>({
   backward: { x: null },
 }, { halves: ['x'] });
 
-const smooth = <D extends DType, R extends number>(op: Parameters<typeof unary>[1], x: Tensor<D, R>): Tensor<Real<D>, R> => unary(real(x), op);
+function smooth<D extends DType, R extends number>(
+  op: Parameters<typeof unary>[1], x: Tensor<D, R>,
+): Tensor<Real<D>, R> {
+  tensorArg(op, x);
+  return unary(real(x), op);
+}
+
 const integer = (x: Tensor): boolean => x.dtype === 'i32' || x.dtype === 'u32';
 
 /** Whole numbers are what they are rounded to: x through another tensor. */
-const stepped = <T extends Tensor>(op: keyof typeof STEPS, x: T): T => (integer(x) ? x.view(x.shape) : step({ x }, { op }).y) as T;
+function stepped<T extends Tensor>(op: keyof typeof STEPS, x: T): T {
+  tensorArg(op, x);
+  return (integer(x) ? x.view(x.shape) : step({ x }, { op }).y) as T;
+}
 
 /**
  * |x|; the gradient at 0 is 0. Integers stay integers. `abs` says what holds for every function here.
@@ -39,6 +49,7 @@ const stepped = <T extends Tensor>(op: keyof typeof STEPS, x: T): T => (integer(
  * @example const y = abs(x);
  */
 export function abs<D extends DType, R extends number>(x: Tensor<D, R>): Tensor<D, R> {
+  tensorArg('abs', x);
   return (x.dtype === 'u32' ? x.view(x.shape) : x.dtype === 'i32' ? pairwise('maximum', x, pairwise('sub', 0, x)) : smooth('abs', x)) as Tensor<D, R>;
 }
 
@@ -47,6 +58,7 @@ export function abs<D extends DType, R extends number>(x: Tensor<D, R>): Tensor<
  * @example const y = neg(x); // 2 -> -2
  */
 export function neg<D extends DType, R extends number>(x: Tensor<D, R>): Tensor<D, R> {
+  tensorArg('neg', x);
   return (integer(x) ? pairwise('sub', 0, x) : smooth('neg', x)) as Tensor<D, R>;
 }
 
@@ -55,6 +67,7 @@ export function neg<D extends DType, R extends number>(x: Tensor<D, R>): Tensor<
  * @example const y = square(x); // 3 -> 9
  */
 export function square<D extends DType, R extends number>(x: Tensor<D, R>): Tensor<D, R> {
+  tensorArg('square', x);
   return (integer(x) ? pairwise('mul', x, x) : smooth('square', x)) as Tensor<D, R>;
 }
 
@@ -175,6 +188,7 @@ export function cosh<D extends DType, R extends number>(x: Tensor<D, R>): Tensor
  * @example const y = sign(x); // -3, 0, 2 -> -1, 0, 1
  */
 export function sign<D extends DType, R extends number>(x: Tensor<D, R>): Tensor<D, R> {
+  tensorArg('sign', x);
   return integer(x) ? (pairwise('minimum', x.dtype === 'u32' ? x : pairwise('maximum', x, -1), 1) as Tensor<D, R>) : stepped('sign', x);
 }
 

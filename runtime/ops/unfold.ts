@@ -1,5 +1,6 @@
 // Patches under a sliding window (im2col), and the sum of patches (col2im): each is the other's gradient.
 
+import { args } from '../args.ts';
 import { ShapeError } from '../errors.ts';
 import { pair, type Pair } from '../kernel/geometry.ts';
 import type { Constants, ParamValue } from '../kernel/kernel.ts';
@@ -91,6 +92,7 @@ const foldOp: Op = defineReal<Attrs>({
  * @example const y = matmul(unfold(x, 3, { padding: 1 }), reshape(w, [9 * c, out]));   // a convolution
  */
 export function unfold(x: Tensor, kernel: Pair, options: UnfoldOptions = {}): Tensor {
+  args('unfold x kernel:A {stride:A padding:A dilation:A}', arguments);
   if (x.rank !== 4) throw new ShapeError('unfold', `x is [${x.shape}], not [n, h, w, c]`);
   return unfoldOp({ x }, attrsOf('unfold', x.shape, kernel, options)).y;
 }
@@ -104,6 +106,7 @@ export function unfold(x: Tensor, kernel: Pair, options: UnfoldOptions = {}): Te
  * @example const covered = fold(unfold(x, 3), [h, w], 3);   // x times the number of windows over each pixel
  */
 export function fold(patches: Tensor, size: readonly [number, number], kernel: Pair, options: UnfoldOptions = {}): Tensor {
+  args('fold patches size:S kernel:A {stride:A padding:A dilation:A}', arguments);
   checkReal('fold', { patches });
   const [kh, kw] = pair('fold', 'the kernel', kernel, 1), [h, w] = pair('fold', 'the size', size, 1);
   const attrs = attrsOf('fold', [patches.shape[0], h, w, (patches.shape[3] ?? 0) / (kh * kw)], kernel, options);

@@ -1,5 +1,6 @@
 // Variance and standard deviation over any axes.
 
+import { args } from '../args.ts';
 import { ShapeError } from '../errors.ts';
 import { reduction, type Axes, type Reduction } from '../kernel/axes.ts';
 import { checkReal, type Tensor } from '../tensor.ts';
@@ -53,6 +54,7 @@ function apply(name: string, root: boolean, x: Tensor, axes: Axes | undefined, {
  * @example const biased = variance(x, -1, { correction: 0, keepdim: true });
  */
 export function variance(x: Tensor, axes?: Axes, options: VarianceOptions = {}): Tensor {
+  args('variance x axes?:A {keepdim:b correction:n}', arguments);
   return apply('variance', false, x, axes, options);
 }
 
@@ -62,5 +64,6 @@ export function variance(x: Tensor, axes?: Axes, options: VarianceOptions = {}):
  * @example const spread = std(x, [0]);
  */
 export function std(x: Tensor, axes?: Axes, options: VarianceOptions = {}): Tensor {
+  args('std x axes?:A {keepdim:b correction:n}', arguments);
   return apply('std', true, x, axes, options);
 }

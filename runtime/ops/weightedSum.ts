@@ -1,5 +1,6 @@
 // Weighted sums: of the terms of a loss, of two predictions.
 
+import { args } from '../args.ts';
 import { ShapeError } from '../errors.ts';
 import { isReal, type Tensor } from '../tensor.ts';
 import { defineReal } from './cast.ts';
@@ -43,7 +44,12 @@ export type WeightedTerm = readonly [x: Tensor, weight?: number | Tensor, factor
  * @example const loss = weightedSum([[supervised], [consistency, ramp], [strong, 0.25]]);
  */
 export function weightedSum(terms: readonly WeightedTerm[]): Tensor {
+  args('weightedSum terms:a', arguments);
   if (terms.length === 0) throw new ShapeError('weightedSum', 'there are no terms');
+  for (const term of terms) {
+    if (!Array.isArray(term)) throw new ShapeError('weightedSum', `a term is ${term}`, 'give [x, weight?, factor?]');
+    args('weightedSum x weight?:O factor?', term);
+  }
   const shape = String(terms[0][0].shape);
   const split = terms.map(([x, weight = 1, factor]) => {
     if (!isReal(x) || x.dtype !== terms[0][0].dtype || String(x.shape) !== shape) throw new ShapeError('weightedSum', `a term is ${x}, the first [${shape}]`, 'give terms of one shape, all f32 or all f16');

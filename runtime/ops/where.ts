@@ -1,10 +1,11 @@
 // A choice between two tensors, element by element, and what is made of it: filling under a mask, limits.
 
+import { args } from '../args.ts';
 import type { BackwardContext } from '../autograd/tape.ts';
-import { wordOf } from '../device/elements.ts';
+import { checkNumber, wordOf } from '../device/elements.ts';
 import { ShapeError } from '../errors.ts';
 import { broadcasting, broadcastShape } from '../kernel/broadcast.ts';
-import { checkNumber, type Operand } from '../kernel/pairwise.ts';
+import type { Operand } from '../kernel/pairwise.ts';
 import { type DType, type Shape, sizeOf, Tensor } from '../tensor.ts';
 import { defineReal } from './cast.ts';
 import { gt, isNan, logicalOr, lt, ne } from './compare.ts';
@@ -55,11 +56,16 @@ const op = defineReal<Attrs>({
  * @example const y = where(gt(x, 0), x, mul(x, 0.1));
  */
 export function where(cond: Tensor, a: Operand, b: Operand): Tensor {
-  if (cond.dtype !== 'i32' && cond.dtype !== 'u32') throw new ShapeError('where', `the condition [${cond.shape}] is ${cond.dtype}`, 'give i32 or u32, as comparisons do');
+  args('where cond a:O b:O', arguments);
+  return choose('where', cond, a, b);
+}
+
+function choose(name: string, cond: Tensor, a: Operand, b: Operand): Tensor {
+  if (cond.dtype !== 'i32' && cond.dtype !== 'u32') throw new ShapeError(name, `the condition [${cond.shape}] is ${cond.dtype}`, 'give i32 or u32, as comparisons do');
   const tensors = [a, b].filter((t): t is Tensor => t instanceof Tensor);
   const dtype = tensors[0]?.dtype ?? 'f32';
-  if (tensors[1] && tensors[1].dtype !== dtype) throw new ShapeError('where', `b [${tensors[1].shape}] is ${tensors[1].dtype}, a [${tensors[0].shape}] ${dtype}`, 'cast one of them');
-  for (const k of [a, b]) if (!(k instanceof Tensor)) checkNumber('where', k, dtype);
+  if (tensors[1] && tensors[1].dtype !== dtype) throw new ShapeError(name, `b [${tensors[1].shape}] is ${tensors[1].dtype}, a [${tensors[0].shape}] ${dtype}`, 'cast one of them');
+  for (const k of [a, b]) if (!(k instanceof Tensor)) checkNumber(name, k, dtype);
   const part = (k: Operand): { tensor?: Tensor; number?: number } => (k instanceof Tensor ? { tensor: k } : { number: k });
   return op({ cond, a: part(a).tensor, b: part(b).tensor }, { a: part(a).number, b: part(b).number, dtype }).y;
 }
@@ -74,7 +80,8 @@ export function where(cond: Tensor, a: Operand, b: Operand): Tensor {
  * @example const scores = maskedFill(logits, mask, -1e9);
  */
 export function maskedFill<D extends DType>(x: Tensor<D>, mask: Tensor, value: Operand): Tensor<D> {
-  return where(mask, value, x) as Tensor<D>;
+  args('maskedFill x mask value:O', arguments);
+  return choose('maskedFill', mask, value, x) as Tensor<D>;
 }
 
 /** The condition, which holds where a limit of x is NaN, too: NaN differs from everything. */
@@ -94,8 +101,10 @@ function orNan(cond: Tensor, x: Tensor, limit: Operand): Tensor {
  * @example const y = clamp(x, { min: 0, max: 1 });
  */
 export function clamp<D extends DType>(x: Tensor<D>, limits: { min?: Operand; max?: Operand }): Tensor<D> {
+  args('clamp x {!min:O max:O}', arguments);
   const { min, max } = limits;
   if (min === undefined && max === undefined) throw new ShapeError('clamp', 'there is neither min nor max', 'give at least one');
+  for (const v of [min, max]) if (typeof v === 'number') checkNumber('clamp', v, x.dtype);
   const raised = min === undefined ? x : where(orNan(lt(x, min), x, min), min, x);
   return (max === undefined ? raised : where(orNan(gt(raised, max), x, max), max, raised)) as Tensor<D>;
 }

@@ -1,6 +1,7 @@
 // Boxes of tensors: slice, padding, concatenation, splitting. Each one's gradient is another.
 
-import { wordOf } from '../device/elements.ts';
+import { args } from '../args.ts';
+import { checkNumber, wordOf } from '../device/elements.ts';
 import { ShapeError } from '../errors.ts';
 import { axisOf, stridesOf } from '../kernel/axes.ts';
 import { checkWhole } from '../kernel/geometry.ts';
@@ -13,8 +14,12 @@ import { boxed, copied, put, RULES, taken, tidy, type Rule } from './strided.ts'
 /** [start, stop, step] along an axis, as Python has it: negative numbers count from the end, what is absent or null goes as far as it can; a negative step goes backwards. */
 export type Range = readonly [start?: number | null, stop?: number | null, step?: number | null];
 
+const RANGES = 'give [start, stop, step] or null for each axis, or the first indices and the sizes of a box';
+
 /** First index, count and step of a range along an axis of n. */
-function resolved([start, stop, step]: Range, n: number): { first: number; count: number; by: number } {
+function resolved(range: Range, n: number): { first: number; count: number; by: number } {
+  if (!Array.isArray(range)) throw new ShapeError('slice', `a range is ${String(range)}`, RANGES);
+  const [start, stop, step] = range as Range;
   const by = step ?? 1;
   if (![start ?? 0, stop ?? 0, by].every(Number.isInteger) || by === 0) throw new ShapeError('slice', `[${start}, ${stop}, ${step}] is not a range`, 'give whole numbers, and a step other than 0');
   const [low, high] = by > 0 ? [0, n] : [-1, n - 1];
@@ -43,6 +48,7 @@ export function slice(x: Tensor, ranges: readonly (Range | null)[]): Tensor;
  */
 export function slice(x: Tensor, start: Shape, size: Shape): Tensor;
 export function slice(x: Tensor, from: readonly (Range | null)[] | Shape, size?: Shape): Tensor {
+  args('slice x start:a size?:S', arguments);
   if (size) {
     const start = from as Shape;
     if (start.length !== x.rank || size.length !== x.rank || start.some((s, i) => !(Number.isInteger(s) && Number.isInteger(size[i]) && s >= 0 && size[i] >= 0 && s + size[i] <= x.shape[i]))) {
@@ -77,9 +83,10 @@ export interface PadOptions {
  * @example const wide = pad(images, [[0, 0], [1, 1], [1, 1], [0, 0]], { mode: 'reflect' });
  */
 export function pad<D extends DType, R extends number>(x: Tensor<D, R>, padding: readonly (readonly [number, number])[], options: PadOptions = {}): Tensor<D, R> {
+  args('pad x padding:a {mode:constant|reflect|replicate|circular value:N}', arguments);
   const { mode = 'constant', value = 0 } = options;
-  if (!(mode in RULES)) throw new ShapeError('pad', `there is no mode ${mode}`, `give ${Object.keys(RULES).join(', ')}`);
-  if (padding.length !== x.rank || !padding.every((p) => p.length === 2 && p.every(Number.isInteger))) throw new ShapeError('pad', `padding is ${JSON.stringify(padding)} for [${x.shape}]`, 'give [before, after] in whole numbers for each axis');
+  if (padding.length !== x.rank || !padding.every((p) => Array.isArray(p) && p.length === 2 && p.every(Number.isInteger))) throw new ShapeError('pad', `padding is ${JSON.stringify(padding)} for [${x.shape}]`, 'give [before, after] in whole numbers for each axis');
+  checkNumber('pad', value, x.dtype);
   const shape = x.shape.map((n, a) => n + padding[a][0] + padding[a][1]), { shape: from } = x;
   const padded = from.flatMap((_, a) => (padding[a].some((p) => p !== 0) ? [a] : []));
   for (const a of padded) {
@@ -130,17 +137,23 @@ function overlap(dy: Tensor, attrs: Overlap): Tensor {
 /**
  * Pads images with a constant.
  * @param x f32, f16, i32 or u32 [n, h, w, c]
- * @param padding top, bottom, left, right; whole numbers
+ * @param padding [[top, bottom], [left, right]], in whole numbers
  * @param value of x's dtype (default 0)
  * @returns [n, top + h + bottom, left + w + right, c], dtype of x
  * @throws ShapeError for other shapes, or paddings that are negative or no whole numbers
- * @example const y = pad2d(x, [1, 1, 2, 2]); // [n, h, w, c] -> [n, h + 2, w + 4, c]
+ * @example const y = pad2d(x, [[1, 1], [2, 2]]); // [n, h, w, c] -> [n, h + 2, w + 4, c]
  */
-export function pad2d<D extends DType, R extends number>(x: Tensor<D, R>, padding: readonly [number, number, number, number], value = 0): Tensor<D, R> {
-  checkWhole('pad2d', 'padding', padding, 0);
+export function pad2d<D extends DType, R extends number>(
+  x: Tensor<D, R>, padding: readonly [readonly [number, number], readonly [number, number]], value = 0,
+): Tensor<D, R> {
+  args('pad2d x padding:a value?:N', arguments);
+  // PyTorch counts from the last axis, [left, right, top, bottom]: a flat list would be read as either.
+  if (!(padding.length === 2 && padding.every((p) => Array.isArray(p) && p.length === 2))) {
+    throw new ShapeError('pad2d', `padding is ${JSON.stringify(padding)}`, 'give [[top, bottom], [left, right]]');
+  }
+  checkWhole('pad2d', 'padding', padding.flat(), 0);
   if (x.rank !== 4) throw new ShapeError('pad2d', `x is [${x.shape}], not [n, h, w, c]`);
-  const [top, bottom, left, right] = padding;
-  return pad(x, [[0, 0], [top, bottom], [left, right], [0, 0]], { value }) as Tensor<D, R>;
+  return pad(x, [[0, 0], ...padding, [0, 0]], { value }) as Tensor<D, R>;
 }
 
 /**
@@ -152,6 +165,7 @@ export function pad2d<D extends DType, R extends number>(x: Tensor<D, R>, paddin
  * @example const y = concat([skip, enlarged], 3);
  */
 export function concat(parts: readonly Tensor[], axis: number): Tensor {
+  args('concat parts:L axis:n', arguments);
   const first = parts[0];
   if (!first) throw new ShapeError('concat', 'there is nothing to join');
   const along = axisOf('concat', axis, first.rank);
@@ -178,6 +192,7 @@ export function concat(parts: readonly Tensor[], axis: number): Tensor {
  * @example const batch = stack(images);
  */
 export function stack(parts: readonly Tensor[], axis = 0): Tensor {
+  args('stack parts:L axis?:n', arguments);
   const first = parts[0];
   if (!first) throw new ShapeError('stack', 'there is nothing to join');
   for (const p of parts) if (String(p.shape) !== String(first.shape) || p.rank !== first.rank || p.dtype !== first.dtype) throw new ShapeError('stack', `${p} and ${first} differ`);
@@ -226,6 +241,7 @@ function splitter(count: number) {
  * @example const [q, k, v] = split(qkv, 64, -1);
  */
 export function split(x: Tensor, sizes: number | Shape, axis = 0): Tensor[] {
+  args('split x sizes:A axis?:n', arguments);
   const a = axisOf('split', axis, x.rank), n = x.shape[a];
   let parts: Shape;
   if (typeof sizes === 'number') {
@@ -248,6 +264,7 @@ export function split(x: Tensor, sizes: number | Shape, axis = 0): Tensor[] {
  * @example const [scale, shift] = chunk(film, 2, -1);
  */
 export function chunk(x: Tensor, chunks: number, axis = 0): Tensor[] {
+  args('chunk x chunks:n axis?:n', arguments);
   checkWhole('chunk', 'chunks', [chunks], 1);
   return split(x, Math.max(1, Math.ceil(x.shape[axisOf('chunk', axis, x.rank)] / chunks)), axis);
 }

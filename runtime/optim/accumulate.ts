@@ -1,5 +1,6 @@
 // Gradients summed over several batches, or over several terms of a loss that are differentiated one after the other.
 
+import { args } from '../args.ts';
 import { ShapeError } from '../errors.ts';
 import type { Tensor } from '../tensor.ts';
 
@@ -10,6 +11,7 @@ import type { Tensor } from '../tensor.ts';
  * @example accumulate(total, dw, 1 / batches);
  */
 export function accumulate(total: Tensor, dw: Tensor, scale: number | Tensor = 1, first = false): void {
+  args('accumulate total dw scale?:O first?:b', arguments);
   if (total.size !== dw.size || total.dtype !== 'f32' || dw.dtype !== 'f32') throw new ShapeError('accumulate', `${dw} cannot be added to ${total}`);
   const n = Math.ceil(dw.size / 4);
   const tensor = typeof scale === 'number' ? null : scale;
@@ -31,6 +33,7 @@ export class GradientSum {
   readonly grads: ReadonlyMap<string, Tensor>;
 
   constructor(params: ReadonlyMap<string, Tensor>) {
+    args('GradientSum params:M', arguments);
     this.grads = new Map([...params].map(([name, p]) => [name, p.device.keep(p.device.tensor(new Float32Array(p.size), p.shape))]));
   }
 

@@ -1,5 +1,6 @@
 // Adam, with decoupled or coupled weight decay.
 
+import { args } from '../args.ts';
 import { UsageError } from '../errors.ts';
 import type { Tensor } from '../tensor.ts';
 import { Optimizer, type OptimizerOptions, type NamedTensors, type Slot } from './optimizer.ts';
@@ -24,8 +25,11 @@ export class AdamW extends Optimizer {
   readonly #decoupled: boolean;
 
   constructor(params: NamedTensors, options: AdamWOptions = {}) {
+    args('AdamW params:M {lr:r weightDecay:n groups:a maxNorm:n betas:S eps:n decoupled:b}', arguments);
     const betas = options.betas ?? [0.9, 0.999];
-    if (!betas.every((b) => b >= 0 && b < 1)) throw new UsageError(`betas ${betas} are not between 0 and 1`);
+    if (betas.length !== 2 || !betas.every((b) => b >= 0 && b < 1)) {
+      throw new UsageError(`betas ${betas} are not between 0 and 1`);
+    }
     super(params, options, ['m', 'v']);
     this.betas = betas;
     this.#eps = options.eps ?? 1e-8;

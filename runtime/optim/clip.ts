@@ -1,5 +1,6 @@
 // Gradient clipping by the global norm. The norm and the coefficient stay on the GPU.
 
+import { args } from '../args.ts';
 import { ShapeError, UsageError } from '../errors.ts';
 import { checkF32, type Tensor } from '../tensor.ts';
 import { constantHyper } from './hyper.ts';
@@ -19,6 +20,7 @@ const MOST_GROUPS = 256;
  * sgd.step(grads, undefined, coefficient);
  */
 export function clipCoefficient(grads: readonly Tensor[] | ReadonlyMap<string, Tensor>, maxNorm: number, hyper?: Tensor): { norm: Tensor; coefficient: Tensor } {
+  args('clipCoefficient grads:G maxNorm:n hyper?', arguments);
   const list = [...grads.values()];
   if (list.length === 0) throw new ShapeError('clipCoefficient', 'there are no gradients');
   if (!(maxNorm > 0)) throw new UsageError(`the largest gradient norm is ${maxNorm}; give a positive number`);

@@ -1,5 +1,6 @@
 // Exponential moving average of a network: the teacher.
 
+import { args } from '../args.ts';
 import { ShapeError, UsageError } from '../errors.ts';
 import type { Tensor } from '../tensor.ts';
 import { constantHyper } from './hyper.ts';
@@ -36,6 +37,7 @@ export class Ema {
 
   /** @throws ShapeError if the two networks differ */
   constructor(target: NetworkTensors, source: NetworkTensors, options: EmaOptions) {
+    args('Ema target:o source:o {buffers!:ema|copy|own decay:n}', arguments);
     this.#decay = options.decay;
     for (const kind of ['params', 'buffers'] as const) {
       const averages = target[kind];

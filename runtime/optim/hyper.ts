@@ -1,5 +1,6 @@
 // The hyper-parameters that change from step to step live in one small tensor, so that a recorded step replays with new values.
 
+import { args } from '../args.ts';
 import type { Device } from '../device/device.ts';
 import { UsageError } from '../errors.ts';
 import type { Tensor } from '../tensor.ts';
@@ -21,11 +22,15 @@ export interface HyperValues {
   emaDecay?: number;
 }
 
+/** What both take, for the check of their arguments. */
+const VALUES = 'lr!:n step!:n betas:S gradScale:n emaDecay:n';
+
 /**
  * The elements of the tensor: lr, step, 1 - beta1^step, 1 - beta2^step, gradient scale, a, 1 - a, 0.
  * @example step.run({ x, hyper: hyperValues({ lr: 0.01, step: 1 }) });
  */
 export function hyperValues(h: HyperValues): Float32Array<ArrayBuffer> {
+  args(`hyperValues {${VALUES}}`, arguments);
   const [b1, b2] = h.betas ?? [0.9, 0.999];
   const a = h.emaDecay ?? 0;
   return Float32Array.of(h.lr, h.step, 1 - b1 ** h.step, 1 - b2 ** h.step, h.gradScale ?? 1, a, 1 - a, 0);
@@ -38,6 +43,7 @@ export function hyperValues(h: HyperValues): Float32Array<ArrayBuffer> {
  * be the same step
  */
 export function hyperTensor(device: Device, values: HyperValues): Tensor {
+  args(`hyperTensor device:D {${VALUES}}`, arguments);
   if (device.recorder) {
     const hint = 'give the optimiser a learning rate, or make them an input of the plan and give hyperValues to run';
     throw new UsageError('hyperTensor: in a plan they would be those of the same step at each replay', hint);

@@ -1,5 +1,6 @@
 // Dynamic loss scaling: gradients of f16 are kept away from 0 by a factor of the loss that follows what they can bear. All of it stays on the GPU.
 
+import { args } from '../args.ts';
 import type { Device } from '../device/device.ts';
 import { UsageError } from '../errors.ts';
 import { checkF32, type Tensor } from '../tensor.ts';
@@ -34,7 +35,9 @@ export class LossScaler {
   readonly #interval: number;
 
   /** @throws UsageError for a factor beyond its bounds */
-  constructor(device: Device, { scale = 65536, interval = 2000 }: LossScalerOptions = {}) {
+  constructor(device: Device, options: LossScalerOptions = {}) {
+    args('LossScaler device:D {scale:N interval:n}', arguments);
+    const { scale = 65536, interval = 2000 } = options;
     if (!(scale >= 1 && scale <= 2 ** 24)) throw new UsageError(`the loss scale ${scale} is not from 1 to 2^24`);
     this.#interval = interval;
     this.scale = device.keep(device.tensor([scale], []));

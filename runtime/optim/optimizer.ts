@@ -1,7 +1,9 @@
 // What the optimisers share: parameters by name, settings by group, state that goes into checkpoints, the walk over the gradients.
 
+import { args } from '../args.ts';
 import { beforeReplay } from '../autograd/replay.ts';
 import { ShapeError, UsageError } from '../errors.ts';
+import { counted, INSPECT } from '../inspect.ts';
 import { checkF32, type Tensor } from '../tensor.ts';
 import { clipCoefficient } from './clip.ts';
 import { HYPER_SIZE, hyperValues } from './hyper.ts';
@@ -70,8 +72,15 @@ export abstract class Optimizer {
    * nothing is then allocated
    */
   constructor(params: NamedTensors, options: OptimizerOptions, states: readonly string[]) {
-    this.#maxNorm = options.maxNorm;
-    this.lr = options.lr;
+    const { maxNorm, lr } = options;
+    if (typeof lr === 'number' && !(lr >= 0)) {
+      throw new UsageError(`the learning rate is ${lr}`, 'give a number that is not negative');
+    }
+    if (maxNorm !== undefined && !(maxNorm > 0)) {
+      throw new UsageError(`maxNorm is ${maxNorm}`, 'give a positive number, or leave it out');
+    }
+    this.#maxNorm = maxNorm;
+    this.lr = lr;
     const settings = [...(params instanceof Map ? (params as ReadonlyMap<string, Tensor>) : Object.entries(params as Record<string, Tensor>))].map(([name, param]) => {
       checkF32('optimizer', { [`parameter ${name}`]: param });
       const group = options.groups?.find((g) => g.match(name, param));
@@ -81,7 +90,7 @@ export abstract class Optimizer {
       return { name, param, weightDecay, lrScale };
     });
     if (settings.length === 0) {
-      throw new UsageError('the optimiser is given no parameters', 'give the params of a module after its init(device)');
+      throw new UsageError(`${this.constructor.name} is given no parameters`, 'give the params of a module after its init(device)');
     }
     for (const s of settings) {
       const zero = (): Tensor => s.param.device.keep(s.param.device.tensor(new Float32Array(s.param.size), s.param.shape));
@@ -104,6 +113,7 @@ export abstract class Optimizer {
    * @example sgd.step(grad(loss, net.params));
    */
   step(grads: Gradients, hyper?: Tensor, clip?: Tensor): void {
+    args('step grads:G hyper? clip?', arguments);
     if (hyper && (hyper.size !== HYPER_SIZE || hyper.dtype !== 'f32')) throw new ShapeError('optimizer', `the hyper-parameters are ${hyper}`, `give f32 [${HYPER_SIZE}], see hyperValues`);
     if (Array.isArray(grads) && grads.length !== this.slots.length) throw new ShapeError('optimizer', `${grads.length} gradients for ${this.slots.length} parameters`);
     const named = Array.isArray(grads) ? null : (grads as ReadonlyMap<string, Tensor>);
@@ -153,6 +163,11 @@ export abstract class Optimizer {
   }
 
   protected abstract update(slot: Slot, dw: Tensor, hyper: Tensor, clip: Tensor | undefined): void;
+
+  /** @internal One line for console.log. */
+  [INSPECT](): string {
+    return `${this.constructor.name} (${counted(this.slots.length, 'parameter')}, ${counted(this.steps, 'step')} made)`;
+  }
 
   /** Frees the state (not the parameters). */
   dispose(): void {

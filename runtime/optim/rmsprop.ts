@@ -1,5 +1,6 @@
 // RMSprop and Adagrad.
 
+import { args } from '../args.ts';
 import { UsageError } from '../errors.ts';
 import type { Tensor } from '../tensor.ts';
 import { Optimizer, type OptimizerOptions, type NamedTensors, type Slot } from './optimizer.ts';
@@ -40,6 +41,7 @@ export interface RmspropOptions extends OptimizerOptions {
  */
 export class Rmsprop extends SquareScaled {
   constructor(params: NamedTensors, options: RmspropOptions = {}) {
+    args('Rmsprop params:M {lr:r weightDecay:n groups:a maxNorm:n alpha:n eps:n}', arguments);
     const alpha = options.alpha ?? 0.99;
     if (!(alpha >= 0 && alpha < 1)) throw new UsageError(`alpha ${alpha} is not between 0 and 1`);
     super(params, options, { keep: alpha, gain: 1 - alpha, eps: options.eps ?? 1e-8 });
@@ -52,6 +54,7 @@ export class Rmsprop extends SquareScaled {
  */
 export class Adagrad extends SquareScaled {
   constructor(params: NamedTensors, options: OptimizerOptions & { eps?: number } = {}) {
+    args('Adagrad params:M {lr:r weightDecay:n groups:a maxNorm:n eps:n}', arguments);
     super(params, options, { keep: 1, gain: 1, eps: options.eps ?? 1e-10 });
   }
 }

@@ -1,5 +1,6 @@
 // Learning-rate schedules and ramps: functions of t, the share of the way from 0 to 1 unless said otherwise.
 
+import { args } from '../args.ts';
 import { UsageError } from '../errors.ts';
 
 const clip = (t: number): number => Math.min(Math.max(t, 0), 1);
@@ -9,6 +10,7 @@ const clip = (t: number): number => Math.min(Math.max(t, 0), 1);
  * @example const lr = 0.01 * poly(step / total);
  */
 export function poly(t: number, power = 0.9): number {
+  args('poly t:n power?:n', arguments);
   return (1 - clip(t)) ** power;
 }
 
@@ -17,6 +19,7 @@ export function poly(t: number, power = 0.9): number {
  * @example const lr = 0.03 * cosineFixMatch(step / total);
  */
 export function cosineFixMatch(t: number): number {
+  args('cosineFixMatch t:n', arguments);
   return Math.cos((7 * Math.PI * clip(t)) / 16);
 }
 
@@ -25,6 +28,7 @@ export function cosineFixMatch(t: number): number {
  * @example const lr = 0.01 * cosine(step / total);
  */
 export function cosine(t: number): number {
+  args('cosine t:n', arguments);
   return 0.5 * (Math.cos(Math.PI * clip(t)) + 1);
 }
 
@@ -33,6 +37,7 @@ export function cosine(t: number): number {
  * @example const weight = sigmoidRamp(step / 1000);
  */
 export function sigmoidRamp(t: number): number {
+  args('sigmoidRamp t:n', arguments);
   return Math.exp(-5 * (1 - clip(t)) ** 2);
 }
 
@@ -41,6 +46,7 @@ export function sigmoidRamp(t: number): number {
  * @example const weight = linearRamp(step / 1000);
  */
 export function linearRamp(t: number): number {
+  args('linearRamp t:n', arguments);
   return clip(t);
 }
 
@@ -49,6 +55,7 @@ export function linearRamp(t: number): number {
  * @example const weight = cosineRamp(step / 1000);
  */
 export function cosineRamp(t: number): number {
+  args('cosineRamp t:n', arguments);
   return 1 - cosine(t);
 }
 
@@ -57,6 +64,7 @@ export function cosineRamp(t: number): number {
  * @example const weight = logRamp(step / 1000);
  */
 export function logRamp(t: number): number {
+  args('logRamp t:n', arguments);
   return 1 - Math.exp(-5 * clip(t));
 }
 
@@ -65,6 +73,7 @@ export function logRamp(t: number): number {
  * @example const weight = expRamp(step / 1000);
  */
 export function expRamp(t: number): number {
+  args('expRamp t:n', arguments);
   return Math.exp(5 * (clip(t) - 1));
 }
 
@@ -73,6 +82,7 @@ export function expRamp(t: number): number {
  * @example const weight = rampDown(epoch, 300);
  */
 export function rampDown(epoch: number, epochs: number): number {
+  args('rampDown epoch:n epochs:n', arguments);
   const into = epoch - epochs + 50;
   return into <= 0 ? 1 : Math.exp(-((0.5 * into) ** 2) / 50);
 }
@@ -82,6 +92,7 @@ export function rampDown(epoch: number, epochs: number): number {
  * @example const lr = 0.01 * warmUp(step, 500);
  */
 export function warmUp(step: number, warm: number): number {
+  args('warmUp step:n warm:n', arguments);
   return warm > 0 ? Math.min(1, (step + 1) / warm) : 1;
 }
 
@@ -95,7 +106,8 @@ export type ScheduleName = keyof typeof SCHEDULES;
  * @example const lr = 0.01 * schedule('poly')(step / total);
  */
 export function schedule(name: string): (t: number) => number {
-  const found = SCHEDULES[name as ScheduleName];
+  args('schedule name:s', arguments);
+  const found = Object.hasOwn(SCHEDULES, name) ? SCHEDULES[name as ScheduleName] : null;
   if (!found) throw new UsageError(`there is no schedule "${name}"`, `choose one of ${Object.keys(SCHEDULES).join(', ')}`);
   return found;
 }

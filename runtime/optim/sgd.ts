@@ -1,5 +1,6 @@
 // Stochastic gradient descent with momentum.
 
+import { args } from '../args.ts';
 import { UsageError } from '../errors.ts';
 import type { Tensor } from '../tensor.ts';
 import { Optimizer, type OptimizerOptions, type NamedTensors, type Slot } from './optimizer.ts';
@@ -26,6 +27,7 @@ export class Sgd extends Optimizer {
   readonly #nesterov: boolean;
 
   constructor(params: NamedTensors, options: SgdOptions = {}) {
+    args('Sgd params:M {lr:r weightDecay:n groups:a maxNorm:n momentum:n dampening:n nesterov:b}', arguments);
     const { momentum = 0, dampening = 0, nesterov = false } = options;
     if (nesterov && (momentum === 0 || dampening !== 0)) throw new UsageError('Nesterov needs a momentum, and no dampening');
     super(params, options, momentum ? ['momentum'] : []);

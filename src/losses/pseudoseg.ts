@@ -27,6 +27,7 @@ export function calibratedFusion(zp: Tensor, m: Tensor, options: FuseOptions = {
  * @throws ShapeError when the shapes do not go together
  */
 export function pseudoseg(strong: Tensor, zp: Tensor, m: Tensor, options: FuseOptions & { valid?: Tensor } = {}): { loss: Tensor; q: Tensor } {
-  const q = calibratedFusion(zp, m, options);
-  return { loss: softCeValid(strong, q, options.valid), q };
+  const { valid, ...fusion } = options;
+  const q = calibratedFusion(zp, m, fusion);
+  return { loss: softCeValid(strong, q, valid), q };
 }

@@ -59,11 +59,11 @@ export class ConvBn {
   private readonly act: 'relu' | 'leaky' | 'none';
 
   constructor(net: ParameterSet, name: string, cin: number, cout: number, kernel: number, options: ConvBnOptions = {}) {
-    const [conv, bn] = options.names ?? ['conv', 'bn'];
+    const { names: [conv, bn] = ['conv', 'bn'], norm, act = 'relu', ...rest } = options;
     this.name = name;
-    this.conv = new Conv(net, `${name}.${conv}`, cin, cout, kernel, options);
-    this.bn = new BatchNorm(net, `${name}.${bn}`, cout, options.norm);
-    this.act = options.act ?? 'relu';
+    this.conv = new Conv(net, `${name}.${conv}`, cin, cout, kernel, rest);
+    this.bn = new BatchNorm(net, `${name}.${bn}`, cout, norm);
+    this.act = act;
   }
 
   /** @param x or several that lie behind each other along the channels */

@@ -67,7 +67,7 @@ export class UNet extends Network {
   encode(x: Tensor, mode: ForwardMode): Features {
     const [, height, width] = x.shape;
     const down = (n: number): number => Math.max(this.least, Math.ceil(n / this.multiple) * this.multiple) - n;
-    let h = down(height) || down(width) ? pad2d(x, [0, down(height), 0, down(width)]) : x;
+    let h = down(height) || down(width) ? pad2d(x, [[0, down(height)], [0, down(width)]]) : x;
     const stages: Tensor[] = [];
     this.encoders.forEach(([a, b], i) => {
       if (i) h = maxPool2d(h, { kernel: 2, stride: 2 });

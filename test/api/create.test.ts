@@ -43,7 +43,8 @@ test('ranges, ones, zeros, the identity', async () => {
   const values = async (t: { read(): Promise<ArrayLike<number>> }): Promise<number[]> => Array.from(await t.read());
   assert.equal(await values(arange(device, 0, 5)), [0, 1, 2, 3, 4]);
   assert.equal(await values(arange(device, 1, 0, -0.25)), [1, 0.75, 0.5, 0.25]);
-  assert.equal(await values(arange(device, 0, 1.1, 0.5, 'i32')), [0, 0, 1]);
+  assert.equal(await values(arange(device, 3, 0, -1, 'i32')), [3, 2, 1]);
+  assert.throws(() => arange(device, 0, 1.1, 0.5, 'i32'), /arange: 0.5 is not an i32/);
   assert.equal(arange(device, 3, 3).shape, [0]);
   assert.throws(() => arange(device, 0, 1, 0), (e: unknown) => e instanceof ShapeError);
   assert.throws(() => arange(device, 0, 1, -1), (e: unknown) => e instanceof ShapeError);

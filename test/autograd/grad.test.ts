@@ -37,7 +37,7 @@ const FOURTH: Record<string, (x: Tensor) => Tensor> = {
   'slice, pad2d and concat': (x) => {
     const v = reshape(mul(x, x), [1, 1, x.size, 1]);
     const parts = concat([slice(v, [0, 0, 0, 0], [1, 1, 2, 1]), slice(v, [0, 0, 2, 0], [1, 1, x.size - 2, 1])], 2);
-    const padded = pad2d(parts, [1, 0, 0, 2], 3);
+    const padded = pad2d(parts, [[1, 0], [0, 2]], 3);
     return mul(padded, padded);
   },
   'add and weightedSum': (x) => {

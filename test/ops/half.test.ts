@@ -81,7 +81,7 @@ const CASES: Record<string, HalfCase> = {
   layerNorm: { inputs: { x: [3, 5], gamma: [5], beta: [5] }, run: (t) => ops.layerNorm(t.x, [5], t.gamma, t.beta) }, groupNorm: one([2, 3, 4], (v, d) => ops.groupNorm(v, 2, ops.full(d, [4], 1.5))),
   instanceNorm: one([2, 5, 3], (v) => ops.instanceNorm(v)), rmsNorm: one([3, 5], (v) => ops.rmsNorm(v, [5])), dropout: one([3, 5], (v, d) => ops.dropout(v, seed(d))), dropout2d: one([2, 5, 3], (v, d) => ops.dropout2d(v, seed(d))),
   // Losses.
-  softmax: one([3, 5], (v) => ops.softmax(v, 1, 0)), logSoftmax: one([3, 5], (v) => ops.logSoftmax(v)), crossEntropy: loss((v, l, d) => ops.crossEntropy(v, l, { classWeights: ops.full(d, [5], 2), labelSmoothing: 0.1 })),
+  softmax: one([3, 5], (v) => ops.softmax(v, 0)), logSoftmax: one([3, 5], (v) => ops.logSoftmax(v)), crossEntropy: loss((v, l, d) => ops.crossEntropy(v, l, { classWeights: ops.full(d, [5], 2), labelSmoothing: 0.1 })),
   crossEntropyMap: loss((v, l) => ops.crossEntropyMap(v, l, { focalGamma: 2 })), nll: loss((v, l) => ops.nll(v, l)), dice: loss((v, l) => ops.dice(v, l)), softCrossEntropy: pair((a, b) => ops.softCrossEntropy(a, ops.softmax(b), { targetGradient: true })),
   mse: pair((a, b) => ops.mse(a, b)), l1: pair((a, b) => ops.l1(a, b)), huber: pair((a, b) => ops.huber(a, b, { delta: 0.5 })), bceWithLogits: pair((a, b) => ops.bceWithLogits(a, b), positive), klDiv: pair((a, b) => ops.klDiv(a, b), positive),
   softmaxMse: pair((a, b) => ops.softmaxMse(a, b, { targetLogits: true, targetGradient: true })), weightedSum: pair((a, b) => ops.weightedSum([[a, 2], [b, 0.5]])),

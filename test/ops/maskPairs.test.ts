@@ -25,7 +25,7 @@ test('gradient: that of the valid pairs, nothing for the others', async () => {
   await checkCase(await testDevice(), {
     name: 'softmax of masked scores',
     inputs: { x: { shape: [1, p, p] }, valid: { shape: [1, p], draw: (_, i) => valid[i], grad: false } },
-    run: ({ x, valid: v }) => softmax(maskPairs(x, v), 0.5),
+    run: ({ x, valid: v }) => softmax(maskPairs(x, v), -1, { scale: 0.5 }),
     reference: ({ x }) => {
       const y = new Float64Array(p * p);
       for (let i = 0; i < p; i++) {
@@ -39,7 +39,7 @@ test('gradient: that of the valid pairs, nothing for the others', async () => {
 
 test('a row without a valid end is uniform, not NaN', async () => {
   const device = await testDevice();
-  const a = softmax(maskPairs(device.tensor(Float32Array.from({ length: 9 }, (_, i) => i), [1, 3, 3]), device.tensor([0, 0, 0], [1, 3])), 1 / Math.sqrt(128));
+  const a = softmax(maskPairs(device.tensor(Float32Array.from({ length: 9 }, (_, i) => i), [1, 3, 3]), device.tensor([0, 0, 0], [1, 3])), -1, { scale: 1 / Math.sqrt(128) });
   close(await a.read(), Array(9).fill(1 / 3), 1e-6, 'softmax');
   assert.throws(() => maskPairs(device.empty([1, 3, 4]), device.empty([1, 3])), /scores \[1,3,4\]/);
 });

@@ -110,7 +110,7 @@ for (const shape of [[4, 5], [2, 3, 7], [3, 1], [2, 40, 33]] as Shape[]) {
     cases.push({
       name: `${log ? 'logSoftmax' : 'softmax'} [${shape}] of half the scores`,
       inputs: { x: { shape, draw: (r) => 4 * r.normal() } },
-      run: ({ x }) => (log ? logSoftmax(x, 0.5) : softmax(x, 0.5)),
+      run: ({ x }) => (log ? logSoftmax : softmax)(x, -1, { scale: 0.5 }),
       reference: ({ x }) => {
         const y = f64(shape);
         for (let r = 0; r < x.data.length; r += c) {

@@ -81,7 +81,7 @@ const cases: OpCase[] = [
   {
     name: 'pad2d [2,3,4,3] by 1, 0, 2, 3',
     inputs: { x: { shape: [2, 3, 4, 3] } },
-    run: ({ x }) => pad2d(x, [1, 0, 2, 3], 0.5),
+    run: ({ x }) => pad2d(x, [[1, 0], [2, 3]], 0.5),
     reference: ({ x }) => build([2, 4, 9, 3], (n, y, xx, c) => (y >= 1 && xx >= 2 && xx < 6 ? at(x, n, y - 1, xx - 2, c) : 0.5)),
   },
   {
@@ -99,7 +99,7 @@ const cases: OpCase[] = [
   {
     name: 'pad2d [2,3,4,4] by 1, 0, 2, 3',
     inputs: { x: { shape: [2, 3, 4, 4] } },
-    run: ({ x }) => pad2d(x, [1, 0, 2, 3], 0.5),
+    run: ({ x }) => pad2d(x, [[1, 0], [2, 3]], 0.5),
     reference: ({ x }) => build([2, 4, 9, 4], (n, y, xx, c) => (y >= 1 && xx >= 2 && xx < 6 ? at(x, n, y - 1, xx - 2, c) : 0.5)),
   },
   {
@@ -163,8 +163,8 @@ test('bad shapes are refused', async () => {
 test('integers are padded with integers', async () => {
   const device = await testDevice();
   const x = device.tensor([1, 2], [1, 1, 2, 1], 'i32');
-  assert.equal([...(await pad2d(x, [0, 0, 1, 1], 255).read())], [255, 1, 2, 255]);
-  assert.throws(() => pad2d(x, [0, 0, 0.5, 0]), /padding is/);
+  assert.equal([...(await pad2d(x, [[0, 0], [1, 1]], 255).read())], [255, 1, 2, 255]);
+  assert.throws(() => pad2d(x, [[0, 0], [0.5, 0]]), /padding is/);
   assert.throws(() => slice(x, [0, 0, 0.5, 0], [1, 1, 1, 1]), /does not lie inside/);
 });
 

@@ -124,7 +124,7 @@ function nll(c: Call, logP: Tensor): Tensor {
 }
 
 function softmaxCrossEntropy(c: Call): Made {
-  const logP = ops.logSoftmax(c.x(), 1, 1);
+  const logP = ops.logSoftmax(c.x(), 1);
   return [nll(c, logP), logP];
 }
 
@@ -153,8 +153,9 @@ export const NETWORK: Record<string, Operator> = {
   InstanceNormalization: plain(instanceNorm),
   LayerNormalization: plain(layerNorm),
   MeanVarianceNormalization: plain((c) => {
-    const x = c.x(), axes = c.ints('axes', [0, 2, 3]), options = { keepdim: true, correction: 0 };
-    return ops.div(ops.sub(x, ops.mean(x, axes, options)), ops.add(ops.std(x, axes, options), 1e-9));
+    const x = c.x(), axes = c.ints('axes', [0, 2, 3]), keepdim = true;
+    const spread = ops.std(x, axes, { keepdim, correction: 0 });
+    return ops.div(ops.sub(x, ops.mean(x, axes, { keepdim })), ops.add(spread, 1e-9));
   }),
   MatMul: plain((c) => ops.matmul(c.x(), c.x(1))),
   NegativeLogLikelihoodLoss: plain((c) => nll(c, c.x())),

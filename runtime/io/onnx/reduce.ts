@@ -29,10 +29,10 @@ function winner(c: Call, f: (x: Tensor, axis: number, o: ops.ReduceOptions) => T
 }
 
 /** Softmax along an axis; before opset 13 over all axes from it on. */
-const soft = (f: (x: Tensor, scale: number, axis: number) => Tensor): Operator => plain((c) => {
+const soft = (f: (x: Tensor, axis: number) => Tensor): Operator => plain((c) => {
   const x = c.x();
-  if (c.opset >= 13) return f(x, 1, c.number('axis', -1));
-  return ops.reshape(f(ops.flatten(x, c.axis(c.number('axis', 1), x.rank)), 1, -1), x.shape);
+  if (c.opset >= 13) return f(x, c.number('axis', -1));
+  return ops.reshape(f(ops.flatten(x, c.axis(c.number('axis', 1), x.rank)), -1), x.shape);
 });
 
 /** 1 at the first of the largest elements along an axis, else 0; before opset 13 over all axes from it on. */

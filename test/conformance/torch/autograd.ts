@@ -26,7 +26,7 @@ const GRAPHS: Readonly<Record<string, (t: Tensors) => Tensor | Tensors>> = {
   'h = a[:, 1:]; y = a[:, :-1] * h   (two overlapping views of a)': ({ a }) => mul(ops.slice(a, [null, [null, -1]]), ops.slice(a, [null, [1]])),
   'y = cat([a, 2*a, b], 1)[:, ::2]': ({ a, b }) => ops.slice(ops.concat([a, times2(a), b], 1), [null, [null, null, 2]]),
   'y = softmax(a, 1) * log_softmax(a, 1) summed over 1, mean over the rest (negative entropy)': ({ a }) =>
-    ops.mean(ops.sum(mul(ops.softmax(a, 1, 1), ops.logSoftmax(a, 1, 1)), 1)),
+    ops.mean(ops.sum(mul(ops.softmax(a, 1), ops.logSoftmax(a, 1)), 1)),
   'y = (a - mean(a, -1, keepdim)) / sqrt(var(a, -1, biased, keepdim) + 1e-5)': ({ a }) =>
     ops.div(sub(a, ops.mean(a, -1, { keepdim: true })), ops.sqrt(add(ops.variance(a, -1, { keepdim: true, correction: 0 }), 1e-5))),
   'y = transpose(a) reshaped to [-1] * b': ({ a, b }) => mul(ops.reshape(ops.transpose(a, 0, 1), [-1]), b),

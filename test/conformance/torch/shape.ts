@@ -35,7 +35,8 @@ const runs: Record<string, Run> = {
   triu: ({ x }, p) => ops.triu(x, p.diagonal),
   pixel_shuffle: ({ x }, p) => ops.permute(ops.pixelShuffle(nhwc(x), p.upscale_factor), [0, 3, 1, 2]),
   unfold({ x }, p) {
-    const [n, c] = x.shape, y = ops.unfold(nhwc(x), p.kernel_size, { dilation: p.dilation, padding: p.padding, stride: p.stride }), [, oh, ow, columns] = y.shape;
+    const { kernel_size: kernel, stride, padding, dilation } = p;
+    const [n, c] = x.shape, y = ops.unfold(nhwc(x), kernel, { stride, padding, dilation }), [, oh, ow, columns] = y.shape;
     return ops.reshape(ops.permute(ops.reshape(y, [n, oh * ow, columns / c, c]), [0, 3, 2, 1]), [n, columns, oh * ow]);
   },
 };

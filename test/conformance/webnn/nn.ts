@@ -88,5 +88,5 @@ export const nn: Record<string, Run> = {
   matmul: ({ a, b }) => ops.matmul(a, b),
   maxPool2d: pool(ops.maxPool2d),
   resample2d: ({ input }, o) => resample2d(input, o),
-  softmax: ({ input }, { axis = 1 }) => ops.softmax(input, 1, axis),
+  softmax: ({ input }, { axis = 1 }) => ops.softmax(input, axis),
 };

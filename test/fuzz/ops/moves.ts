@@ -154,7 +154,7 @@ const BOXES: Entry[] = [
   }),
   entry('pad2d', (s) => {
     const x = any(s, { rank: 4 }), [a, b, c, d] = Array.from({ length: 4 }, () => s.whole(0, 3)), value = s.whole(0, 2);
-    return copy(x, { text: `${[a, b, c, d]}, ${value}`, run: (t) => e.pad2d(t, [a, b, c, d], value), reference: (t) => padded(t, [[0, 0], [a, b], [c, d], [0, 0]], 'constant', value) });
+    return copy(x, { text: `${[a, b, c, d]}, ${value}`, run: (t) => e.pad2d(t, [[a, b], [c, d]], value), reference: (t) => padded(t, [[0, 0], [a, b], [c, d], [0, 0]], 'constant', value) });
   }),
   entry('concat', (s) => {
     const x = any(s, { rank: [1, 4] }), axis = s.axis(x.shape.length), a = front(axis, x.shape.length), n = s.whole(1, 4);

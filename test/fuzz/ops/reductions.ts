@@ -105,7 +105,7 @@ const ALONG: Entry[] = [
   ...(['softmax', 'logSoftmax'] as const).map((name) => entry(name, (s) => {
     const x = s.tensor({ rank: [0, 4] }), scale = s.choice([1, 1, 0.5, 2]), axis = x.shape.length === 0 ? -1 : s.axis(x.shape.length), log = name === 'logSoftmax';
     return {
-      inputs: [x], inner: 1, text: `scale ${scale} along ${axis}`, run: (t) => e[name](t, scale, axis),
+      inputs: [x], inner: 1, text: `scale ${scale} along ${axis}`, run: (t) => e[name](t, axis, { scale }),
       reference: (t) => (t.shape.length === 0 ? { shape: [], data: Float64Array.from(soft([...t.data], scale, log)) } : mapLines(t, axis, (l) => soft(l, scale, log))),
     };
   })),
