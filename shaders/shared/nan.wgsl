@@ -10,11 +10,6 @@ fn is_nan(v: f32) -> bool {
   return (bitcast<u32>(v) & 0x7fffffffu) > 0x7f800000u;
 }
 
-/// Whether each component of v is NaN.
-fn is_nan4(v: vec4<f32>) -> vec4<bool> {
-  return (bitcast<vec4<u32>>(v) & vec4<u32>(0x7fffffffu)) > vec4<u32>(0x7f800000u);
-}
-
 /// max(v, 0) of each component, in a shader that computes in `Element`: f32 with `alias Bits = u32`, or vec4<f32> with
 /// vec4<u32>.
 fn relu_nan_each(v: Element) -> Element {
@@ -49,11 +44,6 @@ fn clamp_nan(v: f32, low: f32, high: f32) -> f32 {
 /// max(v, 0).
 fn relu_nan(v: f32) -> f32 {
   return select(max(v, 0.0), v, is_nan(v));
-}
-
-/// max(v, 0) of each component.
-fn relu_nan4(v: vec4<f32>) -> vec4<f32> {
-  return select(max(v, vec4<f32>(0.0)), v, is_nan4(v));
 }
 
 /// The square root; NaN below 0, where the built-in one may be anything.

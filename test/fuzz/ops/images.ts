@@ -178,9 +178,9 @@ const SAMPLING: Entry[] = [
     return { inputs: [theta], inner: 1, text: `${size}${align ? ' aligned' : ''}`, run: (t) => e.affineGrid(t, size, { alignCorners: align }), reference: (t) => grid(t, size, align) };
   }),
   entry('projectiveGrid', (s) => {
-    const size = two(s, 1, 7), align = s.flag(), theta = s.tensor({ shape: [s.whole(0, 3), 3, 3], element: (i) => (i % 9 === 8 ? s.uniform(1, 2) : i % 9 > 5 ? s.uniform(-0.3, 0.3) : s.normal()) });
+    const size = two(s, 1, 7), align = s.flag(), theta = s.tensor({ shape: [s.whole(0, 3), 3, 3], element: (i) => (i % 9 === 8 ? s.uniform(1, 2) : i % 9 > 5 ? s.uniform(-0.3, 0.3) : s.normal()), specials: [NaN] });
     return { inputs: [theta], inner: 3, text: `${size}${align ? ' aligned' : ''}`, run: (t) => e.projectiveGrid(t, size, { alignCorners: align }), reference: (t) => grid(t, size, align) };
-  }),
+  }, { nanGradients: 'a matrix product multiplies the gradient by coordinates, some of which are 0' }),
   entry('gridSample', (s) => {
     const x = images(s), mode = s.choice(['bilinear', 'bilinear', 'nearest'] as const), padding = s.choice(['zeros', 'border', 'reflection'] as const), alignCorners = s.flag(), [n, h, w] = x.shape;
     // An infinite coordinate has no mirror image.

@@ -61,6 +61,9 @@ function wholePower(a: number, b: number): number {
   return y;
 }
 
+/** IEEE 754's pow, which is 1 where JavaScript's has NaN. */
+const power = (a: number, b: number): number => (a === 1 || (a === -1 && Math.abs(b) === Infinity) ? 1 : a ** b);
+
 const ARITHMETIC: Entry[] = [
   pair('add', e.add, (a, b) => a + b),
   pair('sub', e.sub, (a, b) => a - b),
@@ -68,7 +71,7 @@ const ARITHMETIC: Entry[] = [
   pair('div', e.div, (a, b) => a / b, { wantB: { within: [0.3, 4], wide: [-1e6, 1e6] }, dtypes: ['f32', 'f32', 'f16'] }),
   entry('maximum', (s) => two(s, e.maximum, (a, b) => Math.max(a, b), { accept: (a, b) => apart(s, a, b) })),
   entry('minimum', (s) => two(s, e.minimum, (a, b) => Math.min(a, b), { accept: (a, b) => apart(s, a, b) })),
-  entry('pow', (s) => (s.flag(0.7) ? two(s, e.pow, (a, b) => a ** b, { wantA: { within: [0.3, 3], wide: [1e-3, 1e3] }, wantB: { within: [-3, 3] }, dtypes: ['f32'] }) : two(s, e.pow, wholePower, { dtypes: ['i32', 'u32'], accept: (_, b) => Math.abs(b) < 100 }))),
+  entry('pow', (s) => (s.flag(0.7) ? two(s, e.pow, power, { wantA: { within: [0.3, 3], wide: [1e-3, 1e3] }, wantB: { within: [-3, 3] }, dtypes: ['f32'] }) : two(s, e.pow, wholePower, { dtypes: ['i32', 'u32'], accept: (_, b) => Math.abs(b) < 100 }))),
   pair('atan2', e.atan2, Math.atan2, { wantA: { within: [0.3, 3] }, dtypes: ['f32'] }),
   pair('fmod', e.fmod, fmod, { wantB: { within: [0.4, 3] }, dtypes: ['f32', 'i32'], accept: between }),
   pair('remainder', e.remainder, remainder, { wantB: { within: [0.4, 3] }, dtypes: ['f32', 'i32'], accept: between }),

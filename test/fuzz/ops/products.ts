@@ -5,7 +5,7 @@ import { sizeOf, type Shape, type Tensor } from '../../../runtime/tensor.ts';
 import { repeated } from '../../support/broadcast.ts';
 import { each, made, of, place } from '../../support/nd.ts';
 import { f64, type F64 } from '../../support/op.ts';
-import { entry, Reject, type Entry, type Source, type Value } from '../call.ts';
+import { entry, Reject, SPECIALS, type Entry, type Source, type Value } from '../call.ts';
 
 const turned = (t: F64): F64 => made([...t.shape.slice(0, -2), t.shape[t.shape.length - 1], t.shape[t.shape.length - 2]], (at) => of(t, [...at.slice(0, -2), at[at.length - 1], at[at.length - 2]]));
 /** Element at an index whose leading axes repeat where they are 1, aligned at the last. */
@@ -79,7 +79,9 @@ const MATRICES: Entry[] = [
     const [equation, plain] = s.flag(0.2) ? s.choice(ELLIPSES) : [s.choice(EQUATIONS), ''], [left, right] = (plain || equation).split('->'), terms = left.split(','), sizes = new Map<string, number>();
     const size = (l: string): number => sizes.get(l) ?? (sizes.set(l, s.flag(0.1) ? s.whole(0, 1) : s.whole(1, 6)), sizes.get(l)!);
     // A size of 1 goes with any; a diagonal is square.
-    const xs = terms.map((t) => s.tensor({ shape: [...t].map((l) => (s.flag(0.08) && t.indexOf(l) === t.lastIndexOf(l) ? Math.min(1, size(l)) : size(l))) })), all = terms.join('');
+    // Three factors are multiplied two by two, in an order that decides where opposite infinities or zeros meet one.
+    const specials = terms.length > 2 ? [NaN, 0, -0] : SPECIALS;
+    const xs = terms.map((t) => s.tensor({ specials, shape: [...t].map((l) => (s.flag(0.08) && t.indexOf(l) === t.lastIndexOf(l) ? Math.min(1, size(l)) : size(l))) })), all = terms.join('');
     const result = right ?? [...new Set(all)].filter((l) => all.indexOf(l) === all.lastIndexOf(l)).sort().join('');
     return { inputs: xs, bound: 'linear', text: equation, run: (...t) => e.einsum(equation, ...t), reference: (...t) => summed(terms, result, t) };
   }),
