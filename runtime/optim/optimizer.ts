@@ -81,7 +81,7 @@ export abstract class Optimizer {
       return { name, param, weightDecay, lrScale };
     });
     if (settings.length === 0) {
-      throw new UsageError('the optimiser is given no parameters', 'give the params of a module after its init(device)');
+      throw new UsageError('the optimiser is given no parameters', 'give the params of a module, after its init');
     }
     for (const s of settings) {
       const zero = (): Tensor => s.param.device.keep(s.param.device.tensor(new Float32Array(s.param.size), s.param.shape));
