@@ -81,7 +81,8 @@ export class Plan<O extends PlanOutputs> {
    * @param inputs shapes and dtypes (default f32) by name; their content is given to `run`
    * @param body makes the step from the inputs; all it launches is recorded, and only what it returns can be read afterwards. `declare` makes further inputs
    * @param options.budget most bytes that may be in use with this plan (default: the device's budget)
-   * @throws OutOfMemoryError when the plan does not fit into the budget, FewmaskError inside another plan or for an asynchronous body, DeviceError for an
+   * @throws OutOfMemoryError when the plan does not fit into the budget
+   * @throws FewmaskError inside another plan or for an asynchronous body, DeviceError for an
    * output of another device, DeviceError or DeviceLostError when the GPU failed before
    */
   constructor(device: Device, inputs: InputSpec, body: (inputs: Record<string, Tensor>, declare: DeclareInput) => O, options: { budget?: number } = {}) {
@@ -253,8 +254,10 @@ export class Plan<O extends PlanOutputs> {
    * Writes the given inputs (the others keep their content) and replays the step. Does not wait for the GPU.
    * @param inputs row-major elements by name, each in the array of its dtype
    * @returns the outputs, whose content the next replay overwrites
-   * @throws UsageError when an input that the step uses has never been written, or a seed from outside has not changed since the last replay
-   * @throws ShapeError when an input is unknown or does not fit (then none is written), DisposedError, DeviceError or DeviceLostError when the GPU failed,
+   * @throws UsageError when an input that the step uses has never been written, or a random seed from outside is still that of
+   *   the last replay
+   * @throws ShapeError when an input is unknown or does not fit (then none is written)
+   * @throws DisposedError, DeviceError or DeviceLostError when the GPU failed,
    * ShaderError when a kernel of the user's own is known to be refused by it
    * @example step.run({ x: pixels, y: labels });
    */

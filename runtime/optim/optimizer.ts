@@ -90,7 +90,8 @@ export abstract class Optimizer {
       return { name, param, weightDecay, lrScale };
     });
     if (settings.length === 0) {
-      throw new UsageError(`${this.constructor.name} is given no parameters`, 'give the params of a module after its init(device)');
+      const hint = 'give the params of a module after its init(device)';
+      throw new UsageError(`${this.constructor.name} is given no parameters`, hint);
     }
     for (const s of settings) {
       const zero = (): Tensor => s.param.device.keep(s.param.device.tensor(new Float32Array(s.param.size), s.param.shape));

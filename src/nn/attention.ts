@@ -119,6 +119,7 @@ export class AttentionBranch extends ParameterSet {
     const gamma = full(this.device, [y.shape[3]], 1);
     const bn = mode.bn === 'train' ? 'train' : 'eval';
     const running = { mean: this.mean.value, variance: this.variance.value };
-    return batchNorm(y, gamma, this.beta.value, running, { mode: bn, update: mode.update ?? true, eps: 1e-3, momentum: 1e-3 });
+    const options = { mode: bn, update: mode.update ?? true, eps: 1e-3, momentum: 1e-3 } as const;
+    return batchNorm(y, gamma, this.beta.value, running, options);
   }
 }

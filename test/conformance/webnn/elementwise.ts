@@ -26,9 +26,11 @@ function cast(x: Tensor, type: string): Tensor {
 
 /** A limit that an integer can have; one that is no number or beyond all of them limits nothing. */
 function limit(x: Tensor, v: number | undefined, round: (v: number) => number): number | undefined {
-  if (v === undefined || real(x)) return v;
+  // One that is NaN limits nothing.
+  if (v === undefined || Number.isNaN(v)) return undefined;
+  if (real(x)) return v;
   const [least, most] = x.dtype === 'u32' ? [0, 2 ** 32 - 1] : [-(2 ** 31), 2 ** 31 - 1];
-  return Number.isNaN(v) ? undefined : Math.min(most, Math.max(least, round(v)));
+  return Math.min(most, Math.max(least, round(v)));
 }
 
 function clamp(x: Tensor, min?: number, max?: number): Tensor {
