@@ -84,11 +84,12 @@ export interface PictureFlags {
 
 /** Options of every command that reads a data set. @param size how `--size` is read */
 export function addDataOptions(command: Command, size: (text: string) => [number, number] | null = parseSize): Command {
+  const training = size === parseSize;
   const usual = {
-    orientation: 'default: applied where masks fit the rotated image; where no mask tells, applied',
-    bits: size === parseSize ? 'as the training images show' : 'as in the training',
+    orientation: `default: as masks fit; where no mask tells, ${training ? 'applied' : 'as in the training'}`,
+    bits: training ? 'as the training images show' : 'as in the training',
   };
-  return addPictureOptions(command, usual)
+  command
     .argument('[data]', `a folder in VOC layout, or "builtin" for the built-in procedural set (default: ${size === parseSize ? 'builtin' : 'that of the run'})`)
     .option('--images <dir>', 'plain folder of images (instead of DATA)')
     .option('--masks <dir>', 'plain folder of masks, paired with the images by name')
@@ -102,6 +103,7 @@ export function addDataOptions(command: Command, size: (text: string) => [number
     .option('--split-seed <n>', 'seed of the labelled/unlabelled draw', whole)
     .option('--no-labels-cover', 'draw labelled images without looking whether every class is among them: no other mask is read')
     .option('--builtin-images <n>', 'training images of the built-in set', count);
+  return addPictureOptions(command, usual);
 }
 
 export interface DataFlags extends PictureFlags {
