@@ -4,7 +4,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { CheckpointError, UsageError } from '../../runtime/errors.ts';
-import { isBuiltin, type DatasetSpec } from '../data/open.node.ts';
+import { isBuiltin, settledSpec, type DatasetSpec } from '../data/open.node.ts';
 import type { Dataset } from '../data/types.ts';
 import { makePictures } from '../report/previews.ts';
 import { htmlReport } from '../report/html.ts';
@@ -47,8 +47,9 @@ async function runCompare(f: Flags, out: Output, path: string | undefined): Prom
   if (unknown !== undefined || schemes.length === 0) throw new UsageError(`there is no scheme "${unknown ?? ''}"`, `choose among ${Object.keys(SCHEMES).join(', ')}`);
   const file = fileConfig(f);
   const configs = schemes.map((scheme) => trainConfig(f, scheme, file));
-  const spec = dataSpec(path, f);
-  const dataset = await openData(spec, out);
+  const asked = dataSpec(path, f);
+  const dataset = await openData(asked, out);
+  const spec = settledSpec(asked, dataset);
   const interrupt = interruptible(out);
   const device = await openDevice({ ...f, memory: f.memory }, out);
   try {

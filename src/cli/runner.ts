@@ -8,6 +8,7 @@ import type { Device } from '../../runtime/device/device.ts';
 import { CheckpointError, DataError, NonFiniteError, UsageError } from '../../runtime/errors.ts';
 import { absoluteSpec, isBuiltin, type DatasetSpec } from '../data/open.node.ts';
 import type { Dataset } from '../data/types.ts';
+import { oneClassLine } from '../metrics/miou.ts';
 import { duration, share } from '../report/format.ts';
 import type { RunRecord, StepPoint } from '../report/types.ts';
 import { createScheme } from '../schemes/index.ts';
@@ -77,7 +78,8 @@ export async function runInFolder(o: RunnerOptions): Promise<{ record: RunRecord
   let logged = Promise.resolve();
   if (resume) out.say(`${o.title ? `${o.title}: ` : ''}resuming after step ${resume.steps.at(-1)?.step ?? 0}`);
   let unsaved: Error | null = null, saved = false;
-  const model = { network: config.network, classNames: dataset.classNames, palette: paletteRows(dataset), ...(!isBuiltin(o.spec) && { size: o.spec.size }) };
+  const reading = isBuiltin(o.spec) ? {} : { size: o.spec.size, maskValues: o.spec.maskValues };
+  const model = { network: config.network, classNames: dataset.classNames, palette: paletteRows(dataset), ...reading };
   const origin = { scheme: config.scheme, seed: config.seed, dataset: dataset.name };
   const result = await runSession({
     device, dataset, config, resume: resume ?? undefined, judge: o.judge, cacheBytes: o.cacheBytes, signal: o.signal, saveEvery: 60 * o.saveEveryMinutes,
@@ -94,7 +96,11 @@ export async function runInFolder(o: RunnerOptions): Promise<{ record: RunRecord
         out.progress(progressLine(o, points.at(-1)!, progress));
         logged = logged.then(() => appendFile(log, lines(points))).catch(() => undefined);
       },
-      onEval: (e, progress) => out.say(`${o.title ? `${o.title} ` : ''}step ${progress.done}/${progress.total}  ${e.split} mIoU ${percent(e.miou)}  pixel accuracy ${percent(e.pixelAccuracy)}`),
+      onEval(e, progress) {
+        const at = `${o.title ? `${o.title} ` : ''}step ${progress.done}/${progress.total}`;
+        const worthless = oneClassLine(e.confusion, dataset.classNames) ? '  (not two classes in the masks)' : '';
+        out.say(`${at}  ${e.split} mIoU ${percent(e.miou)}  pixel accuracy ${percent(e.pixelAccuracy)}${worthless}`);
+      },
       onWarning: (message) => out.warn(message),
       async save(checkpoint) {
         try {

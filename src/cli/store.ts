@@ -99,6 +99,8 @@ export interface Model {
   palette: number[][];
   /** Height and width to which images were resized for training; absent where they were taken at their own size. */
   size?: readonly [number, number];
+  /** How the masks of the training were read (`DatasetSpec.maskValues`); absent where their values were class ids. */
+  maskValues?: string;
   /** Where it comes from: scheme, seed, step, validation score. */
   origin: Record<string, unknown>;
   state: Map<string, TorchTensor>;

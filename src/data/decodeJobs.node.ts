@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import { DataError } from '../../runtime/errors.ts';
 import { decodeImage, readBytes } from './image.node.ts';
 import { decodeMask, type Mask } from './mask.ts';
+import { labelsOf } from './maskValues.ts';
 import { resizeLabels } from './resizeLabels.ts';
 import { drawScene } from './synthetic.ts';
 import { packTexels } from './texels.ts';
@@ -14,6 +15,8 @@ export interface FileJob {
   image: string;
   mask: string | null;
   numClasses: number;
+  /** [256] classes of the values of masks (see `ValueMap`); null or nothing: values are class ids. */
+  values?: Int16Array | null;
   /** Height and width to resize to. */
   size: readonly [number, number] | null;
 }
@@ -53,6 +56,8 @@ export interface MaskCounts {
   form: string;
   /** [256] pixels of each id. */
   counts: Uint32Array;
+  /** RGB of the file's palette, where it has one. */
+  palette: Uint8Array | null;
 }
 
 export interface ImageFacts {
@@ -71,10 +76,15 @@ async function readMask(file: string): Promise<Mask> {
   return decodeMask(await readBytes(file), file);
 }
 
-async function fileJob({ image, mask: maskFile, numClasses, size }: FileJob): Promise<Texels> {
-  const mask = maskFile === null ? null : await readMask(maskFile);
-  const wrong = mask?.labels.find((v) => v >= numClasses && v !== 255);
-  if (wrong !== undefined) throw new DataError(`${maskFile} has class id ${wrong}, but there are ${numClasses} classes (0 to ${numClasses - 1}; 255 is ignored)`, 'raise --classes or mend the mask');
+/** A mask whose values are labels. */
+async function readLabels(file: string, { numClasses, values }: FileJob): Promise<Mask> {
+  const mask = await readMask(file);
+  return { ...mask, labels: labelsOf(mask.labels, values ?? null, numClasses, file) };
+}
+
+async function fileJob(job: FileJob): Promise<Texels> {
+  const { image, mask: maskFile, size } = job;
+  const mask = maskFile === null ? null : await readLabels(maskFile, job);
   const { rgb, width, height, stored } = await decodeImage(await readBytes(image), image, size);
   if (!mask) return { width, height, texels: packTexels(rgb, null) };
   if (mask.height !== stored[0] || mask.width !== stored[1]) {
@@ -84,10 +94,10 @@ async function fileJob({ image, mask: maskFile, numClasses, size }: FileJob): Pr
 }
 
 async function maskJob({ mask: file }: MaskJob): Promise<MaskCounts> {
-  const { width, height, labels, form } = await readMask(file);
+  const { width, height, labels, form, palette } = await readMask(file);
   const counts = new Uint32Array(256);
   for (const v of labels) counts[v]++;
-  return { width, height, form, counts };
+  return { width, height, form, counts, palette };
 }
 
 async function checkJob({ image }: CheckJob): Promise<ImageFacts> {
