@@ -61,27 +61,49 @@ const NEAR = 24;
  * @returns the levels from the smallest, two to five; null where the values do not look so
  */
 export function smoothedLevels(facts: readonly ValueFacts[]): number[] | null {
-  if (facts.length < 5) return null;
+  if (facts.length < 4) return null;
   const byCount = [...facts].sort((a, b) => b.pixels - a.pixels);
   const total = byCount.reduce((sum, f) => sum + f.pixels, 0);
   const median = byCount[byCount.length >> 1].pixels;
-  const levels: number[] = [];
-  let second = 0;
-  for (const { value, pixels } of byCount) {
+  return scattered(byCount, levelsOf(byCount, Math.max(8 * median, 0.0005 * total)), total)
+    ?? ringed(byCount, levelsOf(byCount, 0.0005 * total));
+}
+
+/** Values that stand out, far from each other. @param least pixels */
+function levelsOf(byCount: readonly ValueFacts[], least: number): ValueFacts[] {
+  const levels: ValueFacts[] = [];
+  for (const f of byCount) {
     // Two levels make a mask; further ones must stand out beside them.
-    if (pixels < 8 * median || pixels < 0.0005 * total || pixels < 0.1 * second) break;
-    if (levels.some((l) => Math.abs(l - value) <= NEAR)) continue;
-    levels.push(value);
-    if (levels.length === 2) second = pixels;
+    if (f.pixels < least || f.pixels < 0.1 * (levels[1]?.pixels ?? 0)) break;
+    if (levels.every((l) => Math.abs(l.value - f.value) > NEAR)) levels.push(f);
   }
-  levels.sort((a, b) => a - b);
-  if (levels.length < 2 || levels.length > 5 || levels.at(-1)! - levels[0] < 64) return null;
-  const distance = (v: number): number => Math.min(...levels.map((l) => Math.abs(l - v)));
-  const near = byCount.filter((f) => distance(f.value) <= NEAR);
+  return levels;
+}
+
+/** Levels in their order, where they can be those of a mask. */
+function orderOf(levels: readonly ValueFacts[]): number[] | null {
+  const values = levels.map((l) => l.value).sort((a, b) => a - b);
+  return values.length >= 2 && values.length <= 5 && values.at(-1)! - values[0] >= 64 ? values : null;
+}
+
+/** Many rare greys lie around all levels, or between them. */
+function scattered(byCount: readonly ValueFacts[], found: readonly ValueFacts[], total: number): number[] | null {
+  const levels = orderOf(found);
+  if (!levels) return null;
+  const near = byCount.filter((f) => levels.some((l) => Math.abs(l - f.value) <= NEAR));
   if (near.reduce((sum, f) => sum + f.pixels, 0) < 0.75 * total) return null;
-  const between = near.length < facts.length;
-  const ringed = levels.every((l) => near.some((f) => f.value !== l && Math.abs(f.value - l) <= NEAR));
-  return facts.length - levels.length >= 3 && (between || ringed) ? levels : null;
+  const between = near.length < byCount.length;
+  const around = levels.every((l) => near.some((f) => f.value !== l && Math.abs(f.value - l) <= NEAR));
+  return byCount.length - levels.length >= 3 && (between || around) ? levels : null;
+}
+
+/** A few greys lie right beside the levels, each far rarer than its level. */
+function ringed(byCount: readonly ValueFacts[], found: readonly ValueFacts[]): number[] | null {
+  const others = byCount.filter((f) => !found.includes(f));
+  const levelOf = (f: ValueFacts): ValueFacts | undefined =>
+    found.find((l) => Math.abs(l.value - f.value) <= NEAR / 3 && f.pixels <= 0.15 * l.pixels);
+  const all = others.length >= 2 && others.every((f) => levelOf(f) !== undefined);
+  return all && others.some((f) => levelOf(f)!.value >= 64) ? orderOf(found) : null;
 }
 
 /** The map that takes every grey for the nearest level: "0-127:0,128-255:1". */
