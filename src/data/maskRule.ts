@@ -159,7 +159,8 @@ function outside({ masks, ids, top, text }: Found, declared: number): MaskProble
   if (ids.length === declared + 1 && top === declared) {
     const unlabelled = `if 0 means unlabelled, give --mask-values 0:ignore,1-${top}:0-${top - 1}`;
     const count = `count the background too (--classes ${ids.length})`;
-    return problem('ids-outside', message, `${text}, ${ids.length} ids for ${declared} classes: ${count}; ${unlabelled}`);
+    const many = `${text}, ${ids.length} ids for ${declared} classes`;
+    return problem('ids-outside', message, `${many}: ${count}; ${unlabelled}`);
   }
   const hint = `raise --classes, say what the values mean (--mask-values), or mend the masks: ${text}`;
   return problem('ids-outside', message, hint);
@@ -198,7 +199,7 @@ function asIds(found: Found): MaskRule | MaskProblem {
   const numClasses = declared ?? top + 1;
   const counted = `${numClasses} classes: the largest id in ${masks.length} masks is ${top}`;
   const notes = [...(declared === undefined ? [counted] : []), ...oneClassNotes(ids, theMasks(masks.length))];
-  if (isInverted(masks)) notes.push('palette masks show class 0 in white and class 1 in black: indices count, not colours');
+  if (isInverted(masks)) notes.push('palettes show class 0 in white and class 1 in black: indices count, not colours');
   return { numClasses, map: null, setting: asked, notes };
 }
 

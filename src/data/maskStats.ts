@@ -155,8 +155,8 @@ const colourOf = (palette: Uint8Array, index: number): string =>
   `#${Array.from(palette.subarray(3 * index, 3 * index + 3), (v) => v.toString(16).padStart(2, '0')).join('')}`;
 
 /**
- * An index that two palettes show in different colours. Programs that choose the palette by the picture number its colours
- * differently in each file, so that indices are no class ids.
+ * An index that two palettes show in different colours. Programs that choose the palette by the picture number its
+ * colours differently in each file, so that indices are not class ids.
  * @returns null where the palettes agree on all indices that occur; the colour of 255 does not count
  */
 export function paletteClash(masks: readonly MaskHistogram[]): PaletteClash | null {

@@ -109,7 +109,7 @@ test('settings', async () => {
   assert.match((await fails({ builtin: { train: 0 } })).message, /0 training images of the built-in set/);
   assert.match((await fails({ size: [0, 0] })).message, /a size of 0x0/);
   await refuses(/settings of the built-in set are given with/, nothing, { builtin: { train: 10 } }, 'UsageError');
-  assert.match((await fails({ maskValues: '0,255' })).message, /built-in set has its own masks — leave out --mask-values/);
+  assert.match((await fails({ maskValues: '0,1' })).message, /built-in set has its own masks — leave out --mask/);
   const black = tempFolder();
   write(black, { 'in/a.jpg': await jpeg(3), 'out/a.png': mask(0) });
   const blank = /the masks \(1\) show class 0 alone — masks hold a class id for each pixel/;

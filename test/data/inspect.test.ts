@@ -77,7 +77,7 @@ test('sets that cannot be opened are reported, not thrown', async () => {
     [{ path: join(empty, 'absent') }, /does not exist/],
     [{ path: empty }, /is empty/],
     [{ images: join(black, 'in') }, /unlabelled images only/],
-    [{ images: join(black, 'in'), masks: join(black, 'out') }, /the mask holds the values 0, 255 only, read as 2 classes/],
+    [{ images: join(black, 'in'), masks: join(black, 'out') }, /the mask holds the values 0, 255 only, read as 2/],
     [{ images: join(flat, 'in'), masks: join(flat, 'out') }, /the masks \(2\) show class 0 alone/],
     [{ path: await vocFolder(), labels: 'nothing' }, /no list "nothing"/],
     [{ path: await vocFolder((r) => rmSync(join(r, `${LIST}/val.txt`))), labels: 'labelled' }, /no val images/],
