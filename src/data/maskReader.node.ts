@@ -14,6 +14,7 @@ export interface MaskSpec {
   maskValues?: string;
   trainedValues?: string;
   scored?: readonly string[];
+  tolerant?: boolean;
 }
 
 type SplitIds = Readonly<Record<DatasetSplit, readonly string[]>>;
@@ -89,10 +90,11 @@ export async function readMaskRule(
   reader: MaskReader, ids: SplitIds, spec: MaskSpec, declared: number | undefined,
 ): Promise<MaskRule | MaskProblem> {
   const scored = spec.scored !== undefined;
+  const tolerant = spec.tolerant ?? scored;
   const wanted = [...new Set(WITH_MASKS.flatMap((split) => ids[split]))];
   // What is scored is one of the splits: its masks are checked as they are loaded.
   const settled = scored && spec.maskValues !== undefined;
-  const read = await reader.histograms(settled ? [] : wanted, declared !== undefined, scored);
+  const read = await reader.histograms(settled ? [] : wanted, declared !== undefined, tolerant);
   return ruleFor(read, ids, spec, declared);
 }
 

@@ -46,6 +46,8 @@ export interface DatasetSpec extends SplitSpec, MaskSpec {
   maskValues?: string;
   /** How masks were read for the training of a network that is to be scored: masks of the same values are read so. */
   trainedValues?: string;
+  /** Leave masks that cannot be read to whoever loads them (default: only for a network that is to be scored). */
+  tolerant?: boolean;
   /** Height and width to which images and masks are resized as they are read. */
   size?: readonly [number, number];
   splitSeed?: number;

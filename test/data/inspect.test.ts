@@ -114,6 +114,13 @@ test('the contact sheet shows images beside their classes, and unlabelled images
   assert.equal(at(10 + 144 + 64 + 20, bottom), [24, 26, 30], 'nothing beside the unlabelled image');
 });
 
+test('the contact sheet shows the rest where a mask cannot be read', async () => {
+  const path = await vocFolder((r) => write(r, { 'SegmentationClass/b.png': 'nonsense' }));
+  const file = join(tempFolder(), 'sheet.png');
+  const spec = { path, labels: 'labelled', classes: 3 };
+  assert.equal(await contactSheet(spec, file, { n: 4, threads: 0 }), ['a', 'b', 'v', 'c']);
+});
+
 test('the contact sheet is not written over an image or a mask', async () => {
   const path = await vocFolder(), before = readFileSync(join(path, 'JPEGImages/c.jpg'));
   for (const file of ['JPEGImages/c.jpg', 'SegmentationClass/a.png']) {

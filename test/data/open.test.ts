@@ -206,6 +206,21 @@ test('a data set by absolute paths; numbers and names of lists stay', async () =
   assert.equal(absoluteSpec({ labels: '8' }), absoluteSpec({ path: 'builtin', labels: '8' }));
 });
 
+test('a white object in one mask of many is seen, and an id beyond the classes refused', async () => {
+  const root = tempFolder();
+  const picture = await jpeg(1);
+  const ids = Array.from({ length: 300 }, (_, i) => i);
+  for (const i of ids) write(root, { [`in/${i}.jpg`]: picture, [`out/${i}.png`]: mask(i === 299 ? [0, 255] : 0) });
+  const spec: DatasetSpec = { images: join(root, 'in'), masks: join(root, 'out'), classes: 2 };
+  await using(spec, async (set) => assert.is(set.maskValues, '0:0,255:1'));
+  // Of 300 masks with ids 256 decide. The others are checked as they are loaded.
+  for (const i of ids) write(root, { [`out/${i}.png`]: mask(i === 298 ? 5 : [0, 1]) });
+  let message = '';
+  const load = using(spec, (set) => set.load('298', { labels: true }));
+  await load.catch((e: Error) => (message = e.message));
+  assert.match(message, /298\.png has class id 5, but there are 2 classes/);
+});
+
 test('two plain folders: images without a mask are unlabelled', async () => {
   const root = tempFolder();
   for (const id of ['p', 'q', 'r']) write(root, { [`in/${id}.png`]: await sharp({ create: { width: WIDTH, height: HEIGHT, channels: 3, background: '#fff' } }).png().toBuffer() });
