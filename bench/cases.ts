@@ -1,5 +1,6 @@
 // What is measured: plain data, the same for every engine. Shapes are PyTorch's (NCHW, OIHW); each engine turns them into its own.
 
+import { schemeNames } from '../src/schemes/index.ts';
 import { SYNTHETIC_CLASSES } from '../src/data/synthetic.ts';
 
 /** A piece of work with its sizes. */
@@ -95,7 +96,7 @@ export const CASES: readonly Case[] = [
   unet(false),
   unet(true),
   { name: 'deeplab-step', work: { op: 'deeplab', n: 2, h: 128, w: 128, depth: 18, classes: 5 }, flops: 0, bytes: 0, tolerance: 5e-3 },
-  ...['supervised', 'self-training', 'fixmatch', 'pseudoseg', 'cps'].map((scheme): Case => ({ name: `scheme-${scheme}`, work: { op: 'scheme', scheme }, flops: 0, bytes: 0, tolerance: 0 })),
+  ...schemeNames().map((scheme): Case => ({ name: `scheme-${scheme}`, work: { op: 'scheme', scheme }, flops: 0, bytes: 0, tolerance: 0 })),
   { name: 'epoch-per-image', work: { op: 'epoch', images: 64, h: 240, w: 320, batch: 4, crop: [128, 128], classes: SYNTHETIC_CLASSES.length }, images: 64, flops: 0, bytes: 0, tolerance: 0 },
   adds(false),
   adds(true),

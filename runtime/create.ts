@@ -1,6 +1,8 @@
 // Making tensors from numbers. See also `full` and `zeros` (runtime/ops/fill), and `uniform` (runtime/ops/random).
 
+import { beforeReplay } from './autograd/replay.ts';
 import { ShapeError } from './errors.ts';
+import { SEED } from './memory.ts';
 import { full, zeros } from './ops/fill.ts';
 import { sizeOf, type DType, type Shape, type Tensor, type TensorData } from './tensor.ts';
 import type { Device } from './device/device.ts';
@@ -146,17 +148,33 @@ export function eye<D extends DType = 'f32'>(device: Device, rows: number, colum
 }
 
 /**
- * The seed of random operations: the same seed, stream and step give the same numbers, on every device.
+ * The seed of random operations: the same seed, stream and step give the same numbers, on every device. Called in the
+ * body of a plan, its step advances by one with
+ * each replay: the first one draws with `step`, the next with `step + 1`. A run that is resumed after k replays records
+ * its plan with `step` k further on. A seed that was
+ * made outside of a plan that uses it must be written before each replay.
  * @param stream tells draws apart that must not be alike
  * @param step number of the training step
  * @returns u32 [4]
  * @throws ShapeError when a number is no whole number from 0 to 2^32 - 1
- * @example const y = dropout(x, randomSeed(device, 42, 0, step), 0.1);
+ * @example
+ * const y = dropout(x, randomSeed(device, 42, 0, step), 0.1);
+ * const noise = plan(device, {}, () => ({ u: uniform(randomSeed(device, 42), [8]) })); // other numbers at each replay
  */
 export function randomSeed(device: Device, seed: number, stream = 0, step = 0): Tensor<'u32'> {
   const numbers = [seed, stream, step];
   if (!numbers.every((n) => Number.isInteger(n) && n >= 0 && n < 2 ** 32)) throw new ShapeError('randomSeed', `${numbers} are not whole numbers from 0 to 2^32 - 1`);
-  return device.tensor(Uint32Array.of(seed, stream, step, 0), [4]) as Tensor<'u32'>;
+  const t = device.tensor(Uint32Array.of(seed, stream, step, 0), [4]) as Tensor<'u32'>;
+  const { storage } = t;
+  storage.label = SEED;
+  const { recorder } = device;
+  if (recorder) {
+    recorder.constant(storage, false);
+    let replay = 0;
+    // The plan keeps the memory, also where the tensor itself ends with a scope of the body.
+    beforeReplay(recorder, storage, () => device.rewrite(storage, Uint32Array.of(seed, stream, step + replay++, 0)));
+  }
+  return t;
 }
 
 function values<D extends DType>(device: Device, n: number, at: (i: number) => number, dtype?: D): Tensor<D> {

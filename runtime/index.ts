@@ -24,7 +24,9 @@ export {
   BatchNorm, Conv2d, ConvTranspose2d, Dropout, Dropout2d, Embedding, GroupNorm, LayerNorm, Linear, RMSNorm, Sequential, type Conv2dLayerOptions, type Step,
 } from './modules/layers.ts';
 export { mixedPrecision } from './modules/precision.ts';
-export { fromTorch, toTorch, type Fan, type Init, type TorchLayout, type TorchTensor } from './modules/state.ts';
+export {
+  fromTorch, toTorch, type Fan, type Init, type LoadOptions, type TorchLayout, type TorchTensor,
+} from './modules/state.ts';
 
 // Optimisers
 export { Optimizer, noDecayForVectors, type Gradients, type NamedTensors, type OptimizerOptions, type ParamGroup } from './optim/optimizer.ts';

@@ -4,6 +4,7 @@ import { DisposedError, ShapeError } from './errors.ts';
 import { forget, register } from './memory.ts';
 import type { Device } from './device/device.ts';
 import type { TapeNode } from './autograd/tape.ts';
+import type { Doubt } from './kernel/own.ts';
 
 /** What the elements of a tensor are. Truth values are i32, 0 or 1; f16 needs an adapter that has it (`device.f16`). */
 export type DType = 'f32' | 'f16' | 'i32' | 'u32';
@@ -34,6 +35,15 @@ export function sizeOf(shape: Shape): number {
   return n;
 }
 
+/**
+ * How often a piece of memory has been changed in place, and what did it last. Storages over one buffer of the caller's
+ * share it.
+ */
+export interface Changes {
+  count: number;
+  by: string;
+}
+
 /** A piece of GPU memory, counted by the tensors that look at it. In a plan it has no buffer until the plan has been laid out. */
 export class Storage {
   readonly device: Device;
@@ -42,6 +52,12 @@ export class Storage {
   /** True while the memory belongs to a plan, which alone frees it. */
   planned: boolean;
   label: string;
+  /** Changes in place: what the tape compares before it uses the elements for a gradient. */
+  changes: Changes = { count: 0, by: '' };
+  /** The caller has asked for the buffer: it may be filled by commands that are not the engine's. */
+  exposed = false;
+  /** A kernel of the user's own that may have failed to make the elements. */
+  doubt: Doubt | null = null;
   #references = 0;
 
   constructor(device: Device, bytes: number, buffer: GPUBuffer | null, planned: boolean, label: string) {
@@ -50,6 +66,12 @@ export class Storage {
     this.buffer = buffer;
     this.planned = planned;
     this.label = label;
+  }
+
+  /** Notes a change in place. @param by what changed it, for errors */
+  changed(by: string): void {
+    this.changes.count++;
+    this.changes.by = by;
   }
 
   retain(): void {
@@ -151,6 +173,17 @@ export class Tensor<D extends DType = DType, R extends number = number> {
    * @throws DisposedError when there is none (any more), or none yet in a plan that is being recorded
    */
   get buffer(): GPUBuffer {
+    const buffer = this.alive();
+    this.storage.exposed = true;
+    return buffer;
+  }
+
+  /**
+   * The buffer, for the engine.
+   * @internal
+   * @throws DisposedError as {@link buffer}
+   */
+  alive(): GPUBuffer {
     if (this.#disposed) throw new DisposedError(`the tensor made by ${this.storage.label} [${this.shape}] has been disposed`, 'return it from its scope or keep() it');
     const buffer = this.storage.buffer;
     if (!buffer) throw new DisposedError(`the tensor made by ${this.storage.label} [${this.shape}] belongs to a plan that is being recorded or was disposed`, 'read it after the plan has run');
@@ -164,7 +197,7 @@ export class Tensor<D extends DType = DType, R extends number = number> {
    * @example const rows = x.view([x.size / 3, 3]);
    */
   view<const S extends Shape>(shape: S): Tensor<D, S['length']> {
-    if (this.#disposed) void this.buffer;
+    if (this.#disposed) this.alive();
     if (sizeOf(shape) !== this.size) throw new ShapeError('reshape', `cannot see [${this.shape}] as [${shape}]`, 'the number of elements must stay the same');
     return new Tensor<D>(this.storage, shape, this.dtype) as Tensor<D, S['length']>;
   }

@@ -1,5 +1,7 @@
 // Activations and other functions of one tensor that saturate: y = f(x), dx = dy f'(x), ddx = g dy f''(x). OP picks f at compile time.
 // Every one keeps its relative accuracy where the plain formula would cancel or overflow.
+// #import nan
+// #import accurate
 
 const WG: u32 = 64u;
 /// 0 relu, 1 leaky relu (a: slope), 2 hardtanh (a, b: limits), 3 hard sigmoid, 4 hard swish, 5 elu (c x, or a (e^(b x) - 1)),
@@ -25,29 +27,10 @@ struct Params {
 @group(0) @binding(6) var<uniform> params: Params;
 
 const SQRT_HALF: f32 = 0.70710678;
-const TWO_BY_SQRT_PI: f32 = 1.12837917;
 const BY_SQRT_TWO_PI: f32 = 0.39894228;
 // gelu by tanh: x sigmoid(2 K (x + C x^3))
 const K: f32 = 0.79788456;
 const C: f32 = 0.044715;
-
-/// e^v - 1: its series near 0.
-fn expm1(v: f32) -> f32 {
-  if (abs(v) < 0.5) {
-    return v * (1.0 + v / 2.0 * (1.0 + v / 3.0 * (1.0 + v / 4.0 * (1.0 + v / 5.0 * (1.0 + v / 6.0 * (1.0 + v / 7.0 * (1.0 + v / 8.0)))))));
-  }
-  return exp(v) - 1.0;
-}
-
-/// log(1 + v): near 0 the series of 2 artanh(v / (2 + v)).
-fn log1p(v: f32) -> f32 {
-  if (abs(v) < 0.5) {
-    let s = v / (2.0 + v);
-    let q = s * s;
-    return 2.0 * s * (1.0 + q * (1.0 / 3.0 + q * (1.0 / 5.0 + q * (1.0 / 7.0 + q * (1.0 / 9.0 + q * (1.0 / 11.0 + q * (1.0 / 13.0 + q / 15.0)))))));
-  }
-  return log(1.0 + v);
-}
 
 fn sigmoid(v: f32) -> f32 {
   let e = exp(-abs(v));
@@ -76,22 +59,6 @@ fn tanh_softplus(v: f32) -> f32 {
   return top / (top + select(2.0, 2.0 * e * e, v >= 0.0));
 }
 
-/// 1 - erf(z) for z >= 0 to a relative 1.2e-7 (Numerical Recipes, erfcc), beyond what an exponential of f32 holds 0.
-fn erfc_positive(z: f32) -> f32 {
-  let t = 1.0 / (1.0 + 0.5 * z);
-  let p = -1.26551223 + t * (1.00002368 + t * (0.37409196 + t * (0.09678418 + t * (-0.18628806 + t * (0.27886807 + t * (-1.13520398 + t * (1.48851587 + t * (-0.82215223 + t * 0.17087277))))))));
-  return t * exp(max(p - z * z, -100.0)) * select(0.0, 1.0, z < 10.0);
-}
-
-/// The series of erf near 0, elsewhere by erfc.
-fn erf(v: f32) -> f32 {
-  if (abs(v) < 1.0) {
-    let q = v * v;
-    return TWO_BY_SQRT_PI * v * (1.0 + q * (-1.0 / 3.0 + q * (1.0 / 10.0 + q * (-1.0 / 42.0 + q * (1.0 / 216.0 + q * (-1.0 / 1320.0 + q * (1.0 / 9360.0 + q * (-1.0 / 75600.0 + q * (1.0 / 685440.0 - q / 6894720.0)))))))));
-  }
-  return sign(v) * (1.0 - erfc_positive(abs(v)));
-}
-
 /// The normal distribution and its density.
 fn normal_cdf(v: f32) -> f32 {
   let tail = 0.5 * erfc_positive(abs(v) * SQRT_HALF);
@@ -102,26 +69,21 @@ fn normal_pdf(v: f32) -> f32 {
   return BY_SQRT_TWO_PI * exp(-0.5 * v * v);
 }
 
-/// log(v + sqrt(v^2 + 1)) for v >= 0; where a square would overflow log(2 v).
-fn asinh_positive(v: f32) -> f32 {
-  return select(log1p(v + v * v / (1.0 + sqrt(1.0 + v * v))), log(v) + 0.69314718, v > 1e9);
-}
-
-/// log(v + sqrt(v^2 - 1))
-fn stable_acosh(v: f32) -> f32 {
-  return select(log1p((v - 1.0) + sqrt((v - 1.0) * (v + 1.0))), log(v) + 0.69314718, v > 1e9);
-}
-
+/// f(v). NaN is told first, so that no comparison or limit in a function can lose it.
 fn f(v: f32) -> f32 {
+  if (is_nan(v)) {
+    return v;
+  }
   switch OP {
-    case 0u: { return select(v, 0.0, v < 0.0); }
+    case 0u: { return max(v, 0.0); }
     case 1u: { return select(params.a * v, v, v >= 0.0); }
-    case 2u: { return select(select(v, params.a, v < params.a), params.b, v > params.b); }
+    case 2u: { return clamp(v, params.a, params.b); }
     case 3u: { return clamp(v / 6.0 + 0.5, 0.0, 1.0); }
     case 4u: { return v * clamp(v / 6.0 + 0.5, 0.0, 1.0); }
     case 5u: { return select(params.a * expm1(params.b * min(v, 0.0)), params.c * v, v > 0.0); }
     case 6u: { return v / (1.0 + abs(v)); }
-    case 7u: { return softplus(params.a * v) / params.a; }
+    // Far out it is v: a v may overflow.
+    case 7u: { return select(softplus(params.a * v) / params.a, v, params.a * v > 20.0); }
     case 8u: { return -softplus(-v); }
     case 9u: { return sigmoid(v); }
     case 10u: { return stable_tanh(v); }
@@ -137,11 +99,25 @@ fn f(v: f32) -> f32 {
     case 17u: { return log1p(v); }
     case 18u: { return select(-1.0, 1.0, v >= 0.0) * asinh_positive(abs(v)); }
     case 19u: { return stable_acosh(v); }
-    default: { return select(-0.5, 0.5, v >= 0.0) * log1p(2.0 * abs(v) / (1.0 - abs(v))); }
+    default: {
+      let half = select(-0.5, 0.5, v >= 0.0);
+      return select(half * log1p(2.0 * abs(v) / (1.0 - abs(v))), nan_of(v), abs(v) > 1.0);
+    }
   }
 }
 
+/// f'(v). Where v is NaN the piecewise functions have a slope all the same, that of the piece which PyTorch takes; the
+/// others have NaN.
 fn df(v: f32) -> f32 {
+  if (is_nan(v)) {
+    switch OP {
+      case 0u, 2u, 4u: { return 1.0; }
+      case 1u: { return params.a; }
+      case 3u: { return 0.0; }
+      case 5u: { return params.c; }
+      default: { return v; }
+    }
+  }
   switch OP {
     case 0u: { return select(0.0, 1.0, v > 0.0); }
     case 1u: { return select(params.a, 1.0, v > 0.0); }
@@ -162,6 +138,9 @@ fn df(v: f32) -> f32 {
     case 13u: {
       let c = clamp(v, -20.0, 20.0);
       let z = 2.0 * K * (c + C * c * c * c);
+      if (abs(v) > 3.4028234e38) {
+        return nan_of(v); // an infinite v times 0
+      }
       return sigmoid(z) + c * dsigmoid(z) * 2.0 * K * (1.0 + 3.0 * C * c * c);
     }
     case 14u: {
@@ -172,7 +151,7 @@ fn df(v: f32) -> f32 {
     case 16u: { return exp(v); }
     case 17u: { return 1.0 / (1.0 + v); }
     case 18u: { return 1.0 / sqrt(1.0 + v * v); }
-    case 19u: { return 1.0 / sqrt((v - 1.0) * (v + 1.0)); }
+    case 19u: { return 1.0 / root_nan((v - 1.0) * (v + 1.0)); }
     default: { return 1.0 / ((1.0 - v) * (1.0 + v)); }
   }
 }
@@ -213,7 +192,7 @@ fn ddf(v: f32) -> f32 {
     }
     case 19u: {
       let q = (v - 1.0) * (v + 1.0);
-      return -v / (q * sqrt(q));
+      return -v / (q * root_nan(q));
     }
     case 20u: {
       let q = (1.0 - v) * (1.0 + v);
@@ -221,6 +200,12 @@ fn ddf(v: f32) -> f32 {
     }
     default: { return 0.0; }
   }
+}
+
+/// d times a slope. The flat pieces of functions 0 to 5 give 0 whatever d is, as in PyTorch: 0 is chosen, since 0 times
+/// NaN is NaN.
+fn scaled(d: f32, slope: f32) -> f32 {
+  return select(d * slope, 0.0, OP < 5u && slope == 0.0);
 }
 
 @compute @workgroup_size(WG)
@@ -235,7 +220,7 @@ fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups
 fn backward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
   let i = id.x + id.y * grid.x * WG;
   if (i < params.n) {
-    dx[i] = Element(f32(dy[i]) * df(f32(x[i])));
+    dx[i] = Element(scaled(f32(dy[i]), df(f32(x[i]))));
   }
 }
 
@@ -243,6 +228,6 @@ fn backward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroup
 fn second(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
   let i = id.x + id.y * grid.x * WG;
   if (i < params.n) {
-    ddx[i] = Element(f32(g[i]) * f32(dy[i]) * ddf(f32(x[i])));
+    ddx[i] = Element(scaled(f32(g[i]) * f32(dy[i]), ddf(f32(x[i]))));
   }
 }

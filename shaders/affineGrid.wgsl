@@ -1,4 +1,5 @@
 // Grids of sampling points. base: the homogeneous coordinates (x, y, 1) of the pixels of a picture, from -1 to 1. project: (x, y, z) to (x / z, y / z).
+// #import nan
 
 const WG: u32 = 64u;
 /// -1 and 1 are the centres of the corner pixels (else their outer edges).
@@ -35,8 +36,11 @@ fn base(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
   }
 }
 
-/// 1 / z, kept finite.
+/// 1 / z, kept finite where z is a number.
 fn inverse(z: f32) -> f32 {
+  if (is_nan(z)) {
+    return z;
+  }
   return 1.0 / select(z, select(-1e-12, 1e-12, z >= 0.0), abs(z) < 1e-12);
 }
 

@@ -1,5 +1,6 @@
 // Softmax of attention scores: y = softmax(scale s + mask) over the last axis, without what the mask or causality takes away. A row that loses everything
 // is zeros. One thread a row.
+// #import nan
 
 const WG: u32 = 64u;
 /// 0 none, 1 whole numbers (0 takes a score away), 2 floats that are added (-infinity takes it away).
@@ -44,7 +45,7 @@ fn score(row: u32, first: u32, k: u32) -> f32 {
     return select(LOWEST, v, mask[first + k * params.column] != 0u);
   }
   if (MASK == 2u) {
-    return max(v + bitcast<f32>(mask[first + k * params.column]), LOWEST);
+    return max_nan(v + bitcast<f32>(mask[first + k * params.column]), LOWEST);
   }
   return v;
 }
@@ -61,11 +62,11 @@ fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups
     var sum = 0.0;
     for (var k = 0u; k < params.keys; k++) {
       let v = score(row, first, k);
-      let e = select(exp(v - high), 0.0, v <= LOWEST);
+      let e = select(exp(v - high), 0.0, v <= LOWEST && !is_nan(v));
       sum += e;
       y[row * params.keys + k] = e;
     }
-    let inverse = select(1.0 / sum, 0.0, sum == 0.0);
+    let inverse = select(1.0 / sum, 0.0, sum == 0.0 && !is_nan(sum));
     for (var k = 0u; k < params.keys; k++) {
       y[row * params.keys + k] *= inverse;
     }

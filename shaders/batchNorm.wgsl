@@ -1,4 +1,5 @@
 // Batch normalisation over all axes but the last, with an optional residual and ReLU: xh = (x - mean) / sqrt(variance + eps), y = act(xh gamma + beta + residual).
+// #import nan
 //
 // Statistics: each thread takes one channel of a chunk of rows and makes two passes over it (mean, then squared deviations), so that a
 // large common offset costs no digits; the chunks are joined in order by Chan's formula. Gradients: the same two steps with plain sums.
@@ -9,6 +10,8 @@ const RELU: bool = false;
 const RESIDUAL: bool = false;
 /// Or vec4<f32>, where 4 divides the channels: params.c then counts vectors, but where chunks are joined.
 alias Element = f32;
+/// The bits of an Element: or vec4<u32>.
+alias Bits = u32;
 /// What x and y hold: Element, or f16 and vec4<f16>.
 alias Stored = f32;
 /// The statistics came from this batch, so the gradient flows through them.
@@ -137,14 +140,14 @@ fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups
       if (RESIDUAL) {
         v += Element(residual[at]);
       }
-      y[at] = Stored(select(v, max(v, Element(0.0)), RELU));
+      y[at] = Stored(select(v, relu_nan_each(v), RELU));
     }
   }
 }
 
 /// The gradient that reaches the normalised value: d, masked by the ReLU.
 fn masked(d: Element, v: Element) -> Element {
-  return select(d, select(Element(0.0), d, v > Element(0.0)), RELU);
+  return select(d, relu_grad_each(d, v), RELU);
 }
 
 @compute @workgroup_size(WG)

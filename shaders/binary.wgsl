@@ -1,8 +1,11 @@
 // Elementwise functions of two tensors that meet by broadcasting, or of a tensor and a number: y = f(a, b). OP picks f at compile time.
+// #import nan
+// #import angle
 
 const WG: u32 = 64u;
-/// 0 add, 1 mul, 2 sub, 3 div, 4 maximum, 5 minimum, 6 pow, 7 atan2, 8 fmod, 9 remainder, 10 floor divide, 11 step (1 where a > b, half where equal),
-/// 12 eq, 13 ne, 14 lt, 15 le, 16 gt, 17 ge, 18 and, 19 or, 20 xor; of a alone: 21 is no number, 22 is infinite, 23 is finite.
+/// 0 add, 1 mul, 2 sub, 3 div, 4 maximum, 5 minimum, 6 pow, 7 atan2, 8 fmod, 9 remainder, 10 floor divide, 11 step (1,
+/// half where equal, 0 where a < b), 12 eq, 13 ne, 14 lt, 15 le, 16 gt, 17 ge, 18 and, 19 or, 20 xor; of a alone: 21 is
+/// NaN, 22 is infinite, 23 is finite; 24 gate (a b, but 0 where b is 0, whatever a is).
 const OP: u32 = 0u;
 /// Or i32, u32.
 alias Element = f32;
@@ -33,22 +36,19 @@ struct Params {
 @group(0) @binding(2) var<storage, read_write> y: array<Result>;
 @group(0) @binding(3) var<uniform> params: Params;
 
-const PI: f32 = 3.14159265;
-
 fn unravel(i: u32, size: vec4<u32>) -> vec4<u32> {
   let c = i / size.w;
   let b = c / size.z;
   return vec4<u32>(b / size.y, b % size.y, c % size.z, i % size.w);
 }
 
-fn not_a_number() -> f32 {
-  var bits = 0x7fc00000u;
-  return bitcast<f32>(bits);
+/// Whether v is NaN; integers never are.
+fn missing(v: Element) -> bool {
+  return FLOAT && is_nan(bitcast<f32>(v));
 }
 
-/// Told by the bits: arithmetic may assume that there is none.
-fn is_nan(v: Element) -> bool {
-  return FLOAT && (bitcast<u32>(v) & 0x7fffffffu) > 0x7f800000u;
+fn nan() -> Element {
+  return Element(nan_of(0.0));
 }
 
 /// Floats as integers in the order of the numbers; both zeros are 0.
@@ -61,8 +61,20 @@ fn key(v: Element) -> i32 {
   return select(magnitude, -magnitude, (bits >> 31u) == 1u);
 }
 
-/// u^v. Integers, and whole powers of f32 to 64, by squaring; a negative base has no other power.
+/// u^v. Integers, and whole powers of f32 to 64, by squaring; a negative base has no other power. x^0 and 1^x are 1 for
+/// NaN, too, and (-1)^x for infinities (IEEE 754, pow).
 fn power(u: Element, v: Element) -> Element {
+  if (FLOAT) {
+    if (key(v) == 0 || key(u) == 0x3f800000) {
+      return Element(1);
+    }
+    if (missing(u) || missing(v)) {
+      return nan();
+    }
+    if (key(u) == -0x3f800000 && abs(key(v)) == 0x7f800000) {
+      return Element(1);
+    }
+  }
   let q = f32(v);
   if (!FLOAT || (abs(q) <= 64.0 && q == floor(q))) {
     var r = Element(1);
@@ -76,12 +88,13 @@ fn power(u: Element, v: Element) -> Element {
     // One over a whole number is none, but for 1 and -1.
     return select(r, select(Element(1) / r, select(Element(0), r, abs(u) == Element(1)), !FLOAT), v < Element(0));
   }
-  let p = exp2(q * log2(abs(f32(u))));
+  let p = exp2(q * log2_nan(abs(f32(u))));
   if (u < Element(0)) {
-    if (q != floor(q)) {
-      return Element(not_a_number());
+    // An infinite base has every power.
+    if (q != floor(q) && key(u) != -0x7f800000) {
+      return nan();
     }
-    return Element(select(p, -p, abs(q) < 16777216.0 && (i32(q) & 1) == 1));
+    return Element(select(p, -p, abs(q) < 16777216.0 && q == floor(q) && (i32(q) & 1) == 1));
   }
   return Element(p);
 }
@@ -92,7 +105,7 @@ fn fmod_float(u: f32, v: f32) -> f32 {
   let top = bitcast<u32>(u) & 0x7fffffffu;
   let low = bitcast<u32>(v) & 0x7fffffffu;
   if (low == 0u || top >= 0x7f800000u || low > 0x7f800000u) {
-    return not_a_number();
+    return nan_of(0.0);
   }
   if (top < low) {
     return u;
@@ -132,6 +145,8 @@ fn remainder(u: Element, v: Element) -> Element {
   return select(r, r + v, r != Element(0) && (r < Element(0)) != (v < Element(0)));
 }
 
+/// The largest whole number not above u / v, by way of the rest, as PyTorch computes it: a rounded quotient may lie
+/// beyond it.
 fn floor_divide(u: Element, v: Element) -> Element {
   if (!FLOAT) {
     return u / v - Element(u % v != Element(0) && (u < Element(0)) != (v < Element(0)));
@@ -139,33 +154,20 @@ fn floor_divide(u: Element, v: Element) -> Element {
   if (v == Element(0)) {
     return u / v;
   }
-  return Element(round(f32((u - remainder(u, v)) / v)));
-}
-
-/// The angle of the point (v, u) to some 1e-7 (Cephes, atanf): built-in functions may be far less accurate.
-fn angle(u: f32, v: f32) -> f32 {
-  let top = max(abs(u), abs(v));
-  if (top == 0.0) {
-    return select(0.0, PI, (bitcast<u32>(v) >> 31u) == 1u) * select(1.0, -1.0, (bitcast<u32>(u) >> 31u) == 1u);
-  }
-  let t = select(min(abs(u), abs(v)) / top, 1.0, abs(u) == abs(v)); // also where both are infinite
-  let s = select(t, (t - 1.0) / (t + 1.0), t > 0.41421356);
-  let q = s * s;
-  var r = select(0.0, 0.25 * PI, t > 0.41421356) + s + s * q * (-3.33329491539e-1 + q * (1.99777106478e-1 + q * (-1.38776856032e-1 + q * 8.05374449538e-2)));
-  r = select(r, 0.5 * PI - r, abs(u) > abs(v));
-  r = select(r, PI - r, v < 0.0);
-  return select(r, -r, u < 0.0);
+  let r = fmod(u, v);
+  let whole = Element(round(f32((u - r) / v)));
+  return select(whole, whole - Element(1), r != Element(0) && (r < Element(0)) != (v < Element(0)));
 }
 
 fn less(u: Element, v: Element) -> bool {
   if (FLOAT) {
-    return !is_nan(u) && !is_nan(v) && key(u) < key(v);
+    return !missing(u) && !missing(v) && key(u) < key(v);
   }
   return u < v;
 }
 
 fn truth(u: Element, v: Element) -> bool {
-  let order = !is_nan(u) && !is_nan(v);
+  let order = !missing(u) && !missing(v);
   let p = key(u);
   let q = key(v);
   switch OP {
@@ -178,7 +180,7 @@ fn truth(u: Element, v: Element) -> bool {
     case 18u: { return p != 0 && q != 0; }
     case 19u: { return p != 0 || q != 0; }
     case 20u: { return (p != 0) != (q != 0); }
-    case 21u: { return is_nan(u); }
+    case 21u: { return missing(u); }
     case 22u: { return FLOAT && abs(p) == 0x7f800000; }
     default: { return !FLOAT || abs(p) < 0x7f800000; }
   }
@@ -190,14 +192,18 @@ fn f(u: Element, v: Element) -> Result {
     case 1u: { return Result(u * v); }
     case 2u: { return Result(u - v); }
     case 3u: { return Result(u / v); }
-    case 4u: { return Result(select(v, u, less(v, u) || is_nan(u))); }
-    case 5u: { return Result(select(v, u, less(u, v) || is_nan(u))); }
+    case 4u: { return Result(select(v, u, less(v, u) || missing(u))); }
+    case 5u: { return Result(select(v, u, less(u, v) || missing(u))); }
     case 6u: { return Result(power(u, v)); }
     case 7u: { return Result(angle(f32(u), f32(v))); }
     case 8u: { return Result(fmod(u, v)); }
     case 9u: { return Result(remainder(u, v)); }
     case 10u: { return Result(floor_divide(u, v)); }
-    case 11u: { return Result(select(select(0.0, 0.5, u == v), 1.0, u > v)); }
+    case 11u: {
+      let equal = !missing(u) && !missing(v) && key(u) == key(v);
+      return Result(select(select(1.0, 0.5, equal), 0.0, less(u, v)));
+    }
+    case 24u: { return Result(select(u * v, Element(0), key(v) == 0)); }
     default: { return Result(truth(u, v)); }
   }
 }

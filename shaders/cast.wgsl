@@ -1,4 +1,5 @@
 // Elements of one type as another. Both sides are words of 32 bits, an f16 is half of one: no feature of the adapter is needed.
+// #import nan
 
 const WG: u32 = 64u;
 /// 0 f32, 1 f16, 2 i32, 3 u32.
@@ -55,6 +56,17 @@ fn as_float(i: u32) -> f32 {
   }
 }
 
+/// The bits of an i32: NaN is 0, what is too large becomes the largest, which a float cannot hold.
+fn as_i32(v: f32) -> u32 {
+  let number = select(v, 0.0, is_nan(v));
+  return select(bitcast<u32>(i32(number)), 0x7fffffffu, number >= 2147483648.0);
+}
+
+fn as_u32(v: f32) -> u32 {
+  let number = select(v, 0.0, is_nan(v));
+  return select(u32(number), 0xffffffffu, number >= 4294967296.0);
+}
+
 @compute @workgroup_size(WG)
 fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
   let i = id.x + id.y * grid.x * WG;
@@ -68,14 +80,14 @@ fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups
       if (FROM == 3u) {
         y[i] = x[i];
       } else {
-        y[i] = bitcast<u32>(i32(as_float(i)));
+        y[i] = as_i32(as_float(i));
       }
     }
     default: {
       if (FROM == 2u) {
         y[i] = x[i];
       } else {
-        y[i] = u32(as_float(i));
+        y[i] = as_u32(as_float(i));
       }
     }
   }

@@ -1,5 +1,7 @@
 // The largest value of each pixel (row of the last axis). The gradient is shared equally by the channels that have it, as TensorFlow and PyTorch's
-// amax do: where no class has any evidence all are equal, and none of them is the first.
+// amax do: where no class has any evidence all are equal, and none of them is the first. Of a row with NaN both are NaN.
+
+// #import nan
 
 const WG: u32 = 64u;
 
@@ -17,7 +19,7 @@ struct Params {
 fn largest(first: u32) -> f32 {
   var top = x[first];
   for (var c = 1u; c < params.c; c++) {
-    top = max(top, x[first + c]);
+    top = max_nan(top, x[first + c]);
   }
   return top;
 }
@@ -41,7 +43,8 @@ fn backward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroup
       equals += select(0.0, 1.0, x[first + c] == top);
     }
     for (var c = 0u; c < params.c; c++) {
-      dx[first + c] = select(0.0, dy[row] / equals, x[first + c] == top);
+      let share = select(0.0, dy[row] / equals, x[first + c] == top);
+      dx[first + c] = select(share, top, is_nan(top));
     }
   }
 }

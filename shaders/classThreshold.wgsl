@@ -3,6 +3,8 @@
 //
 // The sums are of integers, confidences in units of 1 / SCALE, so that the order of the atomics does not matter.
 
+// #import nan
+
 const WG: u32 = 64u;
 const VALID: bool = false;
 /// Classes that a workgroup counts by itself.
@@ -42,7 +44,8 @@ fn sums(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group
     let p = (group.x * params.items + k) * WG + lane;
     if (p < params.n) {
       let y = labels[p];
-      if (y >= 0 && y < i32(params.c)) {
+      // A NaN has no place in a mean of integers, and is no evidence of the class.
+      if (y >= 0 && y < i32(params.c) && !is_nan(confidence[p])) {
         atomicAdd(&pixels[y], 1u);
         atomicAdd(&confidences[y], u32(clamp(confidence[p], 0.0, 1.0) * SCALE + 0.5));
       }
@@ -85,7 +88,8 @@ fn open(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
   var accepted = y >= 0 && y < i32(params.c);
   if (accepted) {
     let own = thresholds[y];
-    accepted = confidence[p] >= select(params.tau, min(own, params.tau), own >= 0.0);
+    let comparable = !is_nan(own) && !is_nan(confidence[p]);
+    accepted = comparable && confidence[p] >= select(params.tau, min(own, params.tau), own >= 0.0);
   }
   if (VALID) {
     accepted = accepted && valid[p] != 0.0;

@@ -1,5 +1,6 @@
 // Confusion counts [c, c], rows = truth, added to what is there, by integer atomics (exact in any order). Pixels whose truth or prediction is no
 // class are dropped. A workgroup counts by itself while the matrix is small enough, to keep most atomics out of global memory.
+// Counts saturate at 2^32 - 1 instead of wrapping.
 
 const WG: u32 = 64u;
 const LOCAL: u32 = 1024u;
@@ -19,6 +20,14 @@ struct Params {
 
 var<workgroup> local: array<atomic<u32>, LOCAL>;
 
+/// Adds to a count. An addition that wraps stores the greatest value instead; every later one wraps and does the same.
+fn raise(cell: u32, by: u32) {
+  let before = atomicAdd(&counts[cell], by);
+  if (before > 0xffffffffu - by) {
+    atomicStore(&counts[cell], 0xffffffffu);
+  }
+}
+
 @compute @workgroup_size(WG)
 fn forward(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group: vec3<u32>) {
   let cells = params.c * params.c;
@@ -37,7 +46,7 @@ fn forward(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) gr
     if (small) {
       atomicAdd(&local[cell], 1u);
     } else {
-      atomicAdd(&counts[cell], 1u);
+      raise(cell, 1u);
     }
   }
   workgroupBarrier();
@@ -45,7 +54,7 @@ fn forward(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) gr
     for (var i = lane; i < cells; i += WG) {
       let sum = atomicLoad(&local[i]);
       if (sum != 0u) {
-        atomicAdd(&counts[i], sum);
+        raise(i, sum);
       }
     }
   }

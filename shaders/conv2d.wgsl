@@ -74,11 +74,11 @@ fn forward(@builtin(local_invocation_id) lane: vec3<u32>, @builtin(workgroup_id)
   for (var ky = 0u; ky < params.kernel.x; ky++) {
     for (var kx = 0u; kx < params.kernel.y; kx++) {
       var p: array<u32, PX>;
-      var m: array<f32, PX>;
+      var m: array<bool, PX>;
       for (var i = 0u; i < PX; i++) {
         let u = under(o[i], vec2<u32>(ky, kx));
         p[i] = u32(max(u, 0)) + c0;
-        m[i] = select(0.0, 1.0, u >= 0);
+        m[i] = u >= 0;
       }
       var wi = (ky * params.kernel.y + kx) * cig * co4 + group.y;
       for (var c = 0u; c < cig / 4u; c++) {
@@ -88,7 +88,8 @@ fn forward(@builtin(local_invocation_id) lane: vec3<u32>, @builtin(workgroup_id)
         let w3 = vec4<f32>(w[wi + 3u * co4]);
         wi += 4u * co4;
         for (var i = 0u; i < PX; i++) {
-          let v = m[i] * vec4<f32>(x[p[i] + c]);
+          // Chosen, not multiplied: what is loaded for the padding may be NaN or infinite.
+          let v = select(vec4<f32>(0.0), vec4<f32>(x[p[i] + c]), m[i]);
           acc[i] += v.x * w0 + v.y * w1 + v.z * w2 + v.w * w3;
         }
       }
@@ -125,7 +126,7 @@ fn weightGrad(@builtin(local_invocation_id) lane: vec3<u32>, @builtin(workgroup_
   var a3 = vec4<f32>(0.0);
   for (var p = group.y * params.chunk; p < end; p++) {
     let u = under(at, k);
-    let v = select(0.0, 1.0, u >= 0) * vec4<f32>(x[u32(max(u, 0)) + cx]);
+    let v = select(vec4<f32>(0.0), vec4<f32>(x[u32(max(u, 0)) + cx]), u >= 0);
     let d = vec4<f32>(dy[p * co4 + o]);
     a0 += v.x * d;
     a1 += v.y * d;

@@ -128,9 +128,10 @@ fn weightGrad(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgro
       v[j] = under(p, j, k, c / params.kernel.w * cig + i);
     }
     for (var j = 0u; j < PX; j++) {
-      let d = select(Element(0.0), Element(dy[pixel(p, j, c)]), p.z + j < size.z);
+      let d = Element(dy[pixel(p, j, c)]);
       for (var t = 0u; t < KW; t++) {
-        acc[t] += v[j + t] * d;
+        // Beyond the row nothing is added: x there may be one of the next pixels, and 0 times NaN is NaN.
+        acc[t] += select(Element(0.0), v[j + t] * d, p.z + j < size.z);
       }
     }
   }

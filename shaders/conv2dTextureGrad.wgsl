@@ -40,7 +40,8 @@ var<private> made: array<vec4<f32>, CB * KW * 4u>;
 var<private> held: array<vec4<f32>, CB>;
 /// The dy of four pixels.
 var<private> d: array<vec4<f32>, 4>;
-var<private> v: array<vec4<f32>, KW + 7u>;
+/// The x of eight pixels under each tap; 0 beyond the row, where dy is 0 as well but x may be NaN.
+var<private> v: array<array<vec4<f32>, 8>, KW>;
 
 fn texel(i: u32) -> vec2<u32> {
   return vec2<u32>(i % ROW, i / ROW);
@@ -54,7 +55,7 @@ fn load(t: Texels, i: u32, inside: bool) -> vec4<f32> {
 /// Tap k of four pixels of the run, from s on.
 fn tap(j: u32, k: u32, s: u32) {
   for (var c = 0u; c < 4u; c++) {
-    acc[j][k][c] += v[s + k][c] * d[0] + v[s + k + 1u][c] * d[1] + v[s + k + 2u][c] * d[2] + v[s + k + 3u][c] * d[3];
+    acc[j][k][c] += v[k][s][c] * d[0] + v[k][s + 1u][c] * d[1] + v[k][s + 2u][c] * d[2] + v[k][s + 3u][c] * d[3];
   }
 }
 
@@ -119,7 +120,12 @@ fn weightGrad(@builtin(local_invocation_id) lane: vec3<u32>, @builtin(workgroup_
     let inside = u32(iy) < from_size.y;
     for (var i = 0u; i < KW + 7u; i++) {
       let ix = i32(start + i) * scale.y + reach.y;
-      v[i] = load(x, u32(base + ix) * from_size.w + g * ci + c, inside && u32(ix) < from_size.z);
+      let under = load(x, u32(base + ix) * from_size.w + g * ci + c, inside && u32(ix) < from_size.z);
+      for (var k = 0u; k < KW; k++) {
+        if (i >= k && i < k + 8u) {
+          v[k][i - k] = select(vec4<f32>(0.0), under, start + i - k < size.z);
+        }
+      }
     }
     vector(0u);
     vector(1u);

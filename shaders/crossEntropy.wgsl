@@ -6,6 +6,9 @@
 // A pixel whose label is `ignore` or no class has l = 0 and dz = 0. One thread a pixel, neighbouring threads on neighbouring pixels.
 // The forward pass leaves one pair (sum of losses, share of the denominator) for each workgroup; lossReduce adds them up.
 
+// #import logSum
+// #import zero
+
 const WG: u32 = 64u;
 const CLASS_WEIGHT: bool = false;
 const PIXEL_WEIGHT: bool = false;
@@ -56,20 +59,16 @@ fn valid(label: i32) -> bool {
   return label != params.ignore && label >= 0 && label < i32(params.c);
 }
 
-/// Largest logit of a pixel, and log sum_c exp(z_c - largest), in one look: the sum is scaled down where a larger one turns up.
+/// Largest logit of a pixel, and log sum_c exp(z_c - largest).
 fn logSum(at: u32) -> vec2f {
   if (LOG_PROBS) {
     return vec2f();
   }
-  var top = -3.4e38;
-  var sum = 0.0;
+  var s = NO_SCORES;
   for (var c = 0u; c < params.c; c++) {
-    let z = logits[at + c];
-    let e = exp(-abs(z - top));
-    sum = select(sum + e, sum * e + 1.0, z > top);
-    top = max(top, z);
+    s = with_score(s, logits[at + c]);
   }
-  return vec2f(top, log(sum));
+  return log_sum(s);
 }
 
 /// (1 - p)^g for p = exp(-loss).
@@ -111,7 +110,7 @@ fn forward(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) gr
       continue;
     }
     let w = weightOf(p);
-    if (w != 0.0) {
+    if (!is_zero(w)) {
       sum.x += w * lossOf(p, u32(label));
     }
     switch params.count {
@@ -143,7 +142,10 @@ fn forwardMap(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgro
   let label = labels[p];
   var loss = 0.0;
   if (valid(label)) {
-    loss = weightOf(p) * lossOf(p, u32(label));
+    let w = weightOf(p);
+    if (!is_zero(w)) {
+      loss = w * lossOf(p, u32(label));
+    }
   }
   y[p] = loss;
 }
@@ -157,14 +159,15 @@ fn backward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroup
   let at = p * params.c;
   let label = labels[p];
   var scale = 0.0;
-  if (valid(label)) {
+  let w = weightOf(p);
+  if (valid(label) && !is_zero(w)) {
     if (MAP) {
-      scale = weightOf(p) * dy[p];
+      scale = w * dy[p];
     } else {
-      scale = weightOf(p) * dy[0] * inverse[0];
+      scale = w * dy[0] * inverse[0];
     }
   }
-  if (scale == 0.0) {
+  if (is_zero(scale)) {
     for (var c = 0u; c < params.c; c++) {
       dlogits[at + c] = 0.0;
     }
@@ -174,17 +177,23 @@ fn backward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroup
   var hard = scale * (1.0 - params.smoothing) * classWeight(u32(label));
   if (params.focal != 0.0) {
     let loss = l.y - (logits[at + u32(label)] - l.x);
-    hard *= easiness(loss, params.focal) + params.focal * easiness(loss, params.focal - 1.0) * exp(-loss) * loss;
+    // p log p is 0 for p = 0, where the loss is infinite.
+    let share = select(exp(-loss) * loss, 0.0, loss > 200.0);
+    hard *= easiness(loss, params.focal) + params.focal * easiness(loss, params.focal - 1.0) * share;
   }
   let soft = scale * params.smoothing / f32(params.c);
+  let smooth = params.smoothing != 0.0;
   var total = hard;
-  if (soft != 0.0) {
+  if (smooth) {
     for (var c = 0u; c < params.c; c++) {
       total += soft * classWeight(c);
     }
   }
   for (var c = 0u; c < params.c; c++) {
-    let target_c = select(0.0, hard, c == u32(label)) + soft * classWeight(c);
+    var target_c = select(0.0, hard, c == u32(label));
+    if (smooth) {
+      target_c += soft * classWeight(c);
+    }
     if (LOG_PROBS) {
       dlogits[at + c] = -target_c;
     } else {

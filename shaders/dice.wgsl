@@ -4,6 +4,9 @@
 // First the normaliser of every pixel; then one thread for each chunk of pixels and each class adds up p t, p and t, neighbouring threads on
 // neighbouring classes; then one workgroup adds up the chunks and forms D and the divisors.
 
+// #import logSum
+// #import nan
+
 const WG: u32 = 64u;
 
 struct Params {
@@ -42,15 +45,11 @@ fn normaliser(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgro
     return;
   }
   let at = p * params.c;
-  var top = -3.4e38;
-  var sum = 0.0;
+  var s = NO_SCORES;
   for (var c = 0u; c < params.c; c++) {
-    let z = logits[at + c];
-    let e = exp(-abs(z - top));
-    sum = select(sum + e, sum * e + 1.0, z > top);
-    top = max(top, z);
+    s = with_score(s, logits[at + c]);
   }
-  shifts[p] = vec2f(top, log(sum));
+  shifts[p] = log_sum(s);
 }
 
 @compute @workgroup_size(WG)
@@ -82,7 +81,7 @@ fn finish(@builtin(local_invocation_index) lane: u32) {
     for (var k = 0u; k < params.chunks; k++) {
       sum += partials[k * params.c + c];
     }
-    let divisor = max(sum.y + sum.z + params.smoothing, 1e-30);
+    let divisor = max_nan(sum.y + sum.z + params.smoothing, 1e-30);
     let d = (2.0 * sum.x + params.smoothing) / divisor;
     scores[c] = vec2f(d, 1.0 / divisor);
     total += d;
@@ -108,7 +107,13 @@ fn backward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroup
   }
   let at = p * params.c;
   let label = labels[p];
-  let scale = select(0.0, -dy[0] / f32(params.c), valid(label));
+  if (!valid(label)) {
+    for (var c = 0u; c < params.c; c++) {
+      dlogits[at + c] = 0.0;
+    }
+    return;
+  }
+  let scale = -dy[0] / f32(params.c);
   var mean = 0.0;
   for (var c = 0u; c < params.c; c++) {
     let g = (select(0.0, 2.0, label == i32(c)) - score[c].x) * score[c].y;

@@ -2,6 +2,8 @@
 // mixture is sharpened:  q' = g softmax(a/r) + (1-g) softmax(b/r),  q_c = q'_c^(1/T) / sum_k q'_k^(1/T).
 // r is the root mean square of both maps together (sqrt(mean + 1e-8)), or the Euclidean norm of (a, b) in the pixel. No gradient.
 
+// #import nan
+
 const WG: u32 = 64u;
 /// The norm of the pixel, not of the batch.
 const PIXEL_NORM: bool = false;
@@ -72,14 +74,14 @@ fn sharp(v: f32) -> f32 {
   if (params.power == 1.0) {
     return v;
   }
-  return select(0.0, pow(max(v, 1e-38), params.power), v > 0.0);
+  return select(select(0.0, pow(max(v, 1e-38), params.power), v > 0.0), v, is_nan(v));
 }
 
 /// Sharpens the pixel in q in place. The largest becomes 1 before the division, so that only a pixel of zeros has the sum 0: it stays as it is.
 fn sharpenPixel(at: u32) {
   var top = 1e-30;
   for (var c = 0u; c < params.c; c++) {
-    top = max(top, q[at + c]);
+    top = max_nan(top, q[at + c]);
   }
   var sum = 0.0;
   for (var c = 0u; c < params.c; c++) {
@@ -88,7 +90,7 @@ fn sharpenPixel(at: u32) {
     sum += v;
   }
   for (var c = 0u; c < params.c; c++) {
-    q[at + c] /= max(sum, 1e-30);
+    q[at + c] /= max_nan(sum, 1e-30);
   }
 }
 
@@ -105,7 +107,7 @@ fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups
     for (var c = 0u; c < params.c; c++) {
       sum += a[at + c] * a[at + c] + b[at + c] * b[at + c];
     }
-    scale = 1.0 / sqrt(max(sum, 1e-16));
+    scale = 1.0 / sqrt(max_nan(sum, 1e-16));
   }
   var topA = a[at];
   var topB = b[at];

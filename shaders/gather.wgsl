@@ -6,6 +6,8 @@
 // claim, overwrite: y[o, index, i] = src[o, m, i]. Of several m for one element the last wins: the largest m + 1 is noted, then every element fetches.
 // linear: one index in place of several, index = previous * limit + index.
 
+// #import nan
+
 const WG: u32 = 64u;
 /// Or f16; or vec4 of either, where 4 divides inner and the indices are the same for all of inner: inner then counts vectors.
 alias Element = u32;
@@ -81,15 +83,20 @@ fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups
   y[t] = value;
 }
 
+/// v, or the NaN among a and b: of integers none is.
+fn unless_nan(a: Number, b: Number, v: Number) -> Number {
+  return select(select(v, b, is_nan(f32(b))), a, is_nan(f32(a)));
+}
+
 fn combined(a: Number, b: Number) -> Number {
   if (COMBINE == 1u) {
     return a * b;
   }
   if (COMBINE == 2u) {
-    return max(a, b);
+    return unless_nan(a, b, max(a, b));
   }
   if (COMBINE == 3u) {
-    return min(a, b);
+    return unless_nan(a, b, min(a, b));
   }
   return a + b;
 }

@@ -1,6 +1,10 @@
-// The global norm of a list of gradients and the coefficient that clips it: norm = s sqrt(sum of squares), coefficient = min(1, most/(norm + 1e-6)),
-// where s is the gradient scale of the hyper-parameters. Each tensor leaves the sums of its workgroups in its own part of `partials`; one
-// workgroup adds them up. All in a fixed order.
+// The global norm of a list of gradients and the coefficient that clips it: norm = sqrt(sum of (s dw)^2), coefficient =
+// min(1, most/(norm + 1e-6)), where s is the gradient scale of the hyper-parameters: the squares of the gradients of a
+// scaled loss may overflow where those of the loss do not. Each tensor leaves the sums of its workgroups in its own
+// part of `partials`; one workgroup adds them up. All in a fixed order. As in PyTorch a norm of NaN makes the
+// coefficient NaN, and an infinite one makes it 0.
+
+// #import nan
 
 const WG: u32 = 64u;
 
@@ -41,7 +45,8 @@ fn squares(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) gr
   for (var k = 0u; k < params.items; k++) {
     let i = (group.x * params.items + k) * WG + lane;
     if (i < params.n) {
-      sum += dw[i] * dw[i];
+      let g = hyper[4] * dw[i];
+      sum += g * g;
     }
   }
   tree(lane, sum);
@@ -58,8 +63,8 @@ fn finish(@builtin(local_invocation_index) lane: u32) {
   }
   tree(lane, sum);
   if (lane == 0u) {
-    let total = hyper[4] * sqrt(sums[0]);
+    let total = sqrt(sums[0]);
     norm[0] = total;
-    coefficient[0] = min(1.0, params.most / (total + 1e-6));
+    coefficient[0] = min_nan(1.0, params.most / (total + 1e-6));
   }
 }

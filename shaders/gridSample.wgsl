@@ -1,8 +1,11 @@
 // Samples pictures at the points of a grid, NHWC. A point (gx, gy) of [-1, 1] lies at pixel (px, py); its value is that of the nearest pixel or the
 // bilinear mean of four.
 //
-// The gradient of x is scattered: any number of points may add to one pixel. So that the sum does not depend on an order it is made in whole numbers: each
-// contribution is split into four limbs of `bits` bits below the largest |dy| (an exact split of a float), and integer atomics add each limb up.
+// The gradient of x is scattered: any number of points may add to one pixel. So that the sum does not depend on an
+// order it is made in whole numbers: each contribution is split into four limbs of `bits` bits below the largest |dy|
+// (an exact split of a float), and integer atomics add each limb up. Where a dy is not finite, values have the first
+// two limbs alone, and the others count the infinities that a pixel gets, upward ones and downward ones; NaN is both.
+// #import nan
 
 const WG: u32 = 64u;
 const NEAREST: bool = false;
@@ -22,7 +25,8 @@ struct Params {
 @group(0) @binding(2) var<storage, read_write> y: array<f32>;
 @group(0) @binding(3) var<storage, read> dy: array<f32>;
 @group(0) @binding(4) var<storage, read_write> dpoints: array<vec2<f32>>;
-@group(0) @binding(5) var<storage, read_write> highest: atomic<u32>;   // bits of the largest |dy|
+/// The bits of the largest finite |dy|, and whether one is not finite.
+@group(0) @binding(5) var<storage, read_write> highest: array<atomic<u32>, 2>;
 @group(0) @binding(6) var<storage, read_write> limb0: array<atomic<i32>>;
 @group(0) @binding(7) var<storage, read_write> limb1: array<atomic<i32>>;
 @group(0) @binding(8) var<storage, read_write> limb2: array<atomic<i32>>;
@@ -30,8 +34,9 @@ struct Params {
 @group(0) @binding(10) var<storage, read_write> dx: array<f32>;
 @group(0) @binding(11) var<uniform> params: Params;
 
-/// The position of a coordinate along an axis of `size` pixels, and its derivative.
-fn position(g: f32, size: u32) -> vec2<f32> {
+/// The position of a coordinate along an axis of `size` pixels, and its derivative. NaN is taken for -1, as in PyTorch.
+fn position(at: f32, size: u32) -> vec2<f32> {
+  let g = select(at, -1.0, is_nan(at));
   let s = f32(size);
   var p = select(((g + 1.0) * s - 1.0) * 0.5, (g + 1.0) * 0.5 * (s - 1.0), ALIGN);
   var slope = select(0.5 * s, 0.5 * (s - 1.0), ALIGN);
@@ -106,7 +111,8 @@ fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups
     var sum = 0.0;
     for (var corner = 0u; corner < TAPS; corner++) {
       let t = tap(i, at, corner);
-      if (t.first < end) {
+      // A pixel of no weight is not looked at: it may be NaN.
+      if (t.first < end && t.weight != 0.0) {
         sum += t.weight * x[t.first + k % size.w];
       }
     }
@@ -148,11 +154,17 @@ fn largest(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups
   let size = params.y_size;
   let end = min(first + 16u, size.x * size.y * size.z * size.w);
   var top = 0u;
+  var finite = true;
   for (var k = first; k < end; k++) {
-    top = max(top, bitcast<u32>(dy[k]) & 0x7fffffffu);
+    let bits = bitcast<u32>(dy[k]) & 0x7fffffffu;
+    top = max(top, select(0u, bits, bits < 0x7f800000u));
+    finite &= bits < 0x7f800000u;
   }
   if (top > 0u) {
-    atomicMax(&highest, top);
+    atomicMax(&highest[0], top);
+  }
+  if (!finite) {
+    atomicStore(&highest[1], 1u);
   }
 }
 
@@ -174,20 +186,30 @@ fn scatter(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups
     let i = k / size.w;
     let at = locate(i).xy;
     let end = params.x_size.x * params.x_size.y * params.x_size.z * params.x_size.w;
-    let unit = power(exponent(atomicLoad(&highest)));
+    let unit = power(exponent(atomicLoad(&highest[0])));
     let next = power(params.bits);
+    let finite = atomicLoad(&highest[1]) == 0u;
+    let bits = bitcast<u32>(dy[k]);
     for (var corner = 0u; corner < TAPS; corner++) {
       let t = tap(i, at, corner);
-      if (t.first < end) {
+      if (t.first < end && t.weight != 0.0) {
         let to = t.first + k % size.w;
+        if ((bits & 0x7fffffffu) >= 0x7f800000u) {
+          let missing = is_nan(dy[k]);
+          atomicAdd(&limb2[to], select(0, 1, missing || (bits >> 31u) == 0u));
+          atomicAdd(&limb3[to], select(0, 1, missing || (bits >> 31u) == 1u));
+          continue;
+        }
         let v = dy[k] * t.weight * unit;
         let a = (v - trunc(v)) * next;
         let b = (a - trunc(a)) * next;
         let c = (b - trunc(b)) * next;
         atomicAdd(&limb0[to], i32(trunc(v)));
         atomicAdd(&limb1[to], i32(trunc(a)));
-        atomicAdd(&limb2[to], i32(trunc(b)));
-        atomicAdd(&limb3[to], i32(round(c)));
+        if (finite) {
+          atomicAdd(&limb2[to], i32(trunc(b)));
+          atomicAdd(&limb3[to], i32(round(c)));
+        }
       }
     }
   }
@@ -198,13 +220,17 @@ fn collect(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups
   let k = id.x + id.y * grid.x * WG;
   let size = params.x_size;
   if (k < size.x * size.y * size.z * size.w) {
-    let top = atomicLoad(&highest);
     let next = power(-params.bits);
-    var sum = f32(atomicLoad(&limb3[k])) * next;
-    sum = (sum + f32(atomicLoad(&limb2[k]))) * next;
+    let finite = atomicLoad(&highest[1]) == 0u;
+    let third = atomicLoad(&limb2[k]);
+    let fourth = atomicLoad(&limb3[k]);
+    var sum = select(0.0, (f32(third) + f32(fourth) * next) * next, finite);
     sum = (sum + f32(atomicLoad(&limb1[k]))) * next;
-    sum = (sum + f32(atomicLoad(&limb0[k]))) * power(-exponent(top));
-    // A gradient that is not finite is passed on.
-    dx[k] = select(sum, bitcast<f32>(top), top >= 0x7f800000u);
+    sum = (sum + f32(atomicLoad(&limb0[k]))) * power(-exponent(atomicLoad(&highest[0])));
+    if (!finite && (third > 0 || fourth > 0)) {
+      // One infinity, or both, whose sum is NaN.
+      sum = bitcast<f32>(select(select(0x7f800000u, 0xff800000u, third == 0), 0x7fc00000u, third > 0 && fourth > 0));
+    }
+    dx[k] = sum;
   }
 }

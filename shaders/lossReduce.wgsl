@@ -1,6 +1,8 @@
 // Last pass of a loss: adds the pairs (sum of losses, share of the denominator) that the workgroups of the first pass left, in a fixed order.
 //   y = sum / d, inverse = 1 / d, where d is the added-up denominator or a given one; both are 0 (y: a given value) when nothing was counted.
 
+// #import zero
+
 const WG: u32 = 64u;
 
 struct Params {
@@ -34,7 +36,7 @@ fn forward(@builtin(local_invocation_index) lane: u32) {
   }
   if (lane == 0u) {
     let d = select(sums[0].y, params.fixed, params.fixed != 0.0);
-    let some = d != 0.0;
+    let some = !is_zero(d);
     inverse[0] = select(0.0, 1.0 / d, some);
     y[0] = select(bitcast<f32>(params.empty), sums[0].x / d, some);
   }

@@ -34,7 +34,7 @@ struct Best {
   at: Index,
 }
 
-/// The first maximum of the window of output pixel o, in image n, channel c.
+/// The first maximum, or the last NaN, of the window of output pixel o, in image n, channel c.
 fn best(n: u32, o: vec2<u32>, c: u32) -> Best {
   let size = vec2<i32>(params.x_size.yz);
   var corner = vec2<i32>(o * params.stride) - vec2<i32>(params.pad);
@@ -47,6 +47,8 @@ fn best(n: u32, o: vec2<u32>, c: u32) -> Best {
     kernel = ((o + vec2<u32>(1u)) * params.x_size.yz + parts - vec2<u32>(1u)) / parts - first;
     dilation = vec2<u32>(1u);
   }
+  // NaN by its bits (see shared/nan.wgsl), of one lane or four: it wins, and of several the last, as in PyTorch.
+  let infinity = Index(0x7f800000);
   var found = Best(Element(LOWEST), Index(-1));
   for (var ky = 0u; ky < kernel.x; ky++) {
     let row = corner.x + i32(ky * dilation.x);
@@ -55,7 +57,9 @@ fn best(n: u32, o: vec2<u32>, c: u32) -> Best {
       let column = corner.y + i32(kx * dilation.y);
       if (column < 0 || column >= size.y) { continue; }
       let v = Element(x[((n * params.x_size.y + u32(row)) * params.x_size.z + u32(column)) * params.x_size.w + c]);
-      let better = (v > found.value) | (found.at < Index(0));
+      let isNan = (bitcast<Index>(v) & Index(0x7fffffff)) > infinity;
+      let hasNan = (bitcast<Index>(found.value) & Index(0x7fffffff)) > infinity;
+      let better = isNan | ((v > found.value) & !hasNan) | (found.at < Index(0));
       found = Best(select(found.value, v, better), select(found.at, Index(row * size.y + column), better));
     }
   }

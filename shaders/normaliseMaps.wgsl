@@ -1,5 +1,8 @@
 // Activation maps to [0, 1]: each channel of each image is rectified, and divided by its largest value, or stretched from its least to its largest.
 // A map without any spread becomes 0. A workgroup takes a channel of an image. No gradient.
+// A map with a NaN becomes NaN.
+
+// #import nan
 
 const WG: u32 = 64u;
 /// Subtract the least value first.
@@ -27,17 +30,17 @@ fn forward(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) gr
   var low = 3.4028234e38;
   var high = 0.0;
   for (var p = lane; p < params.pixels; p += WG) {
-    let v = max(x[first + p * params.c], 0.0);
-    low = min(low, v);
-    high = max(high, v);
+    let v = relu_nan(x[first + p * params.c]);
+    low = min_nan(low, v);
+    high = max_nan(high, v);
   }
   lows[lane] = low;
   highs[lane] = high;
   workgroupBarrier();
   for (var half = WG / 2u; half > 0u; half /= 2u) {
     if (lane < half) {
-      lows[lane] = min(lows[lane], lows[lane + half]);
-      highs[lane] = max(highs[lane], highs[lane + half]);
+      lows[lane] = min_nan(lows[lane], lows[lane + half]);
+      highs[lane] = max_nan(highs[lane], highs[lane + half]);
     }
     workgroupBarrier();
   }
@@ -53,6 +56,7 @@ fn forward(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) gr
   for (var p = lane; p < params.pixels; p += WG) {
     let at = first + p * params.c;
     // Dividing, instead of multiplying by an inverse, which overflows for a tiny spread.
-    y[at] = select(0.0, factor * min((max(x[at], 0.0) - base) / max(spread, 1.1754944e-38), 1.0), spread > 0.0);
+    let part = min_nan((max(x[at], 0.0) - base) / max(spread, 1.1754944e-38), 1.0);
+    y[at] = select(select(0.0, factor * part, spread > 0.0), spread, is_nan(spread));
   }
 }

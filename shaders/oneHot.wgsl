@@ -22,11 +22,11 @@ fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups
   if (i < params.n) {
     let pixel = i / params.c;
     let label = labels[pixel];
-    var value = select(0.0, 1.0, label == i32(i % params.c) && (params.only < 0 || label == params.only));
+    var value = 1.0;
     if (WEIGHT) {
-      value *= weight[pixel];
+      value = weight[pixel];
     }
-    y[i] = value;
+    y[i] = select(0.0, value, label == i32(i % params.c) && (params.only < 0 || label == params.only));
   }
 }
 

@@ -1,6 +1,9 @@
 // The value of a given rank among n numbers, by radix selection: four passes over eight bits each, most significant first. A pass counts, among the
 // numbers that share the bits found so far, the next eight bits (integer atomics, exact in any order), and one thread walks the counts to the
-// wanted rank. Numbers are compared as unsigned keys in the order of the floats. Between two ranks the value is interpolated.
+// wanted rank. Numbers are compared as unsigned keys in the order of the floats. Between two ranks the value is interpolated. NaN is
+// the largest, as in sorting; where a share of the way is asked for, any NaN among the valid numbers makes the result NaN, as in PyTorch's quantile.
+
+// #import nan
 
 const WG: u32 = 64u;
 const VALID: bool = false;
@@ -30,6 +33,7 @@ struct State {
   below: u32,
   whole: u32,
   fraction: f32,
+  /// 0 where no number is valid, else how it was asked for.
   found: u32,
 }
 
@@ -41,8 +45,17 @@ struct State {
 @group(0) @binding(5) var<uniform> params: Params;
 @group(0) @binding(6) var<storage, read> percent: array<f32>;
 
+const NAN_KEY: u32 = 0xffffffffu;
+const BY_RANK: u32 = 1u;
+const BY_SHARE: u32 = 2u;
+/// The share is NaN.
+const NOWHERE: u32 = 3u;
+
 fn keyOf(v: f32) -> u32 {
   let bits = bitcast<u32>(v);
+  if (is_nan(v)) {
+    return NAN_KEY;
+  }
   return bits ^ select(0x80000000u, 0xffffffffu, (bits & 0x80000000u) != 0u);
 }
 
@@ -92,8 +105,13 @@ fn walk() {
     state.rest = min(params.rank, last);
     state.fraction = 0.0;
     var share = params.share;
+    var way = select(BY_RANK, BY_SHARE, PERCENT || share >= 0.0);
     if (PERCENT) {
       share = clamp(percent[0] / 100.0, 0.0, 1.0);
+      if (is_nan(percent[0])) {
+        share = 0.0;
+        way = NOWHERE;
+      }
     }
     if (share >= 0.0) {
       let rank = clamp(share * f32(last), 0.0, f32(last));
@@ -103,7 +121,7 @@ fn walk() {
     state.whole = state.rest;
     state.prefix = 0u;
     state.below = 0u;
-    state.found = select(0u, 1u, total > 0u);
+    state.found = select(0u, way, total > 0u);
   }
   var bin = 0u;
   while (bin < BINS - 1u) {
@@ -124,7 +142,7 @@ fn walk() {
   }
 }
 
-/// The smallest number above the found one, into the first bin.
+/// The smallest number above the found one, into the first bin; into the second one whether any is NaN.
 @compute @workgroup_size(WG)
 fn above(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
   let i = id.x + id.y * grid.x * WG;
@@ -132,6 +150,9 @@ fn above(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) 
     let key = keyOf(x[i]);
     if (key > state.prefix) {
       atomicMin(&bins[0], key);
+    }
+    if (key == NAN_KEY) {
+      atomicMax(&bins[1], 1u);
     }
   }
 }
@@ -141,7 +162,13 @@ fn finish() {
   let low = floatOf(state.prefix);
   var v = low;
   if (state.fraction > 0.0 && state.whole + 1u >= state.below) {
-    v = low + state.fraction * (floatOf(atomicLoad(&bins[0])) - low);
+    let high = floatOf(atomicLoad(&bins[0]));
+    let infinite = max(abs(low), abs(high)) > 3.4028234e38;
+    // Between a number and an infinity lies that infinity.
+    v = select(low + state.fraction * (high - low), (1.0 - state.fraction) * low + state.fraction * high, infinite);
   }
-  y[0] = select(0.0, v, state.found == 1u);
+  if (state.found == NOWHERE || (state.found == BY_SHARE && atomicLoad(&bins[1]) != 0u)) {
+    v = floatOf(NAN_KEY);
+  }
+  y[0] = select(0.0, v, state.found != 0u);
 }

@@ -1,6 +1,9 @@
 // Losses of two tensors element by element: l = s w f(a, b), summed. KIND picks f; w is a weight for each pixel (row of c elements), s a scalar.
 // The forward pass leaves one pair (sum of losses, share of the denominator) for each workgroup; lossReduce adds them up.
 
+// #import nan
+// #import zero
+
 const WG: u32 = 64u;
 /// 0 squared error, 1 absolute error, 2 smooth L1, 3 binary cross-entropy (a: logits, b: targets), 4 KL divergence (a: log p, b: q).
 const KIND: u32 = 0u;
@@ -76,6 +79,11 @@ fn logistic(v: f32) -> f32 {
   return select(e, 1.0, v >= 0.0) / (1.0 + e);
 }
 
+/// v log v, 0 for 0; there is none below.
+fn entropy(v: f32) -> f32 {
+  return select(select(v * log(max(v, 1e-38)), 0.0, is_zero(v)), nan_of(v), v < 0.0 || is_nan(v));
+}
+
 fn f(i: u32) -> f32 {
   let u = a[i];
   let v = b[i];
@@ -90,7 +98,7 @@ fn f(i: u32) -> f32 {
       // (1 - v) u + (1 + (w - 1) v) log(1 + exp(-u)), without terms that cancel: w is the weight of positive targets.
       return select(-u * v * (1.0 + positive(i)), (1.0 - v) * u, u >= 0.0) + (1.0 + positive(i) * v) * tail(u);
     }
-    default: { return select(0.0, v * log(max(v, 1e-38)), v > 0.0) - v * u; }
+    default: { return entropy(v) - v * u; }
   }
 }
 
@@ -100,8 +108,8 @@ fn dfa(i: u32) -> f32 {
   let d = u - v;
   switch KIND {
     case 0u: { return 2.0 * d; }
-    case 1u: { return sign(d); }
-    case 2u: { return clamp(d / params.beta, -1.0, 1.0); }
+    case 1u: { return select(sign(d), d, is_nan(d)); }
+    case 2u: { return clamp_nan(d / params.beta, -1.0, 1.0); }
     case 3u: { return (1.0 - v) - (1.0 + positive(i) * v) * logistic(-u); }
     default: { return -v; }
   }
@@ -110,7 +118,7 @@ fn dfa(i: u32) -> f32 {
 fn dfb(i: u32) -> f32 {
   switch KIND {
     case 3u: { return positive(i) * softplus(-a[i]) - a[i]; }
-    case 4u: { return select(0.0, log(max(b[i], 1e-38)) + 1.0, b[i] > 0.0) - a[i]; }
+    case 4u: { return select(0.0, log(max(b[i], 1e-38)) + 1.0, b[i] > 0.0) - a[i] + select(0.0, b[i], is_nan(b[i])); }
     default: { return -dfa(i); }
   }
 }
@@ -124,7 +132,7 @@ fn forward(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) gr
     let i = (group.x * params.items + k) * WG + lane;
     if (i < params.n) {
       let w = weightOf(i);
-      if (w != 0.0) {
+      if (!is_zero(w)) {
         sum += w * vec2f(f(i), params.share);
       }
     }
@@ -146,16 +154,25 @@ fn forward(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) gr
 fn forwardMap(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
   let i = id.x + id.y * grid.x * WG;
   if (i < params.n) {
-    y[i] = scalarOf() * weightOf(i) * f(i);
+    let w = weightOf(i);
+    var loss = 0.0;
+    if (!is_zero(w)) {
+      loss = w * f(i);
+    }
+    y[i] = scalarOf() * loss;
   }
 }
 
-/// dl s w of an element.
+/// dl s w of an element; 0 for the weight 0, whatever dl is.
 fn scaleOf(i: u32) -> f32 {
-  if (MAP) {
-    return scalarOf() * weightOf(i) * dy[i];
+  let w = weightOf(i);
+  if (is_zero(w)) {
+    return 0.0;
   }
-  return scalarOf() * weightOf(i) * dy[0] * inverse[0];
+  if (MAP) {
+    return scalarOf() * w * dy[i];
+  }
+  return scalarOf() * w * dy[0] * inverse[0];
 }
 
 @compute @workgroup_size(WG)
@@ -163,7 +180,7 @@ fn backwardA(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgrou
   let i = id.x + id.y * grid.x * WG;
   if (i < params.n) {
     let s = scaleOf(i);
-    dx[i] = select(0.0, s * dfa(i), s != 0.0);
+    dx[i] = select(s * dfa(i), 0.0, is_zero(s));
   }
 }
 
@@ -172,6 +189,6 @@ fn backwardB(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgrou
   let i = id.x + id.y * grid.x * WG;
   if (i < params.n) {
     let s = scaleOf(i);
-    dx[i] = select(0.0, s * dfb(i), s != 0.0);
+    dx[i] = select(s * dfb(i), 0.0, is_zero(s));
   }
 }

@@ -1,5 +1,8 @@
 // Pseudo-labels from logits z [n, c]: label = the first class of the largest logit, confidence = its softmax probability. One thread a pixel.
+// A pixel with a NaN has the class of the first one and the confidence NaN, which no gate accepts.
 // Then the gate, confidence >= tau, and counts of what was accepted.
+
+// #import nan
 
 const WG: u32 = 64u;
 /// The input holds probabilities, not logits.
@@ -63,13 +66,13 @@ fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups
   var best = 0u;
   for (var c = 1u; c < params.c; c++) {
     let z = logits[at + c];
-    if (z > top) {
+    if (!is_nan(top) && (z > top || is_nan(z))) {
       top = z;
       best = c;
     }
   }
   label[p] = i32(best);
-  if (PROBABILITIES) {
+  if (PROBABILITIES || is_nan(top)) {
     confidence[p] = top;
     return;
   }
@@ -96,7 +99,7 @@ fn entropy(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups
   var weighted = 0.0;
   for (var c = 0u; c < params.c; c++) {
     // Below -100 the probability is nothing, and its product with the logit no number.
-    let d = max(logits[at + c] - top, -100.0);
+    let d = max_nan(logits[at + c] - top, -100.0);
     let e = exp(d);
     sum += e;
     weighted += e * d;
@@ -112,9 +115,11 @@ fn threshold(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgrou
   }
   var tau = params.tau;
   if (TAU) {
-    tau = min(tau, taus[0]);
+    tau = min_nan(tau, taus[0]);
   }
-  gate[p] = select(0.0, 1.0, (scores[p] >= tau) != BELOW && isValid(p));
+  let score = scores[p];
+  let comparable = !is_nan(score) && !is_nan(tau);
+  gate[p] = select(0.0, 1.0, comparable && (score >= tau) != BELOW && isValid(p));
 }
 
 var<workgroup> local: array<atomic<u32>, LOCAL + 4u>;
@@ -131,7 +136,7 @@ fn stats(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) grou
       continue;
     }
     atomicAdd(&local[0], 1u);
-    if (gates[p] == 0.0) {
+    if (gates[p] == 0.0 || is_nan(gates[p])) {
       continue;
     }
     atomicAdd(&local[1], 1u);

@@ -1,6 +1,8 @@
 // Reductions over any axes: y[k] = post(map(x[k, 0]), map(x[k, 1]), …), combined as a tree in a fixed order.
 // Long reductions go in chunks: a pass leaves [chunks, k], the next one reduces that. The first pass maps, the last one finishes.
 
+// #import nan
+
 const WG: u32 = 64u;
 alias In = f32;
 alias Out = f32;
@@ -30,19 +32,29 @@ struct Params {
 @group(0) @binding(2) var<storage, read_write> y: array<Out>;
 @group(0) @binding(3) var<uniform> params: Params;
 
+/// v, or the NaN among a and b: of integers none is.
+fn unless_nan(a: Out, b: Out, v: Out) -> Out {
+  return select(select(v, b, is_nan(f32(b))), a, is_nan(f32(a)));
+}
+
 fn combine(a: Out, b: Out) -> Out {
   switch COMBINE {
     case 0u: { return a + b; }
     case 1u: { return a * b; }
-    case 2u: { return max(a, b); }
-    default: { return min(a, b); }
+    case 2u: { return unless_nan(a, b, max(a, b)); }
+    default: { return unless_nan(a, b, min(a, b)); }
   }
 }
 
-/// m where a number can be taken off it, else 0: the exponentials of a row without a finite value.
+/// m where a number can be taken off it, or NaN; else 0: the exponentials of a row without a finite value.
 fn shift(k: u32) -> f32 {
   let v = m[k];
-  return select(0.0, v, abs(v) <= 3.4028234e38);
+  return select(0.0, v, abs(v) <= 3.4028234e38 || is_nan(v));
+}
+
+/// v^p for v from 0 on and a positive p.
+fn power(v: f32, p: f32) -> f32 {
+  return select(select(0.0, pow(v, p), v > 0.0), v, is_nan(v) || v > 3.4028234e38);
 }
 
 /// The element at a place, mapped.
@@ -52,7 +64,7 @@ fn take(at: u32, k: u32) -> Out {
     case 0u: { return Out(v); }
     case 1u: { return Out(abs(f32(v))); }
     case 2u: { return Out(f32(v) * f32(v)); }
-    case 3u: { return Out(select(0.0, pow(abs(f32(v)), params.p), f32(v) != 0.0)); }
+    case 3u: { return Out(power(abs(f32(v)), params.p)); }
     case 4u: {
       let d = f32(v) - m[k];
       return Out(d * d);
@@ -60,9 +72,9 @@ fn take(at: u32, k: u32) -> Out {
     case 5u: { return Out(exp(f32(v) - shift(k))); }
     case 6u: { return Out(f32(v) == m[k]); }
     case 7u: { return Out(abs(f32(v)) == m[k]); }
-    case 8u: { return Out(v != In(0)); }
-    case 9u: { return Out(v == In(0)); }
-    default: { return select(Out(v), Out(1), v == In(0)); }
+    case 8u: { return Out(v != In(0) || is_nan(f32(v))); }
+    case 9u: { return Out(v == In(0) && !is_nan(f32(v))); }
+    default: { return select(Out(v), Out(1), v == In(0) && !is_nan(f32(v))); }
   }
 }
 
@@ -71,7 +83,7 @@ fn post(v: Out, k: u32) -> Out {
     case 0u: { return v; }
     case 1u: { return Out(params.scale * f32(v)); }
     case 2u: { return Out(sqrt(params.scale * f32(v))); }
-    case 3u: { return Out(select(0.0, pow(f32(v), 1.0 / params.p), f32(v) > 0.0)); }
+    case 3u: { return Out(power(f32(v), 1.0 / params.p)); }
     default: { return Out(shift(k) + log(f32(v))); }
   }
 }

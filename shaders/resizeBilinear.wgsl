@@ -22,9 +22,18 @@ struct Params {
 
 /// Lower neighbour and the weight of the upper one, along one axis.
 fn tap(o: u32, scale: f32, shift: f32, size: u32) -> vec2<f32> {
-  let s = clamp(f32(o) * scale + shift, 0.0, f32(size - 1u));
+  let rounded = f32(o) * scale + shift;
+  let whole = round(rounded);
+  // A pixel that rounding has missed by its last bits is met: its neighbour has no weight.
+  let near = abs(rounded - whole) <= 2.4e-7 * (f32(o) * scale + 1.0);
+  let s = clamp(select(rounded, whole, near), 0.0, f32(size - 1u));
   let low = min(floor(s), f32(size - 1u));
   return vec2<f32>(low, s - low);
+}
+
+/// The point t of the way from a to b. Where t is 0 it is a, whatever b is: a neighbour of no weight may be NaN.
+fn between(a: Element, b: Element, t: f32) -> Element {
+  return select(mix(a, b, t), a, t == 0.0);
 }
 
 @compute @workgroup_size(WG)
@@ -42,9 +51,9 @@ fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups
     let left = u32(tx.x);
     let right = min(left + 1u, params.x_size.z - 1u);
     let k = params.x_size.w;
-    let a = mix(Element(x[(top + left) * k + c]), Element(x[(top + right) * k + c]), tx.y);
-    let b = mix(Element(x[(below + left) * k + c]), Element(x[(below + right) * k + c]), tx.y);
-    y[i] = Stored(mix(a, b, ty.y));
+    let a = between(Element(x[(top + left) * k + c]), Element(x[(top + right) * k + c]), tx.y);
+    let b = between(Element(x[(below + left) * k + c]), Element(x[(below + right) * k + c]), tx.y);
+    y[i] = Stored(between(a, b, ty.y));
   }
 }
 
@@ -83,7 +92,8 @@ fn backward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroup
       if (wy == 0.0) { continue; }
       let row = (n * params.y_size.y + oy) * params.y_size.z;
       for (var ox = columns.x; ox < columns.y; ox++) {
-        sum += wy * weight(sx, ox, params.scale.y, params.shift.y, size.z) * Element(dy[(row + ox) * size.w + c]);
+        let w = wy * weight(sx, ox, params.scale.y, params.shift.y, size.z);
+        sum += select(w * Element(dy[(row + ox) * size.w + c]), Element(0.0), w == 0.0);
       }
     }
     dx[i] = Stored(sum);

@@ -5,6 +5,9 @@
 // One thread a pixel, neighbouring threads on neighbouring pixels. The forward pass leaves one pair (sum of losses, share of the denominator)
 // for each workgroup; lossReduce adds them up.
 
+// #import logSum
+// #import zero
+
 const WG: u32 = 64u;
 const CLASS_WEIGHT: bool = false;
 const PIXEL_WEIGHT: bool = false;
@@ -52,17 +55,13 @@ fn targetOf(at: u32, c: u32) -> f32 {
   return classWeight(c) * ((1.0 - params.smoothing) * targets[at + c] + params.smoothing / f32(params.c));
 }
 
-/// Largest logit of a pixel, and log sum_c exp(z_c - largest), in one look: the sum is scaled down where a larger one turns up.
+/// Largest logit of a pixel, and log sum_c exp(z_c - largest).
 fn logSum(at: u32) -> vec2f {
-  var top = -3.4e38;
-  var sum = 0.0;
+  var s = NO_SCORES;
   for (var c = 0u; c < params.c; c++) {
-    let z = logits[at + c];
-    let e = exp(-abs(z - top));
-    sum = select(sum + e, sum * e + 1.0, z > top);
-    top = max(top, z);
+    s = with_score(s, logits[at + c]);
   }
-  return vec2f(top, log(sum));
+  return log_sum(s);
 }
 
 /// Loss of one pixel, before its pixel weight.
@@ -87,7 +86,7 @@ fn forward(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) gr
       break;
     }
     let w = weightOf(p);
-    if (w == 0.0) {
+    if (is_zero(w)) {
       continue;
     }
     sum += vec2f(w * lossOf(p), select(w, 1.0, params.count == 1u));
@@ -113,18 +112,22 @@ fn forwardMap(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgro
   }
   let w = weightOf(p);
   var loss = 0.0;
-  if (w != 0.0) {
+  if (!is_zero(w)) {
     loss = w * lossOf(p);
   }
   y[p] = loss;
 }
 
-/// dl w of a pixel.
+/// dl w of a pixel; 0 for the weight 0, whatever dl is.
 fn scaleOf(p: u32) -> f32 {
-  if (MAP) {
-    return weightOf(p) * dy[p];
+  let w = weightOf(p);
+  if (is_zero(w)) {
+    return 0.0;
   }
-  return weightOf(p) * dy[0] * inverse[0];
+  if (MAP) {
+    return w * dy[p];
+  }
+  return w * dy[0] * inverse[0];
 }
 
 @compute @workgroup_size(WG)
@@ -135,7 +138,7 @@ fn backward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroup
   }
   let at = p * params.c;
   let scale = scaleOf(p);
-  if (scale == 0.0) {
+  if (is_zero(scale)) {
     for (var c = 0u; c < params.c; c++) {
       dlogits[at + c] = 0.0;
     }
@@ -159,6 +162,12 @@ fn backwardTargets(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_wo
   }
   let at = p * params.c;
   let scale = scaleOf(p) * (1.0 - params.smoothing);
+  if (is_zero(scale)) {
+    for (var c = 0u; c < params.c; c++) {
+      dtargets[at + c] = 0.0;
+    }
+    return;
+  }
   let l = logSum(at);
   for (var c = 0u; c < params.c; c++) {
     dtargets[at + c] = scale * classWeight(c) * (l.y - (logits[at + c] - l.x));

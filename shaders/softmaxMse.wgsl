@@ -3,6 +3,9 @@
 // The gradient of target logits is the same with z and the target exchanged. One thread a pixel; nothing is kept between the passes. The
 // forward pass leaves one pair (sum of losses, share of the denominator) for each workgroup; lossReduce adds them up.
 
+// #import logSum
+// #import zero
+
 const WG: u32 = 64u;
 /// The target holds logits, not probabilities.
 const LOGITS: bool = false;
@@ -42,17 +45,13 @@ fn scalarOf() -> f32 {
   return 1.0;
 }
 
-/// Largest logit, and log sum_c exp(z_c - largest), in one look: the sum is scaled down where a larger one turns up.
+/// Largest logit, and log sum_c exp(z_c - largest).
 fn logSum(at: u32) -> vec2f {
-  var top = -3.4e38;
-  var sum = 0.0;
+  var s = NO_SCORES;
   for (var c = 0u; c < params.c; c++) {
-    let z = logits[at + c];
-    let e = exp(-abs(z - top));
-    sum = select(sum + e, sum * e + 1.0, z > top);
-    top = max(top, z);
+    s = with_score(s, logits[at + c]);
   }
-  return vec2f(top, log(sum));
+  return log_sum(s);
 }
 
 /// The same of target logits; 0 for probabilities.
@@ -60,15 +59,11 @@ fn logSumTarget(at: u32) -> vec2f {
   if (!LOGITS) {
     return vec2f();
   }
-  var top = -3.4e38;
-  var sum = 0.0;
+  var s = NO_SCORES;
   for (var c = 0u; c < params.c; c++) {
-    let z = targets[at + c];
-    let e = exp(-abs(z - top));
-    sum = select(sum + e, sum * e + 1.0, z > top);
-    top = max(top, z);
+    s = with_score(s, targets[at + c]);
   }
-  return vec2f(top, log(sum));
+  return log_sum(s);
 }
 
 fn target_c(i: u32, l: vec2f) -> f32 {
@@ -89,7 +84,7 @@ fn forward(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) gr
       break;
     }
     let w = weightOf(p);
-    if (w == 0.0) {
+    if (is_zero(w)) {
       continue;
     }
     let at = p * params.c;
@@ -122,8 +117,9 @@ fn backward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroup
     return;
   }
   let at = p * params.c;
-  let scale = 2.0 * scalarOf() * weightOf(p) * dy[0] * inverse[0];
-  if (scale == 0.0) {
+  let w = weightOf(p);
+  let scale = 2.0 * scalarOf() * w * dy[0] * inverse[0];
+  if (is_zero(w) || is_zero(scale)) {
     for (var c = 0u; c < params.c; c++) {
       dlogits[at + c] = 0.0;
     }

@@ -1,8 +1,11 @@
 // The way back from a reduction to its elements: y[i] = f(x[i], u[k], v[k], dy[k]), where k is the result that element i went into.
 
+// #import nan
+// #import zero
+
 const WG: u32 = 64u;
 /// 0 scale dy                      sum, mean
-/// 1 dy / v where x = u            largest and smallest (u: the result, v: how many share it)
+/// 1 dy / v where x = u            largest and smallest (u: the result, v: how many share it; NaN everywhere for NaN)
 /// 2 scale dy (x - u)              variance (u: mean)
 /// 3 scale dy (x - u) / v          standard deviation (u: mean, v: the result)
 /// 4 dy exp(x - u)                 log of the sum of exponentials (u: the result)
@@ -48,7 +51,10 @@ fn resultOf(i: u32) -> u32 {
 
 /// x / norm to the power of p - 1, with the sign of x; 0 where x is 0.
 fn direction(w: f32, norm: f32) -> f32 {
-  if (w == 0.0 || norm == 0.0) {
+  if (is_nan(w) || (is_nan(norm) && params.p != 1.0)) {
+    return nan_of(w);
+  }
+  if (is_zero(w) || is_zero(norm)) {
     return 0.0;
   }
   if (params.p == 1.0) {
@@ -61,24 +67,29 @@ fn direction(w: f32, norm: f32) -> f32 {
 }
 
 fn others(w: f32, product: f32, zeros: f32) -> f32 {
-  if (w == 0.0) {
-    return select(0.0, product, zeros == 1.0);
+  if (is_nan(product)) {
+    return product;
   }
-  return select(0.0, product / w, zeros == 0.0);
+  let rest = select(product / w, product, is_zero(w));
+  if (zeros == select(0.0, 1.0, is_zero(w))) {
+    return rest;
+  }
+  // A zero among them: 0, but times an infinity NaN.
+  return select(0.0, nan_of(rest), (bitcast<u32>(rest) & 0x7f800000u) == 0x7f800000u);
 }
 
 fn f(i: u32, k: u32) -> f32 {
   switch KIND {
     case 0u: { return params.scale * dy[k]; }
-    case 1u: { return select(0.0, dy[k] / v[k], x[i] == u[k]); }
+    case 1u: { return select(select(0.0, dy[k] / v[k], x[i] == u[k]), u[k], is_nan(u[k])); }
     case 2u: { return params.scale * dy[k] * (x[i] - u[k]); }
-    case 3u: { return select(0.0, params.scale * dy[k] * ((x[i] - u[k]) / v[k]), v[k] != 0.0); }
+    case 3u: { return select(params.scale * dy[k] * ((x[i] - u[k]) / v[k]), 0.0, is_zero(v[k])); }
     case 4u: { return dy[k] * exp(x[i] - u[k]); }
     case 5u: { return dy[k] * others(x[i], u[k], v[k]); }
     case 6u: { return dy[k] * direction(x[i], u[k]); }
-    case 7u: { return select(0.0, dy[k] * sign(x[i]) / v[k], abs(x[i]) == u[k]); }
-    case 8u: { return x[i] / max(u[k], params.scale); }
-    default: { return select(0.0, -x[i] / u[k], u[k] > params.scale); }
+    case 7u: { return select(select(0.0, dy[k] * sign(x[i]) / v[k], abs(x[i]) == u[k]), u[k], is_nan(u[k])); }
+    case 8u: { return x[i] / max_nan(u[k], params.scale); }
+    default: { return select(0.0, -x[i] / u[k], u[k] > params.scale || is_nan(u[k])); }
   }
 }
 

@@ -15,6 +15,11 @@ struct Params {
 @group(0) @binding(1) var<storage, read_write> y: array<f32>;
 @group(0) @binding(2) var<uniform> params: Params;
 
+/// The point t of the way from a to b. Where t is 0 it is a, whatever b is: a neighbour of no weight may be NaN.
+fn between(a: f32, b: f32, t: f32) -> f32 {
+  return select(mix(a, b, t), a, t == 0.0);
+}
+
 @compute @workgroup_size(WG)
 fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
   let at = id.x + id.y * grid.x * WG;
@@ -35,7 +40,7 @@ fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups
   let stride = params.p_size.w;
   let top = (k * params.p_size.y + low.x) * params.p_size.z;
   let below = (k * params.p_size.y + high.x) * params.p_size.z;
-  let a = mix(p[(top + low.y) * stride + c], p[(top + high.y) * stride + c], f.y);
-  let b = mix(p[(below + low.y) * stride + c], p[(below + high.y) * stride + c], f.y);
-  y[at] += params.weight * mix(a, b, f.x);
+  let a = between(p[(top + low.y) * stride + c], p[(top + high.y) * stride + c], f.y);
+  let b = between(p[(below + low.y) * stride + c], p[(below + high.y) * stride + c], f.y);
+  y[at] += params.weight * between(a, b, f.x);
 }

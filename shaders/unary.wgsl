@@ -1,4 +1,6 @@
 // Elementary functions of one tensor: y = f(x), dx = dy f'(x), ddx = g dy f''(x). OP picks f at compile time.
+// #import nan
+// #import angle
 
 const WG: u32 = 64u;
 /// 0 abs, 1 neg, 2 square, 3 reciprocal, 4 sqrt, 5 rsqrt, 6 exp, 7 log, 8 log2, 9 sin, 10 cos, 11 tan, 12 asin, 13 acos, 14 atan, 15 sinh, 16 cosh;
@@ -37,21 +39,6 @@ fn stable_cosh(v: f32) -> f32 {
   return e + 0.25 / e;
 }
 
-/// The angle of the point (v, u) to some 1e-7 (Cephes, atanf): built-in functions may be far less accurate.
-fn angle(u: f32, v: f32) -> f32 {
-  let top = max(abs(u), abs(v));
-  if (top == 0.0) {
-    return select(0.0, PI, (bitcast<u32>(v) >> 31u) == 1u) * select(1.0, -1.0, (bitcast<u32>(u) >> 31u) == 1u);
-  }
-  let t = select(min(abs(u), abs(v)) / top, 1.0, abs(u) == abs(v)); // also where both are infinite
-  let s = select(t, (t - 1.0) / (t + 1.0), t > 0.41421356);
-  let q = s * s;
-  var r = select(0.0, 0.25 * PI, t > 0.41421356) + s + s * q * (-3.33329491539e-1 + q * (1.99777106478e-1 + q * (-1.38776856032e-1 + q * 8.05374449538e-2)));
-  r = select(r, 0.5 * PI - r, abs(u) > abs(v));
-  r = select(r, PI - r, v < 0.0);
-  return select(r, -r, u < 0.0);
-}
-
 /// The bits of 2 / pi, after 32 of 0.
 const TWO_BY_PI: array<u32, 8> = array<u32, 8>(0u, 0xa2f9836eu, 0x4e441529u, 0xfc2757d1u, 0xf534ddc0u, 0xdb629599u, 0x3c439041u, 0xfe5163abu);
 
@@ -80,7 +67,7 @@ fn sine(v: f32, turns: u32) -> f32 {
     let bits = bitcast<u32>(v);
     let e = (bits >> 23u) & 0xffu;
     if (e == 255u) {
-      return bitcast<f32>(bits | 0x400000u) - v; // no number
+      return nan_of(v); // infinite or NaN
     }
     // v = m 2^(e - 150), so that the quarters begin at bit e - 120 of 2 / pi and what lies before makes whole turns.
     let m = (bits & 0x7fffffu) | 0x800000u;
@@ -109,21 +96,24 @@ fn sine(v: f32, turns: u32) -> f32 {
 }
 
 fn f(v: f32) -> f32 {
+  if (is_nan(v)) {
+    return v;
+  }
   switch OP {
     case 0u: { return abs(v); }
     case 1u: { return -v; }
     case 2u: { return v * v; }
     case 3u: { return 1.0 / v; }
-    case 4u: { return sqrt(v); }
-    case 5u: { return 1.0 / sqrt(v); }
+    case 4u: { return root_nan(v); }
+    case 5u: { return 1.0 / root_nan(v); }
     case 6u: { return exp(v); }
-    case 7u: { return log(v); }
-    case 8u: { return log2(v); }
+    case 7u: { return log_nan(v); }
+    case 8u: { return log2_nan(v); }
     case 9u: { return sine(v, 0u); }
     case 10u: { return sine(v, 1u); }
     case 11u: { return sine(v, 0u) / sine(v, 1u); }
-    case 12u: { return angle(v, sqrt((1.0 - v) * (1.0 + v))); }
-    case 13u: { return angle(sqrt((1.0 - v) * (1.0 + v)), v); }
+    case 12u: { return angle(v, root_nan((1.0 - v) * (1.0 + v))); }
+    case 13u: { return angle(root_nan((1.0 - v) * (1.0 + v)), v); }
     case 14u: { return angle(v, 1.0); }
     case 15u: { return stable_sinh(v); }
     case 16u: { return stable_cosh(v); }
@@ -136,21 +126,24 @@ fn f(v: f32) -> f32 {
 }
 
 fn df(v: f32) -> f32 {
+  if (is_nan(v) && OP != 1u) {
+    return v;
+  }
   switch OP {
     case 0u: { return sign(v); }
     case 1u: { return -1.0; }
     case 2u: { return 2.0 * v; }
     case 3u: { return -1.0 / (v * v); }
-    case 4u: { return 0.5 / sqrt(v); }
-    case 5u: { return -0.5 / (v * sqrt(v)); }
+    case 4u: { return 0.5 / root_nan(v); }
+    case 5u: { return -0.5 / (v * root_nan(v)); }
     case 6u: { return exp(v); }
     case 7u: { return 1.0 / v; }
     case 8u: { return 1.0 / (LN2 * v); }
     case 9u: { return sine(v, 1u); }
     case 10u: { return -sine(v, 0u); }
     case 11u: { return 1.0 / (sine(v, 1u) * sine(v, 1u)); }
-    case 12u: { return 1.0 / sqrt((1.0 - v) * (1.0 + v)); }
-    case 13u: { return -1.0 / sqrt((1.0 - v) * (1.0 + v)); }
+    case 12u: { return 1.0 / root_nan((1.0 - v) * (1.0 + v)); }
+    case 13u: { return -1.0 / root_nan((1.0 - v) * (1.0 + v)); }
     case 14u: { return 1.0 / (1.0 + v * v); }
     case 15u: { return stable_cosh(v); }
     case 16u: { return stable_sinh(v); }
@@ -163,8 +156,8 @@ fn ddf(v: f32) -> f32 {
   switch OP {
     case 2u: { return 2.0; }
     case 3u: { return 2.0 / (v * v * v); }
-    case 4u: { return -0.25 / (v * sqrt(v)); }
-    case 5u: { return 0.75 / (v * v * sqrt(v)); }
+    case 4u: { return -0.25 / (v * root_nan(v)); }
+    case 5u: { return 0.75 / (v * v * root_nan(v)); }
     case 6u: { return exp(v); }
     case 7u: { return -1.0 / (v * v); }
     case 8u: { return -1.0 / (LN2 * v * v); }
@@ -173,11 +166,11 @@ fn ddf(v: f32) -> f32 {
     case 11u: { return 2.0 * sine(v, 0u) / (sine(v, 1u) * sine(v, 1u) * sine(v, 1u)); }
     case 12u: {
       let q = (1.0 - v) * (1.0 + v);
-      return v / (q * sqrt(q));
+      return v / (q * root_nan(q));
     }
     case 13u: {
       let q = (1.0 - v) * (1.0 + v);
-      return -v / (q * sqrt(q));
+      return -v / (q * root_nan(q));
     }
     case 14u: {
       let r = 1.0 / (1.0 + v * v);
@@ -209,6 +202,7 @@ fn backward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroup
 fn second(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
   let i = id.x + id.y * grid.x * WG;
   if (i < params.n) {
-    ddx[i] = Element(f32(g[i]) * f32(dy[i]) * ddf(f32(x[i])));
+    // |x| and -x have none: 0 whatever the gradients are.
+    ddx[i] = Element(select(f32(g[i]) * f32(dy[i]) * ddf(f32(x[i])), 0.0, OP < 2u));
   }
 }

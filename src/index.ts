@@ -23,7 +23,11 @@ export { pack, SampleCache } from './data/batch.ts';
 export type { Dataset, DatasetSplit, Sample, SourceBatch } from './data/types.ts';
 
 // Schemes
-export { checkOptions, createScheme, SCHEMES } from './schemes/index.ts';
+export { checkOptions, createScheme, registerScheme, schemeNames, schemeOf, schemes } from './schemes/index.ts';
+export { defineScheme, Parts, RAMP, Step, WEIGHT, type Built, type Learner, type SchemeDefinition, type SchemeRecord } from './schemes/define.ts';
+export { groupsOption, passGroups, type Group, type Groups } from './schemes/groups.ts';
+export { labelsOf, standardised, type LabelledView, type PixelLabels, type TargetView, type UnlabelledView } from './schemes/views.ts';
+export * as options from './options.ts';
 export type { LabelMap, Scheme, SchemeContext, Stage, StepOutputs } from './schemes/scheme.ts';
 export { StepContext, type Draw, type Moment, type SourceTensors, type StreamSpec } from './schemes/step.ts';
 

@@ -97,7 +97,7 @@ const doctor = (): number => run('dist/fewmask.mjs', ['doctor'], 'doctor.txt');
 const check = (more: string[]): number => run('bench/gpu.mjs', ['--check', '--json', join(out, 'check.json'), ...more], 'check.txt');
 const bench = (more: string[]): number => run('bench/gpu.mjs', ['--json', join(out, 'gpu.json'), ...more], 'gpu.txt');
 const TRAINING = ['compare', 'builtin', '--seeds', '1', '--builtin-images', '120', '--labels', '12', '--val', '24', '--test', '48', '--size', '48x64', '--crop', '48x64', '--width', '8', '--batch', '4',
-  '--optimizer', 'adamw', '--lr', '0.004', '--steps', '120', '--eval-every', '40', '--set', 'fixmatch.tau=0.8', '--set', 'fixmatch.pseudo=separate'];
+  '--optimizer', 'adamw', '--lr', '0.004', '--steps', '120', '--eval-every', '40', '--set', 'fixmatch.tau=0.8', '--set', 'fixmatch.groups=separate'];
 
 const [part, ...rest] = args;
 let code: number;

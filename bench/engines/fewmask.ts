@@ -18,7 +18,7 @@ import { ceValid } from '../../src/losses/index.ts';
 import { DeepLabV3Plus } from '../../src/nn/deeplab.ts';
 import type { Network } from '../../src/nn/module.ts';
 import { UNet } from '../../src/nn/unet.ts';
-import { SCHEMES } from '../../src/schemes/index.ts';
+import { BASELINE, createScheme } from '../../src/schemes/index.ts';
 import { StepContext } from '../../src/schemes/step.ts';
 import { openStreams } from '../../src/train/streams.ts';
 import type { Case, Work } from '../cases.ts';
@@ -208,7 +208,8 @@ export function fewmaskEngine(device: Device, version: string, tuning = false): 
   /** Records the last step of a scheme as a run takes it: views, passes, losses, update. */
   function schemeStep({ name, dataset, size, crop, batch, steps }: Training): { take(data: Dataset): (at: number) => Promise<void>; loss: Tensor; dispose(): void } {
     const seed = 1;
-    const made = SCHEMES[name].make(
+    const made = createScheme(
+      name,
       {
         device, numClasses: dataset.numClasses, crop, batch: { labelled: batch, unlabelled: batch }, steps, seed,
         network: (draw) => new UNet(device, { numClasses: dataset.numClasses, width: 16, seed: draw }),
@@ -267,7 +268,7 @@ export function fewmaskEngine(device: Device, version: string, tuning = false): 
   /** A pass over images that lie on the disk: opened, decoded and trained with, none of them known from before. */
   async function epoch({ images, h, w, batch, crop, classes }: Of<'epoch'>): Promise<Job> {
     const path = await epochFolder(images, h, w), open = (): Promise<Dataset> => openDataset({ path, classes });
-    const first = await open(), steps = images / batch, step = schemeStep({ name: 'supervised', dataset: first, size: [h, w], crop, batch, steps });
+    const first = await open(), steps = images / batch, step = schemeStep({ name: BASELINE, dataset: first, size: [h, w], crop, batch, steps });
     await first.close();
     const pass = async (): Promise<void> => {
       const dataset = await open(), take = step.take(dataset);

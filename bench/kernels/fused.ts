@@ -1,10 +1,11 @@
 // What could be done in fewer launches and looks than the engine takes, measured: statistics of batch norm in the epilogue of a convolution, and optimiser and
 // average over several tensors at once. The engine has neither; bench/NOTES.md says why.
 
-import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { plan, type Plan } from '../../runtime/autograd/plan.ts';
 import type { Device } from '../../runtime/device/device.ts';
 import { throughTexels } from '../../runtime/device/texels.ts';
+import { linkFolder } from '../../runtime/kernel/build.ts';
 import { shader } from '../../runtime/kernel/shader.ts';
 import { Ema } from '../../runtime/optim/ema.ts';
 import { hyperTensor } from '../../runtime/optim/hyper.ts';
@@ -16,7 +17,7 @@ const WG = 64, PX = 8, CB = 2;
 
 /** The engine's kernel with an epilogue: a subgroup keeps the number, mean and summed squared deviations of its pixels. */
 function withStatistics(): string {
-  const code = readFileSync(new URL('../../shaders/conv2dTexture.wgsl', import.meta.url), 'utf8');
+  const code = linkFolder(fileURLToPath(new URL('../../shaders', import.meta.url))).conv2dTexture;
   const epilogue = `
   let mine = select(0u, min(PX, size.z - min(pixel.y, size.z)), run < runs);
   let count = subgroupAdd(f32(mine));

@@ -3,7 +3,7 @@
 
 import type { Device, Launch } from '../device/device.ts';
 import type { Storage, Tensor } from '../tensor.ts';
-import type { Command } from './plan.ts';
+import type { Command } from './recorder.ts';
 
 /** Fewer launches in a row stay as they are: the kernel for chains would have to be compiled for them. */
 const LEAST = 4;

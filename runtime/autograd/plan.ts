@@ -1,29 +1,22 @@
 // A plan: a function of tensors recorded once and replayed. Recording resolves autograd, pipelines, bind groups and a static memory layout
 // with reuse by lifetime; replaying writes the inputs and encodes the dispatches, with no allocation.
 
-import type { Device, Launch, Recorder } from '../device/device.ts';
+import type { Device, Launch } from '../device/device.ts';
 import { bindingEntry, elementsOf } from '../device/elements.ts';
 import { mib, sizeClass, texelSize } from '../device/pool.ts';
 import { copyTexels, texelNeeds } from '../device/texels.ts';
-import { DeviceError, DisposedError, FewmaskError, OutOfMemoryError, ShapeError } from '../errors.ts';
+import { DeviceError, DisposedError, FewmaskError, OutOfMemoryError, ShapeError, UsageError } from '../errors.ts';
 import type { Choice } from '../kernel/choice.ts';
-import { fillParams, type Kernel } from '../kernel/kernel.ts';
+import { fillParams } from '../kernel/kernel.ts';
+import { Doubt, judged, type OwnKernel } from '../kernel/own.ts';
+import { aliveReport, mostOf, registerPlanned, SEED } from '../memory.ts';
+import { asynchronous, isAsync, synchronous } from '../synchronous.ts';
 import { chained } from './chains.ts';
+import { profiled, type Encoded } from './profile.ts';
+import { PlanRecorder, type Command } from './recorder.ts';
 import { replayHooks } from './replay.ts';
 import { assign, lifetimes, storagesOf, type Slot } from './slots.ts';
-import { collectTensors, sizeOf, Storage, Tensor, type DType, type Shape, type TensorData } from '../tensor.ts';
-
-/** What a plan records. */
-export type Command =
-  | { kind: 'launch'; launch: Launch }
-  | { kind: 'clear'; storage: Storage }
-  | { kind: 'copy'; from: Storage; to: Storage; bytes: number };
-
-type Encoded =
-  | { kind: 'dispatch'; kernel: Kernel; group: GPUBindGroup; x: number; y: number; z: number; choice?: Choice }
-  | { kind: 'clear'; buffer: GPUBuffer; bytes: number }
-  | { kind: 'copy'; from: GPUBuffer; to: GPUBuffer; bytes: number }
-  | { kind: 'texels'; from: GPUBuffer; to: GPUTexture; bytes: number };
+import { collectTensors, sizeOf, type Storage, Tensor, type DType, type Shape, type TensorData } from '../tensor.ts';
 
 /** Shapes and dtypes of a plan's inputs, by name. */
 export type InputSpec = Record<string, { shape: Shape; dtype?: DType }>;
@@ -44,49 +37,7 @@ export interface PlanMemory {
   withoutReuse: number;
 }
 
-class PlanRecorder implements Recorder {
-  readonly commands: Command[] = [];
-  /** Memory of the plan's own, laid out when all is recorded. */
-  readonly storages = new Set<Storage>();
-  /** Memory from outside that the commands use: it is held, so that it is not handed out again while the plan may still run. */
-  readonly outside = new Set<Storage>();
-  readonly #device: Device;
-
-  constructor(device: Device) {
-    this.#device = device;
-  }
-
-  owns(storage: Storage): boolean {
-    return this.storages.has(storage);
-  }
-
-  allocate(bytes: number, label: string): Storage {
-    const s = new Storage(this.#device, bytes, null, true, label);
-    this.storages.add(s);
-    return s;
-  }
-
-  launch(launch: Launch): void {
-    this.#add({ kind: 'launch', launch });
-  }
-
-  clear(storage: Storage): void {
-    this.#add({ kind: 'clear', storage });
-  }
-
-  copy(from: Storage, to: Storage, bytes: number): void {
-    this.#add({ kind: 'copy', from, to, bytes });
-  }
-
-  #add(command: Command): void {
-    this.commands.push(command);
-    for (const s of storagesOf(command)) {
-      if (this.storages.has(s) || this.outside.has(s)) continue;
-      s.retain();
-      this.outside.add(s);
-    }
-  }
-}
+const BODY = 'the body of a plan';
 
 /**
  * A recorded step. `run` replays it; `outputs` hold the results of the last replay. Tensors from outside that the body uses stay alive as long as the
@@ -110,6 +61,18 @@ export class Plan<O extends PlanOutputs> {
   readonly #buffers: (GPUBuffer | GPUTexture)[] = [];
   #uniforms: GPUBuffer | null = null;
   #own: readonly Tensor[] = [];
+  /** What a replay changes of the memory that can be seen from outside. */
+  #changed: readonly Storage[] = [];
+  /** Memory whose content a replay takes from outside. */
+  #given: readonly Storage[] = [];
+  /** Seeds from outside that random numbers are drawn from, with the count of their changes at the last replay. */
+  readonly #seeds = new Map<Storage, number>();
+  /** Kernels of the user's own among its kernels. */
+  #ownKernels: readonly OwnKernel[] = [];
+  /** About replays with such kernels that have not been judged yet. */
+  #doubt: Doubt | null = null;
+  /** Inputs that a replay reads, with the count of their changes before anything was written to them. */
+  readonly #unwritten = new Map<string, number>();
   #disposed = false;
 
   /**
@@ -117,12 +80,13 @@ export class Plan<O extends PlanOutputs> {
    * @param inputs shapes and dtypes (default f32) by name; their content is given to `run`
    * @param body makes the step from the inputs; all it launches is recorded, and only what it returns can be read afterwards. `declare` makes further inputs
    * @param options.budget most bytes that may be in use with this plan (default: the device's budget)
-   * @throws OutOfMemoryError when the plan does not fit into the budget, FewmaskError inside another plan, DeviceError for an output of another
-   * device, DeviceError or DeviceLostError when the GPU failed before
+   * @throws OutOfMemoryError when the plan does not fit into the budget, FewmaskError inside another plan or for an asynchronous body, DeviceError for an
+   * output of another device, DeviceError or DeviceLostError when the GPU failed before
    */
   constructor(device: Device, inputs: InputSpec, body: (inputs: Record<string, Tensor>, declare: DeclareInput) => O, options: { budget?: number } = {}) {
     this.device = device;
     if (device.recorder) throw new FewmaskError('plan', 'a plan cannot be recorded inside another one');
+    if (isAsync(body)) throw asynchronous('plan', BODY);
     device.check();
     this.#recorder = new PlanRecorder(device);
     try {
@@ -143,7 +107,11 @@ export class Plan<O extends PlanOutputs> {
         return (this.inputs[name] = device.keep(device.empty(spec.shape, spec.dtype ?? 'f32', `input ${name}`)));
       };
       for (const [name, spec] of Object.entries(inputs)) declare(name, spec);
-      const { result, made } = device.collect(() => body(this.inputs, declare));
+      const { result, made } = device.collect(() => {
+        const returned = synchronous('plan', BODY, body(this.inputs, declare));
+        for (const value of Object.values(returned ?? {})) synchronous('plan', BODY, value);
+        return returned;
+      });
       // Constants that the body made, and its views of tensors from outside, live as long as the plan.
       this.#own = [...made].filter((t) => !t.storage.planned);
       return result;
@@ -162,6 +130,10 @@ export class Plan<O extends PlanOutputs> {
       pinned.add(t.storage);
       t.node = null;
     }
+    const used = new Set([...recorder.commands.flatMap(storagesOf), ...[...kept].map((t) => t.storage)]);
+    for (const [name, { storage }] of Object.entries(this.inputs)) {
+      if (used.has(storage) && storage.bytes > 0) this.#unwritten.set(name, storage.changes.count);
+    }
     const use = lifetimes(recorder.commands, recorder.storages, pinned), own = [...this.#own];
     const commands = chained(device, recorder.commands, (s) => (pinned.has(s) ? undefined : use.get(s)?.[1]), (t) => own.push(t));
     this.#own = own;
@@ -170,7 +142,11 @@ export class Plan<O extends PlanOutputs> {
     const through = texelNeeds(commands.flatMap((c) => (c.kind === 'launch' ? [c.launch] : [])));
     const bytes = [...slots.map((s) => s.bytes), ...[...through.values()].map((t) => texelSize(t.bytes, t.format))].reduce((n, b) => n + b, 0);
     if (device.pool.stats.inUse + bytes > budget) {
-      throw new OutOfMemoryError(`the step needs ${mib(bytes)} beside ${mib(device.pool.stats.inUse)} in use; the budget is ${mib(budget)}`, 'use a smaller batch, crop or width, or raise the memory budget');
+      const { message, hint } = aliveReport(device);
+      const inUse = mib(device.pool.stats.inUse);
+      const needed = `the step needs ${mib(bytes)} beside ${inUse} in use; the budget is ${mib(budget)}`;
+      const most = mostOf([...life.keys()].map((s) => ({ op: s.label, bytes: s.bytes })));
+      throw new OutOfMemoryError(`${needed}; most of it is for ${most}${message}`, hint);
     }
     const bufferOf = new Map<Slot, GPUBuffer>();
     for (const slot of slots) {
@@ -179,10 +155,17 @@ export class Plan<O extends PlanOutputs> {
       bufferOf.set(slot, buffer);
     }
     for (const [s, slot] of slotOf) s.buffer = bufferOf.get(slot)!;
+    for (const s of pinned) registerPlanned(s);
+    for (const s of recorder.outside) if (s.label === SEED) this.#seeds.set(s, -1);
+    this.#given = [...recorder.outside, ...Object.values(this.inputs).map((t) => t.storage)];
+    this.#changed = [...recorder.written].filter((s) => pinned.has(s) || recorder.outside.has(s));
     const texels = new Map([...through].map(([key, t]) => [key, device.pool.texels(t.bytes, t.format)]));
     this.#buffers.push(...texels.values());
     this.#uniforms = this.#writeUniforms(commands);
-    this.#commands = this.#encode(commands, texels);
+    this.#ownKernels = [...new Set(commands.flatMap((c) => (c.kind === 'launch' && c.launch.kernel.own) || []))];
+    const encode = (): Encoded[] => this.#encode(commands, texels);
+    // What the GPU refuses of their bind groups shows again at the first replay.
+    this.#commands = this.#ownKernels.length > 0 ? judged(device.gpu, encode).result : encode();
     // Only the plan's results may be looked at from outside: the rest of the memory changes hands during a replay.
     for (const s of recorder.storages) {
       if (pinned.has(s)) continue;
@@ -261,11 +244,16 @@ export class Plan<O extends PlanOutputs> {
    * Writes the given inputs (the others keep their content) and replays the step. Does not wait for the GPU.
    * @param inputs row-major elements by name, each in the array of its dtype
    * @returns the outputs, whose content the next replay overwrites
-   * @throws ShapeError when an input is unknown or does not fit (then none is written), DisposedError, DeviceError or DeviceLostError when the GPU failed
+   * @throws UsageError when an input that the step uses has never been written, or a seed from outside has not changed since the last replay
+   * @throws ShapeError when an input is unknown or does not fit (then none is written), DisposedError, DeviceError or DeviceLostError when the GPU failed,
+   * ShaderError when a kernel of the user's own is known to be refused by it
    * @example step.run({ x: pixels, y: labels });
    */
   run(inputs: Record<string, TensorData> = {}): O {
     this.#check();
+    this.device.check();
+    const broken = this.#ownKernels.find((k) => k.broken)?.broken ?? this.#doubt?.error;
+    if (broken) throw broken;
     const writes = Object.entries(inputs).map(([name, data]) => {
       const t = this.inputs[name];
       if (!t) throw new ShapeError('plan', `it has no input ${name}`, `its inputs are ${Object.keys(this.inputs).join(', ')}`);
@@ -273,9 +261,31 @@ export class Plan<O extends PlanOutputs> {
       if (values.length !== sizeOf(t.shape)) throw new ShapeError('plan', `input ${name} is ${t}, not ${values.length} elements`);
       return [t, values] as const;
     });
+    this.#checkInputs(inputs);
     for (const [t, values] of writes) this.device.write(t, values);
     for (const hook of replayHooks(this.#recorder)) hook();
-    this.device.submit((encoder) => {
+    this.#checkSeeds();
+    this.#submit();
+    this.#noteChanges();
+    return this.outputs;
+  }
+
+  /**
+   * Refuses to draw the same random numbers again. Seeds that were made in the body have been advanced by their hooks.
+   */
+  #checkSeeds(): void {
+    for (const [{ changes }, count] of this.#seeds) {
+      if (changes.count !== count) continue;
+      throw new UsageError(
+        'plan: a random seed from outside is the one of the last replay, which would draw the same numbers again',
+        'call randomSeed in the body, where its step advances with each replay, or write it before each run',
+      );
+    }
+    for (const seed of this.#seeds.keys()) this.#seeds.set(seed, seed.changes.count);
+  }
+
+  #submit(): void {
+    const replay = (encoder: GPUCommandEncoder): void => {
       let pass: GPUComputePassEncoder | null = null;
       for (const c of this.#commands) {
         if (c.kind === 'dispatch') {
@@ -292,8 +302,37 @@ export class Plan<O extends PlanOutputs> {
         else encoder.copyBufferToBuffer(c.from, 0, c.to, 0, c.bytes);
       }
       pass?.end();
-    });
-    return this.outputs;
+    };
+    // One replay without a fault proves the kernels of the user's own: the commands are the same each time.
+    const proven = this.#ownKernels.length === 0 || (this.#doubt?.done && !this.#doubt.error);
+    if (proven) this.device.submit(replay);
+    else this.#doubt = this.device.attempt(this.#ownKernels, replay);
+  }
+
+  #noteChanges(): void {
+    const doubtful = this.#doubt || this.#given.some((s) => s.doubt);
+    const doubt = doubtful ? Doubt.join([this.#doubt, ...this.#given.map((s) => s.doubt)]) : null;
+    for (const storage of this.#changed) {
+      storage.changed('a replay of a plan');
+      storage.doubt = doubt;
+    }
+  }
+
+  /**
+   * Refuses a replay that would read an input with unspecified content. One whose buffer the caller has asked for may
+   * have been filled by the caller.
+   */
+  #checkInputs(given: Record<string, TensorData>): void {
+    const missing: string[] = [];
+    for (const [name, count] of this.#unwritten) {
+      const { changes, exposed } = this.inputs[name].storage;
+      if (changes.count !== count || exposed) this.#unwritten.delete(name);
+      else if (!(name in given)) missing.push(`${name} [${this.inputs[name].shape}]`);
+    }
+    if (missing.length === 0) return;
+    const which = missing.length > 1 ? 'inputs have' : 'input has';
+    const what = `plan: the ${which} never been written: ${missing.join(', ')}`;
+    throw new UsageError(what, 'give the elements to run, or use device.write before');
   }
 
   /**
@@ -305,33 +344,8 @@ export class Plan<O extends PlanOutputs> {
    */
   async profile(): Promise<{ kernel: string; ms: number; choice?: Choice }[]> {
     this.#check();
-    const { gpu } = this.device;
-    if (!gpu.features.has('timestamp-query')) throw new FewmaskError('plan', 'the device has no timestamps', 'profile on another adapter');
-    const dispatches = this.#commands.filter((c) => c.kind === 'dispatch');
-    const times: bigint[] = [];
-    const most = 2048; // WebGPU allows 4096 queries in a set
-    for (let first = 0; first < dispatches.length; first += most) {
-      const part = dispatches.slice(first, first + most);
-      const querySet = gpu.createQuerySet({ type: 'timestamp', count: 2 * part.length });
-      const resolved = gpu.createBuffer({ size: 16 * part.length, usage: 512 | 4 }); // QUERY_RESOLVE | COPY_SRC
-      const staging = gpu.createBuffer({ size: 16 * part.length, usage: 1 | 8 }); // MAP_READ | COPY_DST
-      this.device.submit((encoder) => {
-        part.forEach((c, i) => {
-          const pass = encoder.beginComputePass({ timestampWrites: { querySet, beginningOfPassWriteIndex: 2 * i, endOfPassWriteIndex: 2 * i + 1 } });
-          pass.setPipeline(c.kernel.pipeline);
-          pass.setBindGroup(0, c.group);
-          pass.dispatchWorkgroups(c.x, c.y, c.z);
-          pass.end();
-        });
-        encoder.resolveQuerySet(querySet, 0, 2 * part.length, resolved, 0);
-        encoder.copyBufferToBuffer(resolved, 0, staging, 0, 16 * part.length);
-      });
-      await staging.mapAsync(1);
-      times.push(...new BigUint64Array(staging.getMappedRange().slice(0)));
-      for (const b of [resolved, staging]) b.destroy();
-      querySet.destroy();
-    }
-    return dispatches.map((c, i) => ({ kernel: c.kernel.key, ms: Number(times[2 * i + 1] - times[2 * i]) / 1e6, ...(c.choice && { choice: c.choice }) }));
+    this.#noteChanges();
+    return profiled(this.device, this.#commands.filter((c) => c.kind === 'dispatch'));
   }
 
   /** Gives the plan's memory back: its inputs and outputs can no longer be read or written. */
@@ -351,7 +365,8 @@ export class Plan<O extends PlanOutputs> {
  * Records `body` as a plan. See {@link Plan} and its constructor.
  * @param inputs shapes and dtypes (default f32) by name; their content is given to `run`
  * @param body makes the step from the inputs; it is called once
- * @throws OutOfMemoryError when the plan does not fit into the budget, FewmaskError inside another plan, and what the body throws
+ * @throws OutOfMemoryError when the plan does not fit into the budget, FewmaskError inside another plan or for an
+ * asynchronous body, and what the body throws
  * @example
  * const step = plan(device, { x: { shape: [8, 3] } }, ({ x }) => ({ loss: mean(square(x)) }));
  * step.run({ x: new Float32Array(24) });

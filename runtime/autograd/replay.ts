@@ -1,7 +1,10 @@
-// What has to happen on the host before each replay of a plan: an optimiser that is part of one writes the learning rate of the step.
+// What has to happen on the host before each replay of a plan: an optimiser that is part of one writes the learning
+// rate of the step, a random seed the number
+// of the step.
 
 import { UsageError } from '../errors.ts';
 import type { Recorder } from '../device/device.ts';
+import type { Tensor } from '../tensor.ts';
 
 const hooks = new WeakMap<Recorder, Map<object, () => void>>();
 
@@ -19,4 +22,11 @@ export function beforeReplay(recorder: Recorder, owner: object, hook: () => void
 /** The hooks of a plan, in the order in which they were added. */
 export function replayHooks(recorder: Recorder): readonly (() => void)[] {
   return [...(hooks.get(recorder)?.values() ?? [])];
+}
+
+/** @throws UsageError for a seed that a plan, which is being recorded, would find unchanged at each replay */
+export function checkSeed(op: string, seed: Tensor): void {
+  if (!seed.device.recorder?.isConstant(seed.storage)) return;
+  const what = `${op}: the seed is a constant of the plan, which would draw the same numbers at each replay`;
+  throw new UsageError(what, 'use randomSeed, whose step advances with each replay, or make it an input of the plan');
 }

@@ -2,11 +2,20 @@
 
 import { sizeClass } from '../device/pool.ts';
 import type { Storage } from '../tensor.ts';
-import type { Command } from './plan.ts';
+import type { Command } from './recorder.ts';
 
 /** The memory that a command uses. */
 export function storagesOf(c: Command): readonly Storage[] {
   return c.kind === 'launch' ? c.launch.bindings : c.kind === 'clear' ? [c.storage] : [c.from, c.to];
+}
+
+/** The memory that a command changes. */
+export function writtenBy(c: Command): readonly Storage[] {
+  if (c.kind === 'clear') return [c.storage];
+  if (c.kind === 'copy') return [c.to];
+  const { kernel, bindings } = c.launch;
+  const kinds = kernel.bindings.filter((b) => b.kind !== 'uniform').map((b) => b.kind);
+  return bindings.filter((_, i) => kinds[i] === 'read_write');
 }
 
 /** First and last command that touches each storage of the plan; pinned ones live throughout. */

@@ -1,7 +1,9 @@
 // Reverse-mode automatic differentiation. Each differentiable operation leaves a node; `grad` walks the nodes backwards.
 
 import { DisposedError, FewmaskError, GradientError, ShapeError } from '../errors.ts';
+import { runSynchronous, synchronous } from '../synchronous.ts';
 import type { Tensor } from '../tensor.ts';
+import { savedNow, withSaved, type Saved } from './versions.ts';
 
 /** What a backward function sees: the gradients of the outputs, the inputs, the outputs, the attributes. */
 export interface BackwardContext<A> {
@@ -49,6 +51,8 @@ export interface TapeNode {
   readonly outputs: Record<string, Tensor>;
   readonly attrs: unknown;
   readonly order: number;
+  /** Its tensors, and how often each had been changed when the operation was done. */
+  readonly saved: readonly Saved[];
 }
 
 let watcher: ((record: OpRecord<never>) => void) | null = null;
@@ -67,10 +71,11 @@ let counter = 0;
 /**
  * Runs `body` without recording gradients.
  * @returns what it returns
+ * @throws FewmaskError when the body is asynchronous: what follows its first `await` would be recorded
  * @example const prediction = noGrad(() => net.forward(x, EVAL));
  */
 export function noGrad<R>(body: () => R): R {
-  return recordingIs(false, body);
+  return recordingIs(false, () => runSynchronous('noGrad', 'the body of noGrad', body));
 }
 
 /** Runs `body` with or without recording gradients, whatever is around it. */
@@ -113,11 +118,15 @@ export function defineOp<A = void>(record: OpRecord<A>): (inputs: Record<string,
       inputs[name] = t;
       if (recording && t.tracked && record.backward[name]) wanted = true;
     }
-    const run = (): Tensor | Record<string, Tensor> => noGrad(() => record.forward(inputs, attrs)), device = Object.values(inputs)[0]?.device;
+    const what = `${record.name}: forward`;
+    const forward = (): Tensor | Record<string, Tensor> => synchronous('op', what, record.forward(inputs, attrs));
+    const run = (): Tensor | Record<string, Tensor> => recordingIs(false, forward);
+    const device = Object.values(inputs)[0]?.device;
     const made = device ? device.guarded(run) : run();
     const outputs = (isTensor(made) ? { [record.outputs[0]]: made } : made) as Record<string, Tensor>;
     if (wanted) {
-      const node: TapeNode = { op: record as OpRecord<unknown>, inputs, outputs, attrs, order: counter++ };
+      const saved = savedNow(inputs, outputs, attrs);
+      const node: TapeNode = { op: record as OpRecord<unknown>, inputs, outputs, attrs, order: counter++, saved };
       for (const name of record.outputs) if (outputs[name]?.dtype === 'f32' || outputs[name]?.dtype === 'f16') outputs[name].node = node;
     } else {
       for (const name of record.saved ?? []) outputs[name]?.dispose();
@@ -149,7 +158,7 @@ export interface GradOptions {
 export function backpropagate(ops: GradientOps, y: Tensor, wrt: ReadonlyMap<string | number, Tensor>, { dy, createGraph = false }: GradOptions = {}): Tensor[] {
   if (y.size !== 1 && !dy) throw new ShapeError('grad', `the result has shape [${y.shape}]`, 'give dy, or reduce it to a scalar');
   if (dy && (String(dy.shape) !== String(y.shape) || dy.dtype !== y.dtype)) throw new ShapeError('grad', `dy is ${dy}, the result ${y}`, 'they must be alike');
-  if (dy?.isDisposed) void dy.buffer;
+  if (dy?.isDisposed) dy.alive();
   const foreign = [...wrt].find(([, t]) => !t.tracked);
   if (foreign) throw new GradientError('grad', `no gradient is recorded for tensor ${foreign[0]} [${foreign[1].shape}] of wrt`, 'make it a parameter, or set its requiresGrad, before it is used');
   const body = () => walk(ops, y, [...wrt.values()], dy ?? ops.ones(y), createGraph);
@@ -213,7 +222,7 @@ function walk(ops: GradientOps, y: Tensor, wrt: readonly Tensor[], dy: Tensor, c
     for (const name of node.op.inputs) {
       if (!needs(name)) continue;
       const t = node.inputs[name];
-      const g = gradientOf(node.op, name, ctx);
+      const g = gradientOf(node, name, ctx);
       if (String(g.shape) !== String(t.shape)) throw new ShapeError(node.op.name, `its gradient for ${name} is [${g.shape}], the input is [${t.shape}]`);
       const before = gradients.get(t);
       gradients.set(t, before ? ops.add(before, g) : g);
@@ -223,9 +232,10 @@ function walk(ops: GradientOps, y: Tensor, wrt: readonly Tensor[], dy: Tensor, c
 }
 
 /** The gradient for one input, with a word on whose it is when a tensor that it needs is gone. */
-function gradientOf(op: OpRecord<unknown>, input: string, ctx: BackwardContext<unknown>): Tensor {
+function gradientOf(node: TapeNode, input: string, ctx: BackwardContext<unknown>): Tensor {
+  const { op } = node;
   try {
-    return op.backward[input]!(ctx);
+    return withSaved(node, input, () => synchronous('op', `${op.name}: backward`, op.backward[input]!(ctx)));
   } catch (error) {
     if (!(error instanceof DisposedError)) throw error;
     throw new DisposedError(`the gradient of ${op.name} with respect to ${input} cannot be made: ${error.message}`, 'take gradients in the scope that made the graph, before it is freed');

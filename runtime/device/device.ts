@@ -1,24 +1,24 @@
 // A device: memory, kernels, and the queue. Dispatches run at once (eager) or go into the plan that is being recorded.
 
-import { DeviceError, FewmaskError, ShapeError } from '../errors.ts';
-import { fillParams, KernelCache } from '../kernel/kernel.ts';
+import { DeviceError, FewmaskError, ShapeError, UsageError } from '../errors.ts';
+import { KernelCache } from '../kernel/kernel.ts';
+import { Doubt, OwnKernel, passDoubts } from '../kernel/own.ts';
+import { checkUnchanged } from '../autograd/versions.ts';
+import { aliveReport, storageOver } from '../memory.ts';
 import { BYTES, sizeOf, Storage, Tensor, type DType, type Shape, type TensorData } from '../tensor.ts';
 import { describe } from './adapter.ts';
-import { bindingEntry, fold } from './binding.ts';
+import { fold } from './binding.ts';
+import { Commands } from './commands.ts';
 import { checkedBytes, elementsOf, MOST_ELEMENTS, wholeWords } from './elements.ts';
 import { BufferPool } from './pool.ts';
 import { Scopes } from './scopes.ts';
 import { Staging } from './staging.ts';
-import { copyTexels } from './texels.ts';
 import type { AdapterInfo, DeviceOptions, Dispatch, Launch, Recorder } from './types.ts';
 import { Watch } from './watch.ts';
 import { checkWrapped } from './wrap.ts';
 
 export { bindingEntry } from './binding.ts';
 export type { AdapterInfo, DeviceOptions, Dispatch, Launch, Recorder } from './types.ts';
-
-const PAGE = 1 << 18;
-const ALIGN = 256;
 
 /**
  * A GPUDevice with all that the engine keeps for it. `openNode` and `openBrowser` make one; so does a GPUDevice of your own, which stays yours: `close()`
@@ -43,15 +43,8 @@ export class Device {
   choices: Readonly<Record<string, string>> = {};
   /** @internal See {@link DeviceOptions}. */
   readonly options: DeviceOptions;
-  /** Dispatches launched eagerly since the device was opened; those that plans replay are not counted. */
-  dispatches = 0;
   readonly #scopes = new Scopes();
-  #encoder: GPUCommandEncoder | null = null;
-  #pass: GPUComputePassEncoder | null = null;
-  readonly #page: GPUBuffer;
-  readonly #pageBytes = new ArrayBuffer(PAGE);
-  readonly #pageView = new DataView(this.#pageBytes);
-  #pageUsed = 0;
+  readonly #commands: Commands;
   readonly #watch: Watch;
   #closed = false;
 
@@ -64,9 +57,16 @@ export class Device {
     this.info = info;
     this.options = options;
     this.kernels = new KernelCache(gpu);
-    this.pool = new BufferPool(gpu, options.budget ?? 4 * 2 ** 30, () => this.flush());
-    this.#page = gpu.createBuffer({ size: PAGE, usage: 64 | 8, label: 'params' }); // UNIFORM | COPY_DST
-    this.#watch = new Watch(gpu, options.owned ?? false);
+    const alive = (): ReturnType<typeof aliveReport> => aliveReport(this);
+    this.#watch = new Watch(gpu, options.owned ?? false, alive);
+    const needs = { flush: () => this.flush(), alive, guard: this.#watch.guardMemory };
+    this.pool = new BufferPool(gpu, options.budget ?? 4 * 2 ** 30, needs);
+    this.#commands = new Commands(gpu, this.pool, (send) => this.#watch.guard(send));
+  }
+
+  /** Dispatches launched eagerly since the device was opened; those that plans replay are not counted. */
+  get dispatches(): number {
+    return this.#commands.launches;
   }
 
   /** Does the adapter have f16? Without it f16 tensors are refused. */
@@ -120,7 +120,8 @@ export class Device {
     const { values, dtype: type } = elementsOf('tensor', data, dtype);
     if (values.length !== sizeOf(shape)) throw new ShapeError('tensor', `${values.length} elements do not make [${shape}]`);
     const t = new Tensor(this.#allocate(this.#bytesOf(shape, type, 'tensor'), 'tensor'), shape, type);
-    this.write(t, values);
+    this.recorder?.constant(t.storage);
+    this.rewrite(t.storage, values);
     return t;
   }
 
@@ -128,7 +129,9 @@ export class Device {
    * A tensor over a GPUBuffer of the caller's, from its first byte on, without a copy: what one writes, the other sees. The engine neither destroys the buffer
    * nor hands it to other tensors. Call `flush()` before you submit commands of your own that follow the engine's; `tensor.buffer` is the way back.
    * @param buffer of this GPUDevice (another's is refused by the GPU, at the next read), with STORAGE, COPY_SRC and COPY_DST, unmapped. It must hold the
-   *   elements and fill up 16 bytes: kernels write whole vectors, so that up to 12 bytes behind the last element may change.
+   *   elements and fill up 16 bytes: kernels write whole vectors, so that up to 12 bytes behind the last element may
+   *   change. What your own commands write there
+   *   between forward and `grad` is not noticed: take the gradient first.
    * @throws UsageError when the buffer lacks a usage or is mapped, ShapeError when it is too small or the shape is more than the adapter can bind
    * @example const x = device.wrap(buffer, [480, 640, 4]);
    */
@@ -136,23 +139,36 @@ export class Device {
     this.check();
     const bytes = this.#bytesOf(shape, dtype, 'wrap');
     checkWrapped(buffer, bytes, shape, dtype);
-    return new Tensor(new Storage(this, bytes, buffer, false, 'wrap'), shape, dtype);
+    const storage = new Storage(this, bytes, buffer, false, 'wrap');
+    storage.changes = storageOver(this, buffer)?.changes ?? storage.changes;
+    return new Tensor(storage, shape, dtype);
   }
 
   /**
    * Overwrites all elements of a tensor, after what was launched before.
    * @param data row-major, in the array of its dtype (f16: a Uint16Array of its bits)
    * @throws ShapeError when the elements are too few, too many or in another dtype's array
-   * @throws DisposedError
+   * @throws DisposedError, UsageError while a plan is being recorded: its replays would not write
    */
   write(t: Tensor, data: TensorData): void {
     const { values } = elementsOf('write', data, t.dtype);
     if (values.length !== t.size) throw new ShapeError('write', `${values.length} elements for a tensor [${t.shape}]`);
-    const { buffer } = this.#own(t);
+    this.#own(t).alive();
+    if (this.recorder) {
+      const what = `write: a plan is being recorded, and would not write to ${t} at its replays`;
+      throw new UsageError(what, 'make it an input of the plan, or write before run()');
+    }
+    this.rewrite(t.storage, values);
+  }
+
+  /** @internal Writes the elements of memory that has a buffer; while a plan is being recorded too. */
+  rewrite(storage: Storage, values: TensorData): void {
     if (values.length === 0) return;
     this.check();
     this.flush();
-    this.#watch.guard(() => this.gpu.queue.writeBuffer(buffer, 0, wholeWords(values)));
+    this.#watch.guard(() => this.gpu.queue.writeBuffer(storage.buffer!, 0, wholeWords(values)));
+    storage.changed('write');
+    storage.doubt = null;
   }
 
   /** @internal */
@@ -205,6 +221,7 @@ export class Device {
    */
   run(d: Dispatch): void {
     const kernel = this.kernels.get(d.shader, d.entry, d.constants, d.shaders);
+    if (kernel.own?.broken) throw kernel.own.broken;
     const bindings: Storage[] = [], written = new Set<Storage>();
     let given = Object.keys(d.bindings).length;
     for (const b of kernel.bindings) {
@@ -225,7 +242,8 @@ export class Device {
     if (Math.max(...groups) > most) throw new ShapeError(d.shader, `${groups} workgroups are more than the adapter's ${most} in a dimension`);
     const launch: Launch = { kernel, bindings, params: d.params ?? {}, shader: d.shader, groups, choice: d.choice };
     if (this.recorder) this.recorder.launch(launch);
-    else this.#launch(launch);
+    else passDoubts(kernel, bindings, this.#launch(launch));
+    for (const storage of written) storage.changed(d.shader);
   }
 
   /** The tensor. @throws DeviceError when it is another device's */
@@ -237,57 +255,28 @@ export class Device {
   /** The memory of a tensor that a command is about to use. @throws DisposedError when there is none, or none yet outside of the plan in hand; DeviceError */
   #storageOf(t: Tensor): Storage {
     this.#own(t);
-    if (t.isDisposed || !this.recorder?.owns(t.storage)) void t.buffer;
+    if (t.isDisposed || !this.recorder?.owns(t.storage)) t.alive();
+    checkUnchanged(t.storage);
     return t.storage;
   }
 
-  #launch(l: Launch): void {
+  /**
+   * @returns the doubt about a kernel of the user's own that has not run yet: it is sent alone, so that nothing else
+   * fails with it
+   */
+  #launch(l: Launch): Doubt | null {
     this.check();
-    const entries: GPUBindGroupEntry[] = [], lent: GPUTexture[] = [];
-    let i = 0, page = false;
-    for (const b of l.kernel.bindings) {
-      if (b.kind === 'uniform') page = true;
-      else if (b.kind === 'texture') entries.push({ binding: b.binding, resource: this.#throughTexels(l, l.bindings[i++], lent).createView() });
-      else entries.push(bindingEntry(b.binding, l.bindings[i++]));
+    const { own } = l.kernel;
+    if (!own || own.isProven(l.bindings)) {
+      this.#commands.launch(l);
+      return null;
     }
-    if (page && l.kernel.params) {
-      const size = Math.ceil(l.kernel.params.size / ALIGN) * ALIGN;
-      if (this.#pageUsed + size > PAGE) this.flush();
-      fillParams(l.shader, l.kernel.params, this.#pageView, this.#pageUsed, l.params);
-      const binding = l.kernel.bindings.find((b) => b.kind === 'uniform')!.binding;
-      entries.push({ binding, resource: { buffer: this.#page, offset: this.#pageUsed, size: l.kernel.params.size } });
-      this.#pageUsed += size;
-    }
-    const group = this.gpu.createBindGroup({ layout: l.kernel.layout, entries });
-    const pass = this.#computePass();
-    pass.setPipeline(l.kernel.pipeline);
-    pass.setBindGroup(0, group);
-    pass.dispatchWorkgroups(...l.groups);
-    // The GPU begins while the next ones are encoded.
-    if (++this.dispatches % 32 === 0) this.flush();
-    // The queue runs in order: who takes it next copies into it after this.
-    for (const t of lent) this.pool.release(t);
-  }
-
-  #throughTexels({ kernel }: Launch, storage: Storage, lent: GPUTexture[]): GPUTexture {
-    const texture = this.pool.texels(storage.bytes, kernel.texels!);
-    lent.push(texture);
-    copyTexels(this.#outsidePass(), storage.buffer!, texture, storage.bytes);
-    return texture;
-  }
-
-  #computePass(): GPUComputePassEncoder {
-    this.#encoder ??= this.gpu.createCommandEncoder();
-    this.#pass ??= this.#encoder.beginComputePass();
-    return this.#pass;
+    return own.launched(l.bindings, this.#commands.alone(() => this.#commands.launch(l)));
   }
 
   #outsidePass(): GPUCommandEncoder {
     this.check();
-    this.#pass?.end();
-    this.#pass = null;
-    this.#encoder ??= this.gpu.createCommandEncoder();
-    return this.#encoder;
+    return this.#commands.outsidePass();
   }
 
   /** Fills a tensor with zero bytes. @throws DisposedError */
@@ -295,7 +284,9 @@ export class Device {
     const storage = this.#storageOf(t);
     if (t.size === 0) return;
     if (this.recorder) this.recorder.clear(storage);
-    else this.#outsidePass().clearBuffer(t.buffer, 0, Math.ceil(t.storage.bytes / 4) * 4);
+    else this.#outsidePass().clearBuffer(t.alive(), 0, Math.ceil(t.storage.bytes / 4) * 4);
+    storage.changed('clear');
+    storage.doubt = null;
   }
 
   /**
@@ -308,7 +299,9 @@ export class Device {
     const source = this.#storageOf(from), target = this.#storageOf(to);
     if (from.size === 0 || source === target) return;
     if (this.recorder) this.recorder.copy(source, target, source.bytes);
-    else this.#outsidePass().copyBufferToBuffer(from.buffer, 0, to.buffer, 0, Math.ceil(from.storage.bytes / 4) * 4);
+    else this.#outsidePass().copyBufferToBuffer(from.alive(), 0, to.alive(), 0, Math.ceil(from.storage.bytes / 4) * 4);
+    target.changed('copy');
+    target.doubt = source.doubt;
   }
 
   /**
@@ -319,22 +312,15 @@ export class Device {
   copyInto(from: Tensor, to: Tensor, offset: number): void {
     if (from.dtype !== to.dtype || BYTES[from.dtype] !== 4 || !Number.isInteger(offset) || offset < 0 || from.storage === to.storage || offset + from.size > to.size) throw new ShapeError('copyInto', `${from} at ${offset} does not fit into ${to}`);
     if (this.recorder) throw new FewmaskError('plan', 'copyInto is not recorded', 'use concat inside a plan');
-    const source = this.#own(from).buffer, target = this.#own(to).buffer;
+    const source = this.#own(from).alive(), target = this.#own(to).alive();
     this.#outsidePass().copyBufferToBuffer(source, 0, target, 4 * offset, 4 * from.size);
+    to.storage.changed('copyInto');
+    to.storage.doubt = Doubt.join([from.storage.doubt, to.storage.doubt]);
   }
 
   /** Sends what has been encoded to the GPU. */
   flush(): void {
-    if (!this.#encoder) return;
-    this.#pass?.end();
-    this.#pass = null;
-    const { gpu } = this, page = this.#page, pageBytes = this.#pageBytes, pageUsed = this.#pageUsed, encoder = this.#encoder;
-    this.#pageUsed = 0;
-    this.#encoder = null;
-    this.#watch.guard(() => {
-      if (pageUsed > 0) gpu.queue.writeBuffer(page, 0, pageBytes, 0, pageUsed);
-      gpu.queue.submit([encoder.finish()]);
-    });
+    this.#commands.flush();
   }
 
   /** Submits commands of your own behind what came before. @throws DeviceError or DeviceLostError when the GPU failed */
@@ -346,6 +332,16 @@ export class Device {
       encode(encoder);
       this.gpu.queue.submit([encoder.finish()]);
     });
+  }
+
+  /**
+   * @internal Submits commands with kernels of the user's own: what the GPU refuses of them is in doubt, and the device
+   * lives on.
+   */
+  attempt(kernels: readonly OwnKernel[], encode: (encoder: GPUCommandEncoder) => void): Doubt {
+    this.check();
+    const error = this.#commands.alone(() => encode(this.#commands.outsidePass()));
+    return new Doubt(() => OwnKernel.verdict(kernels, error));
   }
 
   /** Waits for the GPU to finish all that was sent. @throws DeviceError or DeviceLostError when the GPU failed */
@@ -365,8 +361,9 @@ export class Device {
   async read(tensors: readonly Tensor[]): Promise<(Float32Array | Int32Array | Uint32Array)[]> {
     if (this.recorder) throw new FewmaskError('plan', 'a tensor cannot be read while a plan is being recorded', 'return it from the plan and read it after run()');
     this.check();
+    const doubt = Doubt.join(tensors.map((t) => t.storage.doubt));
     // Before anything is encoded: a copy into a staging buffer that is then destroyed would fail all that is submitted with it.
-    const staging = new Staging(this.gpu, tensors, tensors.map((t) => this.#own(t).buffer));
+    const staging = new Staging(this.gpu, tensors, tensors.map((t) => this.#own(t).alive()));
     try {
       if (staging.bytes > 0) {
         staging.encode(this.#outsidePass());
@@ -375,6 +372,8 @@ export class Device {
         await this.#watch.settled;
         this.check();
       }
+      await doubt?.settled;
+      if (doubt?.error) throw doubt.error;
       return staging.elements();
     } catch (error) {
       await this.#watch.settled;
@@ -393,6 +392,6 @@ export class Device {
     this.#watch.end();
     if (this.options.owned) return this.gpu.destroy();
     this.pool.destroy();
-    this.#page.destroy();
+    this.#commands.destroy();
   }
 }

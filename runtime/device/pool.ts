@@ -31,6 +31,16 @@ export interface PoolStats {
 
 type Memory = GPUBuffer | GPUTexture;
 
+/** What the pool needs of its device. */
+export interface PoolNeeds {
+  /** Submits the commands that have been encoded but not sent: they may use buffers that are free by now. */
+  flush: () => void;
+  /** What is alive, for the error when memory runs out. */
+  alive: () => { message: string; hint: string };
+  /** Makes memory, and sees to it that the GPU's refusal is noticed. */
+  guard: <T>(make: () => T) => T;
+}
+
 export class BufferPool {
   readonly #gpu: GPUDevice;
   /** By size, and textures by their format as well. */
@@ -41,12 +51,11 @@ export class BufferPool {
   /** Most bytes that may exist at once; software adapters report no out-of-memory of their own. */
   budget: number;
   readonly #largest: number;
-  readonly #flush: () => void;
+  readonly #needs: PoolNeeds;
 
-  /** @param flush submits the commands that have been encoded but not sent: they may use buffers that are free by now */
-  constructor(gpu: GPUDevice, budget: number, flush: () => void) {
+  constructor(gpu: GPUDevice, budget: number, needs: PoolNeeds) {
     this.#gpu = gpu;
-    this.#flush = flush;
+    this.#needs = needs;
     this.budget = budget;
     this.#largest = gpu.limits.maxBufferSize;
   }
@@ -71,13 +80,14 @@ export class BufferPool {
       this.trim();
       if (size > this.#largest || this.stats.allocated + size > this.budget) {
         this.stats.inUse -= size;
-        throw new OutOfMemoryError(
-          `a buffer of ${mib(size)} does not fit: ${mib(this.stats.allocated)} of ${mib(this.budget)} are in use, and one buffer holds at most ${mib(this.#largest)}`,
-          'use a smaller batch, crop or width, or raise the memory budget',
-        );
+        const { message, hint } = this.#needs.alive();
+        const { allocated } = this.stats;
+        const most = mib(this.#largest);
+        const use = `${mib(allocated)} of ${mib(this.budget)} are in use, and one buffer holds at most ${most}`;
+        throw new OutOfMemoryError(`a buffer of ${mib(size)} does not fit: ${use}${message}`, hint);
       }
     }
-    const made = make();
+    const made = this.#needs.guard(make);
     this.#mine.set(made, [place, size]);
     this.stats.allocated += size;
     this.stats.buffers++;
@@ -99,7 +109,7 @@ export class BufferPool {
   /** Destroys all that is free. */
   trim(): void {
     if (this.#free.size === 0) return;
-    this.#flush();
+    this.#needs.flush();
     for (const list of this.#free.values()) {
       for (const b of list) {
         this.stats.allocated -= this.#mine.get(b)![1];

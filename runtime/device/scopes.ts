@@ -1,6 +1,6 @@
 // Scopes: which tensors are freed with the block of code that made them.
 
-import { FewmaskError } from '../errors.ts';
+import { asynchronous, isAsync, synchronous } from '../synchronous.ts';
 import { collectTensors, type Tensor } from '../tensor.ts';
 
 /** The open scopes of a device, innermost last; see `Device.scope`. */
@@ -38,13 +38,13 @@ export class Scopes {
 
   /** Runs `body` and frees what was made in it, but what it returns, which goes to the scope around. @throws FewmaskError when the body is asynchronous */
   run<R>(body: () => R): R {
+    const what = 'the body of a scope';
+    if (isAsync(body)) return Promise.reject(asynchronous('scope', what)) as R;
     const mine = new Set<Tensor>();
     this.#open.push(mine);
     let result: R | undefined;
     try {
-      result = body();
-      if (result instanceof Promise) throw new FewmaskError('scope', 'the body of a scope must not be asynchronous', 'await outside, or dispose by hand');
-      return result;
+      return (result = synchronous('scope', what, body()));
     } finally {
       this.#open.splice(this.#open.indexOf(mine), 1);
       const kept = new Set<Tensor>();

@@ -72,6 +72,15 @@ export interface Launch {
 export interface Recorder {
   /** Is this memory the plan's own, which has no buffer yet? */
   owns(storage: Storage): boolean;
+  /** Do the commands so far use this memory from outside the plan? */
+  uses(storage: Storage): boolean;
+  /**
+   * Notes memory that was filled by the host while the body ran: every replay finds the same in it, unless it is said
+   * that it does not.
+   */
+  constant(storage: Storage, is?: boolean): void;
+  /** Does every replay find the same in it: was it noted so, or made from nothing else? */
+  isConstant(storage: Storage): boolean;
   allocate(bytes: number, label: string): Storage;
   launch(launch: Launch): void;
   clear(storage: Storage): void;

@@ -1,4 +1,5 @@
-// Build step: reflects every file of shaders/ with wgsl_reflect and writes runtime/kernel/generated.ts (git-ignored).
+// Build step: links every file of shaders/ with what it imports of shaders/shared/, reflects it with wgsl_reflect and writes runtime/kernel/generated.ts
+// (git-ignored).
 // The code in it is minified and packed, since it is most of what a web page loads; `--readable` leaves it as it is in shaders/. The engine reads struct offsets,
 // bindings and workgroup sizes from the declarations (packed.ts), which this step holds against what wgsl_reflect says.
 
@@ -10,6 +11,7 @@ import { gzipSync } from 'node:zlib';
 // @ts-expect-error the bare import of wgsl_reflect is empty in Node, and the module file has no types of its own
 import { WgslReflect } from 'wgsl_reflect/wgsl_reflect.module.js';
 import type { BindingInfo, EntryInfo, FieldInfo, ShaderInfo } from './info.ts';
+import { link } from './link.ts';
 import { minifyShaders } from './minify.ts';
 import { pack, unpackShader } from './packed.ts';
 
@@ -75,10 +77,21 @@ function namesOf({ constants, entries, params }: ShaderInfo): Set<string> {
   return new Set([...Object.keys(constants), ...Object.entries(entries).flatMap(([name, e]) => [name, ...e.bindings.map((b) => b.name)]), ...(params?.fields.map((f) => f.name) ?? [])]);
 }
 
-/** Every file of a folder, reflected, by its name without the ending. Throws when one does not parse or breaks a convention. */
-export function reflectFolder(folder: string): Record<string, ShaderInfo> {
+/** Texts of the WGSL files of a folder, by name without the ending. */
+function texts(folder: string): Record<string, string> {
   const files = readdirSync(folder).filter((f) => f.endsWith('.wgsl')).sort();
-  return Object.fromEntries(files.map((f) => [f.slice(0, -5), reflectShader(f, readFileSync(join(folder, f), 'utf8'))]));
+  return Object.fromEntries(files.map((f) => [f.slice(0, -5), readFileSync(join(folder, f), 'utf8')]));
+}
+
+/** Every shader of a folder, linked with the snippets of its `shared` folder, by its name. Throws for an import that does not exist. */
+export function linkFolder(folder: string): Record<string, string> {
+  const snippets = texts(join(folder, 'shared'));
+  return Object.fromEntries(Object.entries(texts(folder)).map(([name, code]) => [name, link(`${name}.wgsl`, code, snippets)]));
+}
+
+/** Every shader of a folder, linked and reflected, by its name. Throws when one does not parse or breaks a convention. */
+export function reflectFolder(folder: string): Record<string, ShaderInfo> {
+  return Object.fromEntries(Object.entries(linkFolder(folder)).map(([name, code]) => [name, reflectShader(`${name}.wgsl`, code)]));
 }
 
 /** What `generated.ts` holds of reflected shaders. Throws when one is written in a way that would be read back as another. */
@@ -133,7 +146,8 @@ function main(): void {
   const said = (where: string): string[] => [...new Set(sources.flatMap((f) => [...readFileSync(f, 'utf8').matchAll(new RegExp(`shaders: ${where}, shader: '(\\w+)'`, 'g'))].map((m) => m[1])))].sort();
   const own = said('SEGMENTATION'), native = said('[\\w.]+\\.native');
   // Made again only from something else than last time.
-  const from = [...readdirSync(join(root, 'shaders')).map((f) => join(root, 'shaders', f)), ...['build.ts', 'minify.ts', 'packed.ts', 'declarations.ts'].map((f) => join(here, f))].map((f) => [f.slice(root.length), readFileSync(f, 'utf8')]);
+  const tools = ['build.ts', 'link.ts', 'minify.ts', 'packed.ts', 'declarations.ts'].map((f) => readFileSync(join(here, f), 'utf8'));
+  const from = [linkFolder(join(root, 'shaders')), tools];
   const key = createHash('sha256').update(JSON.stringify([readable, own, native, from])).digest('hex').slice(0, 16);
   if (existsSync(file) && readFileSync(file, 'utf8').split('\n', 1)[0].endsWith(key)) return;
   const packed = Object.entries(packShaders(reflectFolder(join(root, 'shaders')), readable));

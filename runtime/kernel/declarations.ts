@@ -49,7 +49,7 @@ function mentioned({ text, body }: Item): Set<string> {
   const head = text.slice(text.indexOf('('), text.indexOf('{'));
   const scopes = [new Set([...head.matchAll(/([A-Za-z_]\w*)\s*:/g)].map((m) => m[1]))];
   let declared: string | null = null;
-  for (const [token, declares] of body.matchAll(/\b(?:let|var(?:\s*<[^>]*>)?|const)\s+([A-Za-z_]\w*)|\.\s*[A-Za-z_]\w*|[A-Za-z_]\w*|[{};]/g)) {
+  for (const [token, declares] of body.matchAll(/\b(?:let|var(?:\s*<[^>]*>)?|const)\s+([A-Za-z_]\w*)|\.\s*[A-Za-z_]\w*|\b[A-Za-z_]\w*|[{};]/g)) {
     if (token === '{') scopes.push(new Set());
     else if (token === '}') scopes.pop();
     else if (token === ';' && declared) {

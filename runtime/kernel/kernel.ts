@@ -3,6 +3,7 @@
 import { ENGINE } from './generated.ts';
 import type { BindingInfo, ShaderInfo } from './info.ts';
 import type { TexelFormat } from '../device/texels.ts';
+import { OwnKernel } from './own.ts';
 import { FewmaskError, ShapeError } from '../errors.ts';
 
 /** Values for the module-scope `const`, `override` and `alias` declarations of a shader, by name. */
@@ -17,12 +18,14 @@ export interface Kernel {
   readonly workgroup: readonly [number, number, number];
   /** Made when it is first used. */
   readonly pipeline: GPUComputePipeline;
-  /** Makes it beforehand, beside others. */
+  /** Makes it beforehand, beside others. @throws ShaderError for a kernel of the user's own that the GPU refuses */
   compile(): Promise<void>;
   /** The same for another device; none of a shader of the user's own. */
   readonly twin?: (on: KernelCache) => Kernel;
   readonly layout: GPUBindGroupLayout;
   readonly params: ShaderInfo['params'];
+  /** Of a kernel of the user's own: what is known of it. */
+  readonly own?: OwnKernel;
   /** The format of its textures. */
   readonly texels?: TexelFormat;
 }
@@ -121,32 +124,42 @@ export class KernelCache {
     if (found) return found;
     const info = this.#own.get(shader) ?? shaders[shader] ?? kernelError(`there is no shader ${shader}`);
     const entryInfo = info.entries[entry] ?? kernelError(`shader ${shader} has no entry point ${entry}`);
+    const gpu = this.#gpu;
+    const own = this.#own.has(shader) ? new OwnKernel(gpu, shader.replace(/#\d+$/, ''), info.code) : undefined;
+    const make = <T>(part: () => T): T => (own ? own.make(part) : part());
     const moduleKey = `${shader}(${special})`;
     let module = this.#modules.get(moduleKey);
     if (!module) {
-      module = this.#gpu.createShaderModule({ label: moduleKey, code: specialise(info, shader, constants) });
+      const code = specialise(info, shader, constants);
+      module = make(() => gpu.createShaderModule({ label: moduleKey, code }));
       this.#modules.set(moduleKey, module);
     }
+    own?.compiles(module, specialise(info, shader, constants));
     const texels = /<(\w+)/.exec(String(constants.Texels ?? info.constants.Texels?.value))?.[1] as TexelFormat | undefined;
-    const layout = this.#gpu.createBindGroupLayout({
+    const layout = make(() => gpu.createBindGroupLayout({
       label: key,
       entries: entryInfo.bindings.map((b) => ({
         binding: b.binding,
         visibility: 4, // GPUShaderStage.COMPUTE
         ...(b.kind === 'texture' ? { storageTexture: { access: 'read-only', format: texels! } } : { buffer: { type: b.kind === 'uniform' ? 'uniform' : b.kind === 'read' ? 'read-only-storage' : 'storage' } }),
       })),
-    });
-    const gpu = this.#gpu, descriptor = { label: key, layout: gpu.createPipelineLayout({ bindGroupLayouts: [layout] }), compute: { module, entryPoint: entry } };
+    }));
+    const pipelineLayout = make(() => gpu.createPipelineLayout({ bindGroupLayouts: [layout] }));
+    const descriptor = { label: key, layout: pipelineLayout, compute: { module, entryPoint: entry } };
     let pipeline: GPUComputePipeline | undefined;
     const usesParams = entryInfo.bindings.some((b) => b.kind === 'uniform');
     const kernel: Kernel = {
-      key, bindings: entryInfo.bindings, workgroup: workgroupSize(info, entryInfo.workgroup, constants), layout, params: usesParams ? info.params : null, texels,
+      key, bindings: entryInfo.bindings, workgroup: workgroupSize(info, entryInfo.workgroup, constants), layout,
+      params: usesParams ? info.params : null, texels, own,
       get pipeline() {
-        return (pipeline ??= gpu.createComputePipeline(descriptor));
+        return (pipeline ??= make(() => gpu.createComputePipeline(descriptor)));
       },
       async compile() {
         // What fails here fails again where it is used, with the device's own report.
         pipeline ??= await gpu.createComputePipelineAsync(descriptor).catch(() => undefined);
+        if (!own) return;
+        pipeline ??= make(() => gpu.createComputePipeline(descriptor));
+        await own.check();
       },
       twin: this.#own.has(shader) ? undefined : (on) => on.get(shader, entry, constants, shaders),
     };

@@ -14,7 +14,7 @@ export type Paired<V extends Operand> = Tensor<V extends Tensor<infer D> ? D : n
 /** As {@link Paired}, of operations that make real numbers of integers. */
 export type PairedReal<V extends Operand> = Tensor<Real<Paired<V>['dtype']>, RankOf<V>>;
 
-const ARITHMETIC = { add: 0, mul: 1, sub: 2, div: 3, maximum: 4, minimum: 5, pow: 6, atan2: 7, fmod: 8, remainder: 9, floorDivide: 10, step: 11 } as const;
+const ARITHMETIC = { add: 0, mul: 1, sub: 2, div: 3, maximum: 4, minimum: 5, pow: 6, atan2: 7, fmod: 8, remainder: 9, floorDivide: 10, step: 11, gate: 24 } as const;
 const TRUTH = { eq: 12, ne: 13, lt: 14, le: 15, gt: 16, ge: 17, logicalAnd: 18, logicalOr: 19, logicalXor: 20, isNan: 21, isInf: 22, isFinite: 23 } as const;
 const CODES = { ...ARITHMETIC, ...TRUTH };
 

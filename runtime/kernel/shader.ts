@@ -5,7 +5,7 @@ import type { Device, Dispatch } from '../device/device.ts';
 import type { Tensor } from '../tensor.ts';
 import { readDeclarations } from './declarations.ts';
 import type { ShaderInfo } from './info.ts';
-import { specialise, type Constants } from './kernel.ts';
+import type { Constants } from './kernel.ts';
 
 let made = 0;
 
@@ -41,7 +41,10 @@ export class Shader {
    * @returns the bindings
    * @throws ShaderError for an unknown entry point or constant, a binding or param that is missing or unknown
    * @throws ShapeError for a tensor of another dtype than its binding, or a grid beyond the adapter's limits
-   * @throws DisposedError, DeviceError or DeviceLostError when the GPU failed; what its compiler refused becomes a DeviceError at the next read, see {@link compile}
+   * @throws DisposedError, DeviceError or DeviceLostError when the GPU failed. What the GPU refuses of the kernel or of
+   * the launch is found only later: reading
+   *   what the kernel should have made, or anything made from it, is then a ShaderError, as are further launches. All
+   *   else goes on; see {@link compile}.
    * @example const { y } = cube.run({ entry: 'forward', bindings: { x, y: emptyLike(x) }, params: { n: x.size }, threads: x.size });
    */
   run<B extends Record<string, Tensor>>(launch: Omit<Dispatch, 'shader' | 'bindings'> & { bindings: B }): B {
@@ -75,21 +78,7 @@ export class Shader {
     device.check();
     this.#names('constant', Object.keys(constants), Object.keys(this.#info.constants), false);
     this.#register(device);
-    const { gpu } = device;
-    gpu.pushErrorScope('validation');
-    const module = gpu.createShaderModule({ label: this.name, code: specialise(this.#info, this.name, constants) });
-    const popped = gpu.popErrorScope();
-    const { messages } = await module.getCompilationInfo();
-    const refused = await popped, first = messages.find((m) => m.type === 'error');
-    if (first) {
-      const line = first.lineNum > 0 ? this.#info.code.split('\n')[first.lineNum - 1]?.trim() : '';
-      throw new ShaderError(this.name, first.lineNum || undefined, line ? `${first.message}, in: ${line}` : first.message);
-    }
-    if (refused) this.#fail(refused.message);
-    gpu.pushErrorScope('validation');
-    for (const entry of this.entries) void device.kernels.get(this.#key, entry, constants).pipeline;
-    const error = await gpu.popErrorScope();
-    if (error) this.#fail(error.message);
+    await Promise.all(this.entries.map((entry) => device.kernels.get(this.#key, entry, constants).compile()));
   }
 
   #register(device: Device): void {

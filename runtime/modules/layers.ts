@@ -1,5 +1,6 @@
 // The layers: modules with PyTorch's parameter names and first values, over the operations of the same names. Images are NHWC.
 
+import { checkSeed } from '../autograd/replay.ts';
 import { UsageError } from '../errors.ts';
 import { add } from '../ops/binary.ts';
 import { batchNorm, type BatchNormOptions } from '../ops/batchNorm.ts';
@@ -333,6 +334,7 @@ export class Dropout extends Module {
     if (!mode) throw new UsageError('dropout needs to know its mode', 'pass TRAIN with a seed, or EVAL, to forward');
     if (mode.dropout === undefined && mode.bn === 'train') throw new UsageError('dropout needs a seed in training', 'pass { ...TRAIN, dropout: randomSeed(device, seed, 0, step) }, or null for none');
     if (!mode.dropout) return x;
+    checkSeed('dropout', mode.dropout);
     return this.drop(x, add(mode.dropout, this.stream.value));
   }
 

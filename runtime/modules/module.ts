@@ -1,10 +1,13 @@
 // Modules: objects that hold parameters by name, and other modules. What they are made of is declared when they are built and made on a device by `init`.
 
 import { UsageError } from '../errors.ts';
-import type { Shape, Tensor } from '../tensor.ts';
+import { Tensor, type Shape } from '../tensor.ts';
 import type { Device } from '../device/device.ts';
 import type { FileTensor } from '../io/safetensors.ts';
-import { draw, readState, writeState, type Fan, type Init, type StateEntry, type TorchLayout, type TorchTensor } from './state.ts';
+import {
+  draw, readState, writeState, type Fan, type Init, type LoadOptions, type StateEntry, type TorchLayout,
+  type TorchTensor,
+} from './state.ts';
 
 /**
  * How a forward pass treats batch normalisation and dropout. Stated for every pass.
@@ -44,6 +47,9 @@ export interface ParameterOptions {
   saved?: boolean;
 }
 
+/** The tensors that parameters have made: a module may keep one in a property too. */
+const made = new WeakSet<Tensor>();
+
 /**
  * A tensor that a module keeps: declared with the module, made by {@link Module.init}.
  * @example
@@ -58,6 +64,7 @@ export class Parameter {
   /** How it is made, named and saved. */
   readonly options: ParameterOptions;
   #tensor: Tensor | null = null;
+  #disposed = false;
 
   /** @example readonly gain = new Parameter([8], { init: 'ones' }); */
   constructor(shape: Shape, options: ParameterOptions = {}) {
@@ -82,8 +89,12 @@ export class Parameter {
 
   /** The tensor. @throws UsageError before the module's `init` */
   get value(): Tensor {
-    if (!this.#tensor) throw new UsageError('a parameter is used before its module was made on a device', 'call init(device) on the outermost module');
-    return this.#tensor;
+    if (this.#tensor) return this.#tensor;
+    if (this.#disposed) {
+      throw new UsageError('a parameter is used after its module was disposed', 'call init(device) again');
+    }
+    const what = 'a parameter is used before its module was made on a device';
+    throw new UsageError(what, 'call init(device) on the outermost module');
   }
 
   /**
@@ -94,18 +105,22 @@ export class Parameter {
     const { init = 'zeros', fan } = this.options;
     this.#tensor = device.keep(device.tensor(draw(seed, name, this.shape, init, fan), this.shape));
     this.#tensor.requiresGrad = this.trainable;
+    made.add(this.#tensor);
   }
 
   /** Frees the tensor. */
   dispose(): void {
+    this.#disposed = this.#tensor !== null || this.#disposed;
     this.#tensor?.dispose();
     this.#tensor = null;
   }
 }
 
 /**
- * Base of networks and layers. Properties that are a {@link Parameter}, a module, or an array of them are its parts; they are named as in PyTorch's state_dict,
- * by the properties and the places in arrays (`blocks.0.conv.weight`). Properties with a # are not seen.
+ * Base of networks and layers. Properties that are a {@link Parameter} or a module are its parts, also inside arrays,
+ * maps and plain objects; they are named as in
+ * PyTorch's state_dict, by the properties and the places and keys (`blocks.0.conv.weight`). Properties with a # are not
+ * seen.
  * @example
  * class Net extends Module {
  *   conv = new Conv2d(3, 16, 3, { padding: 1 });
@@ -117,9 +132,14 @@ export class Parameter {
  * const net = new Net().init(device, { seed: 0 });
  */
 export abstract class Module {
-  /** Modules and parameters that this one is made of, by name. */
+  /**
+   * Modules and parameters that this one is made of, by name.
+   * @throws UsageError for a tensor that requires a gradient and is not a {@link Parameter}: it would be neither
+   * trained nor saved
+   */
   children(): Iterable<readonly [string, Module | Parameter]> {
-    return Object.entries(this).flatMap(([name, value]) => (Array.isArray(value) ? numbered(value, `${name}.`) : isPart(value) ? [[name, value] as const] : []));
+    const seen = new Set<unknown>();
+    return Object.entries(this).flatMap(([name, value]) => [...partsOf(value, name, this.constructor.name, seen)]);
   }
 
   /**
@@ -133,17 +153,32 @@ export abstract class Module {
   }
 
   /**
-   * Makes the parameters on a device.
+   * Makes the parameters on a device. Parts that have been made on it before stay as they are: a trained network in a
+   * new module, a new head in a trained one.
    * @param options.seed first values depend on it and on the names (default 0)
    * @param options.prefix in front of the names, for a module that becomes part of another's files
    * @returns the module itself
-   * @throws UsageError when it has been done already, OutOfMemoryError beyond the device's budget
+   * @throws UsageError when all of it has been made already, when a part is on another device, or when two parameters
+   * have one name; OutOfMemoryError beyond the
+   *   device's budget
    * @example const net = new Sequential(new Linear(784, 64), relu, new Linear(64, 10)).init(device);
    */
   init(device: Device, options: { seed?: number; prefix?: string } = {}): this {
-    const { seed = 0, prefix = '' } = options, all = [...this.entries(prefix)];
-    const again = all.find(([, p]) => p.ready);
-    if (again) throw new UsageError(`${again[0]} is on a device already`, 'call init once, on the outermost module');
+    const { seed = 0, prefix = '' } = options;
+    const all = [...this.entries(prefix)];
+    if (all.length > 0 && all.every(([, p]) => p.ready)) {
+      throw new UsageError(`${all[0][0]} is on a device already`, 'call init once, on the outermost module');
+    }
+    const names = new Map<string, Parameter>();
+    for (const [name, p] of all) {
+      if (names.has(name) && names.get(name) !== p) {
+        throw new UsageError(`two parameters are called ${name}`, 'rename one of the properties or keys');
+      }
+      names.set(name, p);
+      if (p.ready && p.value.device !== device) {
+        throw new UsageError(`${name} is on another device`, 'make all parts of a module on one device');
+      }
+    }
     for (const [name, p] of all) if (!p.ready) p.make(device, seed, name);
     return this;
   }
@@ -191,11 +226,13 @@ export abstract class Module {
   /**
    * Loads a state_dict. Nothing is changed unless everything fits.
    * @param options.partial leave what the file lacks as it is, and ignore what the network lacks (pretrained encoders)
+   * @param options.allowNonFinite take values that are NaN or infinite as they are (default false: they are refused)
    * @returns the names that were loaded
-   * @throws CheckpointError when a name is missing or unknown, or a shape differs; UsageError before `init`
+   * @throws CheckpointError when a name is missing or unknown, a shape differs, or a value is NaN or infinite
+   * @throws UsageError before `init`
    * @example net.loadStateDict(decodeSafetensors(readFileSync('net.safetensors')).tensors);
    */
-  loadStateDict(state: ReadonlyMap<string, FileTensor>, options: { partial?: boolean } = {}): string[] {
+  loadStateDict(state: ReadonlyMap<string, FileTensor>, options: LoadOptions = {}): string[] {
     return writeState(this.#state(), state, options);
   }
 
@@ -207,7 +244,40 @@ export abstract class Module {
 
 const isPart = (value: unknown): value is Module | Parameter => value instanceof Module || value instanceof Parameter;
 
+/** Keys and values of an array, a map or a plain object; of anything else, none. */
+function contents(value: unknown): Iterable<readonly [unknown, unknown]> {
+  if (Array.isArray(value) || value instanceof Map) return value.entries();
+  const plain = typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype;
+  return plain ? Object.entries(value) : [];
+}
+
+/**
+ * The parts in a property.
+ * @param owner the module's class, for errors
+ * @param seen containers that have been looked into: they may be in a circle
+ */
+function* partsOf(
+  value: unknown,
+  name: string,
+  owner: string,
+  seen: Set<unknown>,
+): Generator<readonly [string, Module | Parameter]> {
+  if (isPart(value)) {
+    yield [name, value];
+    return;
+  }
+  if (value instanceof Tensor) {
+    if (!value.requiresGrad || made.has(value)) return;
+    const what = `${owner}.${name} ${value} requires a gradient, but is not a Parameter`;
+    const hint = 'declare it as new Parameter(shape, { init }), or keep it in a property with a #';
+    throw new UsageError(`${what}: it would be neither trained nor saved`, hint);
+  }
+  if (typeof value !== 'object' || value === null || seen.has(value)) return;
+  seen.add(value);
+  for (const [key, part] of contents(value)) yield* partsOf(part, `${name}.${String(key)}`, owner, seen);
+}
+
 /** The parts in a list, by their places in it. */
-export function numbered(list: readonly unknown[], prefix = ''): (readonly [string, Module | Parameter])[] {
-  return list.flatMap((part, i) => (isPart(part) ? [[`${prefix}${i}`, part] as const] : []));
+export function numbered(list: readonly unknown[]): (readonly [string, Module | Parameter])[] {
+  return list.flatMap((part, i) => (isPart(part) ? [[`${i}`, part] as const] : []));
 }

@@ -4,6 +4,7 @@ import { recordingIs } from '../autograd/tape.ts';
 import type { Device } from '../device/device.ts';
 import { DeviceError } from '../errors.ts';
 import { cast } from '../ops/cast.ts';
+import { runSynchronous } from '../synchronous.ts';
 import { Tensor } from '../tensor.ts';
 import type { Parameter } from './module.ts';
 
@@ -15,7 +16,7 @@ let copies: Map<Tensor, Tensor> | null = null;
  * sums are made in f32. Other layers and operations keep the dtype that they get; statistics and parameters of normalisations stay f32. Softmax and losses belong
  * behind it, in f32. Gradients of the parameters are f32; small ones vanish without a {@link LossScaler}. One call for each step: parameters must not change within.
  * @returns what it returns; a tensor as f32
- * @throws DeviceError when the adapter has no f16, and what the body throws
+ * @throws DeviceError when the adapter has no f16, FewmaskError when the body is asynchronous, and what the body throws
  * Source: Micikevicius et al. 2018; after torch.autocast.
  * @example const loss = crossEntropy(mixedPrecision(device, () => net.forward(x, TRAIN)), labels);
  */
@@ -24,7 +25,7 @@ export function mixedPrecision<R>(device: Device, body: () => R): R {
   const before = copies;
   copies ??= new Map();
   try {
-    const result = body();
+    const result = runSynchronous('mixedPrecision', 'the body of mixedPrecision', body);
     return (result instanceof Tensor ? single(result) : result) as R;
   } finally {
     copies = before;

@@ -1,6 +1,7 @@
 // What networks keep: how parameters are drawn, PyTorch's layouts, and loading and saving by name.
 
 import { CheckpointError } from '../errors.ts';
+import { refuseNonFinite } from '../io/finite.ts';
 import { Rng } from '../random.ts';
 import { sizeOf, type Shape, type Tensor, type TensorData } from '../tensor.ts';
 import type { FileTensor } from '../io/safetensors.ts';
@@ -111,13 +112,25 @@ export async function readState(tensors: Iterable<StateEntry>): Promise<Map<stri
   return new Map(all.map(([name, t, layout], i) => [name, toTorch(t.shape, data[i] as Float32Array, layout)]));
 }
 
+/** How a state_dict is loaded. */
+export interface LoadOptions {
+  /** Leave what the file lacks as it is, and ignore what the network lacks: pretrained encoders (default false). */
+  partial?: boolean;
+  /**
+   * Take values that are NaN or infinite as they are: to look into a network that diverged, or for a mask of -Infinity
+   * among the buffers (default false: they are refused).
+   */
+  allowNonFinite?: boolean;
+}
+
 /**
  * Loads a state_dict. Nothing is changed unless everything fits.
- * @param options.partial leave what the file lacks as it is, and ignore what the network lacks (pretrained encoders)
  * @returns the names that were loaded
- * @throws CheckpointError when a name is missing or a shape differs
+ * @throws CheckpointError when a name is missing, a shape differs, or a value is NaN or infinite
  */
-export function writeState(tensors: Iterable<StateEntry>, state: ReadonlyMap<string, FileTensor>, options: { partial?: boolean } = {}): string[] {
+export function writeState(
+  tensors: Iterable<StateEntry>, state: ReadonlyMap<string, FileTensor>, options: LoadOptions = {},
+): string[] {
   const own = new Set<string>();
   const writes: [Tensor, Float32Array, string][] = [];
   for (const [name, t, layout] of tensors) {
@@ -137,6 +150,11 @@ export function writeState(tensors: Iterable<StateEntry>, state: ReadonlyMap<str
   if (!options.partial) {
     const foreign = [...state.keys()].filter((k) => !own.has(k) && !k.endsWith('num_batches_tracked'));
     if (foreign.length > 0) throw new CheckpointError(`the checkpoint has ${foreign[0]}${foreign.length > 1 ? ` and ${foreign.length - 1} more` : ''}, which the network lacks`, 'it was made for another network');
+  }
+  if (!options.allowNonFinite) {
+    const loaded = writes.map(([, data, name]) => [name, { data }] as const);
+    const hint = 'the weights are broken; the option allowNonFinite loads them anyway';
+    refuseNonFinite(loaded, 'the checkpoint', hint);
   }
   for (const [t, data] of writes) t.device.write(t, data);
   return writes.map(([, , name]) => name);

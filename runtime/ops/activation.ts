@@ -46,7 +46,11 @@ export function leakyRelu<D extends DType, R extends number>(x: Tensor<D, R>, sl
  * @example const y = prelu(x, slopes);
  */
 export function prelu(x: Tensor, slope: Tensor): Tensor {
-  return composed(x.device, () => where(gt(x, 0), x, mul(x, slope)));
+  return composed(x.device, () => {
+    // What is chosen does not meet the slope: the gradient 0 times an infinite x would be NaN.
+    const above = gt(x, 0);
+    return where(above, x, mul(where(above, 0, x), slope));
+  });
 }
 
 /**

@@ -33,7 +33,9 @@ type Attrs = Required<Omit<BatchNormOptions, 'residual'>>;
  */
 function layout(x: Tensor, eps: number, momentum = 0, lost = 0): { c: number; params: Record<string, number>; vectors: Record<string, number>; constants: Constants; parts: number; strips: number } {
   const c = x.shape[x.rank - 1], rows = x.size / c, chunk = Math.max(64, Math.ceil(rows / 512)), chunks = Math.ceil(rows / chunk), strip = Math.ceil(rows / 8);
-  const { constants, lanes } = byVectors([1, 1, 1, c], [1, 1, 1, c], x.dtype), params = { rows, c, chunk, chunks, strip, eps, momentum, lost };
+  const { constants: vectors, lanes } = byVectors([1, 1, 1, c], [1, 1, 1, c], x.dtype);
+  const constants = { ...vectors, ...(lanes === 4 && { Bits: 'vec4<u32>' }) };
+  const params = { rows, c, chunk, chunks, strip, eps, momentum, lost };
   return { c, params, vectors: { ...params, c: c / lanes }, constants, parts: (chunks * c) / lanes, strips: (strip * c) / lanes };
 }
 

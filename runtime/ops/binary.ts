@@ -5,9 +5,10 @@ import { ShapeError } from '../errors.ts';
 import { pairwise, type Operand, type Paired, type PairedReal, type Pairwise, type RankOf } from '../kernel/pairwise.ts';
 import { Tensor } from '../tensor.ts';
 import { defineReal, real } from './cast.ts';
-import { eq } from './compare.ts';
+import { eq, ge, logicalAnd } from './compare.ts';
+import { full } from './fill.ts';
 import { sumTo } from './sumTo.ts';
-import { floor, log, neg, square, trunc } from './unary.ts';
+import { log, neg, square, trunc } from './unary.ts';
 import { where } from './where.ts';
 
 export type { Operand, Paired, PairedReal, RankOf };
@@ -47,8 +48,11 @@ const reals = (a: Operand, b: Operand): [Operand, Operand] => [a instanceof Tens
 const aOf = ({ inputs, attrs }: Context): Operand => inputs.a ?? attrs.a!;
 const bOf = ({ inputs, attrs }: Context): Operand => inputs.b ?? attrs.b!;
 
-/** dy where u > v, half of it where they are equal, else 0. */
-const won = (dy: Tensor, u: Operand, v: Operand): Tensor => mul(dy, pairwise('step', u, v));
+/**
+ * dy where u > v, half of it where they are equal, 0 where u < v whatever dy is; dy where one of them is NaN, as in
+ * PyTorch.
+ */
+const won = (dy: Tensor, u: Operand, v: Operand): Tensor => ops.gate(dy, pairwise('step', u, v));
 
 /** dy / (a^2 + b^2) */
 const overSquares = (ctx: Context): Tensor =>
@@ -57,23 +61,32 @@ const overSquares = (ctx: Context): Tensor =>
     return div(ctx.dy, add(a, b));
   });
 
-/** The logarithm of a base; 0 where it is 0, as PyTorch has the gradient there. */
-const logOf = (a: Operand): Operand => (a instanceof Tensor ? log(where(eq(a, 0), 1, a)) : a === 0 ? 0 : Math.log(a));
+/** dy b a^(b - 1); 0 where b is 0, whatever the others are. */
+function powerByBase(dy: Tensor, a: Operand, b: Operand): Tensor {
+  if (b instanceof Tensor) return where(eq(b, 0), 0, mul(dy, mul(b, pow(a, sub(b, 1)))));
+  return b === 0 ? full(dy.device, dy.shape, 0, dy.dtype) : mul(dy, mul(pow(a, b - 1), b) as Tensor);
+}
 
-/** b a^(b - 1), 0 where b is 0 */
-const powerBelow = (a: Operand, b: Operand): Operand => (b instanceof Tensor ? where(eq(b, 0), 0, mul(b, pow(a, sub(b, 1)))) : b === 0 ? 0 : mul(pow(a, b - 1), b));
+/** dy y log(a); 0 where a is 0 and b is not negative, as PyTorch has it. */
+function powerByExponent({ dy, outputs: { y }, inputs: { b } }: Context, a: Operand): Tensor {
+  const none = a instanceof Tensor ? logicalAnd(eq(a, 0), ge(b, 0)) : a === 0 ? ge(b, 0) : undefined;
+  const slope = mul(y, a instanceof Tensor ? log(a) : Math.log(a));
+  return mul(dy, none ? where(none, 0, slope) : slope);
+}
 
 const ops = {
   add: define('add', ({ dy }) => dy, ({ dy }) => dy),
   sub: define('sub', ({ dy }) => dy, ({ dy }) => neg(dy)),
   mul: define('mul', (c) => mul(c.dy, bOf(c)), (c) => mul(c.dy, aOf(c))),
   div: define('div', (c) => div(c.dy, bOf(c)), (c) => neg(div(mul(c.dy, c.outputs.y), bOf(c)))),
+  /** a b, but 0 where b is 0. */
+  gate: define('gate', (c): Tensor => ops.gate(c.dy, bOf(c)), null),
   maximum: define('maximum', (c) => won(c.dy, aOf(c), bOf(c)), (c) => won(c.dy, bOf(c), aOf(c))),
   minimum: define('minimum', (c) => won(c.dy, bOf(c), aOf(c)), (c) => won(c.dy, aOf(c), bOf(c))),
-  pow: define('pow', (c) => mul(c.dy, powerBelow(aOf(c), bOf(c))), (c) => mul(c.dy, mul(c.outputs.y, logOf(aOf(c))))),
+  pow: define('pow', (c) => powerByBase(c.dy, aOf(c), bOf(c)), (c) => powerByExponent(c, aOf(c))),
   atan2: define('atan2', (c) => mul(overSquares(c), bOf(c)), (c) => neg(mul(overSquares(c), aOf(c)))),
   fmod: define('fmod', ({ dy }) => dy, (c) => neg(mul(c.dy, trunc(div(aOf(c), bOf(c)))))),
-  remainder: define('remainder', ({ dy }) => dy, (c) => neg(mul(c.dy, floor(div(aOf(c), bOf(c)))))),
+  remainder: define('remainder', ({ dy }) => dy, (c) => neg(mul(c.dy, pairwise('floorDivide', aOf(c), bOf(c))))),
   floorDivide: define('floorDivide', null, null),
 };
 
@@ -114,7 +127,8 @@ export function div<A extends Operand, B extends Operand>(a: A, b: B): PairedRea
 }
 
 /**
- * The larger of both by broadcasting; what is no number wins. Where they are equal each gets half of the gradient, as in PyTorch.
+ * The larger of both by broadcasting; NaN where either is NaN. Where they are equal each gets half of the gradient, and
+ * both all of it beside NaN, as in PyTorch.
  * Operands and errors as in {@link add}.
  * @example const y = maximum(x, 0);
  */
@@ -131,8 +145,8 @@ export function minimum<A extends Operand, B extends Operand>(a: A, b: B): Paire
 }
 
 /**
- * a to the power of b by broadcasting. A negative base has whole powers only (else NaN). Integers by multiplication: a negative power of
- * anything but 1 and -1 is 0. Operands and errors as in {@link add}.
+ * a to the power of b by broadcasting. A negative base has whole powers only (else NaN); x^0 and 1^x are 1 for NaN, too.
+ * Integers by multiplication: a negative power of anything but 1 and -1 is 0. Operands and errors as in {@link add}.
  * @example const cube = pow(x, 3);
  */
 export function pow<A extends Operand, B extends Operand>(a: A, b: B): Paired<A | B> {

@@ -26,7 +26,7 @@ const op: Op = defineOp<{ dtype: DType }>({
 
 /**
  * The elements as another type. f32 becomes the nearest f16 (halves to even, infinite beyond 65520); floating-point numbers lose their fraction on the
- * way to integers and stop at the largest and the smallest (what is no number becomes any of them); i32 and u32 keep their bits.
+ * way to integers and stop at the largest and the smallest (NaN becomes 0); i32 and u32 keep their bits.
  * The gradient passes between f32 and f16 and ends at integers.
  * @param x of any shape; f16 needs no feature of the adapter
  * @param dtype x itself is seen through another tensor where it has this type

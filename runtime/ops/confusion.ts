@@ -19,7 +19,8 @@ export function confusionCounts(device: Device, classes: number): Tensor {
 
 /**
  * Adds a batch to the confusion counts, in place. Rows are the truth. Pixels whose truth is `ignoreIndex` or no class are dropped, and so are
- * those without a predicted class.
+ * those without a predicted class. Counts saturate at 2^32 - 1 instead of wrapping. For more pixels, read and
+ * clear the counts in between, and sum them on the host.
  * @param counts [C, C] u32, from {@link confusionCounts}
  * @param truth i32
  * @param prediction i32, same shape

@@ -138,11 +138,12 @@ export type NllMapOptions = Pick<CrossEntropyMapOptions, 'ignoreIndex' | 'classW
  * @param logP [..., C] f32 or f16
  * @param labels [...] i32
  * @param options.denominator default `valid`; PyTorch's mean is `weight`
- * @returns a scalar; 0 where nothing is counted
+ * @param options.empty the loss where nothing is counted (default 0; PyTorch's mean: NaN)
+ * @returns a scalar
  * @throws ShapeError when shapes or dtypes do not fit
  * @example const loss = nll(logSoftmax(logits), labels);
  */
-export function nll(logP: Tensor, labels: Tensor, options: NllMapOptions & { denominator?: Denominator } = {}): Tensor {
+export function nll(logP: Tensor, labels: Tensor, options: NllMapOptions & Pick<CrossEntropyOptions, 'denominator' | 'empty'> = {}): Tensor {
   return apply(logP, labels, options, counting('nll', options.denominator ?? 'valid', labels.size), false, true);
 }
 

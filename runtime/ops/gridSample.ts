@@ -41,7 +41,7 @@ const op = defineReal<Attrs>({
   backward: {
     x: ({ dy, inputs: { x, grid }, attrs }) => {
       const { device } = x, s = settings(x, grid, attrs), dx = device.empty(x.shape, 'f32', 'gridSample');
-      const highest = zeros(device, [1], 'u32'), limbs = [0, 1, 2, 3].map(() => zeros(device, x.shape, 'i32'));
+      const highest = zeros(device, [2], 'u32'), limbs = [0, 1, 2, 3].map(() => zeros(device, x.shape, 'i32'));
       const sums = Object.fromEntries(limbs.map((t, i) => [`limb${i}`, t]));
       device.run({ shader: 'gridSample', entry: 'largest', bindings: { dy, highest }, params: s.params, threads: Math.ceil(dy.size / 16) });
       device.run({ shader: 'gridSample', entry: 'scatter', ...s, bindings: { points: grid, dy, highest, ...sums }, threads: dy.size });
@@ -61,7 +61,8 @@ const op = defineReal<Attrs>({
 /**
  * Takes the values of x at the points of a grid.
  * @param x f32 or f16 [n, h, w, c], h and w not 0
- * @param grid f32 or f16 [n, gh, gw, 2]: x and y of each point, from -1 (left, top) to 1 (right, bottom)
+ * @param grid f32 or f16 [n, gh, gw, 2]: x and y of each point, from -1 (left, top) to 1 (right, bottom); NaN is taken
+ * for -1, as in PyTorch
  * @returns dtype of x, [n, gh, gw, c]
  * @throws ShapeError when the shapes do not fit, the grid has more than 2^22 points a picture, or dtypes differ or are integers
  * Source: torch.nn.functional.grid_sample.

@@ -78,7 +78,7 @@ function pooled(x: Tensor, a: Windows): Tensor {
 }
 
 /**
- * Maximum over windows; the gradient goes to the first maximum of a window, as in PyTorch.
+ * Maximum over windows; the gradient goes to the first maximum of a window, as in PyTorch. A NaN wins, of several the last.
  * @param x f32 or f16 [n, h, w, c]
  * @returns dtype of x, [n, floor((h + top + bottom - dilation (kernel - 1) - 1) / stride) + 1, …, c]
  * @throws ShapeError when the window does not fit, the padding is as large as it, a window sees nothing but padding, a setting is no whole number, or x is an integer

@@ -29,7 +29,7 @@ function select(op: string, x: Tensor, at: { rank: number } | { share: number } 
 }
 
 /**
- * The k-th largest element of x (k from 1; equal elements count as often as they occur).
+ * The k-th largest element of x (k from 1; equal elements count as often as they occur; NaN is the largest, as in sorting).
  * @returns a scalar
  * @throws ShapeError when x has no k-th element, or is not f32
  * @example const threshold = kthLargest(scores, 100);
@@ -40,7 +40,8 @@ export function kthLargest(x: Tensor, k: number): Tensor {
 }
 
 /**
- * The q-th percentile of the elements of x (linear between neighbours, as in NumPy); 0 if no element is valid.
+ * The q-th percentile of the elements of x (linear between neighbours, as in NumPy); 0 if no element is valid,
+ * NaN if one of them is NaN.
  * @param q 0 to 100, or a scalar tensor, which a replayed plan can be given anew (kept within 0 to 100)
  * @param valid f32, the shape of x: elements where it is 0 are left out
  * @returns a scalar

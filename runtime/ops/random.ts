@@ -1,6 +1,7 @@
 // Random numbers on the GPU.
 
 import { composed } from '../autograd/compose.ts';
+import { checkSeed } from '../autograd/replay.ts';
 import { ShapeError } from '../errors.ts';
 import type { Operand } from '../kernel/pairwise.ts';
 import { Tensor, type DType, type Shape } from '../tensor.ts';
@@ -10,6 +11,7 @@ import { lt } from './compare.ts';
 
 function drawn(op: string, entry: string, seed: Tensor, shape: Shape, each: number): Tensor {
   if (seed.dtype !== 'u32' || seed.size !== 4) throw new ShapeError(op, `the seed is ${seed}`, 'give u32 [4]: seed, stream, step, 0');
+  checkSeed(op, seed);
   const y = seed.device.empty(shape, 'f32', op);
   seed.device.run({ shader: 'random', entry, bindings: { seed, y }, params: { n: y.size }, threads: Math.ceil(y.size / each) });
   return y;
@@ -28,7 +30,8 @@ function placed(op: string, y: Tensor, scale: number, shift: number, dtype: DTyp
  * @param options.low the least (default 0)
  * @param options.high what is never reached (default 1), but where the dtype rounds up to it
  * @param options.dtype default f32; integers drop the fraction
- * @throws ShapeError when the seed does not fit, or a limit is not finite
+ * @throws ShapeError when the seed does not fit, or a limit is not finite; UsageError for a seed that is a constant of
+ * a plan
  * @example const noise = uniform(ctx.randomSeed('noise'), [n, h, w, 3]);
  */
 export function uniform<D extends DType = 'f32', const S extends Shape = Shape>(seed: Tensor, shape: S, options: { low?: number; high?: number; dtype?: D } = {}): Tensor<D, S['length']> {

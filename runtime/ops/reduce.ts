@@ -205,7 +205,7 @@ function extreme(name: string, combine: 'max' | 'min', x: Tensor, axes: Axes | u
 export function amax<D extends DType>(x: Tensor<D>): Tensor<D, 0>;
 /**
  * Largest element over axes. Equal largest elements share the gradient evenly; {@link maxDim} gives it to the first, and says where it is.
- * @param x f32, f16, i32 or u32 of any shape, without NaN
+ * @param x f32, f16, i32 or u32 of any shape; NaN where an element is NaN, as in PyTorch
  * @param axes as in {@link sum}
  * @returns dtype of x, the shape without those axes
  * @throws ShapeError where there are no elements, or for axes that are not there or named twice

@@ -7,7 +7,7 @@ import { broadcasting, broadcastShape } from '../kernel/broadcast.ts';
 import { checkNumber, type Operand } from '../kernel/pairwise.ts';
 import { type DType, type Shape, sizeOf, Tensor } from '../tensor.ts';
 import { defineReal } from './cast.ts';
-import { gt, lt } from './compare.ts';
+import { gt, isNan, logicalOr, lt, ne } from './compare.ts';
 import { sumTo } from './sumTo.ts';
 
 interface Attrs {
@@ -77,9 +77,16 @@ export function maskedFill<D extends DType>(x: Tensor<D>, mask: Tensor, value: O
   return where(mask, value, x) as Tensor<D>;
 }
 
+/** The condition, which holds where a limit of x is NaN, too: NaN differs from everything. */
+function orNan(cond: Tensor, x: Tensor, limit: Operand): Tensor {
+  if (x.dtype === 'i32' || x.dtype === 'u32') return cond;
+  if (limit instanceof Tensor) return logicalOr(cond, isNan(limit));
+  return Number.isNaN(limit) ? ne(x, limit) : cond;
+}
+
 /**
  * x kept within limits: first raised to `min`, then lowered to `max`. The gradient passes where x lies within, ends included; elsewhere
- * to the limit that stands, as in PyTorch.
+ * to the limit that stands, as in PyTorch. NaN stays NaN, and so is what a limit of NaN makes.
  * @param x f32, f16, i32, u32 of any shape
  * @param limits numbers, or tensors of the dtype of x that broadcast with it; at least one of them
  * @returns of the dtype of x
@@ -89,6 +96,6 @@ export function maskedFill<D extends DType>(x: Tensor<D>, mask: Tensor, value: O
 export function clamp<D extends DType>(x: Tensor<D>, limits: { min?: Operand; max?: Operand }): Tensor<D> {
   const { min, max } = limits;
   if (min === undefined && max === undefined) throw new ShapeError('clamp', 'there is neither min nor max', 'give at least one');
-  const raised = min === undefined ? x : where(lt(x, min), min, x);
-  return (max === undefined ? raised : where(gt(raised, max), max, raised)) as Tensor<D>;
+  const raised = min === undefined ? x : where(orNan(lt(x, min), x, min), min, x);
+  return (max === undefined ? raised : where(orNan(gt(raised, max), x, max), max, raised)) as Tensor<D>;
 }

@@ -2,7 +2,7 @@
 
 import { ShapeError, UsageError } from '../errors.ts';
 import type { Tensor } from '../tensor.ts';
-import { hyperTensor } from './hyper.ts';
+import { constantHyper } from './hyper.ts';
 
 /** Parameters and buffers (running statistics) of a network, by name. */
 export interface NetworkTensors {
@@ -38,9 +38,13 @@ export class Ema {
   constructor(target: NetworkTensors, source: NetworkTensors, options: EmaOptions) {
     this.#decay = options.decay;
     for (const kind of ['params', 'buffers'] as const) {
-      if (target[kind].size !== source[kind].size) throw new ShapeError('ema', `the target has ${target[kind].size} ${kind}, the source ${source[kind].size}`);
-      for (const [name, t] of target[kind]) {
-        const s = source[kind].get(name);
+      const averages = target[kind];
+      const sources = source[kind];
+      if (averages.size !== sources.size) {
+        throw new ShapeError('ema', `the target has ${averages.size} ${kind}, the source ${sources.size}`);
+      }
+      for (const [name, t] of averages) {
+        const s = sources.get(name);
         if (!s || s.size !== t.size || s.dtype !== t.dtype) throw new ShapeError('ema', `${name} is ${t} in the target, ${s ?? 'absent'} in the source`);
         this.#all.push([t, s]);
         if (kind === 'buffers' && options.buffers === 'own') continue;
@@ -71,7 +75,7 @@ export class Ema {
   #ownHyper(): Tensor {
     const decay = this.#decay, { device } = this.#all[0]?.[0] ?? {};
     if (decay === undefined || !device) throw new UsageError('the average has no decay', 'give the option decay, or hyper-parameters to update');
-    return (this.#hyper ??= device.keep(hyperTensor(device, { lr: 0, step: 1, emaDecay: decay })));
+    return (this.#hyper ??= device.keep(constantHyper(device, { lr: 0, step: 1, emaDecay: decay })));
   }
 
   /** Frees what the average holds of its own (not the networks). */

@@ -1,6 +1,7 @@
 // The hyper-parameters that change from step to step live in one small tensor, so that a recorded step replays with new values.
 
 import type { Device } from '../device/device.ts';
+import { UsageError } from '../errors.ts';
 import type { Tensor } from '../tensor.ts';
 
 /** Elements of the hyper-parameter tensor. */
@@ -33,8 +34,18 @@ export function hyperValues(h: HyperValues): Float32Array<ArrayBuffer> {
 /**
  * A hyper-parameter tensor for eager use; a plan takes the values as an input `{ shape: [HYPER_SIZE] }` instead.
  * @example sgd.step(grads, hyperTensor(device, { lr: 0.01, step: 1 }));
- * @throws OutOfMemoryError beyond the device's budget
+ * @throws OutOfMemoryError beyond the device's budget, UsageError while a plan is being recorded: its replays would all
+ * be the same step
  */
 export function hyperTensor(device: Device, values: HyperValues): Tensor {
+  if (device.recorder) {
+    const hint = 'give the optimiser a learning rate, or make them an input of the plan and give hyperValues to run';
+    throw new UsageError('hyperTensor: in a plan they would be those of the same step at each replay', hint);
+  }
+  return constantHyper(device, values);
+}
+
+/** The tensor, where it may be a constant of a plan: of what no step changes. */
+export function constantHyper(device: Device, values: HyperValues): Tensor {
   return device.tensor(hyperValues(values), [HYPER_SIZE]);
 }

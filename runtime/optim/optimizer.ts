@@ -66,7 +66,8 @@ export abstract class Optimizer {
   /**
    * @param params the parameters by name, f32
    * @param states names of the state tensors of each parameter, zero at first
-   * @throws ShapeError for a parameter that is not f32, UsageError for a negative setting; nothing is then allocated
+   * @throws ShapeError for a parameter that is not f32, UsageError for a negative setting or without parameters;
+   * nothing is then allocated
    */
   constructor(params: NamedTensors, options: OptimizerOptions, states: readonly string[]) {
     this.#maxNorm = options.maxNorm;
@@ -79,6 +80,9 @@ export abstract class Optimizer {
       if (!(weightDecay >= 0 && lrScale >= 0)) throw new UsageError(`parameter ${name}: weight decay ${weightDecay} and learning-rate factor ${lrScale} must not be negative`);
       return { name, param, weightDecay, lrScale };
     });
+    if (settings.length === 0) {
+      throw new UsageError('the optimiser is given no parameters', 'give the params of a module after its init(device)');
+    }
     for (const s of settings) {
       const zero = (): Tensor => s.param.device.keep(s.param.device.tensor(new Float32Array(s.param.size), s.param.shape));
       this.slots.push({ ...s, state: Object.fromEntries(states.map((name) => [name, zero()])) });
@@ -95,12 +99,22 @@ export abstract class Optimizer {
    * @param hyper see {@link hyperValues}; default: the optimiser's own learning rate and number of the step
    * @param clip a scalar factor for all gradients, from `clipCoefficient` (default: what `maxNorm` asks for)
    * @throws ShapeError when gradients or hyper-parameters do not fit, DisposedError
-   * @throws UsageError without a learning rate, or at a second step with the optimiser's own in one plan
+   * @throws UsageError when no gradient is of one of its parameters, without a learning rate, or at a second step with
+   * the optimiser's own in one plan
    * @example sgd.step(grad(loss, net.params));
    */
   step(grads: Gradients, hyper?: Tensor, clip?: Tensor): void {
     if (hyper && (hyper.size !== HYPER_SIZE || hyper.dtype !== 'f32')) throw new ShapeError('optimizer', `the hyper-parameters are ${hyper}`, `give f32 [${HYPER_SIZE}], see hyperValues`);
     if (Array.isArray(grads) && grads.length !== this.slots.length) throw new ShapeError('optimizer', `${grads.length} gradients for ${this.slots.length} parameters`);
+    const named = Array.isArray(grads) ? null : (grads as ReadonlyMap<string, Tensor>);
+    if (named && named.size > 0 && !this.slots.some((slot) => named.has(slot.name))) {
+      const [given] = named.keys();
+      const names = `they are called ${given}, …, its parameters ${this.slots[0].name}, …`;
+      throw new UsageError(
+        `none of the gradients is of the optimiser's parameters: ${names}`,
+        'make optimiser and gradients from the params of the same module',
+      );
+    }
     const updates = this.slots.flatMap((slot, i): [Slot, Tensor][] => {
       const dw = Array.isArray(grads) ? (grads[i] as Tensor) : (grads as ReadonlyMap<string, Tensor>).get(slot.name);
       if (!dw || slot.lrScale === 0) return [];
@@ -120,7 +134,8 @@ export abstract class Optimizer {
   /**
    * The hyper-parameters of the next step, by the optimiser's own learning rate and number of the step: written now, or before each replay of the plan in hand. For
    * a step of which something is made before, as by a {@link LossScaler}.
-   * @throws UsageError without a learning rate, or at a second step in one plan
+   * @throws UsageError when no gradient is of one of its parameters, without a learning rate, or at a second step in
+   * one plan
    * @example sgd.step(grads, scaler.unscale(grads, sgd.nextHyper()));
    */
   nextHyper(): Tensor {

@@ -1,7 +1,7 @@
 // Draws of strong colour changes: jitter, greyscale, blur. The table goes to the GPU, where shaders/colour.wgsl applies it.
 
 import type { Rng } from '../../runtime/random.ts';
-import { choice, given, number, pair, type Kind } from './settings.ts';
+import { choice, given, number, pair, type Kind } from '../options.ts';
 
 /** Numbers in a row of the table: order of the four operations (0 brightness, 1 contrast, 2 saturation, 3 hue), their values, jitter on, grey on, sigma. */
 export const COLOUR_ROW = 12;

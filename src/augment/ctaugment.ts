@@ -6,7 +6,7 @@ import type { Rng } from '../../runtime/random.ts';
 import {
   blended, cutoutAround, enhance, identity, OP_ROW, posterize, rescale, RESAMPLING, rotate, shearX, shearY, solarize, translateX, translateY, type Row, type Size,
 } from './operations.ts';
-import { checkFields, choice, flag, given, nullable, number, numbers, type Kind } from './settings.ts';
+import { checkFields, choice, flag, given, nullable, number, numbers, type Kind } from '../options.ts';
 
 export interface CtAugmentOptions {
   /** Operations for each image, drawn with replacement (default 2). */

@@ -2,7 +2,7 @@
 
 import type { Rng } from '../../runtime/random.ts';
 import { roundEven } from './operations.ts';
-import { flag, number, pair, type Kind } from './settings.ts';
+import { flag, number, pair, type Kind } from '../options.ts';
 
 /** Boxes [y0, x0, y1, x1] (end exclusive), i32 [n, k, 4]; an empty box has y0 = y1. */
 export type Boxes = Int32Array;
@@ -61,16 +61,31 @@ export const UNIMATCH_BOX: SingleBoxOptions = { probability: 0.5, area: [0.02, 0
 /** Draws after which a box is made to fit: some areas and ratios never do. The published ones need a few. */
 const MOST_DRAWS = 1000;
 
-/** Draws one box for each of n images, again until it lies inside; an empty one where the image gets none. */
-export function drawSingleBoxes(rng: Rng, n: number, [height, width]: readonly [number, number], options: SingleBoxOptions): Boxes {
+/**
+ * Draws one box for each of n images, again until it lies inside; an empty one where the image gets none.
+ * @param keepArea true (UniMatch's CutMix): the area of an image is drawn once, so that large boxes are as frequent as small ones (mean 21 %);
+ *   false (ST++'s CutOut): it is drawn again with ratio and place, which favours small boxes (mean 14 %)
+ */
+export function drawSingleBoxes(
+  rng: Rng,
+  n: number,
+  [height, width]: readonly [number, number],
+  options: SingleBoxOptions,
+  keepArea: boolean,
+): Boxes {
   const out = new Int32Array(n * 4);
+  const drawArea = (): number => rng.uniform(...options.area) * height * width;
   for (let i = 0; i < n; i++) {
     if (!rng.bernoulli(options.probability)) continue;
+    let area = drawArea();
     for (let draw = 1; ; draw++) {
-      const area = rng.uniform(...options.area) * height * width, ratio = rng.uniform(...options.ratio);
+      const ratio = rng.uniform(...options.ratio);
       const w = Math.floor(Math.sqrt(area / ratio)), h = Math.floor(Math.sqrt(area * ratio));
       const y = rng.int(height), x = rng.int(width);
-      if ((y + h > height || x + w > width) && draw < MOST_DRAWS) continue;
+      if ((y + h > height || x + w > width) && draw < MOST_DRAWS) {
+        if (!keepArea) area = drawArea();
+        continue;
+      }
       const bh = Math.min(h, height), bw = Math.min(w, width), y0 = Math.min(y, height - bh), x0 = Math.min(x, width - bw);
       out.set([y0, x0, y0 + bh, x0 + bw], 4 * i);
       break;

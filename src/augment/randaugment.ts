@@ -5,7 +5,7 @@ import type { Rng } from '../../runtime/random.ts';
 import {
   blended, cutoutAround, enhance, gaussianBlur, hue, identity, OP_ROW, posterize, rotate, shearX, shearY, solarize, solarizeAdd, translateX, translateY, type Row, type Size,
 } from './operations.ts';
-import { choice, flag, nullable, number, numbers, pair, type Kind } from './settings.ts';
+import { choice, flag, nullable, number, numbers, pair, type Kind } from '../options.ts';
 
 /**
  * - `augseg`: AugSeg's list for segmentation: no geometry, so that pixels stay where they are (default).

@@ -1,7 +1,7 @@
 // Draws of weak views: scale, crop, flip. The table goes to the GPU, where shaders/view.wgsl samples by it.
 
 import type { Rng } from '../../runtime/random.ts';
-import { choice, fields, flag, number, numbers, pair, type Kind } from './settings.ts';
+import { choice, fields, flag, number, numbers, pair, type Kind } from '../options.ts';
 
 export interface WeakOptions {
   /** Size of the crop. */

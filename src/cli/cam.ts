@@ -15,12 +15,13 @@ import { overlayHeat, rgbPng } from '../report/pictures.ts';
 import { action } from './action.ts';
 import { addModelOptions, addSizeOption, buildNetwork, openDevice, readModel, sizeFor, type GlobalFlags, type ModelFlags, type SizeFlags } from './common.ts';
 import { eachFile, written } from './eachFile.ts';
-import { parseBytes } from './options.ts';
+import { parseBytes, type PictureFlags } from './options.ts';
 import type { Output } from './output.ts';
+import { addReadingOptions, newImages } from './pictures.ts';
 import { filesOf, namesOf } from './predict.ts';
 import { makeFolder, writeWhole } from './store.ts';
 
-interface Flags extends GlobalFlags, ModelFlags, SizeFlags {
+interface Flags extends GlobalFlags, ModelFlags, SizeFlags, PictureFlags {
   out: string;
   class?: string;
   layer?: string;
@@ -32,11 +33,11 @@ interface Flags extends GlobalFlags, ModelFlags, SizeFlags {
 }
 
 export function camCommand(program: Command): void {
-  addSizeOption(addModelOptions(program
+  addReadingOptions(addSizeOption(addModelOptions(program
     .command('cam')
     .summary('write Grad-CAM heat maps')
     .description('Writes heat maps over images: where the evidence lies for a class, as a layer of the network sees it.')
-    .argument('[images...]', 'images, or folders of images')))
+    .argument('[images...]', 'images, or folders of images'))))
     .option('--out <dir>', 'folder for the results', 'cams')
     .option('--class <which>', 'class, by name or id; "each" writes one map a class; default: the predicted class of each pixel')
     .option('--layer <name>', "a layer (default: the encoder's deepest stage); --layers lists them")
@@ -65,7 +66,7 @@ function targetsOf(wish: string | undefined, names: readonly string[]): [suffix:
 }
 
 async function runCam(f: Flags, out: Output, paths: string[]): Promise<number> {
-  const files = paths.length > 0 || f.layers ? await filesOf(paths) : [];
+  const files = paths.length > 0 || f.layers ? filesOf(paths, (text) => out.say(text)) : [];
   if (files.length === 0 && !f.layers) throw new UsageError('no images', 'give images, or folders of images');
   const { model } = await readModel(f);
   const targets = targetsOf(f.class, model.classNames), names = namesOf(files);
@@ -80,10 +81,15 @@ async function runCam(f: Flags, out: Output, paths: string[]): Promise<number> {
       return 0;
     }
     const size = sizeFor(f, model);
+    const images = await newImages(files, f, model, out);
     await makeFolder(f.out);
     const maps: { file: string; target: number | 'predicted'; map: string }[] = [];
     const failures = await eachFile(files, out, 'let the network see it smaller: --size', async (path, i) => {
-      const bytes = await readBytes(path), { width, height, rgb } = await decodeImage(bytes, path), seen = size ? await decodeImage(bytes, path, size) : { width, height, rgb };
+      const bytes = await readBytes(path);
+      const own = await decodeImage(bytes, path, images.reading(path));
+      const { width, height, rgb } = own;
+      const seen = size ? await decodeImage(bytes, path, { ...images.reading(path), size }) : own;
+      images.clipped(path, own.clipped);
       const { texels, sizes } = pack([{ id: path, ...seen, labels: null }]), from = [seen.height, seen.width] as const;
       for (const [suffix, target] of targets) {
         const map = device.scope(() => {
@@ -97,6 +103,7 @@ async function runCam(f: Flags, out: Output, paths: string[]): Promise<number> {
       }
       out.progress(`${i + 1}/${files.length}  ${basename(path, extname(path))}`, { last: i === files.length - 1 });
     });
+    images.end();
     out.result(f.json ? JSON.stringify([...maps, ...failures]) : written(maps.length, 'heat map', f.out, failures));
     return failures.length > 0 ? 1 : 0;
   } finally {

@@ -6,7 +6,7 @@ import { Option, type Command } from 'commander';
 import { openNode } from '../../runtime/node.ts';
 import type { Device } from '../../runtime/device/device.ts';
 import { mib } from '../../runtime/device/pool.ts';
-import { CheckpointError } from '../../runtime/errors.ts';
+import { CheckpointError, DataError } from '../../runtime/errors.ts';
 import { openDataset, type DatasetSpec, type OpenDataset } from '../data/open.node.ts';
 import { createNetwork } from '../nn/create.ts';
 import type { Network } from '../nn/module.ts';
@@ -103,11 +103,25 @@ export function shellWords(words: readonly string[]): string {
   return words.map((s) => (/^[\w@%+=:,./-]+$/.test(s) ? s : `'${s.replaceAll("'", "'\\''")}'`)).join(' ');
 }
 
-/** Opens a data set and says what it is. */
-export async function openData(spec: DatasetSpec, out: Output): Promise<OpenDataset> {
+/**
+ * Opens a data set and says what it is.
+ * @param strict refuse a set that holds images that cannot be read: training will want each of them
+ */
+export async function openData(spec: DatasetSpec, out: Output, { strict = false } = {}): Promise<OpenDataset> {
   const dataset = await openDataset(spec, { warn: (message) => out.warn(message) });
   const count = (split: 'labelled' | 'unlabelled' | 'val' | 'test'): string => `${dataset.ids(split).length} ${split}`;
   out.say(`data: ${dataset.name}: ${count('labelled')}, ${count('unlabelled')}, ${count('val')}, ${count('test')} images, ${dataset.numClasses} classes`);
   for (const note of dataset.notes) out.say(`data: ${note}`);
+  const { unreadable } = dataset;
+  if (unreadable.length > 0) {
+    const what = `${unreadable.length} images cannot be read, the first: ${unreadable[0].message.split(' — ')[0]}`;
+    const error = unreadable.length === 1 ? unreadable[0]
+      : new DataError(what, 'remove or replace them; fewmask inspect lists them all');
+    if (!strict) out.warn(error.message);
+    else {
+      await dataset.close();
+      throw error;
+    }
+  }
   return dataset;
 }

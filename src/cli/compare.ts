@@ -4,20 +4,19 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { CheckpointError, UsageError } from '../../runtime/errors.ts';
-import { isBuiltin, settledSpec, type DatasetSpec } from '../data/open.node.ts';
+import { isBuiltin, settledSpec } from '../data/open.node.ts';
 import type { Dataset } from '../data/types.ts';
 import { makePictures } from '../report/previews.ts';
 import { htmlReport } from '../report/html.ts';
 import { jsonReport, markdownReport, textReport } from '../report/text.ts';
 import type { Comparison, RunRecord } from '../report/types.ts';
-import { SCHEMES } from '../schemes/index.ts';
-import type { RunConfig } from '../train/config.ts';
+import { schemeNames, schemeOf } from '../schemes/index.ts';
 import { action } from './action.ts';
 import { interruptible, openData, openDevice, shellWords, type GlobalFlags } from './common.ts';
 import { addDataOptions, addTrainOptions, dataSpec, fileConfig, numbers, schemeHelp, trainConfig, type DataFlags, type TrainFlags } from './options.ts';
 import type { Output } from './output.ts';
 import { runInFolder } from './runner.ts';
-import { sameRun } from './started.ts';
+import { sameRun, type Started } from './started.ts';
 import { makeFolder, writeWhole } from './store.ts';
 
 type Flags = GlobalFlags & DataFlags & TrainFlags & { schemes: string; seeds: number; firstSeed: number; out: string; resume?: boolean; pictures: number; markdown?: boolean; title?: string };
@@ -25,7 +24,7 @@ type Flags = GlobalFlags & DataFlags & TrainFlags & { schemes: string; seeds: nu
 export function compareCommand(program: Command): void {
   const command = program.command('compare').summary('train several schemes and compare them').description('Trains several schemes with several seeds on the same data, with the same steps and the same initial weights for a seed, and compares them in a table, as JSON, and in one HTML page.');
   addTrainOptions(addDataOptions(command))
-    .option('--schemes <names>', 'schemes, separated by commas', Object.keys(SCHEMES).join(','))
+    .option('--schemes <names>', 'schemes, separated by commas', schemeNames().join(','))
     .option('--seeds <n>', 'number of seeds', numbers.count, 3)
     .option('--first-seed <n>', 'the first of the seeds', numbers.whole, 0)
     .option('--out <dir>', 'folder of the runs and the report', 'runs/compare')
@@ -43,12 +42,12 @@ Examples:
 
 async function runCompare(f: Flags, out: Output, path: string | undefined): Promise<number> {
   const schemes = [...new Set(f.schemes.split(',').map((s) => s.trim()).filter(Boolean))];
-  const unknown = schemes.find((s) => !(s in SCHEMES));
-  if (unknown !== undefined || schemes.length === 0) throw new UsageError(`there is no scheme "${unknown ?? ''}"`, `choose among ${Object.keys(SCHEMES).join(', ')}`);
+  if (schemes.length === 0) throw new UsageError('no scheme is named', `choose among ${schemeNames().join(', ')}`);
+  for (const scheme of schemes) schemeOf(scheme);
   const file = fileConfig(f);
   const configs = schemes.map((scheme) => trainConfig(f, scheme, file));
   const asked = dataSpec(path, f);
-  const dataset = await openData(asked, out);
+  const dataset = await openData(asked, out, { strict: true });
   const spec = settledSpec(asked, dataset);
   const interrupt = interruptible(out);
   const device = await openDevice({ ...f, memory: f.memory }, out);
@@ -61,7 +60,7 @@ async function runCompare(f: Flags, out: Output, path: string | undefined): Prom
         const config = { ...base, seed };
         const folder = join(f.out, `${config.scheme}-${seed}`);
         const title = `[${records.length + 1}/${total}] ${config.scheme} seed ${seed}`;
-        const done = f.resume ? finished(folder, config, spec) : null;
+        const done = f.resume ? finished(folder, { config, data: spec, pictures: dataset.pictures }) : null;
         if (done) {
           out.say(`${title}: done before`);
           records.push(done);
@@ -98,7 +97,7 @@ async function runCompare(f: Flags, out: Output, path: string | undefined): Prom
 }
 
 /** The record of a run that has ended; null where there is none. @throws UsageError when it had other settings or other data */
-function finished(folder: string, config: RunConfig, spec: DatasetSpec): RunRecord | null {
+function finished(folder: string, now: Started): RunRecord | null {
   const file = join(folder, 'record.json');
   if (!existsSync(file)) return null;
   let record: RunRecord;
@@ -107,7 +106,7 @@ function finished(folder: string, config: RunConfig, spec: DatasetSpec): RunReco
   } catch (error) {
     throw new CheckpointError(`${file} cannot be read: ${(error as Error).message}`, 'delete it to let the run end anew');
   }
-  sameRun(folder, record.config, { config, data: spec });
+  sameRun(folder, record.config, now);
   return record;
 }
 

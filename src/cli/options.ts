@@ -3,10 +3,12 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import { UsageError } from '../../runtime/errors.ts';
-import { given } from '../augment/settings.ts';
+import { given } from '../options.ts';
 import { MOST_SIDE, type DatasetSpec } from '../data/open.node.ts';
+import { LEAST_BITS, MOST_BITS } from '../data/pictureRule.ts';
+import { decodeText } from '../data/text.ts';
 import { NETWORKS } from '../nn/create.ts';
-import { checkOptions, SCHEMES } from '../schemes/index.ts';
+import { checkOptions, schemeNames, schemes } from '../schemes/index.ts';
 import { DEFAULTS, resolveConfig, type PartialConfig, type RunConfig } from '../train/config.ts';
 import { SCHEDULES } from '../../runtime/optim/schedules.ts';
 
@@ -63,9 +65,33 @@ function range(text: string): [number, number] {
 const MASK_VALUES_HELP = 'what the values of masks mean (default: as found, and told): the value of each class in '
   + 'order, as in 0,255; a map, as in 0:0,128:ignore,255:1 or 0-127:0,128-255:1; or "ids": class ids, 255 ignored';
 
+/** Bits a channel that 16-bit images may use. */
+function bits(text: string): number {
+  const n = whole(text);
+  if (n < LEAST_BITS || n > MOST_BITS) throw new InvalidArgumentError(`give ${LEAST_BITS} to ${MOST_BITS}`);
+  return n;
+}
+
+/** Options that say how images are read. @param usual what is done without them */
+export function addPictureOptions(command: Command, usual: { orientation: string; bits: string }): Command {
+  const about = `EXIF orientation of images: apply, ignore, or auto (${usual.orientation})`;
+  return command
+    .addOption(new Option('--orientation <how>', about).choices(['auto', 'apply', 'ignore']))
+    .option('--bits <n>', `bits that 16-bit images use, 8 to 16: 2^n - 1 is white (default: ${usual.bits})`, bits);
+}
+
+export interface PictureFlags {
+  orientation?: 'auto' | 'apply' | 'ignore';
+  bits?: number;
+}
+
 /** Options of every command that reads a data set. @param size how `--size` is read */
 export function addDataOptions(command: Command, size: (text: string) => [number, number] | null = parseSize): Command {
-  return command
+  const usual = {
+    orientation: 'default: applied where masks fit the rotated image; where no mask tells, applied',
+    bits: size === parseSize ? 'as the training images show' : 'as in the training',
+  };
+  return addPictureOptions(command, usual)
     .argument('[data]', `a folder in VOC layout, or "builtin" for the built-in procedural set (default: ${size === parseSize ? 'builtin' : 'that of the run'})`)
     .option('--images <dir>', 'plain folder of images (instead of DATA)')
     .option('--masks <dir>', 'plain folder of masks, paired with the images by name')
@@ -82,7 +108,7 @@ export function addDataOptions(command: Command, size: (text: string) => [number
     .option('--builtin-images <n>', 'training images of the built-in set', count);
 }
 
-export interface DataFlags {
+export interface DataFlags extends PictureFlags {
   images?: string;
   masks?: string;
   labels?: string;
@@ -106,6 +132,8 @@ export function dataSpec(path: string | undefined, f: DataFlags): DatasetSpec {
   const spec: DatasetSpec = {
     path, images, masks, labels, unlabelled, val, test, classes, maskValues, size, splitSeed, judge, labelsCover,
   };
+  if (f.orientation !== undefined) spec.orientation = f.orientation;
+  if (f.bits !== undefined) spec.bits = f.bits;
   if (f.classNames) spec.classNames = f.classNames.split(',').map((s) => s.trim());
   if (f.builtinImages !== undefined) spec.builtin = { train: f.builtinImages };
   return spec;
@@ -129,7 +157,8 @@ export function addNetworkOptions(command: Command): Command {
 /** Options of every command that trains. */
 export function addTrainOptions(command: Command): Command {
   return addNetworkOptions(command)
-    .option('--pretrained <file>', 'safetensors file of encoder weights with torchvision names')
+    .option('--pretrained <file>', 'safetensors file of encoder weights with the names of torchvision or timm')
+    .option('--pretrained-partial', 'accept weights with only a part of the encoder; the rest stays random')
     .option('--steps <n>', 'training steps', whole)
     .option('--scale <lo,hi>', 'range of the random scale of weak views', range)
     .addOption(new Option('--optimizer <name>', 'optimiser').choices(['sgd', 'adamw']))
@@ -157,6 +186,7 @@ export interface TrainFlags {
   outputStride?: number;
   stem?: 'plain' | 'deep';
   pretrained?: string;
+  pretrainedPartial?: boolean;
   steps?: number;
   batch?: { labelled: number; unlabelled: number };
   crop?: [number, number];
@@ -182,7 +212,8 @@ export interface TrainFlags {
 
 /** The options of the schemes, for the help text. */
 export function schemeHelp(): string {
-  const lines = Object.entries(SCHEMES).flatMap(([name, { options }]) => Object.entries(options).map(([key, about], i) => `  ${(i ? '' : name).padEnd(14)} ${key.padEnd(14)} ${about}`));
+  const lines = schemes().flatMap(({ name, help }) =>
+    Object.entries(help).map(([key, about], i) => `  ${(i ? '' : name).padEnd(14)} ${key.padEnd(16)} ${about}`));
   return `\nOptions of the schemes (--set, with their defaults):\n${lines.join('\n')}\n`;
 }
 
@@ -193,7 +224,7 @@ export function parseSettings(items: readonly string[], scheme: string): Record<
     const at = item.indexOf('=');
     if (at < 1) throw new UsageError(`--set ${item}`, 'give KEY=VALUE, as in tau=0.9');
     let keys = item.slice(0, at).split('.');
-    if (keys[0] in SCHEMES) {
+    if (schemeNames().includes(keys[0])) {
       if (keys[0] !== scheme) continue;
       keys = keys.slice(1);
     }
@@ -214,7 +245,9 @@ export function parseSettings(items: readonly string[], scheme: string): Record<
 export function fileConfig({ config: file }: TrainFlags): PartialConfig {
   if (file === undefined) return {};
   try {
-    const parsed: unknown = JSON.parse(readFileSync(file, 'utf8').replace(/^\uFEFF/, ''));
+    const text = decodeText(readFileSync(file));
+    if (text === null) throw new Error('it is not a text file');
+    const parsed: unknown = JSON.parse(text);
     if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) throw new Error('it holds no settings');
     return parsed;
   } catch (error) {
@@ -244,7 +277,7 @@ export function trainConfig(f: TrainFlags & Pick<DataFlags, 'size'>, scheme: str
   const network = given({ kind: f.network, width: f.width, depth: f.depth, outputStride: f.outputStride, stem: f.stem }) as PartialConfig['network'];
   const flags: PartialConfig = given({
     network: Object.keys(network!).length ? network : undefined,
-    steps: f.steps, batch: f.batch, crop: f.crop, weak: f.scale && { range: f.scale }, schedule: f.schedule, warmup: f.warmup, evalEvery: f.evalEvery, precision: f.precision, memory: f.memory, seed: f.seed, pretrained: f.pretrained,
+    steps: f.steps, batch: f.batch, crop: f.crop, weak: f.scale && { range: f.scale }, schedule: f.schedule, warmup: f.warmup, evalEvery: f.evalEvery, precision: f.precision, memory: f.memory, seed: f.seed, pretrained: f.pretrained, pretrainedPartial: f.pretrainedPartial,
     optimizer: given({ kind: f.optimizer, lr: f.lr, headLr: f.headLr, momentum: f.momentum, nesterov: f.nesterov, weightDecay: f.weightDecay, decayVectors: f.decayVectors === false ? false : undefined, clip: f.clip }),
     options: parseSettings(f.set ?? [], scheme),
   }) as PartialConfig;

@@ -1,13 +1,13 @@
 // `fewmask predict`: masks of new images.
 
-import { existsSync, statSync } from 'node:fs';
-import { readdir } from 'node:fs/promises';
+import { statSync } from 'node:fs';
 import { basename, dirname, extname, join } from 'node:path';
 import type { Command } from 'commander';
 import { DataError, UsageError } from '../../runtime/errors.ts';
 import { resizeProbabilities } from '../data/enlarge.ts';
 import { decodeImage, readBytes } from '../data/image.node.ts';
-import { IMAGE } from '../data/layout.node.ts';
+import { folder, IMAGE, passedOver } from '../data/layout.node.ts';
+import { composed, findPath } from '../data/names.node.ts';
 import { refuseOverwriting } from '../data/overwrite.node.ts';
 import type { Sample } from '../data/types.ts';
 import { Labeller } from '../train/labeller.ts';
@@ -15,12 +15,13 @@ import { SlidingWindow } from '../train/slide.ts';
 import { confidenceColours, maskPng, overlayLabels, rgbPng } from '../report/pictures.ts';
 import { action } from './action.ts';
 import { addModelOptions, addSizeOption, buildNetwork, interruptible, openDevice, readModel, sizeFor, type GlobalFlags, type ModelFlags, type SizeFlags } from './common.ts';
-import { numbers, parseBytes } from './options.ts';
+import { numbers, parseBytes, type PictureFlags } from './options.ts';
 import { eachFile, written } from './eachFile.ts';
 import type { Output } from './output.ts';
+import { addReadingOptions, newImages } from './pictures.ts';
 import { makeFolder, writeWhole } from './store.ts';
 
-interface Flags extends GlobalFlags, ModelFlags, SizeFlags {
+interface Flags extends GlobalFlags, ModelFlags, SizeFlags, PictureFlags {
   out: string;
   overlay?: boolean;
   confidence?: boolean;
@@ -35,11 +36,11 @@ const MOST_PIXELS = 512 * 512;
 const WINDOW = 384;
 
 export function predictCommand(program: Command): void {
-  addSizeOption(addModelOptions(program
+  addReadingOptions(addSizeOption(addModelOptions(program
     .command('predict')
     .summary('write masks of images')
     .description('Predicts masks of images or of folders of images: palette PNGs whose pixel values are class ids. Masks have the size of their image; the network sees images at the size of its training, large ones through a sliding window.')
-    .argument('<images...>', 'images, or folders of images')))
+    .argument('<images...>', 'images, or folders of images'))))
     .option('--out <dir>', 'folder for the results', 'predictions')
     .option('--overlay', 'also write NAME-overlay.png: the image under the colours of the classes')
     .option('--confidence', 'also write NAME-confidence.png: the probability of the predicted class, dark to light')
@@ -55,30 +56,31 @@ Examples:
     .action(action(runPredict));
 }
 
-/** The images that paths name: files, and the images of folders. */
-export async function filesOf(paths: readonly string[]): Promise<string[]> {
-  const files: string[] = [];
-  for (const path of paths) {
-    if (!existsSync(path)) throw new DataError(`there is no ${path}`, 'give images, or folders of images');
-    if (!statSync(path).isDirectory()) files.push(path);
-    else {
-      const entries = await readdir(path, { withFileTypes: true });
-      const found = entries.filter((e) => IMAGE.test(e.name) && !e.name.startsWith('.') && !e.isDirectory()).map((e) => e.name).sort();
-      if (found.length === 0) throw new DataError(`${path} holds no JPEG, PNG or WebP images`);
-      files.push(...found.map((f) => join(path, f)));
-    }
-  }
-  return files;
+/** The images that paths name: files, and the images of folders. @param note told what folders hold besides */
+export function filesOf(paths: readonly string[], note: (text: string) => void = () => undefined): string[] {
+  return paths.flatMap((named) => {
+    const path = findPath(named);
+    if (path === null) throw new DataError(`there is no ${named}`, 'give images, or folders of images');
+    if (!statSync(path).isDirectory()) return [path];
+    const names = folder(path, 'the folder');
+    const beside = passedOver(path, names);
+    const isFolder = (file: string): boolean => statSync(file, { throwIfNoEntry: false })?.isDirectory() ?? false;
+    const files = names.filter((f) => IMAGE.test(f)).map((f) => join(path, f)).filter((f) => !isFolder(f));
+    if (files.length === 0) throw new DataError(`${path} holds no JPEG, PNG or WebP images`, beside ?? undefined);
+    if (beside) note(beside);
+    return files;
+  });
 }
 
 /** A name for each file's results: its own without extension; where two files share it, that of the folder in front. */
 export function namesOf(files: readonly string[]): string[] {
   const bare = files.map((f) => basename(f, extname(f)));
+  // File systems may take names in different Unicode forms for the same.
   const times = new Map<string, number>();
-  for (const n of bare) times.set(n, (times.get(n) ?? 0) + 1);
-  const names = bare.map((n, i) => (times.get(n) === 1 ? n : `${basename(dirname(files[i]))}-${n}`));
+  for (const n of bare.map(composed)) times.set(n, (times.get(n) ?? 0) + 1);
+  const names = bare.map((n, i) => (times.get(composed(n)) === 1 ? n : `${basename(dirname(files[i]))}-${n}`));
   const seen = new Set<string>();
-  const twice = names.find((n) => seen.size === seen.add(n).size);
+  const twice = names.find((n) => seen.size === seen.add(composed(n)).size);
   if (twice !== undefined) throw new DataError(`two of the images would be called ${twice}`, 'predict them one after the other into different folders (--out)');
   return names;
 }
@@ -86,7 +88,7 @@ export function namesOf(files: readonly string[]): string[] {
 async function runPredict(f: Flags, out: Output, paths: string[]): Promise<number> {
   const scales = (f.scales ?? '1').split(',').map(Number);
   if (scales.some((s) => !(s > 0))) throw new UsageError(`--scales ${f.scales}`, 'give positive factors, as in 0.75,1,1.25');
-  const files = await filesOf(paths);
+  const files = filesOf(paths, (text) => out.say(text));
   const names = namesOf(files);
   const suffixes = ['', ...(f.overlay ? ['-overlay'] : []), ...(f.confidence ? ['-confidence'] : [])];
   const fileFor = (name: string, suffix: string): string => join(f.out, `${name}${suffix}.png`);
@@ -98,6 +100,7 @@ async function runPredict(f: Flags, out: Output, paths: string[]): Promise<numbe
     const network = buildNetwork(device, model);
     const size = sizeFor(f, model);
     out.say(`${file}: ${model.network.kind}, ${model.classNames.length} classes${size ? `, images seen at ${size.join('x')}` : ''}`);
+    const images = await newImages(files, f, model, out);
     await makeFolder(f.out);
     const labeller = new Labeller(device, network);
     let sliding: SlidingWindow | null = null;
@@ -105,7 +108,10 @@ async function runPredict(f: Flags, out: Output, paths: string[]): Promise<numbe
     let untold = scales.length > 1 || scales[0] !== 1 || f.flip === true;
     const failures = await eachFile(files, out, 'let the network see less of it at once: --window, --size', async (path, i) => {
       if (interrupt.signal.aborted) return;
-      const bytes = await readBytes(path), seen = await decodeImage(bytes, path, size), [height, width] = seen.stored;
+      const bytes = await readBytes(path);
+      const seen = await decodeImage(bytes, path, { ...images.reading(path), size });
+      const [height, width] = seen.own;
+      images.clipped(path, seen.clipped);
       const sample: Sample = { id: names[i], ...seen, labels: null }, probabilities = seen.height !== height || seen.width !== width;
       const whole = f.window === 0 || (f.window ? Math.max(seen.width, seen.height) <= f.window : seen.width * seen.height <= MOST_PIXELS);
       let made!: { labels: Uint8Array; confidence: Float32Array; p?: Float32Array };
@@ -120,7 +126,7 @@ async function runPredict(f: Flags, out: Output, paths: string[]): Promise<numbe
       const { labels, confidence } = made.p ? resizeProbabilities(made.p, [seen.height, seen.width], [height, width]) : made;
       const target = (suffix: string): string => fileFor(names[i], suffix);
       await writeWhole(target(''), maskPng(labels, width, height, model.palette));
-      const rgb = f.overlay && (probabilities ? await decodeImage(bytes, path) : seen).rgb;
+      const rgb = f.overlay && (probabilities ? await decodeImage(bytes, path, images.reading(path)) : seen).rgb;
       if (rgb) await writeWhole(target('-overlay'), rgbPng(overlayLabels(rgb, labels, width, height, model.palette), width, height));
       if (f.confidence) await writeWhole(target('-confidence'), rgbPng(confidenceColours(confidence), width, height));
       const counts = new Float64Array(model.classNames.length);
@@ -128,6 +134,7 @@ async function runPredict(f: Flags, out: Output, paths: string[]): Promise<numbe
       shares.push({ file: path, mask: target(''), classes: Object.fromEntries(model.classNames.map((name, c) => [name, counts[c] / labels.length])) });
       out.progress(`${i + 1}/${files.length}  ${path}`, { last: i === files.length - 1 });
     });
+    images.end();
     if (interrupt.signal.aborted) return 130;
     if (f.json) out.result(JSON.stringify([...shares, ...failures]));
     else out.result(written(shares.length, 'mask', f.out, failures));

@@ -7,16 +7,20 @@ import { mib } from '../../runtime/device/pool.ts';
 import type { Device } from '../../runtime/device/device.ts';
 import { CheckpointError, DataError, NonFiniteError, UsageError } from '../../runtime/errors.ts';
 import { absoluteSpec, isBuiltin, type DatasetSpec } from '../data/open.node.ts';
+import { WITHOUT_FILES } from '../data/pictureRule.ts';
 import type { Dataset } from '../data/types.ts';
 import { oneClassLine } from '../metrics/miou.ts';
-import { duration, share } from '../report/format.ts';
+import { decimals, duration, share } from '../report/format.ts';
 import type { RunRecord, StepPoint } from '../report/types.ts';
 import { createScheme } from '../schemes/index.ts';
+import type { Checkpoint } from '../train/checkpoint.ts';
 import type { RunConfig } from '../train/config.ts';
+import { describePretrained } from '../train/pretrained.ts';
 import { paletteRows, runSession, type SessionResult } from '../train/session.ts';
 import type { Progress } from '../train/trainer.ts';
 import type { Output } from './output.ts';
-import { sameRun, STARTED } from './started.ts';
+import { sameRun, STARTED, type Started } from './started.ts';
+import { forgetStop, hasStopped, stopRun } from './stopped.ts';
 import { loadCheckpoint, loadWeights, makeFolder, saveCheckpoint, saveModel, writeWhole } from './store.ts';
 
 export interface RunnerOptions {
@@ -29,6 +33,8 @@ export interface RunnerOptions {
   out: Output;
   /** Go on from the folder's checkpoint where there is one. */
   resume: boolean;
+  /** A run that stopped at a non-finite step may continue with changed settings, see `sameRun`. */
+  canChange?: boolean;
   signal?: AbortSignal;
   saveEveryMinutes: number;
   judge: boolean;
@@ -43,14 +49,17 @@ export interface RunnerOptions {
 /** Crops that show less of an image are too small to tell what is there. */
 const LEAST_SHOWN = 0.02;
 
+/** The last step before a checkpoint. */
+const stepsOf = ({ steps }: Checkpoint): number => steps.at(-1)?.step ?? 0;
+
 const percent = (v: number): string => `${share(v)} %`;
 
 function progressLine(o: RunnerOptions, last: StepPoint, p: Progress): string {
-  const terms = Object.entries(last.terms).map(([k, v]) => `${k} ${v.toFixed(3)}`).join(', ');
+  const terms = Object.entries(last.terms).map(([k, v]) => `${k} ${decimals(v, 3)}`).join(', ');
   const parts = [
     `${o.title ? `${o.title} ` : ''}step ${p.done}/${p.total}`,
     p.stageName !== o.config.scheme ? p.stageName : '',
-    `loss ${last.loss.toFixed(4)}${terms ? ` (${terms})` : ''}`,
+    `loss ${decimals(last.loss, 4)}${terms ? ` (${terms})` : ''}`,
     `lr ${last.lr.toPrecision(3)}`,
     last.accepted === undefined ? '' : `accepted ${percent(last.accepted)}`,
     last.lossScale === undefined ? '' : `loss scale ${last.lossScale}${last.skipped ? ` (${last.skipped} skipped)` : ''}`,
@@ -67,19 +76,27 @@ export async function runInFolder(o: RunnerOptions): Promise<{ record: RunRecord
   const { device, dataset, config, folder, out } = o;
   await makeFolder(folder);
   const resume = o.resume ? await loadCheckpoint(folder) : null;
-  if (resume) sameRun(folder, resume.config, { config, data: o.spec });
-  else if (!o.resume && existsSync(join(folder, 'checkpoint.json'))) throw new UsageError(`${folder} already holds a run`, 'give --resume to go on with it, or another folder (--out)');
+  if (resume) {
+    const now = { config, data: o.spec, pictures: dataset.pictures };
+    sameRun(folder, resume.config, now, { mended: o.canChange && hasStopped(folder) });
+  } else if (!o.resume && existsSync(join(folder, 'checkpoint.json'))) throw new UsageError(`${folder} already holds a run`, 'give --resume to go on with it, or another folder (--out)');
   await writeWhole(join(folder, 'config.json'), `${JSON.stringify(config, null, 2)}\n`);
-  await writeWhole(join(folder, STARTED), `${JSON.stringify({ config, data: absoluteSpec(o.spec) }, null, 2)}\n`);
+  const started: Started = { config, data: absoluteSpec(o.spec), pictures: dataset.pictures };
+  await writeWhole(join(folder, STARTED), `${JSON.stringify(started, null, 2)}\n`);
   const log = join(folder, 'log.jsonl');
   const lines = (points: readonly StepPoint[]): string => points.map((p) => `${JSON.stringify(p)}\n`).join('');
   // Steps after the checkpoint were logged, and are done again.
   await writeWhole(log, lines(resume?.steps ?? []));
   let logged = Promise.resolve();
-  if (resume) out.say(`${o.title ? `${o.title}: ` : ''}resuming after step ${resume.steps.at(-1)?.step ?? 0}`);
-  let unsaved: Error | null = null, saved = false;
-  const reading = isBuiltin(o.spec) ? {} : { size: o.spec.size, maskValues: o.spec.maskValues };
-  const model = { network: config.network, classNames: dataset.classNames, palette: paletteRows(dataset), ...reading };
+  if (resume) out.say(`${o.title ? `${o.title}: ` : ''}resuming after step ${stepsOf(resume)}`);
+  else await forgetStop(folder);
+  let unsaved: Error | null = null, saved = false, pretrained = '';
+  let kept = resume ? stepsOf(resume) : null;
+  const model = {
+    network: config.network, classNames: dataset.classNames, palette: paletteRows(dataset),
+    pictures: dataset.pictures ?? WITHOUT_FILES,
+    ...(!isBuiltin(o.spec) && { size: o.spec.size, maskValues: o.spec.maskValues }),
+  };
   const origin = { scheme: config.scheme, seed: config.seed, dataset: dataset.name };
   const result = await runSession({
     device, dataset, config, resume: resume ?? undefined, judge: o.judge, cacheBytes: o.cacheBytes, signal: o.signal, saveEvery: 60 * o.saveEveryMinutes,
@@ -90,6 +107,11 @@ export async function runInFolder(o: RunnerOptions): Promise<{ record: RunRecord
         out.say(`${o.title ? `${o.title}: ` : ''}${config.scheme}, ${config.network.kind}, ${parameters.toLocaleString('en')} parameters, ${steps} steps, seed ${config.seed}`);
         const shown = (config.crop[0] * config.crop[1]) / (sourceSize[0] * sourceSize[1]);
         if (shown < LEAST_SHOWN) out.warn(`a crop of ${config.crop.join('x')} shows ${percent(shown)} of an image of ${sourceSize.join('x')}: the network sees little of what surrounds a pixel; --size HxW resizes the images, --crop makes larger crops`);
+      },
+      onPretrained(report) {
+        // Schemes with several networks load the same file for each.
+        const line = describePretrained(report);
+        if (!o.resume && line !== pretrained) out.say(`${o.title ? `${o.title}: ` : ''}${(pretrained = line)}`);
       },
       onMemory: (stage, bytes) => out.say(`${o.title ? `${o.title}: ` : ''}${stage}: a step takes ${mib(bytes)} of GPU memory`),
       onSteps(points, progress) {
@@ -107,6 +129,8 @@ export async function runInFolder(o: RunnerOptions): Promise<{ record: RunRecord
           await saveCheckpoint(folder, checkpoint);
           unsaved = null;
           saved = true;
+          kept = stepsOf(checkpoint);
+          await forgetStop(folder);
         } catch (error) {
           if (!(error instanceof CheckpointError)) throw error;
           // Training goes on, and the next save may succeed: what has been saved before is still there.
@@ -121,9 +145,12 @@ export async function runInFolder(o: RunnerOptions): Promise<{ record: RunRecord
         else await rm(join(folder, 'best.safetensors'), { force: true });
       },
     },
-  }).catch((error: unknown) => {
+  }).catch(async (error: unknown) => {
+    await logged;
     if (error instanceof DataError && saved) throw new DataError(`${error.message}; what was trained until then is saved`, 'when the data is mended --resume goes on; fewmask inspect finds all damaged files at once');
-    if (error instanceof NonFiniteError && existsSync(join(folder, 'checkpoint.json'))) throw new NonFiniteError(`${error.message}; the last good checkpoint is kept`);
+    if (error instanceof NonFiniteError) {
+      throw await stopRun(error, { folder, config, kept, canChange: o.canChange ?? false });
+    }
     throw error;
   });
   out.endProgress();

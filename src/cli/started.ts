@@ -4,8 +4,9 @@ import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { CheckpointError, UsageError } from '../../runtime/errors.ts';
-import { given } from '../augment/settings.ts';
+import { given } from '../options.ts';
 import { absoluteSpec, type DatasetSpec } from '../data/open.node.ts';
+import { UNRECORDED, type PictureRule } from '../data/pictureRule.ts';
 import { DEFAULTS, type RunConfig } from '../train/config.ts';
 import type { Model } from './store.ts';
 
@@ -15,14 +16,16 @@ export const STARTED = 'run.json';
 export interface Started {
   config: RunConfig;
   data: DatasetSpec;
+  /** How the images were read; absent for the built-in set, and in runs of earlier versions. */
+  pictures?: PictureRule;
 }
 
 /** What stands in the folder's run.json; null where there is none. @throws CheckpointError when it cannot be read */
 export function readStarted(folder: string): Started | null {
   const file = join(folder, STARTED);
   try {
-    const { config, data } = JSON.parse(readFileSync(file, 'utf8')) as Started;
-    if (config && data) return { config, data };
+    const { config, data, pictures } = JSON.parse(readFileSync(file, 'utf8')) as Started;
+    if (config && data) return { config, data, ...(pictures && { pictures }) };
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'ENOENT') return null;
@@ -32,10 +35,10 @@ export function readStarted(folder: string): Started | null {
 }
 
 /** Compares settings as they stand in files, where a missing one is undefined. `but` is left out. */
-function same(was: object, now: object, folder: string, hint: string, but?: string): void {
+function same(was: object, now: object, folder: string, hint: string, but: readonly string[] = []): void {
   const [a, b] = [was, now].map((v) => JSON.parse(JSON.stringify(v)) as Record<string, unknown>);
   for (const key of new Set([...Object.keys(a), ...Object.keys(b)])) {
-    if (key === but || isDeepStrictEqual(a[key], b[key])) continue;
+    if (but.includes(key) || isDeepStrictEqual(a[key], b[key])) continue;
     const [old, asked] = [a, b].map((v) => (v[key] === undefined ? 'unset' : JSON.stringify(v[key])));
     throw new UsageError(`the run in ${folder} was started with ${key} ${old}, not ${asked}`, hint);
   }
@@ -61,23 +64,39 @@ export function scoredOn(file: string, model: Model, asked: DatasetSpec): Datase
   if (unnamed && !run) throw new UsageError(`no data set is named, and beside ${file} there is no ${STARTED} that names one`, 'give the data set; "builtin" is the built-in one');
   const same = unnamed || was && path === was.path && images === was.images && (masks ?? was.masks) === was.masks;
   const { size, maskValues: trainedValues } = model;
-  return { ...onTop(same ? run : { size, trainedValues }, asked), scored: model.classNames };
+  const pictures = model.pictures ?? UNRECORDED;
+  return { ...onTop(same ? run : { size, trainedValues }, asked), scored: model.classNames, pictures };
 }
 
 /** @throws UsageError naming what differs: folders, lists, numbers, or how images are read */
 export function sameData(was: DatasetSpec, now: DatasetSpec, folder: string): void {
-  same(absoluteSpec(was), absoluteSpec(now), folder, 'give the same data set (run.json holds it), or start another run (--out)');
+  const hint = 'give the same data set (run.json holds it), or start another run (--out)';
+  // The bits that count are those of the rule: asked for or found.
+  same(absoluteSpec(was), absoluteSpec(now), folder, hint, ['bits', 'pictures']);
+}
+
+/** A configuration with learning rate, clipping, warm-up and precision of another one. */
+function withUpdateOf(config: RunConfig, { optimizer: { lr, clip }, warmup, precision }: RunConfig): RunConfig {
+  return { ...config, optimizer: { ...config.optimizer, lr, clip }, warmup, precision };
 }
 
 /**
  * Compares the run in a folder with what is asked for; the memory budget may differ.
  * @param config the settings in its checkpoint or record
+ * @param options.mended learning rate, clipping, warm-up and precision may differ too: the run stopped at a non-finite
+ * step
  * @throws UsageError naming what differs, CheckpointError where the folder does not say which data the run has seen
  */
-export function sameRun(folder: string, config: object, now: Started): void {
-  // Runs of earlier versions do not say their precision.
-  same({ precision: DEFAULTS.precision, ...config }, now.config, folder, 'resume with the same settings (its config.json holds them), or start another run (--out)', 'memory');
+export function sameRun(folder: string, config: object, now: Started, options: { mended?: boolean } = {}): void {
+  // Runs of earlier versions do not have these settings.
+  const { precision, pretrainedPartial } = DEFAULTS;
+  const was = { precision, pretrainedPartial, ...config } as RunConfig;
+  const settings = 'resume with the same settings (its config.json holds them), or start another run (--out)';
+  same(was, options.mended ? withUpdateOf(now.config, was) : now.config, folder, settings, ['memory']);
   const started = readStarted(folder);
   if (!started) throw new CheckpointError(`${folder} does not say which data its run has seen (${STARTED} is missing)`, 'start another run (--out)');
   sameData(started.data, now.data, folder);
+  if (!now.pictures) return;
+  const hint = 'give the same images and the same --bits and --orientation, or start another run (--out)';
+  same(started.pictures ?? UNRECORDED, now.pictures, folder, hint);
 }

@@ -4,7 +4,9 @@ import { createHash } from 'node:crypto';
 import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CheckpointError, DataError } from '../../runtime/errors.ts';
+import { refuseNonFinite } from '../../runtime/io/finite.ts';
 import { decodeSafetensors, encodeSafetensors } from '../../runtime/io/safetensors.ts';
+import type { PictureRule } from '../data/pictureRule.ts';
 import type { NetworkConfig } from '../nn/create.ts';
 import type { TorchTensor } from '../nn/module.ts';
 import { decodeCheckpoint, encodeCheckpoint, type Checkpoint } from '../train/checkpoint.ts';
@@ -101,6 +103,8 @@ export interface Model {
   size?: readonly [number, number];
   /** How the masks of the training were read (`DatasetSpec.maskValues`); absent where their values were class ids. */
   maskValues?: string;
+  /** How images are read; absent in files of earlier versions. */
+  pictures?: PictureRule;
   /** Where it comes from: scheme, seed, step, validation score. */
   origin: Record<string, unknown>;
   state: Map<string, TorchTensor>;
@@ -108,18 +112,23 @@ export interface Model {
 
 const MODEL = 'fewmask-model-1';
 
-/** Saves a network: PyTorch's names and layouts, its architecture in the metadata. */
+/**
+ * Saves a network: PyTorch's names and layouts, its architecture in the metadata.
+ * @throws CheckpointError when it cannot be written, or a weight is NaN or infinite
+ */
 export async function saveModel(file: string, { state, ...rest }: Model): Promise<void> {
+  refuseNonFinite(state, file, 'such weights are not saved');
   await writeWhole(file, encodeSafetensors(state, { format: MODEL, model: JSON.stringify(rest) }));
 }
 
-/** Loads what {@link saveModel} saved. @throws CheckpointError */
+/** Loads what {@link saveModel} saved. @throws CheckpointError, for weights that are NaN or infinite too */
 export async function loadModel(file: string): Promise<Model> {
   const bytes = await readFile(file).catch((error: NodeJS.ErrnoException) => {
     throw new CheckpointError(`${file} cannot be read: ${error.code ?? error.message}`, 'give the folder of a run, or one of its .safetensors files of weights');
   });
   const { tensors, metadata } = decodeSafetensors(bytes, file);
   if (metadata.format !== MODEL) throw new CheckpointError(`${file} is no trained network of fewmask`, metadata.format ? `its format is ${metadata.format}; give last.safetensors or best.safetensors` : 'it holds weights without their architecture');
+  refuseNonFinite(tensors, file);
   try {
     return { ...JSON.parse(metadata.model), state: tensors as Map<string, TorchTensor> };
   } catch {
@@ -127,11 +136,16 @@ export async function loadModel(file: string): Promise<Model> {
   }
 }
 
-/** Weights of any safetensors file, by name. */
+/**
+ * Weights of any safetensors file, by name.
+ * @throws DataError when it cannot be read
+ * @throws CheckpointError when it is damaged, or weights are NaN or infinite
+ */
 export async function loadWeights(file: string): Promise<Map<string, TorchTensor>> {
   const bytes = await readFile(file).catch((error: NodeJS.ErrnoException) => {
     throw new DataError(`${file} cannot be read: ${error.code ?? error.message}`);
   });
   const { tensors } = decodeSafetensors(bytes, file);
+  refuseNonFinite(tensors, file);
   return new Map([...tensors].filter(([, t]) => t.data instanceof Float32Array)) as Map<string, TorchTensor>;
 }

@@ -4,8 +4,9 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { UsageError } from '../../runtime/errors.ts';
-import { SCHEMES } from '../schemes/index.ts';
+import { schemes } from '../schemes/index.ts';
 import { isBuiltin, settledSpec } from '../data/open.node.ts';
+import { UNRECORDED } from '../data/pictureRule.ts';
 import { action } from './action.ts';
 import { interruptible, openData, openDevice, shellWords, type GlobalFlags } from './common.ts';
 import { DEFAULTS } from '../train/config.ts';
@@ -18,7 +19,7 @@ import { onTop, readStarted, sameData } from './started.ts';
 type Flags = GlobalFlags & DataFlags & TrainFlags & { scheme?: string; out?: string; resume?: boolean };
 
 export function trainCommand(program: Command): void {
-  const command = program.command('train').summary('train one scheme').description(`Trains a network with one scheme:\n${Object.entries(SCHEMES).map(([name, { about }]) => `  ${name.padEnd(14)} ${about}`).join('\n')}`);
+  const command = program.command('train').summary('train one scheme').description(`Trains a network with one scheme:\n${schemes().map(({ name, about }) => `  ${name.padEnd(14)} ${about}`).join('\n')}`);
   addTrainOptions(addDataOptions(command))
     .option('--scheme <name>', 'the scheme (default: fixmatch)')
     .option('--seed <n>', 'seed of the weights, the batches and the augmentations', numbers.whole)
@@ -28,7 +29,7 @@ export function trainCommand(program: Command): void {
 Examples:
   fewmask train                                              FixMatch on the built-in set
   fewmask train photos/ --labels 1/8 --scheme cps --steps 5000
-  fewmask train photos/ --labels 8 --scheme cps --set joint=true --set ramp=0.5 --set cutmix=false        few labels, images that differ much
+  fewmask train photos/ --labels 8 --scheme cps --set groups=joint --set ramp=0.5 --set cutmix=null        few labels, images that differ much
   fewmask train --images photos/ --masks masks/ --scheme self-training
   fewmask train photos/ --labels my-list.txt --network deeplabv3plus --depth 34 --crop 256
   fewmask train photos/ --set tau=0.9 --out runs/tau90 --resume`)
@@ -45,12 +46,17 @@ async function runTrain(f: Flags, out: Output, path: string | undefined): Promis
   const config = trainConfig(f, scheme ?? known?.config.scheme ?? DEFAULTS.scheme, known?.config ?? {}, file);
   const asked = onTop(known?.data, dataSpec(path, f));
   if (known) sameData(known.data, asked, folder);
-  const dataset = await openData(asked, out);
+  // Images are read as they were before.
+  const pictures = known ? known.pictures ?? UNRECORDED : undefined;
+  const dataset = await openData({ ...asked, pictures }, out, { strict: true });
   const spec = settledSpec(asked, dataset);
   const interrupt = interruptible(out);
   const device = await openDevice({ ...f, memory: config.memory ?? undefined }, out);
   try {
-    const { record, interrupted } = await runInFolder({ device, dataset, spec, config, folder, out, resume: f.resume ?? false, signal: interrupt.signal, saveEveryMinutes: f.saveEvery, cacheBytes: f.cache, judge: spec.judge ?? isBuiltin(spec) });
+    const { record, interrupted } = await runInFolder({
+      device, dataset, spec, config, folder, out, resume: f.resume ?? false, canChange: true, signal: interrupt.signal,
+      saveEveryMinutes: f.saveEvery, cacheBytes: f.cache, judge: spec.judge ?? isBuiltin(spec),
+    });
     if (interrupted) {
       out.say(`stopped after step ${record.steps.at(-1)?.step ?? 0}; go on with: ${shellWords(['fewmask', 'train', '--out', folder, '--resume'])}`);
       return 130;

@@ -13,6 +13,7 @@ import { Rng } from '../../runtime/random.ts';
 import { createNetwork } from '../nn/create.ts';
 import type { RunConfig } from '../train/config.ts';
 import { action } from './action.ts';
+import { BASELINE } from '../schemes/index.ts';
 import { openDevice, type GlobalFlags } from './common.ts';
 import { addNetworkOptions, fileConfig, numbers, trainConfig, type TrainFlags } from './options.ts';
 import type { Output } from './output.ts';
@@ -62,7 +63,7 @@ async function timed(device: Device, body: () => PlanOutputs): Promise<number> {
 
 async function runTune(f: Flags, out: Output): Promise<number> {
   // Whatever scheme the settings are for: all launch the kernels of this step.
-  const { options, scheme, ...file } = fileConfig(f), config = trainConfig(f, 'supervised', file), device = await openDevice({ ...f, memory: config.memory ?? undefined }, out);
+  const { options, scheme, ...file } = fileConfig(f), config = trainConfig(f, BASELINE, file), device = await openDevice({ ...f, memory: config.memory ?? undefined }, out);
   try {
     const { body, dispose } = stepOf(device, config, f.classes), before = await timed(device, body);
     out.say('timing the variants of the kernels');

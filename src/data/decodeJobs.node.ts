@@ -2,23 +2,22 @@
 
 import { createHash } from 'node:crypto';
 import { DataError } from '../../runtime/errors.ts';
-import { decodeImage, readBytes } from './image.node.ts';
+import { decodeImage, imageDepth, readBytes, type Depth, type Reading } from './image.node.ts';
 import { decodeMask, type Mask } from './mask.ts';
 import { labelsOf } from './maskValues.ts';
+import { sizeClash, type Header } from './pictureRule.ts';
 import { resizeLabels } from './resizeLabels.ts';
 import { drawScene } from './synthetic.ts';
 import { packTexels } from './texels.ts';
 
 /** Reads an image; its mask only where `mask` names one. */
-export interface FileJob {
+export interface FileJob extends Reading {
   kind: 'file';
   image: string;
   mask: string | null;
   numClasses: number;
   /** [256] classes of the values of masks (see `ValueMap`); null or nothing: values are class ids. */
   values?: Int16Array | null;
-  /** Height and width to resize to. */
-  size: readonly [number, number] | null;
 }
 
 /** Counts the pixels of every id of a mask. */
@@ -30,6 +29,14 @@ export interface MaskJob {
 /** Decodes an image to see whether it can be. */
 export interface CheckJob {
   kind: 'check';
+  image: string;
+  /** Bits that 16-bit images use. */
+  bits: number;
+}
+
+/** Looks at the values of a 16-bit image. */
+export interface DepthJob {
+  kind: 'depth';
   image: string;
 }
 
@@ -47,6 +54,8 @@ export interface Texels {
   width: number;
   height: number;
   texels: Uint32Array;
+  /** Share of the values of a 16-bit image that are beyond the bits it was read with. */
+  clipped?: number;
 }
 
 export interface MaskCounts {
@@ -60,37 +69,36 @@ export interface MaskCounts {
   palette: Uint8Array | null;
 }
 
-export interface ImageFacts {
-  width: number;
-  height: number;
-  /** EXIF orientation, 1 where there is none. */
-  orientation: number;
+export interface ImageFacts extends Header {
   /** SHA-256 of the file. */
   hash: string;
+  /** Share of the values of a 16-bit image that are beyond the bits. */
+  clipped: number;
 }
 
-export type Job = FileJob | MaskJob | CheckJob | SceneJob;
-export type JobResult<J extends Job> = J extends MaskJob ? MaskCounts : J extends CheckJob ? ImageFacts : Texels;
+export type Job = FileJob | MaskJob | CheckJob | DepthJob | SceneJob;
+export type JobResult<J extends Job> =
+  J extends MaskJob ? MaskCounts : J extends CheckJob ? ImageFacts : J extends DepthJob ? Depth : Texels;
 
 async function readMask(file: string): Promise<Mask> {
   return decodeMask(await readBytes(file), file);
 }
 
 /** A mask whose values are labels. */
-async function readLabels(file: string, { numClasses, values }: FileJob): Promise<Mask> {
+async function readLabels(file: string, { numClasses, values }: Pick<FileJob, 'numClasses' | 'values'>): Promise<Mask> {
   const mask = await readMask(file);
   return { ...mask, labels: labelsOf(mask.labels, values ?? null, numClasses, file) };
 }
 
-async function fileJob(job: FileJob): Promise<Texels> {
-  const { image, mask: maskFile, size } = job;
-  const mask = maskFile === null ? null : await readLabels(maskFile, job);
-  const { rgb, width, height, stored } = await decodeImage(await readBytes(image), image, size);
-  if (!mask) return { width, height, texels: packTexels(rgb, null) };
-  if (mask.height !== stored[0] || mask.width !== stored[1]) {
-    throw new DataError(`the mask ${maskFile} is ${mask.width}x${mask.height}, the image ${image} ${stored[1]}x${stored[0]}`, 'masks must have the size of their images');
+async function fileJob({ image, mask: maskFile, numClasses, values, ...reading }: FileJob): Promise<Texels> {
+  const mask = maskFile === null ? null : await readLabels(maskFile, { numClasses, values });
+  const { rgb, width, height, own, header, clipped } = await decodeImage(await readBytes(image), image, reading);
+  if (!mask) return { width, height, texels: packTexels(rgb, null), clipped };
+  if (mask.height !== own[0] || mask.width !== own[1]) {
+    const [what, hint] = sizeClash([mask.height, mask.width], header, reading.upright ?? false, image);
+    throw new DataError(`the mask ${maskFile} is ${what}`, hint);
   }
-  return { width, height, texels: packTexels(rgb, resizeLabels(mask.labels, stored, [height, width])) };
+  return { width, height, texels: packTexels(rgb, resizeLabels(mask.labels, own, [height, width])), clipped };
 }
 
 async function maskJob({ mask: file }: MaskJob): Promise<MaskCounts> {
@@ -100,10 +108,10 @@ async function maskJob({ mask: file }: MaskJob): Promise<MaskCounts> {
   return { width, height, form, counts, palette };
 }
 
-async function checkJob({ image }: CheckJob): Promise<ImageFacts> {
+async function checkJob({ image, bits }: CheckJob): Promise<ImageFacts> {
   const bytes = await readBytes(image);
-  const { stored, orientation } = await decodeImage(bytes, image);
-  return { height: stored[0], width: stored[1], orientation, hash: createHash('sha256').update(bytes).digest('hex') };
+  const { header, clipped } = await decodeImage(bytes, image, { bits });
+  return { ...header, clipped, hash: createHash('sha256').update(bytes).digest('hex') };
 }
 
 function sceneJob({ seed, stream, index, width, height, labels }: SceneJob): Texels {
@@ -113,6 +121,10 @@ function sceneJob({ seed, stream, index, width, height, labels }: SceneJob): Tex
 
 /** Does a job on this thread. @throws DataError naming the file */
 export async function runJob<J extends Job>(job: J): Promise<JobResult<J>> {
-  const result = job.kind === 'file' ? fileJob(job) : job.kind === 'mask' ? maskJob(job) : job.kind === 'check' ? checkJob(job) : sceneJob(job);
+  const result = job.kind === 'file' ? fileJob(job)
+    : job.kind === 'mask' ? maskJob(job)
+    : job.kind === 'check' ? checkJob(job)
+    : job.kind === 'depth' ? imageDepth(job.image)
+    : sceneJob(job);
   return (await result) as JobResult<J>;
 }

@@ -16,13 +16,14 @@ export function resizeProbabilities(p: Float32Array, from: readonly [number, num
   const row = new Float32Array(w * classes);
   for (let y = 0; y < height; y++) {
     const [up, down, share] = between(y, h, height);
-    for (let i = 0; i < row.length; i++) row[i] = p[up * row.length + i] + share * (p[down * row.length + i] - p[up * row.length + i]);
+    for (let i = 0; i < row.length; i++) row[i] = mixed(p[up * row.length + i], p[down * row.length + i], share);
     for (let x = 0; x < width; x++) {
       const [left, right, part] = columns[x];
       let best = 0, most = -Infinity;
       for (let c = 0; c < classes; c++) {
-        const a = row[left * classes + c], v = a + part * (row[right * classes + c] - a);
-        if (v > most) {
+        const v = mixed(row[left * classes + c], row[right * classes + c], part);
+        // The first NaN stays: a pixel with one has no confidence.
+        if (v > most || (Number.isNaN(v) && !Number.isNaN(most))) {
           most = v;
           best = c;
         }
@@ -33,6 +34,9 @@ export function resizeProbabilities(p: Float32Array, from: readonly [number, num
   }
   return { labels, confidence };
 }
+
+/** Between a and b; a alone where b has no part, whatever it is. */
+const mixed = (a: number, b: number, part: number): number => (part === 0 ? a : a + part * (b - a));
 
 /** The two source indices that output index i lies between, and how far towards the second. */
 function between(i: number, source: number, target: number): [number, number, number] {

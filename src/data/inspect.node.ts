@@ -1,8 +1,9 @@
 // Looks at a data set before training: what is there, and what is wrong with it. Reports; does not stop at what is bad.
 
 import { DataError } from '../../runtime/errors.ts';
-import type { ImageFacts, MaskCounts } from './decodeJobs.node.ts';
+import type { MaskCounts } from './decodeJobs.node.ts';
 import { DecodePool, type PoolOptions } from './decodePool.node.ts';
+import { checkReading, readImages, type Picture } from './inspectImages.node.ts';
 import type { ClassCounts, Inspection, Problem, Range } from './inspection.ts';
 import { findFiles, type Fail, type Layout } from './layout.node.ts';
 import { MaskReader, ruleFor } from './maskReader.node.ts';
@@ -10,6 +11,8 @@ import type { MaskRule } from './maskRule.ts';
 import { valueFacts } from './maskStats.ts';
 import { IGNORED, labelCounts } from './maskValues.ts';
 import { checkClassCount, checkSpec, isBuiltin, openDataset, type DatasetSpec } from './open.node.ts';
+import { sizeClash } from './pictureRule.ts';
+import { surveySet } from './pictures.node.ts';
 import { resolveSplits, type Splits } from './splits.node.ts';
 import type { Dataset, DatasetSplit } from './types.ts';
 
@@ -21,7 +24,7 @@ type WithMasks = (typeof WITH_MASKS)[number];
 const RARE = 0.001, TINY = 32, HUGE = 4096;
 
 /** Collects problems; those of one kind become one, with all its items. */
-class Problems {
+export class Problems {
   readonly list: Problem[] = [];
 
   add(level: Problem['level'], code: string, message: string, items: readonly string[] = []): void {
@@ -84,6 +87,7 @@ function describe(name: string, numClasses: number, classNames: readonly string[
     name, numClasses,
     classNames: Array.from({ length: numClasses }, (_, i) => classNames[i] ?? `class ${i}`),
     splits: { train: count('train'), labelled: count('labelled'), unlabelled: count('unlabelled'), val: count('val'), test: count('test') },
+    pictures: null,
     unused: 0, sizes: null, maskForms: {}, imagesWithoutMask: 0, masksWithoutImage: 0, notes: [...notes], problems: problems.list,
     maskValues: [],
     classes: { labelled: emptyCounts(numClasses), val: emptyCounts(numClasses), test: emptyCounts(numClasses) },
@@ -127,7 +131,9 @@ async function inspectFiles(spec: DatasetSpec, pool: DecodePool, problems: Probl
 
   const { ids } = splits;
   const used = [...new Set(SPLITS.flatMap((s) => ids[s]))];
-  const facts = await readImages(layout, used, pool, problems);
+  const pictures = await surveySet(layout, ids, spec, pool);
+  splits.notes.push(...pictures.notes);
+  const facts = await readImages(layout, used, pictures, pool, problems);
   const counted = await readMasks(layout, ids, reader, problems);
   const declared = spec.classes ?? spec.classNames?.length ?? layout.numClasses;
   if (declared !== undefined) checkClassCount(declared);
@@ -139,6 +145,7 @@ async function inspectFiles(spec: DatasetSpec, pool: DecodePool, problems: Probl
   // Ids beyond the classes are named mask by mask, and the others counted.
   const counting = !refused || refused.code === 'ids-outside';
   const out = describe(layout.name, numClasses, spec.classNames ?? layout.classNames ?? [], splits, problems, (id) => layout.masks.has(id));
+  out.pictures = pictures.rule;
   out.unused = layout.images.size - used.length;
   out.imagesWithoutMask = [...layout.images.keys()].filter((id) => !layout.masks.has(id)).length;
   const lone = [...layout.masks.keys()].filter((id) => !layout.images.has(id));
@@ -162,7 +169,9 @@ async function inspectFiles(spec: DatasetSpec, pool: DecodePool, problems: Probl
     if (wrong.length) outside.push(`${file} (${wrong.slice(0, 6).join(', ')}${wrong.length > 6 ? ', …' : ''})`);
     if (there.every((v) => (table ? table[v] : v) === IGNORED)) blank.push(file);
     const image = facts.get(id);
-    if (image && (image.width !== m.width || image.height !== m.height)) mismatched.push(`${file} is ${m.width}x${m.height}, the image ${image.width}x${image.height}`);
+    if (image && (image.width !== m.width || image.height !== m.height)) {
+      mismatched.push(`${file} is ${sizeClash([m.height, m.width], image, image.upright)[0]}`);
+    }
   }
   problems.group('error', 'ids-outside', outside, (n) => `${masks(n)} with ids beyond the ${numClasses} classes (0 to ${numClasses - 1}; 255 is ignored)`);
   problems.group('error', 'size-mismatch', mismatched, (n) => `${masks(n)} of another size than the image`);
@@ -172,6 +181,7 @@ async function inspectFiles(spec: DatasetSpec, pool: DecodePool, problems: Probl
   else if (refused.error.hint && counted.size > 0) out.notes.push(refused.error.hint);
   checkOverlaps(ids, problems);
   checkImages(facts, ids, problems);
+  checkReading(layout, facts, pictures, problems);
   checkClasses(out, problems);
   return out;
 }
@@ -180,15 +190,6 @@ async function inspectFiles(spec: DatasetSpec, pool: DecodePool, problems: Probl
 function reportRule({ map, notes }: MaskRule, asked: boolean, out: Inspection, problems: Problems): void {
   if (!map || asked) out.notes.push(...notes);
   else for (const note of notes) problems.add('warning', 'mask-values', note);
-}
-
-/** Decodes images; what cannot be decoded becomes a problem. */
-async function readImages(layout: Layout, ids: readonly string[], pool: DecodePool, problems: Problems): Promise<Map<string, ImageFacts>> {
-  const facts = new Map<string, ImageFacts>(), bad: string[] = [];
-  const found = await Promise.all(ids.map((id) => pool.run({ kind: 'check', image: layout.images.get(id)! }).catch((e: unknown) => e as Error)));
-  found.forEach((f, i) => (f instanceof Error ? bad.push(messageOf(f)) : facts.set(ids[i], f)));
-  problems.group('error', 'image-unreadable', bad, (n) => `${images(n)} cannot be read`);
-  return facts;
 }
 
 /** Counts ids in the masks of labelled, val and test images; of no others. */
@@ -211,12 +212,13 @@ function checkOverlaps(ids: Record<DatasetSplit, string[]>, problems: Problems):
   if (ids.unlabelled.length === 0) problems.add('warning', 'no-unlabelled', 'there are no unlabelled images: only supervised training makes sense');
 }
 
-function checkImages(facts: ReadonlyMap<string, ImageFacts>, ids: Record<DatasetSplit, string[]>, problems: Problems): void {
+function checkImages(
+  facts: ReadonlyMap<string, Picture>, ids: Record<DatasetSplit, string[]>, problems: Problems,
+): void {
   const all = [...facts];
-  const sized = ([id, f]: [string, ImageFacts]): string => `${id} (${f.width}x${f.height})`;
+  const sized = ([id, f]: [string, Picture]): string => `${id} (${f.width}x${f.height})`;
   problems.group('warning', 'tiny', all.filter(([, f]) => Math.min(f.width, f.height) < TINY).map(sized), (n) => `${images(n)} with a side below ${TINY} pixels`);
   problems.group('warning', 'huge', all.filter(([, f]) => Math.max(f.width, f.height) > HUGE).map(sized), (n) => `${images(n)} with a side above ${HUGE} pixels: resize them as they are read (--size)`);
-  problems.group('warning', 'orientation', all.filter(([, f]) => f.orientation !== 1).map(([id]) => id), (n) => `${images(n)} with an EXIF orientation, which is not applied: masks belong to the stored pixels`);
   const byHash = new Map<string, string[]>();
   for (const [id, f] of all) byHash.set(f.hash, [...(byHash.get(f.hash) ?? []), id]);
   const splits = SPLITS.map((split) => [split, new Set(ids[split])] as const);

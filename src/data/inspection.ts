@@ -1,5 +1,6 @@
 // What an inspection of a data set says, and its text.
 
+import type { PictureRule } from './pictureRule.ts';
 import type { DatasetSplit } from './types.ts';
 
 export interface Problem {
@@ -43,6 +44,8 @@ export interface Inspection {
   classNames: string[];
   /** Images of each split, and how many of them have a mask file (of unlabelled images, only that it is there). */
   splits: Record<DatasetSplit, { images: number; masks: number }>;
+  /** How the images are read; null where there are none. */
+  pictures: PictureRule | null;
   /** Images in no split. */
   unused: number;
   /** Of all readable images of the splits; null where there are none. */

@@ -2,6 +2,7 @@
 
 import { decode, hasPngSignature } from 'fast-png';
 import { DataError } from '../../runtime/errors.ts';
+import { fileKind } from './fileKind.ts';
 
 export interface Mask {
   width: number;
@@ -34,7 +35,10 @@ function unpack(data: Uint8Array, width: number, height: number, depth: number):
  * @throws DataError for anything else
  */
 export function decodeMask(bytes: Uint8Array, name: string): Mask {
-  if (!hasPngSignature(bytes)) throw new DataError(`${name} is not a PNG file`, 'masks are PNG files whose values are class ids');
+  if (!hasPngSignature(bytes)) {
+    const what = `${name} is not a PNG file: it is ${fileKind(bytes)}`;
+    throw new DataError(what, 'masks are PNG files whose values are class ids');
+  }
   // The decoder takes interlaced rows for whole bytes. In the header, bit depth and interlacing stand in bytes 24 and 28.
   if (bytes[28] === 1 && bytes[24] < 8) throw new DataError(`${name} is an interlaced PNG of ${bytes[24]} bit${bytes[24] > 1 ? 's' : ''} a pixel, which cannot be read`, 'save it without interlacing, or with 8 bits');
   let image;

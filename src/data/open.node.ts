@@ -3,12 +3,16 @@
 import { resolve } from 'node:path';
 import { DataError, UsageError } from '../../runtime/errors.ts';
 import { DecodePool, type PoolOptions } from './decodePool.node.ts';
-import { imageSize } from './image.node.ts';
+import { imageHeader } from './image.node.ts';
 import { amountOf, isAmount } from './labels.node.ts';
-import { absoluteList, findFiles } from './layout.node.ts';
+import { findFiles } from './layout.node.ts';
+import { absoluteList } from './lists.node.ts';
 import { vocPalette } from './mask.ts';
 import { MaskReader, readMaskRule, type MaskSpec } from './maskReader.node.ts';
 import { canonicalMaskValues, parseMaskValues } from './maskValues.ts';
+import { findPath } from './names.node.ts';
+import { clippedLine, LEAST_BITS, MOST_BITS, sizeOf, type PictureSpec } from './pictureRule.ts';
+import { surveySet } from './pictures.node.ts';
 import { resolveSplits, type SplitSpec } from './splits.node.ts';
 import { createSynthetic, sceneOf, type SyntheticOptions } from './synthetic.ts';
 import { texelSample } from './texels.ts';
@@ -17,7 +21,7 @@ import type { Dataset, Sample } from './types.ts';
 /** Images are resized to at most so many pixels a side. */
 export const MOST_SIDE = 16384;
 
-export interface DatasetSpec extends SplitSpec, MaskSpec {
+export interface DatasetSpec extends SplitSpec, MaskSpec, PictureSpec {
   /** A folder in VOC layout (JPEGImages, SegmentationClass, ImageSets/Segmentation); "builtin" or nothing: the built-in set. */
   path?: string;
   /** Two plain folders instead of `path`, paired by name without extension. Images without a mask are unlabelled. */
@@ -68,6 +72,8 @@ export interface OpenDataset extends Dataset {
   readonly notes: readonly string[];
   /** The setting `maskValues` that was given or found; undefined where the values of masks are simply class ids. */
   readonly maskValues?: string;
+  /** Images whose header cannot be read: `load` fails for them. Damage further on in a file shows when it is loaded. */
+  readonly unreadable: readonly DataError[];
   /** The files of images and masks, used or not: results must not be written over them. */
   files(): string[];
 }
@@ -100,7 +106,9 @@ export function isBuiltin(spec: DatasetSpec): boolean {
 export function absoluteSpec(spec: DatasetSpec): DatasetSpec {
   const out: DatasetSpec = { ...spec };
   if (isBuiltin(spec)) return { ...out, path: 'builtin' };
-  for (const key of ['path', 'images', 'masks'] as const) if (out[key] !== undefined) out[key] = resolve(out[key]);
+  for (const key of ['path', 'images', 'masks'] as const) {
+    if (out[key] !== undefined) out[key] = resolve(findPath(out[key]) ?? out[key]);
+  }
   for (const key of ['train', 'labels', 'unlabelled', 'val', 'test'] as const) if (out[key] !== undefined && !isAmount(out[key])) out[key] = absoluteList(spec.path, out[key]);
   if (out.maskValues !== undefined) out.maskValues = canonicalMaskValues(out.maskValues);
   return out;
@@ -111,10 +119,13 @@ export function settledSpec(spec: DatasetSpec, { maskValues }: Pick<OpenDataset,
   return maskValues === undefined ? spec : { ...spec, maskValues };
 }
 
-/** Settings that the built-in set does not take: what it has instead, and their options. */
+/** Settings that the built-in set does not take: why, and their options. */
 const FOREIGN = [
-  ['train', 'lists', 'train'], ['unlabelled', 'lists', 'unlabelled'], ['classes', 'classes', 'classes'],
-  ['classNames', 'classes', 'class-names'], ['maskValues', 'masks', 'mask-values'],
+  ['train', 'has its own lists', 'train'], ['unlabelled', 'has its own lists', 'unlabelled'],
+  ['classes', 'has its own classes', 'classes'], ['classNames', 'has its own classes', 'class-names'],
+  ['maskValues', 'has its own masks', 'mask-values'],
+  ['orientation', 'is drawn: it has no image files', 'orientation'],
+  ['bits', 'is drawn: it has no image files', 'bits'],
 ] as const;
 
 /** @throws UsageError */
@@ -129,12 +140,23 @@ export function checkSpec(spec: DatasetSpec): void {
   if (isBuiltin(spec)) {
     const foreign = FOREIGN.find(([key]) => spec[key] !== undefined);
     if (foreign) {
-      const [, what, flag] = foreign;
-      throw new UsageError(`the built-in set has its own ${what}`, `leave out --${flag}, or give a folder of images`);
+      const [, why, flag] = foreign;
+      throw new UsageError(`the built-in set ${why}`, `leave out --${flag}, or give a folder of images`);
     }
     if (spec.builtin?.train !== undefined && spec.builtin.train < 1) throw new UsageError(`${spec.builtin.train} training images of the built-in set`, 'give at least one (--builtin-images)');
   } else if (spec.builtin) throw new UsageError(`settings of the built-in set are given with ${spec.path ?? spec.images}`, 'leave out --builtin-images');
+  checkPictures(spec);
   if (spec.size && spec.size.some((v) => !Number.isInteger(v) || v < 1 || v > MOST_SIDE)) throw new UsageError(`a size of ${spec.size.join('x')}`, 'give height and width in pixels, such as 180x240 (--size)');
+}
+
+/** @throws UsageError */
+export function checkPictures({ orientation, bits }: PictureSpec): void {
+  if (orientation !== undefined && !['auto', 'apply', 'ignore'].includes(orientation)) {
+    throw new UsageError(`orientation is "${orientation}"`, 'choose one of auto, apply, ignore (--orientation)');
+  }
+  if (bits !== undefined && !(Number.isInteger(bits) && bits >= LEAST_BITS && bits <= MOST_BITS)) {
+    throw new UsageError(`${bits} bits a channel`, `give ${LEAST_BITS} to ${MOST_BITS} (--bits)`);
+  }
 }
 
 /** @throws UsageError */
@@ -162,6 +184,7 @@ function openBuiltin(spec: DatasetSpec, pool: DecodePool): OpenDataset {
   return {
     ...set,
     notes: [],
+    unreadable: [],
     files: () => [],
     async load(id, { labels }): Promise<Sample> {
       const scene = sceneOf(id, o);
@@ -188,12 +211,21 @@ async function openFiles(spec: DatasetSpec, pool: DecodePool, warn: (message: st
   notes.push(...rule.notes);
   const names = spec.classNames ?? layout.classNames ?? spec.scored ?? [];
   const withLabels = new Set([...ids.labelled, ...ids.val, ...ids.test]);
-  const sizes = new Map<string, Promise<[number, number]>>();
+  const pictures = await surveySet(layout, ids, spec, pool);
+  notes.push(...pictures.notes);
+  const bits = pictures.rule.bits ?? MOST_BITS;
+  let toldOfClipping = false;
   const size = spec.size ?? null;
   const fileOf = (id: string): string => layout.images.get(id) ?? fail(new DataError(`there is no image "${id}" in ${layout.imageFolder}`));
   const read = async (id: string, mask: string | null): Promise<Sample> => {
-    const job = { kind: 'file', image: fileOf(id), mask, numClasses, values, size } as const;
-    const { width, height, texels } = await pool.run(job);
+    const image = fileOf(id);
+    const reading = { size, bits, upright: pictures.isUpright(image) };
+    const job = { kind: 'file', image, mask, numClasses, values, ...reading } as const;
+    const { width, height, texels, clipped = 0 } = await pool.run(job);
+    if (clipped > 0 && !toldOfClipping) {
+      toldOfClipping = true;
+      warn(`${clippedLine(image, clipped, bits)}; further images are not reported`);
+    }
     return texelSample(id, width, height, texels, mask !== null);
   };
   /** Masks for judging that cannot be used: the truth of their images is unknown. */
@@ -203,7 +235,9 @@ async function openFiles(spec: DatasetSpec, pool: DecodePool, warn: (message: st
     name: layout.name,
     notes,
     maskValues: rule.setting,
+    unreadable: pictures.bad,
     files: () => [...layout.images.values(), ...layout.masks.values()],
+    pictures: pictures.rule,
     numClasses,
     classNames: Array.from({ length: numClasses }, (_, i) => names[i] ?? `class ${i}`),
     palette: vocPalette(),
@@ -229,10 +263,9 @@ async function openFiles(spec: DatasetSpec, pool: DecodePool, warn: (message: st
       const found: [number, number] = [0, 0];
       // In portions: a file each is open at once.
       for (let i = 0; i < wanted.length; i += 32) {
-        const portion = wanted.slice(i, i + 32).map((id) => {
-          let known = sizes.get(id);
-          if (!known) sizes.set(id, (known = imageSize(fileOf(id))));
-          return known;
+        const portion = wanted.slice(i, i + 32).map(async (id) => {
+          const file = fileOf(id);
+          return sizeOf(pictures.headers.get(file) ?? (await imageHeader(file)), pictures.isUpright(file));
         });
         for (const [h, w] of await Promise.all(portion)) {
           found[0] = Math.max(found[0], h);

@@ -4,7 +4,8 @@ import { existsSync } from 'node:fs';
 import { basename } from 'node:path';
 import { DataError, UsageError } from '../../runtime/errors.ts';
 import { amountOf, drawLabelled, hashOrder, isAmount, looksLikeAmount } from './labels.node.ts';
-import { hasList, readList, type Fail, type Layout } from './layout.node.ts';
+import type { Fail, Layout } from './layout.node.ts';
+import { hasList, readList } from './lists.node.ts';
 import type { DatasetSplit } from './types.ts';
 
 /** The part of a DatasetSpec that decides about splits; see there. */

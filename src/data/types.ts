@@ -1,9 +1,13 @@
 // The shapes in which images and labels travel from files to the GPU.
 
+import type { PictureRule } from './pictureRule.ts';
+
 /** One decoded image. `rgb`: height*width*3 bytes, row-major. `labels`: height*width class ids (255 ignored) or null when unlabelled (never opened). */
 export interface Sample { id: string; width: number; height: number; rgb: Uint8Array; labels: Uint8Array | null }
 export type DatasetSplit = 'labelled'|'unlabelled'|'val'|'test'|'train';
 export interface Dataset { name: string; numClasses: number; classNames: string[]; palette: Uint8Array /* 256*3 */;
+  /** How image files are read; absent where there are none. */
+  pictures?: PictureRule;
   ids(split: DatasetSplit): string[];
   load(id: string, opts: { labels: boolean }): Promise<Sample>;
   /** The largest height and the largest width among these images (default: labelled and unlabelled), from the files' headers alone: what a stream is padded to. */

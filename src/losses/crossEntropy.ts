@@ -1,6 +1,6 @@
 // Cross-entropy as the published methods use it. They differ in what they divide by; each form has its own name here.
 
-import { crossEntropy, crossEntropyMap, gate, kthLargest, softCrossEntropy } from '../../runtime/ops/index.ts';
+import { crossEntropy, crossEntropyMap, gate, kthLargest, softCrossEntropy, sub } from '../../runtime/ops/index.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
 
 /** Hard pseudo-labels with their confidence, from `pseudoLabel`; the label is 255 where a pixel is not valid. */
@@ -58,7 +58,7 @@ export function softCeValid(logits: Tensor, q: Tensor, valid?: Tensor): Tensor {
 
 /**
  * Online hard example mining: the mean of -log p_y over the valid pixels with p_y <= max(threshold, the minKept-th smallest p_y). Where there are fewer
- * valid pixels than `minKept`, all of them count.
+ * valid pixels than `minKept`, all of them count. A pixel whose loss is NaN counts as hard, so that the mean shows it.
  * @param options.threshold probability (published: 0.7)
  * @param options.minKept pixels in the batch (published: 50000 for each image, 100000, 200000)
  */
@@ -67,6 +67,7 @@ export function ohem(logits: Tensor, labels: Tensor, options: { threshold: numbe
   const losses = crossEntropyMap(logits, labels);
   const most = -Math.log(options.threshold);
   const hard = kthLargest(losses, Math.max(1, Math.min(options.minKept, losses.size)));
-  const kept = gate(losses, hard, undefined, { atMost: most });
+  // All but the easy ones: a NaN is not below any limit, and no gate opens for it.
+  const kept = sub(1, gate(losses, hard, undefined, { atMost: most, below: true }));
   return crossEntropy(logits, labels, { pixelWeight: kept, denominator: 'kept' });
 }

@@ -18,9 +18,13 @@ export interface Scores {
 /**
  * Counts pairs of truth and prediction on the host. Pixels whose truth is `ignoreIndex` or no class are dropped, as are those without a predicted class.
  * @returns classes*classes counts, rows = truth
+ * @throws ShapeError when the lengths differ, or are more than a count holds: 2^32 - 1
  */
 export function countConfusion(truth: ArrayLike<number>, prediction: ArrayLike<number>, classes: number, ignoreIndex = 255): Uint32Array {
   if (truth.length !== prediction.length) throw new ShapeError('countConfusion', `${truth.length} true labels, ${prediction.length} predicted ones`);
+  if (truth.length >= 2 ** 32) {
+    throw new ShapeError('countConfusion', `${truth.length} labels are more than 32-bit counts hold`, 'sum parts');
+  }
   const counts = new Uint32Array(classes * classes);
   for (let i = 0; i < truth.length; i++) {
     const t = truth[i], p = prediction[i];

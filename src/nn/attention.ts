@@ -1,12 +1,14 @@
 // The attention branch of PseudoSeg (Zou et al. 2021): an image-level classifier, and self-attention that refines its activation maps into scores.
 
-import { add, batchNorm, channelMax, concat, detach, dropout, full, globalAvgPool, maskPairs, matmul, reshape, resizeBilinear, softmax, weightedSum } from '../../runtime/ops/index.ts';
-import type { Device } from '../../runtime/device/device.ts';
+import {
+  add, batchNorm, channelMax, concat, detach, dropout, full, globalAvgPool, maskPairs, matmul, mul, reshape, resizeBilinear, softmax, weightedSum,
+} from '../../runtime/ops/index.ts';
 import { ShapeError } from '../../runtime/errors.ts';
+import type { Parameter } from '../../runtime/modules/module.ts';
 import { single } from '../../runtime/modules/precision.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
 import { Conv } from './layers.ts';
-import { ParameterSet, type ForwardMode } from './module.ts';
+import { networkArguments, ParameterSet, type ForwardMode, type NetworkArguments } from './module.ts';
 
 export interface AttentionOptions {
   /** Channels of the encoder's stages, deepest last; the last two are used. */
@@ -32,13 +34,14 @@ export class AttentionBranch extends ParameterSet {
   private readonly key: Conv;
   private readonly query: Conv;
   private readonly score: Conv;
-  private readonly beta: Tensor;
-  private readonly mean: Tensor;
-  private readonly variance: Tensor;
+  private readonly beta: Parameter;
+  private readonly mean: Parameter;
+  private readonly variance: Parameter;
   private readonly dims: number;
   private readonly dropoutRate: number;
 
-  constructor(device: Device, o: AttentionOptions) {
+  constructor(...given: NetworkArguments<AttentionOptions>) {
+    const { device, options: o } = networkArguments(given);
     super(device, o.seed ?? 0);
     const [upper, deepest] = o.encoderChannels.slice(-2);
     if (deepest === undefined) throw new ShapeError('attention', `the encoder has ${o.encoderChannels.length} stages`, 'the hypercolumn needs two');
@@ -91,8 +94,10 @@ export class AttentionBranch extends ParameterSet {
     const [n, h, w] = column.shape;
     const m = reshape(maps, [n, h * w, maps.shape[3]]);
     const project = (layer: Conv): Tensor => reshape(layer.forward(column), [n, h * w, this.dims]);
-    const scores = single(matmul(project(this.query), project(this.key), { transposeB: true }));
-    const gathered = matmul(softmax(maskPairs(scores, valid.view([n, h * w])), 1 / Math.sqrt(this.dims)), m);
+    // Divided before the product: a sum of `dims` products of large activations would not fit into f16.
+    const query = mul(project(this.query), 1 / Math.sqrt(this.dims));
+    const scores = single(matmul(query, project(this.key), { transposeB: true }));
+    const gathered = matmul(softmax(maskPairs(scores, valid.view([n, h * w]))), m);
     return reshape(add(gathered, m), maps.shape);
   }
 
@@ -113,6 +118,7 @@ export class AttentionBranch extends ParameterSet {
     const y = single(this.score.forward(concat([background, s], 3)));
     const gamma = full(this.device, [y.shape[3]], 1);
     const bn = mode.bn === 'train' ? 'train' : 'eval';
-    return batchNorm(y, gamma, this.beta, { mean: this.mean, variance: this.variance }, { mode: bn, update: mode.update ?? true, eps: 1e-3, momentum: 1e-3 });
+    const running = { mean: this.mean.value, variance: this.variance.value };
+    return batchNorm(y, gamma, this.beta.value, running, { mode: bn, update: mode.update ?? true, eps: 1e-3, momentum: 1e-3 });
   }
 }

@@ -1,11 +1,10 @@
 // DeepLabV3+ (Chen et al. 2018): a dilated ResNet, atrous spatial pyramid pooling, and a decoder that joins the first stage.
 
 import { concat, globalAvgPool, resizeBilinear } from '../../runtime/ops/index.ts';
-import type { Device } from '../../runtime/device/device.ts';
 import { single } from '../../runtime/modules/precision.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
 import { Conv, ConvBn, type NormOptions } from './layers.ts';
-import { Network, type Features, type ForwardMode } from './module.ts';
+import { Network, networkArguments, type Features, type ForwardMode, type NetworkArguments } from './module.ts';
 import { ResNet, type ResNetOptions } from './resnet.ts';
 
 export interface DeepLabOptions extends Omit<ResNetOptions, 'outputStride'> {
@@ -20,7 +19,7 @@ export interface DeepLabOptions extends Omit<ResNetOptions, 'outputStride'> {
   decoderChannels?: number;
   /** Bilinear convention: true as in the segmentation papers' code (default), false as in torchvision. */
   alignCorners?: boolean;
-  /** Activation of the pyramid and the decoder: CPS uses a leaky ReLU (default 'relu'). */
+  /** Activation of the pyramid: CPS has a leaky ReLU there, and a ReLU in the decoder (default 'relu'). */
   act?: 'relu' | 'leaky';
   norm?: NormOptions;
   seed?: number;
@@ -30,11 +29,13 @@ const NAMES: readonly [string, string] = ['0', '1'];
 
 /**
  * DeepLabV3+. Takes any image size. Parameters are named as in torchvision's `deeplabv3_resnet*` (`backbone.*`, `classifier.0.*`); the decoder,
- * which torchvision lacks, is `decoder.*`, and the scores are `head`.
+ * which torchvision lacks, is `decoder.*`, and the scores are `head`. Given a device, they are made there at once; else
+ * by `init`.
  * @example const net = new DeepLabV3Plus(device, { numClasses: 21, depth: 50, outputStride: 16 });
  */
 export class DeepLabV3Plus extends Network {
   readonly encoderChannels: readonly number[];
+  override readonly encoderPrefix = 'backbone.';
   private readonly backbone: ResNet;
   private readonly branches: ConvBn[];
   private readonly pooled: ConvBn;
@@ -44,7 +45,8 @@ export class DeepLabV3Plus extends Network {
   private readonly head: Conv;
   private readonly alignCorners: boolean;
 
-  constructor(device: Device, o: DeepLabOptions) {
+  constructor(...given: NetworkArguments<DeepLabOptions>) {
+    const { device, options: o } = networkArguments(given);
     super(device, o.numClasses, o.seed ?? 0);
     const { asppChannels: aspp = 256, lowChannels = 48, decoderChannels = 256, norm, act = 'relu' } = o;
     const os = o.outputStride ?? 16;
@@ -53,13 +55,14 @@ export class DeepLabV3Plus extends Network {
     this.backbone = new ResNet(this, 'backbone.', { ...o, outputStride: os });
     this.encoderChannels = this.backbone.channels;
     const cin = this.backbone.channels[3];
-    const common = { norm, act, names: NAMES, init: 'uniform' } as const;
+    const common = { norm, names: NAMES, init: 'uniform' } as const;
+    const pyramid = { ...common, act };
     this.branches = [
-      new ConvBn(this, 'classifier.0.convs.0', cin, aspp, 1, common),
-      ...rates.map((r, i) => new ConvBn(this, `classifier.0.convs.${i + 1}`, cin, aspp, 3, { ...common, padding: r, dilation: r })),
+      new ConvBn(this, 'classifier.0.convs.0', cin, aspp, 1, pyramid),
+      ...rates.map((r, i) => new ConvBn(this, `classifier.0.convs.${i + 1}`, cin, aspp, 3, { ...pyramid, padding: r, dilation: r })),
     ];
-    this.pooled = new ConvBn(this, `classifier.0.convs.${rates.length + 1}`, cin, aspp, 1, { ...common, names: ['1', '2'] });
-    this.project = new ConvBn(this, 'classifier.0.project', (rates.length + 2) * aspp, aspp, 1, common);
+    this.pooled = new ConvBn(this, `classifier.0.convs.${rates.length + 1}`, cin, aspp, 1, { ...pyramid, names: ['1', '2'] });
+    this.project = new ConvBn(this, 'classifier.0.project', (rates.length + 2) * aspp, aspp, 1, pyramid);
     this.low = new ConvBn(this, 'decoder.low', this.backbone.channels[0], lowChannels, 1, common);
     this.decoder = [
       new ConvBn(this, 'decoder.conv0', aspp + lowChannels, decoderChannels, 3, { ...common, padding: 1 }),

@@ -1,88 +1,125 @@
 // What every network is made of: parameters and buffers by name, over the engine's modules (runtime/modules).
 
-import { draw, readState, writeState, type Fan, type Init, type TorchTensor } from '../../runtime/modules/state.ts';
-import type { ForwardMode, Module } from '../../runtime/modules/module.ts';
+import { UsageError } from '../../runtime/errors.ts';
+import { Module, Parameter, type ForwardMode } from '../../runtime/modules/module.ts';
+import type { Fan, Init } from '../../runtime/modules/state.ts';
 import type { Shape, Tensor } from '../../runtime/tensor.ts';
 import type { Device } from '../../runtime/device/device.ts';
 
 export { EVAL, TRAIN, type ForwardMode } from '../../runtime/modules/module.ts';
 export { fromTorch, streamOf, toTorch, type Init, type TorchTensor } from '../../runtime/modules/state.ts';
 
-/** Parameters and buffers by name, with their draws and their files: a network, or a part that is trained beside one. */
-export class ParameterSet {
-  readonly device: Device;
-  /** Trainable, in the engine's layouts (HWIO), by PyTorch's names. */
-  readonly params = new Map<string, Tensor>();
-  /** Running statistics. */
-  readonly buffers = new Map<string, Tensor>();
-  private readonly seed: number;
-  private readonly headPrefixes: string[] = [];
+/**
+ * A module that names its parameters itself, whatever its properties are called: a network, or a part that is trained
+ * beside one. It is made on a device at once, or by
+ * `init`; like any module it may be part of another.
+ */
+export abstract class ParameterSet extends Module {
+  #device: Device | null;
+  readonly #seed: number;
+  readonly #parts = new Map<string, Parameter>();
+  readonly #headPrefixes: string[] = [];
 
-  constructor(device: Device, seed: number) {
-    this.device = device;
-    this.seed = seed;
+  /**
+   * @param device where to make the parameters; null: `init` will say
+   * @param seed first values depend on it and on the names
+   */
+  constructor(device: Device | null, seed: number) {
+    super();
+    this.#device = device;
+    this.#seed = seed;
   }
 
-  param(name: string, shape: Shape, init: Init, fan?: Fan): Tensor {
-    const t = this.device.keep(this.device.tensor(draw(this.seed, name, shape, init, fan), shape));
-    t.requiresGrad = true;
-    this.params.set(name, t);
-    return t;
+  /** Where the parameters are. @throws UsageError before `init` */
+  get device(): Device {
+    if (this.#device) return this.#device;
+    // As part of a module that was initialised.
+    for (const p of this.#parts.values()) if (p.ready) return p.value.device;
+    throw new UsageError('the network is not on a device yet', 'call init(device) on the outermost module');
   }
 
-  buffer(name: string, shape: Shape, value: number): Tensor {
-    const t = this.device.keep(this.device.tensor(draw(this.seed, name, shape, value), shape));
-    this.buffers.set(name, t);
-    return t;
+  /** The registered parameters, and what properties hold beside them. */
+  override children(): Iterable<readonly [string, Module | Parameter]> {
+    return [...this.#parts, ...this.#others([])];
   }
 
-  /** Makes a layer's parameters and buffers and takes them over under its name. */
-  adopt(name: string, layer: Module): void {
-    layer.init(this.device, { seed: this.seed, prefix: `${name}.` });
-    for (const [full, p] of layer.entries(`${name}.`)) (p.trainable ? this.params : this.buffers).set(full, p.value);
+  override *entries(prefix = '', above: readonly Module[] = []): Generator<readonly [string, Parameter]> {
+    for (const [name, p] of this.#parts) yield [`${prefix}${name}`, p];
+    for (const [name, part] of this.#others(above)) {
+      if (part instanceof Parameter) yield [`${prefix}${part.options.name ?? name}`, part];
+      else yield* part.entries(`${prefix}${name}.`, [...above, this]);
+    }
   }
 
-  /** Marks the parameters under a prefix as the head: drawn anew for each seed even when the rest is shared, and given its own learning rate. */
-  protected markHead(prefix: string): void {
-    this.headPrefixes.push(prefix);
-  }
-
-  isHead(name: string): boolean {
-    return this.headPrefixes.some((p) => name.startsWith(p));
-  }
-
-  /** Number of trainable values. */
-  get parameterCount(): number {
-    let n = 0;
-    for (const t of this.params.values()) n += t.size;
-    return n;
-  }
-
-  /** Parameters and buffers as PyTorch's state_dict has them. */
-  async stateDict(): Promise<Map<string, TorchTensor>> {
-    return readState([...this.params, ...this.buffers]);
+  /** Parameters in properties that are not registered, and modules that have such. */
+  #others(above: readonly Module[]): (readonly [string, Module | Parameter])[] {
+    const known = new Set<Parameter>(this.#parts.values());
+    const foreign = (part: Module | Parameter): boolean => {
+      if (part instanceof Parameter) return !known.has(part);
+      return !above.includes(part) && [...part.entries('', [...above, this])].some(([, p]) => !known.has(p));
+    };
+    return [...super.children()].filter(([, part]) => foreign(part));
   }
 
   /**
-   * Loads a state_dict. Nothing is changed unless everything fits.
-   * @param options.partial leave what the file lacks as it is, and ignore what the network lacks (pretrained encoders)
-   * @returns the names that were loaded
-   * @throws CheckpointError when a name is missing or a shape differs
+   * Makes the parameters on a device; see {@link Module.init}. The seed is that of the constructor unless another is
+   * given.
    */
-  loadStateDict(state: ReadonlyMap<string, TorchTensor>, options: { partial?: boolean } = {}): string[] {
-    return writeState([...this.params, ...this.buffers], state, options);
+  override init(device: Device, options: { seed?: number; prefix?: string } = {}): this {
+    super.init(device, { seed: this.#seed, ...options });
+    this.#device = device;
+    return this;
   }
 
-  dispose(): void {
-    for (const t of [...this.params.values(), ...this.buffers.values()]) t.dispose();
+  /** Adds a parameter under its name in the state_dict. */
+  protected param(name: string, shape: Shape, init: Init, fan?: Fan): Parameter {
+    return this.#add(name, new Parameter(shape, { init, fan, layout: shape.length === 4 ? 'conv' : 'same' }));
   }
+
+  /** Adds a buffer of one value under its name in the state_dict. */
+  protected buffer(name: string, shape: Shape, value: number): Parameter {
+    return this.#add(name, new Parameter(shape, { init: value, trainable: false }));
+  }
+
+  /** Takes a layer's parameters and buffers over under its name. */
+  adopt(name: string, layer: Module): void {
+    for (const [full, p] of layer.entries(`${name}.`)) this.#add(full, p);
+  }
+
+  #add(name: string, p: Parameter): Parameter {
+    if (this.#parts.has(name)) throw new UsageError(`two parameters are called ${name}`, 'give each a name of its own');
+    this.#parts.set(name, p);
+    if (this.#device && !p.ready) p.make(this.#device, this.#seed, name);
+    return p;
+  }
+
+  /**
+   * Marks the parameters under a prefix as the head: drawn anew for each seed even when the rest is shared, and given
+   * its own learning rate.
+   */
+  protected markHead(prefix: string): void {
+    this.#headPrefixes.push(prefix);
+  }
+
+  isHead(name: string): boolean {
+    return this.#headPrefixes.some((p) => name.startsWith(p));
+  }
+}
+
+/** The arguments of a network's constructor: its options, behind a device where it is to be made at once. */
+export type NetworkArguments<O> = [options: O] | [device: Device, options: O];
+
+/** The device, if there is one, and the options. */
+export function networkArguments<O>(given: NetworkArguments<O>): { device: Device | null; options: O } {
+  return given.length === 2 ? { device: given[0], options: given[1] } : { device: null, options: given[0] };
 }
 
 /** Base of the segmentation networks. */
 export abstract class Network extends ParameterSet {
   readonly numClasses: number;
 
-  constructor(device: Device, numClasses: number, seed: number) {
+  /** @param device where to make the parameters; null: `init` will say */
+  constructor(device: Device | null, numClasses: number, seed: number) {
     super(device, seed);
     this.numClasses = numClasses;
   }
@@ -115,6 +152,8 @@ export abstract class Network extends ParameterSet {
 
   /** Channels of the encoder's last stages, deepest last: what CAM classifiers and hypercolumns build on. */
   abstract readonly encoderChannels: readonly number[];
+  /** What the names of the encoder's parameters and buffers begin with (default: the whole network is taken for it). */
+  readonly encoderPrefix: string = '';
 }
 
 /** The activations of an encoder, shallow to deep, and the size of its input. */

@@ -1,14 +1,16 @@
-// ResNet encoders (He et al. 2016) with torchvision's parameter names, dilated for segmentation.
+// ResNet encoders (He et al. 2016) with torchvision's parameter names (a deep stem: timm's), dilated for segmentation.
 
 import { maxPool2d } from '../../runtime/ops/index.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
-import { BatchNorm, Conv, ConvBn, type NormOptions } from './layers.ts';
+import { BatchNorm, Conv, type NormOptions } from './layers.ts';
 import type { ForwardMode, Network } from './module.ts';
 
 export interface ResNetOptions {
   depth: 18 | 34 | 50 | 101;
   /** 'plain': one 7x7; 'deep': three 3x3 (ResNet-v1c). Stride 2 in all. */
   stem?: 'plain' | 'deep';
+  /** Channels of the first two convolutions of a deep stem; the third has twice as many (default: those of the first stage; timm: 32). */
+  stemWidth?: number;
   /** Size of the image over the size of the last stage: 8, 16, or 32 (no dilation). */
   outputStride?: 8 | 16 | 32;
   /** Channels of the four stages before expansion (default 64, 128, 256, 512). */
@@ -76,21 +78,25 @@ export class ResNet {
     const bottleneck = o.depth >= 50;
     const widths = o.widths ?? [64, 128, 256, 512];
     this.prefix = prefix;
+    const stemWidth = o.stemWidth ?? widths[0];
     if (o.stem === 'deep') {
-      // torchvision has no deep stem; the names follow the ResNet-v1c of the segmentation toolboxes.
-      const c = widths[0];
-      const convs = [
-        new ConvBn(net, `${prefix}conv1.0`, o.channels ?? 3, c, 3, { stride: 2, padding: 1, init: 'kaiming-out', norm: o.norm }),
-        new ConvBn(net, `${prefix}conv1.1`, c, c, 3, { padding: 1, init: 'kaiming-out', norm: o.norm }),
-        new ConvBn(net, `${prefix}conv1.2`, c, 2 * c, 3, { padding: 1, init: 'kaiming-out', norm: o.norm }),
+      // The names of the ResNet-v1c: convolutions, batch norms and ReLUs counted in one sequence, the last batch norm outside of it.
+      const part = (conv: string, norm: string, a: number, b: number, stride: number) => {
+        const own = new Conv(net, `${prefix}${conv}`, a, b, 3, { stride, padding: 1, init: 'kaiming-out' });
+        const bn = new BatchNorm(net, `${prefix}${norm}`, b, o.norm);
+        return (x: Tensor, mode: ForwardMode): Tensor => bn.forward(own.forward(x), mode, true);
+      };
+      this.stem = [
+        part('conv1.0', 'conv1.1', o.channels ?? 3, stemWidth, 2),
+        part('conv1.3', 'conv1.4', stemWidth, stemWidth, 1),
+        part('conv1.6', 'bn1', stemWidth, 2 * stemWidth, 1),
       ];
-      this.stem = convs.map((layer) => (x, mode) => layer.forward(x, mode));
     } else {
       const conv = new Conv(net, `${prefix}conv1`, o.channels ?? 3, widths[0], 7, { stride: 2, padding: 3, init: 'kaiming-out' });
       const bn = new BatchNorm(net, `${prefix}bn1`, widths[0], o.norm);
       this.stem = [(x, mode) => bn.forward(conv.forward(x), mode, true)];
     }
-    let cin = o.stem === 'deep' ? 2 * widths[0] : widths[0];
+    let cin = o.stem === 'deep' ? 2 * stemWidth : widths[0];
     const multiGrid = o.multiGrid?.length ? o.multiGrid : [1];
     let reached = 4, dilation = 1;
     this.stages = BLOCKS[o.depth].map((count, s) => {

@@ -1,11 +1,10 @@
 // U-Net (Ronneberger et al. 2015): two 3x3 conv + BN + ReLU a level, 2x2 max-pool, enlargement, concatenation with the skip, 1x1 head.
 
 import { maxPool2d, pad2d, resizeBilinear, slice } from '../../runtime/ops/index.ts';
-import type { Device } from '../../runtime/device/device.ts';
 import { single } from '../../runtime/modules/precision.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
 import { Conv, ConvBn, ConvTranspose } from './layers.ts';
-import { Network, type Features, type ForwardMode } from './module.ts';
+import { Network, networkArguments, type Features, type ForwardMode, type NetworkArguments } from './module.ts';
 
 export interface UNetOptions {
   numClasses: number;
@@ -22,11 +21,15 @@ export interface UNetOptions {
 }
 
 /**
- * U-Net. Takes any image size.
- * @example const net = new UNet(device, { numClasses: 11, width: 16 });
+ * U-Net. Takes any image size. Given a device, its parameters are made there at once; else by `init`, of its own or of
+ * the module that it is part of.
+ * @example
+ * const net = new UNet(device, { numClasses: 11, width: 16 });
+ * const same = new UNet({ numClasses: 11, width: 16 }).init(device);
  */
 export class UNet extends Network {
   readonly encoderChannels: readonly number[];
+  override readonly encoderPrefix = 'enc';
   private readonly encoders: [ConvBn, ConvBn][];
   private readonly decoders: [ConvBn, ConvBn][];
   private readonly ups: (ConvTranspose | null)[];
@@ -35,7 +38,8 @@ export class UNet extends Network {
   private readonly least: number;
   private readonly multiple: number;
 
-  constructor(device: Device, options: UNetOptions) {
+  constructor(...given: NetworkArguments<UNetOptions>) {
+    const { device, options } = networkArguments(given);
     super(device, options.numClasses, options.seed ?? 0);
     const widths = options.widths ?? Array.from({ length: options.depth ?? 4 }, (_, i) => (options.width ?? 16) * 2 ** i);
     const transpose = options.up === 'transpose';

@@ -1,13 +1,6 @@
-// Numbers and names as the tables and the report print them.
+// Numbers as the tables and the report print them.
 
 import type { Stat } from './summary.ts';
-
-const NAMES: Record<string, string> = { supervised: 'Supervised', 'self-training': 'Self-training', fixmatch: 'FixMatch', pseudoseg: 'PseudoSeg', cps: 'CPS' };
-
-/** What a scheme is called in print. */
-export function schemeName(scheme: string): string {
-  return NAMES[scheme] ?? scheme;
-}
 
 /** A minus is a minus, not a hyphen. */
 const minus = (text: string): string => text.replace('-', '−');
@@ -34,6 +27,11 @@ export function number(value: number): string {
   if (value === 0) return '0';
   return minus(value.toFixed(Math.min(Math.max(2 - Math.floor(Math.log10(Math.abs(value))), 0), 6)));
 }
+
+/** A number with a fixed count of decimals; from a million on with an exponent, such as a loss that explodes. */
+export const decimals = (value: number, digits: number): string => (
+  Math.abs(value) < 1e6 ? value.toFixed(digits) : value.toExponential(2)
+);
 
 /** Bytes in MiB or GiB. */
 export function bytes(value: number): string {

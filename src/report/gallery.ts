@@ -1,8 +1,8 @@
 // The side-by-side pictures of the report: rows are images, columns are image, truth and schemes; a switch chooses the layer of the schemes.
 
 import { escapeHtml as h } from './escape.ts';
-import { schemeName } from './format.ts';
-import { colourSlot, swatch } from './tables.ts';
+import { colourSlot, schemeName } from './schemes.ts';
+import { swatch } from './tables.ts';
 import type { Comparison, Picture } from './types.ts';
 
 const LAYERS = [['prediction', 'Prediction'], ['pseudo', 'Pseudo-label'], ['confidence', 'Confidence'], ['cam', 'Grad-CAM']] as const;

@@ -2,11 +2,12 @@
 
 import { charts } from './curves.ts';
 import { escapeHtml as h, scriptJson } from './escape.ts';
-import { duration, percent, points, schemeName } from './format.ts';
+import { duration, percent, points } from './format.ts';
 import { classLegend, gallery } from './gallery.ts';
 import { CLIENT_CSS, CLIENT_JS } from './generated.ts';
 import { footnotes, summarise, type Summary } from './summary.ts';
-import { classTable, colourSlot, confusionMatrices, resultsTable, seedPlot, settings } from './tables.ts';
+import { colourSlot, schemeName } from './schemes.ts';
+import { classTable, confusionMatrices, resultsTable, seedPlot, settings } from './tables.ts';
 import { warningsOf } from './text.ts';
 import type { Comparison } from './types.ts';
 

@@ -1,6 +1,7 @@
 // What a comparison says: per scheme, over seeds, scores (mean and sample standard deviation), cost, and the gain over supervised training.
 
 import { DataError } from '../../runtime/errors.ts';
+import { BASELINE } from '../schemes/index.ts';
 import type { Comparison, EvalPoint, RunRecord } from './types.ts';
 
 /** Mean and sample standard deviation over seeds; `std` is null for a single value. */
@@ -105,14 +106,14 @@ export function summarise(comparison: Comparison): Summary {
   const split = runs.some((run) => [...run.last, ...run.best].some((e) => e.split === 'test')) ? 'test' : 'val';
   const chosen = runs.some((run) => [...run.evals, ...run.last].some((e) => e.split === 'val'));
   const at = (when: 'last' | 'best') => (run: RunRecord): EvalPoint | undefined => (when === 'best' && !chosen ? undefined : run[when].find((e) => e.split === split));
-  const base = runs.filter((run) => run.scheme === 'supervised');
+  const base = runs.filter((run) => run.scheme === BASELINE);
   const schemes = [...new Set(runs.map((run) => run.scheme))].map((scheme): SchemeSummary => {
     const own = runs.filter((run) => run.scheme === scheme);
     const gain = (when: 'last' | 'best'): Stat | null => gainOver(own, base, (run) => at(when)(run)?.miou);
     return {
       scheme, seeds: own.map((run) => run.seed),
       last: scoreSummary(own.map(at('last')), classes), best: scoreSummary(own.map(at('best')), classes),
-      gain: scheme === 'supervised' || !base.length ? null : { last: gain('last'), best: gain('best') },
+      gain: scheme === BASELINE || !base.length ? null : { last: gain('last'), best: gain('best') },
       secondsPerStep: stat(own.map((run) => run.secondsPerStep)), imagesPerSecond: stat(own.map((run) => run.imagesPerSecond)),
       peakGpuBytes: Math.max(...own.map((run) => run.peakGpuBytes)), seconds: stat(own.map((run) => run.seconds)),
       accepted: stat(own.map((run) => lastOf(run, (s) => s.accepted))), pseudoAccuracy: stat(own.map((run) => lastOf(run, (s) => s.pseudoAccuracy))),

@@ -1,16 +1,10 @@
 // The parts of the report that are tables: results with the plot of seeds, IoU per class, confusion matrices, settings.
 
 import { escapeHtml as h } from './escape.ts';
-import { bytes, duration, number, percent, points, schemeName } from './format.ts';
+import { bytes, duration, number, percent, points } from './format.ts';
+import { colourSlot, schemeName } from './schemes.ts';
 import type { SchemeSummary, Stat, Summary } from './summary.ts';
 import type { Comparison } from './types.ts';
-
-/** Position of a scheme among the report's colours: the known ones keep theirs in every report. */
-export function colourSlot(scheme: string, schemes: readonly string[]): number {
-  const known = ['supervised', 'self-training', 'fixmatch', 'pseudoseg', 'cps'];
-  const at = known.indexOf(scheme);
-  return at >= 0 ? at : known.length + (schemes.filter((s) => !known.includes(s)).indexOf(scheme) % 4);
-}
 
 const rgb = (c: readonly number[] | undefined): string => `rgb(${[0, 1, 2].map((i) => Math.round(Number(c?.[i]) || 0)).join(' ')})`;
 

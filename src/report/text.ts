@@ -1,6 +1,7 @@
 // The comparison as tables: aligned for terminals (at most 100 columns), markdown for a README, JSON for programs.
 
-import { bytes, duration, number, percent, plain, points, schemeName } from './format.ts';
+import { bytes, duration, number, percent, plain, points } from './format.ts';
+import { schemeName } from './schemes.ts';
 import { footnotes, summarise, type SchemeSummary, type Summary } from './summary.ts';
 import type { Comparison } from './types.ts';
 

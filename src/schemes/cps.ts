@@ -1,133 +1,70 @@
-// Cross pseudo supervision (Chen et al. 2021): two networks with different initial weights are each other's labellers, without a threshold.
+// Cross pseudo supervision (Chen et al. 2021): two networks with different first weights label images for each other, without a threshold.
 
 import { noGrad } from '../../runtime/autograd/tape.ts';
-import { add, concat, countPseudoLabels, full, pseudoLabel, pseudoLabelCounts, split, weightedSum } from '../../runtime/ops/index.ts';
-import { sigmoidRamp } from '../../runtime/optim/schedules.ts';
+import { add, concat, full, pseudoLabel, weightedSum } from '../../runtime/ops/index.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
-import { BOX_MASK_FIELDS, CPS_BOXES, type BoxMaskOptions } from '../augment/cutmix.ts';
+import { BOX_MASK_FIELDS, CPS_BOXES } from '../augment/cutmix.ts';
 import { mixBy } from '../augment/gpu/mix.ts';
-import { checkFields, fields, flag, given, number, type Kind } from '../augment/settings.ts';
-import { ceAll, ceValid, cps as cpsLoss } from '../losses/index.ts';
-import { EVAL, TRAIN, type Network } from '../nn/module.ts';
-import type { Scheme, SchemeContext, StepOutputs } from './scheme.ts';
-import type { StepContext } from './step.ts';
-import { cutMixMask, normalise, take, VIEW_FIELDS, weakView, type ViewOptions } from './views.ts';
-
-export interface CpsOptions extends ViewOptions {
-  /** Mix pairs of unlabelled images (default true). Without it the labelled images take part in the cross supervision; with it they do not. */
-  cutmix?: boolean;
-  /** lambda (default 1 with CutMix, 1.5 without: the published values for VOC). */
-  weight?: number;
-  /** Share of the steps over which lambda rises as exp(-5 (1 - t)^2) (default 0: at once). */
-  ramp?: number;
-  /**
-   * Labelled images pass together with the others, so that batch normalisation sees them as one batch, in the passes that make the pseudo-labels too;
-   * published is a pass for each (default false). Helps where batches are small and their images differ much.
-   */
-  joint?: boolean;
-  /** Leave padding out of the cross supervision (default true; the published code counts it). */
-  ignorePadding?: boolean;
-  /** Boxes of CutMix (default: three that share a quarter to a half of the image). */
-  boxes?: Partial<BoxMaskOptions>;
-}
-
-/** What the options may be. */
-export const CPS_FIELDS: Readonly<Record<keyof CpsOptions, Kind>> = {
-  ...VIEW_FIELDS,
-  cutmix: flag, weight: number({ from: 0 }), ramp: number({ from: 0, to: 1 }), joint: flag, ignorePadding: flag, boxes: fields(BOX_MASK_FIELDS),
-};
+import { ceAll, ceValid, cps as crossLoss } from '../losses/index.ts';
+import { EVAL, type ForwardMode, type Network } from '../nn/module.ts';
+import { flag, nullable, number, option, over } from '../options.ts';
+import { defineScheme, RAMP } from './define.ts';
+import { groupsOption, passGroups, type Group } from './groups.ts';
+import { standardised } from './views.ts';
 
 /**
- * L = CE(P1, y) + CE(P2, y) + lambda [CE(P1, Y2) + CE(P2, Y1)]. Every pass is in training mode and moves the statistics, the ones without
- * gradients too. Network 1 alone is evaluated.
- * @throws UsageError where an option does not fit
+ * L = CE(P1, y) + CE(P2, y) + lambda [CE(P1, Y2) + CE(P2, Y1)], Y = argmax of the other network: on labelled and unlabelled images, or with CutMix on mixed
+ * pairs of unlabelled ones. Every pass is in training mode and moves the statistics, those that label too. Network 1 alone is evaluated.
  */
-export function cps(c: SchemeContext, options: CpsOptions = {}): Scheme {
-  checkFields(CPS_FIELDS, options, 'the scheme cps');
-  const nets = [c.network(0), c.network(1)] as const;
-  const optimizers = nets.map((net) => c.optimizer(net.params, (name) => net.isHead(name)));
-  const counts = pseudoLabelCounts(c.device, c.numClasses);
-  const named = <T>(items: readonly T[]): Map<string, T> => new Map(items.map((item, i) => [`net${i + 1}`, item]));
-  return {
-    name: 'cps',
-    needsUnlabelled: true,
-    networks: named<Network>(nets),
-    optimizers: named(optimizers),
-    evaluated: nets[0],
-    label: (x) => pseudoLabel(nets[1].forward(x, EVAL)),
-    stages: [
-      {
-        name: 'cps',
-        steps: c.steps,
-        record(ctx) {
-          const out = (options.cutmix ?? true) ? mixedLoss(ctx, c, nets, counts, options) : plainLoss(ctx, c, nets, counts, options);
-          ctx.descend(out.loss, nets.map((net, i) => [net.params, optimizers[i]]));
-          return { ...out, counts };
-        },
+export const cps = defineScheme({
+  name: 'cps',
+  title: 'CPS',
+  paper: 'Chen et al. 2021, https://arxiv.org/abs/2106.01226',
+  about: 'two networks label mixed images for each other',
+  options: {
+    cutmix: option(nullable(over(CPS_BOXES, BOX_MASK_FIELDS)), {}, 'boxes by which pairs of unlabelled images are mixed; null: none'),
+    weight: option(nullable(number({ from: 0 })), null, 'lambda; null: as published for VOC, 1 with CutMix and 1.5 without'),
+    ramp: RAMP,
+    groups: groupsOption(
+      { l: 'labelled', u: 'unlabelled', v: "the other of CutMix's pair", m: 'mixed; those of u and v pass first, to label' },
+      { apart: [['l'], ['u'], ['v'], ['m']], joint: [['l', 'u', 'v'], ['l', 'm']] }, 'apart', ['u', 'v', 'm'],
+    ),
+    ignorePadding: option(flag, true, 'padding does not count in the cross terms (the published code counts it)'),
+  },
+  renamed: { joint: 'groups=joint', boxes: 'cutmix={"range":[0.25,0.5],"boxes":3}' },
+  build(parts, { cutmix, weight, ramp, groups, ignorePadding }) {
+    const nets = [parts.learner('net1', 0).net, parts.learner('net2', 1).net] as const, ce = ignorePadding ? ceValid : ceAll;
+    const pass = (net: Network) => (x: Tensor, mode: ForwardMode): Tensor => net.forward(x, mode);
+    const labels = ({ views }: Group): boolean => views.includes('u') || views.includes('v');
+    const labelling = groups.filter(labels), learning = groups.filter((g) => !labels(g));
+    return {
+      evaluated: nets[0],
+      label: (x) => pseudoLabel(nets[1].forward(x, EVAL)),
+      step(s) {
+        const l = s.labelled(), u = s.unlabelled(), other = cutmix && s.unlabelled('unlabelled 2');
+        const mask = cutmix && s.mask(u.image.shape[0], cutmix), mixed = (a: Tensor, b: Tensor): Tensor => mixBy(mask!, a, b);
+        const xl = standardised(l.image), xu = standardised(u.image), xv = other && standardised(other.image);
+        const valid = other ? mixed(u.valid, other.valid) : u.valid, truth = other ? mixed(u.truth, other.truth) : u.truth;
+        /** The labels that network 1, which is evaluated, learns from are counted. */
+        const counted = (label: Tensor): void => parts.count({ label, truth }, ignorePadding ? valid : full(label.device, label.shape, 1));
+        const known = ignorePadding ? { valid } : {};
+        let labelled: Tensor, cross: Tensor;
+        if (xv) {
+          // Logits are mixed before the argmax, as published; it is the same as mixing the labels. Labelled images may pass for the statistics alone.
+          const y = noGrad(() => nets.map((net) => passGroups(pass(net), { u: xu, v: xv }, labelling, [], { l: xl })).map((z) => pseudoLabel(mixed(z.u, z.v), known).label));
+          const m = mixed(xu, xv), z = nets.map((net) => passGroups(pass(net), { l: xl, m }, learning, ['l', 'm']));
+          counted(y[1]);
+          labelled = add(ceValid(z[0].l, l.label), ceValid(z[1].l, l.label));
+          cross = add(ce(z[0].m, y[1]), ce(z[1].m, y[0]));
+        } else {
+          const z = nets.map((net) => passGroups(pass(net), { l: xl, u: xu }, groups, ['l', 'u'])), both = z.map((p) => concat([p.l, p.u], 0));
+          counted(pseudoLabel(z[1].u, known).label);
+          labelled = add(ceValid(z[0].l, l.label), ceValid(z[1].l, l.label));
+          cross = crossLoss(both[0], both[1], ignorePadding ? { valid: concat([l.valid, valid], 0) } : {});
+        }
+        const loss = weightedSum([[labelled], [cross, s.ramped(weight ?? (cutmix ? 1 : 1.5), ramp)]]);
+        return { loss, terms: { labelled, cross } };
       },
-    ],
-    dispose() {
-      counts.dispose();
-      for (const o of optimizers) o.dispose();
-      for (const n of nets) n.dispose();
-    },
-  };
-}
-
-function total(ctx: StepContext, supervisedLoss: Tensor, cross: Tensor, o: CpsOptions, weight: number): StepOutputs {
-  const ramp = ctx.scalar('weight', ({ progress }) => weight * (o.ramp ? sigmoidRamp(progress / o.ramp) : 1));
-  return { loss: weightedSum([[supervisedLoss], [cross, ramp]]), terms: { labelled: supervisedLoss, cross } };
-}
-
-/** Counts the pseudo-labels that network 1, which is evaluated, learns from: network 2's. @param truth labels for judging only, 255 where unknown */
-function count(counts: Tensor, label: Tensor, valid: Tensor | undefined, truth: Tensor): void {
-  countPseudoLabels(counts, label, valid ?? full(label.device, label.shape, 1), truth);
-}
-
-/** Logits of labelled and of other images. Apart, as published, each batch has its own statistics, and both move the running ones. */
-function passes(net: Network, xl: Tensor, xu: Tensor, { joint = false }: CpsOptions): { l: Tensor; u: Tensor } {
-  if (!joint) return { l: net.forward(xl, TRAIN), u: net.forward(xu, TRAIN) };
-  const [l, u] = split(net.forward(concat([xl, xu], 0), TRAIN), [xl.shape[0], xu.shape[0]], 0);
-  return { l, u };
-}
-
-/** Logits of both halves of the pairs to be mixed; the labelled images are there for the statistics alone. */
-function pairLogits(net: Network, xl: Tensor, x0: Tensor, x1: Tensor, { joint = false }: CpsOptions): [Tensor, Tensor] {
-  if (!joint) return [net.forward(x0, TRAIN), net.forward(x1, TRAIN)];
-  const n = xl.shape[0], m = x0.shape[0], z = net.forward(concat([xl, x0, x1], 0), TRAIN);
-  return [take(z, n, m), take(z, n + m, m)];
-}
-
-function plainLoss(ctx: StepContext, c: SchemeContext, nets: readonly [Network, Network], counts: Tensor, o: CpsOptions): StepOutputs {
-  const l = weakView(ctx, c, { name: 'labelled', kind: 'labelled', n: c.batch.labelled }, o);
-  const u = weakView(ctx, c, { name: 'unlabelled', kind: 'unlabelled', n: c.batch.unlabelled }, o);
-  const valid = (o.ignorePadding ?? true) ? concat([l.valid, u.valid], 0) : undefined;
-  const xl = normalise(l.image), xu = normalise(u.image);
-  const [a, b] = nets.map((net) => passes(net, xl, xu, o));
-  const uValid = valid && u.valid;
-  count(counts, pseudoLabel(b.u, { valid: uValid }).label, uValid, u.labels);
-  const supervisedLoss = add(ceValid(a.l, l.labels), ceValid(b.l, l.labels));
-  const [z1, z2] = [a, b].map((z) => concat([z.l, z.u], 0));
-  return total(ctx, supervisedLoss, cpsLoss(z1, z2, { valid }), o, o.weight ?? 1.5);
-}
-
-function mixedLoss(ctx: StepContext, c: SchemeContext, nets: readonly [Network, Network], counts: Tensor, o: CpsOptions): StepOutputs {
-  const { labelled: n, unlabelled: m } = c.batch;
-  const l = weakView(ctx, c, { name: 'labelled', kind: 'labelled', n }, o);
-  const u0 = weakView(ctx, c, { name: 'unlabelled', kind: 'unlabelled', n: m }, o);
-  const u1 = weakView(ctx, c, { name: 'unlabelled 2', kind: 'unlabelled', n: m }, o);
-  const mask = cutMixMask(ctx, c, 'cutmix', m, { ...CPS_BOXES, ...given(o.boxes) });
-  const valid = (o.ignorePadding ?? true) ? mixBy(mask, u0.valid, u1.valid) : undefined;
-  const x0 = normalise(u0.image), x1 = normalise(u1.image);
-  const xl = normalise(l.image);
-  // The logits are mixed before the argmax, as published; it is the same as mixing the labels.
-  const labels = noGrad(() => nets.map((net) => pseudoLabel(mixBy(mask, ...pairLogits(net, xl, x0, x1, o)), { valid }).label));
-  count(counts, labels[1], valid, mixBy(mask, u0.labels, u1.labels));
-  const mixed = mixBy(mask, x0, x1);
-  const ce = valid ? ceValid : ceAll;
-  const [a, b] = nets.map((net, k) => {
-    const z = passes(net, xl, mixed, o);
-    return { supervised: ceValid(z.l, l.labels), cross: ce(z.u, labels[1 - k]) };
-  });
-  return total(ctx, add(a.supervised, b.supervised), add(a.cross, b.cross), o, o.weight ?? 1);
-}
+    };
+  },
+});

@@ -34,6 +34,9 @@ export interface SourceTensors {
   sizes: Tensor;
 }
 
+/** Called before each update with its parameters, gradients and hyper-parameters. */
+export type GradientWatch = (params: readonly Tensor[], grads: readonly Tensor[], hyper: Tensor) => void;
+
 /** Parameters, and what changes them. */
 export type Learner = readonly [params: ReadonlyMap<string, Tensor>, optimizer: Optimizer];
 
@@ -51,19 +54,28 @@ export class StepContext {
   private readonly seed: number;
   private readonly lr: (at: Moment) => number;
   private readonly scaler: LossScaler | undefined;
+  private readonly watch: GradientWatch | undefined;
 
   /**
    * @param sourceSize height and width to which the images of a batch are padded
    * @param lr the learning rate at a moment
    * @param scaler scales the loss of a step in mixed precision
+   * @param watch sees all gradients
    */
-  constructor(device: Device, declare: DeclareInput, options: { seed: number; sourceSize: readonly [number, number]; lr: (at: Moment) => number; scaler?: LossScaler }) {
+  constructor(
+    device: Device, declare: DeclareInput,
+    options: {
+      seed: number; sourceSize: readonly [number, number]; lr: (at: Moment) => number; scaler?: LossScaler;
+      watch?: GradientWatch;
+    },
+  ) {
     this.device = device;
     this.declare = declare;
     this.seed = options.seed;
     this.sourceSize = options.sourceSize;
     this.lr = options.lr;
     this.scaler = options.scaler;
+    this.watch = options.watch;
   }
 
   /** An input that `draw` fills before each step. */
@@ -110,6 +122,7 @@ export class StepContext {
     const params = learners.flatMap(([p]) => [...p.values()]);
     const grads = grad(loss, params, { dy: this.scaler?.scale });
     const settings = this.scaler?.unscale(grads, hyper) ?? hyper;
+    this.watch?.(params, grads, settings);
     let first = 0;
     for (const [p, optimizer] of learners) optimizer.step(grads.slice(first, (first += p.size)), settings);
   }

@@ -5,10 +5,11 @@ import { proximity } from '../augment/gpu/proximity.ts';
 import { applyOperations, moveMap } from '../augment/gpu/randaugment.ts';
 import { COLOUR_FIELDS, COLOUR_ROW, drawColour, type ColourOptions } from '../augment/colour.ts';
 import { CtAugment, CTAUGMENT_FIELDS, type CtAugmentOptions, type PolicyStep } from '../augment/ctaugment.ts';
+import { drawCutout, pseudosegHalf } from '../augment/cutout.ts';
+import { cutout } from '../augment/gpu/cutout.ts';
 import { OP_ROW } from '../augment/operations.ts';
 import { drawRandAugment, RANDAUGMENT_FIELDS, randAugmentDefaults, randAugmentSlots, type RandAugmentOptions } from '../augment/randaugment.ts';
-import { checkFields, fields, isObject, refuse, type Fields, type Kind } from '../augment/settings.ts';
-import type { View } from '../augment/gpu/view.ts';
+import { checkFields, fields, isObject, option, refuse, type Fields, type Kind, type Option } from '../options.ts';
 import { noGrad } from '../../runtime/autograd/tape.ts';
 import { UsageError } from '../../runtime/errors.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
@@ -16,12 +17,12 @@ import type { SourceBatch } from '../data/types.ts';
 import { EVAL, type Network } from '../nn/module.ts';
 import type { SchemeContext, StepOutputs } from './scheme.ts';
 import type { Moment, StepContext } from './step.ts';
-import { normalise } from './views.ts';
+import { standardised, type LabelledView } from './views.ts';
 
 export type StrongOptions = ColourOptions | { randaugment: RandAugmentOptions } | { ctaugment: CtAugmentOptions };
 
 /** What the options may be. @param learned is there a scheme behind them that CTAugment can learn from? */
-export function strongKind({ learned }: { learned: boolean }): Kind {
+export function strongKind({ learned }: { learned: boolean }): Kind<StrongOptions> {
   const fits = `colour changes such as {"hue":0.1}, ${learned ? '{"randaugment":{}} or {"ctaugment":{}}' : 'or {"randaugment":{}}; CTAugment learns from labelled images as it goes, which only fixmatch does'}`;
   return {
     fits,
@@ -33,6 +34,10 @@ export function strongKind({ learned }: { learned: boolean }): Kind {
   };
 }
 
+/** The option `strong` of a scheme. */
+export const strongOption = (from: { learned: boolean }): Option<StrongOptions> =>
+  option(strongKind(from), {}, `strong view: colour changes, {"randaugment":{}}${from.learned ? ' or {"ctaugment":{}}' : ''}`);
+
 export interface StrongView {
   /** [n, h, w, 3] in [0, 1]. */
   image: Tensor;
@@ -42,6 +47,14 @@ export interface StrongView {
 
 /** Which images of a batch are to be changed. */
 export type Choice = (batches: ReadonlyMap<string, SourceBatch>) => readonly boolean[];
+
+/** What else {@link strengthen} takes. */
+export interface StrengthenExtra {
+  /** The images to change; the others stay as they are (RandAugment and CTAugment round them to 8 bits). */
+  only?: Choice;
+  /** The state of CTAugment, from {@link ctAugmentOf}. */
+  cta?: CtAugment | null;
+}
 
 /** The learned state of these options, where they have one. */
 export function ctAugmentOf(options: StrongOptions): CtAugment | null {
@@ -61,12 +74,10 @@ function keepOnly(table: Float32Array | Int32Array, chosen: readonly boolean[] |
  * A strong view of weakly augmented images, from draws that become inputs of the plan.
  * @param name of the draws, and of the plan's input that holds them
  * @param image [n, h, w, 3] in [0, 1]
- * @param extra.only the images to change; the others stay as they are (RandAugment and CTAugment round them to 8 bits)
- * @param extra.cta the state of CTAugment, from `ctAugmentOf`
  * @returns the view, of the same shape, and how its maps move
  * @throws UsageError for CTAugment without its state
  */
-export function strengthen(ctx: StepContext, name: string, image: Tensor, options: StrongOptions, extra: { only?: Choice; cta?: CtAugment | null } = {}): StrongView {
+export function strengthen(ctx: StepContext, name: string, image: Tensor, options: StrongOptions, extra: StrengthenExtra = {}): StrongView {
   const [n, height, width] = image.shape;
   const size = [height, width] as const;
   if ('randaugment' in options || 'ctaugment' in options) {
@@ -91,17 +102,27 @@ export function strengthen(ctx: StepContext, name: string, image: Tensor, option
 }
 
 /**
+ * CutOut of PseudoSeg: a square of mean colour in each image, whose pixels are no longer valid.
+ * @param half half its side in pixels; null: 50/513 of the shorter side, as published
+ */
+export function cutSquare(ctx: StepContext, image: Tensor, valid: Tensor, half: number | null): { image: Tensor; valid: Tensor } {
+  const [n, height, width] = image.shape, size = [height, width] as const;
+  const boxes = ctx.input('cutout', [n, 1, 4], 'i32', (at) => drawCutout(ctx.rng('cutout', at), n, size, half ?? pseudosegHalf(size)));
+  return cutout(image, boxes, { valid });
+}
+
+/**
  * Probes labelled images for CTAugment: each is changed by random operations and shown to the averaged network (batch norm: eval).
  * @returns what the trainer reads after the step, and how the rates learn from it
  */
-export function probe(ctx: StepContext, c: SchemeContext, cta: CtAugment, labelled: View, average: Network): StepOutputs['feedback'] {
+export function probe(ctx: StepContext, c: SchemeContext, cta: CtAugment, labelled: LabelledView, average: Network): StepOutputs['feedback'] {
   const n = labelled.image.shape[0];
   const policies = (at: Moment): PolicyStep[][] => {
     const rng = ctx.rng('probe', at);
     return Array.from({ length: n }, () => cta.probe(rng));
   };
   const table = ctx.input('probe', [n, cta.slots(false), OP_ROW], 'i32', (at) => cta.table(policies(at), c.crop, ctx.rng('probe squares', at), false));
-  const values = noGrad(() => proximity(average.forward(normalise(applyOperations(labelled.image, table, { fill: cta.options.fill })), EVAL), moveMap(labelled.labels, table, 255)));
+  const values = noGrad(() => proximity(average.forward(standardised(applyOperations(labelled.image, table, { fill: cta.options.fill })), EVAL), moveMap(labelled.label, table, 255)));
   return {
     values,
     apply(found, at) {

@@ -8,6 +8,9 @@ const COLLAPSED = 0.995;
 /** Share of a run before which a network has not had the time to learn. */
 const EARLY = 0.25;
 
+/** A loss explodes at this multiple of its first value, which is taken as at least LEAST_FIRST. */
+const EXPLODED = 1000, LEAST_FIRST = 0.1;
+
 /** What has been said so far, and what it depends on: plain JSON for checkpoints. */
 export interface AlarmState {
   messages: string[];
@@ -15,6 +18,8 @@ export interface AlarmState {
   active: string[];
   /** Points in a row without accepted pseudo-labels. */
   unaccepted: number;
+  /** The first loss of the run; absent in files of earlier versions. */
+  firstLoss?: number;
 }
 
 /** Collects warnings; each kind is said once, until things are well again. */
@@ -24,6 +29,7 @@ export class Alarms {
   private readonly say: (message: string) => void;
   private readonly active: Set<string>;
   private unaccepted: number;
+  private firstLoss: number | undefined;
 
   /** @param state of the run that goes on */
   constructor(classNames: readonly string[], say: (message: string) => void, state?: AlarmState) {
@@ -32,18 +38,25 @@ export class Alarms {
     this.messages = [...(state?.messages ?? [])];
     this.active = new Set(state?.active);
     this.unaccepted = state?.unaccepted ?? 0;
+    this.firstLoss = state?.firstLoss;
   }
 
   save(): AlarmState {
-    return { messages: [...this.messages], active: [...this.active], unaccepted: this.unaccepted };
+    const { messages, active, unaccepted, firstLoss } = this;
+    return { messages: [...messages], active: [...active], unaccepted, ...(firstLoss !== undefined && { firstLoss }) };
+  }
+
+  /** Reports a message and keeps it for the record of the run. */
+  note(message: string): void {
+    this.messages.push(message);
+    this.say(message);
   }
 
   private set(kind: string, on: boolean, message: () => string): void {
     if (!on) this.active.delete(kind);
     else if (!this.active.has(kind)) {
       this.active.add(kind);
-      this.messages.push(message());
-      this.say(this.messages.at(-1)!);
+      this.note(message());
     }
   }
 
@@ -67,9 +80,14 @@ export class Alarms {
       `step ${step}: the network predicts "${this.classNames[top]}" for ${((100 * columns[top]) / total).toFixed(1)} % of the pixels: it has collapsed, or has not begun to learn; try a lower learning rate, a lower weight of the unlabelled loss (or a ramp), or more steps`);
   }
 
-  /** Pseudo-labels of one class, or none at all; gradients that f16 cannot hold. */
+  /** Losses that explode, pseudo-labels of one class or none at all, gradients that overflow f16. */
   onSteps(points: readonly StepPoint[], progress: number): void {
-    for (const { step, accepted, pseudoHistogram, lossScale } of points) {
+    for (const { step, loss, accepted, pseudoHistogram, lossScale } of points) {
+      this.firstLoss ??= loss;
+      this.set('explodes', loss >= EXPLODED * Math.max(this.firstLoss, LEAST_FIRST), () => (
+        `step ${step}: the loss is ${loss.toPrecision(3)}, over ${EXPLODED} times the first one: training diverges; `
+        + 'lower the learning rate, clip the gradients, or warm the learning rate up'
+      ));
       if (lossScale !== undefined) this.set('loss-scale', lossScale <= 1, () => `step ${step}: gradients overflow f16 even where the loss is not scaled up, and such steps change nothing; lower the learning rate, or train in full precision (--precision full)`);
       if (accepted === undefined) continue;
       const total = pseudoHistogram?.reduce((a, b) => a + b, 0) ?? 0;

@@ -1,6 +1,7 @@
 // Everything that a run needs to go on as if it had not stopped: as tensors and JSON, in one safetensors file.
 
 import { CheckpointError, NonFiniteError } from '../../runtime/errors.ts';
+import { nonFiniteCount, refuseNonFinite } from '../../runtime/io/finite.ts';
 import { decodeSafetensors, encodeSafetensors, type FileTensor } from '../../runtime/io/safetensors.ts';
 import type { Device } from '../../runtime/device/device.ts';
 import type { LossScaler } from '../../runtime/optim/lossScaler.ts';
@@ -9,7 +10,7 @@ import type { EvalPoint, StepPoint } from '../report/types.ts';
 import type { LabelMap, Scheme } from '../schemes/scheme.ts';
 import { fromTorch, toTorch, type TorchTensor } from '../nn/module.ts';
 import type { AlarmState } from './alarms.ts';
-import type { RunConfig } from './config.ts';
+import { DEFAULTS, type RunConfig } from './config.ts';
 import type { Position, Timing } from './trainer.ts';
 
 /** A stage's network at its best on the validation images. */
@@ -52,17 +53,16 @@ export async function captureTensors(device: Device, scheme: Scheme, scaler?: Lo
   const out = new Map<string, FileTensor>();
   names.forEach((name, i) => {
     const data = values[i];
-    if (data instanceof Float32Array && !allFinite(data)) throw new NonFiniteError(`${name} holds values that are not finite`, 'lower the learning rate or clip gradients (--clip 1)');
+    const bad = data instanceof Float32Array ? nonFiniteCount(data) : 0;
+    if (bad > 0) {
+      throw new NonFiniteError(
+        `${bad} of ${data.length} values of ${name} are NaN or infinite, so the state is not saved`,
+        'lower the learning rate (lr) or clip the gradients (clip)',
+      );
+    }
     out.set(name, { ...toTorch(all.get(name)!.shape, data as Float32Array) });
   });
   return out;
-}
-
-function allFinite(values: Float32Array): boolean {
-  // A sum of magnitudes is finite only if every one is; it overflows only for weights that are lost anyway.
-  let sum = 0;
-  for (const v of values) sum += Math.abs(v);
-  return Number.isFinite(sum);
 }
 
 /** Writes a checkpoint's tensors into the scheme. Nothing is changed unless all of them fit. */
@@ -79,6 +79,26 @@ export function restoreTensors(scheme: Scheme, tensors: ReadonlyMap<string, File
   const foreign = [...tensors.keys()].find((name) => !own.has(name));
   if (foreign) throw new CheckpointError(`the checkpoint has ${foreign}, which this scheme lacks`, 'it was made by another scheme, network or optimiser');
   for (const [t, data] of writes) t.device.write(t, data);
+}
+
+/**
+ * Puts a scheme into the state of a checkpoint. If the run continues in another precision, the loss scale starts at its
+ * initial value.
+ * @throws CheckpointError when the checkpoint does not fit the scheme
+ */
+export function restore(scheme: Scheme, c: Checkpoint, config: RunConfig, scaler?: LossScaler): void {
+  const same = (c.config.precision ?? DEFAULTS.precision) === config.precision;
+  const kept = same ? c.tensors : new Map([...c.tensors].filter(([name]) => !name.startsWith('scaler/')));
+  restoreTensors(scheme, kept, same ? scaler : undefined);
+  if (c.pseudoLabels.size > 0) {
+    if (!scheme.pseudoLabels) {
+      throw new CheckpointError(
+        'the checkpoint has pseudo-labels, which this scheme does not keep', 'it was made by another scheme',
+      );
+    }
+    for (const [id, map] of c.pseudoLabels) scheme.pseudoLabels.set(id, map);
+  }
+  scheme.hostState?.load(c.hostState);
 }
 
 function stateTensors(scheme: Scheme, scaler: LossScaler | undefined): Map<string, Tensor> {
@@ -102,11 +122,15 @@ export function encodeCheckpoint(c: Checkpoint): Uint8Array<ArrayBuffer> {
 /**
  * Reads the bytes of a checkpoint.
  * @param name the file, for errors
- * @throws CheckpointError when it is damaged, or none of this program
+ * @param options.allowNonFinite take weights that are NaN or infinite, to look at them (default false)
+ * @throws CheckpointError when it is damaged, none of this program, or holds weights that are NaN or infinite
  */
-export function decodeCheckpoint(bytes: Uint8Array, name: string): Checkpoint {
+export function decodeCheckpoint(
+  bytes: Uint8Array, name: string, options: { allowNonFinite?: boolean } = {},
+): Checkpoint {
   const { tensors: file, metadata } = decodeSafetensors(bytes, name);
   if (metadata.format !== FORMAT) throw new CheckpointError(`${name} is no checkpoint of a fewmask run`, metadata.format ? `its format is ${metadata.format}` : 'a file of weights alone cannot be resumed; give it as --pretrained');
+  if (!options.allowNonFinite) refuseNonFinite(file, name);
   let meta: Meta;
   try {
     meta = JSON.parse(metadata.state);

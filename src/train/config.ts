@@ -2,7 +2,7 @@
 
 import { UsageError } from '../../runtime/errors.ts';
 import { schedule, SCHEDULES, warmUp } from '../../runtime/optim/schedules.ts';
-import { checkFields, choice, fields, flag, inWords, isObject, nullable, number, numbers, object, refuse, text, type Kind } from '../augment/settings.ts';
+import { checkFields, choice, fields, flag, inWords, isObject, nullable, number, numbers, object, refuse, text, type Kind } from '../options.ts';
 import { WEAK_FIELDS, type WeakOptions } from '../augment/weak.ts';
 import { NETWORKS, type NetworkConfig } from '../nn/create.ts';
 import type { DeepLabOptions } from '../nn/deeplab.ts';
@@ -51,6 +51,8 @@ export interface RunConfig {
   memory: number | null;
   /** A file of weights to begin with, torchvision's for the encoder or this program's for all but the last layer; null starts from scratch. */
   pretrained: string | null;
+  /** Take pretrained weights that have only a part of the encoder (default false: they are refused). */
+  pretrainedPartial: boolean;
 }
 
 /** What a run takes where nothing is said. */
@@ -71,6 +73,7 @@ export const DEFAULTS: RunConfig = {
   precision: 'full',
   memory: null,
   pretrained: null,
+  pretrainedPartial: false,
 };
 
 /** A part of a configuration: what a file or the command line says. */
@@ -83,7 +86,7 @@ const size = number({ whole: true, from: 1 });
 const NETWORK_FIELDS: { unet: Readonly<Record<Exclude<keyof UNetOptions, Fixed>, Kind>>; deeplabv3plus: Readonly<Record<Exclude<keyof DeepLabOptions, Fixed>, Kind>> } = {
   unet: { width: size, depth: number({ whole: true, from: 1, to: 8 }), widths: numbers({ whole: true, from: 1 }), up: choice('bilinear', 'transpose') },
   deeplabv3plus: {
-    depth: choice(18, 34, 50, 101), stem: choice('plain', 'deep'), outputStride: choice(8, 16), widths: numbers({ whole: true, from: 1 }, 4), dilateFirst: flag, multiGrid: numbers({ whole: true, from: 1 }),
+    depth: choice(18, 34, 50, 101), stem: choice('plain', 'deep'), stemWidth: size, outputStride: choice(8, 16), widths: numbers({ whole: true, from: 1 }, 4), dilateFirst: flag, multiGrid: numbers({ whole: true, from: 1 }),
     rates: numbers({ whole: true, from: 1 }), asppChannels: size, lowChannels: size, decoderChannels: size, alignCorners: flag, act: choice('relu', 'leaky'), norm: fields({ momentum: number({ from: 0, to: 1 }), eps: number({ above: 0 }) }),
   },
 };
@@ -121,6 +124,7 @@ const RUN_FIELDS: Readonly<Record<keyof RunConfig, Kind>> = {
   precision: choice('full', 'mixed'),
   memory: nullable(number({ above: 0 })),
   pretrained: nullable(text),
+  pretrainedPartial: flag,
 };
 
 /** The later of two values; objects are joined key by key. */
@@ -148,6 +152,16 @@ export function resolveConfig(...parts: readonly PartialConfig[]): RunConfig {
   const config = parts.reduce<unknown>(join, base) as RunConfig;
   checkFields(RUN_FIELDS, config, 'a run');
   return config;
+}
+
+/** Describes changes of learning rate, clipping, warm-up and precision between two configurations; empty if none. */
+export function changedSettings(before: RunConfig, now: RunConfig): string {
+  const of = ({ optimizer, warmup, precision = DEFAULTS.precision }: RunConfig): Record<string, unknown> => (
+    { 'learning rate': optimizer.lr, 'gradient clipping': optimizer.clip ?? 'off', 'warm-up': warmup, precision }
+  );
+  const was = of(before);
+  return Object.entries(of(now)).filter(([name, v]) => v !== was[name])
+    .map(([name, v]) => `${name} ${v} instead of ${was[name]}`).join(', ');
 }
 
 /** The learning rate at a step of a stage. @param stageSteps the stage's steps */

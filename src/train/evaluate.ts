@@ -14,6 +14,8 @@ import { batchesBySize, fitted, PlanCache } from './sizes.ts';
 
 /** Recorded shapes that are kept: images of many sizes would otherwise fill the memory with plans. */
 const MOST_PLANS = 6;
+/** The greatest count of 32 bits. */
+const MOST_COUNTED = 2 ** 32 - 1;
 
 /** Counts a network's predictions against the truth. Batch norm: eval. Every image is seen at its own size, without padding. */
 export class Evaluator {
@@ -21,18 +23,24 @@ export class Evaluator {
   private readonly network: Network;
   private readonly batch: number;
   private readonly budget: number | undefined;
+  private readonly mostCounted: number;
   private readonly counts: Tensor;
   private readonly plans = new PlanCache<Record<string, Tensor>>(MOST_PLANS);
 
   /**
    * @param batch images of one size that go through the network together, at most; fewer of large ones
    * @param options.budget bytes that may be in use at once (default: the device's)
+   * @param options.mostCounted pixels counted on the GPU before the counts are read and summed on the host
+   * (default: as many as a count of 32 bits holds)
    */
-  constructor(device: Device, network: Network, batch: number, options: { budget?: number } = {}) {
+  constructor(
+    device: Device, network: Network, batch: number, options: { budget?: number; mostCounted?: number } = {},
+  ) {
     this.device = device;
     this.network = network;
     this.batch = batch;
     this.budget = options.budget;
+    this.mostCounted = options.mostCounted ?? MOST_COUNTED;
     this.counts = device.keep(confusionCounts(device, network.numClasses));
   }
 
@@ -59,17 +67,32 @@ export class Evaluator {
   }
 
   /**
-   * The confusion matrix of the given images, [classes * classes], rows are the truth.
+   * The confusion matrix of the given images, [classes * classes], rows are the truth. Exact up to 2^53 pixels.
    * @param load gives an image with its labels
    * @throws OutOfMemoryError for images that are too large
    */
   async confusion(ids: readonly string[], load: (id: string) => Promise<Sample>): Promise<number[]> {
+    const sums = Array<number>(this.counts.size).fill(0);
+    let counted = 0;
     this.device.clear(this.counts);
     for await (const samples of batchesBySize(ids, load, this.batch)) {
-      const { n, height, width, texels, sizes } = pack(samples);
+      const { n, height, width, texels, sizes } = pack(samples), pixels = n * height * width;
+      if (counted + pixels > this.mostCounted) {
+        await this.collect(sums);
+        counted = 0;
+      }
       this.plan([n, height, width]).run({ texels, sizes, table: identityViews(n) });
+      counted += pixels;
     }
-    return [...(await this.counts.read())];
+    await this.collect(sums);
+    return sums;
+  }
+
+  /** Adds the counts on the GPU to those on the host, and begins them again. */
+  private async collect(sums: number[]): Promise<void> {
+    const counts = await this.counts.read();
+    counts.forEach((count, i) => (sums[i] += count));
+    this.device.clear(this.counts);
   }
 
   dispose(): void {

@@ -1,7 +1,7 @@
 // One training run from its settings to its record: what the command line and the browser have in common.
 
 import type { Device } from '../../runtime/device/device.ts';
-import { CheckpointError, DeviceError, OutOfMemoryError, UsageError } from '../../runtime/errors.ts';
+import { DeviceError, OutOfMemoryError, UsageError } from '../../runtime/errors.ts';
 import { AdamW } from '../../runtime/optim/adamw.ts';
 import { LossScaler } from '../../runtime/optim/lossScaler.ts';
 import { noDecayForVectors, type Optimizer, type ParamGroup } from '../../runtime/optim/optimizer.ts';
@@ -15,12 +15,13 @@ import { createNetwork } from '../nn/create.ts';
 import type { Network, TorchTensor } from '../nn/module.ts';
 import type { EvalPoint, RunRecord, StepPoint } from '../report/types.ts';
 import type { Scheme, SchemeContext } from '../schemes/scheme.ts';
-import { captureTensors, restoreTensors, type Best, type Checkpoint } from './checkpoint.ts';
-import { learningRate, type RunConfig } from './config.ts';
+import { captureTensors, restore, type Best, type Checkpoint } from './checkpoint.ts';
+import { changedSettings, learningRate, type RunConfig } from './config.ts';
 import { Evaluator } from './evaluate.ts';
 import { judgeLabelMaps } from './judge.ts';
 import { Labeller } from './labeller.ts';
 import { largestBatch } from './sizes.ts';
+import { loadPretrained, type PretrainedReport } from './pretrained.ts';
 import { openStreams, withoutLabels } from './streams.ts';
 import { train, type Position, type Progress, type Timing } from './trainer.ts';
 import { Alarms } from './alarms.ts';
@@ -30,6 +31,8 @@ export type SchemeFactory = (c: SchemeContext, options: Record<string, unknown>)
 
 export interface SessionHooks {
   onStart?(info: { parameters: number; steps: number; sourceSize: readonly [number, number] }): void;
+  /** What each network took of the pretrained weights. */
+  onPretrained?(report: PretrainedReport): void;
   /** The memory that one step of a stage takes, known before it runs. */
   onMemory?(stage: string, bytes: number): void;
   onSteps?(points: readonly StepPoint[], progress: Progress): void;
@@ -58,7 +61,7 @@ export interface SessionOptions {
   judge?: boolean;
   /** Bytes of decoded images that are kept (default 512 MiB). */
   cacheBytes?: number;
-  /** Steps between read-backs of the losses (default 10). */
+  /** Steps between read-backs of the losses (default 10, at most 256). */
   readEvery?: number;
   signal?: AbortSignal;
   hooks?: SessionHooks;
@@ -76,7 +79,13 @@ export interface SessionResult {
 }
 
 /** What a scheme is built from, for these settings. */
-export function schemeContext(device: Device, dataset: Dataset, config: RunConfig, pretrained?: ReadonlyMap<string, TorchTensor>): SchemeContext {
+export function schemeContext(
+  device: Device,
+  dataset: Dataset,
+  config: RunConfig,
+  pretrained?: ReadonlyMap<string, TorchTensor>,
+  onPretrained?: SessionHooks['onPretrained'],
+): SchemeContext {
   const { numClasses } = dataset;
   return {
     device, numClasses, crop: config.crop, batch: config.batch, steps: config.steps, seed: config.seed, unlabelled: dataset.ids('unlabelled'),
@@ -84,7 +93,8 @@ export function schemeContext(device: Device, dataset: Dataset, config: RunConfi
     network(draw) {
       const net = createNetwork(device, config.network, numClasses, config.seed * 1000 + draw);
       try {
-        if (pretrained) loadPretrained(net, pretrained);
+        const report = pretrained && loadPretrained(net, pretrained, { partial: config.pretrainedPartial });
+        if (report) onPretrained?.(report);
       } catch (error) {
         net.dispose();
         throw error;
@@ -93,18 +103,6 @@ export function schemeContext(device: Device, dataset: Dataset, config: RunConfi
     },
     optimizer: (params, isHead) => createOptimizer(params, config, isHead),
   };
-}
-
-/**
- * Loads what a file of pretrained weights has of a network: of a classifier's file the encoder, of a segmentation network's all but the last layer. That is
- * drawn anew, so that the two networks of cross pseudo supervision differ, and the classes may be others.
- * @throws CheckpointError when the file has nothing of the network, or a shape differs
- */
-function loadPretrained(net: Network, state: ReadonlyMap<string, TorchTensor>): void {
-  // A torchvision classifier names its encoder's parameters without the prefix of the segmentation networks.
-  const named = [...net.params.keys()].some((k) => state.has(k)) ? [...state] : [...state].map(([k, t]) => [`backbone.${k}`, t] as const);
-  const loaded = net.loadStateDict(new Map(named.filter(([k]) => !k.startsWith('head.'))), { partial: true });
-  if (loaded.length === 0) throw new CheckpointError('the pretrained weights have no parameter of this network', 'give weights of the same architecture (torchvision names)');
 }
 
 function createOptimizer(params: ReadonlyMap<string, Tensor>, config: RunConfig, isHead: (name: string) => boolean): Optimizer {
@@ -122,8 +120,8 @@ function createOptimizer(params: ReadonlyMap<string, Tensor>, config: RunConfig,
 }
 
 /** Builds the scheme; what it has made is freed when it cannot be built to the end. */
-function buildScheme({ device, dataset, config, pretrained, makeScheme }: SessionOptions): Scheme {
-  const context = schemeContext(device, dataset, config, pretrained);
+function buildScheme({ device, dataset, config, pretrained, makeScheme, hooks }: SessionOptions): Scheme {
+  const context = schemeContext(device, dataset, config, pretrained, hooks?.onPretrained);
   const made: { dispose(): void }[] = [];
   const noted = <T extends { dispose(): void }>(part: T): T => {
     made.push(part);
@@ -190,7 +188,11 @@ export async function runSession(o: SessionOptions): Promise<SessionResult> {
     const evals: EvalPoint[] = resume ? [...resume.evals] : [];
     const before = resume?.seconds ?? 0;
     const bests = new Map(resume?.bests ?? []);
-    if (resume) restore(scheme, resume, scaler);
+    if (resume) {
+      restore(scheme, resume, config, scaler);
+      const changes = changedSettings(resume.config, config);
+      if (changes) alarms.note(`the run continues after step ${steps.at(-1)?.step ?? 0} with ${changes}`);
+    }
     // Pseudo-labels that stay as they are for a stage; those that a step makes are counted by the step.
     let kept: PseudoLabelStats | null = null;
     const judgeKept = async (): Promise<void> => {
@@ -319,15 +321,6 @@ export async function runSession(o: SessionOptions): Promise<SessionResult> {
     (evaluator as { evaluator: Evaluator } | null)?.evaluator.dispose();
     scaler?.dispose();
   }
-}
-
-function restore(scheme: Scheme, c: Checkpoint, scaler: LossScaler | undefined): void {
-  restoreTensors(scheme, c.tensors, scaler);
-  if (c.pseudoLabels.size > 0) {
-    if (!scheme.pseudoLabels) throw new CheckpointError('the checkpoint has pseudo-labels, which this scheme does not keep', 'it was made by another scheme');
-    for (const [id, map] of c.pseudoLabels) (scheme.pseudoLabels as Map<string, typeof map>).set(id, map);
-  }
-  scheme.hostState?.load(c.hostState);
 }
 
 /** Colours of the classes, [r, g, b] each. */

@@ -81,7 +81,10 @@ export class SlidingWindow {
       const next = rows[i + 1] ?? height;
       for (let at = 0; at < (next - top) * width; at++) {
         let best = 0;
-        for (let k = 1; k < c; k++) if (sum[at * c + k] > sum[at * c + best]) best = k;
+        // The first NaN, where there is one: its confidence says that the prediction is not to be trusted.
+        for (let k = 1; k < c && !Number.isNaN(sum[at * c + best]); k++) {
+          if (!(sum[at * c + k] <= sum[at * c + best])) best = k;
+        }
         labels[top * width + at] = best;
         confidence[top * width + at] = sum[at * c + best] / count[at];
         if (all) for (let k = 0; k < c; k++) all[(top * width + at) * c + k] = sum[at * c + k] / count[at];

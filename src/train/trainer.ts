@@ -1,17 +1,19 @@
 // Runs a scheme: records its stages as plans, keeps batches ahead of the GPU, reads losses in bundles, evaluates, and saves.
 
-import { Plan } from '../../runtime/autograd/plan.ts';
+import type { Plan } from '../../runtime/autograd/plan.ts';
 import type { Device } from '../../runtime/device/device.ts';
-import { DataError, NonFiniteError } from '../../runtime/errors.ts';
-import { mixedPrecision } from '../../runtime/modules/precision.ts';
-import { concat, pseudoLabelStats } from '../../runtime/ops/index.ts';
+import { DataError, type NonFiniteError } from '../../runtime/errors.ts';
+import { pseudoLabelStats } from '../../runtime/ops/index.ts';
 import type { LossScaler } from '../../runtime/optim/lossScaler.ts';
 import type { Tensor, TensorData } from '../../runtime/tensor.ts';
 import type { SourceBatch } from '../data/types.ts';
 import type { EvalPoint, StepPoint } from '../report/types.ts';
 import type { Network } from '../nn/module.ts';
 import type { Scheme, StageServices, StepOutputs } from '../schemes/scheme.ts';
-import { StepContext, type Moment, type StreamSpec } from '../schemes/step.ts';
+import type { Moment, StepContext, StreamSpec } from '../schemes/step.ts';
+import { failureAt } from './failure.ts';
+import { record, type Recorded } from './recorded.ts';
+import type { Watch } from './watch.ts';
 
 /** Batches by step: the same step always gives the same batch. */
 export interface BatchSource {
@@ -37,7 +39,7 @@ export interface TrainerOptions {
   evalEvery: number;
   /** Has the network been evaluated after so many steps over all stages? Where a run goes on at such a step it is done first, if not. */
   evaluated?(step: number): boolean;
-  /** Steps between read-backs of the losses (default 10). */
+  /** Steps between read-backs of the losses (default 10, at most 256: counts of pixels have 32 bits). */
   readEvery?: number;
   /** Called after each read-back. */
   onSteps?(points: readonly StepPoint[], progress: Progress): void;
@@ -53,6 +55,9 @@ export interface TrainerOptions {
   /** Awaited before each step: to pause, or to look at the networks between two steps. Its time does not count as the steps'. @param done steps over all stages */
   gate?(at: Position, done: number): Promise<void>;
 }
+
+/** Most steps between read-backs: the counts of pseudo-labels then have room for 2^24 pixels per step. */
+const MOST_BUNDLED = 256;
 
 /** Where a run stands: the next step to do. */
 export interface Position {
@@ -77,44 +82,11 @@ export interface Timing {
   images: number;
 }
 
-/** Names of the scalars of a step, in the order in which they are logged. */
-interface Recorded {
-  plan: Plan<Record<string, Tensor>>;
-  context: StepContext;
-  names: string[];
-  counts: Tensor | undefined;
-  feedback: StepOutputs['feedback'];
-}
-
-function record(device: Device, scheme: Scheme, stage: number, options: TrainerOptions): Recorded {
-  let context!: StepContext;
-  let names: string[] = [];
-  let counts: Tensor | undefined;
-  let feedback: StepOutputs['feedback'];
-  const recorded = new Plan<Record<string, Tensor>>(
-    device,
-    {},
-    (_, declare) => {
-      context = new StepContext(device, declare, { seed: options.seed + 1000003 * stage, sourceSize: options.sourceSize, lr: options.lr, scaler: options.scaler });
-      const body = (): StepOutputs => scheme.stages[stage].record(context);
-      const out = options.scaler ? mixedPrecision(device, body) : body();
-      counts = out.counts;
-      feedback = out.feedback;
-      const terms = Object.entries(out.terms ?? {});
-      names = ['loss', ...terms.map(([name]) => name)];
-      const log = concat([out.loss.view([1]), ...terms.map(([, t]) => t.view([1]))], 0);
-      const outputs: Record<string, Tensor> = { log };
-      if (feedback) outputs.feedback = feedback.values;
-      return outputs;
-    },
-    { budget: options.budget },
-  );
-  return { plan: recorded, context, names, counts, feedback };
-}
-
 /**
  * Runs the scheme from `start` to its end, or until the signal. Where data cannot be read the state before it is handed to `checkpoint` first.
  * @returns false when the signal ended the run before its last step
+ * @throws NonFiniteError at a step that makes a loss, a gradient norm or a weight NaN or infinite; nothing is handed to
+ * `checkpoint` from such a step on
  * @throws what a batch, an evaluation or a stage's preparation throws
  */
 export async function train(device: Device, scheme: Scheme, options: TrainerOptions, start: Position = { stage: 0, step: 0 }): Promise<boolean> {
@@ -145,8 +117,11 @@ export async function train(device: Device, scheme: Scheme, options: TrainerOpti
       options.onRecorded?.(scheme.stages[stage].evaluated ?? scheme.evaluated);
       const active = (loop = new StageLoop(device, recorded, options, { stage, steps }));
       const read = async (step: number): Promise<void> => {
-        const points = await active.read(done);
-        options.onSteps?.(points, { stage, step, done, total, stageName: name, rate: active.rate });
+        const { points, failure } = await active.read(done);
+        const lost = failure ? done - (points.at(-1)?.step ?? done) : 0;
+        const progress = { stage, step: step - lost, done: done - lost, total, stageName: name, rate: active.rate };
+        if (points.length > 0) options.onSteps?.(points, progress);
+        if (failure) throw failure;
       };
       /** What needs data; where that fails, what was trained before is kept. */
       const keeping = async (step: number, work: () => Promise<void>): Promise<void> => {
@@ -172,7 +147,7 @@ export async function train(device: Device, scheme: Scheme, options: TrainerOpti
         const last = step === steps - 1;
         const stopping = options.signal?.aborted === true;
         const evaluating = due(step + 1);
-        if (active.full || last || stopping || evaluating) await read(step + 1);
+        if (active.full || active.failed || last || stopping || evaluating) await read(step + 1);
         if (timing) {
           timing.seconds += (performance.now() - began) / 1000;
           timing.steps++;
@@ -187,6 +162,7 @@ export async function train(device: Device, scheme: Scheme, options: TrainerOpti
     } finally {
       await loop?.close();
       plan.dispose();
+      recorded.watch.dispose();
     }
   }
   return true;
@@ -201,6 +177,10 @@ class StageLoop {
   private pendingSteps: { step: number; lr: number }[] = [];
   private next: { step: number; batches: Promise<SourceBatch[]> } | null = null;
   private lastRead = performance.now();
+  /** Steps that have been sent to the GPU. */
+  private sent = 0;
+  /** A step is known to have failed before the losses were read. */
+  failed = false;
 
   private readonly device: Device;
   private readonly plan: Plan<Record<string, Tensor>>;
@@ -208,19 +188,24 @@ class StageLoop {
   private readonly names: readonly string[];
   private readonly counts: Tensor | undefined;
   private readonly feedback: StepOutputs['feedback'];
+  private readonly watch: Watch;
   private readonly options: TrainerOptions;
   private readonly stage: { stage: number; steps: number };
 
-  constructor(device: Device, { plan, context, names, counts, feedback }: Recorded, options: TrainerOptions, stage: { stage: number; steps: number }) {
+  constructor(
+    device: Device, { plan, context, names, counts, feedback, watch }: Recorded, options: TrainerOptions,
+    stage: { stage: number; steps: number },
+  ) {
     this.device = device;
     this.plan = plan;
     this.context = context;
     this.names = names;
     this.counts = counts;
     this.feedback = feedback;
+    this.watch = watch;
     this.options = options;
     this.stage = stage;
-    this.capacity = options.readEvery ?? 10;
+    this.capacity = Math.min(options.readEvery ?? 10, MOST_BUNDLED);
     this.sources = context.streams.map((spec) => ({ spec, source: options.open(spec, stage.stage) }));
     this.ring = device.keep(device.tensor(new Float32Array(this.capacity * names.length), [this.capacity, names.length]));
   }
@@ -260,14 +245,26 @@ class StageLoop {
     this.plan.run(inputs);
     this.device.copyInto(this.plan.outputs.log, this.ring, this.pendingSteps.length * this.names.length);
     this.pendingSteps.push({ step, lr: this.options.lr(at) });
+    this.sent++;
     // At once, so that the host's state is that of the step wherever a checkpoint may follow.
-    if (this.feedback) this.feedback.apply((await this.plan.outputs.feedback.read()) as Float32Array, at);
+    if (this.feedback) {
+      const [values, state] = await this.device.read([this.plan.outputs.feedback, this.watch.state]);
+      this.failed = this.watch.first(state) !== null;
+      // A failed step teaches nothing.
+      if (!this.failed) this.feedback.apply(values as Float32Array, at);
+    }
   }
 
-  /** The points of the steps since the last read. @param done steps over all stages, the last one included */
-  async read(done: number): Promise<StepPoint[]> {
+  /**
+   * The points of the steps since the last read: up to the first with a non-finite value, which is the failure.
+   * @param done steps over all stages, the last one included
+   */
+  async read(done: number): Promise<{ points: StepPoint[]; failure: NonFiniteError | null }> {
     const { scaler } = this.options;
-    const [log, ...more] = await this.device.read([this.ring, ...(this.counts ? [this.counts] : []), ...(scaler ? [scaler.scale, scaler.counts] : [])]);
+    const [log, state, ...more] = await this.device.read([
+      this.ring, this.watch.state, ...(this.counts ? [this.counts] : []),
+      ...(scaler ? [scaler.scale, scaler.counts] : []),
+    ]);
     const counts = this.counts && more.shift();
     const k = this.names.length, n = this.pendingSteps.length;
     const stats = counts ? pseudoLabelStats(counts as Uint32Array) : undefined;
@@ -281,12 +278,15 @@ class StageLoop {
     });
     if (scaler) Object.assign(points.at(-1)!, { lossScale: more[0][0], skipped: more[1][2] });
     this.pendingSteps = [];
-    const bad = points.find((p) => !Number.isFinite(p.loss));
-    if (bad) throw new NonFiniteError(`the loss became ${bad.loss} at step ${bad.step} (learning rate ${bad.lr.toPrecision(3)})`, `lower the learning rate, clip gradients (--clip 1), ${scaler ? 'train in full precision (--precision full), ' : ''}or check the images`);
     const now = performance.now();
     this.rate = n / ((now - this.lastRead) / 1000);
     this.lastRead = now;
-    return points;
+    const bad = this.watch.first(state);
+    if (!bad) return { points, failure: null };
+    const failed = points.length - 1 - (this.sent - bad.step), { step, lr } = points[failed];
+    const losses = this.names.map((name, j) => ({ name, value: log[failed * k + j] }));
+    const failure = failureAt({ ...bad, lr, losses, mixed: scaler !== undefined }, step);
+    return { points: points.slice(0, failed), failure };
   }
 
   async close(): Promise<void> {

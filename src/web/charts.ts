@@ -1,6 +1,7 @@
 // The live curves: losses with their smoothed line, mIoU, and pseudo-labels; drawn by uPlot at most once a frame.
 
 import uPlot from 'uplot';
+import { decimals } from '../report/format.ts';
 
 export interface Line {
   name: string;
@@ -104,7 +105,8 @@ export class LiveChart {
   private print(index: number | null | undefined): void {
     this.y.forEach((y, i) => {
       const v = index === null || index === undefined ? y.findLast((w) => w !== null) : y[index];
-      this.values[i].textContent = v === null || v === undefined ? '–' : this.options.share ? `${v.toFixed(1)} %` : v.toFixed(3);
+      const shown = (value: number): string => (this.options.share ? `${value.toFixed(1)} %` : decimals(value, 3));
+      this.values[i].textContent = v === null || v === undefined ? '–' : shown(v);
     });
   }
 }

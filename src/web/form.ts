@@ -1,6 +1,5 @@
 // The form of settings: its schemes, and what it says.
 
-import { schemeName } from '../report/format.ts';
 import type { SchemeInfo } from './protocol.ts';
 import type { RunSettings } from './settings.ts';
 
@@ -15,37 +14,66 @@ export function enabled(id: string, on: boolean): void {
   element<HTMLButtonElement>(id).disabled = !on;
 }
 
-/** Colours of the report: the same scheme has the same everywhere. */
-const SLOTS: Record<string, number> = { supervised: 0, 'self-training': 1, fixmatch: 2, pseudoseg: 3, cps: 4 };
-const FIRST = 'fixmatch';
+let known: readonly SchemeInfo[] = [];
 
-/** Fills in the choice of schemes. */
-export function showSchemes(form: HTMLFormElement, schemes: readonly SchemeInfo[]): void {
-  element('schemes').replaceChildren(...schemes.map(({ name, about }) => {
+/** Fills in the choice of schemes, and the options of the one that is chosen. */
+export function showSchemes(form: HTMLFormElement, schemes: readonly SchemeInfo[], first: string): void {
+  known = schemes;
+  element('schemes').replaceChildren(...schemes.map(({ name, title: shown, about }, slot) => {
     const label = document.createElement('label'), input = document.createElement('input'), title = document.createElement('b'), text = document.createElement('small');
-    Object.assign(input, { type: 'radio', name: 'scheme', value: name, checked: name === FIRST });
-    label.style.setProperty('--c', `var(--s${SLOTS[name] ?? 5})`);
-    title.textContent = schemeName(name);
+    Object.assign(input, { type: 'radio', name: 'scheme', value: name, checked: name === first });
+    // The report has the same colours.
+    label.style.setProperty('--c', `var(--s${slot})`);
+    title.textContent = shown;
     text.textContent = about;
     label.append(input, title, text);
     return label;
   }));
-  const follow = (): void => {
-    const label = form.querySelector<HTMLElement>('.fixmatch')!;
-    label.hidden = new FormData(form).get('scheme') !== 'fixmatch';
-    // What is hidden is not checked.
-    label.querySelector('input')!.disabled = label.hidden;
-  };
+  const follow = (): void => element('options').replaceChildren(...(chosen(form)?.options ?? []).map(field));
   element('schemes').addEventListener('change', follow);
   follow();
+}
+
+/** The scheme that is chosen. */
+const chosen = (form: HTMLFormElement): SchemeInfo | undefined => known.find((s) => s.name === new FormData(form).get('scheme'));
+
+type Asked = SchemeInfo['options'][number];
+const nameOf = ({ name }: Asked): string => `option.${name}`;
+
+/** A field for an option. */
+function field(option: Asked): HTMLElement {
+  const { input, value, name, about } = option, label = document.createElement('label');
+  label.title = about;
+  label.append(name);
+  if (input.type === 'choice') {
+    const select = document.createElement('select');
+    select.name = nameOf(option);
+    select.append(...input.values.map((v) => new Option(String(v), String(v), v === value, v === value)));
+    label.append(select);
+  } else {
+    const box = document.createElement('input');
+    box.name = nameOf(option);
+    if (input.type === 'flag') Object.assign(box, { type: 'checkbox', defaultChecked: value });
+    else Object.assign(box, { type: 'number', min: input.min ?? '', max: input.max ?? '', step: input.whole ? '1' : 'any', defaultValue: String(value), required: true });
+    label.append(box);
+  }
+  return label;
+}
+
+/** The value of an option's field. */
+function valueOf(option: Asked, values: FormData): unknown {
+  const given = values.get(nameOf(option)), { input } = option;
+  if (input.type === 'flag') return given !== null;
+  return input.type === 'number' ? Number(given) : input.values.find((v) => String(v) === given);
 }
 
 export function readSettings(form: HTMLFormElement): RunSettings {
   const values = new FormData(form), value = (name: string): number => Number(values.get(name));
   const [height, width] = String(values.get('size')).split('x').map(Number);
+  const options = Object.fromEntries((chosen(form)?.options ?? []).map((o) => [o.name, valueOf(o, values)]));
   return {
     scheme: String(values.get('scheme')), width: value('width'), steps: value('steps'), labelled: value('labelled'), unlabelled: value('unlabelled'), size: [height, width],
-    batch: value('batch'), lr: value('lr'), seed: value('seed'), threshold: value('threshold'),
+    batch: value('batch'), lr: value('lr'), seed: value('seed'), options,
   };
 }
 

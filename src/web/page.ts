@@ -1,14 +1,16 @@
 // The page: settings and buttons, figures, curves, the picture. All work is the worker's; this draws what it reports.
 
 import type { EvalPoint } from '../report/types.ts';
-import { bytes, duration, number, schemeName } from '../report/format.ts';
+import { bytes, duration, number } from '../report/format.ts';
 import { LiveChart, Smooth } from './charts.ts';
 import { element, enabled, readSettings, showSchemes, useSmallSettings } from './form.ts';
 import { LayerStack, paint, type Picture } from './layers.ts';
-import type { Example, Failure, FromWorker, Pulse, ToWorker } from './protocol.ts';
+import type { Example, Failure, FromWorker, Pulse, SchemeInfo, ToWorker } from './protocol.ts';
 
 type State = 'opening' | 'ready' | 'running' | 'pausing' | 'paused' | 'stopping' | 'broken';
 
+/** The schemes by name. */
+const schemes = new Map<string, SchemeInfo>();
 const form = element<HTMLFormElement>('form');
 const worker = new Worker(new URL('./worker.js', import.meta.url), { type: 'module' });
 const send = (message: ToWorker): void => worker.postMessage(message);
@@ -150,7 +152,8 @@ worker.onmessage = ({ data: m }: MessageEvent<FromWorker>) => {
   if ('run' in m && m.run !== null && m.run !== run) return;
   switch (m.kind) {
     case 'schemes':
-      showSchemes(form, m.schemes);
+      for (const s of m.schemes) schemes.set(s.name, s);
+      showSchemes(form, m.schemes, m.first);
       return send({ kind: 'browse', settings: readSettings(form) });
     case 'opened':
       adapter(m.adapter + (m.software ? ' (software: slow)' : ''), m.software ? 'software' : 'ready', `${m.how}${m.f16 ? '; f16' : ''}`);
@@ -226,8 +229,8 @@ form.addEventListener('submit', (event) => {
   const settings = readSettings(form);
   run++;
   clear(settings.steps);
-  element('pseudo').hidden = settings.scheme === 'supervised';
-  enter('running', `Preparing ${schemeName(settings.scheme)}…`);
+  element('pseudo').hidden = !schemes.get(settings.scheme)?.labels;
+  enter('running', `Preparing ${schemes.get(settings.scheme)?.title ?? settings.scheme}…`);
   choose(chosen);
   send({ kind: 'start', run, settings, image: chosen });
 });

@@ -1,5 +1,6 @@
 // The messages between the page and its worker. Arrays are transferred: who posts them has them no longer.
 
+import type { Input } from '../options.ts';
 import type { EvalPoint, StepPoint } from '../report/types.ts';
 import type { Preview } from '../train/preview.ts';
 import type { RunSettings } from './settings.ts';
@@ -50,12 +51,18 @@ export interface Pulse {
 
 export interface SchemeInfo {
   name: string;
+  /** As it is printed. */
+  title: string;
   about: string;
+  /** Does it make pseudo-labels? */
+  labels: boolean;
+  /** Options that the form asks for, and what they are at first. */
+  options: { name: string; about: string; input: Input; value: unknown }[];
 }
 
 export type FromWorker =
   /** First of all: what can be trained. */
-  | { kind: 'schemes'; schemes: SchemeInfo[] }
+  | { kind: 'schemes'; schemes: SchemeInfo[]; /** The one that is chosen at first. */ first: string }
   | { kind: 'opened'; adapter: string; how: string; software: boolean; f16: boolean }
   | { kind: 'examples'; classNames: string[]; palette: Uint8Array; examples: Example[] }
   | { kind: 'started'; run: number; parameters: number; steps: number }

@@ -25,8 +25,11 @@ export function failureOf(error: unknown): Failure {
   if (error instanceof FewmaskError) {
     // Nothing is saved here from which a run could be resumed.
     if (error.code === 'device-lost') return { code: error.code, message: error.message.split(' — ')[0], hint: 'start the run again; other tabs and programs may have taken the GPU, or the settings are too large for it' };
-    const hint = error.hint ?? '';
-    return { code: error.code, message: hint ? error.message.slice(0, -` — ${hint}`.length) : error.message, hint };
+    const given = error.hint ?? '';
+    const message = given ? error.message.slice(0, -` — ${given}`.length) : error.message;
+    // Of the settings that help, the page offers one.
+    const hint = error.code === 'non-finite' ? 'lower the learning rate, and start the run again' : given;
+    return { code: error.code, message, hint };
   }
   return { code: 'unexpected', message: error instanceof Error ? error.message : String(error), hint: 'reload the page; if it happens again, it is a fault in the program' };
 }

@@ -2,7 +2,10 @@
 
 import { createSynthetic, type SyntheticOptions } from '../data/synthetic.ts';
 import type { Dataset } from '../data/types.ts';
+import type { SchemeRecord } from '../schemes/define.ts';
+import { schemeOf } from '../schemes/index.ts';
 import { resolveConfig, type RunConfig } from '../train/config.ts';
+import type { SchemeInfo } from './protocol.ts';
 
 export interface RunSettings {
   scheme: string;
@@ -18,8 +21,8 @@ export interface RunSettings {
   batch: number;
   lr: number;
   seed: number;
-  /** FixMatch: labels below this probability are not accepted. */
-  threshold: number;
+  /** Options of the scheme. */
+  options: Readonly<Record<string, unknown>>;
 }
 
 /** Validation images: enough for a curve, few enough for a software adapter. */
@@ -33,17 +36,23 @@ export function datasetOf({ labelled, unlabelled, size: [height, width] }: RunSe
   return createSynthetic(options);
 }
 
+/** What the form shows of a scheme. */
+export function schemeInfo({ name, title, about, needsUnlabelled, options, small }: SchemeRecord): SchemeInfo {
+  const offered = Object.entries(options).flatMap(([key, { kind, usual, about: what }]) => {
+    const value: unknown = small[key] ?? usual;
+    return kind.input && value !== null ? [{ name: key, about: what, input: kind.input, value }] : [];
+  });
+  return { name, title, about, labels: needsUnlabelled, options: offered };
+}
+
 /**
- * The configuration of a run. Self-training shares its steps between teacher and student, and labels at one scale, mirrored and not, so that it is not
- * longer than the others.
+ * The configuration of a run. Its steps are those of all stages.
  * @throws UsageError naming the setting
  */
 export function configOf(s: RunSettings): RunConfig {
-  const staged = s.scheme === 'self-training';
-  const steps = staged ? Math.ceil(s.steps / 2) : s.steps;
-  const options: Record<string, unknown> = staged ? { teacherSteps: Math.max(1, s.steps - steps), scales: [1] } : s.scheme === 'fixmatch' ? { tau: s.threshold } : {};
+  const { steps, options } = schemeOf(s.scheme).within(s.steps);
   return resolveConfig({
-    scheme: s.scheme, options, steps, seed: s.seed, crop: s.size, batch: { labelled: s.batch, unlabelled: s.batch },
+    scheme: s.scheme, options: { ...options, ...s.options }, steps, seed: s.seed, crop: s.size, batch: { labelled: s.batch, unlabelled: s.batch },
     // The deepest stage still has a few pixels.
     network: { kind: 'unet', width: s.width, depth: Math.min(...s.size) < 64 ? 3 : 4 },
     optimizer: { lr: s.lr }, evalEvery: Math.max(LEAST_BETWEEN, Math.round(s.steps / EVALUATIONS)),

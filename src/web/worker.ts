@@ -2,9 +2,11 @@
 
 import type { Device } from '../../runtime/device/device.ts';
 import { openBrowser } from '../../runtime/browser.ts';
-import { SCHEMES } from '../schemes/index.ts';
+import { schemes } from '../schemes/index.ts';
+import { DEFAULTS } from '../train/config.ts';
 import type { ToWorker } from './protocol.ts';
 import { browse, failureOf, Runner, type Post } from './runner.ts';
+import { schemeInfo } from './settings.ts';
 
 /** The part of a worker's global scope that is used here. */
 interface WorkerScope {
@@ -39,4 +41,4 @@ scope.onmessage = ({ data: message }) => {
   else runner?.[message.kind]();
 };
 
-post({ kind: 'schemes', schemes: Object.entries(SCHEMES).map(([name, { about }]) => ({ name, about })) });
+post({ kind: 'schemes', schemes: schemes().map(schemeInfo), first: DEFAULTS.scheme });

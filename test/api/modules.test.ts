@@ -3,12 +3,13 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { grad } from '../../runtime/autograd/grad.ts';
-import { randomSeed, tensor } from '../../runtime/create.ts';
+import { parameter, randomSeed, tensor } from '../../runtime/create.ts';
 import { CheckpointError, ShapeError, UsageError } from '../../runtime/errors.ts';
 import { decodeSafetensors, encodeSafetensors, type FileTensor } from '../../runtime/io/safetensors.ts';
 import { liveTensors } from '../../runtime/memory.ts';
 import { BatchNorm, Conv2d, ConvTranspose2d, Dropout, Dropout2d, Embedding, GroupNorm, LayerNorm, Linear, RMSNorm, Sequential } from '../../runtime/modules/layers.ts';
 import { EVAL, Module, Parameter, TRAIN, type ForwardMode } from '../../runtime/modules/module.ts';
+import { Sgd } from '../../runtime/optim/sgd.ts';
 import { add, concat, mean, mul, relu, sum } from '../../runtime/ops/index.ts';
 import { Rng } from '../../runtime/random.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
@@ -197,6 +198,78 @@ test('a shared module is saved under each name, trained once, and freed', async 
   assert.equal([...(await net.stateDict()).keys()], ['a.weight', 'a.bias', 'b.weight', 'b.bias']);
   net.dispose();
   assert.is(liveTensors(device).length, before);
+});
+
+test('parts in arrays of arrays, maps and plain objects, also in a circle', async () => {
+  const device = await testDevice();
+  class Parts extends Module {
+    grid = [[new Linear(1, 1, { bias: false })], [null, new Parameter([2])]];
+    map = new Map<string, unknown>([['k', new Parameter([3])], ['deep', { list: [new Parameter([4])] }]]);
+    plain: Record<string, unknown> = { p: new Parameter([5]), size: 3 };
+    #hidden = new Parameter([6]);
+
+    constructor() {
+      super();
+      this.plain.self = this.plain;
+    }
+
+    get hidden(): Parameter {
+      return this.#hidden;
+    }
+  }
+  const net = new Parts().init(device);
+  assert.equal([...net.params.keys()], ['grid.1.1', 'map.k', 'map.deep.list.0', 'plain.p', 'grid.0.0.weight']);
+  assert.is(net.hidden.ready, false);
+  net.dispose();
+  class Twice extends Module {
+    a = { 'b.c': new Parameter([1]), b: { c: new Parameter([1]) } };
+  }
+  assert.throws(() => new Twice().init(device), (e: unknown) => e instanceof UsageError && /two parameters are called a\.b\.c/.test(e.message));
+});
+
+test('a tensor that requires a gradient and is not a Parameter is refused', async () => {
+  const device = await testDevice();
+  class Loose extends Module {
+    lin = new Linear(2, 2);
+    w: unknown = null;
+  }
+  const net = new Loose().init(device);
+  net.w = net.lin.weight.value;
+  assert.is(net.params.size, 2);
+  net.w = mul(net.lin.weight.value, 2);
+  assert.is(net.params.size, 2);
+  const refused = (e: unknown): boolean => e instanceof UsageError && /Loose\.w(\.0)? \[3\] f32 requires a gradient.*new Parameter/.test(e.message);
+  for (const w of [parameter(tensor(device, [1, 2, 3])), [parameter(tensor(device, [1, 2, 3]))]]) {
+    net.w = w;
+    assert.throws(() => net.params, refused);
+    assert.throws(() => net.parameterCount, refused);
+    const error = await net.stateDict().then(() => null, (e: unknown) => e);
+    assert.ok(refused(error));
+  }
+});
+
+test('a part that is replaced after init, and optimisers of what they do not know', async () => {
+  const device = await testDevice();
+  class Body extends Module {
+    body = new Linear(2, 3);
+    head = new Linear(3, 1);
+  }
+  const net = new Body();
+  assert.throws(() => new Sgd(net.params, { lr: 1 }), (e: unknown) => e instanceof UsageError && /init\(device\)/.test(e.message));
+  assert.throws(() => new Sgd(new Map(), { lr: 1 }), (e: unknown) => e instanceof UsageError && /no parameters/.test(e.message));
+  net.init(device);
+  const sgd = new Sgd(net.head.params, { lr: 1 });
+  const grads = grad(sum(net.head.forward(net.body.forward(tensor(device, [[1, 2]])))), net.params);
+  assert.throws(() => sgd.step(grads), (e: unknown) => e instanceof UsageError && /called body\.weight, …, its parameters weight/.test(e.message));
+  const body = await net.body.weight.value.read();
+  net.head.dispose();
+  net.head = new Linear(3, 5);
+  assert.throws(() => net.params, (e: unknown) => e instanceof UsageError && /init\(device\)/.test(e.message));
+  net.init(device);
+  assert.is(net.parameterCount, 9 + 20);
+  assert.equal(await net.body.weight.value.read(), body);
+  assert.throws(() => net.init(device), (e: unknown) => e instanceof UsageError && /already/.test(e.message));
+  net.dispose();
 });
 
 test.run();

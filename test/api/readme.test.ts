@@ -26,6 +26,13 @@ const CHECKS: Record<string, { made: string; check(made: any): void }> = {
     made: '[await step.outputs.loss.item(), sgd.steps]',
     check: ([loss, steps]: number[]) => assert.ok(loss < 0.5 && steps === 20, `the loss is ${loss} after ${steps} steps`),
   },
+  'resume a run': {
+    made: '[masks, same]',
+    check([masks, same]: [string[], boolean]) {
+      assert.is(new Set(masks).size, 4);
+      assert.ok(same);
+    },
+  },
   kernel: {
     made: '[await x.read(), await y.read(), await dx.read()]',
     check([x, y, dx]: Float32Array[]) {

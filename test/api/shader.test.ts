@@ -1,6 +1,5 @@
 // Kernels of the user's own: what is read from their WGSL, how they are launched and differentiated, and how mistakes in them are reported.
 
-import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -9,7 +8,7 @@ import { grad } from '../../runtime/autograd/grad.ts';
 import { defineOp } from '../../runtime/autograd/tape.ts';
 import { emptyLike, parameter, tensor } from '../../runtime/create.ts';
 import { DisposedError, ShaderError, ShapeError } from '../../runtime/errors.ts';
-import { reflectShader } from '../../runtime/kernel/build.ts';
+import { linkFolder, reflectShader } from '../../runtime/kernel/build.ts';
 import { readDeclarations } from '../../runtime/kernel/declarations.ts';
 import { shader } from '../../runtime/kernel/shader.ts';
 import { sum } from '../../runtime/ops/index.ts';
@@ -72,8 +71,8 @@ test('an own kernel with an own gradient, eagerly and in a plan', async () => {
 
 test('what is read agrees with the reflection of the build step, for every shader of the engine', () => {
   const folder = fileURLToPath(new URL('../../shaders', import.meta.url));
-  for (const file of readdirSync(folder)) {
-    const code = readFileSync(`${folder}/${file}`, 'utf8'), got = readDeclarations(file, code), want = reflectShader(file, code);
+  for (const [file, code] of Object.entries(linkFolder(folder))) {
+    const got = readDeclarations(file, code), want = reflectShader(file, code);
     assert.equal(got.params, want.params, file);
     assert.equal(Object.keys(got.entries), Object.keys(want.entries), file);
     for (const [entry, { workgroup, bindings }] of Object.entries(want.entries)) {
@@ -94,6 +93,17 @@ test('a uniform may be a number, a workgroup size a const', async () => {
   const y = device.empty([5], 'i32');
   fill.run({ entry: 'main', bindings: { y }, params: { n: 5 }, threads: 5 });
   assert.equal([...(await y.read())], [0, 1, 2, 3, 4]);
+});
+
+test('the suffix of a number is not the name of a function', () => {
+  const code = `
+    @group(0) @binding(0) var<storage, read> x: array<u32>;
+    @group(0) @binding(1) var<storage, read_write> y: array<u32>;
+    fn u() -> u32 { return x[0]; }
+    @compute @workgroup_size(1) fn without() { y[0] = 7u; }
+    @compute @workgroup_size(1) fn through() { y[0] = u(); }`;
+  const bound = (entry: string): string[] => readDeclarations('suffix', code).entries[entry].bindings.map((b) => b.name);
+  assert.equal([bound('without'), bound('through')], [['y'], ['x', 'y']]);
 });
 
 const binding = '@group(0) @binding(0) var<storage, read_write> y: array<f32>;', main = '@compute @workgroup_size(1) fn main() { y[0] = 1.0; }';

@@ -29,16 +29,34 @@ test('boxes lie inside and cover what they should', () => {
   assert.ok(Math.abs(covered - 0.5) < 0.01, `${covered}`);
   let with_ = 0;
   for (let step = 0; step < 400; step++) {
-    const [y0, x0, y1, x1] = drawSingleBoxes(new Rng(3, 2, step), 1, [72, 96], UNIMATCH_BOX);
+    const [y0, x0, y1, x1] = drawSingleBoxes(new Rng(3, 2, step), 1, [72, 96], UNIMATCH_BOX, true);
     assert.ok(y0 >= 0 && x0 >= 0 && y1 <= 72 && x1 <= 96);
     if (y1 > y0) with_++;
   }
   assert.ok(Math.abs(with_ / 400 - 0.5) < 0.08);
 });
 
+test("UniMatch's CutMix keeps its area, so that it is uniform; ST++'s CutOut draws it again, which favours small boxes", () => {
+  const n = 20_000, size = [321, 321] as const;
+  const areas = (keepArea: boolean): number[] => {
+    const boxes = drawSingleBoxes(new Rng(5, 2), n, size, { ...UNIMATCH_BOX, probability: 1 }, keepArea);
+    return Array.from({ length: n }, (_, i) => {
+      const [y0, x0, y1, x1] = boxes.subarray(4 * i);
+      return ((y1 - y0) * (x1 - x0)) / (size[0] * size[1]);
+    });
+  };
+  const kept = areas(true), again = areas(false);
+  const mean = (a: number[]): number => a.reduce((s, v) => s + v, 0) / a.length;
+  const below = (a: number[], v: number): number => a.filter((x) => x <= v).length / a.length;
+  // U(0.02, 0.4): mean 0.21, less what cutting sides to whole pixels takes away.
+  assert.ok(Math.abs(mean(kept) - 0.207) < 0.004, `mean ${mean(kept)}`);
+  for (const q of [0.1, 0.25, 0.5, 0.75, 0.9]) assert.ok(Math.abs(below(kept, 0.02 + 0.38 * q) - q) < 0.025, `${q}`);
+  assert.ok(Math.abs(mean(again) - 0.14) < 0.01, `mean ${mean(again)}`);
+});
+
 test('boxes that never fit are made to, with their number of draws limited', () => {
   for (const options of [{ probability: 1, area: [1, 1], ratio: [1, 1] }, { probability: 1, area: [0.5, 0.5], ratio: [9, 9] }] as const) {
-    const [y0, x0, y1, x1] = drawSingleBoxes(new Rng(3, 2), 1, [72, 96], options);
+    const [y0, x0, y1, x1] = drawSingleBoxes(new Rng(3, 2), 1, [72, 96], options, true);
     assert.ok(y0 >= 0 && x0 >= 0 && y1 === 72 && x1 <= 96 && x1 > x0, `${[y0, x0, y1, x1]}`);
   }
 });

@@ -5,7 +5,7 @@ import * as assert from 'uvu/assert';
 import { Device } from '../../runtime/device/device.ts';
 import { plan } from '../../runtime/autograd/plan.ts';
 import { grad } from '../../runtime/autograd/grad.ts';
-import { DisposedError, OutOfMemoryError, ShapeError } from '../../runtime/errors.ts';
+import { DisposedError, FewmaskError, OutOfMemoryError, ShapeError, UsageError } from '../../runtime/errors.ts';
 import { add, mul, relu, sum } from '../../runtime/ops/index.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
 import { testDevice } from '../support/device.ts';
@@ -157,6 +157,74 @@ test('an input that does not fit leaves all of them as they were', async () => {
   const { y, b } = step.run();
   assert.equal([...(await y.read()), ...(await b.read())], [1, 2, 3, 4]);
   step.dispose();
+});
+
+const usage = (message: RegExp) => (e: unknown): boolean => e instanceof UsageError && message.test(e.message);
+
+test('an input that was never written is refused by name; one that nothing reads, or that the caller fills, is not', async () => {
+  const device = await testDevice();
+  const sizes = { a: { shape: [2] }, b: { shape: [2] }, c: { shape: [2] }, unused: { shape: [2] } } as const;
+  const step = plan(device, sizes, ({ a, b, c }) => ({ y: add(a, b), c }));
+  assert.throws(() => step.run({}), usage(/inputs have never been written: a \[2\], b \[2\], c \[2\]/));
+  assert.throws(() => step.run({ a: Float32Array.of(1, 2) }), usage(/b \[2\], c \[2\]/));
+  // Nothing was written by a run that was refused.
+  device.write(step.inputs.b, Float32Array.of(10, 20));
+  assert.throws(() => step.run({ c: Float32Array.of(0, 0) }), usage(/the input has never been written: a \[2\]/));
+  device.copy(device.tensor([5, 6], [2]), step.inputs.c);
+  const { y, c } = step.run({ a: Float32Array.of(1, 2) });
+  assert.equal([...(await y.read()), ...(await c.read())], [11, 22, 5, 6]);
+  assert.equal([...(await step.run().y.read())], [11, 22]);
+  step.dispose();
+  const own = plan(device, { x: { shape: [4] } }, ({ x }) => ({ y: relu(x) }));
+  const source = device.tensor([1, -2, 3, -4], [4]);
+  const { buffer } = own.inputs.x;
+  device.submit((encoder) => encoder.copyBufferToBuffer(source.buffer, 0, buffer, 0, 16));
+  assert.equal([...(await own.run().y.read())], [1, 0, 3, 0]);
+  own.dispose();
+});
+
+test('inputs that are not known, or are of another length, type or kind', async () => {
+  const device = await testDevice();
+  const step = plan(device, { x: { shape: [2] } }, ({ x }) => ({ y: relu(x) }));
+  const wrong = (inputs: Record<string, unknown>, message: RegExp): void => {
+    assert.throws(() => step.run(inputs as never), (e: unknown) => e instanceof ShapeError && message.test(e.message));
+  };
+  wrong({ z: Float32Array.of(1, 2) }, /no input z.*its inputs are x/);
+  wrong({ x: Float32Array.of(1) }, /input x is \[2\] f32, not 1 elements/);
+  wrong({ x: Int32Array.of(1, 2) }, /Int32Array/);
+  wrong({ x: device.tensor([1, 2], [2]) }, /Tensor/);
+  wrong({ x: undefined }, /undefined/);
+  step.dispose();
+});
+
+test('an asynchronous body is refused, at once or when it has returned a promise', async () => {
+  const device = await testDevice();
+  const before = device.pool.stats.inUse;
+  const unhandled: unknown[] = [];
+  const note = (e: unknown): void => void unhandled.push(e);
+  process.on('unhandledRejection', note);
+  const pause = (): Promise<void> => new Promise((done) => setTimeout(done, 5));
+  const refused = (e: unknown): boolean => e instanceof FewmaskError && /the body of a plan must not be asynchronous/.test(e.message);
+  const later = async (x: Tensor): Promise<{ y: Tensor }> => {
+    await pause();
+    return { y: relu(x) };
+  };
+  let called = false;
+  const bodies: ((inputs: { x: Tensor }) => unknown)[] = [
+    async ({ x }) => {
+      called = true;
+      return later(x);
+    },
+    ({ x }) => later(x),
+    ({ x }) => ({ y: relu(x), z: later(x) }),
+  ];
+  for (const body of bodies) assert.throws(() => plan(device, { x: { shape: [2] } }, body as never), refused);
+  assert.is(called, false);
+  await pause();
+  await pause();
+  process.off('unhandledRejection', note);
+  assert.equal(unhandled, []);
+  assert.is(device.pool.stats.inUse, before);
 });
 
 test.run();

@@ -53,6 +53,15 @@ test('the same run: the order of keys, the memory budget and the form of a path 
   assert.match(differs({}, { path: '/elsewhere' }), /was started with path .*, not "\/elsewhere"/);
   assert.match(refusal(() => sameRun(tempFolder(), config, { config, data: {} })).message, /does not say which data its run has seen/);
   sameData({}, { path: 'builtin' }, folder);
+
+  // How images were read counts; runs that do not say it took the stored pixels and the high 8 of 16 bits.
+  const stored = { path: data, labels: '1/8' };
+  sameRun(folder, config, { config, data: stored, pictures: { orientation: 'ignore', bits: 16 } });
+  const turned = { config, data: stored, pictures: { orientation: 'apply', bits: 16 } } as const;
+  const message = refusal(() => sameRun(folder, config, turned)).message;
+  assert.match(message, /was started with orientation "ignore", not "apply" — give the same images/);
+  write(folder, { 'run.json': JSON.stringify({ config, data: { ...stored, bits: 12 }, pictures: turned.pictures }) });
+  sameRun(folder, config, turned);
 });
 
 test('words for a shell', () => {

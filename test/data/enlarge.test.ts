@@ -24,4 +24,11 @@ for (const [from, to, classes] of [[[13, 17], [101, 64], 5], [[40, 31], [9, 31],
   });
 }
 
+test('a pixel that sees a NaN has its class and no confidence', () => {
+  const p = Float32Array.of(0.9, 0.1, NaN, 0.2, 0.3, 0.7, NaN, NaN);
+  const { labels, confidence } = resizeProbabilities(p, [2, 2], [2, 2]);
+  assert.equal([...labels], [0, 0, 1, 0]);
+  assert.equal([...confidence].map((v) => Number(v.toFixed(3))), [0.9, NaN, 0.7, NaN]);
+});
+
 test.run();

@@ -243,7 +243,7 @@ test('folders and images of other formats that lie beside are told of', async ()
   await openDataset({ images: only, classes: 2 }, { threads: 0 }).then(() => assert.unreachable(), (error: Error) => assert.match(error.message, /not searched \(c\)/));
 });
 
-test('grey, transparent, 16-bit, CMYK, WebP; orientation is not applied; sizes from headers; resizing', async () => {
+test('grey, transparent, 16-bit, CMYK, WebP; masks on stored pixels; sizes from headers; resizing', async () => {
   const root = tempFolder();
   const flat = (channels: 3 | 4, background: { r: number; g: number; b: number; alpha?: number }) => sharp({ create: { width: 6, height: 4, channels, background } });
   const deep = new Uint16Array(6 * 4 * 3).map((_, i) => [0x1234, 0x8001, 0xfffe][i % 3]);

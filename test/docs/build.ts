@@ -1,4 +1,4 @@
-// `npm run docs`: the reference of the engine by typedoc, and the table of its operations, into docs/ (git-ignored).
+// `npm run docs`: the reference of the engine by typedoc, and the table of its operations, into docs/reference/ (git-ignored).
 
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -54,7 +54,7 @@ export async function reference(out: string | null): Promise<number> {
 }
 
 async function main(): Promise<void> {
-  const out = join(root, 'docs');
+  const out = join(root, 'docs/reference');
   mkdirSync(out, { recursive: true });
   const device = await openNode();
   writeFileSync(join(out, 'operations.md'), markdown(await opTable(device)));

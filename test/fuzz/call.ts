@@ -9,6 +9,8 @@ import type { F64 } from '../support/op.ts';
 export interface Value extends F64 {
   dtype: DType;
   data: Float64Array;
+  /** Special values that it may hold in a call that is drawn with them; absent for none. */
+  specials?: readonly number[];
 }
 
 export interface Call {
@@ -37,9 +39,16 @@ export interface Entry {
   /** The exported function. */
   name: string;
   draw(s: Source): Call;
+  /** Why no call is drawn with NaN, infinities, signed zeros and denormals. Without a reason, calls are. */
+  specials?: string;
+  /** Why gradients are not judged where a NaN meets them. Without a reason, they are. */
+  nanGradients?: string;
 }
 
-export const entry = (name: string, draw: (s: Source) => Call): Entry => ({ name, draw });
+/** @param reasons why special values, or gradients that meet a NaN, have no right answer */
+export const entry = (
+  name: string, draw: (s: Source) => Call, reasons: Pick<Entry, 'specials' | 'nanGradients'> = {},
+): Entry => ({ name, draw, ...reasons });
 
 /** Thrown while a call is drawn: these operands do not suit it. */
 export class Reject extends Error {}
@@ -63,7 +72,12 @@ export interface Want {
   distinct?: boolean;
   /** Draws an element. */
   element?: (i: number) => number;
+  /** Special values that may be mixed in (default: for f32 and f16 all of SPECIALS, with `element` none). */
+  specials?: readonly number[];
 }
+
+/** The special values: NaN, infinities, zeros of both signs, and denormals (of f16 where the tensor is f16). */
+export const SPECIALS: readonly number[] = [NaN, Infinity, -Infinity, 0, -0, 2 ** -130, -(2 ** -130)];
 
 /** No larger tensors are drawn: the references are loops. */
 export const MOST_ELEMENTS = 4000;
@@ -165,6 +179,13 @@ export class Source extends Draw {
   }
 
   fresh(want: Want): Value {
+    const made = this.drawn(want);
+    const float = made.dtype === 'f32' || made.dtype === 'f16';
+    const specials = want.specials ?? (want.element ? [] : SPECIALS);
+    return float && specials.length > 0 ? { ...made, specials } : made;
+  }
+
+  private drawn(want: Want): Value {
     const shape = this.wish(want), n = sizeOf(shape), dtype = want.dtype ?? 'f32', whole = dtype === 'i32' || dtype === 'u32';
     if (n > 4 * MOST_ELEMENTS) throw new Reject('too many elements');
     const [least, high] = want.within ?? (whole ? [-9, 9] : [-3, 3]), low = dtype === 'u32' ? Math.max(0, least) : least;

@@ -3,16 +3,18 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { defineOp } from '../../runtime/autograd/tape.ts';
-import { add, mul, scatterAdd, square } from '../../runtime/ops/index.ts';
+import { add, clamp, isNan, mul, scatterAdd, square, sum, where } from '../../runtime/ops/index.ts';
 import { Rng } from '../../runtime/random.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
 import { testDevice } from '../support/device.ts';
-import { entry } from './call.ts';
+import { entry, type Entry } from './call.ts';
 import { checkProgram, type Tamper } from './check.ts';
+import { checkNanGradient, drawNanGradient } from './nanGradients.ts';
 import { OPERATIONS } from './ops/index.ts';
 import { drawProgram, drawSingle, leavesOf, type Program } from './program.ts';
 import { checkSecond } from './second.ts';
 import { seed } from './seed.ts';
+import { drawSpecial } from './specials.ts';
 
 const PROGRAMS = 40;
 
@@ -83,6 +85,39 @@ test('results that are not the same each time', async () => {
     return at && ((step, made) => (step === at.step ? made.map((t, k) => (k === at.output ? nudged(t, at.element, (calls++ % 2) * 1e-6 * at.largest) : t)) : made));
   });
   assert.ok(share > 0.6, `${share} were found`);
+});
+
+test('a NaN that is lost, one that leaks, and an infinity that is not one', async () => {
+  const device = await testDevice();
+  const lost = entry('lost', (s) => ({
+    inputs: [s.tensor({ shape: [6], specials: [NaN] })], bound: 'exact', run: (x) => where(isNan(x), 0, x), reference: (x) => x,
+  }));
+  assert.match((await checkProgram(device, drawSpecial(lost, seed)!))!.message, /expected NaN/);
+  const leaked = entry('leaked', (s) => ({
+    inputs: [s.tensor({ shape: [6], specials: [NaN] })], bound: 'exact', run: (x) => add(x, mul(sum(x), 0)),
+    reference: (x) => x,
+  }));
+  assert.match((await checkProgram(device, drawSpecial(leaked, seed)!))!.message, /is NaN, expected/);
+  const finite = entry('finite', (s) => ({
+    inputs: [s.tensor({ shape: [6], specials: [Infinity] })], run: (x) => clamp(x, { min: -1e30, max: 1e30 }), reference: (x) => x,
+  }));
+  assert.match((await checkProgram(device, drawSpecial(finite, seed)!))!.message, /expected Infinity/);
+});
+
+test('a gradient that loses a NaN, and one that spreads it', async () => {
+  const device = await testDevice();
+  const gradientOf = (name: string, backward: (dy: Tensor) => Tensor): Entry => entry(name, (s) => {
+    const op = defineOp<null>({
+      name, inputs: ['x'], outputs: ['y'], forward: ({ x }) => x.view(x.shape), backward: { x: ({ dy }) => backward(dy) },
+    });
+    return { inputs: [s.tensor({ shape: [6] })], run: (x) => op({ x }, null).y, reference: (x) => x };
+  });
+  const lost = gradientOf('lost', (dy) => where(isNan(dy), 0, dy));
+  assert.match((await checkNanGradient(device, drawNanGradient(lost, seed)!))!.message, /expected NaN/);
+  const spread = gradientOf('spread', (dy) => add(dy, mul(sum(dy), 0)));
+  assert.match((await checkNanGradient(device, drawNanGradient(spread, seed)!))!.message, /does not depend/);
+  const right = gradientOf('right', (dy) => mul(dy, 1));
+  assert.is(await checkNanGradient(device, drawNanGradient(right, seed)!), null);
 });
 
 test('an operand that is written to', async () => {

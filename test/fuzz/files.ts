@@ -5,8 +5,8 @@
 
 import { Device } from '../../runtime/device/device.ts';
 import { FewmaskError } from '../../runtime/errors.ts';
-import { OnnxGraph } from '../../runtime/io/onnx/graph.ts';
-import { isReal } from '../../runtime/io/onnx/operator.ts';
+import { loadOnnx, OnnxGraph } from '../../runtime/io/onnx/graph.ts';
+import { isReal, upload } from '../../runtime/io/onnx/operator.ts';
 import { readOnnx, type OnnxModel } from '../../runtime/io/onnx/model.ts';
 import { decodeSafetensors } from '../../runtime/io/safetensors.ts';
 import { Rng } from '../../runtime/random.ts';
@@ -15,6 +15,7 @@ import { openNode } from '../../runtime/node.ts';
 import { declaredInputs, mutateOnnx, onnxSeeds, wrongModel } from './filesOnnx.ts';
 import { pick, type Mutation } from './filesBytes.ts';
 import { mutateSafetensors, seedFile, wrongSafetensors } from './filesSafetensors.ts';
+import { drawVersion, type VersionCase } from './onnxVersions.ts';
 
 export interface FuzzOptions {
   /** Mutations of each format. */
@@ -67,8 +68,32 @@ async function onnxOnce(device: Device, m: Mutation, seed: Uint8Array): Promise<
   return 'loaded';
 }
 
+/** Runs a node in a random opset. @returns what is wrong with its result, or with its being refused or not; null for nothing */
+async function versionOnce(device: Device, { bytes, inputs, want }: VersionCase): Promise<string | null> {
+  const given: Record<string, Tensor> = {};
+  let graph: OnnxGraph | undefined;
+  try {
+    graph = loadOnnx(bytes, device);
+    for (const [name, t] of Object.entries(inputs)) given[name] = upload(device, t).tensor;
+    const { y } = await graph.run(given);
+    const got = await y.read();
+    const { shape } = y;
+    y.dispose();
+    if (!want) return 'it was not refused';
+    if (String(shape) !== String(want.shape)) return `its result is [${shape}], not [${want.shape}]`;
+    const far = want.data.findIndex((v, i) => !(Math.abs(got[i] - v) <= 1e-5 + 1e-4 * Math.abs(v)));
+    return far < 0 ? null : `element ${far} is ${got[far]}, not ${want.data[far]}`;
+  } catch (error) {
+    if (!(error instanceof FewmaskError) || want) return (error as Error).stack ?? String(error);
+    return null;
+  } finally {
+    for (const t of Object.values(given)) t.dispose();
+    graph?.dispose();
+  }
+}
+
 /**
- * Mutates files and loads them.
+ * Mutates files and loads them, and runs nodes of ONNX in random opsets.
  * @returns how many mutations ran, and each that was neither loaded right nor refused, with what repeats it
  * @example await fuzzFiles({ count: 100, seed: 1, log: console.log });
  */
@@ -103,6 +128,14 @@ export async function fuzzFiles({ count, seed, from = 0, log }: FuzzOptions): Pr
     await judge('safetensors', i, file, () => safetensorsOnce(file));
     const rng = new Rng(seed, 12, i), model = pick(rng, models), mutation = mutateOnnx(rng, model);
     await judge('onnx', i, mutation, () => onnxOnce(device, mutation, model));
+    const version = drawVersion(new Rng(seed, 14, i));
+    const left = (): string | null => (device.pool.stats.inUse === held ? null : 'it left memory of the device behind');
+    const wrong = (await versionOnce(device, version)) ?? left();
+    if (wrong) {
+      failures.push(`version seed ${seed} case ${i} (${version.what}): ${wrong}`);
+      log(failures[failures.length - 1]);
+    }
+    held = device.pool.stats.inUse;
     if ((i + 1) % 1000 === 0) log(`${ran} mutations, ${failures.length} failures`);
   }
   device.close();

@@ -4,8 +4,10 @@
 import type { Device } from '../../runtime/device/device.ts';
 import { checkProgram, type Failure } from './check.ts';
 import type { Entry } from './call.ts';
+import { checkNanGradient, drawNanGradient } from './nanGradients.ts';
 import { OPERATIONS } from './ops/index.ts';
 import { described, drawProgram, drawSingle, pruned, type Program } from './program.ts';
+import { drawSpecial } from './specials.ts';
 
 export interface FuzzOptions {
   count: number;
@@ -24,9 +26,11 @@ export interface Devices {
   reopen?(): Promise<readonly Device[]>;
 }
 
-async function tried(devices: Devices, program: Program): Promise<Failure | null> {
+/** @param turn which device it is for, counted around */
+async function tried(devices: Devices, program: Program, turn = Math.floor(program.seed / 2)): Promise<Failure | null> {
   try {
-    const wrong = await checkProgram(devices.list[Math.floor(program.seed / 2) % devices.list.length], program);
+    const check = program.nanGradient ? checkNanGradient : checkProgram;
+    const wrong = await check(devices.list[turn % devices.list.length], program);
     // The error of a command is told to the device that was made last of those that share it.
     for (const d of devices.list) d.check();
     return wrong;
@@ -61,16 +65,19 @@ async function shrunk(devices: Devices, program: Program): Promise<Program> {
   return needed.steps.length < least.steps.length && (await tried(devices, needed)) ? needed : least;
 }
 
-async function run(devices: Devices, kind: string, { count, seed, log }: FuzzOptions, draw: (seed: number) => Program | null): Promise<FuzzResult> {
+async function run(
+  devices: Devices, kind: string, { count, seed, log }: FuzzOptions, draw: (seed: number) => Program | null,
+  turn?: (seed: number) => number,
+): Promise<FuzzResult> {
   const failures: string[] = [];
   let ran = 0;
   for (let i = 0; i < count; i++) {
     const own = seed + i, program = draw(own);
     if (!program) continue;
     ran++;
-    const wrong = await tried(devices, program);
+    const wrong = await tried(devices, program, turn?.(own));
     if (wrong) {
-      const least = await shrunk(devices, program), message = (await tried(devices, least))?.message ?? wrong.message;
+      const least = await shrunk(devices, program), message = (await tried(devices, least, turn?.(own)))?.message ?? wrong.message;
       failures.push(`npm run fuzz -- --only ${kind} --seed ${own} --count 1\n${described(least)}\n  ${message}`);
       log(failures[failures.length - 1]);
     }
@@ -85,6 +92,15 @@ export const fuzzGradients = (devices: Devices, options: FuzzOptions, only?: rea
     const n = OPERATIONS.length, entry = OPERATIONS[seed % n];
     return only && !only.includes(entry) ? null : drawSingle(entry, seed, Math.floor(seed / n) % 3 !== 0);
   });
+
+/** Single calls with NaN, infinities, signed zeros, denormals: values, and every third time where a NaN reaches gradients. */
+export const fuzzSpecials = (devices: Devices, options: FuzzOptions, only?: readonly Entry[]): Promise<FuzzResult> =>
+  run(devices, 'specials', options, (seed) => {
+    const n = OPERATIONS.length;
+    const operation = OPERATIONS[seed % n];
+    if (only && !only.includes(operation)) return null;
+    return (Math.floor(seed / n) % 3 === 0 ? drawNanGradient(operation, seed) : null) ?? drawSpecial(operation, seed);
+  }, (seed) => Math.floor(seed / (3 * OPERATIONS.length)));
 
 /** Random programs. */
 export const fuzzPrograms = (devices: Devices, options: FuzzOptions): Promise<FuzzResult> => run(devices, 'programs', options, (seed) => drawProgram(OPERATIONS, seed));

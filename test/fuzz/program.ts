@@ -17,6 +17,10 @@ export interface Program {
   steps: readonly Step[];
   /** May its gradient be held against finite differences? */
   smooth: boolean;
+  /** Do its operands hold NaN, infinities, signed zeros and denormals? */
+  specials?: boolean;
+  /** Is it to be asked where a NaN reaches its gradients? */
+  nanGradient?: boolean;
 }
 
 /** Programs keep their numbers below this, so that float64 and float32 do not part. */
@@ -61,7 +65,7 @@ export function evaluate(call: Call, inputs: readonly F64[]): readonly F64[] {
 }
 
 /** A call that suits, with its outputs. @param alone it need not keep within the bounds of programs */
-function drawStep(entry: Entry, source: Source, alone: boolean): Step {
+export function drawStep(entry: Entry, source: Source, alone: boolean): Step {
   const call = entry.draw(source);
   if (source.smooth && call.rough && !alone) throw new Reject('rough');
   const outputs = evaluate(call, call.inputs).map((y, k): Value => ({ shape: y.shape, dtype: dtypeOf(call, k), data: y.data }));

@@ -1,13 +1,14 @@
-// npm run fuzz [-- --only programs|gradients|files --count N --seed S]: random programs, single calls with their gradients, and mutated files, until one
+// npm run fuzz [-- --only programs|gradients|specials|files --count N --seed S]: random programs, single calls with their gradients, single calls with special
+// values (NaN, infinities, signed zeros, denormals), and mutated files, until one
 // fails or the count is reached. Exit code 1 when something failed.
 
 import { parseArgs } from 'node:util';
 import { Device } from '../../runtime/device/device.ts';
 import { openNode } from '../../runtime/node.ts';
 import { fuzzFiles } from './files.ts';
-import { fuzzGradients, fuzzPrograms, type Devices, type FuzzOptions, type FuzzResult } from './fuzz.ts';
+import { fuzzGradients, fuzzPrograms, fuzzSpecials, type Devices, type FuzzOptions, type FuzzResult } from './fuzz.ts';
 
-const PARTS = ['programs', 'gradients', 'files'] as const;
+const PARTS = ['programs', 'gradients', 'specials', 'files'] as const;
 
 const { values } = parseArgs({ options: { only: { type: 'string' }, count: { type: 'string', default: '10000' }, seed: { type: 'string' } } });
 const count = Number(values.count), seed = Number(values.seed ?? process.env.FEWMASK_SEED ?? Math.floor(Math.random() * 2 ** 31)), only = values.only as (typeof PARTS)[number] | undefined;
@@ -16,14 +17,20 @@ if ((only && !PARTS.includes(only)) || ![count, seed].every((v) => Number.isInte
   process.exit(2);
 }
 
-/** A device, and the same adapter taken for a GPU: kernels that have a variant for software adapters run the one for GPUs. */
+/** A device, and the same adapter taken for a GPU and for another software adapter: every variant of a kernel has its turn. */
 async function open(): Promise<readonly Device[]> {
   const device = await openNode();
-  return [device, new Device(device.gpu, { ...device.info, kind: 'hardware' })];
+  const kinds = ['hardware', 'swiftshader'] as const;
+  return [device, ...kinds.map((kind) => new Device(device.gpu, { ...device.info, kind }))];
 }
 
 const devices: Devices = { list: await open(), reopen: open };
-const parts: Record<(typeof PARTS)[number], (o: FuzzOptions) => Promise<FuzzResult>> = { programs: (o) => fuzzPrograms(devices, o), gradients: (o) => fuzzGradients(devices, o), files: fuzzFiles };
+const parts: Record<(typeof PARTS)[number], (o: FuzzOptions) => Promise<FuzzResult>> = {
+  programs: (o) => fuzzPrograms(devices, o),
+  gradients: (o) => fuzzGradients(devices, o),
+  specials: (o) => fuzzSpecials(devices, o),
+  files: fuzzFiles,
+};
 let failed = 0;
 for (const part of PARTS) {
   if (only && part !== only) continue;

@@ -116,6 +116,26 @@ test('the value of a logit at an ignored pixel changes nothing', async () => {
     return Promise.all(losses.map((l) => l.item()));
   };
   assert.equal(await all(5), await all(-1000));
+  assert.equal(await all(NaN), await all(-1000));
+});
+
+test('OHEM: a loss that is NaN is a hard one', async () => {
+  const device = await testDevice();
+  for (const bad of [[NaN, 0], [NaN, NaN]]) {
+    for (const rows of [[[3, 0], bad, [2, 0]], [bad, bad, bad]]) {
+      const x = leaf(device, rows), labels = device.tensor(Int32Array.of(0, 0, 0), [3]);
+      for (const minKept of [1, 3]) assert.equal(await ohem(x, labels, { threshold: 0.7, minKept }).item(), NaN);
+    }
+  }
+});
+
+test('a teacher that is NaN in a pixel teaches it nothing; a student that is NaN in an accepted one shows it', async () => {
+  const device = await testDevice();
+  const weak = leaf(device, [[9, 0], [NaN, 0]]);
+  const { loss, accepted } = fixmatch(weak, leaf(device, [[1, 0], [NaN, 0]]), 0);
+  assert.equal([...(await accepted.read())], [1, 0]);
+  close([await loss.item()], [Math.log1p(Math.exp(-1)) / 2], T, 'the pixel of the NaN is rejected');
+  assert.equal(await fixmatch(weak, leaf(device, [[NaN, 0], [1, 0]]), 0).loss.item(), NaN);
 });
 
 test.run();

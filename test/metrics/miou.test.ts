@@ -29,6 +29,8 @@ test('nothing judged: zeros, no NaN', () => {
   assert.equal([s.miou, s.pixelAccuracy], [0, 0]);
   assert.throws(() => scores([1, 2, 3], 2), /3 counts for 2 classes/);
   assert.throws(() => countConfusion([1], [1, 2], 2), /1 true labels, 2 predicted/);
+  const huge = { length: 2 ** 32 };
+  assert.throws(() => countConfusion(huge, huge, 2), /4294967296 labels are more than 32-bit counts/);
 });
 
 test('a truth of one class, or of none, is told', () => {

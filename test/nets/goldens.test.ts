@@ -98,7 +98,7 @@ for (const spec of NETS) {
     net.dispose();
   });
 
-  const steps = (name: 'sgd' | 'adamw', make: (params: Map<string, Tensor>) => Optimizer): void =>
+  const steps = (name: 'sgd' | 'adamw', make: (params: ReadonlyMap<string, Tensor>) => Optimizer): void =>
     test(`${spec.name}: three steps of ${name}`, async () => {
       const device = await testDevice();
       const net = spec.make(device);

@@ -1,11 +1,12 @@
 // The dilations of a ResNet's last stage.
 
 import { test } from 'uvu';
+import * as assert from 'uvu/assert';
 import { add, batchNorm, conv2d, relu } from '../../runtime/ops/index.ts';
 import { Rng } from '../../runtime/random.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
 import { DeepLabV3Plus } from '../../src/nn/deeplab.ts';
-import { EVAL } from '../../src/nn/module.ts';
+import { EVAL, TRAIN } from '../../src/nn/module.ts';
 import { testDevice } from '../support/device.ts';
 import { close } from '../support/op.ts';
 
@@ -42,5 +43,16 @@ for (const { name, depth, outputStride, multiGrid, dilateFirst, dilations } of C
     net.dispose();
   });
 }
+
+test("the leaky ReLU of CPS is the pyramid's, not the decoder's", async () => {
+  const device = await testDevice(), rng = new Rng(5, 5);
+  const net = new DeepLabV3Plus(device, { numClasses: 3, depth: 18, widths: [4, 4, 6, 8], asppChannels: 4, lowChannels: 4, decoderChannels: 4, act: 'leaky' });
+  const x = device.tensor(Float32Array.from({ length: 2 * 64 * 64 * 3 }, () => rng.normal()), [2, 64, 64, 3]), tap = new Map<string, Tensor>();
+  net.forward(x, { ...TRAIN, tap });
+  const negative = async (name: string): Promise<boolean> => (await tap.get(name)!.read()).some((v) => v < 0);
+  for (const name of ['convs.0', 'convs.1', 'convs.2', 'convs.3', 'project']) assert.ok(await negative(`classifier.0.${name}`), name);
+  for (const name of ['low', 'conv0', 'conv1']) assert.not(await negative(`decoder.${name}`), name);
+  net.dispose();
+});
 
 test.run();

@@ -3,7 +3,8 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { grad } from '../../runtime/autograd/grad.ts';
-import { bceWithLogits, normaliseMaps } from '../../runtime/ops/index.ts';
+import { mixedPrecision } from '../../runtime/modules/precision.ts';
+import { bceWithLogits, cast, normaliseMaps } from '../../runtime/ops/index.ts';
 import { Rng } from '../../runtime/random.ts';
 import { activationMap, classActivationMaps } from '../../src/cam/index.ts';
 import { AttentionBranch } from '../../src/nn/attention.ts';
@@ -25,6 +26,23 @@ test('self-attention: worked example', async () => {
   const [dk, dq] = grad(s, [key, query], { dy: device.tensor([1, 0, 0, 0], [1, 1, 2, 2]) });
   close(await dk.read(), [0.12511888, 0, -0.12511888, 0], 1e-6, 'dWk');
   close(await dq.read(), [0.12511888, -0.12511888, 0, 0], 1e-6, 'dWq');
+  branch.dispose();
+});
+
+test('self-attention in f16: products beyond its range are divided before they are added up', async () => {
+  const device = await testDevice();
+  if (!device.f16) return;
+  const branch = new AttentionBranch(device, { encoderChannels: [4, 4], numClasses: 3, foreground: 2, dims: 128, seed: 2 });
+  const rng = new Rng(8, 1), p = 6;
+  // Every key and query has components around 30, so that a product of two is beyond 65504.
+  const w = Float32Array.from({ length: 8 * 128 }, () => 30 + 0.02 * rng.normal());
+  for (const name of ['key.weight', 'query.weight']) device.write(branch.params.get(name)!, w);
+  const data = Float32Array.from({ length: p * 8 }, (_, i) => (i % 8 === 0 ? 1 : 0.01 * rng.normal()));
+  const column = device.tensor(data, [1, 2, 3, 8]), maps = device.tensor(Float32Array.from({ length: 2 * p }, () => rng.uniform()), [1, 2, 3, 2]);
+  const valid = device.tensor(new Float32Array(p).fill(1), [1, 2, 3]);
+  const mixed = await mixedPrecision(device, () => branch.refine(cast(column, 'f16'), maps, valid)).read();
+  assert.ok(mixed.every((v) => Number.isFinite(v)), `${mixed}`);
+  assert.ok(mixed.every((v) => v >= 0 && v <= 2), 'a map and an average of maps');
   branch.dispose();
 });
 

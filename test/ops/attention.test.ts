@@ -94,4 +94,20 @@ test('what does not fit is refused, nothing is left behind', async () => {
   assert.is(device.collect(() => scaledDotProductAttention(q, k, k)).made.size, 1);
 });
 
+test('NaN reaches the queries that see it: scores, masks of floats', async () => {
+  const device = await testDevice();
+  const ones = (n: number, at = -1): Float32Array => Float32Array.from({ length: n }, (_, i) => (i === at ? NaN : 1));
+  const q = device.tensor(ones(6, 2), [3, 2]), k = device.tensor(ones(6), [3, 2]), v = device.tensor(ones(6), [3, 2]);
+  const broken = (t: ArrayLike<number>): boolean[] => [0, 2, 4].map((i) => Number.isNaN(t[i]));
+  assert.equal(broken(await scaledDotProductAttention(q, k, v).read()), [false, true, false]);
+  // A key that is NaN is seen by those from its own query on.
+  const key = device.tensor(ones(6, 2), [3, 2]), query = device.tensor(ones(6), [3, 2]);
+  assert.equal(broken(await scaledDotProductAttention(query, key, v, { causal: true }).read()), [false, true, true]);
+  const hidden = device.tensor(Int32Array.from([1, 0, 1, 1, 1, 1, 1, 0, 1]), [3, 3]);
+  assert.equal(broken(await scaledDotProductAttention(query, key, v, { mask: hidden }).read()), [false, true, false]);
+  const added = device.tensor(Float32Array.from([0, NaN, 0, 0, 0, 0, -Infinity, -Infinity, -Infinity]), [3, 3]);
+  const y = await scaledDotProductAttention(query, k, v, { mask: added }).read();
+  assert.equal([broken(y), y[4]], [[true, false, false], 0]);
+});
+
 test.run();

@@ -2,9 +2,12 @@
 
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { grad } from '../../runtime/autograd/grad.ts';
 import { batchNorm } from '../../runtime/ops/batchNorm.ts';
-import type { Shape } from '../../runtime/tensor.ts';
-import { testDevice } from '../support/device.ts';
+import { cast } from '../../runtime/ops/cast.ts';
+import { full } from '../../runtime/ops/fill.ts';
+import type { Shape, Tensor } from '../../runtime/tensor.ts';
+import { gpuVariants, softwareVariants, testDevice } from '../support/device.ts';
 import { checkCase, close, f64, type F64, type OpCase } from '../support/op.ts';
 
 function moments(x: F64): { mean: Float64Array; variance: Float64Array } {
@@ -97,6 +100,54 @@ test('in evaluation the running statistics stay what they are: tensors without a
   one.requiresGrad = false;
   batchNorm(x, one, zero, { mean, variance }, { mode: 'eval' });
   assert.equal([await mean.item(), await variance.item()], [3, 4]);
+});
+
+const devices = { 'the adapter': testDevice, GPUs: gpuVariants, 'another software adapter': softwareVariants };
+
+for (const [name, open] of Object.entries(devices)) {
+  for (const dtype of ['f32', 'f16'] as const) {
+    for (const c of [1, 3, 8]) {
+      test(`NaN stays NaN behind the ReLU: ${dtype}, ${c} channels, kernels for ${name}`, async () => {
+        const device = await open();
+        const values = [NaN, 2, -2, Infinity, -Infinity], rows = values.length;
+        const row = (i: number): number => Math.floor(i / c);
+        const whole = (v: (i: number) => number): Tensor => {
+          return cast(device.tensor(Float32Array.from({ length: rows * c }, (_, i) => v(i)), [rows, c]), dtype);
+        };
+        const channels = (v: number): Tensor => device.tensor(Array(c).fill(v), [c]);
+        const x = whole((i) => values[row(i)]), one = channels(1), zero = channels(0);
+        const running = { mean: zero, variance: channels(1 - 1e-5) };
+        const residual = whole(() => 0);
+        x.requiresGrad = residual.requiresGrad = true;
+        const dy = whole((i) => 1 + row(i));
+        const each = (v: readonly number[]): number[] => v.flatMap((w) => Array<number>(c).fill(w));
+        const rounded = (v: ArrayLike<number>): number[] => Array.from(v, (w) => Math.round(100 * w) / 100);
+        for (const more of [{}, { residual }]) {
+          const y = batchNorm(x, one, zero, running, { mode: 'eval', relu: true, ...more });
+          assert.equal(rounded(await y.read()), each([NaN, 2, 0, Infinity, 0]));
+          const [dx] = grad(y, [x], { dy });
+          assert.equal(rounded(await dx.read()), each([1, 2, 0, 4, 0]), 'the gradient passes at NaN, as in PyTorch');
+        }
+        // A broken residual, a broken scale, and statistics of a broken batch.
+        const broken = batchNorm(residual, one, zero, running, { mode: 'eval', relu: true, residual: x });
+        assert.equal(rounded(await broken.read()), each([NaN, 2, 0, Infinity, 0]));
+        const scaled = batchNorm(residual, channels(NaN), zero, running, { mode: 'eval', relu: true });
+        assert.ok((await scaled.read()).every(Number.isNaN));
+        const train = batchNorm(x, one, zero, undefined, { mode: 'train', relu: true });
+        assert.ok((await train.read()).every(Number.isNaN));
+        assert.ok((await grad(train, [x], { dy })[0].read()).every(Number.isNaN));
+      });
+    }
+  }
+}
+
+test('a channel that is NaN leaves the others alone', async () => {
+  const device = await testDevice(), one = device.tensor([1, 1, 1, 1], [4]), zero = device.tensor([0, 0, 0, 0], [4]);
+  const x = device.tensor(Float32Array.from({ length: 64 * 4 }, (_, i) => (i === 5 ? NaN : Math.sin(i))), [64, 4]);
+  x.requiresGrad = true;
+  const y = batchNorm(x, one, zero, undefined, { mode: 'train', relu: true });
+  const [got, dx] = await device.read([y, grad(y, [x], { dy: full(device, [64, 4], 1) })[0]]);
+  for (const t of [got, dx]) t.forEach((v: number, i: number) => assert.is(Number.isNaN(v), i % 4 === 1));
 });
 
 test.run();

@@ -3,6 +3,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { bincount } from '../../runtime/ops/index.ts';
+import type { Tensor } from '../../runtime/tensor.ts';
 import { testDevice } from '../support/device.ts';
 import { races } from '../support/races.ts';
 
@@ -21,6 +22,8 @@ test('no bins, and what is refused', async () => {
   const device = await testDevice();
   assert.equal(bincount(device.empty([3], 'i32'), 0).shape, [0]);
   assert.throws(() => bincount(device.empty([3]), 2), /is f32/);
+  const huge = Object.create(device.empty([3], 'i32'), { size: { value: 2 ** 31 } }) as Tensor;
+  assert.throws(() => bincount(huge, 2), /more elements than an i32 counts/);
   assert.throws(() => bincount(device.empty([3], 'i32'), 1.5), /whole number/);
 });
 

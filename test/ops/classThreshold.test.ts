@@ -69,4 +69,14 @@ test('shapes and dtypes are checked', async () => {
   assert.throws(() => classGate(label, confidence, means, 0.5, device.tensor(new Float32Array(3), [3])), /valid/);
 });
 
+test('a NaN confidence is neither accepted nor part of a mean; a NaN threshold accepts nothing', async () => {
+  const device = await testDevice();
+  const means = device.tensor([-1, 0.5, NaN], [3]);
+  const label = device.tensor(Int32Array.of(0, 0, 1, 1, 2), [5]), confidence = device.tensor([NaN, 0.95, NaN, 0.6, 1], [5]);
+  assert.equal([...(await classGate(label, confidence, means, 0.9).read())], [0, 1, 0, 1, 0]);
+  const moved = device.tensor([-1, 0.5], [2]);
+  updateClassConfidence(moved, device.tensor(Int32Array.of(0, 0, 1), [3]), device.tensor([NaN, 0.75, NaN], [3]), 0.5);
+  close((await moved.read()) as Float32Array, [0.75, 0.5], 1e-5, 'means');
+});
+
 test.run();

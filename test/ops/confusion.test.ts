@@ -4,6 +4,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { addConfusion, confusionCounts } from '../../runtime/ops/index.ts';
 import { Rng } from '../../runtime/random.ts';
+import type { Tensor } from '../../runtime/tensor.ts';
 import { testDevice } from '../support/device.ts';
 
 for (const [n, c] of [[1, 1], [100, 3], [70000, 21], [3000, 33], [3000, 150]]) {
@@ -28,6 +29,22 @@ test('the worked example of the method specification', async () => {
   addConfusion(counts, device.tensor(Int32Array.of(0, 0, 1, 1, 2, 255, 1, 0), [8]), device.tensor(Int32Array.of(0, 1, 1, 1, 0, 2, 1, 0), [8]));
   assert.equal([...(await counts.read())], [2, 1, 0, 0, 0, 3, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0]);
 });
+
+for (const c of [2, 40]) {
+  test(`${c} classes: a count near 2^32 is exact up to the greatest number, and stays there`, async () => {
+    const device = await testDevice(), counts = confusionCounts(device, c), most = 2 ** 32 - 1, n = 70000;
+    const start = new Uint32Array(c * c);
+    start.set([most - n - 1, most - n, most - n + 1, most]);
+    device.write(counts, start);
+    // All of one cell, for each of the first four in turn.
+    for (const [t, p] of c === 2 ? [[0, 0], [0, 1], [1, 0], [1, 1]] : [[0, 0], [0, 1], [0, 2], [0, 3]]) {
+      const all = (v: number): Tensor => device.tensor(new Int32Array(n).fill(v), [n]);
+      addConfusion(counts, all(t), all(p));
+    }
+    assert.equal([...(await counts.read())].slice(0, 4), [most - 1, most, most, most]);
+    counts.dispose();
+  });
+}
 
 test('an ignore index that is a class, and shapes that do not fit', async () => {
   const device = await testDevice();

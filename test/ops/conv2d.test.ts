@@ -4,51 +4,12 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { grad } from '../../runtime/autograd/grad.ts';
 import { full } from '../../runtime/ops/fill.ts';
-import { conv2d, convTranspose2d, type Conv2dOptions } from '../../runtime/ops/conv2d.ts';
+import { conv2d, convTranspose2d } from '../../runtime/ops/conv2d.ts';
 import { Rng } from '../../runtime/random.ts';
 import { sizeOf, type Shape } from '../../runtime/tensor.ts';
+import { geometry, options, outShape, products, reference, type Geometry } from '../support/convolution.ts';
 import { gpuVariants, softwareVariants, testDevice } from '../support/device.ts';
-import { checkCase, close, f64, type F64, type OpCase } from '../support/op.ts';
-
-interface Geometry {
-  stride: [number, number];
-  pad: [number, number, number, number];
-  dilation: [number, number];
-  groups: number;
-}
-
-/** Calls `visit` for every product of the convolution: index into x, w and y. */
-function products(x: Shape, w: Shape, y: Shape, g: Geometry, visit: (xi: number, wi: number, yi: number) => void): void {
-  const cog = y[3] / g.groups;
-  for (let n = 0; n < y[0]; n++)
-    for (let oy = 0; oy < y[1]; oy++)
-      for (let ox = 0; ox < y[2]; ox++)
-        for (let ky = 0; ky < w[0]; ky++)
-          for (let kx = 0; kx < w[1]; kx++) {
-            const iy = oy * g.stride[0] + ky * g.dilation[0] - g.pad[0], ix = ox * g.stride[1] + kx * g.dilation[1] - g.pad[2];
-            if (iy < 0 || ix < 0 || iy >= x[1] || ix >= x[2]) continue;
-            for (let c = 0; c < w[2]; c++)
-              for (let o = 0; o < y[3]; o++) {
-                const xi = ((n * x[1] + iy) * x[2] + ix) * x[3] + Math.floor(o / cog) * w[2] + c;
-                visit(xi, ((ky * w[1] + kx) * w[2] + c) * y[3] + o, ((n * y[1] + oy) * y[2] + ox) * y[3] + o);
-              }
-          }
-}
-
-function outShape(x: Shape, w: Shape, g: Geometry): Shape {
-  const out = (size: number, k: number, a: number, b: number, s: number, d: number) => Math.floor((size + a + b - d * (k - 1) - 1) / s) + 1;
-  return [x[0], out(x[1], w[0], g.pad[0], g.pad[1], g.stride[0], g.dilation[0]), out(x[2], w[1], g.pad[2], g.pad[3], g.stride[1], g.dilation[1]), w[3]];
-}
-
-function reference(x: F64, w: F64, b: F64 | undefined, g: Geometry): F64 {
-  const y = f64(outShape(x.shape, w.shape, g));
-  if (b) y.data.forEach((_, i) => (y.data[i] = b.data[i % b.data.length]));
-  products(x.shape, w.shape, y.shape, g, (xi, wi, yi) => (y.data[yi] += x.data[xi] * w.data[wi]));
-  return y;
-}
-
-const geometry = (g: Partial<Geometry>): Geometry => ({ stride: [1, 1], pad: [0, 0, 0, 0], dilation: [1, 1], groups: 1, ...g });
-const options = (g: Geometry): Conv2dOptions => ({ stride: g.stride, padding: g.pad, dilation: g.dilation, groups: g.groups });
+import { checkCase, close, f64, type OpCase } from '../support/op.ts';
 
 const CASES: { x: Shape; w: Shape; g: Partial<Geometry>; bias?: boolean }[] = [
   { x: [2, 6, 7, 3], w: [3, 3, 3, 8], g: { pad: [1, 1, 1, 1] }, bias: true },

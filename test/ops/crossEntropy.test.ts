@@ -157,4 +157,40 @@ test('shapes that do not fit', async () => {
   assert.throws(() => crossEntropy(logits, device.empty([2, 3], 'i32'), { focalGamma: 2, labelSmoothing: 0.1 }), /focal exponent/);
 });
 
+test('a NaN logit: its pixel has a NaN loss and gradient, the others have theirs; an ignored or unweighted pixel has none', async () => {
+  const device = await testDevice();
+  const rows = (v: number): number[] => [1, 2, 3, v, 1, 2, 3, v, 1, 0, v, 2];
+  const labels = device.tensor(Int32Array.of(2, 1, 255, 0), [4]), pixelWeight = device.tensor([1, 1, 1, 0], [4]);
+  for (const options of [{}, { labelSmoothing: 0.1 }, { focalGamma: 2 }]) {
+    const all = async (v: number, masked: number): Promise<{ losses: number[]; loss: number; dx: number[] }> => {
+      const x = device.tensor(rows(v).map((e, i) => (i === 7 || i === 10 ? masked : e)), [4, 3]);
+      x.requiresGrad = true;
+      const o = { ...options, pixelWeight }, loss = crossEntropy(x, labels, o);
+      return { losses: [...(await crossEntropyMap(x, labels, o).read())], loss: await loss.item(), dx: [...(await grad(loss, [x])[0].read())] };
+    };
+    const clean = await all(0, 0), hidden = await all(0, NaN), bad = await all(NaN, NaN);
+    assert.equal(hidden, clean, 'what is left out leaves nothing behind');
+    assert.equal(bad.losses, clean.losses.map((l, i) => (i === 1 ? NaN : l)));
+    assert.equal(bad.loss, NaN);
+    assert.equal(bad.dx, clean.dx.map((g, i) => (i >= 3 && i < 6 ? NaN : g)));
+  }
+});
+
+test('infinite logits as in log-softmax: +Infinity makes the pixel NaN, -Infinity rules a class out', async () => {
+  const device = await testDevice();
+  const x = device.tensor([Infinity, 0, -Infinity, 0], [2, 2]);
+  assert.equal([...(await crossEntropyMap(x, device.tensor(Int32Array.of(1, 1), [2])).read())], [NaN, 0]);
+  assert.equal([...(await crossEntropyMap(x, device.tensor(Int32Array.of(0, 0), [2])).read())], [NaN, Infinity]);
+});
+
+test('nll: a NaN class weight stays with its class', async () => {
+  const device = await testDevice();
+  const x = device.tensor([-1, -2, -3, -1, -2, -3], [2, 3]);
+  x.requiresGrad = true;
+  const y = nllMap(x, device.tensor(Int32Array.of(0, 1), [2]), { classWeights: device.tensor([1, NaN, 1], [3]) });
+  assert.equal([...(await y.read())], [1, NaN]);
+  const [dx] = grad(y, [x], { dy: device.tensor([1, 1], [2]) });
+  assert.equal([...(await dx.read())].map((g) => (g === 0 ? 0 : g)), [-1, 0, 0, 0, NaN, 0]);
+});
+
 test.run();

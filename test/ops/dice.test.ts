@@ -2,6 +2,7 @@
 
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { grad } from '../../runtime/autograd/grad.ts';
 import { dice, softDice } from '../../runtime/ops/index.ts';
 import type { Shape } from '../../runtime/tensor.ts';
 import { testDevice } from '../support/device.ts';
@@ -58,5 +59,18 @@ for (const perImage of [false, true]) for (const squared of [false, true]) for (
   };
   test(c.name, async () => checkCase(await testDevice(), c));
 }
+
+test('NaN logits of an ignored pixel change nothing; those of another make loss and gradient NaN', async () => {
+  const device = await testDevice();
+  const labels = device.tensor(Int32Array.of(0, 255, 1), [3]);
+  const all = async (ignored: number, seen: number): Promise<number[]> => {
+    const x = device.tensor([1, 2, ignored, 0, 3, seen], [3, 2]);
+    x.requiresGrad = true;
+    const loss = dice(x, labels);
+    return [await loss.item(), ...(await grad(loss, [x])[0].read())];
+  };
+  assert.equal(await all(NaN, 1), await all(0, 1));
+  assert.equal((await all(0, NaN)).map(Number.isNaN), [true, true, true, false, false, true, true]);
+});
 
 test.run();

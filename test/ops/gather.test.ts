@@ -172,4 +172,19 @@ test('what cannot be', async () => {
   assert.throws(() => embedding(x, x), /are f32/);
 });
 
+test('scatterReduce: NaN comes out of the extreme and of the product that it went into', async () => {
+  const device = await testDevice();
+  const x = device.tensor([1, NaN, 3], [3]), index = device.tensor(Int32Array.of(0, 0, 1, 2), [4]), src = device.tensor([NaN, 5, 5, 5], [4]);
+  assert.equal([...(await scatterReduce(x, 0, index, src, 'amax').read())], [NaN, NaN, 5]);
+  assert.equal([...(await scatterReduce(x, 0, index, src, 'amin').read())], [NaN, NaN, 3]);
+  assert.equal([...(await scatterReduce(x, 0, index, src, 'prod').read())], [NaN, NaN, 15]);
+  // An index outside takes nothing from a NaN.
+  const outside = device.tensor(Int32Array.of(9, 0, -9, 2), [4]);
+  assert.equal([...(await scatterReduce(device.tensor([1, 2, 3], [3]), 0, outside, src, 'amax').read())], [5, 2, 5]);
+  const whole = device.tensor(Int32Array.of(2 ** 31 - 1, 16777217), [2]);
+  const places = device.tensor(Int32Array.of(0, 1), [2]);
+  const small = device.tensor(Int32Array.of(16777217, 16777216), [2]);
+  assert.equal([...(await scatterReduce(whole, 0, places, small, 'amax').read())], [2 ** 31 - 1, 16777217]);
+});
+
 test.run();

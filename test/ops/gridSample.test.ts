@@ -72,7 +72,7 @@ test('nearest has no gradient for the grid; a gradient that is not finite is pas
   const y = gridSample(x, grid, { mode: 'nearest' });
   assert.equal([...(await grad(y, [grid])[0].read())], [0, 0]);
   assert.equal([...(await grad(y, [x])[0].read())], [0, 0, 0, 1]);
-  assert.ok((await grad(y, [x], { dy: device.tensor([NaN], [1, 1, 1, 1]) })[0].read()).every((v) => Number.isNaN(v)));
+  assert.equal([...(await grad(y, [x], { dy: device.tensor([NaN], [1, 1, 1, 1]) })[0].read())], [0, 0, 0, NaN]);
   assert.equal([...(await grad(y, [x], { dy: device.tensor([0], [1, 1, 1, 1]) })[0].read())], [0, 0, 0, 0]);
   close(await grad(y, [x], { dy: device.tensor([1e-30], [1, 1, 1, 1]) })[0].read(), [0, 0, 0, 1e-30], 1e-6, 'a tiny gradient');
 });
@@ -84,6 +84,41 @@ test('what does not fit is refused', async () => {
   assert.throws(() => gridSample(x, device.empty([2, 2, 2, 3])), /the grid \[2,2,2,3\]/);
   assert.throws(() => gridSample(device.empty([2, 0, 4, 1]), device.empty([2, 2, 2, 2])), /h and w/);
   assert.throws(() => gridSample(device.empty([2, 4, 4, 1], 'i32'), device.empty([2, 2, 2, 2])), /is i32/);
+});
+
+test('gradients that are not finite reach the pixels of their points alone', async () => {
+  const device = await testDevice();
+  // Points between pixels (1, 1) and (2, 2), at pixel (3, 4) twice, and between (4, 0) and (4, 1).
+  const places = [[1.5, 1.25], [3, 4], [3, 4], [4, 0.5]];
+  const grid = places.flatMap(([row, column]) => [(2 * column) / 5 - 1, (2 * row) / 4 - 1]);
+  const x = device.tensor(new Float32Array(30).fill(1), [1, 5, 6, 1]);
+  x.requiresGrad = true;
+  const y = gridSample(x, device.tensor(grid, [1, 1, 4, 2]), { alignCorners: true });
+  const touched: Record<number, number>[] = [
+    { 7: 0.375, 8: 0.125, 13: 0.375, 14: 0.125 }, { 22: 1 }, { 22: 1 }, { 24: 0.5, 25: 0.5 },
+  ];
+  const upstreams = [
+    [NaN, 2, 3, 4], [Infinity, 1, 2, 3], [1, Infinity, -Infinity, 2], [1, -Infinity, 2, 1e-20], [1, 2, 3, NaN],
+  ];
+  for (const upstream of upstreams) {
+    const want = new Float64Array(30);
+    touched.forEach((pixels, k) => Object.entries(pixels).forEach(([i, weight]) => (want[+i] += weight * upstream[k])));
+    const dx = await grad(y, [x], { dy: device.tensor(upstream, [1, 1, 4, 1]) })[0].read();
+    dx.forEach((v: number, i: number) => {
+      const right = Object.is(v, want[i]) || Math.abs(v - want[i]) <= 1e-5 * Math.abs(want[i]) + 1e-7;
+      assert.ok(right, `dy ${upstream}: dx[${i}] is ${v}, expected ${want[i]}`);
+    });
+  }
+});
+
+test('NaN in the grid is taken for -1, as in PyTorch; NaN in the picture stays at its pixels', async () => {
+  const device = await testDevice(), values = Float32Array.from({ length: 12 }, (_, i) => (i === 5 ? NaN : i));
+  const x = device.tensor(values, [1, 3, 4, 1]);
+  const sample = (points: number[]): Promise<ArrayLike<number>> =>
+    gridSample(x, device.tensor(points, [1, 1, points.length / 2, 2]), { alignCorners: true }).read();
+  assert.equal([...Array.from(await sample([NaN, NaN, -1, NaN, NaN, 1, 1, -1]))], [0, 0, 8, 3]);
+  const all = Array.from({ length: 12 }, (_, i) => [((i % 4) * 2) / 3 - 1, Math.floor(i / 4) - 1]).flat();
+  Array.from(await sample(all)).forEach((v, i) => assert.is(Number.isNaN(v), i === 5, `pixel ${i}`));
 });
 
 test.run();

@@ -2,9 +2,13 @@
 
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { adaptiveMaxPool2d, adaptiveMaxPool2dWithIndices, globalMaxPool, maxPool2d, maxPool2dWithIndices, type MaxPool2dOptions } from '../../runtime/ops/index.ts';
+import { grad } from '../../runtime/autograd/grad.ts';
+import { floatToHalf } from '../../runtime/half.ts';
+import {
+  adaptiveMaxPool2d, adaptiveMaxPool2dWithIndices, cast, globalMaxPool, maxPool2d, maxPool2dWithIndices, sum, type MaxPool2dOptions,
+} from '../../runtime/ops/index.ts';
 import type { Shape } from '../../runtime/tensor.ts';
-import { testDevice } from '../support/device.ts';
+import { gpuVariants, softwareVariants, testDevice } from '../support/device.ts';
 import { checkCase, f64 } from '../support/op.ts';
 import { adaptiveReference, poolReference, type Window } from '../support/pools.ts';
 
@@ -85,6 +89,36 @@ test('settings that are no whole numbers, and other dtypes, are refused', async 
   assert.throws(() => maxPool2d(x.device.empty([1, 0, 6, 1]), { kernel: 3, padding: 2 }), /sees nothing/);
   assert.throws(() => maxPool2d(x.device.empty([1, 8, 8, 4], 'i32'), { kernel: 2 }), /is i32/);
   assert.throws(() => globalMaxPool(x.device.empty([1, 0, 8, 4])), /globalMaxPool/);
+});
+
+test('NaN wins wherever it stands in a window, of several the last, and has the gradient; padding hides none', async () => {
+  for (const device of [await testDevice(), await gpuVariants(), await softwareVariants()]) {
+    for (const dtype of ['f32', 'f16'] as const) {
+      for (const channels of [1, 4]) {
+        for (let place = 0; place < 4; place++) {
+          const data = [1, 4, 2, 3].flatMap((v, p) => Array.from({ length: channels }, (_, c) => (p === place && c === 0 ? NaN : v)));
+          const x = device.tensor(dtype === 'f16' ? floatToHalf(data) : data, [1, 2, 2, channels], dtype);
+          x.requiresGrad = true;
+          const others = Array(channels - 1).fill(4);
+          const { y, indices } = maxPool2dWithIndices(x, { kernel: 2 });
+          const pooled = [y, maxPool2d(x, { kernel: 2 }), globalMaxPool(x), adaptiveMaxPool2d(x, 1)];
+          for (const made of pooled) assert.equal([...(await made.read())], [NaN, ...others], `${dtype} ${channels} at ${place}`);
+          assert.equal([...(await indices.read())], [place, ...Array(channels - 1).fill(1)]);
+          for (const made of pooled) {
+            const [dx] = grad(sum(cast(made, 'f32')), [x]);
+            const want = data.map((_, i) => Number(Math.floor(i / channels) === (i % channels === 0 ? place : 1)));
+            assert.equal([...(await dx.read())], want);
+          }
+        }
+      }
+    }
+    const x = device.tensor([NaN, 5, NaN, 1, 2, 3, 7, 8, 9], [1, 3, 3, 1]);
+    const { y, indices } = maxPool2dWithIndices(x, { kernel: 3, stride: 2, padding: 1 });
+    assert.equal([...(await y.read())], [NaN, NaN, 8, 9]);
+    assert.equal([...(await indices.read())], [0, 2, 7, 8]);
+    const dilated = maxPool2dWithIndices(x, { kernel: 2, dilation: 2 });
+    assert.equal([[...(await dilated.y.read())], [...(await dilated.indices.read())]], [[NaN], [2]]);
+  }
 });
 
 test.run();

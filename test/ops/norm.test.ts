@@ -66,4 +66,23 @@ test('no elements, and what is refused', async () => {
   }
 });
 
+test('NaN and infinities in a norm: the line that holds them, forwards and backwards', async () => {
+  const device = await testDevice();
+  const x = device.tensor([NaN, 1, 2, Infinity, 3, 4, 5, 0, 6], [3, 3]);
+  x.requiresGrad = true;
+  const kind = (v: number): string => (Number.isNaN(v) ? 'n' : Number.isFinite(v) ? '.' : 'i');
+  const rows = (values: ArrayLike<number>): string => Array.from(values, kind).join('');
+  const check = async (p: number, y: string, dx: string): Promise<void> => {
+    const made = norm(x, p, 1), dy = device.tensor([1, 1, 1], [3]);
+    const [got, slopes] = await device.read([made, grad(made, [x], { dy })[0]]);
+    assert.equal([rows(got), rows(slopes)], [y, dx], `p = ${p}`);
+  };
+  await check(1, 'ni.', 'n........');
+  await check(2, 'ni.', 'nnnn.....');
+  const y = normalize(x), dy = device.tensor(new Float32Array(9).fill(1), [3, 3]);
+  const [unit, dx] = await device.read([y, grad(y, [x], { dy })[0]]);
+  assert.is(rows(unit), 'nnnn.....');
+  assert.is(rows(dx).slice(0, 3) + rows(dx).slice(6), 'nnn...');
+});
+
 test.run();

@@ -63,4 +63,30 @@ test('the rank is exact beyond what f32 holds', async () => {
   assert.equal([...(await state.read())].slice(0, 2), [7 * 2 ** 24, 0]);
 });
 
+test('NaN of either sign is the largest number, and makes a percentile NaN unless it is masked', async () => {
+  const device = await testDevice();
+  const bits = new Float32Array(Uint32Array.of(0xffc00000, 0x7fc00000, 0x3f800000, 0x40000000).buffer);
+  const x = device.tensor(bits, [4]);
+  assert.equal(await Promise.all([1, 2, 3, 4].map((k) => kthLargest(x, k).item())), [NaN, NaN, 2, 1]);
+  for (const q of [0, 30, 100]) {
+    assert.equal(await percentile(x, q).item(), NaN);
+    assert.equal(await percentile(x, device.tensor([q], [])).item(), NaN);
+    assert.equal(await percentile(x, q, device.tensor([1, 0, 1, 1], [4])).item(), NaN);
+  }
+  const valid = device.tensor([0, 0, 1, 1], [4]);
+  assert.equal(await Promise.all([0, 50, 100].map((q) => percentile(x, q, valid).item())), [1, 1.5, 2]);
+  assert.equal(await percentile(x, device.tensor([NaN], []), valid).item(), NaN);
+  assert.is(await percentile(x, 50, device.tensor([0, 0, 0, 0], [4])).item(), 0);
+});
+
+test('a percentile between a number and an infinity is that infinity', async () => {
+  const device = await testDevice();
+  const at = (row: number[], q: number): Promise<number> => percentile(device.tensor(row, [row.length]), q).item();
+  for (const [row, q, y] of [[[1, Infinity], 50, Infinity], [[-Infinity, 1], 50, -Infinity], [[-Infinity, 1], 100, 1]] as const) {
+    assert.is(await at([...row], q), y);
+  }
+  assert.is(await at([Infinity, Infinity], 50), Infinity);
+  assert.equal(await at([-Infinity, Infinity], 50), NaN);
+});
+
 test.run();

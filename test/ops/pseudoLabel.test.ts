@@ -5,7 +5,7 @@ import * as assert from 'uvu/assert';
 import { plan } from '../../runtime/autograd/plan.ts';
 import { acceptedShare, countPseudoLabels, gate, predictionEntropy, pseudoLabel, pseudoLabelCounts, pseudoLabelStats } from '../../runtime/ops/index.ts';
 import { Rng } from '../../runtime/random.ts';
-import { testDevice } from '../support/device.ts';
+import { gpuVariants, softwareVariants, testDevice } from '../support/device.ts';
 import { close } from '../support/op.ts';
 
 function expected(z: Float32Array, c: number, probabilities = false): { label: number[]; confidence: number[] } {
@@ -137,6 +137,40 @@ test('shapes that do not fit', async () => {
   const device = await testDevice();
   assert.throws(() => pseudoLabel(device.empty([2, 3], 'i32')), /f32/);
   assert.throws(() => pseudoLabel(device.empty([2, 3]), { valid: device.empty([3]) }), /valid is \[3\]/);
+});
+
+test('a pixel with a NaN has the class of the first one, the confidence and entropy NaN, and opens no gate', async () => {
+  for (const device of [await testDevice(), await gpuVariants(), await softwareVariants()]) {
+    const rows = [[1, NaN, 2], [NaN, 1, NaN], [3, 1, 2], [1, 2, NaN]];
+    for (const probabilities of [false, true]) {
+      const { label, confidence } = pseudoLabel(device.tensor(rows.flat(), [4, 3]), { probabilities });
+      assert.equal([...(await label.read())], [1, 0, 0, 2]);
+      assert.equal([...(await confidence.read())].map(Number.isNaN), [true, true, false, true]);
+      for (const tau of [-Infinity, 0, 0.5]) {
+        assert.equal([...(await gate(confidence, tau).read())], [0, 0, 1, 0]);
+        assert.equal([...(await gate(confidence, device.tensor([tau], [])).read())], [0, 0, 1, 0]);
+      }
+    }
+    const entropy = predictionEntropy(device.tensor(rows.flat(), [4, 3]));
+    assert.equal([...(await entropy.read())].map(Number.isNaN), [true, true, false, true]);
+    for (const tau of [Infinity, 100]) assert.equal([...(await gate(entropy, tau, undefined, { below: true }).read())], [0, 0, 1, 0]);
+    const sure = device.tensor([0.5, 0.9], [2]), none = device.tensor([NaN], []);
+    for (const options of [{}, { below: true }, { atMost: 0.7 }, { atMost: 0.7, below: true }]) {
+      assert.equal([...(await gate(sure, none, undefined, options).read())], [0, 0], 'a threshold that is NaN');
+    }
+    // -Infinity is a class that is ruled out, not a fault.
+    assert.ok(Math.abs((await predictionEntropy(device.tensor([0, 0, -Infinity], [1, 3])).read())[0] - Math.LN2) < 1e-6);
+  }
+});
+
+test('a gate that is NaN counts as closed, and shows in the share', async () => {
+  const device = await testDevice();
+  const counts = pseudoLabelCounts(device, 2);
+  countPseudoLabels(counts, device.tensor(Int32Array.of(0, 1), [2]), device.tensor([NaN, 1], [2]));
+  const stats = pseudoLabelStats((await counts.read()) as Uint32Array);
+  assert.is(stats.accepted, 0.5);
+  assert.ok(Number.isNaN(await acceptedShare(device.tensor([NaN, 1], [2])).item()));
+  assert.ok(Number.isNaN(await acceptedShare(device.tensor([NaN, 1], [2]), undefined, { inverse: true }).item()));
 });
 
 test.run();

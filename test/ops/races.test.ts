@@ -9,6 +9,7 @@ const ids = (n: number, c: number): Int32Array => Int32Array.from({ length: n },
 
 const N = 13, C = 3;
 const pair = { classWeights: numbers(C), pixelWeight: numbers(N), scalar: numbers(1), partials: numbers(4) };
+const watched = { a: numbers(N), b: numbers(1), c: numbers(8), d: numbers(3), e: numbers(1) };
 const chunk = { n: N, c: C, items: 2 };
 
 const cases: RaceCase[] = [
@@ -20,8 +21,17 @@ const cases: RaceCase[] = [
   { shader: 'fuse', entry: 'squares', constants: { WG: 8 }, data: { a: numbers(N), b: numbers(N), partials: numbers(2) }, params: { ...chunk, count: 26, gamma: 0.5, power: 2 } },
   { shader: 'fuse', entry: 'finish', constants: { WG: 8 }, data: { partials: numbers(N), norm: numbers(1) }, params: { ...chunk, count: 26, gamma: 0.5, power: 2 } },
   { shader: 'dice', entry: 'finish', constants: { WG: 8 }, data: { partials: numbers(2 * 11 * 4), y: numbers(1), scores: numbers(22) }, params: { n: N, c: 11, ignore: 255, smoothing: 1, chunk: 8, chunks: 2 } },
-  { shader: 'gradNorm', entry: 'squares', constants: { WG: 8 }, data: { dw: numbers(N), partials: numbers(2) }, params: { n: N, items: 2, first: 0, most: 1 } },
-  { shader: 'gradNorm', entry: 'finish', constants: { WG: 8 }, data: { hyper: numbers(8), partials: numbers(N), norm: numbers(1), coefficient: numbers(1) }, params: { n: N, items: 2, first: 0, most: 1 } },
+  { shader: 'gradNorm', entry: 'squares', constants: { WG: 8 }, data: { dw: numbers(N), hyper: numbers(8), partials: numbers(2) }, params: { n: N, items: 2, first: 0, most: 1 } },
+  { shader: 'gradNorm', entry: 'finish', constants: { WG: 8 }, data: { partials: numbers(N), norm: numbers(1), coefficient: numbers(1) }, params: { n: N, items: 2, first: 0, most: 1 } },
+  {
+    shader: 'watch', entry: 'gradients', constants: { WG: 8 }, groups: 4,
+    params: { n: [13, 0, 8, 3], last: 0, first: 0, part: 0 },
+    data: { ...watched, hyper: numbers(8), partials: new Float32Array(4), state: new Uint32Array(8) },
+  },
+  {
+    shader: 'watch', entry: 'norm', constants: { WG: 8 }, params: { n: [0, 0, 0, 0], last: 0, first: 0, part: 13 },
+    data: { ...watched, hyper: numbers(8), partials: numbers(N), state: new Uint32Array(8) },
+  },
   { shader: 'pseudoLabel', entry: 'share', constants: { WG: 8 }, data: { valid: numbers(N), gates: numbers(N), partials: numbers(2) }, params: { ...chunk, ignore: 255, tau: 0 } },
   { shader: 'proximity', entry: 'forward', constants: { WG: 8 }, data: { logits: numbers(N * C), labels: ids(N, C), y: numbers(1) }, params: { pixels: N, c: C, ignore: 255 } },
   { shader: 'normaliseMaps', entry: 'forward', constants: { WG: 8, MIN_MAX: true }, data: { x: numbers(2 * N), present: numbers(2), y: new Float32Array(2 * N) }, params: { pixels: N, c: 2 } },

@@ -4,9 +4,9 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { grad } from '../../runtime/autograd/grad.ts';
 import { ShapeError } from '../../runtime/errors.ts';
-import { all, amax, amin, any, mean, mul, prod, sum } from '../../runtime/ops/index.ts';
-import { sizeOf } from '../../runtime/tensor.ts';
-import { testDevice } from '../support/device.ts';
+import { all, amax, amin, any, logsumexp, mean, mul, norm, prod, std, sum, variance } from '../../runtime/ops/index.ts';
+import { sizeOf, type Tensor } from '../../runtime/tensor.ts';
+import { gpuVariants, softwareVariants, testDevice } from '../support/device.ts';
 import { checkCase, close, type OpCase } from '../support/op.ts';
 import { checkRaces } from '../support/races.ts';
 import { grouped, named, reduceBy, REDUCTIONS } from '../support/reduction.ts';
@@ -127,6 +127,54 @@ test('a workgroup reduces without races', () => {
 
 test('the reference groups as it should', () => {
   assert.equal([...grouped([2, 3, 2], [0, 2]).of], [0, 0, 1, 1, 2, 2, 0, 0, 1, 1, 2, 2]);
+});
+
+test('NaN comes out of every reduction that it went into, long or short, along rows and columns; its neighbours stay', async () => {
+  for (const device of [await testDevice(), await gpuVariants(), await softwareVariants()]) {
+    for (const [rows, columns, axis] of [[3, 5, 1], [3, 5000, 1], [5000, 3, 0], [5, 3, 0], [70000, 2, 0]]) {
+      const kept = axis === 1 ? rows : columns;
+      const data = new Float32Array(rows * columns).fill(1);
+      const at = axis === 1 ? columns + columns - 2 : (rows - 2) * columns + 1;
+      data[at] = NaN;
+      const x = device.tensor(data, [rows, columns]);
+      x.requiresGrad = true;
+      const want = (other: number, nan = NaN): number[] => Array.from({ length: kept }, (_, i) => (i === 1 ? nan : other));
+      const n = rows * columns / kept;
+      const made: [string, Tensor, number[]][] = [
+        ['amax', amax(x, axis), want(1)], ['amin', amin(x, axis), want(1)], ['sum', sum(x, axis), want(n)], ['mean', mean(x, axis), want(1)],
+        ['prod', prod(x, axis), want(1)], ['any', any(x, axis), want(1, 1)], ['all', all(x, axis), want(1, 1)],
+        ['infinity norm', norm(x, Infinity, axis), want(1)], ['-infinity norm', norm(x, -Infinity, axis), want(1)],
+        ['1-norm', norm(x, 1, axis), want(n)], ['0-norm', norm(x, 0, axis), want(n, n)], ['variance', variance(x, axis), want(0)],
+        ['std', std(x, axis), want(0)], ['logsumexp', logsumexp(x, axis), want(Math.fround(1 + Math.log(n)))],
+      ];
+      for (const [name, y, expected] of made) {
+        const got = [...(await y.read())];
+        const right = got.every((v, i) => Object.is(v, expected[i]) || Math.abs(v - expected[i]) <= 1e-4 * Math.abs(expected[i]));
+        assert.ok(right, `${name} of [${rows}, ${columns}]: ${got}`);
+      }
+      const [dx] = grad(sum(amax(x, axis)), [x]);
+      const g = await dx.read();
+      assert.ok(Number.isNaN(g[at]) && Math.abs(g[axis === 1 ? 0 : columns - columns] - 1 / n) < 1e-6);
+    }
+  }
+});
+
+test('any of a single NaN is true, of zeros false; the logarithm of a sum of infinities', async () => {
+  const device = await testDevice();
+  assert.is(await any(device.tensor([0, NaN, 0], [3])).item(), 1);
+  assert.is(await all(device.tensor([1, NaN], [2])).item(), 1);
+  assert.is(await any(device.tensor([0, -0], [2])).item(), 0);
+  for (const [row, y] of [[[-Infinity, -Infinity], -Infinity], [[Infinity, 1], Infinity], [[-Infinity, 0], 0], [[Infinity, NaN], NaN]] as const) {
+    assert.equal(await logsumexp(device.tensor([...row], [2])).item(), y);
+  }
+});
+
+test('a product with a NaN: gradients by the other factors', async () => {
+  const device = await testDevice();
+  const x = device.tensor([NaN, 0, 2, 0, 3, 2], [2, 3]);
+  x.requiresGrad = true;
+  const [dx] = grad(sum(prod(x, 1)), [x]);
+  assert.equal([...(await dx.read())].slice(1), [NaN, NaN, 6, 0, 0]);
 });
 
 test.run();

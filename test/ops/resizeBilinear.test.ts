@@ -111,4 +111,35 @@ test('what does not fit is refused', async () => {
   assert.throws(() => resizeBilinear(device.empty([1, 2, 2, 1]), [2, 2], { coordinates: 'tfCropAndResize', roi: [1, 0, 0, 1] }), /the region is 1,0,0,1/);
 });
 
+test('a pixel of no weight is not looked at: NaN and infinities stay where they are', async () => {
+  const device = await testDevice();
+  for (const c of [1, 4]) {
+    const values = Float32Array.from({ length: 5 * 7 * c }, (_, i) => i);
+    for (let k = 0; k < c; k++) {
+      values[(2 * 7 + 3) * c + k] = NaN;
+      values[k] = Infinity;
+    }
+    const x = device.tensor(values, [1, 5, 7, c]);
+    x.requiresGrad = true;
+    // The same size, and sizes at which every second and third pixel is one of x.
+    for (const [by, coordinates] of [[1, 'halfPixel'], [2, 'alignCorners'], [3, 'alignCorners']] as const) {
+      const [h, w] = [4 * by + 1, 6 * by + 1];
+      const y = resizeBilinear(x, [h, w], { coordinates }), got = await y.read();
+      const at = (row: number, column: number): number => got[(row * w + column) * c];
+      for (let row = 0; row < 5; row++) for (let q = 0; q < 7; q++) {
+        const want = values[(row * 7 + q) * c], is = at(row * by, q * by);
+        const right = Object.is(is, want) || Math.abs(is - want) < 1e-3;
+        assert.ok(right, `by ${by}: [${row}, ${q}] is ${is}, expected ${want}`);
+      }
+      // A gradient that is NaN at a pixel of x reaches that pixel alone.
+      const dy = new Float32Array(got.length).fill(1);
+      dy.fill(NaN, (2 * by * w + 3 * by) * c, (2 * by * w + 3 * by + 1) * c);
+      const dx = await grad(y, [x], { dy: device.tensor(dy, y.shape) })[0].read();
+      dx.forEach((v: number, i: number) => {
+        assert.is(Number.isNaN(v), Math.floor(i / c) === 2 * 7 + 3, `by ${by}: dx[${i}]`);
+      });
+    }
+  }
+});
+
 test.run();

@@ -3,7 +3,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { logSoftmax, softmax } from '../../runtime/ops/index.ts';
-import { testDevice } from '../support/device.ts';
+import { gpuVariants, softwareVariants, testDevice } from '../support/device.ts';
 import { checkCase, type OpCase } from '../support/op.ts';
 import { checkRaces } from '../support/races.ts';
 import { mapLines } from '../support/reduction.ts';
@@ -58,6 +58,22 @@ test('a workgroup has no races', () => {
   const params = { rows: 2, c: 13, scale: 1, inner: 1 };
   checkRaces({ shader: 'softmax', entry: 'forwardWide', constants: { WG: 8 }, data: { x, y }, params, groups: 2 });
   checkRaces({ shader: 'softmax', entry: 'backwardWide', constants: { WG: 8 }, data: { y_in: x, dy: x, dx: y }, params, groups: 2 });
+});
+
+test('a NaN makes its line NaN, and no other; -Infinity is a score that is ruled out', async () => {
+  for (const device of [await testDevice(), await gpuVariants(), await softwareVariants()]) {
+    for (const [rows, c] of [[3, 4], [3, 2000], [2000, 3]]) {
+      const data = new Float32Array(rows * c).fill(1), bad = rows - 2;
+      data[bad * c + c - 1] = NaN;
+      data[0] = -Infinity;
+      const x = device.tensor(data, [rows, c]);
+      for (const f of [softmax, logSoftmax]) {
+        const y = await f(x).read();
+        assert.ok(y.every((v, i) => Number.isNaN(v) === (Math.floor(i / c) === bad)), `${f.name} of [${rows}, ${c}]`);
+        assert.is(y[0], f === softmax ? 0 : -Infinity);
+      }
+    }
+  }
 });
 
 test.run();

@@ -3,8 +3,10 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { accumulate, GradientSum } from '../../runtime/optim/accumulate.ts';
+import { AdamW } from '../../runtime/optim/adamw.ts';
 import { clipCoefficient } from '../../runtime/optim/clip.ts';
 import { hyperTensor } from '../../runtime/optim/hyper.ts';
+import { Rmsprop } from '../../runtime/optim/rmsprop.ts';
 import { Sgd } from '../../runtime/optim/sgd.ts';
 import { Rng } from '../../runtime/random.ts';
 import { testDevice } from '../support/device.ts';
@@ -25,6 +27,19 @@ test('global norm and clip coefficient over tensors of all sizes', async () => {
   assert.throws(() => clipCoefficient(grads, 0, hyper), /positive/);
 });
 
+test('a norm that is not finite, as PyTorch has it; a scaled loss whose squares overflow', async () => {
+  const device = await testDevice();
+  const made = async (values: number[], gradScale: number): Promise<number[]> => {
+    const grads = [device.tensor([1, 2], [2]), device.tensor(values, [values.length])];
+    const { norm, coefficient } = clipCoefficient(grads, 1, hyperTensor(device, { lr: 1, step: 1, gradScale }));
+    return [await norm.item(), await coefficient.item()];
+  };
+  assert.equal(await made([3, NaN], 1), [NaN, NaN]);
+  assert.equal(await made([Infinity], 1), [Infinity, 0]);
+  assert.equal(await made([2e19], 1), [Infinity, 0]);
+  close(await made([2 ** 70], 2 ** -24), [2 ** 46, 2 ** -46], 1e-6, 'scaled');
+});
+
 test('the coefficient shortens the step to the largest norm', async () => {
   const device = await testDevice();
   const w = device.tensor([0, 0], [2]);
@@ -32,6 +47,22 @@ test('the coefficient shortens the step to the largest norm', async () => {
   const hyper = hyperTensor(device, { lr: 1, step: 1 });
   new Sgd(new Map([['w', w]])).step(grads, hyper, clipCoefficient(grads, 1, hyper).coefficient);
   close(await w.read(), [-0.6, -0.8], 1e-6, 'w');
+});
+
+test('a gradient that is not finite is told by the norm and is not clipped away', async () => {
+  const device = await testDevice();
+  for (const [value, norm, coefficient] of [[NaN, NaN, NaN], [Infinity, Infinity, 0], [-Infinity, Infinity, 0]]) {
+    const grads = [device.tensor([3, 4], [2]), device.tensor([1, value, 2], [3])];
+    const clip = clipCoefficient(grads, 1e6);
+    assert.equal([await clip.norm.item(), await clip.coefficient.item()], [norm, coefficient], `${value}`);
+    // The step says so in the weights, too.
+    for (const Kind of [Sgd, AdamW, Rmsprop]) {
+      const w = new Map([['a', device.tensor([0, 0], [2])], ['b', device.tensor([0, 0, 0], [3])]]);
+      const hyper = hyperTensor(device, { lr: 1, step: 1 });
+      new Kind(w).step(grads, hyper, clip.coefficient);
+      assert.ok(Number.isNaN((await w.get('b')!.read())[1]), `${Kind.name}, ${value}`);
+    }
+  }
 });
 
 test('sums of gradients', async () => {

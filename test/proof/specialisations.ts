@@ -20,16 +20,21 @@ const images: Choice = [{}, { Stored: 'f16' }, { Element: 'vec4<f32>', Stored: '
 const texels = (half?: string): Choice => [{}, { Texels: 'texture_storage_2d<rgba16float,read>', ...(half && { Stored: half }) }];
 
 /** Constants that no launch sets: tile sizes, and what a test makes small. */
-export const FIXED = new Set(['WG', 'LOCAL', 'BINS', 'ROW', 'CHUNK', 'BLOCK', 'IGNORE', 'ROWS', 'TAPS', 'LOWEST', 'NONE', 'SCALE', 'GREY', 'PI', 'LN2', 'TWO_BY_PI', 'SQRT_HALF', 'TWO_BY_SQRT_PI', 'BY_SQRT_TWO_PI', 'K', 'C', 'TY', 'COLUMNS', 'TALL', 'LEFT', 'BLOCKS', 'RIGHT', 'SUMS', 'FOURS', 'FETCHED', 'LEFT_TILE', 'RIGHT_TILE', 'DOWN', 'WIDE', 'LEFT_ROW', 'GRAD_ROW', 'RIGHT_ROW', 'SUM_TILE', 'SUM_TILES']);
+export const FIXED = new Set([
+  'WG', 'LOCAL', 'BINS', 'ROW', 'CHUNK', 'BLOCK', 'IGNORE', 'ROWS', 'TAPS', 'LOWEST', 'NONE', 'SCALE', 'GREY', 'PI', 'LN2', 'TWO_BY_PI', 'SQRT_HALF',
+  'TWO_BY_SQRT_PI', 'BY_SQRT_TWO_PI', 'K', 'C', 'TY', 'COLUMNS', 'TALL', 'LEFT', 'BLOCKS', 'RIGHT', 'SUMS', 'FOURS', 'FETCHED', 'LEFT_TILE', 'RIGHT_TILE',
+  'DOWN', 'WIDE', 'LEFT_ROW', 'GRAD_ROW', 'RIGHT_ROW', 'SUM_TILE', 'SUM_TILES', 'MOST_GROUPS', 'STUCK', 'NO_SCORES', 'NAN_KEY', 'BY_RANK', 'BY_SHARE',
+  'NOWHERE',
+]);
 
 const CHOICES: Record<string, readonly Choice[]> = {
   activation: [upTo('OP', 20), types('Element', 'f32', 'f16')],
   argmax: [upTo('TYPE', 2)],
   attention: [upTo('MASK', 2)],
   avgPool2d: [images],
-  batchNorm: [images],
+  batchNorm: [images.map((c) => (c.Element ? { ...c, Bits: 'vec4<u32>' } : c))],
   binary: [
-    upTo('OP', 23),
+    upTo('OP', 24),
     [
       {}, { Result: 'i32' }, { Stored: 'f16', Result: 'f16' }, { Stored: 'f16', Result: 'i32' },
       ...['i32', 'u32'].flatMap((t) => [...new Set([t, 'i32'])].map((Result) => ({ Element: t, Stored: t, Result, FLOAT: false }))),

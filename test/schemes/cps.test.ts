@@ -3,14 +3,14 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { createScheme } from '../../src/schemes/index.ts';
-import type { CpsOptions } from '../../src/schemes/cps.ts';
+import { cps } from '../../src/schemes/cps.ts';
 import type { Network } from '../../src/nn/module.ts';
 import { HandStep, smallContext } from '../support/schemes.ts';
 import { testDevice } from '../support/device.ts';
 import { runTiny } from '../support/tiny.ts';
 
 
-async function weightsAfter(options: CpsOptions, steps = 3): Promise<{ first: Float32Array; second: Float32Array }> {
+async function weightsAfter(options: Parameters<typeof cps.fill>[0], steps = 3): Promise<{ first: Float32Array; second: Float32Array }> {
   const device = await testDevice();
   const scheme = createScheme('cps', smallContext(device), options as Record<string, unknown>);
   const step = new HandStep(device, (ctx) => ({ loss: scheme.stages[0].record(ctx).loss }));
@@ -24,8 +24,8 @@ async function weightsAfter(options: CpsOptions, steps = 3): Promise<{ first: Fl
 
 for (const cutmix of [true, false]) {
   test(`a weight of 0 leaves two supervised networks, ${cutmix ? 'with' : 'without'} CutMix`, async () => {
-    const none = await weightsAfter({ cutmix, weight: 0 });
-    const some = await weightsAfter({ cutmix, weight: 1 });
+    const none = await weightsAfter({ ...(cutmix ? {} : { cutmix: null }), weight: 0 });
+    const some = await weightsAfter({ ...(cutmix ? {} : { cutmix: null }), weight: 1 });
     assert.not.equal(none.first, some.first);
     const device = await testDevice();
     for (const [draw, want] of [none.first, none.second].entries()) {
@@ -42,7 +42,7 @@ for (const cutmix of [true, false]) {
 
   for (const joint of [false, true]) test(`the passes that move the statistics, ${cutmix ? 'with' : 'without'} CutMix, ${joint ? 'together' : 'apart'}`, async () => {
     const device = await testDevice();
-    const scheme = createScheme('cps', smallContext(device), { cutmix, joint });
+    const scheme = createScheme('cps', smallContext(device), { ...(cutmix ? {} : { cutmix: null }), groups: joint ? 'joint' : 'apart' });
     const huge = 1e7;
     const watched = ([...scheme.networks.values()] as Network[]).map((n) => n.buffers.get('enc0.0.bn.running_mean')!);
     for (const t of watched) device.write(t, new Float32Array(t.size).fill(huge));
@@ -66,7 +66,7 @@ test('two different networks; the first one is evaluated, the second one labels'
 });
 
 test('options: losses are finite, terms are told, pseudo-labels are counted', async () => {
-  for (const options of [{}, { cutmix: false }, { ignorePadding: false }, { ramp: 0.5, weight: 2 }, { joint: true }, { boxes: { range: [0.5, 0.5], boxes: 1, invert: false } }]) {
+  for (const options of [{}, { cutmix: null }, { ignorePadding: false }, { ramp: 0.5, weight: 2 }, { groups: 'joint' }, { cutmix: { range: [0.5, 0.5], boxes: 1, invert: false } }]) {
     const run = await runTiny({ scheme: 'cps', options: options as Record<string, unknown> });
     run.dispose();
     assert.ok(run.points.every((p) => Number.isFinite(p.loss) && p.terms.cross > 0 && p.terms.labelled > 0), JSON.stringify(options));

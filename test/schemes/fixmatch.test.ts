@@ -43,13 +43,13 @@ test('tau 0, no CutMix and identical views: the unlabelled loss is the cross-ent
   net.dispose();
 });
 
-test("a threshold that nothing reaches leaves the supervised loss; 'half' halves the sum", async () => {
+test("a threshold that nothing reaches leaves the supervised loss; both losses have a weight", async () => {
   const none = await runTiny({ ...STILL, options: { tau: 1.1 } });
   none.dispose();
   const [p] = none.points;
   assert.is(p.terms.unlabelled, 0);
   assert.is(p.loss, p.terms.labelled);
-  const half = await runTiny({ ...STILL, options: { tau: 0, weight: 3, scale: 'half' } });
+  const half = await runTiny({ ...STILL, options: { tau: 0, weight: 1.5, labelledWeight: 0.5 } });
   half.dispose();
   const { loss, terms } = half.points[0];
   assert.ok(terms.unlabelled > 0 && Math.abs(loss - (terms.labelled + 3 * terms.unlabelled) / 2) < 1e-5);

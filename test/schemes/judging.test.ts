@@ -8,7 +8,7 @@ import { createScheme } from '../../src/schemes/index.ts';
 import { testDevice } from '../support/device.ts';
 import { HandStep, smallContext } from '../support/schemes.ts';
 
-for (const [name, options] of [['fixmatch', { tau: 0.2 }], ['cps', {}], ['cps', { cutmix: false }], ['cps', { cutmix: false, ignorePadding: false }], ['pseudoseg', {}]] as const) {
+for (const [name, options] of [['fixmatch', { tau: 0.2 }], ['cps', {}], ['cps', { cutmix: null }], ['cps', { cutmix: null, ignorePadding: false }], ['pseudoseg', {}]] as const) {
   test(`${name} ${JSON.stringify(options)}`, async () => {
     const device = await testDevice();
     const seen: { loss: number; accepted: number; accuracy: number | undefined }[] = [];

@@ -4,13 +4,17 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { grad } from '../../runtime/autograd/grad.ts';
 import { GradientError } from '../../runtime/errors.ts';
-import { pseudoLabelCounts, pseudoLabelStats } from '../../runtime/ops/index.ts';
+import { pseudoLabelStats } from '../../runtime/ops/index.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
 import { AttentionBranch } from '../../src/nn/attention.ts';
 import { DeepLabV3Plus } from '../../src/nn/deeplab.ts';
-import { pseudoseg, pseudosegLoss, type PseudoSegOptions } from '../../src/schemes/pseudoseg.ts';
+import { Parts, Step } from '../../src/schemes/define.ts';
+import { pseudoseg, pseudosegStep } from '../../src/schemes/pseudoseg.ts';
+import type { SchemeContext } from '../../src/schemes/scheme.ts';
+import type { StepContext } from '../../src/schemes/step.ts';
 import { captureTensors, restoreTensors } from '../../src/train/checkpoint.ts';
 import { testDevice } from '../support/device.ts';
+import { close } from '../support/op.ts';
 import { runTiny } from '../support/tiny.ts';
 import { HandStep, scenes, smallContext, type SmallOptions } from '../support/schemes.ts';
 
@@ -19,15 +23,24 @@ const WEAK = { range: [0.8, 1.3] as const };
 const deeplab: SmallOptions['network'] = (device, numClasses, seed) =>
   new DeepLabV3Plus(device, { numClasses, depth: 18, widths: [6, 6, 8, 8], asppChannels: 8, lowChannels: 4, decoderChannels: 8, seed });
 
-/** The parts of a scheme as pseudosegLoss takes them. */
+type PseudoSegOptions = Parameters<typeof pseudoseg.fill>[0];
+
+/** The step as the scheme records it. */
+function pseudosegLoss(ctx: StepContext, c: SchemeContext, given: Parameters<typeof pseudosegStep>[1], options: PseudoSegOptions) {
+  const o = pseudoseg.fill(options);
+  const { terms, ...rest } = pseudosegStep(new Step(ctx, c, o), given, o);
+  return { terms: terms!, ...rest };
+}
+
+/** The parts of a scheme as the step takes them. */
 async function parts(small: SmallOptions = {}) {
   const device = await testDevice();
   const c = smallContext(device, small);
   const net = c.network(0);
   const branch = new AttentionBranch(device, { encoderChannels: net.encoderChannels, numClasses: c.numClasses, foreground: c.numClasses - 1, dims: 16 });
-  const counts = pseudoLabelCounts(device, c.numClasses);
-  const dispose = (): void => [net, branch, counts].forEach((t) => t.dispose());
-  return { device, c, given: { net, branch, counts }, dispose };
+  const parts = new Parts(c, { counting: true });
+  const dispose = (): void => [net, branch, parts].forEach((t) => t.dispose());
+  return { device, c, given: { net, branch, parts }, counts: parts.counts!, dispose };
 }
 
 const imageLabels = (): Record<string, number[]> => Object.fromEntries(scenes().ids('unlabelled').map((id, i) => [id, [0, 1 + (i % 3)]]));
@@ -86,14 +99,14 @@ test('gradient map on DeepLabV3+', async () => assert.equal(await gradientMap({ 
 test('gradient map with image-level labels', async () => assert.equal(await gradientMap({ weak: WEAK, weakly: imageLabels(), tau: 0.3 }), EXPECTED));
 
 test('gradient map of joint passes', async () => {
-  assert.equal(await gradientMap({ weak: WEAK, joint: true }), EXPECTED);
-  assert.equal(await gradientMap({ weak: WEAK, joint: true, weakly: imageLabels() }, { network: deeplab }), EXPECTED);
+  assert.equal(await gradientMap({ weak: WEAK, groups: 'joint' }), EXPECTED);
+  assert.equal(await gradientMap({ weak: WEAK, groups: 'joint', weakly: imageLabels() }, { network: deeplab }), EXPECTED);
 });
 
 test('gradient map of a classifier that leaves the encoder alone', async () => {
   const alone = { ...EXPECTED, classifier: ['classifier'] };
   assert.equal(await gradientMap({ weak: WEAK, detachClassifier: true }), alone);
-  assert.equal(await gradientMap({ weak: WEAK, detachClassifier: true, joint: true, weakly: imageLabels() }), alone);
+  assert.equal(await gradientMap({ weak: WEAK, detachClassifier: true, groups: 'joint', weakly: imageLabels() }), alone);
 });
 
 test('the classifier learns from the unlabelled batch when it has image-level labels, and from the labelled one otherwise', async () => {
@@ -112,7 +125,10 @@ test('the classifier learns from the unlabelled batch when it has image-level la
 
 test('which passes move the statistics', async () => {
   // Of the encoder, which what the classifier learns from passes twice; of the decoder; of the attention branch.
-  const cases = [[{}, 4, 3, 2], [{ updateOnWeak: false }, 3, 2, 1], [{ joint: true }, 1, 1, 2], [{ weakly: imageLabels() }, 4, 3, 2], [{ weakly: imageLabels(), updateOnWeak: false }, 2, 2, 1]] as const;
+  const cases: [PseudoSegOptions, number, number, number][] = [
+    [{}, 4, 3, 2], [{ groups: 'still' }, 3, 2, 1], [{ groups: 'joint' }, 1, 1, 2],
+    [{ weakly: imageLabels() }, 4, 3, 2], [{ weakly: imageLabels(), groups: 'still' }, 2, 2, 1],
+  ];
   for (const [o, encoderMoves, decoderMoves, branchMoves] of cases) {
     const { device, c, given, dispose } = await parts();
     const huge = 1e7;
@@ -133,19 +149,19 @@ test('which passes move the statistics', async () => {
 test('every option gives a finite loss, and what it says', async () => {
   const variants: Record<string, PseudoSegOptions> = {
     plain: {}, l2: { norm: 'l2-pixel' }, attention: { fusion: 'att' }, decoder: { gamma: 1 }, hard: { labels: 'hard', tau: 0.4 }, kept: { tau: 0.4, denominator: 'kept' }, valid: { tau: 0.4 },
-    none: { tau: 1 }, joint: { joint: true }, uncut: { cutout: null }, noBackground: { background: null }, other: { background: 5 },
+    none: { tau: 1 }, joint: { groups: 'joint' }, uncut: { cutout: null }, noBackground: { background: null }, other: { background: 5 },
   };
   const loss: Record<string, number> = {}, classifier: Record<string, number> = {}, accepted: Record<string, number> = {};
   for (const [name, o] of Object.entries(variants)) {
-    const { device, c, given, dispose } = await parts();
-    const foreground = o.background === null ? c.numClasses : c.numClasses - 1;
+    const { device, c, given, counts: counted, dispose } = await parts();
+    const foreground = o?.background === null ? c.numClasses : c.numClasses - 1;
     const branch = new AttentionBranch(device, { encoderChannels: given.net.encoderChannels, numClasses: c.numClasses, foreground, dims: 16 });
     const step = new HandStep(device, (ctx) => {
       const { terms, targets } = pseudosegLoss(ctx, c, { ...given, branch }, { weak: WEAK, ...o });
       return { unlabelled: terms.unlabelled, classifier: terms.classifier, q: targets.fused };
     }, { judge: true });
     const out = await step.run(0);
-    const [value, bce, q, counts] = await device.read([out.unlabelled, out.classifier, out.q, given.counts]);
+    const [value, bce, q, counts] = await device.read([out.unlabelled, out.classifier, out.q, counted]);
     const stats = pseudoLabelStats(counts as Uint32Array);
     loss[name] = value[0];
     classifier[name] = bce[0];
@@ -164,10 +180,44 @@ test('every option gives a finite loss, and what it says', async () => {
   assert.is(new Set(['plain', 'noBackground', 'other'].map((k) => classifier[k])).size, 3, 'other classes are to be found');
 });
 
+test('the label of the attention branch alone, of both, and of hard labels', async () => {
+  const { device, c, given, dispose } = await parts();
+  const k = c.numClasses;
+  const softmax = (z: ArrayLike<number>, r = 1): number[] => {
+    const e = Array.from(z, (v) => Math.exp((v - Math.max(...Array.from(z))) / r)), sum = e.reduce((a, b) => a + b);
+    return e.map((v) => v / sum);
+  };
+  const sharpened = (p: number[], t: number): number[] => {
+    const e = p.map((v) => v ** (1 / t)), sum = e.reduce((a, b) => a + b);
+    return e.map((v) => v / sum);
+  };
+  const cases: [PseudoSegOptions, (zp: number[], m: number[], r: number) => number[]][] = [
+    [{ fusion: 'att' }, (_, m) => sharpened(softmax(m), 0.5)],
+    [{ fusion: 'att', temperature: 0.25 }, (_, m) => sharpened(softmax(m), 0.25)],
+    [{ fusion: 'att', labels: 'hard' }, (_, m) => softmax(m)],
+    [{}, (zp, m, r) => sharpened(softmax(zp, r).map((v, i) => (v + softmax(m, r)[i]) / 2), 0.5)],
+    [{ labels: 'hard', temperature: 0.25 }, (zp, m, r) => softmax(zp, r).map((v, i) => (v + softmax(m, r)[i]) / 2)],
+  ];
+  for (const [o, want] of cases) {
+    const step = new HandStep(device, (ctx) => {
+      const { targets } = pseudosegLoss(ctx, c, given, { weak: WEAK, ...o });
+      return { zp: targets.decoder, m: targets.attention, q: targets.fused };
+    });
+    const out = await step.run(0), [zp, m, q] = await device.read([out.zp, out.m, out.q]);
+    const squares = [...zp, ...m].reduce((sum, v) => sum + v * v, 0), r = Math.sqrt(squares / (2 * zp.length) + 1e-8);
+    for (let p = 0; p < q.length; p += k) {
+      const at = (t: ArrayLike<number>): number[] => Array.from({ length: k }, (_, i) => t[p + i]);
+      close(at(q), want(at(zp), at(m), r), 1e-5, JSON.stringify(o));
+    }
+    step.dispose();
+  }
+  dispose();
+});
+
 test('it learns, its memory stays flat, its state can be saved and put back', async () => {
   const device = await testDevice();
   const c = smallContext(device, { steps: STEPS });
-  const scheme = pseudoseg(c, { weak: WEAK, attentionDims: 16 });
+  const scheme = pseudoseg.make(c, { weak: WEAK, attentionDims: 16 });
   assert.equal([...scheme.networks.keys()], ['net', 'attention']);
   const initial = await captureTensors(device, scheme);
   assert.ok(initial.has('net/attention/key.weight'));
@@ -204,15 +254,15 @@ test('a run that was stopped and resumed gives the same losses', async () => {
 test('what cannot be', async () => {
   const device = await testDevice();
   const c = smallContext(device);
-  const refuse = (o: object, what: RegExp): void => assert.throws(() => pseudoseg(c, o as PseudoSegOptions), what);
+  const refuse = (o: object, what: RegExp): void => assert.throws(() => pseudoseg.make(c, o as PseudoSegOptions), what);
   refuse({ fusion: 'max' }, /^fusion is "max".*"avg", "att"/);
   refuse({ labels: 'firm' }, /^labels is "firm".*"soft", "hard"/);
   refuse({ tau: 2 }, /^tau is 2.*from 0 to 1/);
   refuse({ background: 9 }, /background is class 9/);
   refuse({ weakly: { ...imageLabels(), 'train-3': [1, 9] } }, /labels of train-3 are 1, 9.*from 0 to/);
   const known = { ...c, unlabelled: scenes().ids('unlabelled') };
-  assert.throws(() => pseudoseg(known, { weakly: { 'train-0': [1] } }), /has no image-level labels/);
-  pseudoseg(known, { weakly: imageLabels() }).dispose();
+  assert.throws(() => pseudoseg.make(known, { weakly: { 'train-0': [1] } }), /has no image-level labels/);
+  pseudoseg.make(known, { weakly: imageLabels() }).dispose();
   const { given, dispose } = await parts();
   const step = new HandStep(device, (ctx) => ({ loss: pseudosegLoss(ctx, c, given, { weakly: { 'train-0': [1] } }).loss }));
   try {

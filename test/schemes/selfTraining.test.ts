@@ -3,7 +3,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { SampleCache } from '../../src/data/batch.ts';
-import { imageMiou, mostReliable } from '../../src/schemes/selfTraining.ts';
+import { imageMiou, mostReliable } from '../../src/schemes/reliability.ts';
 import type { LabelMap } from '../../src/schemes/scheme.ts';
 import { judgeLabelMaps } from '../../src/train/judge.ts';
 import { mixedIds, openStreams, relabelled } from '../../src/train/streams.ts';
@@ -68,7 +68,7 @@ test('teacher, labels, student; broken off in the middle of each it goes on as i
 });
 
 test('ST++: half of the images first, then all; also when it is broken off', async () => {
-  const config = { scheme: 'self-training', steps: 3, options: { scales: [1], flip: false, reliability: true, threshold: 0.3, strong: { randaugment: { table: 'paper' } } } };
+  const config = { scheme: 'self-training', steps: 3, options: { scales: [1], flip: false, reliable: 0.5, threshold: 0.3, strong: { randaugment: { table: 'paper' } } } };
   const whole = await runTiny(config);
   assert.equal(whole.scheme.stages.map((s) => s.name), ['teacher', 'reliability', 'student on reliable', 'student']);
   assert.is(whole.points.length, 9);

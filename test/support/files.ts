@@ -54,3 +54,18 @@ export async function vocFolder(change?: (root: string) => void | Promise<void>)
   await change?.(root);
   return root;
 }
+
+/** A lossless colour image whose every pixel differs, with an EXIF orientation. */
+export function tagged(
+  orientation: number, width: number, height: number, format: 'png' | 'webp' | 'jpeg' = 'png',
+): Promise<Buffer> {
+  const data = Uint8Array.from({ length: 3 * width * height }, (_, i) => [i % 251, (7 * i) % 256, 200][i % 3]);
+  const image = sharp(data, { raw: { width, height, channels: 3 } }).withMetadata({ orientation });
+  return (format === 'webp' ? image.webp({ lossless: true }) : image[format]()).toBuffer();
+}
+
+/** A 16-bit grey PNG that repeats these values. */
+export function deep(values: readonly number[], width = WIDTH, height = HEIGHT): Uint8Array {
+  const data = Uint16Array.from({ length: width * height }, (_, i) => values[i % values.length]);
+  return encode({ width, height, channels: 1, depth: 16, data });
+}

@@ -8,7 +8,12 @@ export type Taps = (o: number, from: number, to: number) => [number, number][];
 export function resizeReference(x: F64, size: readonly [number, number], rows: Taps, columns: Taps = rows): F64 {
   return build([x.shape[0], ...size, x.shape[3]], (n, oy, ox, c) => {
     let sum = 0;
-    for (const [y, wy] of rows(oy, x.shape[1], size[0])) for (const [q, wx] of columns(ox, x.shape[2], size[1])) sum += wy * wx * at(x, n, y, q, c);
+    for (const [y, wy] of rows(oy, x.shape[1], size[0])) {
+      for (const [q, wx] of columns(ox, x.shape[2], size[1])) {
+        // A pixel of no weight is not looked at, whatever it holds.
+        if (wy * wx !== 0) sum += wy * wx * at(x, n, y, q, c);
+      }
+    }
     return sum;
   });
 }
@@ -17,7 +22,9 @@ const inside = (s: number, from: number): number => Math.min(Math.max(s, 0), fro
 
 /** Both neighbours of a position. */
 export const linear = (position: (o: number, from: number, to: number) => number): Taps => (o, from, to) => {
-  const s = inside(position(o, from, to), from), low = Math.floor(s);
+  const exact = inside(position(o, from, to), from);
+  const s = Math.abs(exact - Math.round(exact)) < 1e-12 ? Math.round(exact) : exact;
+  const low = Math.floor(s);
   return [[low, 1 - s + low], [inside(low + 1, from), s - low]];
 };
 

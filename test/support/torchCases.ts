@@ -7,6 +7,7 @@ import type { Device } from '../../runtime/device/device.ts';
 import { add } from '../../runtime/ops/index.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
 import { testDevice } from './device.ts';
+import { allRead, noted, numbersOf } from './reading.ts';
 import { sharedFolder } from './shared.ts';
 
 interface Stored { name: string; dtype: 'f32' | 'i32' | 'bool'; shape: number[]; offset: number; atol: number; rtol: number }
@@ -71,7 +72,10 @@ export async function runCase(device: Device, { data }: CaseSet, c: Case, { runs
 
   const inputs: Tensors = Object.fromEntries(c.inputs.map((t) => [t.name, load(t)]));
   for (const g of c.grad_inputs ?? []) inputs[g.name].requiresGrad = true;
-  const made = await runs[c.op](inputs, c.params, device);
+  const given = noted(inputs);
+  const params = noted(Object.fromEntries(Object.entries(c.params).map(([name, v]) => [name, numbersOf(v)])) as Record<string, any>, { byName: true });
+  const made = await runs[c.op](given.of, params.of, device);
+  allRead(c.op, given, params);
   const outputs: Tensors = 'storage' in made ? { [c.outputs[0].name]: made as Tensor } : (made as Tensors);
   for (const t of c.outputs) await compare(outputs[t.name], t, t.name);
   if (!c.grad_inputs?.length) return;

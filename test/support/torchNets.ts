@@ -11,6 +11,7 @@ import { AdamW } from '../../runtime/optim/adamw.ts';
 import { hyperTensor } from '../../runtime/optim/hyper.ts';
 import { Sgd } from '../../runtime/optim/sgd.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
+import { allRead, noted, oneOf } from './reading.ts';
 import { Unsupported } from './unsupported.ts';
 
 interface GraphNode {
@@ -74,26 +75,32 @@ export async function runNetCase(device: Device, { net, key, path }: NetCase): P
   matches(g, w, { atol, rtol });
 }
 
-/** A graph over NHWC. @throws Unsupported for an operation that is not known */
-function forward(nodes: readonly GraphNode[], x: Tensor, state: Record<string, Tensor>, train: boolean): Record<string, Tensor> {
+/** A graph over NHWC. @throws Unsupported for an operation, or a setting of one, that is not known */
+export function forward(nodes: readonly GraphNode[], x: Tensor, state: Record<string, Tensor>, train: boolean): Record<string, Tensor> {
   const v: Record<string, Tensor> = { x };
-  for (const { out, op, in: names, ...s } of nodes) {
+  for (const { out, op, in: names, ...settings } of nodes) {
+    const read = noted(settings, { byName: true }), s = read.of;
     const i = names.map((n) => v[n]), a = i[0], of = (what: string): Tensor => state[s[what] as string], number = (what: string): number => s[what] as number;
-    const bias = s.bias ? of('bias') : undefined, window = { stride: number('stride'), padding: number('padding') };
+    const bias = (): Tensor | undefined => (s.bias ? of('bias') : undefined);
+    const window = () => ({ stride: number('stride'), padding: number('padding') });
     const size = (): [number, number] => v[s.size_of as string].shape.slice(1, 3) as [number, number];
     const run: Record<string, () => Tensor> = {
-      conv2d: () => conv2d(a, of('weight'), bias, { ...window, dilation: number('dilation'), groups: number('groups') }),
-      conv_transpose2d: () => convTranspose2d(a, of('weight'), bias, { ...window, outputPadding: number('output_padding') }),
+      conv2d: () => conv2d(a, of('weight'), bias(), { ...window(), dilation: number('dilation'), groups: number('groups') }),
+      conv_transpose2d: () => convTranspose2d(a, of('weight'), bias(), { ...window(), outputPadding: number('output_padding') }),
       batch_norm: () => batchNorm(a, of('weight'), of('bias'), { mean: of('running_mean'), variance: of('running_var') }, { mode: train ? 'train' : 'eval', momentum: number('momentum'), eps: number('eps') }),
       relu: () => relu(a),
-      max_pool2d: () => maxPool2d(a, { kernel: number('kernel_size'), ...window }),
+      max_pool2d: () => maxPool2d(a, { kernel: number('kernel_size'), ...window() }),
       global_avg_pool: () => globalAvgPool(a),
-      interpolate: () => (s.mode === 'nearest' ? resizeNearest(a, size()) : resizeBilinear(a, size(), { alignCorners: s.align_corners as boolean })),
+      interpolate() {
+        const nearest = oneOf('mode', s.mode, { nearest: true, bilinear: false }), alignCorners = s.align_corners as boolean;
+        return nearest ? resizeNearest(a, size()) : resizeBilinear(a, size(), { alignCorners });
+      },
       cat: () => concat(i, 3),
       add: () => add(a, i[1]),
     };
     if (!run[op]) throw new Unsupported(`the node ${op}`);
     v[out] = run[op]();
+    allRead(`the node ${op}`, read);
   }
   return v;
 }
@@ -123,8 +130,13 @@ async function play(device: Device, net: Net, path: string): Promise<{ got: Valu
     const evaluated = (key: string): Promise<void> => keep(key, device.scope(() => forward(net.graph, input(0).x, state, false)[net.logits]), true);
     for (const t of Object.values(params)) t.requiresGrad = true;
     if (kind === 'sgd') await evaluated('eval_logits');
-    const { weight_decay: weightDecay } = net[kind];
-    const optimizer = kind === 'sgd' ? new Sgd(params, { momentum: net.sgd.momentum, nesterov: net.sgd.nesterov, weightDecay }) : new AdamW(params, { weightDecay, eps: net.adamw.eps, betas: net.adamw.betas });
+    const sgd = noted(net.sgd, { byName: true }), adamw = noted(net.adamw, { byName: true });
+    const { lr, weight_decay: weightDecay } = kind === 'sgd' ? sgd.of : adamw.of;
+    const optimizer =
+      kind === 'sgd'
+        ? new Sgd(params, { momentum: sgd.of.momentum, nesterov: sgd.of.nesterov, weightDecay })
+        : new AdamW(params, { weightDecay, eps: adamw.of.eps, betas: adamw.of.betas });
+    allRead(kind, kind === 'sgd' ? sgd : adamw);
     const losses: number[] = [];
     for (let s = 0; s < 3; s++) {
       const first = s === 0 && kind === 'sgd';
@@ -133,7 +145,7 @@ async function play(device: Device, net: Net, path: string): Promise<{ got: Valu
         x.requiresGrad = first;
         const v = forward(net.graph, x, state, true), loss = crossEntropy(v[net.logits], y, { ignoreIndex: 255 });
         const all = grad(loss, [...Object.values(params), ...(first ? [x] : [])]), grads = all.slice(0, net.params.length);
-        optimizer.step(grads, hyperTensor(device, { lr: net[kind].lr, step: s + 1, betas: net.adamw.betas }));
+        optimizer.step(grads, hyperTensor(device, { lr, step: s + 1, betas: net.adamw.betas }));
         return { loss, v: first ? v : {}, grads, dx: all[net.params.length] };
       });
       losses.push(await loss.item());

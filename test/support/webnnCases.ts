@@ -3,6 +3,7 @@
 import type { Device } from '../../runtime/device/device.ts';
 import { halfToFloat } from '../../runtime/half.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
+import { allRead, noted } from './reading.ts';
 import { Unsupported } from './unsupported.ts';
 
 interface Stored { name: string; dtype: string; shape: number[]; offset: number }
@@ -69,7 +70,10 @@ export async function runWebnnCase(device: Device, data: Uint8Array, c: WebnnCas
     const tensors: Tensors = Object.fromEntries(c.inputs.map((t) => [t.name, load(device, data, t)]));
     const inputs = Object.fromEntries(Object.entries(node.inputs).map(([argument, name]) => [argument, tensors[name]]));
     const options = Object.fromEntries(Object.entries(node.attributes).map(([name, v]) => [name, resolved(v, tensors)]));
-    return [runs[c.op](inputs, options)].flat();
+    const given = noted(inputs), settings = noted(options, { byName: true });
+    const outputs = [runs[c.op](given.of, settings.of)].flat();
+    allRead(c.op, given, settings);
+    return outputs;
   });
   for (const t of c.outputs) await compare(made[node.outputs.indexOf(t.name)], data, t, c.atol, c.rtol);
   for (const t of made) t.dispose();

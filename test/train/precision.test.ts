@@ -5,7 +5,7 @@ import * as assert from 'uvu/assert';
 import { Device } from '../../runtime/device/device.ts';
 import { DeviceError } from '../../runtime/errors.ts';
 import type { StepPoint } from '../../src/report/types.ts';
-import { createScheme, SCHEMES } from '../../src/schemes/index.ts';
+import { createScheme, schemeNames } from '../../src/schemes/index.ts';
 import { Alarms } from '../../src/train/alarms.ts';
 import type { PartialConfig } from '../../src/train/config.ts';
 import { resolveConfig } from '../../src/train/config.ts';
@@ -17,7 +17,7 @@ const config = (scheme: string, steps: number): PartialConfig => ({
   scheme, steps, evalEvery: steps, precision: 'mixed', optimizer: { kind: 'adamw', lr: 0.01 }, options: scheme === 'self-training' ? { teacherSteps: steps } : scheme === 'fixmatch' ? { tau: 0.5 } : {},
 });
 
-for (const scheme of Object.keys(SCHEMES)) {
+for (const scheme of schemeNames()) {
   test(`${scheme}: the loss falls`, async () => {
     if (!(await testDevice()).f16) return;
     const { points, record, dispose } = await runTiny(config(scheme, 24));

@@ -6,6 +6,7 @@ import { CheckpointError } from '../../runtime/errors.ts';
 import { createNetwork, type NetworkConfig } from '../../src/nn/create.ts';
 import type { TorchTensor } from '../../src/nn/module.ts';
 import { resolveConfig } from '../../src/train/config.ts';
+import { describePretrained, loadPretrained } from '../../src/train/pretrained.ts';
 import { schemeContext } from '../../src/train/session.ts';
 import { testDevice } from '../support/device.ts';
 import { tinyData } from '../support/tiny.ts';
@@ -25,7 +26,7 @@ test('a classifier fills the encoder and leaves the rest; what fits nowhere is r
   const fresh = schemeContext(device, dataset, config).network(0);
   const [loaded, plain, given] = [await net.stateDict(), await fresh.stateDict(), await other.stateDict()];
   for (const [name, t] of loaded) assert.equal(t, (name.startsWith('backbone.') ? given : plain).get(name), name);
-  assert.throws(() => schemeContext(device, dataset, config, new Map([['features.0.weight', { shape: [1], data: new Float32Array(1) }]])).network(0), (e: unknown) => e instanceof CheckpointError && /no parameter of this network/.test(e.message));
+  assert.throws(() => schemeContext(device, dataset, config, new Map([['features.0.weight', { shape: [1], data: new Float32Array(1) }]])).network(0), (e: unknown) => e instanceof CheckpointError && /no tensor of this network's encoder .*features\.0\.weight/.test(e.message));
   for (const n of [other, net, fresh]) n.dispose();
 });
 
@@ -44,6 +45,57 @@ test('a trained network fills all but the last layer, which differs from draw to
     else assert.equal([t, b.get(name)], [given.get(name), given.get(name)], name);
   }
   for (const net of [other, ...nets]) net.dispose();
+});
+
+const deep: NetworkConfig = { ...network, kind: 'deeplabv3plus', depth: 18, stem: 'deep', stemWidth: 4 };
+
+/** An encoder's file: its tensors, renamed. */
+async function encoderFile(config: NetworkConfig, rename = (name: string): string => name): Promise<Map<string, TorchTensor>> {
+  const net = createNetwork(await testDevice(), config, 3, 99);
+  const state = [...(await net.stateDict())].filter(([name]) => name.startsWith('backbone.'));
+  net.dispose();
+  return new Map(state.map(([name, t]) => [rename(name.slice('backbone.'.length)), t]));
+}
+
+test("deep stems load by timm's names and by those of mmsegmentation", async () => {
+  const device = await testDevice();
+  const given = await encoderFile(deep);
+  const stem = ['conv1.0.weight', 'conv1.1.running_var', 'conv1.3.weight', 'conv1.4.bias', 'conv1.6.weight', 'bn1.running_mean'];
+  assert.equal(stem.filter((name) => !given.has(name)), []);
+  assert.equal(stem.map((name) => given.get(name)!.shape[0]), [4, 4, 4, 4, 8, 8]);
+  const places: Record<string, string> = { 'conv1.0': '0', 'conv1.1': '1', 'conv1.3': '3', 'conv1.4': '4', 'conv1.6': '6', bn1: '7' };
+  const mmseg = await encoderFile(deep, (name) => name.replace(/^(conv1\.\d|bn1)\./, (_, part: string) => `stem.${places[part]}.`));
+  assert.ok(mmseg.has('stem.7.running_mean') && !mmseg.has('bn1.running_mean'));
+  for (const file of [given, mmseg, new Map([...mmseg].map(([name, t]) => [`backbone.${name}`, t]))]) {
+    const net = createNetwork(device, deep, 3, 1);
+    const report = loadPretrained(net, file);
+    assert.is(describePretrained(report), `pretrained: ${given.size} of ${given.size} tensors of the encoder loaded`);
+    const now = await net.stateDict();
+    for (const [name, t] of given) assert.equal(now.get(`backbone.${name}`), t, name);
+    net.dispose();
+  }
+});
+
+test('an incomplete encoder is refused and named, or taken on purpose', async () => {
+  const device = await testDevice();
+  const plain = await encoderFile(network), net = createNetwork(device, deep, 3, 1), before = await net.stateDict();
+  const all = [...before.keys()].filter((name) => name.startsWith('backbone.')).length;
+  // A plain stem's file for a deep one: bn1 has another size here, so it is left out, too.
+  const other = new Map([...plain].filter(([name]) => !name.startsWith('bn1.') && name !== 'conv1.weight' && !name.startsWith('layer1.0.conv1')));
+  const refused = (e: unknown): boolean => e instanceof CheckpointError && new RegExp(`have ${other.size} of ${all} tensors of the encoder; backbone\\.conv1\\.0\\.weight, .* missing`).test(e.message) && /stem/.test(e.message);
+  assert.throws(() => loadPretrained(net, other), refused);
+  const after = await net.stateDict();
+  for (const [name, t] of before) assert.equal(after.get(name), t, `${name} has not changed`);
+  const report = loadPretrained(net, other, { partial: true });
+  assert.is(report.encoder.loaded, other.size);
+  assert.match(describePretrained(report), new RegExp(`^pretrained: ${other.size} of ${all} tensors of the encoder loaded; random: backbone\\.conv1\\.0\\.weight, `));
+  // By the setting of a run.
+  const { dataset } = tinyData(), settings = { network: deep, crop: [32, 32] as [number, number] };
+  assert.throws(() => schemeContext(device, dataset, resolveConfig(settings), other).network(0), (e: unknown) => e instanceof CheckpointError);
+  const reports: unknown[] = [];
+  schemeContext(device, dataset, resolveConfig(settings, { pretrainedPartial: true }), other, (r) => reports.push(r)).network(0).dispose();
+  assert.is(reports.length, 1);
+  net.dispose();
 });
 
 test.run();

@@ -2,7 +2,7 @@
 
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { createScheme, SCHEMES } from '../../src/schemes/index.ts';
+import { createScheme, schemeNames } from '../../src/schemes/index.ts';
 import type { Scheme } from '../../src/schemes/scheme.ts';
 import { resolveConfig } from '../../src/train/config.ts';
 import { preview, type Preview } from '../../src/train/preview.ts';
@@ -10,7 +10,7 @@ import { runSession, schemeContext } from '../../src/train/session.ts';
 import { testDevice } from '../support/device.ts';
 import { runTiny, TINY, tinyData } from '../support/tiny.ts';
 
-for (const name of Object.keys(SCHEMES)) {
+for (const name of schemeNames()) {
   test(`${name}: previews between steps leave the run and the memory as they are`, async () => {
     const device = await testDevice(), { dataset } = tinyData();
     const samples = [await dataset.load('train-8', { labels: false }), await dataset.load('val-0', { labels: true })];

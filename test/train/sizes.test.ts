@@ -4,6 +4,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { OutOfMemoryError } from '../../runtime/errors.ts';
 import { Rng } from '../../runtime/random.ts';
+import type { Tensor } from '../../runtime/tensor.ts';
 import { countConfusion } from '../../src/metrics/miou.ts';
 import { UNet } from '../../src/nn/unet.ts';
 import type { Dataset, Sample } from '../../src/data/types.ts';
@@ -67,6 +68,21 @@ test('a confusion matrix does not depend on how images are put together', async 
   assert.equal([...want], found[0]);
   labeller.dispose();
   net.dispose();
+});
+
+test('a confusion matrix beyond the counts of 32 bits', async () => {
+  const device = await testDevice(), rng = new Rng(3, 1);
+  const net = new UNet(device, { numClasses: 2, width: 4, depth: 1, seed: 2 });
+  const ids = ['a', 'b', 'c'], samples = new Map(ids.map((id): [string, Sample] => [
+    id, { ...blank(id, 20, 30), labels: Uint8Array.from({ length: 600 }, () => rng.int(2)) },
+  ]));
+  const plain = new Evaluator(device, net, 1), want = await plain.confusion(ids, async (id) => samples.get(id)!);
+  // The counts on the GPU are read before they can be full; here they are said to be nearly full by then.
+  const evaluator = new Evaluator(device, net, 1, { mostCounted: 600 }), more = 4_200_000_000;
+  const { counts } = evaluator as unknown as { counts: Tensor<'u32'> }, read = counts.read.bind(counts);
+  counts.read = async () => (await read()).map((n) => n + more);
+  assert.equal(await evaluator.confusion(ids, async (id) => samples.get(id)!), want.map((n) => n + 3 * more));
+  for (const t of [plain, evaluator, net]) t.dispose();
 });
 
 for (const [split, scheme, said] of [['val', 'supervised', 'evaluating'], ['test', 'supervised', 'evaluating'], ['unlabelled', 'self-training', 'labelling']] as const) {

@@ -3,12 +3,14 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { DataError } from '../../runtime/errors.ts';
-import { createScheme, SCHEMES } from '../../src/schemes/index.ts';
+import { square, sum } from '../../runtime/ops/index.ts';
+import { createScheme, schemeNames } from '../../src/schemes/index.ts';
 import { resolveConfig } from '../../src/train/config.ts';
 import { runSession } from '../../src/train/session.ts';
 import { train } from '../../src/train/trainer.ts';
 import { testDevice } from '../support/device.ts';
 import { smallContext } from '../support/schemes.ts';
+import { scripted } from '../support/scripted.ts';
 import { TINY, tinyData } from '../support/tiny.ts';
 
 test('the rate is that of the steps: evaluating and saving are left out', async () => {
@@ -21,6 +23,22 @@ test('the rate is that of the steps: evaluating and saving are left out', async 
   result.dispose();
   assert.is(rates.length, 3);
   assert.ok(rates.slice(1).every((r) => r > 1.25), `${rates} steps a second, with a second of saving after each`);
+});
+
+test('losses are read every so many steps, at least every 256', async () => {
+  const bundles: number[] = [];
+  const result = await runSession({
+    device: await testDevice(), dataset: tinyData().dataset, readEvery: 1000,
+    config: resolveConfig(TINY, { scheme: 'supervised', evalEvery: 1000 }),
+    makeScheme: scripted((ctx, part, optimizer) => {
+      const loss = sum(square(part.params.get('w')!));
+      ctx.descend(loss, [[part.params, optimizer]]);
+      return { loss };
+    }, 300),
+    hooks: { onSteps: (points) => void bundles.push(points.length) },
+  });
+  result.dispose();
+  assert.equal(bundles, [256, 44]);
 });
 
 test('batches that cannot be opened: everything is freed', async () => {
@@ -63,7 +81,7 @@ test('without unlabelled images only the supervised scheme begins', async () => 
   const { dataset } = tinyData();
   const bare = { ...dataset, ids: (split: Parameters<typeof dataset.ids>[0]) => (split === 'unlabelled' ? [] : dataset.ids(split)) };
   const covered = { ...dataset, ids: (split: Parameters<typeof dataset.ids>[0]) => dataset.ids(split === 'unlabelled' ? 'labelled' : split) };
-  for (const scheme of Object.keys(SCHEMES)) {
+  for (const scheme of schemeNames()) {
     for (const given of scheme === 'self-training' ? [bare, covered] : [bare]) {
       let error: Error | null = null, done = 0;
       await runSession({

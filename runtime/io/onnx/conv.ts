@@ -3,7 +3,7 @@
 import * as ops from '../../ops/index.ts';
 import { sizeOf, type Tensor } from '../../tensor.ts';
 import { added, Call, plain, reads, type Operator } from './operator.ts';
-import { cropped, first, halves, last, perAxis, spaced, spanOf, tapsOf, windowOf, type Window } from './windows.ts';
+import { autoPad, cropped, first, halves, last, perAxis, spaced, spanOf, tapsOf, windowOf, type Window } from './windows.ts';
 
 /** Without the numbers of the first axis. */
 const inner = (w: Window): Window => ({ kernel: w.kernel.slice(1), stride: w.stride.slice(1), dilation: w.dilation.slice(1), before: w.before.slice(1), after: w.after.slice(1) });
@@ -53,9 +53,11 @@ function convTranspose(c: Call): Tensor {
   const x = c.x(), w = c.x(1), n = x.rank - 2;
   if (n < 1 || w.rank !== x.rank) c.wrong(`[${x.shape}] with weights [${w.shape}]`);
   const s = { kernel: w.shape.slice(2), stride: perAxis(c, 'strides', n, 1), dilation: perAxis(c, 'dilations', n, 1) }, more = perAxis(c, 'output_padding', n, 0, 0), pads = perAxis(c, 'pads', 2 * n, 0, 0);
-  const auto = c.text('auto_pad', 'NOTSET'), wanted = c.has('output_shape') ? c.ints('output_shape', []).slice(-n) : auto.startsWith('SAME') ? s.stride.map((d, i) => d * x.shape[i + 2]) : undefined;
+  const auto = autoPad(c), wanted = c.has('output_shape') ? c.ints('output_shape', []).slice(-n) : auto.startsWith('SAME') ? s.stride.map((d, i) => d * x.shape[i + 2]) : undefined;
+  // Before opset 11 the odd element goes to the other side than in later versions, and than in Conv.
+  const upper = (auto === 'SAME_UPPER') === c.opset >= 11;
   // A wanted size decides what is cut off.
-  const sides = s.kernel.map((_, i): [number, number] => (wanted ? halves((x.shape[i + 2] - 1) * s.stride[i] + spanOf(s, i) + more[i] - wanted[i], auto === 'SAME_UPPER') : auto === 'VALID' ? [0, 0] : [pads[i], pads[i + n]]));
+  const sides = s.kernel.map((_, i): [number, number] => (wanted ? halves((x.shape[i + 2] - 1) * s.stride[i] + spanOf(s, i) + more[i] - wanted[i], upper) : auto === 'VALID' ? [0, 0] : [pads[i], pads[i + n]]));
   const y = spread(last(x), turned(w), s, c.number('group', 1));
   return withBias(c, cropped(y, 1, sides.map((p) => p[0]), sides.map((p, i) => p[1] - more[i])));
 }

@@ -2,8 +2,9 @@
 
 import * as ops from '../../ops/index.ts';
 import type { Tensor } from '../../tensor.ts';
-import { typeOf, type OnnxType } from './model.ts';
+import { equalShapes, second, slope } from './legacy.ts';
 import { added, bool, Call, isReal, plain, toReal, type Operator, type Value } from './operator.ts';
+import { codeOf, typeOf, type OnnxType } from './tensor.ts';
 
 /** x in another type. */
 function converted(x: Tensor, from: OnnxType, to: OnnxType): Value {
@@ -24,17 +25,17 @@ function quotient(a: Tensor, b: Tensor): Tensor {
 }
 
 function power(c: Call): Tensor {
-  const a = c.x(), b = c.x(1);
+  const a = c.x(), b = second(c);
   if (a.dtype === b.dtype) return ops.pow(a, b);
   const y = ops.pow(toReal(a), toReal(b));
   return a.dtype === 'f32' ? y : ops.cast(y, a.dtype);
 }
 
 const unary = (f: (x: Tensor) => Tensor): Operator => plain((c) => f(c.x()));
-const binary = (f: (a: Tensor, b: Tensor) => Tensor): Operator => plain((c) => wrapped(c, f(c.x(), c.x(1))));
-const relation = (f: (a: Tensor, b: Tensor) => Tensor): Operator => plain((c) => bool(f(c.x(), c.x(1))));
+const binary = (f: (a: Tensor, b: Tensor) => Tensor): Operator => plain((c) => wrapped(c, f(c.x(), second(c))));
+const relation = (f: (a: Tensor, b: Tensor) => Tensor): Operator => plain((c) => bool(f(c.x(), second(c))));
 /** All inputs; one at the least. */
-const all = (c: Call): Tensor[] => [c.x(), ...c.values.slice(1).map((_, i) => c.x(i + 1))];
+const all = (c: Call): Tensor[] => equalShapes(c, [c.x(), ...c.values.slice(1).map((_, i) => c.x(i + 1))]);
 const several = (f: (a: Tensor, b: Tensor) => Tensor): Operator => plain((c) => (c.values.length === 1 ? c.x().view(c.x().shape) : all(c).reduce(f)));
 
 function shrink(c: Call): Tensor {
@@ -48,6 +49,31 @@ function isInf(c: Call): Value {
   return bool(up && down ? found : ops.logicalAnd(found, up ? ops.gt(x, 0) : down ? ops.lt(x, 0) : ops.ne(x, x)));
 }
 
+/** The type that Cast makes: its name before opset 6, its number from then on. */
+function castTo(c: Call): OnnxType {
+  const to = c.attribute('to');
+  if (typeof to !== 'string') return typeOf(c.number('to', 0), 'Cast');
+  const code = codeOf(to);
+  return code > 0 ? typeOf(code, 'Cast') : c.wrong(`there is no element type ${to}`);
+}
+
+/** Bounds are attributes before opset 11, and inputs from then on. */
+function clip(c: Call): Tensor {
+  const x = c.x();
+  const bound = (i: number, name: string): Tensor | number | undefined =>
+    c.maybe(i) ?? (c.has(name) ? c.number(name, 0) : undefined);
+  const min = bound(1, 'min');
+  const max = bound(2, 'max');
+  const raised = min === undefined ? x.view(x.shape) : ops.maximum(x, min);
+  return max === undefined ? raised : ops.minimum(raised, max);
+}
+
+/** The defaults of the first version have five digits. */
+function selu(c: Call): Tensor {
+  const [alpha, gamma] = c.opset < 6 ? [1.6732, 1.0507] : [1.6732632423543772, 1.0507009873554805];
+  return ops.mul(ops.elu(c.x(), c.number('alpha', alpha)), c.number('gamma', gamma));
+}
+
 export const ELEMENTWISE: Record<string, Operator> = {
   Abs: unary(ops.abs),
   Acos: unary(ops.acos),
@@ -58,14 +84,11 @@ export const ELEMENTWISE: Record<string, Operator> = {
   Asinh: unary(ops.asinh),
   Atan: unary(ops.atan),
   Atanh: unary(ops.atanh),
-  Cast: plain((c) => converted(c.x(), c.value(0).type, typeOf(c.number('to', 0), 'Cast'))),
+  Cast: plain((c) => converted(c.x(), c.value(0).type, castTo(c))),
   CastLike: plain((c) => converted(c.x(), c.value(0).type, c.value(1).type)),
   Ceil: unary(ops.ceil),
   Celu: plain((c) => ops.celu(c.x(), c.number('alpha', 1))),
-  Clip: plain((c) => {
-    const min = c.maybe(1) ?? (c.has('min') ? c.number('min', 0) : undefined), max = c.maybe(2) ?? (c.has('max') ? c.number('max', 0) : undefined), raised = min === undefined ? c.x().view(c.x().shape) : ops.maximum(c.x(), min);
-    return max === undefined ? raised : ops.minimum(raised, max);
-  }),
+  Clip: plain(clip),
   Cos: unary(ops.cos),
   Cosh: unary(ops.cosh),
   Div: binary(quotient),
@@ -95,12 +118,12 @@ export const ELEMENTWISE: Record<string, Operator> = {
   Neg: unary(ops.neg),
   Not: plain((c) => bool(ops.logicalNot(c.x()))),
   Or: relation(ops.logicalOr),
-  PRelu: plain((c) => ops.where(ops.lt(c.x(), 0), ops.mul(c.x(), c.x(1)), c.x())),
+  PRelu: plain((c) => ops.where(ops.lt(c.x(), 0), ops.mul(c.x(), slope(c)), c.x())),
   Pow: plain(power),
   Reciprocal: unary(ops.reciprocal),
   Relu: unary(ops.relu),
   Round: unary(ops.round),
-  Selu: plain((c) => ops.mul(ops.elu(c.x(), c.number('alpha', 1.6732632423543772)), c.number('gamma', 1.0507009873554805))),
+  Selu: plain(selu),
   Shrink: plain(shrink),
   Sigmoid: unary(ops.sigmoid),
   Sign: unary(ops.sign),

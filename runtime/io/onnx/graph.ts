@@ -1,111 +1,172 @@
 // A graph of ONNX on a device: checked and ordered when it is loaded, run node by node.
 
 import type { Device } from '../../device/device.ts';
-import { OnnxError, ShapeError, UnsupportedError } from '../../errors.ts';
+import { DisposedError, UnsupportedError } from '../../errors.ts';
 import { Tensor } from '../../tensor.ts';
-import { readOnnx, type OnnxModel, type OnnxNode } from './model.ts';
+import { checkDefaults, checkedInputs } from './inputs.ts';
+import { lastUses, ordered } from './lifetimes.ts';
+import { readOnnx, type OnnxModel, type OnnxNode, type OnnxOptions } from './model.ts';
 import { Call, isReal, upload, type Made, type Value } from './operator.ts';
 import { OPERATORS } from './table.ts';
 
-/** The nodes so that each comes after those it needs. @throws OnnxError for cycles, names made twice, and names that nothing makes */
-function ordered({ nodes, inputs, outputs, initializers }: OnnxModel): OnnxNode[] {
-  const maker = new Map<string, number>();
-  const given = new Set([...inputs.map((i) => i.name), ...initializers.keys()]);
-  nodes.forEach((n, i) => n.outputs.forEach((o) => {
-    if (o === '') return;
-    if (maker.has(o) || given.has(o)) throw new OnnxError(`${o} is made twice`, 'the graph contradicts itself');
-    maker.set(o, i);
-  }));
-  const needs = nodes.map((n) => new Set(n.inputs.filter((v) => v !== '' && !given.has(v)).map((v) => {
-    const by = maker.get(v);
-    if (by === undefined) throw new OnnxError(`${n.op} needs ${v}, which nothing makes`, 'the graph contradicts itself');
-    return by;
-  })));
-  for (const { name } of outputs) if (!maker.has(name) && !given.has(name)) throw new OnnxError(`nothing makes the output ${name}`, 'the graph contradicts itself');
-  const users: number[][] = nodes.map(() => []), open = needs.map((s) => s.size);
-  needs.forEach((s, i) => s.forEach((by) => users[by].push(i)));
-  const order = open.flatMap((n, i) => (n === 0 ? [i] : []));
-  for (let k = 0; k < order.length; k++) for (const u of users[order[k]]) if (--open[u] === 0) order.push(u);
-  if (order.length < nodes.length) throw new OnnxError(`the node that makes ${nodes[open.findIndex((n) => n > 0)].outputs[0]} needs its own result`, 'the graph has a cycle');
-  return order.map((i) => nodes[i]);
-}
+/** Is it an operator of ONNX itself? */
+const isOwn = ({ domain }: OnnxNode): boolean => !domain || domain === 'ai.onnx';
 
 /** The name of a node's operator in the table. */
-const entryOf = ({ op, domain }: OnnxNode): string => (domain && domain !== 'ai.onnx' ? `${domain}.${op}` : op);
+const entryOf = (n: OnnxNode): string => (isOwn(n) ? n.op : `${n.domain}.${n.op}`);
+
+/** The values of a run by name. A tensor that the run made is freed with the last of its names. */
+class Values {
+  readonly #values: Map<string, Value>;
+  /** How many names a tensor has that the run made. */
+  readonly #owned = new Map<Tensor, number>();
+
+  constructor(given: Map<string, Value>) {
+    this.#values = given;
+  }
+
+  get(name: string): Value | undefined {
+    return this.#values.get(name);
+  }
+
+  owns(tensor: Tensor): boolean {
+    return this.#owned.has(tensor);
+  }
+
+  /** Names a value. @param fresh its tensor was made by this run */
+  set(name: string, value: Value, fresh: boolean): void {
+    this.#values.set(name, value);
+    const names = this.#owned.get(value.tensor);
+    if (names !== undefined) this.#owned.set(value.tensor, names + 1);
+    else if (fresh) this.#owned.set(value.tensor, 1);
+  }
+
+  /** Forgets a name. Weights and what the caller gave stay. */
+  drop(name: string): void {
+    const tensor = this.#values.get(name)?.tensor;
+    this.#values.delete(name);
+    const names = tensor && this.#owned.get(tensor);
+    if (!tensor || names === undefined) return;
+    if (names > 1) this.#owned.set(tensor, names - 1);
+    else {
+      this.#owned.delete(tensor);
+      tensor.dispose();
+    }
+  }
+
+  /** Frees all that is left, but `kept`. */
+  clear(kept: ReadonlySet<Tensor>): void {
+    for (const t of this.#owned.keys()) if (!kept.has(t)) t.dispose();
+    this.#owned.clear();
+    this.#values.clear();
+  }
+}
 
 /**
  * A model on a device. Made by {@link loadOnnx}.
  * @example const graph = loadOnnx(bytes, device); const { logits } = await graph.run({ image });
  */
 export class OnnxGraph {
-  /** Where its weights lie. */
+  /** Where its weights are. */
   readonly device: Device;
   /** What the file says. */
   readonly model: OnnxModel;
   readonly #nodes: OnnxNode[];
+  /** What each node uses last. */
+  readonly #ends: string[][];
+  /** Initializers, and the constants of nodes that have run. */
   readonly #weights = new Map<string, Value>();
+  #disposed = false;
 
   /** @throws OnnxError when the graph contradicts itself, UnsupportedError for an operator that the engine lacks */
   constructor(device: Device, model: OnnxModel) {
     this.device = device;
     this.model = model;
     this.#nodes = ordered(model);
-    for (const n of this.#nodes) if (!Object.hasOwn(OPERATORS, entryOf(n))) throw new UnsupportedError(n.op, 'there is no such operator', n.domain ? `its domain is ${n.domain}` : undefined);
-    for (const [name, t] of model.initializers) {
-      const value = upload(device, t);
-      device.keep(value.tensor);
-      this.#weights.set(name, value);
+    this.#ends = lastUses(this.#nodes, new Set(model.outputs.map((o) => o.name)));
+    for (const n of this.#nodes) {
+      if (Object.hasOwn(OPERATORS, entryOf(n))) continue;
+      const hint = n.domain ? `its domain is ${n.domain}` : undefined;
+      throw new UnsupportedError(n.op || 'node', 'there is no such operator', hint);
+    }
+    checkDefaults(model);
+    try {
+      for (const [name, t] of model.initializers) this.#keep(name, upload(device, t));
+    } catch (error) {
+      this.dispose();
+      throw error;
     }
   }
 
+  #keep(name: string, value: Value): void {
+    this.device.keep(value.tensor);
+    this.#weights.set(name, value);
+  }
+
   /**
-   * Computes the outputs. Values that decide shapes are read back from the device where the host does not know them.
-   * @param given a tensor for each input, by name: f32 for real types, else i32
+   * Computes the outputs. Values that decide shapes are read back from the device where the host does not know them. A
+   * value is freed after its last use: a run needs memory for those that are in use at the same time, not for all.
+   * @param given a tensor for each input, by name: f32 for real types, else i32. An input with an initializer
+   *   (`model.optional`) may be given too, and has the value of the initializer where it is not.
    * @returns the outputs by name; the caller disposes them
-   * @throws ShapeError when an input is missing or of another dtype, or an operation cannot take its operands; UnsupportedError for settings that the engine lacks
+   * @throws ShapeError when an input is missing, unknown, or of another dtype or shape than the model declares, or an
+   *   operation cannot take its operands; UnsupportedError for settings that the engine lacks; DisposedError
    * @example const { logits } = await graph.run({ image });
    */
   async run(given: Readonly<Record<string, Tensor>>): Promise<Record<string, Tensor>> {
-    const values = new Map(this.#weights), made = new Set<Tensor>();
-    for (const { name, dtype } of this.model.inputs) {
-      const tensor = Object.hasOwn(given, name) ? given[name] : undefined, want = isReal(dtype) ? 'f32' : 'i32';
-      if (tensor?.dtype !== want) throw new ShapeError('onnx', `the input ${name} is ${tensor ? tensor.dtype : 'missing'}`, `give ${want}`);
-      values.set(name, { type: dtype, tensor });
-    }
+    if (this.#disposed) throw new DisposedError('the model has been disposed', 'load it again');
+    const values = new Values(new Map([...this.#weights, ...checkedInputs(this.model, given, this.device)]));
     const results = new Set<Tensor>();
     try {
-      for (const node of this.#nodes) await this.#step(node, values, made);
+      for (const [i, node] of this.#nodes.entries()) {
+        await this.#step(node, values);
+        for (const name of this.#ends[i]) values.drop(name);
+      }
       const outputs: Record<string, Tensor> = {};
       for (const { name } of this.model.outputs) {
         const { tensor } = values.get(name)!;
-        // A tensor that is an input or a weight stays its owner's: the caller gets another look at it.
-        outputs[name] = made.has(tensor) && !results.has(tensor) ? tensor : tensor.view(tensor.shape);
+        // A tensor that is an input or a weight stays its owner's: the caller gets another view of it.
+        outputs[name] = values.owns(tensor) && !results.has(tensor) ? tensor : tensor.view(tensor.shape);
         results.add(outputs[name]);
       }
       return outputs;
     } finally {
-      for (const t of made) if (!results.has(t)) t.dispose();
+      values.clear(results);
     }
   }
 
   /** Frees the weights. */
   dispose(): void {
+    this.#disposed = true;
     for (const { tensor } of this.#weights.values()) tensor.dispose();
   }
 
-  async #step(node: OnnxNode, values: Map<string, Value>, made: Set<Tensor>): Promise<void> {
-    const operator = OPERATORS[entryOf(node)], inputs = node.inputs.map((name) => (name === '' ? undefined : values.get(name)));
+  async #step(node: OnnxNode, values: Values): Promise<void> {
+    const operator = OPERATORS[entryOf(node)];
+    const [constant] = node.op === 'Constant' && isOwn(node) ? node.outputs : [];
+    const known = constant === undefined ? undefined : this.#weights.get(constant);
+    if (known) return values.set(constant, known, false);
+    const inputs = node.inputs.map((name) => (name === '' ? undefined : values.get(name)));
     for (const i of operator.host ?? []) {
       const v = inputs[i];
       if (v && !v.host) v.host = Array.from(await v.tensor.read());
     }
-    const { result, made: fresh } = this.device.collect(() => this.#typed(operator.run(new Call(node, this.model.opset, this.device, inputs)), inputs));
-    for (const t of fresh) made.add(t);
+    const { result, made } = this.device.collect(() => {
+      const results = this.#typed(operator.run(new Call(node, this.model.opset, this.device, inputs)), inputs);
+      const missing = node.outputs.findIndex((name, i) => name !== '' && !results[i]);
+      if (missing >= 0) throw new UnsupportedError(node.op, `there is no output ${missing}`);
+      return results;
+    });
     node.outputs.forEach((name, i) => {
       if (name === '') return;
-      if (!result[i]) throw new UnsupportedError(node.op, `there is no output ${i}`);
-      values.set(name, result[i]);
+      // A constant is the same in each run: it is uploaded once.
+      if (constant === undefined) values.set(name, result[i], made.has(result[i].tensor));
+      else {
+        this.#keep(name, result[i]);
+        values.set(name, result[i], false);
+      }
     });
+    for (const t of made) if (!values.owns(t) && !(constant !== undefined && t === result[0].tensor)) t.dispose();
   }
 
   #typed(made: Made, inputs: readonly (Value | undefined)[]): Value[] {
@@ -120,10 +181,12 @@ export class OnnxGraph {
 
 /**
  * Reads an ONNX model and puts its weights on a device. i64 becomes i32, f16 and f64 become f32.
- * @param bytes of the .onnx file
- * @throws OnnxError when the bytes are damaged or the graph contradicts itself, UnsupportedError for what the engine lacks
- * @example const graph = loadOnnx(bytes, device); const { y } = await graph.run({ x });
+ * @param file the bytes of the .onnx file
+ * @param options `external` gives the bytes of the files with external data; {@link onnxFiles} tells which there are
+ * @throws OnnxError when the bytes are damaged or the graph contradicts itself, UnsupportedError for what the engine
+ *   lacks
+ * @example const graph = loadOnnx(await file.arrayBuffer(), device); const { y } = await graph.run({ x });
  */
-export function loadOnnx(bytes: Uint8Array, device: Device): OnnxGraph {
-  return new OnnxGraph(device, readOnnx(bytes));
+export function loadOnnx(file: Uint8Array | ArrayBuffer, device: Device, options: OnnxOptions = {}): OnnxGraph {
+  return new OnnxGraph(device, readOnnx(file, options));
 }

@@ -3,7 +3,7 @@
 import { OnnxError, UnsupportedError } from '../../errors.ts';
 import type { Device } from '../../device/device.ts';
 import { add, cast } from '../../ops/index.ts';
-import type { Tensor } from '../../tensor.ts';
+import type { Shape, Tensor } from '../../tensor.ts';
 import type { OnnxAttribute, OnnxNode, OnnxTensor, OnnxType } from './model.ts';
 
 /** A value in a running graph: a tensor on the device, its type in ONNX, and its elements where the host knows them. */
@@ -74,23 +74,44 @@ export class Call {
 
   number(name: string, otherwise: number): number {
     const v = this.attribute(name) ?? otherwise;
-    return typeof v === 'number' ? v : this.wrong(`${name} is no number`);
+    return typeof v === 'number' ? v : this.wrong(`${name} is not a number`);
   }
 
   text(name: string, otherwise: string): string {
     const v = this.attribute(name) ?? otherwise;
-    return typeof v === 'string' ? v : this.wrong(`${name} is no text`);
+    return typeof v === 'string' ? v : this.wrong(`${name} is not a string`);
   }
 
   ints(name: string, otherwise: readonly number[]): readonly number[] {
     const v = this.attribute(name) ?? otherwise;
-    return Array.isArray(v) && v.every((n) => typeof n === 'number') ? (v as number[]) : this.wrong(`${name} is no list of numbers`);
+    const numbers = Array.isArray(v) && v.every((n) => typeof n === 'number');
+    return numbers ? (v as number[]) : this.wrong(`${name} is not a list of numbers`);
   }
 
   /** A tensor that is an attribute. */
   tensor(name: string): OnnxTensor {
     const v = this.attribute(name);
-    return typeof v === 'object' && 'dtype' in v ? v : this.wrong(`${name} is no tensor`);
+    return typeof v === 'object' && 'dtype' in v ? v : this.wrong(`${name} is not a tensor`);
+  }
+
+  /** The axis that a number means, which may count from the end. @throws OnnxError where there is none */
+  axis(axis: number, rank: number): number {
+    const a = axis < 0 ? axis + rank : axis;
+    return Number.isInteger(a) && a >= 0 && a < rank ? a : this.wrong(`there is no axis ${axis} of ${rank}`);
+  }
+
+  /** Axes, each once. @throws OnnxError as {@link axis}, and when one comes twice */
+  axes(axes: readonly number[], rank: number): number[] {
+    const found = axes.map((a) => this.axis(a, rank));
+    return new Set(found).size === found.length ? found : this.wrong(`the axes ${axes.join(', ')} name one twice`);
+  }
+
+  /** Input i, which must broadcast to a shape that does not change by it. @throws OnnxError when it does not */
+  onto(shape: Shape, i: number): Tensor {
+    const t = this.x(i);
+    const lead = shape.length - t.rank;
+    const fits = lead >= 0 && t.shape.every((d, k) => d === 1 || d === shape[lead + k]);
+    return fits ? t : this.wrong(`input ${i} is [${t.shape}], which does not broadcast to [${shape}]`);
   }
 
   wrong(message: string): never {

@@ -2,8 +2,9 @@
 
 import * as ops from '../../ops/index.ts';
 import { sizeOf, type Tensor } from '../../tensor.ts';
-import { added, Call, plain, toReal, whole, type Made, type Operator, type Value } from './operator.ts';
-import { countOf, first, last, perAxis, spanOf, tapsOf, windowOf, type Window } from './windows.ts';
+import { added, Call, plain, reads, toReal, whole, type Made, type Operator, type Value } from './operator.ts';
+import { unpool } from './unpool.ts';
+import { countOf, first, last, spanOf, tapsOf, windowOf, type Window } from './windows.ts';
 
 interface Pool { w: Window; size: readonly number[]; counts: readonly number[]; ceil: boolean }
 
@@ -90,15 +91,6 @@ function localResponse(c: Call): Tensor {
 
 const spatial = (x: Tensor): number[] => x.shape.slice(2).map((_, i) => i + 2);
 
-/** The place of each element of x in an image of another size, whose other elements are 0. */
-function unpool(c: Call): Tensor {
-  const x = c.x(), [n, ch, ...size] = x.shape, kernel = c.ints('kernel_shape', []), stride = perAxis(c, 'strides', size.length, 1), pads = perAxis(c, 'pads', 2 * size.length, 0, 0);
-  const natural = [n, ch, ...size.map((d, i) => (d - 1) * stride[i] + kernel[i] - pads[i] - pads[i + size.length])], shape = c.host(2) ?? natural;
-  // Places are those in the natural shape; a larger one gets zeros at its ends.
-  const flat = ops.scatter(ops.zeros(c.device, [sizeOf(natural)], x.dtype), 0, ops.reshape(c.x(1), [x.size]), ops.reshape(x, [x.size]));
-  return ops.pad(ops.reshape(flat, natural), natural.map((d, i) => [0, shape[i] - d] as const));
-}
-
 export const POOL: Record<string, Operator> = {
   AveragePool: plain(average),
   GlobalAveragePool: plain((c) => ops.mean(c.x(), spatial(c.x()), { keepdim: true })),
@@ -107,5 +99,5 @@ export const POOL: Record<string, Operator> = {
   LRN: plain(localResponse),
   LpPool: plain(lp),
   MaxPool: plain(max),
-  MaxUnpool: { run: unpool, host: [2] },
+  MaxUnpool: reads([2], unpool),
 };

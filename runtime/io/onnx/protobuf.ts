@@ -1,6 +1,6 @@
 // The wire format of protocol buffers: a message is a list of numbered fields. Nothing is copied; every length is checked before it is used.
 
-import { OnnxError } from '../../errors.ts';
+import { OnnxError, UsageError } from '../../errors.ts';
 
 /** One field: a number (varint or fixed) or the bytes of a string, a packed list or a message within. */
 export interface Field {
@@ -13,6 +13,20 @@ export interface Field {
 }
 
 const NOTHING = new Uint8Array(0);
+
+/** The bytes of a file, whatever holds them. @throws UsageError for anything but bytes */
+export function bytesOf(file: Uint8Array | ArrayBuffer, what: string): Uint8Array {
+  if (file instanceof Uint8Array) return file;
+  if (ArrayBuffer.isView(file)) {
+    const view = file as ArrayBufferView;
+    return new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
+  }
+  // By its name: an ArrayBuffer of another realm (a frame, a test runner) is not an instance of this one's.
+  const kind = Object.prototype.toString.call(file).slice(8, -1);
+  if (kind === 'ArrayBuffer' || kind === 'SharedArrayBuffer') return new Uint8Array(file as ArrayBuffer);
+  const hint = 'give a Uint8Array or an ArrayBuffer';
+  throw new UsageError(`${what} is read from its bytes, not from a value of type ${kind}`, hint);
+}
 
 /** Reads a varint at `at`. @returns the signed 64-bit number and where it ends @throws OnnxError when it is cut off or too long */
 export function varint(bytes: Uint8Array, at: number): [value: bigint, end: number] {
@@ -34,14 +48,14 @@ export function* fields(bytes: Uint8Array): Generator<Field> {
   while (at < bytes.length) {
     const [key, start] = varint(bytes, at);
     const id = Number(BigInt.asUintN(64, key) >> 3n), wire = Number(key & 7n);
-    if (id < 1 || id >= 2 ** 29) throw new OnnxError(`there is no field ${id}`, 'this is no ONNX model, or a damaged one');
+    if (id < 1 || id >= 2 ** 29) throw new OnnxError(`there is no field ${id}`, 'this is not an ONNX model, or a damaged one');
     if (wire === 0) {
       const [value, end] = varint(bytes, start);
       yield { id, wire, value, bytes: NOTHING };
       at = end;
       continue;
     }
-    if (wire !== 1 && wire !== 2 && wire !== 5) throw new OnnxError(`field ${id} is of unknown kind ${wire}`, 'this is no ONNX model, or a damaged one');
+    if (wire !== 1 && wire !== 2 && wire !== 5) throw new OnnxError(`field ${id} is of unknown kind ${wire}`, 'this is not an ONNX model, or a damaged one');
     const [length, from] = wire === 2 ? varint(bytes, start) : [BigInt(wire === 1 ? 8 : 4), start];
     if (length < 0n || length > BigInt(bytes.length - from)) throw new OnnxError(`field ${id} claims ${length} bytes, ${bytes.length - from} are left`, 'the file is damaged or truncated');
     at = from + Number(length);
@@ -80,13 +94,13 @@ export function text(f: Field): string {
 
 /** The bytes of a message within. @throws OnnxError when the field is a number */
 export function message(f: Field): Uint8Array {
-  if (f.wire !== 2) throw new OnnxError(`field ${f.id} is a number where text or a message belongs`, 'this is no ONNX model, or a damaged one');
+  if (f.wire !== 2) throw new OnnxError(`field ${f.id} is a number where text or a message belongs`, 'this is not an ONNX model, or a damaged one');
   return f.bytes;
 }
 
 /** The integer of a field. @throws OnnxError when it is none, or beyond 2^53 */
 export function integer(f: Field): number {
   const v = Number(f.value);
-  if (f.wire !== 0 || !Number.isSafeInteger(v)) throw new OnnxError(`field ${f.id} is no whole number that fits`, 'this is no ONNX model, or a damaged one');
+  if (f.wire !== 0 || !Number.isSafeInteger(v)) throw new OnnxError(`field ${f.id} is no whole number that fits`, 'this is not an ONNX model, or a damaged one');
   return v;
 }

@@ -32,13 +32,12 @@ function winner(c: Call, f: (x: Tensor, axis: number, o: ops.ReduceOptions) => T
 const soft = (f: (x: Tensor, scale: number, axis: number) => Tensor): Operator => plain((c) => {
   const x = c.x();
   if (c.opset >= 13) return f(x, 1, c.number('axis', -1));
-  const axis = c.number('axis', 1), from = axis < 0 ? axis + x.rank : axis;
-  return ops.reshape(f(ops.flatten(x, from), 1, -1), x.shape);
+  return ops.reshape(f(ops.flatten(x, c.axis(c.number('axis', 1), x.rank)), 1, -1), x.shape);
 });
 
 /** 1 at the first of the largest elements along an axis, else 0; before opset 13 over all axes from it on. */
 function hardmax(c: Call): Tensor {
-  const x = c.x(), old = c.opset < 13, axis = c.number('axis', old ? 1 : -1), a = axis < 0 ? axis + x.rank : axis;
+  const x = c.x(), old = c.opset < 13, a = c.axis(c.number('axis', old ? 1 : -1), x.rank);
   const flat = old ? ops.flatten(x, a) : x, along = old ? -1 : a, n = flat.shape.at(along)!, shape = flat.shape.map((_, i) => (i === (old ? flat.rank - 1 : a) ? n : 1));
   const places = ops.reshape(c.device.tensor(Int32Array.from({ length: n }, (_, i) => i), [n]), shape);
   return ops.reshape(ops.cast(ops.eq(places, ops.argmax(flat, along, { keepdim: true })), x.dtype), x.shape);
@@ -46,7 +45,8 @@ function hardmax(c: Call): Tensor {
 
 function topk(c: Call): Made {
   // Before opset 10 k is an attribute.
-  const { values, indices } = ops.topk(c.x(), c.opset < 10 ? c.number('k', 1) : c.elements(1)[0], c.number('axis', -1), { largest: c.number('largest', 1) !== 0 });
+  const k = c.opset < 10 && c.has('k') ? c.number('k', 1) : c.elements(1)[0];
+  const { values, indices } = ops.topk(c.x(), k, c.number('axis', -1), { largest: c.number('largest', 1) !== 0 });
   return [values, whole(indices)];
 }
 

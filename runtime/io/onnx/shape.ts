@@ -2,37 +2,50 @@
 
 import * as ops from '../../ops/index.ts';
 import { sizeOf, type Shape, type Tensor } from '../../tensor.ts';
-import { typeOf } from './model.ts';
+import { tiles } from './legacy.ts';
 import { Call, isReal, plain, reads, upload, type Made, type Operator, type Value } from './operator.ts';
+import { typeOf } from './tensor.ts';
 
 /** Numbers that the host lists at most. */
 const MOST_LISTED = 2 ** 24;
-
-const from = (c: Call, axis: number, rank: number): number => {
-  const a = axis < 0 ? axis + rank : axis;
-  return a >= 0 && a <= rank && Number.isInteger(a) ? a : c.wrong(`there is no axis ${axis} of ${rank}`);
-};
 
 /** Whole numbers that the host knows. */
 const known = (c: Call, shape: Shape, data: readonly number[]): Value => upload(c.device, { dtype: 'i64', shape, data });
 
 function reshape(c: Call): Tensor {
-  const x = c.x(), shape = c.list('shape', 1) ?? c.wrong('there is no shape'), keep = !c.number('allowzero', 0);
-  return ops.reshape(x, shape.map((d, i) => (d === 0 && keep ? x.shape[i] : d)));
+  const x = c.x();
+  const shape = c.list('shape', 1) ?? c.wrong('there is no shape');
+  const zeros = c.number('allowzero', 0) !== 0;
+  if (zeros && shape.includes(0) && shape.includes(-1)) c.wrong(`[${shape}] has both 0 and -1 with allowzero`);
+  const size = (d: number, i: number): number => {
+    if (d !== 0 || zeros) return d;
+    return i < x.rank ? x.shape[i] : c.wrong(`[${shape}] copies axis ${i} of [${x.shape}], which has none`);
+  };
+  return ops.reshape(x, shape.map(size));
 }
 
 function flatten(c: Call): Tensor {
-  const { shape } = c.x(), a = from(c, c.number('axis', 1), shape.length);
+  const { shape, rank } = c.x();
+  const axis = c.number('axis', 1);
+  const a = axis === rank ? rank : c.axis(axis, rank);
   return ops.reshape(c.x(), [sizeOf(shape.slice(0, a)), sizeOf(shape.slice(a))]);
 }
 
 function squeeze(c: Call): Tensor {
-  const { shape } = c.x(), axes = c.list('axes', 1)?.map((a) => from(c, a, shape.length));
+  const { shape, rank } = c.x();
+  const listed = c.list('axes', 1);
+  const axes = listed && c.axes(listed, rank);
+  const wide = axes?.find((a) => shape[a] !== 1);
+  if (wide !== undefined) c.wrong(`axis ${wide} of [${shape}] is not 1`);
   return ops.reshape(c.x(), shape.filter((d, i) => (axes ? !axes.includes(i) : d !== 1)));
 }
 
 function unsqueeze(c: Call): Tensor {
-  const { shape } = c.x(), listed = c.list('axes', 1) ?? [], rank = shape.length + listed.length, axes = listed.map((a) => from(c, a, rank)), rest = shape.slice();
+  const { shape } = c.x();
+  const listed = c.list('axes', 1) ?? c.wrong('there are no axes');
+  const rank = shape.length + listed.length;
+  const axes = c.axes(listed, rank);
+  const rest = shape.slice();
   return ops.reshape(c.x(), Array.from({ length: rank }, (_, i) => (axes.includes(i) ? 1 : rest.shift()!)));
 }
 
@@ -60,15 +73,26 @@ function range(c: Call): Value {
 }
 
 function slice(c: Call): Tensor {
-  const x = c.x(), starts = c.list('starts', 1) ?? [], ends = c.list('ends', 2) ?? [], axes = c.list('axes', 3) ?? starts.map((_, i) => i), steps = c.host(4) ?? starts.map(() => 1);
+  const x = c.x();
+  const starts = c.list('starts', 1) ?? c.wrong('there are no starts');
+  const ends = c.list('ends', 2) ?? c.wrong('there are no ends');
+  const axes = c.axes(c.list('axes', 3) ?? starts.map((_, i) => i), x.rank);
+  const steps = c.host(4) ?? starts.map(() => 1);
+  if ([ends, axes, steps].some((l) => l.length !== starts.length)) {
+    c.wrong(`${starts.length} starts, ${ends.length} ends, ${axes.length} axes and ${steps.length} steps`);
+  }
   let y = x.view(x.shape);
-  axes.forEach((axis, i) => {
-    const a = from(c, axis, x.rank), d = x.shape[a], step = steps[i], clamp = (v: number, low: number, high: number): number => Math.min(Math.max(v < 0 ? v + d : v, low), high);
+  axes.forEach((a, i) => {
+    const d = x.shape[a];
+    const step = steps[i];
+    const clamp = (v: number, low: number, high: number): number => Math.min(Math.max(v < 0 ? v + d : v, low), high);
     const only = (r: ops.Range): (ops.Range | null)[] => y.shape.map((_, k) => (k === a ? r : null));
+    if (step === 0) c.wrong(`the step of axis ${a} is 0`);
     if (step > 0) y = ops.slice(y, only([clamp(starts[i], 0, d), clamp(ends[i], 0, d), Math.min(step, 2 ** 30)]));
     else {
       // Backwards: turned round, then forwards.
-      const start = d - 1 - clamp(starts[i], -1, d - 1), end = d - 1 - clamp(ends[i], -1, d - 1);
+      const start = d - 1 - clamp(starts[i], -1, d - 1);
+      const end = d - 1 - clamp(ends[i], -1, d - 1);
       y = ops.slice(ops.flip(y, [a]), only([start, Math.max(start, end), Math.min(-step, 2 ** 30)]));
     }
   });
@@ -76,15 +100,43 @@ function slice(c: Call): Tensor {
 }
 
 function split(c: Call): Tensor[] {
-  const x = c.x(), axis = c.number('axis', 0), n = x.shape.at(axis) ?? 0, parts = c.number('num_outputs', c.node.outputs.length);
-  return ops.split(x, c.list('split', 1) ?? Math.max(1, Math.ceil(n / parts)), axis);
+  const x = c.x();
+  // The first version names no default; later ones have 0.
+  if (c.opset < 2 && !c.has('axis')) c.unsupported('opset 1 has no default for axis, and none is given');
+  const axis = c.axis(c.number('axis', 0), x.rank);
+  const sizes = c.list('split', 1);
+  if (sizes) return ops.split(x, sizes, axis);
+  const n = x.shape[axis];
+  const parts = c.node.outputs.length;
+  const stated = c.number('num_outputs', parts);
+  if (stated !== parts) c.wrong(`num_outputs is ${stated} for ${parts} outputs`);
+  // From opset 18 on the last part may be smaller.
+  const each = Math.ceil(n / parts);
+  const last = n - (parts - 1) * each;
+  if (last < 0 || (c.opset < 18 && last !== each)) {
+    c.wrong(`${n} elements do not divide into ${parts} parts in opset ${c.opset}`);
+  }
+  return ops.split(x, Array.from({ length: parts }, (_, i) => (i < parts - 1 ? each : last)), axis);
 }
 
+/** The four ways to fill up; wrap since opset 19. */
+const MODES = { constant: 'constant', reflect: 'reflect', edge: 'replicate', wrap: 'circular' } as const;
+
 function pad(c: Call): Tensor {
-  const x = c.x(), pads = c.list('pads', 1) ?? [], axes = (c.host(3) ?? x.shape.map((_, i) => i)).map((a) => from(c, a, x.rank));
-  const mode = ({ constant: 'constant', reflect: 'reflect', edge: 'replicate', wrap: 'circular' } as const)[c.text('mode', 'constant')] ?? c.unsupported('the mode is not known');
-  const both = x.shape.map((_, i) => (axes.includes(i) ? ([pads[axes.indexOf(i)], pads[axes.indexOf(i) + axes.length]] as const) : ([0, 0] as const)));
-  return ops.pad(x, both, { mode, ...(mode === 'constant' ? { value: c.host(2)?.[0] ?? c.number('value', 0) } : {}) });
+  const x = c.x();
+  // The first version called them paddings.
+  const pads = c.list(c.has('paddings') ? 'paddings' : 'pads', 1) ?? c.wrong('there are no pads');
+  const axes = c.axes(c.host(3) ?? x.shape.map((_, i) => i), x.rank);
+  if (pads.length !== 2 * axes.length) c.wrong(`${pads.length} pads for ${axes.length} axes`);
+  const name = c.text('mode', 'constant');
+  if (!Object.hasOwn(MODES, name)) c.unsupported(`there is no mode ${name}`);
+  const mode = MODES[name as keyof typeof MODES];
+  const both = x.shape.map((_, i) => {
+    const k = axes.indexOf(i);
+    return k < 0 ? ([0, 0] as const) : ([pads[k], pads[k + axes.length]] as const);
+  });
+  const value = mode === 'constant' ? { value: c.host(2)?.[0] ?? c.number('value', 0) } : {};
+  return ops.pad(x, both, { mode, ...value });
 }
 
 function shapeOf(c: Call): Value {
@@ -93,7 +145,7 @@ function shapeOf(c: Call): Value {
 }
 
 function centre(c: Call): Tensor {
-  const x = c.x(), target = c.elements(1), axes = c.ints('axes', x.shape.map((_, i) => i)).map((a) => from(c, a, x.rank));
+  const x = c.x(), target = c.elements(1), axes = c.axes(c.ints('axes', x.shape.map((_, i) => i)), x.rank);
   const padding = x.shape.map((d, i) => {
     const more = axes.includes(i) ? target[axes.indexOf(i)] - d : 0, before = more < 0 ? -Math.floor(-more / 2) : Math.floor(more / 2);
     return [before, more - before] as const;
@@ -119,7 +171,7 @@ function spaceToDepth(c: Call): Tensor {
 }
 
 function gather(c: Call): Tensor {
-  const x = c.x(), index = c.x(1), a = from(c, c.number('axis', 0), x.rank);
+  const x = c.x(), index = c.x(1), a = c.axis(c.number('axis', 0), x.rank);
   return ops.reshape(ops.indexSelect(x, a, ops.reshape(index, [index.size])), [...x.shape.slice(0, a), ...index.shape, ...x.shape.slice(a + 1)]);
 }
 
@@ -154,16 +206,29 @@ function scatterND(c: Call): Tensor {
 }
 
 function oneHot(c: Call): Value {
-  const index = c.x(), depth = c.elements(1)[0], values = c.x(2), axis = from(c, c.number('axis', -1), index.rank + 1);
+  const index = c.x();
+  const depth = c.elements(1)[0];
+  const values = c.x(2);
+  const axis = c.axis(c.number('axis', -1), index.rank + 1);
   if (!(depth >= 0 && depth <= MOST_LISTED)) c.wrong(`${depth} classes`);
-  const classes = ops.reshape(c.device.tensor(Int32Array.from({ length: depth }, (_, i) => i), [depth]), [depth, ...Array<number>(index.rank - axis).fill(1)]);
-  const label = ops.unsqueeze(ops.cast(index, 'i32'), axis), hit = ops.eq(ops.where(ops.lt(label, 0), ops.add(label, depth), label), classes), [off, on] = [0, 1].map((i) => ops.reshape(ops.slice(values, [i], [1]), []));
-  return { type: c.value(2).type, tensor: ops.where(hit, on, off) };
+  const shape = [depth, ...Array<number>(index.rank - axis).fill(1)];
+  const classes = c.device.tensor(Int32Array.from({ length: depth }, (_, i) => i), shape);
+  const label = ops.unsqueeze(ops.cast(index, 'i32'), axis);
+  // From opset 11 on negative labels count from the end; before, they are none of the classes.
+  const counted = c.opset < 11 ? label : ops.where(ops.lt(label, 0), ops.add(label, depth), label);
+  const [off, on] = [0, 1].map((i) => ops.reshape(ops.slice(values, [i], [1]), []));
+  return { type: c.value(2).type, tensor: ops.where(ops.eq(counted, classes), on, off) };
+}
+
+/** Before opset 4 the axis was 1 where nothing was said; from then on it must be said. */
+function concat(c: Call): Tensor {
+  if (c.opset >= 4 && !c.has('axis')) c.wrong('there is no axis');
+  return ops.concat(c.values.map((_, i) => c.x(i)), c.number('axis', 1));
 }
 
 export const SHAPE: Record<string, Operator> = {
   CenterCropPad: reads([1], centre),
-  Concat: plain((c) => ops.concat(c.values.map((_, i) => c.x(i)), c.number('axis', 0))),
+  Concat: plain(concat),
   Constant: plain(constant),
   ConstantOfShape: reads([0], constantOfShape),
   DepthToSpace: plain(depthToSpace),
@@ -190,7 +255,7 @@ export const SHAPE: Record<string, Operator> = {
   SpaceToDepth: plain(spaceToDepth),
   Split: reads([1], split),
   Squeeze: reads([1], squeeze),
-  Tile: reads([1], (c) => ops.repeat(c.x(), c.elements(1))),
+  Tile: reads([1, 2], (c) => ops.repeat(c.x(), tiles(c))),
   Transpose: plain((c) => ops.permute(c.x(), c.ints('perm', c.x().shape.map((_, i) => c.x().rank - 1 - i)))),
   Trilu: reads([1], (c) => (c.number('upper', 1) ? ops.triu : ops.tril)(c.x(), c.host(1)?.[0] ?? 0)),
   Unsqueeze: reads([1], unsqueeze),

@@ -28,9 +28,16 @@ export const spanOf = ({ kernel, dilation }: Pick<Window, 'kernel' | 'dilation'>
 /** Both parts of a padding, the odd one at the end for SAME_UPPER, else in front. */
 export const halves = (total: number, upper: boolean): [number, number] => (upper ? [Math.floor(total / 2), total - Math.floor(total / 2)] : [total - Math.floor(total / 2), Math.floor(total / 2)]);
 
+/** How padding is found where it is not given. @throws UnsupportedError for another way than ONNX has */
+export function autoPad(c: Call): string {
+  const auto = c.text('auto_pad', 'NOTSET');
+  const known = ['NOTSET', 'VALID', 'SAME_UPPER', 'SAME_LOWER'].includes(auto);
+  return known ? auto : c.unsupported(`there is no auto_pad ${auto}`);
+}
+
 /** Kernel, steps and padding over axes of a size. */
 export function windowOf(c: Call, size: readonly number[], kernel: readonly number[]): Window {
-  const n = size.length, stride = perAxis(c, 'strides', n, 1), dilation = perAxis(c, 'dilations', n, 1), auto = c.text('auto_pad', 'NOTSET'), pads = perAxis(c, 'pads', 2 * n, 0, 0);
+  const n = size.length, stride = perAxis(c, 'strides', n, 1), dilation = perAxis(c, 'dilations', n, 1), auto = autoPad(c), pads = perAxis(c, 'pads', 2 * n, 0, 0);
   if (kernel.length !== n || !kernel.every((k) => Number.isInteger(k) && k >= 1)) c.wrong(`a kernel of ${kernel} over ${n} axes`);
   if (sizeOf(kernel) > MOST_TAPS) c.unsupported(`a window of ${kernel.join(' x ')}`);
   if (auto === 'NOTSET') return { kernel, stride, dilation, before: pads.slice(0, n), after: pads.slice(n) };

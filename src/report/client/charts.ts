@@ -1,6 +1,7 @@
 // The charts of the report, by uPlot: a line and a band for each scheme, one legend for all charts, a tooltip, colours that follow the page.
 
 import uPlot from 'uplot';
+import { decimals } from '../format.ts';
 import type { Chart } from '../curves.ts';
 import type { ReportData } from '../html.ts';
 
@@ -45,7 +46,7 @@ function tooltip(lines: Line[], print: (v: number) => string): uPlot.Plugin {
 
 function make(figure: HTMLElement, chart: Chart, measure: number, data: ReportData, hidden: Set<string>): uPlot {
   const host = figure.querySelector<HTMLElement>('.plot')!, { x, curves } = chart.measures[measure];
-  const scale = chart.share ? 100 : 1, print = (v: number): string => v.toFixed(chart.share ? 1 : 3);
+  const scale = chart.share ? 100 : 1, print = (v: number): string => decimals(v, chart.share ? 1 : 3);
   const scaled = (v: (number | null)[]): (number | null)[] => v.map((y) => (y === null ? null : y * scale));
   const lines = curves.map((c) => data.schemes.find((s) => s.id === c.scheme)!);
   const series: uPlot.Series[] = [{}], bands: uPlot.Band[] = [];

@@ -7,33 +7,59 @@ import { clipCoefficient } from '../../../runtime/optim/clip.ts';
 import { Ema } from '../../../runtime/optim/ema.ts';
 import { hyperTensor } from '../../../runtime/optim/hyper.ts';
 import { Adagrad, Rmsprop } from '../../../runtime/optim/rmsprop.ts';
+import type { Optimizer } from '../../../runtime/optim/optimizer.ts';
 import { Sgd } from '../../../runtime/optim/sgd.ts';
 import type { Tensor } from '../../../runtime/tensor.ts';
 import { cps, fixmatch, mseMeanC, mseSumC, ohem, pseudoseg } from '../../../src/losses/index.ts';
 import { scores } from '../../../src/metrics/miou.ts';
+import { oneOf } from '../../support/reading.ts';
 import { type Family, type Run, type Tensors } from '../../support/torchCases.ts';
+import { Unsupported } from '../../support/unsupported.ts';
 
-const REDUCTION: Record<string, 'meanC' | 'none-sum' | 'none'> = { mean: 'meanC', sum: 'none-sum', none: 'none' };
+/** PyTorch's reductions of the losses of two tensors. */
+const reduction = ({ reduction: word = 'mean' }: Record<string, any>): 'mean' | 'sum' | 'none' =>
+  oneOf('reduction', word, { mean: 'mean', sum: 'sum', none: 'none' } as const);
+
+/** A loss map, reduced. */
+const reduced = (map: Tensor, by: 'mean' | 'sum' | 'none'): Tensor => (by === 'none' ? map : by === 'sum' ? ops.sum(map) : ops.mean(map));
+
+/** A tensor that PyTorch broadcasts against a picture [n, c, h, w], against the same picture in NHWC. */
+function besidePicture(w: Tensor, x: Tensor): Tensor {
+  if (x.rank !== 4 || w.rank === 4) return w;
+  return ops.permute(ops.reshape(w, [...Array(4 - w.rank).fill(1), ...w.shape]), [0, 2, 3, 1]);
+}
 
 const runs: Record<string, Run> = {
   cross_entropy({ x, target, weight }, p) {
-    const o = { classWeights: weight, labelSmoothing: p.label_smoothing };
+    const by = reduction(p), o = { classWeights: weight, labelSmoothing: p.label_smoothing };
     if (target.dtype === 'f32') {
       const soft = { ...o, targetGradient: true };
-      return p.reduction === 'none' ? ops.softCrossEntropyMap(x, target, soft) : ops.softCrossEntropy(x, target, { ...soft, denominator: p.reduction === 'sum' ? 'none-sum' : 'all' });
+      return by === 'none' ? ops.softCrossEntropyMap(x, target, soft) : ops.softCrossEntropy(x, target, { ...soft, denominator: by === 'sum' ? 'none-sum' : 'all' });
     }
     const hard = { ...o, ignoreIndex: p.ignore_index ?? -100 };
-    return p.reduction === 'none' ? ops.crossEntropyMap(x, target, hard) : ops.crossEntropy(x, target, { ...hard, denominator: p.reduction === 'sum' ? 'none-sum' : 'weight', empty: NaN });
+    return by === 'none' ? ops.crossEntropyMap(x, target, hard) : ops.crossEntropy(x, target, { ...hard, denominator: by === 'sum' ? 'none-sum' : 'weight', empty: NaN });
   },
   nll_loss({ x, target, weight }, p) {
-    const o = { classWeights: weight, ignoreIndex: p.ignore_index };
-    return p.reduction === 'none' ? ops.nllMap(x, target, o) : ops.nll(x, target, { ...o, denominator: p.reduction === 'sum' ? 'none-sum' : 'weight' });
+    const by = reduction(p), o = { classWeights: weight, ignoreIndex: p.ignore_index ?? -100 };
+    return by === 'none' ? ops.nllMap(x, target, o) : ops.nll(x, target, { ...o, denominator: by === 'sum' ? 'none-sum' : 'weight', empty: NaN });
   },
-  mse_loss: ({ a, b }, p) => ops.mse(a, b, { reduction: REDUCTION[p.reduction] }),
-  l1_loss: ({ a, b }, p) => ops.l1(a, b, { reduction: REDUCTION[p.reduction] }),
-  smooth_l1_loss: ({ a, b }, p) => ops.smoothL1(a, b, { reduction: REDUCTION[p.reduction], beta: p.beta }),
-  binary_cross_entropy_with_logits: ({ x, target, pos_weight }, p) => ops.bceWithLogits(x, target, { reduction: REDUCTION[p.reduction], posWeight: pos_weight }),
-  kl_div: ({ logp, q }) => ops.klDiv(logp, q, { reduction: 'sumC' }),
+  mse_loss: ({ a, b }, p) => ops.mse(a, b, { reduction: reduction(p) }),
+  l1_loss: ({ a, b }, p) => ops.l1(a, b, { reduction: reduction(p) }),
+  smooth_l1_loss({ a, b }, p) {
+    const by = reduction(p), { beta = 1 } = p;
+    return beta === 0 ? ops.l1(a, b, { reduction: by }) : ops.smoothL1(a, b, { reduction: by, beta });
+  },
+  binary_cross_entropy_with_logits({ x, target, weight, pos_weight: positive }, p) {
+    const by = reduction(p), perClass = !positive || positive.rank === 1 || (x.rank === 4 && positive.rank === 3 && positive.shape[0] === positive.size);
+    if (positive && (!perClass || (x.rank === 4 && positive.rank === 1))) throw new Unsupported(`pos_weight [${positive.shape}] for x of rank ${x.rank}`);
+    const posWeight = positive && ops.reshape(positive, [positive.size]);
+    if (!weight) return ops.bceWithLogits(x, target, { reduction: by, posWeight });
+    return reduced(ops.mul(ops.bceWithLogits(x, target, { reduction: 'none', posWeight }), besidePicture(weight, x)), by);
+  },
+  kl_div({ logp, q }, { reduction: word = 'mean', log_target: logTarget = false }) {
+    const by = oneOf('reduction', word, { mean: 'mean', sum: 'sum', none: 'none', batchmean: logp.shape[0] } as const);
+    return ops.klDiv(logp, q, { reduction: by, logTarget });
+  },
   dice_loss: ({ x, target }, p) => ops.dice(x, target, { smooth: p.smooth }),
   focal_loss: ({ x, target }, p) => ops.crossEntropy(x, target, { focalGamma: p.gamma }),
   ohem_cross_entropy: ({ x, target }, p) => ohem(x, target, { threshold: p.thresh, minKept: p.min_kept }),
@@ -50,7 +76,7 @@ const runs: Record<string, Run> = {
   },
   async fixmatch_loss({ weak, strong, ignore }, p, device) {
     const valid = device.tensor(Float32Array.from(await ignore.read(), (v) => (v === 255 ? 0 : 1)), ignore.shape);
-    const { loss, accepted } = fixmatch(weak, strong, p.threshold, { valid, denominator: p.normalise === 'all' ? 'valid' : 'kept' });
+    const { loss, accepted } = fixmatch(weak, strong, p.threshold, { valid, denominator: oneOf('normalise', p.normalise, { all: 'valid', masked: 'kept' } as const) });
     return { loss, mask: accepted, labels: ops.pseudoLabel(weak).label };
   },
   async ema_update({ teacher, student }, p, device) {
@@ -59,19 +85,21 @@ const runs: Record<string, Run> = {
     ema.update(hyperTensor(device, { lr: 0, step: 1, emaDecay: Math.min(1 - 1 / (p.step + 1), p.alpha_max) }));
     return teacher;
   },
-  async optimizer({ p0, ...g }, p, device) {
-    const params = new Map([['w', p0]]);
-    const o = { weightDecay: p.weight_decay, momentum: p.momentum, nesterov: p.nesterov, betas: p.betas, eps: p.eps, alpha: p.alpha };
-    const optimizer = {
-      sgd: () => new Sgd(params, o),
-      adam: () => new AdamW(params, { ...o, decoupled: false }),
-      adamw: () => new AdamW(params, o),
-      rmsprop: () => new Rmsprop(params, o),
-      adagrad: () => new Adagrad(params, o),
-    }[p.kind as 'sgd']();
+  async optimizer(t, p, device) {
+    const { p0 } = t, params = new Map([['w', p0]]);
+    const decay = (usual: number): number => p.weight_decay ?? usual;
+    // Each kind reads its own parameters, with PyTorch's defaults.
+    const make: Record<string, () => Optimizer> = {
+      sgd: () => new Sgd(params, { weightDecay: decay(0), momentum: p.momentum ?? 0, dampening: p.dampening ?? 0, nesterov: p.nesterov ?? false }),
+      adam: () => new AdamW(params, { weightDecay: decay(0), betas: p.betas, eps: p.eps ?? 1e-8, decoupled: false }),
+      adamw: () => new AdamW(params, { weightDecay: decay(0.01), betas: p.betas, eps: p.eps ?? 1e-8 }),
+      rmsprop: () => new Rmsprop(params, { weightDecay: decay(0), alpha: p.alpha ?? 0.99, eps: p.eps ?? 1e-8 }),
+      adagrad: () => new Adagrad(params, { weightDecay: decay(0), eps: p.eps ?? 1e-10 }),
+    };
+    const optimizer = oneOf('kind', p.kind, make)(), betas = p.kind.startsWith('adam') ? p.betas : undefined;
     const out: Tensors = {};
     for (const [i, lr] of (p.lr as number[]).entries()) {
-      optimizer.step([g[`g${i}`]], hyperTensor(device, { lr, step: i + 1, betas: p.betas }));
+      optimizer.step([t[`g${i}`]], hyperTensor(device, { lr, step: i + 1, betas }));
       out[`p${i + 1}`] = device.tensor((await p0.read()) as Float32Array, p0.shape);
     }
     optimizer.dispose();

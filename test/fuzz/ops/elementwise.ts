@@ -112,10 +112,17 @@ function s0(name: string): number[] {
   return name === 'sign' ? [0] : name === 'round' ? [-2.5, -1.5, -0.5, 0.5, 1.5, 2.5] : [-3, -2, -1, 0, 1, 2, 3];
 }
 
+const TRUTHS = {
+  isNan: Number.isNaN,
+  isInf: (v: number) => Math.abs(v) === Infinity,
+  isFinite: Number.isFinite,
+  logicalNot: (v: number) => v === 0,
+};
+
 const TESTS: Entry[] = ([['isNan', e.isNan], ['isInf', e.isInf], ['isFinite', e.isFinite], ['logicalNot', e.logicalNot]] as const).map(([name, run]) =>
   entry(name, (s) => {
     const dtype = s.choice(KINDS), x = s.tensor({ dtype });
-    const f = (v: number): number => (name === 'isFinite' ? 1 : name === 'logicalNot' ? Number(v === 0) : 0);
+    const f = (v: number): number => Number(TRUTHS[name](v));
     return { inputs: [x], run, reference: (v) => ({ shape: v.shape, data: v.data.map(f) }), dtypes: ['i32'], bound: 'exact', grads: [], rough: true };
   }));
 
@@ -127,7 +134,9 @@ const CASTS: Entry[] = [
       if (to === 'f32') return real(from) ? data : rounded('f32', data);
       // The bound of an f16 knows its rounding; finite differences must not meet it.
       if (to === 'f16') return real(from) ? data.map((v) => (Math.abs(v) < 65520 ? v : v * Infinity)) : rounded('f16', data);
-      const whole = real(from) ? data.map((v) => (to === 'u32' ? Math.max(0, Math.trunc(v)) : Math.trunc(v))) : data;
+      // Of what an integer cannot hold the nearest; NaN is 0.
+      const [least, most] = to === 'u32' ? [0, 2 ** 32 - 1] : [-(2 ** 31), 2 ** 31 - 1];
+      const whole = real(from) ? data.map((v) => Math.min(most, Math.max(least, Math.trunc(v || 0)))) : data;
       return Float64Array.from(to === 'i32' ? Int32Array.from(whole) : Uint32Array.from(whole));
     };
     return {

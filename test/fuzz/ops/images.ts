@@ -52,7 +52,8 @@ function maxima(x: F64, size: readonly [number, number], list: (oy: number, ox: 
     for (const [y, q] of list(oy, ox)) {
       if (y < 0 || y >= x.shape[1] || q < 0 || q >= x.shape[2]) continue;
       const v = at(x, n, y, q, c);
-      if (v > top) [where, top] = [y * x.shape[2] + q, v];
+      // The last NaN, as in PyTorch.
+      if (where < 0 || v > top || Number.isNaN(v)) [where, top] = [y * x.shape[2] + q, v];
     }
     return where;
   };
@@ -162,8 +163,9 @@ function grid(theta: F64, [h, w]: readonly [number, number], align: boolean): F6
   });
 }
 
-/** Pixel position of a coordinate. */
-function position(g: number, size: number, align: boolean, padding: string): number {
+/** Pixel position of a coordinate; NaN is taken for -1. */
+function position(coordinate: number, size: number, align: boolean, padding: string): number {
+  const g = Number.isNaN(coordinate) ? -1 : coordinate;
   let p = align ? ((g + 1) / 2) * (size - 1) : ((g + 1) * size - 1) / 2;
   const low = align ? 0 : -0.5, high = align ? size - 1 : size - 0.5;
   if (padding === 'reflection') while (high > low && (p < low || p > high)) p = p < low ? 2 * low - p : 2 * high - p;
@@ -181,7 +183,9 @@ const SAMPLING: Entry[] = [
   }),
   entry('gridSample', (s) => {
     const x = images(s), mode = s.choice(['bilinear', 'bilinear', 'nearest'] as const), padding = s.choice(['zeros', 'border', 'reflection'] as const), alignCorners = s.flag(), [n, h, w] = x.shape;
-    const g = s.tensor({ shape: [n, ...two(s, 0, 6), 2], element: () => 1.2 * s.normal() });
+    // An infinite coordinate has no mirror image.
+    const specials = padding === 'reflection' ? [NaN] : [NaN, Infinity, -Infinity];
+    const g = s.tensor({ shape: [n, ...two(s, 0, 6), 2], element: () => 1.2 * s.normal(), specials });
     // Away from the lines where the weights have kinks, or the nearest pixel changes.
     g.data.forEach((v, i) => {
       const size = i % 2 ? h : w;
@@ -192,10 +196,16 @@ const SAMPLING: Entry[] = [
       inputs: [x, g], inner: 3, slack: 4, grads: mode === 'bilinear' ? [0, 1] : [0], rough: true, text: `${mode} ${padding}${alignCorners ? ' aligned' : ''}`, run: (t, k) => e.gridSample(t, k, { mode, padding, alignCorners }),
       reference: (t, k) => build([k.shape[0], k.shape[1], k.shape[2], t.shape[3]], (b, gy, gx, c) => {
         const px = position(at(k, b, gy, gx, 0), w, alignCorners, padding), py = position(at(k, b, gy, gx, 1), h, alignCorners, padding);
-        const pixel = (y: number, q: number): number => (y < 0 || q < 0 || y >= h || q >= w ? 0 : at(t, b, y, q, c));
+        const outside = (y: number, q: number): boolean => !(y >= 0 && q >= 0 && y < h && q < w);
+        const pixel = (y: number, q: number): number => (outside(y, q) ? 0 : at(t, b, y, q, c));
+        // A pixel of no weight is not looked at, whatever it holds.
+        const part = (weight: number, y: number, q: number): number => {
+          return weight === 0 || outside(y, q) ? 0 : weight * pixel(y, q);
+        };
         if (mode === 'nearest') return pixel(Math.round(py), Math.round(px));
         const y = Math.floor(py), q = Math.floor(px), fy = py - y, fx = px - q;
-        return (1 - fy) * ((1 - fx) * pixel(y, q) + fx * pixel(y, q + 1)) + fy * ((1 - fx) * pixel(y + 1, q) + fx * pixel(y + 1, q + 1));
+        const upper = part((1 - fy) * (1 - fx), y, q) + part((1 - fy) * fx, y, q + 1);
+        return upper + part(fy * (1 - fx), y + 1, q) + part(fy * fx, y + 1, q + 1);
       }),
     };
   }),
@@ -217,7 +227,7 @@ const OTHER: Entry[] = [
         const y = f64(t.shape), [n, h, w, c] = t.shape;
         for (let k = 0; k < n * c; k++) {
           const place = (i: number): number => Math.floor(k / c) * h * w * c + i * c + (k % c), v = Array.from({ length: h * w }, (_, i) => Math.max(0, t.data[place(i)])), low = by === 'max' ? 0 : Math.min(...v), range = Math.max(...v) - low;
-          v.forEach((u, i) => (y.data[place(i)] = range > 0 ? ((p ? p.data[k] : 1) * (u - low)) / range : 0));
+          v.forEach((u, i) => (y.data[place(i)] = range === 0 ? 0 : Number.isNaN(range) ? NaN : (p ? p.data[k] : 1) * ((u - low) / range)));
         }
         return y;
       },

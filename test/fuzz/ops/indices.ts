@@ -148,14 +148,25 @@ const AT: Entry[] = [
       inputs: [labels], text: `${classes}`, bound: 'exact', grads: [], run: (l) => e.presentClasses(l, classes),
       reference: (l) => made([n, classes], ([i, k]) => Number(l.data.subarray((i * l.data.length) / n, ((i + 1) * l.data.length) / n).includes(k))),
     };
-  }),
+  }, { specials: 'labels are integers' }),
   entry('bincount', (s) => {
     const x = s.tensor({ dtype: s.flag() ? 'i32' : 'u32' }), bins = s.whole(0, 9);
     return { inputs: [x], text: `${bins}`, bound: 'exact', dtypes: ['i32'], run: (t) => e.bincount(t, bins), reference: (t) => made([bins], ([k]) => t.data.filter((v) => v === k).length) };
-  }),
+  }, { specials: 'labels are integers' }),
 ];
 
-const order = (line: readonly number[], descending: boolean): number[] => line.map((_, i) => i).sort((i, j) => (descending ? line[j] - line[i] : line[i] - line[j]) || i - j);
+/** Ascending, NaN last, as PyTorch sorts. */
+const compared = (a: number, b: number): number => {
+  if (Number.isNaN(a) || Number.isNaN(b)) return Number(Number.isNaN(a)) - Number(Number.isNaN(b));
+  return a === b ? 0 : a < b ? -1 : 1;
+};
+const order = (line: readonly number[], descending: boolean): number[] =>
+  line.map((_, i) => i).sort((i, j) => (descending ? compared(line[j], line[i]) : compared(line[i], line[j])) || i - j);
+/** The first of the largest or smallest; the first NaN where there is one. */
+const firstExtreme = (line: readonly number[], smallest: boolean): number => {
+  const nan = line.findIndex(Number.isNaN);
+  return nan >= 0 ? nan : order(line, !smallest)[0];
+};
 
 const sorted = (s: Source): Along => {
   const x = s.tensor({ dtype: s.choice(WORDS), distinct: true, rank: [1, 4] }), axis = s.axis(x.shape.length);
@@ -166,7 +177,7 @@ const sorted = (s: Source): Along => {
 function extreme(run: Call['run'], { x, axis }: Along, keepdim: boolean, smallest: boolean, wanted: 'both' | 'index'): Call {
   if (x.shape[front(axis, x.shape.length)] === 0) throw new Reject('empty axis');
   const cut = (y: F64): F64 => (keepdim ? y : { shape: y.shape.filter((_, i) => i !== front(axis, x.shape.length)), data: y.data });
-  const best = (line: number[]): number => (line.length ? order(line, !smallest)[0] : 0);
+  const best = (line: number[]): number => (line.length ? firstExtreme(line, smallest) : 0);
   const at = (t: F64): F64 => cut(mapLines(t, axis, (l) => [best(l)])), values = (t: F64): F64 => cut(mapLines(t, axis, (l) => [l[best(l)]]));
   return {
     inputs: [x], text: `${axis}${keepdim ? ' keepdim' : ''}`, bound: 'exact', run, ...(wanted === 'both' ? { dtypes: [x.dtype, 'i32'] } : { dtypes: ['i32'], grads: [], rough: true }),
@@ -182,7 +193,7 @@ const ORDER: Entry[] = [
         const { x } = given;
         return {
           inputs: [x], text: `all${keepdim ? ' keepdim' : ''}`, bound: 'exact', dtypes: ['i32'], grads: [], rough: true, run: (t) => e[name](t, undefined, { keepdim }),
-          reference: (t) => ({ shape: keepdim ? t.shape.map(() => 1) : [], data: Float64Array.of(order([...t.data], !smallest)[0]) }),
+          reference: (t) => ({ shape: keepdim ? t.shape.map(() => 1) : [], data: Float64Array.of(firstExtreme([...t.data], smallest)) }),
         };
       }
       return extreme((t) => e[name](t, axis, { keepdim }), given, keepdim, smallest, 'index');
@@ -220,15 +231,18 @@ const ORDER: Entry[] = [
   }),
   entry('kthLargest', (s) => {
     const x = s.tensor({ fits: (d) => sizeOf(d) > 0 }), k = s.whole(1, x.data.length);
-    return { inputs: [x], text: `${k}`, bound: 'exact', grads: [], run: (t) => e.kthLargest(t, k), reference: (t) => made([], () => [...t.data].sort((p, q) => q - p)[k - 1]) };
+    return { inputs: [x], text: `${k}`, bound: 'exact', grads: [], run: (t) => e.kthLargest(t, k), reference: (t) => made([], () => [...t.data].sort((p, q) => compared(q, p))[k - 1]) };
   }),
   entry('percentile', (s) => {
     const x = s.tensor({ fits: (d) => sizeOf(d) > 0 }), q = s.int(101), valid = s.flag(0.4) ? [s.tensor({ shape: x.shape, element: () => s.int(2) })] : [];
     return {
       inputs: [x, ...valid], text: `${q}`, grads: [], rough: true, inner: 3, run: (t, v) => e.percentile(t, q, v),
       reference: (t, v) => made([], () => {
-        const l = [...t.data].filter((_, i) => !v || v.data[i] !== 0).sort((a, b) => a - b), p = (q / 100) * (l.length - 1), low = Math.floor(p);
-        return l.length === 0 ? 0 : l[low] + (p - low) * ((l[low + 1] ?? l[low]) - l[low]);
+        const l = [...t.data].filter((_, i) => !v || v.data[i] !== 0).sort(compared);
+        const p = (q / 100) * (l.length - 1), low = Math.floor(p), part = p - low, next = l[low + 1] ?? l[low];
+        if (l.some(Number.isNaN)) return NaN;
+        if (l.length === 0 || part === 0 || next === l[low]) return l[low] ?? 0;
+        return (1 - part) * l[low] + part * next;
       }),
     };
   }),

@@ -5,20 +5,24 @@ import { Rng } from '../../../runtime/random.ts';
 import { sizeOf, type DType } from '../../../runtime/tensor.ts';
 import { made } from '../../support/nd.ts';
 import type { F64 } from '../../support/op.ts';
-import { entry, rounded, type Call, type Entry, type Source, type Value } from '../call.ts';
+import { entry, rounded, SPECIALS, type Call, type Entry, type Source, type Value } from '../call.ts';
 import { softmaxRows } from './losses.ts';
 
 const logitsOf = (s: Source, rank: readonly [number, number] = [1, 4]): Value => s.tensor({ rank, fits: (d) => d[d.length - 1] > 0, distinct: true });
 const c = (x: F64): number => x.shape[x.shape.length - 1];
 const rows = (x: F64): number[][] => Array.from({ length: x.data.length / c(x) }, (_, p) => [...x.data.subarray(p * c(x), (p + 1) * c(x))]);
 const without = (o: Omit<Call, 'inputs'> & { inputs: Value[] }): Call => ({ grads: [], rough: true, ...o });
-const mask = (s: Source, shape: readonly number[]): Value => s.tensor({ shape, element: () => s.int(2) });
+const mask = (s: Source, shape: readonly number[], specials?: readonly number[]): Value =>
+  s.tensor({ shape, element: () => s.int(2), specials });
 const total = (l: readonly number[]): number => l.reduce((a, b) => a + b, 0);
-const first = (l: readonly number[]): number => l.indexOf(Math.max(...l));
+/** Special probabilities. */
+const PROBABILITIES = SPECIALS.filter((v) => !(Math.abs(v) > 1) && !(v < 0));
+/** The first of the largest; the first NaN where there is one. */
+const first = (l: readonly number[]): number => l.findIndex(l.some(Number.isNaN) ? Number.isNaN : (v) => v === Math.max(...l));
 
 const sharpened = (l: readonly number[], t: number): number[] => {
   const p = l.map((v) => v ** (1 / t)), sum = total(p);
-  return sum > 0 ? p.map((v) => v / sum) : l.map(() => 0);
+  return sum === 0 ? l.map(() => 0) : p.map((v) => v / sum);
 };
 
 const LABELS: Entry[] = [
@@ -38,19 +42,22 @@ const LABELS: Entry[] = [
   }),
   entry('predictionEntropy', (s) => {
     const x = logitsOf(s);
-    return without({ inputs: [x], inner: 2, run: e.predictionEntropy, reference: (t) => ({ shape: t.shape.slice(0, -1), data: Float64Array.from(rows(softmaxRows(t)), (l) => -total(l.map((v) => (v > 0 ? v * Math.log(v) : 0)))) }) });
+    return without({ inputs: [x], inner: 2, run: e.predictionEntropy, reference: (t) => ({ shape: t.shape.slice(0, -1), data: Float64Array.from(rows(softmaxRows(t)), (l) => -total(l.map((v) => (v === 0 ? 0 : v * Math.log(v))))) }) });
   }),
   entry('gate', (s) => {
     const x = s.tensor(), valid = s.flag() ? [mask(s, x.shape)] : [], given = s.flag(0.4), below = s.flag(0.3), tau = Math.fround(s.normal()), atMost = s.flag(0.3) ? Math.fround(s.normal()) : undefined;
-    const taus = given ? [s.tensor({ shape: [], element: () => tau })] : [], limit = Math.min(tau, atMost ?? Infinity);
+    const taus = given ? [s.tensor({ shape: [], element: () => tau, specials: [NaN, Infinity] })] : [], limit = Math.min(tau, atMost ?? Infinity);
     return without({
       inputs: [x, ...taus, ...valid], bound: 'exact', text: `${tau}, at most ${atMost}${below ? ' below' : ''}`,
       run: (t, ...more) => e.gate(t, given ? more[0] : tau, more[taus.length], { atMost, below }),
-      reference: (t, ...more) => ({ shape: t.shape, data: t.data.map((v, i) => Number(v >= (given ? Math.min(more[0].data[0], atMost ?? Infinity) : limit) !== below && (!valid.length || more[taus.length].data[i] !== 0))) }),
+      reference: (t, ...more) => ({ shape: t.shape, data: t.data.map((v, i) => {
+          const least = given ? Math.min(more[0].data[0], atMost ?? Infinity) : limit;
+          return Number((below ? v < least : v >= least) && (!valid.length || more[taus.length].data[i] !== 0));
+        }) }),
     });
   }),
   entry('acceptedShare', (s) => {
-    const x = mask(s, s.shape(s.whole(0, 3))), valid = s.flag() ? [mask(s, x.shape)] : [], inverse = s.flag(0.3);
+    const x = mask(s, s.shape(s.whole(0, 3)), [NaN]), valid = s.flag() ? [mask(s, x.shape)] : [], inverse = s.flag(0.3);
     return without({
       inputs: [x, ...valid], text: inverse ? 'inverse' : '', run: (t, v) => e.acceptedShare(t, v, { inverse }),
       reference: (t, v) => made([], () => {
@@ -78,7 +85,7 @@ const LABELS: Entry[] = [
     });
   }),
   entry('sharpen', (s) => {
-    const p = s.tensor({ rank: [1, 4], fits: (d) => d[d.length - 1] > 0, within: [0, 1] }), t = s.choice([0.5, 1, 2]);
+    const p = s.tensor({ rank: [1, 4], fits: (d) => d[d.length - 1] > 0, within: [0, 1], specials: PROBABILITIES }), t = s.choice([0.5, 1, 2]);
     return without({ inputs: [p], slack: 4, text: `${t}`, run: (x) => e.sharpen(x, t), reference: (x) => ({ shape: x.shape, data: Float64Array.from(rows(x).flatMap((l) => sharpened(l, t))) }) });
   }),
 ];
@@ -91,7 +98,12 @@ const randomly = (s: Source): { seed: Value; shape: number[]; rng: (seed: F64) =
 const MADE: Entry[] = [
   ...(['full', 'zeros'] as const).map((name) => entry(name, (s) => {
     // The operand gives the device alone.
-    const x = s.tensor({ rank: 0 }), shape = s.shape(s.whole(0, 5)), dtype = s.choice<DType>(['f32', 'f16', 'i32', 'u32']), value = name === 'zeros' ? 0 : rounded(dtype, [s.whole(0, 5)])[0];
+    const x = s.tensor({ rank: 0 });
+    const shape = s.shape(s.whole(0, 5));
+    const dtype = s.choice<DType>(['f32', 'f16', 'i32', 'u32']);
+    const whole = dtype === 'i32' || dtype === 'u32';
+    const drawn = whole || s.flag(0.8) ? s.whole(0, 5) : s.choice(SPECIALS.slice(0, 5));
+    const value = name === 'zeros' ? 0 : rounded(dtype, [drawn])[0];
     return without({ inputs: [x], dtypes: [dtype], bound: 'exact', text: `[${shape}] ${value} ${dtype}`, run: (t) => (name === 'zeros' ? e.zeros(t.device, shape, dtype) : e.full(t.device, shape, value, dtype)), reference: () => made(shape, () => value) });
   })),
   entry('uniform', (s) => {
@@ -103,7 +115,7 @@ const MADE: Entry[] = [
         return { shape, data: Float64Array.from({ length: sizeOf(shape) }, () => low + (high - low) * from.uniform()) };
       },
     });
-  }),
+  }, { specials: 'the seed is of integers' }),
   entry('normal', (s) => {
     const { seed, shape, rng } = randomly(s), mean = s.choice([0, 2]), std = s.choice([1, 0.5]);
     return without({
@@ -113,7 +125,7 @@ const MADE: Entry[] = [
         return { shape, data: Float64Array.from({ length: sizeOf(shape) }, () => mean + std * from.normal()) };
       },
     });
-  }),
+  }, { specials: 'the seed is of integers' }),
   entry('bernoulli', (s) => {
     const { seed, shape, rng } = randomly(s), p = s.choice([0, 0.3, 1]);
     return without({
@@ -123,7 +135,7 @@ const MADE: Entry[] = [
         return { shape, data: Float64Array.from({ length: sizeOf(shape) }, () => Number(from.uniform() < Math.fround(p))) };
       },
     });
-  }),
+  }, { specials: 'the seed is of integers' }),
 ];
 
 export const LABELLED: readonly Entry[] = [...LABELS, ...MADE];

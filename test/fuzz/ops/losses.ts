@@ -5,7 +5,7 @@ import { sizeOf, type Shape, type Tensor } from '../../../runtime/tensor.ts';
 import { made } from '../../support/nd.ts';
 import { f64, type F64 } from '../../support/op.ts';
 import { sigmoid, softplus } from '../../support/special.ts';
-import { entry, Reject, type Call, type Entry, type Source, type Value } from '../call.ts';
+import { entry, Reject, SPECIALS, type Call, type Entry, type Source, type Value } from '../call.ts';
 
 /** Logits [..., c] with at least one class. */
 const logitsOf = (s: Source): Value => s.tensor({ rank: [1, 4], fits: (d) => d[d.length - 1] > 0 });
@@ -35,6 +35,12 @@ const weightsFor = (s: Source, n: number) => (): Value => s.tensor({ shape: [n],
 /** A factor for each pixel, some of them 0. */
 const gates = (s: Source, shape: Shape) => (): Value => s.tensor({ shape, element: () => (s.flag(0.3) ? 0 : s.uniform(0.2, 2)) });
 
+/** Logits that are infinite have losses whose formulas in use differ, NaN or the limit; targets are probabilities. */
+const FINITE = SPECIALS.filter((v) => Math.abs(v) !== Infinity);
+
+/** The weight 0 leaves a pixel out: what is there does not matter. */
+const weighted = (w: number, loss: number): number => (w === 0 ? 0 : w * loss);
+
 type Count = 'valid' | 'all' | 'weight' | 'kept' | 'none-sum' | number;
 
 /** Sum over pixels by a denominator; 0 where nothing is counted. */
@@ -60,8 +66,10 @@ function labelled(name: 'crossEntropy' | 'crossEntropyMap' | 'nll' | 'nllMap'): 
         const parts = [...l.data].map((y, p) => {
           if (y === ignoreIndex || y < 0 || y >= c) return { loss: 0, share: 0 };
           const lp = log ? rowOf(t, p) : logProbabilities(rowOf(t, p)), factor = w ? w.data[p] : 1;
-          const loss = focal > 0 ? (1 - Math.exp(lp[y])) ** focal * weight(y) * -lp[y] : (1 - smoothing) * weight(y) * -lp[y] + (smoothing / c) * total(lp.map((v, i) => -v * weight(i)));
-          return { loss: factor * loss, share: denominator === 'weight' ? weight(y) : denominator === 'kept' ? factor : 1 };
+          const hard = weight(y) * -lp[y];
+          const smooth = smoothing > 0 ? (smoothing / c) * total(lp.map((v, i) => -v * weight(i))) : 0;
+          const loss = focal > 0 ? (1 - Math.exp(lp[y])) ** focal * hard : (1 - smoothing) * hard + smooth;
+          return { loss: weighted(factor, loss), share: denominator === 'weight' ? weight(y) : denominator === 'kept' ? factor : 1 };
         });
         return map ? { shape, data: Float64Array.from(parts, (p) => p.loss) } : summed(parts, denominator);
       },
@@ -83,7 +91,7 @@ function soft(name: 'softCrossEntropy' | 'softCrossEntropyMap'): Entry {
         const [k, w] = split(more);
         const parts = Array.from({ length: sizeOf(shape) }, (_, p) => {
           const lp = logProbabilities(rowOf(t, p)), factor = w ? w.data[p] : 1;
-          return { loss: factor * total(lp.map((v, i) => -v * (k ? k.data[i] : 1) * ((1 - labelSmoothing) * u.data[p * c + i] + labelSmoothing / c))), share: denominator === 'kept' ? factor : factor !== 0 ? 1 : 0 };
+          return { loss: weighted(factor, total(lp.map((v, i) => -v * (k ? k.data[i] : 1) * ((1 - labelSmoothing) * u.data[p * c + i] + labelSmoothing / c)))), share: denominator === 'kept' ? factor : factor !== 0 ? 1 : 0 };
         });
         return map ? { shape, data: Float64Array.from(parts, (p) => p.loss) } : summed(parts, denominator);
       },
@@ -96,7 +104,8 @@ type Run = (a: Tensor, b: Tensor, o: e.PairLossOptions & { posWeight?: Tensor })
 
 /** Two tensors of a shape, their elements apart where the function has a kink. */
 function couple(s: Source, kink: (d: number) => boolean, targets?: readonly [number, number]): [Value, Value] {
-  const a = s.tensor({ rank: [0, 4] }), b = targets ? s.tensor({ shape: a.shape, within: targets }) : s.tensor({ shape: a.shape, element: (i) => {
+  const specials = targets ? FINITE : SPECIALS;
+  const a = s.tensor({ rank: [0, 4], specials }), b = targets ? s.tensor({ shape: a.shape, within: targets, specials }) : s.tensor({ shape: a.shape, specials, element: (i) => {
     for (;;) {
       const v = s.normal();
       if (!kink(a.data[i] - v)) return v;
@@ -118,11 +127,12 @@ function pairs(name: string, draw: (s: Source) => { run: Run; f: Pair; kink?: (d
       reference: (u, v, ...more) => {
         const [w, k, positives] = split(more), n = u.data.length;
         const factor = (i: number): number => (w ? w.data[Math.floor(i / c)] : 1);
-        const l = [...u.data].map((x, i) => factor(i) * (k ? k.data[0] : 1) * f(x, v.data[i], positives ? positives.data[i % c] : 1));
-        if (reduction === 'none') return { shape: u.shape, data: Float64Array.from(l) };
+        const scale = k ? k.data[0] : 1;
+        const l = [...u.data].map((x, i) => weighted(factor(i), f(x, v.data[i], positives ? positives.data[i % c] : 1)));
+        if (reduction === 'none') return { shape: u.shape, data: Float64Array.from(l, (v) => scale * v) };
         const counted = over === 'kept' ? total(l.map((_, i) => factor(i))) : Math.max(1, n), all = over === 'kept' ? counted / c : Math.max(1, n / c);
         const d = typeof reduction === 'number' ? reduction : reduction === 'sumC' ? all : reduction === 'meanC' || reduction === 'mean' ? counted : 1;
-        return made([], () => (d === 0 ? 0 : total(l) / d));
+        return made([], () => (d === 0 ? 0 : (scale * total(l)) / d));
       },
     };
   });
@@ -142,7 +152,7 @@ const PAIRS: Entry[] = [
     return { run: (a, b, o) => e.huber(a, b, { ...o, delta }), f: (a, b) => delta * small(a, b, delta), kink: (d) => Math.abs(Math.abs(d) - delta) < 0.02, text: `delta ${delta}` };
   }),
   pairs('bceWithLogits', () => ({ run: e.bceWithLogits, f: (z, y, w) => (1 - y) * z + (1 + (w - 1) * y) * softplus(-z), targets: [0, 1], positive: true })),
-  pairs('klDiv', () => ({ run: e.klDiv, f: (p, q) => (q > 0 ? q * Math.log(q) : 0) - q * p, targets: [0.05, 1], inner: 1 })),
+  pairs('klDiv', () => ({ run: e.klDiv, f: (p, q) => (q === 0 ? 0 : q * Math.log(q)) - q * p, targets: [0.05, 1], inner: 1 })),
 ];
 
 const softmax = (l: readonly number[]): number[] => logProbabilities(l).map(Math.exp);
@@ -183,7 +193,8 @@ const OTHER: Entry[] = [
     };
   }),
   entry('sigmoidFocal', (s) => {
-    const x = s.tensor({ fits: (d) => sizeOf(d) > 0, rank: [0, 4] }), t = s.tensor({ shape: x.shape, within: [0, 1] }), alpha = s.choice([0.25, 0.6, -1]), gamma = s.choice([0, 1, 2, 2.5]), reduction = s.choice(['mean', 'sum', 'none'] as const);
+    const x = s.tensor({ fits: (d) => sizeOf(d) > 0, rank: [0, 4], specials: FINITE });
+    const t = s.tensor({ shape: x.shape, within: [0, 1], specials: FINITE }), alpha = s.choice([0.25, 0.6, -1]), gamma = s.choice([0, 1, 2, 2.5]), reduction = s.choice(['mean', 'sum', 'none'] as const);
     // A step beyond a target of 0 or 1 would raise a negative number to a power.
     if (s.smooth && t.data.some((v) => v < 0.01 || v > 0.99)) throw new Reject('targets at their limits');
     return {
@@ -210,11 +221,11 @@ const OTHER: Entry[] = [
         const [w, k] = split(more), n = sizeOf(shape), factor = (p: number): number => (w ? w.data[p] : 1);
         const l = Array.from({ length: n }, (_, p) => {
           const target = targetLogits ? softmax(rowOf(u, p)) : rowOf(u, p);
-          return factor(p) * (k ? k.data[0] : 1) * total(softmax(rowOf(t, p)).map((v, i) => (v - target[i]) ** 2));
+          return weighted(factor(p), total(softmax(rowOf(t, p)).map((v, i) => (v - target[i]) ** 2)));
         });
         const share = reduction === 'meanC' ? c : 1, counted = over === 'kept' ? share * total(l.map((_, p) => factor(p))) : Math.max(1, share * n);
         const d = typeof reduction === 'number' ? reduction : reduction === 'none-sum' ? 1 : counted;
-        return made([], () => (d === 0 ? 0 : total(l) / d));
+        return made([], () => (d === 0 ? 0 : ((k ? k.data[0] : 1) * total(l)) / d));
       },
     };
   }),

@@ -5,7 +5,7 @@ import type { DType, Shape, Tensor } from '../../../runtime/tensor.ts';
 import { repeated } from '../../support/broadcast.ts';
 import { entry, Reject, type Call, type Entry, type Source, type Value, type Want } from '../call.ts';
 
-type F = (a: number, b: number) => number;
+type F = (a: number, b: number, dtype: DType) => number;
 type Run = (a: e.Operand, b: e.Operand) => Tensor;
 
 const WRAP: Record<DType, (v: number) => number> = { f32: (v) => v, f16: (v) => v, i32: (v) => v | 0, u32: (v) => v >>> 0 };
@@ -25,13 +25,13 @@ function two(s: Source, run: Run, f: F, o: { wantA?: Want; wantB?: Want; dtypes?
     t.data.forEach((v) => (first ? check(n, v) : check(v, n)));
     return {
       inputs: [t], text: first ? `${n} and` : `and ${n}`, run: (x) => (first ? run(n, x) : run(x, n)), dtypes: [out], bound: whole || o.out ? 'exact' : 'elementwise',
-      reference: (x) => ({ shape: x.shape, data: x.data.map((v) => wrap(first ? f(n, v) : f(v, n))) }), ...more,
+      reference: (x) => ({ shape: x.shape, data: x.data.map((v) => wrap(first ? f(n, v, dtype) : f(v, n, dtype))) }), ...more,
     };
   }
   const a = s.tensor({ ...fit(wantA), dtype }), b = s.tensor({ ...fit(wantB), dtype, shape: s.partner(a.shape) }), swap = s.flag(0.3) && !o.accept && !wantB.within && !wantA.within;
   const [u, v] = swap ? [b, a] : [a, b];
   if (o.accept) repeated([u, v], (x, y) => (check(x, y), 0));
-  return { inputs: [u, v], run, reference: (x, y) => repeated([x, y], (p, q) => wrap(f(p, q))), dtypes: [out], bound: whole || o.out ? 'exact' : 'elementwise', ...more };
+  return { inputs: [u, v], run, reference: (x, y) => repeated([x, y], (p, q) => wrap(f(p, q, dtype))), dtypes: [out], bound: whole || o.out ? 'exact' : 'elementwise', ...more };
 }
 
 const pair = (name: string, run: Run, f: F, o: Parameters<typeof two>[3] = {}): Entry => entry(name, (s) => two(s, run, f, o));
@@ -39,7 +39,19 @@ const pair = (name: string, run: Run, f: F, o: Parameters<typeof two>[3] = {}): 
 /** The quotient lies safely between whole numbers; integers have a result by 0, too. */
 const between = (a: number, b: number, dtype: DType): boolean => (dtype === 'i32' || dtype === 'u32' || (Math.abs(b) > 0.2 && Math.abs(a / b - Math.round(a / b)) > 0.02));
 const apart = (s: Source, a: number, b: number): boolean => !s.smooth || Math.abs(a - b) > 0.01;
-const intDivide: F = (a, b) => (b === 0 ? a : Math.floor(a / b));
+const whole = (dtype: DType): boolean => dtype === 'i32' || dtype === 'u32';
+/** The rest of a / b with the sign of a; by zero NaN, of integers 0. */
+const fmod: F = (a, b, dtype) => (b === 0 && whole(dtype) ? 0 : a % b);
+/** The same with the sign of b. */
+const remainder: F = (a, b, dtype) => {
+  const r = fmod(a, b, dtype);
+  return r !== 0 && r < 0 !== b < 0 ? r + b : r;
+};
+/** By way of the rest, as PyTorch has it: it is -1 for -1 and Infinity. */
+const floorDivide: F = (a, b, dtype) => {
+  if (b === 0) return whole(dtype) ? a : a / b;
+  return Math.round((a - fmod(a, b, dtype)) / b) - Number(remainder(a, b, dtype) !== fmod(a, b, dtype));
+};
 
 /** A whole power by multiplication that wraps around. */
 function wholePower(a: number, b: number): number {
@@ -54,13 +66,13 @@ const ARITHMETIC: Entry[] = [
   pair('sub', e.sub, (a, b) => a - b),
   entry('mul', (s) => two(s, e.mul, (a, b) => (Number.isInteger(a) && Number.isInteger(b) && Math.abs(a * b) >= 2 ** 53 ? Math.imul(a, b) : a * b))),
   pair('div', e.div, (a, b) => a / b, { wantB: { within: [0.3, 4], wide: [-1e6, 1e6] }, dtypes: ['f32', 'f32', 'f16'] }),
-  entry('maximum', (s) => two(s, e.maximum, Math.max, { accept: (a, b) => apart(s, a, b) })),
-  entry('minimum', (s) => two(s, e.minimum, Math.min, { accept: (a, b) => apart(s, a, b) })),
+  entry('maximum', (s) => two(s, e.maximum, (a, b) => Math.max(a, b), { accept: (a, b) => apart(s, a, b) })),
+  entry('minimum', (s) => two(s, e.minimum, (a, b) => Math.min(a, b), { accept: (a, b) => apart(s, a, b) })),
   entry('pow', (s) => (s.flag(0.7) ? two(s, e.pow, (a, b) => a ** b, { wantA: { within: [0.3, 3], wide: [1e-3, 1e3] }, wantB: { within: [-3, 3] }, dtypes: ['f32'] }) : two(s, e.pow, wholePower, { dtypes: ['i32', 'u32'], accept: (_, b) => Math.abs(b) < 100 }))),
   pair('atan2', e.atan2, Math.atan2, { wantA: { within: [0.3, 3] }, dtypes: ['f32'] }),
-  pair('fmod', e.fmod, (a, b) => (b === 0 ? 0 : a % b), { wantB: { within: [0.4, 3] }, dtypes: ['f32', 'i32'], accept: between }),
-  pair('remainder', e.remainder, (a, b) => (b === 0 ? 0 : a - Math.floor(a / b) * b), { wantB: { within: [0.4, 3] }, dtypes: ['f32', 'i32'], accept: between }),
-  pair('floorDivide', e.floorDivide, intDivide, { wantB: { within: [0.4, 3] }, dtypes: ['f32', 'i32', 'u32'], accept: between, more: { grads: [], rough: true } }),
+  pair('fmod', e.fmod, fmod, { wantB: { within: [0.4, 3] }, dtypes: ['f32', 'i32'], accept: between }),
+  pair('remainder', e.remainder, remainder, { wantB: { within: [0.4, 3] }, dtypes: ['f32', 'i32'], accept: between }),
+  pair('floorDivide', e.floorDivide, floorDivide, { wantB: { within: [0.4, 3] }, dtypes: ['f32', 'i32', 'u32'], accept: between, more: { grads: [], rough: true } }),
 ];
 
 const num = Number;

@@ -103,7 +103,7 @@ const MATRICES: Entry[] = [
         return product(p, w);
       },
     };
-  }),
+  }, { nanGradients: 'the probability of a masked key is 0, which matrix products multiply by NaN, as in PyTorch' }),
 ];
 
 type Four = readonly [number, number, number, number];
@@ -149,15 +149,19 @@ function convolved(x: F64, w: F64, b: F64 | undefined, y: Shape, g: Geometry): F
   return out;
 }
 
+// Weights are finite in calls with special values: tiled kernels multiply them by the zeros of the padding, others skip
+// it, as PyTorch's do.
+const PADDED = { nanGradients: 'zeros of the padding times NaN: test/ops/conv2dSpecials.test.ts has what is certain' };
+
 const CONVOLUTIONS: Entry[] = [
   entry('conv2d', (s) => {
-    const x = s.image(), { kernel, mine: cig, other: cog, ...g } = geometry(s, x.shape[3]), cout = cog * g.groups, w = s.tensor({ shape: [...kernel, cig, cout] }), b = bias(s, cout);
+    const x = s.image(), { kernel, mine: cig, other: cog, ...g } = geometry(s, x.shape[3]), cout = cog * g.groups, w = s.tensor({ shape: [...kernel, cig, cout], specials: [] }), b = bias(s, cout);
     const [oh, ow] = [0, 1].map((i) => Math.floor((x.shape[1 + i] + g.padding[2 * i] + g.padding[2 * i + 1] - g.dilation[i] * (kernel[i] - 1) - 1) / g.stride[i]) + 1);
     if (oh < 1 || ow < 1) throw new Reject('the kernel does not fit');
     return { inputs: [x, w, ...b], bound: 'linear', text: JSON.stringify(g), run: (t, u, v) => e.conv2d(t, u, v, g), reference: (t, u, v) => convolved(t, u, v, [t.shape[0], oh, ow, cout], g) };
-  }),
+  }, PADDED),
   entry('convTranspose2d', (s) => {
-    const x = s.image(), { kernel, mine: cog, other: cig, ...g } = geometry(s, x.shape[3]), cout = cig * g.groups, w = s.tensor({ shape: [...kernel, cig, cog * g.groups] }), b = bias(s, cout), extra: [number, number] = [s.int(g.stride[0]), s.int(g.stride[1])];
+    const x = s.image(), { kernel, mine: cog, other: cig, ...g } = geometry(s, x.shape[3]), cout = cig * g.groups, w = s.tensor({ shape: [...kernel, cig, cog * g.groups], specials: [] }), b = bias(s, cout), extra: [number, number] = [s.int(g.stride[0]), s.int(g.stride[1])];
     const [oh, ow] = [0, 1].map((i) => (x.shape[1 + i] - 1) * g.stride[i] - g.padding[2 * i] - g.padding[2 * i + 1] + g.dilation[i] * (kernel[i] - 1) + extra[i] + 1);
     if (oh < 1 || ow < 1) throw new Reject('nothing remains');
     return {
@@ -168,9 +172,9 @@ const CONVOLUTIONS: Entry[] = [
         return out;
       },
     };
-  }),
+  }, PADDED),
   entry('conv1d', (s) => {
-    const groups = s.flag(0.3) ? 2 : 1, cig = s.whole(1, 5), cout = groups * s.whole(1, 5), x = s.tensor({ shape: [s.whole(0, 2), s.whole(1, 12), cig * groups] }), k = s.whole(1, 4), w = s.tensor({ shape: [k, cig, cout] }), b = bias(s, cout);
+    const groups = s.flag(0.3) ? 2 : 1, cig = s.whole(1, 5), cout = groups * s.whole(1, 5), x = s.tensor({ shape: [s.whole(0, 2), s.whole(1, 12), cig * groups] }), k = s.whole(1, 4), w = s.tensor({ shape: [k, cig, cout], specials: [] }), b = bias(s, cout);
     const stride = s.whole(1, 3), dilation = s.whole(1, 2), padding: [number, number] = [s.whole(0, 2), s.whole(0, 2)], ow = Math.floor((x.shape[1] + padding[0] + padding[1] - dilation * (k - 1) - 1) / stride) + 1;
     if (ow < 1) throw new Reject('the kernel does not fit');
     return {
@@ -180,7 +184,7 @@ const CONVOLUTIONS: Entry[] = [
         return { shape: [t.shape[0], ow, cout], data: y.data };
       },
     };
-  }),
+  }, PADDED),
 ];
 
 /** Random numbers that a dropout drops by; the engine makes the same. */

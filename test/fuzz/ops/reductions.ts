@@ -5,7 +5,7 @@ import { sizeOf, type DType } from '../../../runtime/tensor.ts';
 import { each, made, of } from '../../support/nd.ts';
 import type { F64 } from '../../support/op.ts';
 import { grouped, mapLines, reduceBy } from '../../support/reduction.ts';
-import { entry, Reject, type Call, type Entry, type Source, type Value, type Want } from '../call.ts';
+import { entry, Reject, SPECIALS, type Call, type Entry, type Source, type Value, type Want } from '../call.ts';
 
 /** Axes as the engine takes them: none, one, or several. */
 function drawAxes(s: Source, x: Value): { axes: number | number[] | undefined; list: number[]; keepdim: boolean } {
@@ -56,14 +56,14 @@ const REDUCE: Entry[] = [
     else if (x.data.length === 0 && n === 0) throw new Reject('no elements');
     return { dtypes: [x.dtype], bound: 'exact', run: (t) => e[name](t, axes, { keepdim }), reference: (t) => reduceBy(t, list, keepdim, (l) => (name === 'amax' ? Math.max(...l) : Math.min(...l))) };
   }))),
-  ...(['any', 'all'] as const).map((name) => entry(name, (s) => over(s, { dtype: s.choice(NUMBERS), element: () => s.int(3) }, (_, { axes, list, keepdim }) => ({
+  ...(['any', 'all'] as const).map((name) => entry(name, (s) => over(s, { dtype: s.choice(NUMBERS), element: () => s.int(3), specials: SPECIALS }, (_, { axes, list, keepdim }) => ({
     dtypes: ['i32'], bound: 'exact', grads: [], rough: true, run: (t) => e[name](t, axes, { keepdim }), reference: (t) => reduceBy(t, list, keepdim, (l) => Number(name === 'any' ? l.some((v) => v !== 0) : l.every((v) => v !== 0))),
   })))),
   entry('logsumexp', (s) => over(s, {}, (_, { axes, list, keepdim }) => ({
     inner: 1, run: (t) => e.logsumexp(t, axes, { keepdim }),
     reference: (t) => reduceBy(t, list, keepdim, (l) => {
       const m = Math.max(...l);
-      return l.length === 0 ? -Infinity : m + Math.log(total(l.map((v) => Math.exp(v - m))));
+      return l.length === 0 ? -Infinity : !Number.isFinite(m) ? m : m + Math.log(total(l.map((v) => Math.exp(v - m))));
     }),
   }))),
   ...(['variance', 'std'] as const).map((name) => entry(name, (s) => {
