@@ -7,8 +7,7 @@ import { openNode } from '../../runtime/node.ts';
 import type { Device } from '../../runtime/device/device.ts';
 import { mib } from '../../runtime/device/pool.ts';
 import { CheckpointError, DataError } from '../../runtime/errors.ts';
-import { openDataset, type DatasetSpec } from '../data/open.node.ts';
-import type { Dataset } from '../data/types.ts';
+import { openDataset, type DatasetSpec, type OpenDataset } from '../data/open.node.ts';
 import { createNetwork } from '../nn/create.ts';
 import type { Network } from '../nn/module.ts';
 import { parseSeenSize } from './options.ts';
@@ -108,7 +107,7 @@ export function shellWords(words: readonly string[]): string {
  * Opens a data set and says what it is.
  * @param strict refuse a set that holds images that cannot be read: training will want each of them
  */
-export async function openData(spec: DatasetSpec, out: Output, { strict = false } = {}): Promise<Dataset> {
+export async function openData(spec: DatasetSpec, out: Output, { strict = false } = {}): Promise<OpenDataset> {
   const dataset = await openDataset(spec, { warn: (message) => out.warn(message) });
   const count = (split: 'labelled' | 'unlabelled' | 'val' | 'test'): string => `${dataset.ids(split).length} ${split}`;
   out.say(`data: ${dataset.name}: ${count('labelled')}, ${count('unlabelled')}, ${count('val')}, ${count('test')} images, ${dataset.numClasses} classes`);

@@ -4,7 +4,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { CheckpointError, UsageError } from '../../runtime/errors.ts';
-import { isBuiltin } from '../data/open.node.ts';
+import { isBuiltin, settledSpec } from '../data/open.node.ts';
 import type { Dataset } from '../data/types.ts';
 import { makePictures } from '../report/previews.ts';
 import { htmlReport } from '../report/html.ts';
@@ -46,8 +46,9 @@ async function runCompare(f: Flags, out: Output, path: string | undefined): Prom
   for (const scheme of schemes) schemeOf(scheme);
   const file = fileConfig(f);
   const configs = schemes.map((scheme) => trainConfig(f, scheme, file));
-  const spec = dataSpec(path, f);
-  const dataset = await openData(spec, out, { strict: true });
+  const asked = dataSpec(path, f);
+  const dataset = await openData(asked, out, { strict: true });
+  const spec = settledSpec(asked, dataset);
   const interrupt = interruptible(out);
   const device = await openDevice({ ...f, memory: f.memory }, out);
   try {

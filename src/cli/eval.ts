@@ -2,7 +2,7 @@
 
 import type { Command } from 'commander';
 import { DataError, UsageError } from '../../runtime/errors.ts';
-import { scores } from '../metrics/miou.ts';
+import { oneClassLine, scores } from '../metrics/miou.ts';
 import type { EvalPoint } from '../report/types.ts';
 import { Evaluator } from '../train/evaluate.ts';
 import { action } from './action.ts';
@@ -48,6 +48,8 @@ async function runEval(f: Flags, out: Output, path: string | undefined): Promise
     });
     if (scored < ids.length) out.say(`${ids.length - scored} of them have no mask and do not count`);
     const point: EvalPoint = { step: Number(model.origin.step ?? 0), split: split === 'test' ? 'test' : 'val', ...scores(confusion, dataset.numClasses) };
+    const line = oneClassLine(confusion, dataset.classNames);
+    if (line && f.json) out.warn(`${split}: ${line}`);
     out.result(f.json ? JSON.stringify({ ...point, split, images: scored, classNames: dataset.classNames, model: file, origin: model.origin }) : evalLines({ ...point, split: split as 'val' }, dataset.classNames).join('\n'));
     return 0;
   } finally {

@@ -62,6 +62,9 @@ function range(text: string): [number, number] {
   return [parts[0], parts[1]];
 }
 
+const MASK_VALUES_HELP = 'what the values of masks mean (default: as found, and told): the value of each class in '
+  + 'order, as in 0,255; a map, as in 0:0,128:ignore,255:1 or 0-127:0,128-255:1; or "ids": class ids, 255 ignored';
+
 /** Bits a channel that 16-bit images may use. */
 function bits(text: string): number {
   const n = whole(text);
@@ -99,6 +102,7 @@ export function addDataOptions(command: Command, size: (text: string) => [number
     .option('--test <which>', 'test images, for reporting: a list (default: test), or a number or fraction of the images with masks')
     .option('--classes <n>', 'number of classes (default: as found)', whole)
     .option('--class-names <names>', 'names of the classes, separated by commas')
+    .option('--mask-values <map>', MASK_VALUES_HELP)
     .option('--size <HxW>', `resize images and masks as they are read${size === parseSize ? '' : ' (default: as in the training); "own": not at all'}`, size)
     .option('--split-seed <n>', 'seed of the labelled/unlabelled draw', whole)
     .option('--no-labels-cover', 'draw labelled images without looking whether every class is among them: no other mask is read')
@@ -115,6 +119,7 @@ export interface DataFlags extends PictureFlags {
   test?: string;
   classes?: number;
   classNames?: string;
+  maskValues?: string;
   size?: [number, number] | null;
   splitSeed?: number;
   builtinImages?: number;
@@ -124,8 +129,11 @@ export interface DataFlags extends PictureFlags {
 
 /** The data set that the flags describe. @param path undefined where none is given */
 export function dataSpec(path: string | undefined, f: DataFlags): DatasetSpec {
-  const { images, masks, labels, unlabelled, val, test, classes, size, splitSeed, judge, labelsCover } = f;
-  const spec: DatasetSpec = { path, images, masks, labels, unlabelled, val, test, classes, size: size ?? undefined, splitSeed, judge, labelsCover };
+  const { images, masks, labels, unlabelled, val, test, classes, maskValues, splitSeed, judge, labelsCover } = f;
+  const size = f.size ?? undefined;
+  const spec: DatasetSpec = {
+    path, images, masks, labels, unlabelled, val, test, classes, maskValues, size, splitSeed, judge, labelsCover,
+  };
   if (f.orientation !== undefined) spec.orientation = f.orientation;
   if (f.bits !== undefined) spec.bits = f.bits;
   if (f.classNames) spec.classNames = f.classNames.split(',').map((s) => s.trim());

@@ -9,6 +9,7 @@ import { CheckpointError, DataError, NonFiniteError, UsageError } from '../../ru
 import { absoluteSpec, isBuiltin, type DatasetSpec } from '../data/open.node.ts';
 import { WITHOUT_FILES } from '../data/pictureRule.ts';
 import type { Dataset } from '../data/types.ts';
+import { oneClassLine } from '../metrics/miou.ts';
 import { decimals, duration, share } from '../report/format.ts';
 import type { RunRecord, StepPoint } from '../report/types.ts';
 import { createScheme } from '../schemes/index.ts';
@@ -94,7 +95,7 @@ export async function runInFolder(o: RunnerOptions): Promise<{ record: RunRecord
   const model = {
     network: config.network, classNames: dataset.classNames, palette: paletteRows(dataset),
     pictures: dataset.pictures ?? WITHOUT_FILES,
-    ...(!isBuiltin(o.spec) && { size: o.spec.size }),
+    ...(!isBuiltin(o.spec) && { size: o.spec.size, maskValues: o.spec.maskValues }),
   };
   const origin = { scheme: config.scheme, seed: config.seed, dataset: dataset.name };
   const result = await runSession({
@@ -117,7 +118,11 @@ export async function runInFolder(o: RunnerOptions): Promise<{ record: RunRecord
         out.progress(progressLine(o, points.at(-1)!, progress));
         logged = logged.then(() => appendFile(log, lines(points))).catch(() => undefined);
       },
-      onEval: (e, progress) => out.say(`${o.title ? `${o.title} ` : ''}step ${progress.done}/${progress.total}  ${e.split} mIoU ${percent(e.miou)}  pixel accuracy ${percent(e.pixelAccuracy)}`),
+      onEval(e, progress) {
+        const at = `${o.title ? `${o.title} ` : ''}step ${progress.done}/${progress.total}`;
+        const worthless = oneClassLine(e.confusion, dataset.classNames) ? '  (not two classes in the masks)' : '';
+        out.say(`${at}  ${e.split} mIoU ${percent(e.miou)}  pixel accuracy ${percent(e.pixelAccuracy)}${worthless}`);
+      },
       onWarning: (message) => out.warn(message),
       async save(checkpoint) {
         try {

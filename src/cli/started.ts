@@ -55,7 +55,7 @@ export function onTop(before: DatasetSpec | undefined, { labelsCover, ...now }: 
 
 /**
  * The data set on which a trained network is scored: that of its run, if none or the same is named; the settings given now on top. Another one is read at the
- * size of the training.
+ * size of the training, and its masks as those of the training where they hold the same values.
  * @param file the network's weights
  * @throws UsageError where no data set is named and none is known
  */
@@ -63,8 +63,9 @@ export function scoredOn(file: string, model: Model, asked: DatasetSpec): Datase
   const run = readStarted(dirname(file))?.data, { path, images, masks } = absoluteSpec(asked), was = run && absoluteSpec(run), unnamed = asked.path === undefined && asked.images === undefined;
   if (unnamed && !run) throw new UsageError(`no data set is named, and beside ${file} there is no ${STARTED} that names one`, 'give the data set; "builtin" is the built-in one');
   const same = unnamed || was && path === was.path && images === was.images && (masks ?? was.masks) === was.masks;
+  const { size, maskValues: trainedValues } = model;
   const pictures = model.pictures ?? UNRECORDED;
-  return { ...onTop(same ? run : { size: model.size }, asked), scored: model.classNames, pictures };
+  return { ...onTop(same ? run : { size, trainedValues }, asked), scored: model.classNames, pictures };
 }
 
 /** @throws UsageError naming what differs: folders, lists, numbers, or how images are read */

@@ -101,6 +101,8 @@ export interface Model {
   palette: number[][];
   /** Height and width to which images were resized for training; absent where they were taken at their own size. */
   size?: readonly [number, number];
+  /** How the masks of the training were read (`DatasetSpec.maskValues`); absent where their values were class ids. */
+  maskValues?: string;
   /** How images are read; absent in files of earlier versions. */
   pictures?: PictureRule;
   /** Where it comes from: scheme, seed, step, validation score. */

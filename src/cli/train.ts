@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import type { Command } from 'commander';
 import { UsageError } from '../../runtime/errors.ts';
 import { schemes } from '../schemes/index.ts';
-import { isBuiltin } from '../data/open.node.ts';
+import { isBuiltin, settledSpec } from '../data/open.node.ts';
 import { UNRECORDED } from '../data/pictureRule.ts';
 import { action } from './action.ts';
 import { interruptible, openData, openDevice, shellWords, type GlobalFlags } from './common.ts';
@@ -44,11 +44,12 @@ async function runTrain(f: Flags, out: Output, path: string | undefined): Promis
   const known = f.resume ? readStarted(folder) : null;
   if (f.resume && !known) throw new UsageError(`${folder} holds no run to go on with`, 'give the folder of a run (--out), or leave --resume away to start one');
   const config = trainConfig(f, scheme ?? known?.config.scheme ?? DEFAULTS.scheme, known?.config ?? {}, file);
-  const spec = onTop(known?.data, dataSpec(path, f));
-  if (known) sameData(known.data, spec, folder);
+  const asked = onTop(known?.data, dataSpec(path, f));
+  if (known) sameData(known.data, asked, folder);
   // Images are read as they were before.
   const pictures = known ? known.pictures ?? UNRECORDED : undefined;
-  const dataset = await openData({ ...spec, pictures }, out, { strict: true });
+  const dataset = await openData({ ...asked, pictures }, out, { strict: true });
+  const spec = settledSpec(asked, dataset);
   const interrupt = interruptible(out);
   const device = await openDevice({ ...f, memory: config.memory ?? undefined }, out);
   try {

@@ -72,7 +72,7 @@ function choose(set: Dataset, n: number): [string, DatasetSplit][] {
  */
 export async function contactSheet(spec: DatasetSpec, file: string, options: ContactSheetOptions = {}): Promise<string[]> {
   const { n = 12, side = 200, columns = 3 } = options;
-  const set = await openDataset(spec, options);
+  const set = await openDataset({ ...spec, tolerant: true }, options);
   try {
     refuseOverwriting(set.files(), [file]);
     const chosen = choose(set, n);

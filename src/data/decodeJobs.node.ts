@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import { DataError } from '../../runtime/errors.ts';
 import { decodeImage, imageDepth, readBytes, type Depth, type Reading } from './image.node.ts';
 import { decodeMask, type Mask } from './mask.ts';
+import { labelsOf } from './maskValues.ts';
 import { sizeClash, type Header } from './pictureRule.ts';
 import { resizeLabels } from './resizeLabels.ts';
 import { drawScene } from './synthetic.ts';
@@ -15,6 +16,8 @@ export interface FileJob extends Reading {
   image: string;
   mask: string | null;
   numClasses: number;
+  /** [256] classes of the values of masks (see `ValueMap`); null or nothing: values are class ids. */
+  values?: Int16Array | null;
 }
 
 /** Counts the pixels of every id of a mask. */
@@ -62,6 +65,8 @@ export interface MaskCounts {
   form: string;
   /** [256] pixels of each id. */
   counts: Uint32Array;
+  /** RGB of the file's palette, where it has one. */
+  palette: Uint8Array | null;
 }
 
 export interface ImageFacts extends Header {
@@ -79,10 +84,14 @@ async function readMask(file: string): Promise<Mask> {
   return decodeMask(await readBytes(file), file);
 }
 
-async function fileJob({ image, mask: maskFile, numClasses, ...reading }: FileJob): Promise<Texels> {
-  const mask = maskFile === null ? null : await readMask(maskFile);
-  const wrong = mask?.labels.find((v) => v >= numClasses && v !== 255);
-  if (wrong !== undefined) throw new DataError(`${maskFile} has class id ${wrong}, but there are ${numClasses} classes (0 to ${numClasses - 1}; 255 is ignored)`, 'raise --classes or mend the mask');
+/** A mask whose values are labels. */
+async function readLabels(file: string, { numClasses, values }: Pick<FileJob, 'numClasses' | 'values'>): Promise<Mask> {
+  const mask = await readMask(file);
+  return { ...mask, labels: labelsOf(mask.labels, values ?? null, numClasses, file) };
+}
+
+async function fileJob({ image, mask: maskFile, numClasses, values, ...reading }: FileJob): Promise<Texels> {
+  const mask = maskFile === null ? null : await readLabels(maskFile, { numClasses, values });
   const { rgb, width, height, own, header, clipped } = await decodeImage(await readBytes(image), image, reading);
   if (!mask) return { width, height, texels: packTexels(rgb, null), clipped };
   if (mask.height !== own[0] || mask.width !== own[1]) {
@@ -93,10 +102,10 @@ async function fileJob({ image, mask: maskFile, numClasses, ...reading }: FileJo
 }
 
 async function maskJob({ mask: file }: MaskJob): Promise<MaskCounts> {
-  const { width, height, labels, form } = await readMask(file);
+  const { width, height, labels, form, palette } = await readMask(file);
   const counts = new Uint32Array(256);
   for (const v of labels) counts[v]++;
-  return { width, height, form, counts };
+  return { width, height, form, counts, palette };
 }
 
 async function checkJob({ image, bits }: CheckJob): Promise<ImageFacts> {

@@ -6,7 +6,10 @@ import { DecodePool, type PoolOptions } from './decodePool.node.ts';
 import { checkReading, readImages, type Picture } from './inspectImages.node.ts';
 import type { ClassCounts, Inspection, Problem, Range } from './inspection.ts';
 import { findFiles, type Fail, type Layout } from './layout.node.ts';
-import { MaskReader, tooFewClasses } from './maskReader.node.ts';
+import { MaskReader, ruleFor } from './maskReader.node.ts';
+import type { MaskRule } from './maskRule.ts';
+import { valueFacts } from './maskStats.ts';
+import { IGNORED, labelCounts } from './maskValues.ts';
 import { checkClassCount, checkSpec, isBuiltin, openDataset, type DatasetSpec } from './open.node.ts';
 import { sizeClash } from './pictureRule.ts';
 import { surveySet } from './pictures.node.ts';
@@ -86,6 +89,7 @@ function describe(name: string, numClasses: number, classNames: readonly string[
     splits: { train: count('train'), labelled: count('labelled'), unlabelled: count('unlabelled'), val: count('val'), test: count('test') },
     pictures: null,
     unused: 0, sizes: null, maskForms: {}, imagesWithoutMask: 0, masksWithoutImage: 0, notes: [...notes], problems: problems.list,
+    maskValues: [],
     classes: { labelled: emptyCounts(numClasses), val: emptyCounts(numClasses), test: emptyCounts(numClasses) },
   };
 }
@@ -122,7 +126,7 @@ async function inspectFiles(spec: DatasetSpec, pool: DecodePool, problems: Probl
   };
   const layout = findFiles(spec, fail);
   const reader = new MaskReader(pool, layout);
-  const splits = await resolveSplits(layout, spec, fail, (id) => reader.classes(id));
+  const splits = await resolveSplits(layout, spec, fail, (id) => reader.shown(id, spec.maskValues));
   for (const [what, { code, first, items }] of alike) problems.add('error', code, items.length === 1 ? first : `${items.length} ${what}`, items);
 
   const { ids } = splits;
@@ -131,10 +135,15 @@ async function inspectFiles(spec: DatasetSpec, pool: DecodePool, problems: Probl
   splits.notes.push(...pictures.notes);
   const facts = await readImages(layout, used, pictures, pool, problems);
   const counted = await readMasks(layout, ids, reader, problems);
-  const most = [...counted.values()].reduce((m, { counts }) => Math.max(m, counts.subarray(0, 255).findLastIndex((v) => v > 0)), -1);
-  const given = spec.classes ?? spec.classNames?.length ?? layout.numClasses;
-  const numClasses = given ?? Math.max(2, most + 1);
-  checkClassCount(numClasses);
+  const declared = spec.classes ?? spec.classNames?.length ?? layout.numClasses;
+  if (declared !== undefined) checkClassCount(declared);
+  const histograms = new Map([...counted].map(([id, mask]) => [id, { ...mask, file: layout.masks.get(id)! }]));
+  const rule = ruleFor(histograms, ids, spec, declared);
+  const refused = 'error' in rule ? rule : null;
+  const table = 'error' in rule ? null : rule.map?.table ?? null;
+  const numClasses = 'error' in rule ? declared ?? 0 : rule.numClasses;
+  // Ids beyond the classes are named mask by mask, and the others counted.
+  const counting = !refused || refused.code === 'ids-outside';
   const out = describe(layout.name, numClasses, spec.classNames ?? layout.classNames ?? [], splits, problems, (id) => layout.masks.has(id));
   out.pictures = pictures.rule;
   out.unused = layout.images.size - used.length;
@@ -145,17 +154,20 @@ async function inspectFiles(spec: DatasetSpec, pool: DecodePool, problems: Probl
   const sizes = [...facts.values()];
   if (sizes.length) out.sizes = { height: rangeOf(sizes.map((s) => s.height)), width: rangeOf(sizes.map((s) => s.width)), distinct: new Set(sizes.map((s) => `${s.width}x${s.height}`)).size };
 
-  const outside: string[] = [], mismatched: string[] = [], blank: string[] = [], blackWhite: string[] = [];
+  for (const { value, pixels, masks: n } of valueFacts([...histograms.values()])) {
+    out.maskValues.push({ value, pixels, masks: n, label: refused ? null : table ? table[value] : value });
+  }
+  const outside: string[] = [], mismatched: string[] = [], blank: string[] = [];
   const withMasks = WITH_MASKS.map((split) => [split, new Set(ids[split])] as const);
   for (const [id, m] of counted) {
     const file = layout.masks.get(id)!;
     out.maskForms[m.form] = (out.maskForms[m.form] ?? 0) + 1;
-    for (const [split, members] of withMasks) if (members.has(id)) addCounts(out.classes[split], m.counts);
-    const there = Array.from(m.counts.keys()).filter((c) => m.counts[c] > 0);
-    const wrong = there.filter((c) => c >= numClasses && c !== 255);
+    const labels = labelCounts(m.counts, table);
+    for (const [split, members] of withMasks) if (members.has(id) && counting) addCounts(out.classes[split], labels);
+    const there = Array.from(m.counts.keys()).filter((v) => m.counts[v] > 0);
+    const wrong = table || !counting ? [] : there.filter((v) => v >= numClasses && v !== IGNORED);
     if (wrong.length) outside.push(`${file} (${wrong.slice(0, 6).join(', ')}${wrong.length > 6 ? ', …' : ''})`);
-    if (there.length === 1 && there[0] === 255) blank.push(file);
-    if (there.length === 2 && there[0] === 0 && there[1] === 255) blackWhite.push(file);
+    if (there.every((v) => (table ? table[v] : v) === IGNORED)) blank.push(file);
     const image = facts.get(id);
     if (image && (image.width !== m.width || image.height !== m.height)) {
       mismatched.push(`${file} is ${sizeClash([m.height, m.width], image, image.upright)[0]}`);
@@ -164,16 +176,20 @@ async function inspectFiles(spec: DatasetSpec, pool: DecodePool, problems: Probl
   problems.group('error', 'ids-outside', outside, (n) => `${masks(n)} with ids beyond the ${numClasses} classes (0 to ${numClasses - 1}; 255 is ignored)`);
   problems.group('error', 'size-mismatch', mismatched, (n) => `${masks(n)} of another size than the image`);
   problems.group('warning', 'mask-blank', blank, (n) => `${masks(n)} without any labelled pixel (255 everywhere)`);
-  if (blackWhite.length && blackWhite.length === counted.size) {
-    problems.add('error', 'black-and-white', 'every mask holds 0 and 255 alone, and 255 means ignored: save the object as 1', blackWhite);
-  } else if (given === undefined && counted.size > 0 && most < 1) {
-    problems.add('error', 'too-few-classes', tooFewClasses(counted.size, most).message);
-  }
+  if (!refused) reportRule(rule as MaskRule, spec.maskValues !== undefined, out, problems);
+  else if (!counting && counted.size > 0) problems.add('error', refused.code, refused.error.message);
+  else if (refused.error.hint && counted.size > 0) out.notes.push(refused.error.hint);
   checkOverlaps(ids, problems);
   checkImages(facts, ids, problems);
   checkReading(layout, facts, pictures, problems);
   checkClasses(out, problems);
   return out;
+}
+
+/** How masks are read: a warning where their values are not class ids and nobody has said so. */
+function reportRule({ map, notes }: MaskRule, asked: boolean, out: Inspection, problems: Problems): void {
+  if (!map || asked) out.notes.push(...notes);
+  else for (const note of notes) problems.add('warning', 'mask-values', note);
 }
 
 /** Counts ids in the masks of labelled, val and test images; of no others. */

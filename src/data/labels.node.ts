@@ -29,6 +29,12 @@ export function amountOf(text: string, of: number, what: string): number | null 
   return n;
 }
 
+/** What masks show, for a draw: 255 means ignored, unless no mask holds anything but 0 and 255. */
+function withoutIgnored(shown: ReadonlyMap<string, readonly number[]>): Map<string, readonly number[]> {
+  const blackAndWhite = [...shown.values()].every((values) => values.every((v) => v === 0 || v === 255));
+  return new Map([...shown].map(([id, values]) => [id, blackAndWhite ? values : values.filter((v) => v !== 255)]));
+}
+
 /** Ids in the order of their hashes: an order that a seed decides, and that other ids joining the pool do not disturb. */
 export function hashOrder(ids: readonly string[], seed: number): string[] {
   const keyed = ids.map((id) => [createHash('sha256').update(`${seed}:${id}`).digest('hex'), id] as const);
@@ -42,12 +48,13 @@ export function hashOrder(ids: readonly string[], seed: number): string[] {
  * This is the one place that looks into masks of images that may end up unlabelled, and only with `classesOf`: it calls it for every candidate. It runs before
  * training; nothing of the training path calls it.
  * @param candidates images that have masks
- * @param classesOf the classes that the mask of an image shows
+ * @param classesOf the values in the mask of an image; 255 is ignored, unless the masks are black and white
  */
 export async function drawLabelled(candidates: readonly string[], count: number, seed: number, classesOf?: (id: string) => Promise<readonly number[]>): Promise<string[]> {
   const order = hashOrder(candidates, seed);
   if (!classesOf) return order.slice(0, count);
-  const classes = new Map(await Promise.all(order.map(async (id) => [id, await classesOf(id)] as const)));
+  const shown = await Promise.all(order.map(async (id) => [id, await classesOf(id)] as const));
+  const classes = withoutIgnored(new Map(shown));
   const seen = new Set<number>();
   const cover: string[] = [];
   for (;;) {

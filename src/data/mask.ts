@@ -29,7 +29,8 @@ function unpack(data: Uint8Array, width: number, height: number, depth: number):
 }
 
 /**
- * Decodes a mask. Grey or palette, 1, 2, 4 or 8 bits; RGB is taken only where every pixel is grey.
+ * Decodes a mask. Grey or palette, 1, 2, 4 or 8 bits; RGB is taken only where every pixel is grey, transparency only
+ * where it says nothing that the greys do not.
  * @param name the file, for errors
  * @throws DataError for anything else
  */
@@ -50,8 +51,13 @@ export function decodeMask(bytes: Uint8Array, name: string): Mask {
   if (depth === 16) throw new DataError(`${name} has 16 bits a pixel`, 'masks hold class ids of up to 8 bits');
   const bytes8 = data as Uint8Array;
   const palette = image.palette ? Uint8Array.from(image.palette.flatMap((c) => c.slice(0, 3))) : null;
-  const form = `${palette ? 'palette' : channels < 3 ? 'grey' : 'grey stored as RGB'}, ${depth} bit${depth > 1 ? 's' : ''}`;
-  if (channels === 1) return { width, height, palette, form, labels: depth < 8 ? unpack(bytes8, width, height, depth) : Uint8Array.from(bytes8) };
+  const alpha = channels === 2 || channels === 4;
+  const what = palette ? 'palette' : channels < 3 ? 'grey' : 'grey stored as RGB';
+  const form = `${what}${alpha ? ' with alpha' : ''}, ${depth} bit${depth > 1 ? 's' : ''}`;
+  if (channels === 1) {
+    const labels = depth < 8 ? unpack(bytes8, width, height, depth) : Uint8Array.from(bytes8);
+    return { width, height, palette, form, labels };
+  }
   const labels = new Uint8Array(width * height);
   for (let p = 0; p < labels.length; p++) {
     const at = p * channels;
@@ -60,7 +66,26 @@ export function decodeMask(bytes: Uint8Array, name: string): Mask {
       throw new DataError(`${name} is a colour picture, not a mask of class ids`, 'save masks as grey or palette PNG whose values are 0, 1, 2, … and 255 for ignored pixels');
     }
   }
+  if (alpha) checkAlpha(labels, bytes8, channels, name);
   return { width, height, labels, palette, form };
+}
+
+/**
+ * Greys are labels, and transparency says nothing of its own: it is the same everywhere, or clear pixels are 0.
+ * @throws DataError where the object is drawn by transparency, so that the greys would be read wrongly
+ */
+function checkAlpha(labels: Uint8Array, bytes: Uint8Array, channels: number, name: string): void {
+  const opacity = (p: number): number => bytes[p * channels + channels - 1];
+  const hint = 'save masks as grey or palette PNG without transparency, whose values are class ids';
+  if (labels.every((_, p) => opacity(p) === opacity(0))) return;
+  if (labels.every((v) => v === labels[0])) {
+    const message = `${name} holds its object in the transparency (alpha) alone: its grey is ${labels[0]} everywhere`;
+    throw new DataError(message, hint);
+  }
+  const clear = labels.findIndex((v, p) => v !== 0 && opacity(p) === 0);
+  if (clear < 0) return;
+  const message = `${name} has transparent pixels whose grey is ${labels[clear]}`;
+  throw new DataError(`${message}: what is seen is not what would be read`, hint);
 }
 
 /** The colours of the PASCAL VOC release: 256 x RGB. */

@@ -8,7 +8,8 @@ import { amountOf, isAmount } from './labels.node.ts';
 import { findFiles } from './layout.node.ts';
 import { absoluteList } from './lists.node.ts';
 import { vocPalette } from './mask.ts';
-import { MaskReader, tooFewClasses } from './maskReader.node.ts';
+import { MaskReader, readMaskRule, type MaskSpec } from './maskReader.node.ts';
+import { canonicalMaskValues, parseMaskValues } from './maskValues.ts';
 import { findPath } from './names.node.ts';
 import { clippedLine, LEAST_BITS, MOST_BITS, sizeOf, type PictureSpec } from './pictureRule.ts';
 import { surveySet } from './pictures.node.ts';
@@ -20,7 +21,7 @@ import type { Dataset, Sample } from './types.ts';
 /** Images are resized to at most so many pixels a side. */
 export const MOST_SIDE = 16384;
 
-export interface DatasetSpec extends SplitSpec, PictureSpec {
+export interface DatasetSpec extends SplitSpec, MaskSpec, PictureSpec {
   /** A folder in VOC layout (JPEGImages, SegmentationClass, ImageSets/Segmentation); "builtin" or nothing: the built-in set. */
   path?: string;
   /** Two plain folders instead of `path`, paired by name without extension. Images without a mask are unlabelled. */
@@ -41,6 +42,16 @@ export interface DatasetSpec extends SplitSpec, PictureSpec {
   /** Number of classes (default: from stats.json or a file of class names, else the largest id in the masks of labelled, val and test images, plus one). */
   classes?: number;
   classNames?: readonly string[];
+  /**
+   * What the values of masks mean (default: decided by those that occur in labelled, val and test images, see
+   * `decideMaskRule`): the value of each class in order ("0,255"); a map ("0:0,128:ignore,255:1", "0-127:0,128-255:1");
+   * or "ids": class ids, 255 ignored.
+   */
+  maskValues?: string;
+  /** How masks were read for the training of a network that is to be scored: masks of the same values are read so. */
+  trainedValues?: string;
+  /** Leave masks that cannot be read to whoever loads them (default: only for a network that is to be scored). */
+  tolerant?: boolean;
   /** Height and width to which images and masks are resized as they are read. */
   size?: readonly [number, number];
   splitSeed?: number;
@@ -59,6 +70,8 @@ export interface DatasetSpec extends SplitSpec, PictureSpec {
 /** A data set with what was decided while opening it, to be printed. */
 export interface OpenDataset extends Dataset {
   readonly notes: readonly string[];
+  /** The setting `maskValues` that was given or found; undefined where the values of masks are simply class ids. */
+  readonly maskValues?: string;
   /** Images whose header cannot be read: `load` fails for them. Damage further on in a file shows when it is loaded. */
   readonly unreadable: readonly DataError[];
   /** The files of images and masks, used or not: results must not be written over them. */
@@ -97,8 +110,23 @@ export function absoluteSpec(spec: DatasetSpec): DatasetSpec {
     if (out[key] !== undefined) out[key] = resolve(findPath(out[key]) ?? out[key]);
   }
   for (const key of ['train', 'labels', 'unlabelled', 'val', 'test'] as const) if (out[key] !== undefined && !isAmount(out[key])) out[key] = absoluteList(spec.path, out[key]);
+  if (out.maskValues !== undefined) out.maskValues = canonicalMaskValues(out.maskValues);
   return out;
 }
+
+/** The settings with which a data set was opened, with how its masks are read: to open it again in the same way. */
+export function settledSpec(spec: DatasetSpec, { maskValues }: Pick<OpenDataset, 'maskValues'>): DatasetSpec {
+  return maskValues === undefined ? spec : { ...spec, maskValues };
+}
+
+/** Settings that the built-in set does not take: why, and their options. */
+const FOREIGN = [
+  ['train', 'has its own lists', 'train'], ['unlabelled', 'has its own lists', 'unlabelled'],
+  ['classes', 'has its own classes', 'classes'], ['classNames', 'has its own classes', 'class-names'],
+  ['maskValues', 'has its own masks', 'mask-values'],
+  ['orientation', 'is drawn: it has no image files', 'orientation'],
+  ['bits', 'is drawn: it has no image files', 'bits'],
+] as const;
 
 /** @throws UsageError */
 export function checkSpec(spec: DatasetSpec): void {
@@ -108,11 +136,13 @@ export function checkSpec(spec: DatasetSpec): void {
   const twice = spec.classNames?.find((name, i, all) => all.indexOf(name) !== i);
   if (twice !== undefined) throw new UsageError(`two classes are named "${twice}"`, 'give each a name of its own (--class-names)');
   if (spec.classes !== undefined && spec.classNames && spec.classNames.length > spec.classes) throw new UsageError(`${spec.classNames.length} names for ${spec.classes} classes`, 'give as many (--class-names, --classes)');
+  if (spec.maskValues !== undefined) parseMaskValues(spec.maskValues);
   if (isBuiltin(spec)) {
-    const foreign = (['train', 'unlabelled', 'classes', 'classNames'] as const).find((key) => spec[key] !== undefined);
-    if (foreign) throw new UsageError(`the built-in set has its own ${foreign === 'train' || foreign === 'unlabelled' ? 'lists' : 'classes'}`, `leave out --${foreign === 'classNames' ? 'class-names' : foreign}, or give a folder of images`);
-    const picture = (['orientation', 'bits'] as const).find((key) => spec[key] !== undefined);
-    if (picture) throw new UsageError(`the built-in set is drawn: it has no image files`, `leave out --${picture}`);
+    const foreign = FOREIGN.find(([key]) => spec[key] !== undefined);
+    if (foreign) {
+      const [, why, flag] = foreign;
+      throw new UsageError(`the built-in set ${why}`, `leave out --${flag}, or give a folder of images`);
+    }
     if (spec.builtin?.train !== undefined && spec.builtin.train < 1) throw new UsageError(`${spec.builtin.train} training images of the built-in set`, 'give at least one (--builtin-images)');
   } else if (spec.builtin) throw new UsageError(`settings of the built-in set are given with ${spec.path ?? spec.images}`, 'leave out --builtin-images');
   checkPictures(spec);
@@ -165,28 +195,20 @@ function openBuiltin(spec: DatasetSpec, pool: DecodePool): OpenDataset {
   };
 }
 
-/** The largest id in these masks, plus one. */
-async function countClasses(reader: MaskReader, ids: readonly string[]): Promise<number> {
-  const found = new Set((await Promise.all(ids.map((id) => reader.classes(id)))).flat());
-  const most = Math.max(-1, ...found);
-  if (most < 1) throw tooFewClasses(ids.length, most);
-  return most + 1;
-}
-
 async function openFiles(spec: DatasetSpec, pool: DecodePool, warn: (message: string) => void): Promise<OpenDataset> {
   const fail = (error: DataError): never => {
     throw error;
   };
   const layout = findFiles(spec, fail);
   const reader = new MaskReader(pool, layout);
-  const { ids, notes } = await resolveSplits(layout, spec, fail, (id) => reader.classes(id));
-  let numClasses = spec.classes ?? spec.classNames?.length ?? layout.numClasses ?? spec.scored?.length;
-  if (numClasses === undefined) {
-    const masks = [...new Set([...ids.labelled, ...ids.val, ...ids.test])];
-    numClasses = await countClasses(reader, masks);
-    notes.push(`${numClasses} classes: the largest id in ${masks.length} masks is ${numClasses - 1}`);
-  }
-  checkClassCount(numClasses);
+  const { ids, notes } = await resolveSplits(layout, spec, fail, (id) => reader.shown(id, spec.maskValues));
+  const declared = spec.classes ?? spec.classNames?.length ?? layout.numClasses ?? spec.scored?.length;
+  if (declared !== undefined) checkClassCount(declared);
+  const rule = await readMaskRule(reader, ids, spec, declared);
+  if ('error' in rule) throw rule.error;
+  const { numClasses } = rule;
+  const values = rule.map?.table ?? null;
+  notes.push(...rule.notes);
   const names = spec.classNames ?? layout.classNames ?? spec.scored ?? [];
   const withLabels = new Set([...ids.labelled, ...ids.val, ...ids.test]);
   const pictures = await surveySet(layout, ids, spec, pool);
@@ -198,7 +220,7 @@ async function openFiles(spec: DatasetSpec, pool: DecodePool, warn: (message: st
   const read = async (id: string, mask: string | null): Promise<Sample> => {
     const image = fileOf(id);
     const reading = { size, bits, upright: pictures.isUpright(image) };
-    const job = { kind: 'file', image, mask, numClasses, ...reading } as const;
+    const job = { kind: 'file', image, mask, numClasses, values, ...reading } as const;
     const { width, height, texels, clipped = 0 } = await pool.run(job);
     if (clipped > 0 && !toldOfClipping) {
       toldOfClipping = true;
@@ -212,6 +234,7 @@ async function openFiles(spec: DatasetSpec, pool: DecodePool, warn: (message: st
   return {
     name: layout.name,
     notes,
+    maskValues: rule.setting,
     unreadable: pictures.bad,
     files: () => [...layout.images.values(), ...layout.masks.values()],
     pictures: pictures.rule,

@@ -59,3 +59,18 @@ export function scores(confusion: ArrayLike<number>, classes: number): Scores {
   }
   return { iou, miou: present ? sum / present : 0, miouAbsentZero: sum / classes, pixelAccuracy: judged ? right / judged : 0, confusion: Array.from(confusion) };
 }
+
+/**
+ * What a score cannot say, where the truth shows fewer than two classes: a network that always predicts one class may
+ * then reach 100 %.
+ * @param confusion classes*classes counts, rows = truth
+ * @returns a line to be told with the score; null where two or more classes occur
+ */
+export function oneClassLine(confusion: ArrayLike<number>, classNames: readonly string[]): string | null {
+  const n = classNames.length;
+  const occurs = (c: number): boolean => Array.from({ length: n }, (_, k) => confusion[c * n + k]).some((v) => v > 0);
+  const shown = classNames.filter((_, c) => occurs(c));
+  if (n < 2 || shown.length > 1) return null;
+  if (shown.length === 0) return 'no pixel of the masks has a class: there is nothing to score';
+  return `only "${shown[0]}" occurs in the masks: the score says nothing about the other classes`;
+}

@@ -1,5 +1,6 @@
 // Looks at losses, predictions and pseudo-labels as they come, and says when a run goes wrong.
 
+import { oneClassLine } from '../metrics/miou.ts';
 import type { EvalPoint, StepPoint } from '../report/types.ts';
 
 /** Share of one class in all predictions from which on a network is said to have collapsed. */
@@ -60,10 +61,12 @@ export class Alarms {
   }
 
   /**
-   * Predictions of one class where the truth has several.
+   * Predictions of one class where the truth has several; a truth of one class, on which any score is worthless.
    * @param progress share of the run that is done: every network predicts the commonest class at first
    */
-  onEval({ confusion, step }: EvalPoint, progress: number): void {
+  onEval({ confusion, split, step }: EvalPoint, progress: number): void {
+    const line = oneClassLine(confusion, this.classNames);
+    this.set(`one-class-${split}`, line !== null, () => `${split} images: ${line}`);
     const c = this.classNames.length;
     const columns = new Float64Array(c), rows = new Float64Array(c);
     confusion.forEach((v, i) => {

@@ -94,7 +94,7 @@ test('folders and lists', async () => {
 test('images and masks', async () => {
   const broken = await vocFolder((root) => truncateSync(join(root, 'JPEGImages/a.jpg'), 200));
   await refused(1, /a\.jpg .*(damaged|truncated)/, train(broken, ...SHORT));
-  const small = await vocFolder((root) => write(root, { 'SegmentationClass/a.png': mask(1, 5, 4) }));
+  const small = await vocFolder((root) => write(root, { 'SegmentationClass/a.png': mask([0, 1], 5, 4) }));
   await refused(1, /5x4.*12x8|12x8.*5x4/, train(small, ...SHORT));
   const coloured = await vocFolder((root) => write(root, { 'SegmentationClass/a.png': colourMask() }));
   await refused(1, /a\.png is a colour picture/, train(coloured, ...SHORT));

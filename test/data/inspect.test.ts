@@ -77,7 +77,7 @@ test('sets that cannot be opened are reported, not thrown', async () => {
     [{ path: join(empty, 'absent') }, /does not exist/],
     [{ path: empty }, /is empty/],
     [{ images: join(black, 'in') }, /unlabelled images only/],
-    [{ images: join(black, 'in'), masks: join(black, 'out') }, /every mask holds 0 and 255 alone/],
+    [{ images: join(black, 'in'), masks: join(black, 'out') }, /the mask holds the values 0, 255 only, read as 2/],
     [{ images: join(flat, 'in'), masks: join(flat, 'out') }, /the masks \(2\) show class 0 alone/],
     [{ path: await vocFolder(), labels: 'nothing' }, /no list "nothing"/],
     [{ path: await vocFolder((r) => rmSync(join(r, `${LIST}/val.txt`))), labels: 'labelled' }, /no val images/],
@@ -112,6 +112,13 @@ test('the contact sheet shows images beside their classes, and unlabelled images
   const [image, over] = [at(30, bottom), at(30 + 64, bottom)];
   [0, 128, 0].forEach((c, k) => assert.ok(Math.abs(over[k] - (image[k] + (c - image[k]) * 0.55)) <= 2, `${image} ${over}`));
   assert.equal(at(10 + 144 + 64 + 20, bottom), [24, 26, 30], 'nothing beside the unlabelled image');
+});
+
+test('the contact sheet shows the rest where a mask cannot be read', async () => {
+  const path = await vocFolder((r) => write(r, { 'SegmentationClass/b.png': 'nonsense' }));
+  const file = join(tempFolder(), 'sheet.png');
+  const spec = { path, labels: 'labelled', classes: 3 };
+  assert.equal(await contactSheet(spec, file, { n: 4, threads: 0 }), ['a', 'b', 'v', 'c']);
 });
 
 test('the contact sheet is not written over an image or a mask', async () => {

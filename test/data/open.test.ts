@@ -91,7 +91,9 @@ test('by fraction without cover, too, only masks of labelled images are opened: 
   try {
     for (const cover of [false, true]) {
       const { before, after, labelled } = await count(cover);
-      assert.is(before.length, cover ? 16 : 0, 'the draw');
+      // Without the draw, the masks of labelled images alone are looked at.
+      assert.equal([...new Set(before)].length, cover ? 16 : 4, 'before loading');
+      if (!cover) assert.equal([...before].sort(), [...labelled].sort());
       assert.equal([...new Set(after)].sort(), labelled.sort(), 'loading');
     }
   } finally {
@@ -202,6 +204,21 @@ test('a data set by absolute paths; numbers and names of lists stay', async () =
   const near = relative(process.cwd(), path);
   assert.equal(absoluteSpec({ path: near, labels: 'labelled', val: join(near, 'mine.txt'), test: '1/8' }), { path, labels: 'labelled', val: join(path, 'mine.txt'), test: '1/8' });
   assert.equal(absoluteSpec({ labels: '8' }), absoluteSpec({ path: 'builtin', labels: '8' }));
+});
+
+test('a white object in one mask of many is seen, and an id beyond the classes refused', async () => {
+  const root = tempFolder();
+  const picture = await jpeg(1);
+  const ids = Array.from({ length: 300 }, (_, i) => i);
+  for (const i of ids) write(root, { [`in/${i}.jpg`]: picture, [`out/${i}.png`]: mask(i === 299 ? [0, 255] : 0) });
+  const spec: DatasetSpec = { images: join(root, 'in'), masks: join(root, 'out'), classes: 2 };
+  await using(spec, async (set) => assert.is(set.maskValues, '0:0,255:1'));
+  // Of 300 masks with ids 256 decide. The others are checked as they are loaded.
+  for (const i of ids) write(root, { [`out/${i}.png`]: mask(i === 298 ? 5 : [0, 1]) });
+  let message = '';
+  const load = using(spec, (set) => set.load('298', { labels: true }));
+  await load.catch((e: Error) => (message = e.message));
+  assert.match(message, /298\.png has class id 5, but there are 2 classes/);
 });
 
 test('two plain folders: images without a mask are unlabelled', async () => {

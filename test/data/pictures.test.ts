@@ -165,7 +165,10 @@ test('suffixes that lie: images are read by content, masks must be PNG', async (
       'in/__MACOSX/a.jpg': 'x',
     },
   );
-  await using(root, {}, async (set) => {
+  const notPng = /x\.png is not a PNG file: it is a JPEG image — masks are PNG files/;
+  const opening = await using(root, {}, () => undefined).then(() => '', (e: Error) => e.message);
+  assert.match(opening, notPng, 'masks are looked at when a set is opened');
+  await using(root, { tolerant: true }, async (set) => {
     assert.equal(set.ids('labelled').sort(), ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'jpeg', 'png', 'webp', 'x']);
     for (const id of set.ids('labelled').filter((i) => i !== 'x')) assert.ok(
       Math.abs((await set.load(id, { labels: true })).rgb[0] - 10) < 4, id,
@@ -173,7 +176,7 @@ test('suffixes that lie: images are read by content, masks must be PNG', async (
     assert.not.match(notes(set), /MACOSX|searched|Thumbs/);
     let message = '';
     await set.load('x', { labels: true }).catch((e: Error) => (message = e.message));
-    assert.match(message, /x\.png is not a PNG file: it is a JPEG image — masks are PNG files/);
+    assert.match(message, notPng);
   });
 });
 

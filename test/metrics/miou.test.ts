@@ -2,7 +2,7 @@
 
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { countConfusion, scores } from '../../src/metrics/miou.ts';
+import { countConfusion, oneClassLine, scores } from '../../src/metrics/miou.ts';
 
 const near = (a: number, b: number): void => assert.ok(Math.abs(a - b) < 1e-8, `${a} is not ${b}`);
 
@@ -31,6 +31,16 @@ test('nothing judged: zeros, no NaN', () => {
   assert.throws(() => countConfusion([1], [1, 2], 2), /1 true labels, 2 predicted/);
   const huge = { length: 2 ** 32 };
   assert.throws(() => countConfusion(huge, huge, 2), /4294967296 labels are more than 32-bit counts/);
+});
+
+test('a truth of one class, or of none, is told', () => {
+  const line = 'only "a" occurs in the masks: the score says nothing about the other classes';
+  assert.is(oneClassLine([3, 1, 0, 0], ['a', 'b']), line);
+  assert.match(oneClassLine([0, 0, 0, 2], ['a', 'b'])!, /^only "b" occurs/);
+  assert.match(oneClassLine([0, 0, 0, 0], ['a', 'b'])!, /no pixel of the masks has a class/);
+  assert.is(oneClassLine([3, 0, 0, 2], ['a', 'b']), null);
+  assert.is(oneClassLine([0, 0, 0, 1, 0, 0, 0, 0, 1], ['a', 'b', 'c']), null);
+  assert.is(oneClassLine([5], ['a']), null);
 });
 
 test.run();
