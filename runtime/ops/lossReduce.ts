@@ -28,6 +28,7 @@ export function counting(op: string, denominator: Denominator, pixels: number): 
   if (denominator === 'all') return { count: 0, fixed: Math.max(1, pixels) };
   if (denominator === 'none-sum') return { count: 0, fixed: 1 };
   const count = { valid: 1, weight: 2, kept: 3 }[denominator];
+  if (!count) throw new ShapeError(op, `there is no denominator ${String(denominator)}`, 'see Denominator');
   return { count, fixed: 0 };
 }
 

@@ -50,7 +50,7 @@ for (const name of ['concat', 'stack']) add(name, { a: [3], b: [3] }, (f, { a, b
 add('expand', { x: [1, 4] }, (f, { x }) => f(x, [3, 4]));
 add('flip', { x: [3, 4] }, (f, { x }) => f(x, [1]));
 add('pad', { x: [3, 4] }, (f, { x }) => f(x, [[1, 1], [0, 2]], { mode: 'reflect' }));
-add('pad2d', { x: image }, (f, { x }) => f(x, [1, 1, 0, 0]));
+add('pad2d', { x: image }, (f, { x }) => f(x, [[1, 1], [0, 0]]));
 add('permute', { x: [3, 4] }, (f, { x }) => f(x, [1, 0]));
 add('transpose', { x: [3, 4] }, (f, { x }) => f(x, 0, 1));
 for (const name of ['pixelShuffle', 'pixelUnshuffle']) add(name, { x: image }, (f, { x }) => f(x, 2));

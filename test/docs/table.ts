@@ -3,6 +3,7 @@
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import ts from 'typescript';
+import { randomSeed } from '../../runtime/create.ts';
 import { plan } from '../../runtime/autograd/plan.ts';
 import { grad } from '../../runtime/autograd/grad.ts';
 import { watchRecords, type OpRecord } from '../../runtime/autograd/tape.ts';
@@ -76,6 +77,8 @@ const isReal = (a: Arg): a is readonly number[] => Array.isArray(a);
 /** The arguments of a sample: real ones between 0.25 and 0.75, or 1 and 2 where they are whole numbers. */
 export function tensors(device: Device, { args }: Sample, dtype: DType): Record<string, Tensor> {
   return Object.fromEntries(Object.entries(args).map(([name, a]) => {
+    // A seed that was only written would draw the same in each replay of a plan, and is refused there.
+    if (name === 'seed') return [name, randomSeed(device, 1)];
     const shape = isReal(a) ? a : a.shape, n = sizeOf(shape);
     const whole = !isReal(a) || dtype === 'i32' || dtype === 'u32';
     const value = (i: number): number => (isReal(a) ? (whole ? 1 + (i % 2) : 0.25 + (0.5 * (i % 7)) / 7) : i % a.below);

@@ -33,7 +33,7 @@ function claimed(): string[] {
 }
 
 /** Records of backward passes: they stand on the tape of a first gradient, which the second one goes through. */
-const BACKWARD = /gradient|Grad$|^expand$|^spread$|^derivative|^strided$|^put$/;
+const BACKWARD = /gradient|Grad$|^expand$|^spread$|^derivative|^strided$|^put$|^gate$/;
 
 test('second derivatives', async () => {
   const device = await testDevice(), seen = new Set<string>(), twice = new Set<string>(), failures: string[] = [];
