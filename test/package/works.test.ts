@@ -13,7 +13,7 @@ import { ENGINE, SEGMENTATION } from '../../runtime/kernel/generated.ts';
 import { chromiumPath, launchChromium, WEBGPU } from '../support/chromium.ts';
 import { consumer, errorOf, packed, run, STEP } from '../support/packed.ts';
 
-const MOST = 80_000;
+const MOST = 96_000;
 
 const GLOBALS = `const keys = () => Reflect.ownKeys(globalThis).map(String).sort().join();\n`;
 const MAIN = `${GLOBALS}const before = keys();
