@@ -186,6 +186,7 @@ export function eye<D extends DType = 'f32'>(device: Device, rows: number, colum
  * const noise = plan(device, {}, () => ({ u: uniform(randomSeed(device, 42), [8]) })); // other numbers at each replay
  */
 export function randomSeed(device: Device, seed: number, stream = 0, step = 0): Tensor<'u32'> {
+  args('randomSeed device:D seed:n stream?:n step?:n', arguments);
   const numbers = [seed, stream, step];
   if (!numbers.every((n) => Number.isInteger(n) && n >= 0 && n < 2 ** 32)) throw new ShapeError('randomSeed', `${numbers} are not whole numbers from 0 to 2^32 - 1`);
   const t = device.tensor(Uint32Array.of(seed, stream, step, 0), [4]) as Tensor<'u32'>;

@@ -1,5 +1,6 @@
 // Which tensors are alive, and what made them: how a leak is found.
 
+import { args } from './args.ts';
 import type { Device } from './device/device.ts';
 import { mib } from './device/pool.ts';
 import type { DType, Shape, Storage, Tensor } from './tensor.ts';
@@ -74,7 +75,8 @@ export interface LiveTensor {
  * for (const t of liveTensors(device, before)) console.log(`${t.op} [${t.shape}]: ${t.bytes} bytes`);
  */
 export function liveTensors(device: Device, since: readonly LiveTensor[] = []): LiveTensor[] {
-  const known = new Set(since.map((t) => t.tensor));
+  args('liveTensors device:D since?:a', arguments);
+  const known = new Set(since.map((t) => t?.tensor));
   return [...(live.get(device) ?? [])].filter(([t]) => !known.has(t)).map(([tensor, stack]) => {
     const { storage, shape, dtype } = tensor;
     return { op: storage.label, shape, dtype, bytes: storage.bytes, tensor, ...(stack !== undefined && { stack }) };
@@ -86,6 +88,7 @@ export function liveTensors(device: Device, since: readonly LiveTensor[] = []): 
  * @example traceTensors(device);
  */
 export function traceTensors(device: Device, on = true): void {
+  args('traceTensors device:D on?:b', arguments);
   if (on) traced.add(device);
   else traced.delete(device);
 }
@@ -113,6 +116,7 @@ function byMemory(tensors: readonly LiveTensor[]): { first: LiveTensor; views: n
  * @example console.log(leakReport(device, before)); // "3 x conv2d [8,64,64,16] f32: 6291456 bytes"
  */
 export function leakReport(device: Device, since: readonly LiveTensor[] = []): string {
+  args('leakReport device:D since?:a', arguments);
   const groups = new Map<string, { head: string; stack: string; count: number; views: number; bytes: number }>();
   for (const { first: { op, shape, dtype, bytes, stack = '' }, views } of byMemory(liveTensors(device, since))) {
     const head = `${op} [${shape}] ${dtype}`;

@@ -1,6 +1,7 @@
 // A plan: a function of tensors recorded once and replayed. Recording resolves autograd, pipelines, bind groups and a static memory layout
 // with reuse by lifetime; replaying writes the inputs and encodes the dispatches, with no allocation.
 
+import { args } from '../args.ts';
 import type { Device, Launch } from '../device/device.ts';
 import { bindingEntry, elementsOf } from '../device/elements.ts';
 import { mib, sizeClass, texelSize } from '../device/pool.ts';
@@ -385,5 +386,6 @@ export class Plan<O extends PlanOutputs> {
  * console.log(await step.outputs.loss.item());
  */
 export function plan<S extends InputSpec, O extends PlanOutputs>(device: Device, inputs: S, body: (inputs: PlanInputs<S>, declare: DeclareInput) => O, options: { budget?: number } = {}): Plan<O> {
+  args('plan device:D inputs:o body:f {budget:n}', arguments);
   return new Plan(device, inputs, body as (inputs: Record<string, Tensor>, declare: DeclareInput) => O, options);
 }

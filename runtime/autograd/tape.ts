@@ -107,6 +107,12 @@ export function recordingIs<R>(on: boolean, body: () => R): R {
  * const y = op({ x }, { factor: 2 }).y;
  */
 export function defineOp<A = void>(record: OpRecord<A>): (inputs: Record<string, Tensor | undefined>, attrs: A) => Record<string, Tensor> {
+  args('defineOp record:o', arguments);
+  const { inputs: names, outputs, forward, backward } = record;
+  if (!Array.isArray(names) || !Array.isArray(outputs) || typeof forward !== 'function' || typeof backward !== 'object') {
+    const hint = 'call defineOp({ name, inputs: […], outputs: […], forward, backward: { … } })';
+    throw new FewmaskError('op', 'defineOp: the record lacks inputs, outputs, forward or backward', hint);
+  }
   for (const name of record.inputs) {
     if (!(name in record.backward)) throw new FewmaskError('op', `${record.name}: backward says nothing about ${name}`);
   }

@@ -76,10 +76,7 @@ export class Device {
     return this.gpu.features.has('shader-f16');
   }
 
-  /**
-   * @internal
-   * A software adapter on which loads are dear and a broadcast within a subgroup (of 8 lanes or more) is free: kernels with such a variant use it.
-   */
+  /** @internal A software adapter on which loads are dear and a broadcast within a subgroup of 8 lanes or more is free: kernels with such a variant use it. */
   get broadcasts(): boolean {
     return this.options.native !== undefined && this.info.kind === 'lavapipe' && this.gpu.features.has('subgroups') && (this.gpu.adapterInfo?.subgroupMinSize ?? 0) >= 8;
   }
@@ -282,6 +279,7 @@ export class Device {
 
   /** Fills a tensor with zero bytes. @throws DisposedError */
   clear(t: Tensor): void {
+    args('device.clear t', arguments);
     const storage = this.#storageOf(t);
     if (t.size === 0) return;
     if (this.recorder) this.recorder.clear(storage);
@@ -296,6 +294,7 @@ export class Device {
    * @throws DisposedError
    */
   copy(from: Tensor, to: Tensor): void {
+    args('device.copy from to', arguments);
     if (from.size !== to.size || BYTES[from.dtype] !== BYTES[to.dtype]) throw new ShapeError('copy', `${from} cannot be copied into ${to}`);
     const source = this.#storageOf(from), target = this.#storageOf(to);
     if (from.size === 0 || source === target) return;
@@ -311,6 +310,7 @@ export class Device {
    * @throws FewmaskError while a plan is being recorded, DisposedError
    */
   copyInto(from: Tensor, to: Tensor, offset: number): void {
+    args('device.copyInto from to offset:n', arguments);
     if (from.dtype !== to.dtype || BYTES[from.dtype] !== 4 || !Number.isInteger(offset) || offset < 0 || from.storage === to.storage || offset + from.size > to.size) throw new ShapeError('copyInto', `${from} at ${offset} does not fit into ${to}`);
     if (this.recorder) throw new FewmaskError('plan', 'copyInto is not recorded', 'use concat inside a plan');
     const source = this.#own(from).alive(), target = this.#own(to).alive();

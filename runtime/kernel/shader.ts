@@ -1,5 +1,6 @@
 // Kernels of the user's own: WGSL that is launched beside the engine's, and made differentiable by `defineOp`.
 
+import { args } from '../args.ts';
 import { ShaderError, ShapeError } from '../errors.ts';
 import type { Device, Dispatch } from '../device/device.ts';
 import type { Tensor } from '../tensor.ts';
@@ -107,6 +108,7 @@ export class Shader {
  * @example const gaussian = shader('gaussian', wgsl); // a whole one stands in the README
  */
 export function shader(name: string, code: string): Shader {
+  args('shader name:s code:s', arguments);
   return new Shader(name, code);
 }
 
