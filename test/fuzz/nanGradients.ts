@@ -115,11 +115,13 @@ function fromOperand({ p, call, base }: Judge, other: number, j: number, input: 
   };
   const steps = [[0.3, 0.4], [-0.3, 0.2], [-3, 4], [6, -5], [30, 29], [-30, -29], [0.01 - a, 0.02 - b]];
   if (steps.every(([da, db]) => mixed(da, db).largest < 1e-13)) {
-    // A number at x[j] that changes nothing, where NaN does (a softmax of one class): nothing tells what it contributes
-    // to.
+    // A number that changes nothing where NaN does (a softmax of one class): nothing tells what it contributes to.
     const rest = y(0, 0);
-    const moves = (da: number): boolean => y(da, 0).some((v, i) => !Object.is(v, rest[i]));
-    return steps.some(([da]) => moves(da)) || !moves(NaN) ? 'same' : 'either';
+    const moved = (now: Float64Array): boolean => now.some((v, i) => !Object.is(v, rest[i]));
+    const told = (change: (step: number) => Float64Array, those: readonly number[]): boolean =>
+      those.some((step) => moved(change(step))) || !moved(change(NaN));
+    const apart = told((da) => y(da, 0), steps.map((s) => s[0])) && told((db) => y(0, db), steps.map((s) => s[1]));
+    return apart ? 'same' : 'either';
   }
   const h = 2 ** -7;
   const curve = (mixed(h, h).sum - mixed(h, -h).sum - mixed(-h, h).sum + mixed(-h, -h).sum) / (4 * h * h);
