@@ -1,4 +1,4 @@
-// The results of the README: trains every scheme on real images and keeps the tables. Hours on two cores, so a run that stands in bench/results/NAME.json
+// The results of docs/results.md: trains every scheme on real images and keeps the tables. Hours on two cores, so a run that stands in bench/results/NAME.json
 // with the same settings is not made again (without --again), one that was stopped goes on, and settings of one scheme may change without the others' runs.
 //   node --import tsx bench/results.ts [NAME …] [--schemes A,B] [--seeds N] [--data DIR] [--again]
 // N seeds (default 3); DIR holds camvid/ and nuclei/ (default: ../shared/data); --schemes: only these; --again: also what stands there.

@@ -81,4 +81,22 @@ test('files stay small', () => {
   assert.equal(walk('shaders').filter((f) => readFileSync(join(root, f)).length > 11_000), []);
 });
 
+test('links of the guides lead somewhere, the README is short', () => {
+  const guides = ['.', 'docs'].flatMap((f) => readdirSync(join(root, f)).map((name) => join(f, name))).filter((f) => f.endsWith('.md'));
+  const read = (f: string): string => readFileSync(join(root, f), 'utf8');
+  const anchors = (f: string): string[] =>
+    [...read(f).matchAll(/^#+ (.*)$/gm)].map(([, title]) => title.toLowerCase().replace(/[^\w\s-]/g, '').replace(/\s/g, '-'));
+  const broken: string[] = [];
+  for (const guide of guides) {
+    for (const [, target] of read(guide).matchAll(/\]\(([^)\s]+)\)/g)) {
+      if (/^https?:/.test(target)) continue;
+      const [path, anchor] = target.split('#');
+      const file = path ? join(dirname(guide), path) : guide;
+      if (!existsSync(join(root, file)) || (anchor && !anchors(file).includes(anchor))) broken.push(`${guide}: ${target}`);
+    }
+  }
+  assert.equal(broken, []);
+  assert.ok(read('README.md').split('\n').length <= 150);
+});
+
 test.run();

@@ -105,7 +105,7 @@ export class Shader {
  * @param code WGSL
  * @throws ShaderError with the line of a declaration that cannot be used; the rest is checked by the GPU's compiler, see {@link Shader.compile}
  * Memory is bound in multiples of 16 bytes: give the number of elements as a param, `arrayLength` may be more.
- * @example const gaussian = shader('gaussian', wgsl); // a whole one stands in the README
+ * @example const gaussian = shader('gaussian', wgsl); // docs/engine.md has a complete one
  */
 export function shader(name: string, code: string): Shader {
   args('shader name:s code:s', arguments);

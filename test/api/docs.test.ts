@@ -55,7 +55,7 @@ test('what throws says so', () => {
 /** Names that an example takes for granted: tensors, a device, a network, and what follows from their having no type. */
 const UNKNOWN_NAME = [2304, 2552, 18004, 7006];
 
-test('the examples and those of the README pass the type checker', () => {
+test('the examples and those of README and guides pass the type checker', () => {
   const names = Object.keys(engine).filter((name) => name !== 'schedules');
   const head = [`import { ${names.join(', ')} } from '${root}/runtime/index.ts';`, `import { ${Object.keys(engine.schedules).join(', ')} } from '${root}/runtime/optim/schedules.ts';`, `import type { ForwardMode } from '${root}/runtime/index.ts';`];
   const examples = symbols.flatMap((s) => s.examples.map((code) => ({ s, code })));
@@ -67,7 +67,8 @@ test('the examples and those of the README pass the type checker', () => {
     }
   }
   const file = `${root}/test/api/examples.generated.ts`, text = lines.map((line, i) => line.replace('function example()', `function example${i}()`)).join('\n');
-  const readme = [...readFileSync(`${root}/README.md`, 'utf8').matchAll(/```ts\n(.*?)\n```/gs)].map((m) => m[1]);
+  const pages = ['README.md', 'docs/engine.md'].map((page) => readFileSync(`${root}/${page}`, 'utf8')).join('\n');
+  const readme = [...pages.matchAll(/```ts\n(.*?)\n```/gs)].map((m) => m[1]);
   const blocks = Object.fromEntries(readme.map((code, i) => [`${root}/test/api/readme${i}.generated.ts`, `declare const device: import('${root}/runtime/index.ts').Device;\n${code}\nexport {};`]));
   const library = existsSync(`${root}/src/index.ts`) ? 'src/index.ts' : 'src/nn/unet.ts';
   const checked = projectProgram(root, [], { [file]: text, ...blocks }, { fewmask: [library], 'fewmask/engine': ['runtime/index.ts'], 'fewmask/node': ['runtime/node.ts'] });

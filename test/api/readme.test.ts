@@ -1,4 +1,4 @@
-// The examples of the README do what they say: each block is run as it stands, and what it made is checked.
+// The examples of the README and of docs/engine.md do what they say: each block is run as it stands, and what it made is checked.
 
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -8,7 +8,9 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
-const blocks = [...readFileSync(join(root, 'README.md'), 'utf8').matchAll(/([^\n]+)\n\n```ts\n(.*?)\n```/gs)].map(([, title, code]) => ({ title, code }));
+const blocksOf = (page: string): { title: string; code: string }[] =>
+  [...readFileSync(join(root, page), 'utf8').matchAll(/([^\n]+)\n\n```ts\n(.*?)\n```/gs)].map(([, title, code]) => ({ title, code }));
+const blocks = ['README.md', 'docs/engine.md'].flatMap(blocksOf);
 const library = join(root, existsSync(join(root, 'src/index.ts')) ? 'src/index.ts' : 'src/nn/unet.ts');
 const PACKAGES: Record<string, string> = { fewmask: library, 'fewmask/engine': join(root, 'runtime/index.ts'), 'fewmask/onnx': join(root, 'runtime/onnx.ts') };
 
