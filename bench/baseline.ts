@@ -12,6 +12,7 @@ import { createScheme } from '../src/schemes/index.ts';
 import { resolveConfig, type PartialConfig } from '../src/train/config.ts';
 import { runSession, schemeContext } from '../src/train/session.ts';
 import { record } from '../src/train/recorded.ts';
+import { lined } from './json.ts';
 
 /** Losses that are kept: of all terms, step by step. */
 const STEPS = 50, FEW = 12;
@@ -96,5 +97,5 @@ for (const [name, [scheme, options, steps = STEPS]] of Object.entries(SETTINGS))
     if (!isDeepStrictEqual(k, was)) console.log(`  stage ${stage + 1}: ${k.length} kernels, were ${was.length}; new ${[...new Set(more)].join(' ')}; gone ${[...new Set(less)].join(' ')}`);
   });
 }
-if (mode === 'write') writeFileSync(file, `{\n${Object.entries(now).map(([name, f]) => `${JSON.stringify(name)}: ${JSON.stringify(f)}`).join(',\n')}\n}\n`);
+if (mode === 'write') writeFileSync(file, lined(now));
 device.close();

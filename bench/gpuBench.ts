@@ -16,6 +16,7 @@ import { deeplabWeights, fewmaskEngine } from './engines/fewmask.ts';
 import { torchEngine } from './engines/torch.ts';
 import { Memory } from './gpu.ts';
 import { gpuCases, repeatedInputs } from './gpuCases.ts';
+import { lined } from './json.ts';
 import { measure, type MeasureOptions } from './measure.ts';
 import { differences, table, withRates, type Report, type Result } from './report.ts';
 import { sampledReference } from './sampled.ts';
@@ -128,7 +129,7 @@ const further = flags.check ? CASES.filter(({ work }) => work.op !== 'scheme' &&
 for (const [cases, repeated] of [[gpuCases(small ?? false), true], [further, false]] as const) {
   for (const c of cases.filter(wanted)) {
     report.cases.push({ name: c.name, flops: c.flops, bytes: c.bytes, results: await runCase(c, repeated) });
-    if (flags.json) writeFileSync(flags.json, `${JSON.stringify(report, null, 1)}\n`);
+    if (flags.json) writeFileSync(flags.json, lined(report));
   }
 }
 for (const engine of engines) engine.close();

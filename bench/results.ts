@@ -13,6 +13,7 @@ import { markdownReport } from '../src/report/text.ts';
 import type { Comparison, RunRecord } from '../src/report/types.ts';
 import { schemeNames } from '../src/schemes/index.ts';
 
+import { lined } from './json.ts';
 /**
  * Batch normalisation sees labelled and other images together, and the pseudo-labels weigh in slowly: without the two the schemes hurt where a batch is
  * a handful of pictures that differ much (bench/NOTES.md). Each set has its own further settings, selected on `val`.
@@ -86,7 +87,7 @@ for (const name of positionals.length ? positionals : Object.keys(EXPERIMENTS)) 
       // In the order of the table, also where one was made again.
       runs.sort((a, b) => a.seed - b.seed || schemeNames().indexOf(a.scheme) - schemeNames().indexOf(b.scheme));
       const all: Comparison = { title: name, command, date: new Date().toISOString().slice(0, 10), adapter: [...new Set(runs.map((r) => r.adapter))].join('; '), dataset: data, runs };
-      writeFileSync(json, `${JSON.stringify({ ...all, runs: runs.map(kept) }, null, 1)}\n`);
+      writeFileSync(json, lined({ ...all, runs: runs.map(kept) }));
       writeFileSync(`bench/results/${name}.md`, markdownReport(all));
       writeFileSync(join(out, 'report.html'), htmlReport(all));
     }

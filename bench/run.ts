@@ -18,6 +18,7 @@ import { torchEngine } from './engines/torch.ts';
 import { firstSteps } from './first.ts';
 import { Memory, provideNavigator } from './gpu.ts';
 import type { HostTimes } from './host.ts';
+import { lined } from './json.ts';
 import { measure, type MeasureOptions } from './measure.ts';
 import { differences, regressions, table, withRates, type Report, type Result } from './report.ts';
 
@@ -131,7 +132,7 @@ for (const { engine } of engines) engine.close();
 for (const c of firstSteps(options.engines, options.only, say)) report.cases.push(c);
 
 console.log(table(report));
-if (options.json) writeFileSync(options.json, `${JSON.stringify(report, null, 1)}\n`);
+if (options.json) writeFileSync(options.json, lined(report));
 if (options.compare) {
   const slower = regressions(report, JSON.parse(readFileSync(options.compare, 'utf8')) as Report);
   for (const line of slower) console.error(line);

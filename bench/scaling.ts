@@ -17,6 +17,7 @@ import { UNet } from '../src/nn/unet.ts';
 import { escapeHtml } from '../src/report/escape.ts';
 import { unetFlops } from './cases.ts';
 import { excesses, exponent, TOLERATED, type Excess, type Point } from './growth.ts';
+import { lined } from './json.ts';
 import { svg, type LogChart } from './plot.ts';
 import { LR, MOMENTUM } from './training.ts';
 
@@ -162,7 +163,7 @@ const charts = (['ms', 'bytes'] as const).flatMap((key) => series.map(({ axis, p
   };
 }));
 const command = `npm run bench -- ${process.argv.slice(2).join(' ')}`.trim(), date = new Date().toISOString().slice(0, 10);
-if (flags.json) writeFileSync(flags.json, `${JSON.stringify({ adapter, date, command, base: BASE, series }, null, 1)}\n`);
+if (flags.json) writeFileSync(flags.json, lined({ adapter, date, command, base: BASE, series }));
 if (flags.svg) writeFileSync(flags.svg, svg(charts, series.length));
 if (flags.html) {
   const h = escapeHtml;
