@@ -158,7 +158,7 @@ export function linspace(device: Device, start: number, end: number, count: numb
  * @param rows
  * @param columns default: as many as rows
  * @returns [rows, columns]
- * @throws ShapeError when a size is no whole number of at least 0
+ * @throws ShapeError when a size is not a whole number of at least 0
  * @example const identity = eye(device, 3);
  */
 export function eye<D extends DType = 'f32'>(device: Device, rows: number, columns = rows, dtype?: D): Tensor<D, 2> {
@@ -180,7 +180,7 @@ export function eye<D extends DType = 'f32'>(device: Device, rows: number, colum
  * @param stream tells draws apart that must not be alike
  * @param step number of the training step
  * @returns u32 [4]
- * @throws ShapeError when a number is no whole number from 0 to 2^32 - 1
+ * @throws ShapeError when a number is not a whole number from 0 to 2^32 - 1
  * @example
  * const y = dropout(x, randomSeed(device, 42, 0, step), 0.1);
  * const noise = plan(device, {}, () => ({ u: uniform(randomSeed(device, 42), [8]) })); // other numbers at each replay

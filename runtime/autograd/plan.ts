@@ -237,7 +237,7 @@ export class Plan<O extends PlanOutputs> {
   }
 
   #check(): void {
-    if (this.#disposed) throw new DisposedError('the plan has been disposed', 'record it anew');
+    if (this.#disposed) throw new DisposedError('the plan has been disposed', 'record it again');
   }
 
   /**

@@ -247,7 +247,7 @@ export class Device {
   /** The tensor. @throws DeviceError when it is another device's */
   #own(t: Tensor): Tensor {
     if (t.device === this) return t;
-    throw new DeviceError(`the tensor made by ${t.storage.label} [${t.shape}] lives on another device`, 'read() it there, and make it anew here from what it holds');
+    throw new DeviceError(`the tensor made by ${t.storage.label} [${t.shape}] lives on another device`, 'read() it there, and make a tensor from the values here');
   }
 
   /** The memory of a tensor that a command is about to use. @throws DisposedError when there is none, or none yet outside of the plan in hand; DeviceError */

@@ -102,13 +102,13 @@ export function decodeSafetensors(bytes: Uint8Array, name = 'the file'): Safeten
     json = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes.subarray(8, 8 + length));
     header = JSON.parse(json);
   } catch {
-    bad('has a header that is no JSON');
+    bad('has a header that is not JSON');
   }
-  if (!isObject(header)) return bad('has a header that is no object');
+  if (!isObject(header)) return bad('has a header that is not an object');
   const twice = doubled(json);
   if (twice !== undefined) bad(`names ${twice} twice`);
   const { __metadata__: meta = {}, ...rest } = header;
-  if (!isObject(meta) || !Object.values(meta).every((v) => typeof v === 'string')) return bad('has metadata that are no strings by name');
+  if (!isObject(meta) || !Object.values(meta).every((v) => typeof v === 'string')) return bad('has metadata that is not strings by name');
   const room = bytes.length - 8 - length;
   const described = Object.entries(rest).map(([key, value]) => {
     const { dtype, shape, data_offsets: offsets } = isObject(value) ? value : {};

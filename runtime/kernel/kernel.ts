@@ -70,7 +70,7 @@ function workgroupSize(shader: ShaderInfo, sizes: readonly string[], constants: 
 
 /**
  * Fills `view` (from byte `base` on) with the shader's Params, by field name. Every field must be given, and nothing else.
- * @throws ShapeError for a size or a setting that is no whole number of 32 bits: stored, it would silently be another
+ * @throws ShapeError for a size or a setting that is not a whole number of 32 bits: stored, it would silently be another
  */
 export function fillParams(shader: string, info: NonNullable<ShaderInfo['params']>, view: DataView, base: number, values: Record<string, ParamValue>): void {
   for (const f of info.fields) {

@@ -30,7 +30,7 @@ export type Pairwise = keyof typeof CODES;
 export function pairwise(op: Pairwise, a: Operand, b: Operand): Tensor {
   const tensors = [a, b].filter((t): t is Tensor => t instanceof Tensor);
   const [like, other] = tensors;
-  if (!like) throw new ShapeError(op, `${a} and ${b} are no tensors`, 'give at least one');
+  if (!like) throw new ShapeError(op, `${a} and ${b} are not tensors`, 'give at least one');
   const { device, dtype } = like;
   if (other && other.dtype !== dtype) throw new ShapeError(op, `b [${other.shape}] is ${other.dtype}, a [${like.shape}] ${dtype}`, 'cast one of them');
   if (dtype === 'f16' && !device.f16) throw new ShapeError(op, `[${like.shape}] is f16, which the adapter lacks`, 'cast it');

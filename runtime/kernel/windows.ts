@@ -36,7 +36,7 @@ export function checkImages(op: string, x: Tensor): void {
   checkReal(op, { x });
 }
 
-/** @throws ShapeError when the windows do not fit, or a setting is no whole number */
+/** @throws ShapeError when the windows do not fit, or a setting is not a whole number */
 export function windows(op: string, x: Tensor, o: PoolOptions): Windows {
   checkImages(op, x);
   const kernel = pair(op, 'kernel', o.kernel, 1), stride = pair(op, 'stride', o.stride ?? o.kernel, 1), pad = sides(op, o.padding ?? 0), dilation = pair(op, 'dilation', o.dilation ?? 1, 1);

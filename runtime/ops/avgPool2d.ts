@@ -62,7 +62,7 @@ const gradientOp: Op = defineReal<Attrs>({
  * Mean over windows.
  * @param x f32 or f16 [n, h, w, c]
  * @returns dtype of x, [n, floor((h + top + bottom - dilation (kernel - 1) - 1) / stride) + 1, …, c]
- * @throws ShapeError when the window does not fit, the padding is as large as it, a window sees nothing that counts, a setting is no whole number, the divisor is 0, or x is an integer
+ * @throws ShapeError when the window does not fit, the padding is as large as it, a window sees nothing that counts, a setting is not a whole number, the divisor is 0, or x is an integer
  * @example const y = avgPool2d(x, { kernel: 3, stride: 2, padding: 1, countIncludePad: false });
  */
 export function avgPool2d<D extends DType, R extends number>(x: Tensor<D, R> & Ranked<R, 4>, options: AvgPool2dOptions): Tensor<D, 4> {

@@ -25,7 +25,7 @@ export interface Conv1dOptions {
  * @param w f32 or f16 [k, cin / groups, cout]
  * @param b f32 or f16 [cout], optional
  * @returns dtype of x, [n, floor((w + before + after - dilation (k - 1) - 1) / stride) + 1, cout]
- * @throws ShapeError when channels, groups or sizes do not fit, a setting is no whole number, or dtypes differ or are integers
+ * @throws ShapeError when channels, groups or sizes do not fit, a setting is not a whole number, or dtypes differ or are integers
  * @example const y = conv1d(x, w, b, { stride: 2, padding: 1 });
  */
 export function conv1d(x: Tensor, w: Tensor, b?: Tensor, options: Conv1dOptions = {}): Tensor {

@@ -318,7 +318,7 @@ function byFours(x: Tensor, w: Tensor, b: Tensor | undefined, channels: number, 
  * @param w [kh, kw, cin / groups, cout]
  * @param b [cout], optional
  * @returns dtype of x, [n, floor((h + top + bottom - dilation (kh - 1) - 1) / stride) + 1, …, cout]
- * @throws ShapeError when channels, groups or sizes do not fit, a setting is no whole number, or dtypes differ or are integers
+ * @throws ShapeError when channels, groups or sizes do not fit, a setting is not a whole number, or dtypes differ or are integers
  * @example const y = conv2d(x, w, b, { stride: 2, padding: 1 });
  */
 export function conv2d<D extends DType, R extends number>(x: Tensor<D, R> & Ranked<R, 4>, w: Tensor, b?: Tensor, options: Conv2dOptions = {}): Tensor<D, 4> {
@@ -340,7 +340,7 @@ export function conv2d<D extends DType, R extends number>(x: Tensor<D, R> & Rank
  * @param w [kh, kw, cout / groups, cin]: the weights of the convolution that it transposes (PyTorch's IOHW permuted to HWOI)
  * @param b [cout], optional
  * @returns dtype of x, [n, (h - 1) stride - top - bottom + dilation (kh - 1) + outputPadding + 1, …, cout]
- * @throws ShapeError when channels, groups or sizes do not fit, a setting is no whole number, or dtypes differ or are integers
+ * @throws ShapeError when channels, groups or sizes do not fit, a setting is not a whole number, or dtypes differ or are integers
  * @example const y = convTranspose2d(x, w, b, { stride: 2 }); // twice the size, with a kernel of 2
  */
 export function convTranspose2d<D extends DType, R extends number>(x: Tensor<D, R> & Ranked<R, 4>, w: Tensor, b?: Tensor, options: ConvTranspose2dOptions = {}): Tensor<D, 4> {

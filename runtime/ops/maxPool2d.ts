@@ -82,7 +82,7 @@ function pooled(x: Tensor, a: Windows): Tensor {
  * Maximum over windows; the gradient goes to the first maximum of a window, as in PyTorch. A NaN wins, of several the last.
  * @param x f32 or f16 [n, h, w, c]
  * @returns dtype of x, [n, floor((h + top + bottom - dilation (kernel - 1) - 1) / stride) + 1, …, c]
- * @throws ShapeError when the window does not fit, the padding is as large as it, a window sees nothing but padding, a setting is no whole number, or x is an integer
+ * @throws ShapeError when the window does not fit, the padding is as large as it, a window sees nothing but padding, a setting is not a whole number, or x is an integer
  * @example const y = maxPool2d(x, { kernel: 3, stride: 2, padding: 1 });
  */
 export function maxPool2d<D extends DType, R extends number>(x: Tensor<D, R> & Ranked<R, 4>, options: MaxPool2dOptions): Tensor<D, 4> {

@@ -60,7 +60,7 @@ export function extrapolated(x: Tensor, beyond: Positions['beyond'], { extrapola
  * @param x f32 or f16 [n, h, w, c]
  * @param size height and width of the result, whole numbers of at least 1
  * @returns dtype of x, [n, size[0], size[1], c]
- * @throws ShapeError when a size is empty or no whole number, a factor is not above 0, or x is an integer
+ * @throws ShapeError when a size is empty or not a whole number, a factor is not above 0, or x is an integer
  * @example const y = resizeBilinear(x, [2 * h, 2 * w], { alignCorners: true });
  */
 export function resizeBilinear<D extends DType, R extends number>(x: Tensor<D, R> & Ranked<R, 4>, size: readonly [number, number], options: ResizeOptions = {}): Tensor<D, 4> {

@@ -63,7 +63,7 @@ const gradientOp: Op = defineReal<Attrs>({
  * @param x f32, f16, i32 or u32 [n, h, w, c]
  * @param size height and width of the result, whole numbers of at least 1
  * @returns [n, size[0], size[1], c], dtype of x
- * @throws ShapeError when a size is empty or no whole number, or a factor is not above 0
+ * @throws ShapeError when a size is empty or not a whole number, or a factor is not above 0
  * @example const small = resizeNearest(labels, [h / 2, w / 2]);
  */
 export function resizeNearest<D extends DType, R extends number>(x: Tensor<D, R> & Ranked<R, 4>, size: readonly [number, number], options: ResizeNearestOptions = {}): Tensor<D, 4> {

@@ -268,7 +268,7 @@ export function repeat(x: Tensor, repeats: readonly number[]): Tensor {
  * @param x f32, f16, i32 or u32 of any rank
  * @param repeats how often
  * @param axis negative ones count from the end; without it x is taken as one row of all its elements
- * @throws ShapeError when there is no such axis, or repeats is negative or no whole number
+ * @throws ShapeError when there is no such axis, or repeats is negative or not a whole number
  * @example repeatInterleave(x, 2, 0);   // [a, b] becomes [a, a, b, b]
  */
 export function repeatInterleave(x: Tensor, repeats: number, axis?: number): Tensor {

@@ -33,7 +33,7 @@ function make(op: 'tril' | 'triu', x: Tensor, diagonal: number): Tensor {
  * The lower triangle: elements with column - row <= diagonal, zeros elsewhere.
  * @param x f32, f16, i32 or u32 [..., rows, columns]
  * @param diagonal 0 the main one (default), positive ones above it
- * @throws ShapeError when x has fewer than two axes, or the diagonal is no whole number
+ * @throws ShapeError when x has fewer than two axes, or the diagonal is not a whole number
  * @example const causal = tril(full(device, [t, t], 1));
  */
 export function tril<D extends DType, R extends number>(x: Tensor<D, R>, diagonal = 0): Tensor<D, R> {

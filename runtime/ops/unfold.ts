@@ -88,7 +88,7 @@ const foldOp: Op = defineReal<Attrs>({
  * @param kernel height and width of the window
  * @returns [n, oh, ow, kh kw c], the channels of a tap together, the order of HWIO weights; oh = floor((h + 2 padding - dilation (kh - 1) - 1) / stride) + 1.
  * PyTorch's is [n, c kh kw, oh ow]
- * @throws ShapeError when x has another rank, the window does not fit, or a setting is no whole number
+ * @throws ShapeError when x has another rank, the window does not fit, or a setting is not a whole number
  * @example const y = matmul(unfold(x, 3, { padding: 1 }), reshape(w, [9 * c, out]));   // a convolution
  */
 export function unfold(x: Tensor, kernel: Pair, options: UnfoldOptions = {}): Tensor {

@@ -140,7 +140,7 @@ function overlap(dy: Tensor, attrs: Overlap): Tensor {
  * @param padding [[top, bottom], [left, right]], in whole numbers
  * @param value of x's dtype (default 0)
  * @returns [n, top + h + bottom, left + w + right, c], dtype of x
- * @throws ShapeError for other shapes, or paddings that are negative or no whole numbers
+ * @throws ShapeError for other shapes, or paddings that are negative or not whole numbers
  * @example const y = pad2d(x, [[1, 1], [2, 2]]); // [n, h, w, c] -> [n, h + 2, w + 4, c]
  */
 export function pad2d<D extends DType, R extends number>(

@@ -39,13 +39,13 @@ export function camCommand(program: Command): void {
     .description('Writes heat maps over images: where the evidence lies for a class, as a layer of the network sees it.')
     .argument('[images...]', 'images, or folders of images'))))
     .option('--out <dir>', 'folder for the results', 'cams')
-    .option('--class <which>', 'class, by name or id; "each" writes one map a class; default: the predicted class of each pixel')
+    .option('--class <which>', 'class, by name or id; "each" writes one map per class; default: the predicted class of each pixel')
     .option('--layer <name>', "a layer (default: the encoder's deepest stage); --layers lists them")
     .option('--layers', 'list the layers and stop')
     .addOption(new Option('--method <name>', 'method').choices(['gradcam', 'hirescam', 'layercam']).default('gradcam'))
     .addOption(new Option('--pixels <which>', "whose scores are summed: the pixels predicted as the class, or all").choices(['predicted', 'all']).default('predicted'))
     .addOption(new Option('--normalise <how>', 'scaling of a map').choices(['min-max', 'max']).default('min-max'))
-    .option('--memory <size>', 'most GPU memory that may be used (4G)', parseBytes)
+    .option('--memory <size>', 'limit of GPU memory (4G)', parseBytes)
     .addHelpText('after', `
 Examples:
   fewmask cam photo.jpg --model runs/fixmatch-0

@@ -56,7 +56,7 @@ function modelFile(path: string, weights: 'best' | 'last'): string {
     const file = join(path, `${name}.safetensors`);
     if (statSync(file, { throwIfNoEntry: false })) return file;
   }
-  throw new CheckpointError(`${path} holds no trained network`, 'the run has not ended, or this is no folder of a run; "fewmask train --resume" ends it');
+  throw new CheckpointError(`${path} contains no trained network`, 'the run has not finished, or this is not the folder of a run; "fewmask train --resume" finishes it');
 }
 
 /** A trained network from disk. @throws CheckpointError */
@@ -76,7 +76,7 @@ export function buildNetwork(device: Device, model: Model): Network {
 export function addModelOptions(command: Command): Command {
   return command
     .requiredOption('--model <path>', 'folder of a run, or a .safetensors file of it')
-    .addOption(new Option('--weights <which>', 'of a folder: best (on val) or last').choices(['best', 'last']).default('best'));
+    .addOption(new Option('--weights <which>', 'weights of the run: best (on val) or last').choices(['best', 'last']).default('best'));
 }
 
 export interface ModelFlags {

@@ -28,7 +28,7 @@ export function compareCommand(program: Command): void {
     .option('--seeds <n>', 'number of seeds', numbers.count, 3)
     .option('--first-seed <n>', 'the first of the seeds', numbers.whole, 0)
     .option('--out <dir>', 'folder of the runs and the report', 'runs/compare')
-    .option('--resume', 'keep the runs of the folder that are done, go on with the one that was stopped')
+    .option('--resume', 'keep the finished runs of the folder, continue the one that was stopped')
     .option('--pictures <n>', 'images that the report shows', numbers.whole, 4)
     .option('--title <text>', 'title of the report')
     .option('--markdown', 'the table in Markdown')
@@ -73,7 +73,7 @@ async function runCompare(f: Flags, out: Output, path: string | undefined): Prom
           finish: async (result) => void (result.record.pictures = await makePictures(device, dataset, result.scheme, pictureIds(dataset, f.pictures))),
         });
         if (interrupted) {
-          out.say('stopped; go on with the same command and --resume');
+          out.say('stopped; to continue, repeat the command with --resume');
           return 130;
         }
         records.push(record);
@@ -104,7 +104,7 @@ function finished(folder: string, now: Started): RunRecord | null {
   try {
     record = JSON.parse(readFileSync(file, 'utf8'));
   } catch (error) {
-    throw new CheckpointError(`${file} cannot be read: ${(error as Error).message}`, 'delete it to let the run end anew');
+    throw new CheckpointError(`${file} cannot be read: ${(error as Error).message}`, 'delete it to repeat the run');
   }
   sameRun(folder, record.config, now);
   return record;

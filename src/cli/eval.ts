@@ -18,8 +18,8 @@ const SPLITS = ['val', 'test', 'labelled', 'train'] as const;
 export function evalCommand(program: Command): void {
   addModelOptions(addDataOptions(program.command('eval').summary('score a trained network').description('Scores a trained network on the masks of a split: mIoU (both treatments of absent classes), each class, pixel accuracy. Every image is seen whole, at the size of the training (or --size). Without DATA it is the data set of the run.'), parseSeenSize))
     .option('--split <name>', `one of ${SPLITS.join(', ')} (train: the labelled images, and the unlabelled ones that have a mask)`, 'val')
-    .option('--batch <n>', 'images at once', numbers.count, 4)
-    .option('--memory <size>', 'most GPU memory that may be used (4G)', parseBytes)
+    .option('--batch <n>', 'images per batch', numbers.count, 4)
+    .option('--memory <size>', 'limit of GPU memory (4G)', parseBytes)
     .addHelpText('after', '\nExamples:\n  fewmask eval --model runs/fixmatch-0 --split test            on the data of the run, with its lists and its size\n  fewmask eval photos/ --model runs/fixmatch-0 --val my-list.txt --json')
     .action(action(runEval));
 }

@@ -62,7 +62,7 @@ function range(text: string): [number, number] {
   return [parts[0], parts[1]];
 }
 
-const MASK_VALUES_HELP = 'what the values of masks mean (default: as found, and told): the value of each class in '
+const MASK_VALUES_HELP = 'what the values of masks mean (default: detected, and printed): the value of each class in '
   + 'order, as in 0,255; a map, as in 0:0,128:ignore,255:1 or 0-127:0,128-255:1; or "ids": class ids, 255 ignored';
 
 /** Bits a channel that 16-bit images may use. */
@@ -77,7 +77,7 @@ export function addPictureOptions(command: Command, usual: { orientation: string
   const about = `EXIF orientation of images: apply, ignore, or auto (${usual.orientation})`;
   return command
     .addOption(new Option('--orientation <how>', about).choices(['auto', 'apply', 'ignore']))
-    .option('--bits <n>', `bits that 16-bit images use, 8 to 16: 2^n - 1 is white (default: ${usual.bits})`, bits);
+    .option('--bits <n>', `bits used by 16-bit images, 8 to 16; 2^n - 1 is white (default: ${usual.bits})`, bits);
 }
 
 export interface PictureFlags {
@@ -89,7 +89,7 @@ export interface PictureFlags {
 export function addDataOptions(command: Command, size: (text: string) => [number, number] | null = parseSize): Command {
   const training = size === parseSize;
   const usual = {
-    orientation: `default: as masks fit; where no mask tells, ${training ? 'applied' : 'as in the training'}`,
+    orientation: `default: whichever fits the masks; where they cannot tell, ${training ? 'apply' : 'as in the training'}`,
     bits: training ? 'as the training images show' : 'as in the training',
   };
   command
@@ -103,9 +103,9 @@ export function addDataOptions(command: Command, size: (text: string) => [number
     .option('--classes <n>', 'number of classes (default: as found)', whole)
     .option('--class-names <names>', 'names of the classes, separated by commas')
     .option('--mask-values <map>', MASK_VALUES_HELP)
-    .option('--size <HxW>', `resize images and masks as they are read${size === parseSize ? '' : ' (default: as in the training); "own": not at all'}`, size)
+    .option('--size <HxW>', `resize images and masks as they are read${size === parseSize ? '' : ' (default: as in the training); "own": no resizing'}`, size)
     .option('--split-seed <n>', 'seed of the labelled/unlabelled draw', whole)
-    .option('--no-labels-cover', 'draw labelled images without looking whether every class is among them: no other mask is read')
+    .option('--no-labels-cover', 'draw labelled images without covering every class; no other masks are read')
     .option('--builtin-images <n>', 'training images of the built-in set', count);
   return addPictureOptions(command, usual);
 }
@@ -144,16 +144,16 @@ export function dataSpec(path: string | undefined, f: DataFlags): DatasetSpec {
 /** Options that say what a training step computes. */
 export function addNetworkOptions(command: Command): Command {
   return command
-    .option('--config <file>', 'settings as JSON; flags go on top')
+    .option('--config <file>', 'settings as JSON; flags override them')
     .addOption(new Option('--network <name>', 'architecture').choices(NETWORKS))
     .option('--width <n>', 'U-Net: channels of the first level', whole)
-    .option('--depth <n>', 'U-Net: levels; DeepLabV3+, which wants it: 18, 34, 50 or 101', whole)
+    .option('--depth <n>', 'U-Net: levels; DeepLabV3+ (required): 18, 34, 50 or 101', whole)
     .option('--output-stride <n>', 'DeepLabV3+: 8 or 16', whole)
     .addOption(new Option('--stem <kind>', 'DeepLabV3+: stem of the ResNet').choices(['plain', 'deep']))
-    .option('--batch <n[+m]>', 'images of a labelled + an unlabelled batch', batch)
+    .option('--batch <n[+m]>', 'batch size: labelled + unlabelled images', batch)
     .option('--crop <HxW>', 'size of the training crops', parseSize)
     .addOption(new Option('--precision <kind>', 'of a training step: full (f32, default), or mixed (f16 with f32 weights and loss scaling)').choices(['full', 'mixed']))
-    .option('--memory <size>', 'most GPU memory that may be used (4G)', parseBytes);
+    .option('--memory <size>', 'limit of GPU memory (4G)', parseBytes);
 }
 
 /** Options of every command that trains. */
@@ -174,9 +174,9 @@ export function addTrainOptions(command: Command): Command {
     .addOption(new Option('--schedule <name>', 'schedule of the learning rate').choices(Object.keys(SCHEDULES)))
     .option('--warmup <n>', 'steps over which the learning rate rises', whole)
     .option('--eval-every <n>', 'steps between evaluations', whole)
-    .option('--cache <size>', 'most memory for decoded images (512M)', parseBytes)
+    .option('--cache <size>', 'limit of memory for decoded images (512M)', parseBytes)
     .option('--set <key=value>', 'an option of the scheme, as in tau=0.9 or fixmatch.tau=0.9; can be repeated', (item: string, before: string[] = []) => [...before, item])
-    .option('--judge', 'read masks of unlabelled images, where there are some, to judge pseudo-labels by (never to train on)')
+    .option('--judge', 'measure pseudo-labels by the masks of unlabelled images, if there are any (never used for training)')
     .option('--save-every <minutes>', 'minutes between checkpoints', number, 5);
 }
 
@@ -250,7 +250,7 @@ export function fileConfig({ config: file }: TrainFlags): PartialConfig {
     const text = decodeText(readFileSync(file));
     if (text === null) throw new Error('it is not a text file');
     const parsed: unknown = JSON.parse(text);
-    if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) throw new Error('it holds no settings');
+    if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) throw new Error('it contains no settings');
     return parsed;
   } catch (error) {
     throw new UsageError(`--config ${file}: ${(error as Error).message}`, 'give a JSON file of settings, such as the config.json beside a run');

@@ -42,12 +42,12 @@ export function predictCommand(program: Command): void {
     .description('Predicts masks of images or of folders of images: palette PNGs whose pixel values are class ids. Masks have the size of their image; the network sees images at the size of its training, large ones through a sliding window.')
     .argument('<images...>', 'images, or folders of images'))))
     .option('--out <dir>', 'folder for the results', 'predictions')
-    .option('--overlay', 'also write NAME-overlay.png: the image under the colours of the classes')
+    .option('--overlay', 'also write NAME-overlay.png: the image with the colours of the classes on top')
     .option('--confidence', 'also write NAME-confidence.png: the probability of the predicted class, dark to light')
-    .option('--window <pixels>', `side of the sliding window (default: ${WINDOW} for images of more than 512x512 pixels); 0 takes every image whole`, numbers.whole)
+    .option('--window <pixels>', `side of the sliding window (default: ${WINDOW} for images of more than 512x512 pixels); 0 predicts every image whole`, numbers.whole)
     .option('--scales <list>', 'test-time augmentation: factors for the size, as in 0.75,1,1.25 (whole images only)')
     .option('--flip', 'test-time augmentation: also the mirrored image (whole images only)')
-    .option('--memory <size>', 'most GPU memory that may be used (4G)', parseBytes)
+    .option('--memory <size>', 'limit of GPU memory (4G)', parseBytes)
     .addHelpText('after', `
 Examples:
   fewmask predict photo.jpg --model runs/fixmatch-0 --overlay
@@ -66,7 +66,7 @@ export function filesOf(paths: readonly string[], note: (text: string) => void =
     const beside = passedOver(path, names);
     const isFolder = (file: string): boolean => statSync(file, { throwIfNoEntry: false })?.isDirectory() ?? false;
     const files = names.filter((f) => IMAGE.test(f)).map((f) => join(path, f)).filter((f) => !isFolder(f));
-    if (files.length === 0) throw new DataError(`${path} holds no JPEG, PNG or WebP images`, beside ?? undefined);
+    if (files.length === 0) throw new DataError(`${path} contains no JPEG, PNG or WebP images`, beside ?? undefined);
     if (beside) note(beside);
     return files;
   });
@@ -118,7 +118,7 @@ async function runPredict(f: Flags, out: Output, paths: string[]): Promise<numbe
       if (whole) {
         await labeller.run([sample.id], async () => sample, { scales, flip: f.flip ?? false, probabilities }, (_, { labels }, confidence, p) => (made = { labels, confidence, p }));
       } else {
-        if (untold) out.warn(`${path} is seen through windows, without --scales and --flip, as are all images that are larger than the window (--window 0 takes them whole, --size makes them smaller)`);
+        if (untold) out.warn(`${path} is larger than the window and is predicted in tiles; --scales and --flip are ignored for it, and for all images of such a size (--window 0 takes images whole, --size makes them smaller)`);
         untold = false;
         sliding ??= new SlidingWindow(device, network, f.window ?? WINDOW);
         made = await sliding.predict(sample, { probabilities });

@@ -79,7 +79,7 @@ export async function runInFolder(o: RunnerOptions): Promise<{ record: RunRecord
   if (resume) {
     const now = { config, data: o.spec, pictures: dataset.pictures };
     sameRun(folder, resume.config, now, { mended: o.canChange && hasStopped(folder) });
-  } else if (!o.resume && existsSync(join(folder, 'checkpoint.json'))) throw new UsageError(`${folder} already holds a run`, 'give --resume to go on with it, or another folder (--out)');
+  } else if (!o.resume && existsSync(join(folder, 'checkpoint.json'))) throw new UsageError(`${folder} already contains a run`, 'use --resume to continue it, or another folder (--out)');
   await writeWhole(join(folder, 'config.json'), `${JSON.stringify(config, null, 2)}\n`);
   const started: Started = { config, data: absoluteSpec(o.spec), pictures: dataset.pictures };
   await writeWhole(join(folder, STARTED), `${JSON.stringify(started, null, 2)}\n`);
@@ -147,7 +147,7 @@ export async function runInFolder(o: RunnerOptions): Promise<{ record: RunRecord
     },
   }).catch(async (error: unknown) => {
     await logged;
-    if (error instanceof DataError && saved) throw new DataError(`${error.message}; what was trained until then is saved`, 'when the data is mended --resume goes on; fewmask inspect finds all damaged files at once');
+    if (error instanceof DataError && saved) throw new DataError(`${error.message}; what was trained until then is saved`, 'fix the data, then use --resume; fewmask inspect finds all damaged files at once');
     if (error instanceof NonFiniteError) {
       throw await stopRun(error, { folder, config, kept, canChange: o.canChange ?? false });
     }

@@ -31,7 +31,7 @@ export function readStarted(folder: string): Started | null {
     if (code === 'ENOENT') return null;
     if (code) throw new CheckpointError(`${file} cannot be read: ${code}`);
   }
-  throw new CheckpointError(`${file} holds no settings of a run`, 'it is damaged; its settings stand in the checkpoint too: give them as flags to another folder');
+  throw new CheckpointError(`${file} contains no settings of a run`, 'it is damaged; its settings stand in the checkpoint too: give them as flags to another folder');
 }
 
 /** Compares settings as they stand in files, where a missing one is undefined. `but` is left out. */

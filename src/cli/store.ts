@@ -77,20 +77,20 @@ export async function loadCheckpoint(folder: string): Promise<Checkpoint | null>
   const pointerFile = join(folder, POINTER);
   const text = await readFile(pointerFile, 'utf8').catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return null;
-    throw new CheckpointError(`${pointerFile} cannot be read: ${error.code ?? error.message}`, 'make it readable, or delete it to start anew');
+    throw new CheckpointError(`${pointerFile} cannot be read: ${error.code ?? error.message}`, 'make it readable, or delete it to start again');
   });
   if (text === null) return null;
   let pointer: Pointer;
   try {
     pointer = JSON.parse(text);
   } catch {
-    throw new CheckpointError(`${pointerFile} is no JSON`, 'it is damaged; delete it to start anew');
+    throw new CheckpointError(`${pointerFile} is not JSON`, 'it is damaged; delete it to start again');
   }
-  if (typeof pointer?.file !== 'string' || !/^[\w.-]+$/.test(pointer.file)) throw new CheckpointError(`${pointerFile} names no checkpoint`, 'it is damaged or foreign; delete it to start anew');
+  if (typeof pointer?.file !== 'string' || !/^[\w.-]+$/.test(pointer.file)) throw new CheckpointError(`${pointerFile} names no checkpoint`, 'it is damaged or foreign; delete it to start again');
   const file = join(folder, pointer.file);
   const bytes = await readFile(file).catch(() => null);
-  if (!bytes) throw new CheckpointError(`${file}, which ${POINTER} names, is missing`, 'delete checkpoint.json to start anew');
-  if (bytes.length !== pointer.bytes || digest(bytes) !== pointer.sha256) throw new CheckpointError(`${file} is damaged: it has ${bytes.length} of ${pointer.bytes} bytes, or other content than when it was saved`, 'restore it from a copy, or delete checkpoint.json to start anew');
+  if (!bytes) throw new CheckpointError(`${file}, which ${POINTER} names, is missing`, 'delete checkpoint.json to start again');
+  if (bytes.length !== pointer.bytes || digest(bytes) !== pointer.sha256) throw new CheckpointError(`${file} is damaged: it has ${bytes.length} of ${pointer.bytes} bytes, or other content than when it was saved`, 'restore it from a copy, or delete checkpoint.json to start again');
   return decodeCheckpoint(bytes, file);
 }
 
@@ -127,7 +127,7 @@ export async function loadModel(file: string): Promise<Model> {
     throw new CheckpointError(`${file} cannot be read: ${error.code ?? error.message}`, 'give the folder of a run, or one of its .safetensors files of weights');
   });
   const { tensors, metadata } = decodeSafetensors(bytes, file);
-  if (metadata.format !== MODEL) throw new CheckpointError(`${file} is no trained network of fewmask`, metadata.format ? `its format is ${metadata.format}; give last.safetensors or best.safetensors` : 'it holds weights without their architecture');
+  if (metadata.format !== MODEL) throw new CheckpointError(`${file} is not a trained network of fewmask`, metadata.format ? `its format is ${metadata.format}; give last.safetensors or best.safetensors` : 'it holds weights without their architecture');
   refuseNonFinite(tensors, file);
   try {
     return { ...JSON.parse(metadata.model), state: tensors as Map<string, TorchTensor> };

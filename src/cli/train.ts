@@ -24,7 +24,7 @@ export function trainCommand(program: Command): void {
     .option('--scheme <name>', 'the scheme (default: fixmatch)')
     .option('--seed <n>', 'seed of the weights, the batches and the augmentations', numbers.whole)
     .option('--out <dir>', 'folder of the run (default: runs/SCHEME-SEED)')
-    .option('--resume', 'go on from the last checkpoint of the folder')
+    .option('--resume', 'continue from the last checkpoint of the folder')
     .addHelpText('after', `${schemeHelp()}
 Examples:
   fewmask train                                              FixMatch on the built-in set
@@ -42,7 +42,7 @@ async function runTrain(f: Flags, out: Output, path: string | undefined): Promis
   const folder = f.out ?? join('runs', `${scheme ?? DEFAULTS.scheme}-${f.seed ?? file.seed ?? DEFAULTS.seed}`);
   // What a resumed run was started with stands beside it, so that "--resume" alone is enough.
   const known = f.resume ? readStarted(folder) : null;
-  if (f.resume && !known) throw new UsageError(`${folder} holds no run to go on with`, 'give the folder of a run (--out), or leave --resume away to start one');
+  if (f.resume && !known) throw new UsageError(`${folder} contains no run to resume`, 'pass its folder with --out, or omit --resume');
   const config = trainConfig(f, scheme ?? known?.config.scheme ?? DEFAULTS.scheme, known?.config ?? {}, file);
   const asked = onTop(known?.data, dataSpec(path, f));
   if (known) sameData(known.data, asked, folder);
@@ -58,7 +58,7 @@ async function runTrain(f: Flags, out: Output, path: string | undefined): Promis
       saveEveryMinutes: f.saveEvery, cacheBytes: f.cache, judge: spec.judge ?? isBuiltin(spec),
     });
     if (interrupted) {
-      out.say(`stopped after step ${record.steps.at(-1)?.step ?? 0}; go on with: ${shellWords(['fewmask', 'train', '--out', folder, '--resume'])}`);
+      out.say(`stopped after step ${record.steps.at(-1)?.step ?? 0}; to continue: ${shellWords(['fewmask', 'train', '--out', folder, '--resume'])}`);
       return 130;
     }
     if (f.json) out.result(JSON.stringify(record));

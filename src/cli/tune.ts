@@ -70,7 +70,7 @@ async function runTune(f: Flags, out: Output): Promise<number> {
     const choices = await tune(device, body), after = await timed(device, body);
     dispose();
     if (f.json) out.result(JSON.stringify({ adapter: device.info.description, before, after, choices, file: tuningFile() }));
-    else out.result(`a step took ${before.toFixed(1)} ms, takes ${after.toFixed(1)} ms; ${Object.keys(choices).length} kernels and shapes are known now: ${tuningFile()}`);
+    else out.result(`step ${before.toFixed(1)} ms → ${after.toFixed(1)} ms; ${Object.keys(choices).length} tuned kernels saved to ${tuningFile()}`);
     return 0;
   } finally {
     device.close();

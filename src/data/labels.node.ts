@@ -22,7 +22,7 @@ export function amountOf(text: string, of: number, what: string): number | null 
   if (!match) return null;
   const [, count, over, under, percent] = match;
   const share = over !== undefined ? Number(over) / Number(under) : Number(percent) / 100;
-  if (count === undefined && !(share <= 1)) throw new UsageError(`${what} ${text} is no part of the ${of} images`, 'give a number of images, or a fraction of at most 1 such as 1/8');
+  if (count === undefined && !(share <= 1)) throw new UsageError(`${what} ${text} is not a fraction of the ${of} images`, 'give a number of images, or a fraction of at most 1 such as 1/8');
   const n = count !== undefined ? Number(count) : Math.round(of * share);
   if (n === 0) throw new UsageError(`${what} ${text} of ${of} images are none`, 'give a number of at least 1, or a fraction that leaves at least one image');
   if (n > of) throw new UsageError(`${what} ${text} are more than the ${of} images there are`, 'give fewer, or a part such as 1/8');

@@ -129,7 +129,7 @@ export function findFiles(named: { path?: string; images?: string; masks?: strin
   if (spec.images !== undefined) {
     const names = folder(spec.images, 'the image folder');
     const images = byId(spec.images, names, 'images', fail), beside = passedOver(spec.images, names, [spec.masks]);
-    if (images.size === 0) throw new DataError(`${spec.images} holds no JPEG, PNG or WebP images`, beside ?? undefined);
+    if (images.size === 0) throw new DataError(`${spec.images} contains no JPEG, PNG or WebP images`, beside ?? undefined);
     const maskNames = spec.masks === undefined ? [] : folder(spec.masks, 'the mask folder');
     const masks = spec.masks === undefined ? new Map<string, string>() : byId(spec.masks, maskNames, 'masks', fail);
     const notes = [beside, spec.masks === undefined ? null : passedOver(spec.masks, maskNames, [spec.images])].filter((n) => n !== null);
@@ -144,7 +144,7 @@ export function findFiles(named: { path?: string; images?: string; masks?: strin
   }
   const names = folder(imageFolder, 'the image folder'), maskNames = existsSync(maskFolder) ? folder(maskFolder, 'the mask folder') : [];
   const images = byId(imageFolder, names, 'images', fail), beside = passedOver(imageFolder, names);
-  if (images.size === 0) throw new DataError(`${imageFolder} holds no JPEG, PNG or WebP images`, beside ?? undefined);
+  if (images.size === 0) throw new DataError(`${imageFolder} contains no JPEG, PNG or WebP images`, beside ?? undefined);
   const masks = byId(maskFolder, maskNames, 'masks', fail), notes = [beside, passedOver(maskFolder, maskNames)].filter((n) => n !== null);
   return { name: basename(resolve(path)), root: path, listFolder: join(path, LISTS), imageFolder, maskFolder, images, masks, notes, ...described(path, fail) };
 }

@@ -248,7 +248,7 @@ function mixed(white: readonly string[], n: number): MaskProblem {
 
 function palettesDiffer({ index, colours: [[file, colour], [other, different]] }: PaletteClash): MaskProblem {
   const message = `palettes of masks disagree: index ${index} is ${colour} in ${file}, ${different} in ${other}`;
-  const hint = 'colours are numbered anew in each file; save masks as grey PNG, or all with one palette; '
+  const hint = 'colours are numbered differently in each file; save masks as grey PNG, or all with one palette; '
     + `if the indices are class ids all the same, give --mask-values ${AS_IDS}`;
   return problem('palettes-differ', message, hint);
 }

@@ -97,7 +97,7 @@ function gainOver(runs: readonly RunRecord[], base: readonly RunRecord[], score:
  */
 export function summarise(comparison: Comparison): Summary {
   const { runs } = comparison;
-  if (!runs.length) throw new DataError('the comparison holds no runs', 'let at least one run finish');
+  if (!runs.length) throw new DataError('the comparison contains no runs', 'let at least one run finish');
   const { classNames } = runs[0], classes = classNames.length;
   for (const run of runs) {
     if (run.classNames.join('\n') !== classNames.join('\n')) throw new DataError(`the runs are of different classes: ${classNames.join(', ')}, and ${run.classNames.join(', ')}`, 'compare runs on the same data');

@@ -13,7 +13,7 @@ import { ctAugmentOf, probe, strongOption } from './strong.ts';
 import { labelsOf, standardised, type Partner } from './views.ts';
 
 const options = {
-  tau: option(number({ from: 0 }), 0.95, 'confidence threshold, compared with >=; above 1 nothing is accepted'),
+  tau: option(number({ from: 0 }), 0.95, 'confidence threshold (>=); above 1 nothing is accepted'),
   classwise: CLASSWISE,
   labelledWeight: option(number({ from: 0 }), 1, "weight of the labelled loss (UniMatch's baseline: both weights 0.5)"),
   weight: WEIGHT,
@@ -29,7 +29,7 @@ const options = {
   cutmix: option(nullable(over(UNIMATCH_BOX, SINGLE_BOX_FIELDS)), {}, 'box of CutMix between strong views; null: none'),
   partner: option(choice('next', 'others'), 'next', 'mixed in: the next image of the batch, or others, labelled by the running statistics'),
   ema: option(nullable(number({ from: 0, below: 1 })), null, 'evaluate a moving average of the weights with this decay (the original: 0.999)'),
-  emaWarmup: option(flag, false, 'its decay rises as 1 - 1 / (step + 1) at first; short runs need it'),
+  emaWarmup: option(flag, false, 'the decay starts as 1 - 1 / (step + 1); needed for short runs'),
 };
 
 /** Decay of the average that judges CTAugment's probes where `ema` says nothing. */

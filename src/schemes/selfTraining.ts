@@ -18,8 +18,8 @@ import { standardised } from './views.ts';
 
 const options = {
   scales: option(numbers({ above: 0, to: 4 }), [0.5, 0.75, 1, 1.5, 2], 'sizes at which the teacher labels'),
-  flip: option(flag, true, 'it labels the mirrored image, too'),
-  threshold: option(number({ from: 0, to: 1 }), 0, 'labels whose averaged probability is below are ignored (published: none)'),
+  flip: option(flag, true, 'the teacher also labels the mirrored image'),
+  threshold: option(number({ from: 0, to: 1 }), 0, 'ignore labels with an averaged probability below this (published: no threshold)'),
   teacher: option(choice('best', 'last'), 'best', 'which weights label: the best on val, or the last'),
   teacherSteps: option(nullable(number({ whole: true, from: 1 })), null, "steps of the teacher; null: the student's"),
   reliable: option(nullable(number({ above: 0, below: 1 })), null, 'ST++: share of the images that is reliable and learned from first; null: ST'),

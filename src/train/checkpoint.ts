@@ -129,7 +129,7 @@ export function decodeCheckpoint(
   bytes: Uint8Array, name: string, options: { allowNonFinite?: boolean } = {},
 ): Checkpoint {
   const { tensors: file, metadata } = decodeSafetensors(bytes, name);
-  if (metadata.format !== FORMAT) throw new CheckpointError(`${name} is no checkpoint of a fewmask run`, metadata.format ? `its format is ${metadata.format}` : 'a file of weights alone cannot be resumed; give it as --pretrained');
+  if (metadata.format !== FORMAT) throw new CheckpointError(`${name} is not a checkpoint of a fewmask run`, metadata.format ? `its format is ${metadata.format}` : 'a file of weights alone cannot be resumed; give it as --pretrained');
   if (!options.allowNonFinite) refuseNonFinite(file, name);
   let meta: Meta;
   try {

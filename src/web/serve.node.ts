@@ -18,7 +18,7 @@ export async function serve(folder: string, port: number): Promise<{ server: Ser
       response.writeHead(status, { 'content-type': kind, 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' }).end(request.method === 'HEAD' ? undefined : body);
     };
     const path = request.url ?? '/', base = 'http://localhost';
-    if (!URL.canParse(path, base)) return answer(400, 'this is no address\n');
+    if (!URL.canParse(path, base)) return answer(400, 'this is not an address\n');
     const name = new URL(path, base).pathname.slice(1) || 'index.html', type = TYPES[extname(name)];
     if (request.method !== 'GET' && request.method !== 'HEAD') return answer(405, 'only GET\n');
     if (!type || !/^[\w.-]+$/.test(name)) return answer(404, 'there is no such page\n');

@@ -58,11 +58,11 @@ test('wrong usage exits with 2', async () => {
   for (const depth of ['0', '30']) await refused(2, /depth is .*from 1 to 8/, train(...TINY, '--depth', depth));
   await refused(2, /depth is 7.*takes 1 to 5 levels/, train(...TINY, '--depth', '7'));
   await refused(2, /depth is 7.*18, 34, 50, 101/, train(...TINY.slice(0, 11), '--network', 'deeplabv3plus', '--depth', '7'));
-  await refused(2, /holds no settings/, train(...TINY, '--config', (writeFileSync(join(out, 'list.json'), '[]'), join(out, 'list.json'))));
+  await refused(2, /contains no settings/, train(...TINY, '--config', (writeFileSync(join(out, 'list.json'), '[]'), join(out, 'list.json'))));
   await refused(2, /--sheet photo\.jpg.*ends in \.png/, ['inspect', 'builtin', '--sheet', 'photo.jpg']);
   await refused(2, /there is no setting "stepps"/, train(...TINY, '--config', (writeFileSync(join(out, 'bad.json'), '{"stepps": 3}'), join(out, 'bad.json'))));
   await refused(2, /give a JSON file of settings/, train(...TINY, '--config', (writeFileSync(join(out, 'worse.json'), '{'), join(out, 'worse.json'))));
-  await refused(2, /holds no run to go on with/, ['train', '--resume', '--out', join(out, 'nowhere')]);
+  await refused(2, /contains no run to resume/, ['train', '--resume', '--out', join(out, 'nowhere')]);
 });
 
 test('data flags that contradict each other, or that the built-in set would ignore', async () => {
@@ -102,12 +102,12 @@ test('images and masks', async () => {
   await refused(1, /a\.png has class id 9, but there are 3 classes/, train(foreign, '--classes', '3', ...SHORT));
 });
 
-test('a damaged test image: the weights are there, and the run ends when it is mended', async () => {
+test('a damaged test image: the weights are there, and the run finishes when it is fixed', async () => {
   const root = await vocFolder((r) => write(r, { 'ImageSets/Segmentation/test.txt': 'd\n', 'ImageSets/Segmentation/train.txt': 'a\nb\nc\n', 'ImageSets/Segmentation/unlabelled.txt': 'c\n' }));
   rmSync(join(root, 'SegmentationClass/d.png'), { recursive: true });
   write(root, { 'SegmentationClass/d.png': mask(1, 5, 4) });
   const run = join(out, 'damaged-test');
-  await refused(1, /5x4.*what was trained until then is saved.*--resume goes on.*inspect/, ['train', root, ...SHORT, '--out', run]);
+  await refused(1, /5x4.*what was trained until then is saved.*--resume.*inspect/, ['train', root, ...SHORT, '--out', run]);
   const own = await fewmask(['eval', '--model', run, '--weights', 'last', '--json']);
   assert.is(own.code, 0, own.stderr);
   write(root, { 'SegmentationClass/d.png': mask(1) });
@@ -163,7 +163,7 @@ test('adapters and memory', async () => {
 
 test('models that are none', async () => {
   await refused(1, /there is no .*nothing/, ['eval', ...TINY.slice(0, 11), '--model', join(out, 'nothing')]);
-  await refused(1, /holds no trained network/, ['eval', ...TINY.slice(0, 11), '--model', tempFolder()]);
+  await refused(1, /contains no trained network/, ['eval', ...TINY.slice(0, 11), '--model', tempFolder()]);
   writeFileSync(join(out, 'junk.safetensors'), 'junk that is no file of weights');
   await refused(1, /junk\.safetensors claims a header/, ['eval', ...TINY.slice(0, 11), '--model', join(out, 'junk.safetensors')]);
 });
@@ -206,7 +206,7 @@ test('tune keeps what won where later runs look for it', async () => {
   assert.equal(JSON.parse(readFileSync(file, 'utf8')), { [adapter]: choices });
   assert.is(dirname(file), cache);
   const again = await fewmask([...small, '--width', '8'], { env: { FEWMASK_CACHE: cache } });
-  assert.match(again.stdout, /^a step took .* ms, takes .* ms; \d+ kernels and shapes are known now: /);
+  assert.match(again.stdout, /^step .* ms → .* ms; \d+ tuned kernels saved to /);
   assert.ok(Object.keys((JSON.parse(readFileSync(file, 'utf8')) as Record<string, object>)[adapter]).length > Object.keys(choices).length, 'what was known stays');
   await refused(2, /depth is 9/, ['tune', '--crop', '16x24', '--depth', '9']);
 });

@@ -29,7 +29,7 @@ test('run.json is read, absent, or refused', () => {
     write(folder, { 'run.json': text });
     const error = refusal(() => readStarted(folder));
     assert.instance(error, CheckpointError);
-    assert.match(error.message, /run\.json holds no settings of a run/);
+    assert.match(error.message, /run\.json contains no settings of a run/);
   }
 });
 

@@ -37,7 +37,7 @@ test('train writes settings, checkpoint, weights, record and log; progress is pl
 test('a folder with a run is not overwritten', async () => {
   const run = await fewmask(['train', ...TINY, '--steps', '12', '--out', at('a')]);
   assert.is(run.code, 2);
-  assert.match(run.stderr, /already holds a run.*--resume/);
+  assert.match(run.stderr, /already contains a run.*--resume/);
 });
 
 test('--json and --quiet', async () => {
@@ -83,7 +83,7 @@ for (const signal of ['SIGKILL', 'SIGINT'] as const) {
     if (signal === 'SIGKILL') assert.is(part.signal, 'SIGKILL');
     else {
       assert.is(part.code, 130, part.stderr);
-      assert.match(part.stderr, /go on with: fewmask train --out .* --resume/);
+      assert.match(part.stderr, /to continue: fewmask train --out .* --resume/);
     }
     const before = JSON.parse(readFileSync(at(`${name}-part`, 'checkpoint.json'), 'utf8'));
     assert.ok(before.step > 0 && before.step < 200, `stopped at ${before.step}`);
@@ -146,11 +146,11 @@ test('damaged, truncated and foreign checkpoints are refused whole', async () =>
   writeFileSync(at('a', 'checkpoint.json'), '{"file": "../../etc/passwd"}');
   await refused(/names no checkpoint/);
   writeFileSync(at('a', 'checkpoint.json'), 'not JSON');
-  await refused(/is no JSON/);
+  await refused(/is not JSON/);
   writeFileSync(at('a', 'checkpoint.json'), JSON.stringify(pointer));
   const weights = await fewmask(['eval', ...TINY.slice(0, 11), '--model', file]);
   assert.is(weights.code, 1);
-  assert.match(weights.stderr, /is no trained network of fewmask/);
+  assert.match(weights.stderr, /is not a trained network of fewmask/);
 });
 
 test('a full disk: said, and the run goes on; at the end it is an error', async () => {

@@ -34,7 +34,7 @@ test('folders', async () => {
   const cases: [DatasetSpec, RegExp][] = [
     [{ path: join(empty, 'absent') }, /data set .*absent does not exist/],
     [{ path: empty }, /is empty — give a folder in VOC layout, or use --images and --masks/],
-    [{ images: empty }, /holds no JPEG, PNG or WebP images/],
+    [{ images: empty }, /contains no JPEG, PNG or WebP images/],
     [{ images: join(empty, 'absent') }, /image folder .*absent does not exist/],
   ];
   for (const [spec, pattern] of cases) assert.match((await fails(spec)).message, pattern);
@@ -43,7 +43,7 @@ test('folders', async () => {
     write(r, { JPEGImages: 'a file' });
   });
   await refuses(/has no folder JPEGImages/, (r) => rmSync(join(r, 'JPEGImages'), { recursive: true }));
-  await refuses(/holds no JPEG, PNG or WebP/, (r) => {
+  await refuses(/contains no JPEG, PNG or WebP/, (r) => {
     rmSync(join(r, 'JPEGImages'), { recursive: true });
     mkdirSync(join(r, 'JPEGImages'));
   });
@@ -86,7 +86,7 @@ test('masks and images', async () => {
 
 test('labels', async () => {
   for (const labels of ['0', '0/4', '0%', '1/400']) await refuses(/--labels \S+ of 4 images are none/, nothing, { labels }, 'UsageError');
-  for (const labels of ['3/2', '1/0', '300%']) await refuses(/is no part of the 4 images/, nothing, { labels }, 'UsageError');
+  for (const labels of ['3/2', '1/0', '300%']) await refuses(/is not a fraction of the 4 images/, nothing, { labels }, 'UsageError');
   await refuses(/--labels 9 are more than the 4 images/, nothing, { labels: '9' }, 'UsageError');
   await refuses(/asks for 4 labelled images, but only 3 of the 4 training images have masks/, (r) => rmSync(join(r, 'SegmentationClass/a.png')), { labels: '4' }, 'UsageError');
   const unlabelled = tempFolder();

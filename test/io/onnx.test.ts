@@ -65,7 +65,7 @@ test('models that say two things, or something else', () => {
   refused('two graphs', Uint8Array.from([...graph(), ...graph()]));
   refused('elements of another type', graph(weight(floats(4, [1]), floats(9, [2]))));
   refused('elements of another type', graph(weight(int(5, 1))));
-  refused('no UTF-8', graph(part(5, int(1, 1), int(2, 1), part(8, [255]), floats(4, [1]))));
+  refused('not UTF-8', graph(part(5, int(1, 1), int(2, 1), part(8, [255]), floats(4, [1]))));
   refused('holds 300', graph(part(5, int(1, 1), int(2, 2), text(8, 'w'), int(5, 300))));
   assert.throws(() => readOnnx(graph(part(15, int(1, 1)))), (e: unknown) => e instanceof UnsupportedError);
 });

@@ -74,7 +74,7 @@ test('a header that says two things, or something else, is refused', () => {
   refused(`{${t('a')},${t('\\u0061')}}`, 4, /names a twice/);
   refused(`{${t('a', '"dtype":"F32","shape":[2],"shape":[1],"data_offsets":[0,4]')}}`, 4, /names shape twice/);
   refused(`{${t('a', '"dtype":["F32"],"shape":[1],"data_offsets":[0,4]')}}`, 4, /as \["F32"\], which is not supported/);
-  refused(`\ufeff{${t('a')}}`, 4, /no JSON/);
+  refused(`\ufeff{${t('a')}}`, 4, /not JSON/);
   refused('{"__metadata__":{"epoch":3}}', 0, /metadata/);
 });
 

@@ -189,7 +189,7 @@ test('shapes that do not meet, and dtypes that differ, are refused', async () =>
   assert.throws(() => add(device.empty([2]), device.empty([3])), /add: \[2\] and \[3\] differ along axis 0/);
   assert.throws(() => add(device.empty([2, 3]), device.empty([3, 2])), /add: \[2,3\] and \[3,2\]/);
   assert.throws(() => mul(device.empty([2]), device.empty([2], 'i32')), /mul: b \[2\] is i32/);
-  assert.throws(() => mul(1, 2), /mul: 1 and 2 are no tensors/);
+  assert.throws(() => mul(1, 2), /mul: 1 and 2 are not tensors/);
   assert.throws(() => mul(device.empty([2], 'i32'), 0.5), /mul: 0.5 is not an i32/);
   assert.throws(() => mul(device.empty([2], 'u32'), -1), /mul: -1 is not a u32/);
   const alternate = (n: number): number[] => Array.from({ length: 9 }, (_, i) => (i % 2 === n ? 1 : 2));

@@ -148,7 +148,7 @@ test('conv2d refuses shapes that do not fit', async () => {
   assert.throws(() => conv2d(x, big), /does not fit/);
 });
 
-test('settings that are no whole numbers are refused', async () => {
+test('settings that are not whole numbers are refused', async () => {
   const device = await testDevice();
   const x = device.empty([1, 8, 8, 4]), w = device.empty([3, 3, 4, 4]);
   assert.throws(() => conv2d(x, w, undefined, { stride: 1.5 }), /stride is 1.5, 1.5/);

@@ -77,7 +77,7 @@ test('a window larger than the padded image is refused', async () => {
   assert.throws(() => maxPool2d(x, { kernel: 5 }), /does not fit/);
 });
 
-test('settings that are no whole numbers, and other dtypes, are refused', async () => {
+test('settings that are not whole numbers, and other dtypes, are refused', async () => {
   const x = (await testDevice()).empty([1, 8, 8, 4]);
   assert.throws(() => maxPool2d(x, { kernel: 2.5 }), /kernel is 2.5/);
   assert.throws(() => maxPool2d(x, { kernel: 2, stride: [1, 0] }), /stride is 1, 0/);

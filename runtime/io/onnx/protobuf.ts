@@ -75,7 +75,7 @@ export function integers(f: Field, into: bigint[]): void {
 
 /** The numbers of a repeated field of floats (4 bytes) or doubles (8), packed or a single one. @throws OnnxError when it holds something else */
 export function reals(f: Field, width: 4 | 8, into: number[]): void {
-  if (f.wire !== 2 && f.wire !== (width === 4 ? 5 : 1) || f.bytes.length % width !== 0) throw new OnnxError(`field ${f.id} holds no whole number of ${8 * width}-bit floats`, 'the file is damaged');
+  if (f.wire !== 2 && f.wire !== (width === 4 ? 5 : 1) || f.bytes.length % width !== 0) throw new OnnxError(`field ${f.id} does not hold a whole number of ${8 * width}-bit floats`, 'the file is damaged');
   const view = new DataView(f.bytes.buffer, f.bytes.byteOffset, f.bytes.byteLength);
   for (let at = 0; at < f.bytes.length; at += width) into.push(width === 4 ? view.getFloat32(at, true) : view.getFloat64(at, true));
 }
@@ -88,7 +88,7 @@ export function text(f: Field): string {
   try {
     return UTF8.decode(bytes);
   } catch {
-    throw new OnnxError(`field ${f.id} is text that is no UTF-8`, 'the file is damaged');
+    throw new OnnxError(`field ${f.id} is text, but not UTF-8`, 'the file is damaged');
   }
 }
 
@@ -101,6 +101,6 @@ export function message(f: Field): Uint8Array {
 /** The integer of a field. @throws OnnxError when it is none, or beyond 2^53 */
 export function integer(f: Field): number {
   const v = Number(f.value);
-  if (f.wire !== 0 || !Number.isSafeInteger(v)) throw new OnnxError(`field ${f.id} is no whole number that fits`, 'this is not an ONNX model, or a damaged one');
+  if (f.wire !== 0 || !Number.isSafeInteger(v)) throw new OnnxError(`field ${f.id} is not a whole number that fits`, 'this is not an ONNX model, or a damaged one');
   return v;
 }

@@ -68,7 +68,7 @@ function constantOfShape(c: Call): Value {
 
 function range(c: Call): Value {
   const [start] = c.elements(0), [limit] = c.elements(1), [delta] = c.elements(2), n = Math.max(0, Math.ceil((limit - start) / delta));
-  if (!(n <= MOST_LISTED)) c.wrong(`from ${start} to ${limit} by ${delta} is no list, or too long a one`);
+  if (!(n <= MOST_LISTED)) c.wrong(`from ${start} to ${limit} by ${delta} is not a list, or too long`);
   return upload(c.device, { dtype: c.value(0).type, shape: [n], data: Array.from({ length: n }, (_, i) => start + i * delta) });
 }
 
