@@ -5,6 +5,8 @@
 // #import nan
 
 const WG: u32 = 64u;
+/// The least spread: denormals are 0, on adapters that hold them, too.
+const LEAST: f32 = 1.1754944e-38;
 /// Subtract the least value first.
 const MIN_MAX: bool = false;
 /// There is a factor for each channel of each image.
@@ -56,7 +58,7 @@ fn forward(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) gr
   for (var p = lane; p < params.pixels; p += WG) {
     let at = first + p * params.c;
     // Dividing, instead of multiplying by an inverse, which overflows for a tiny spread.
-    let part = min_nan((max(x[at], 0.0) - base) / max(spread, 1.1754944e-38), 1.0);
-    y[at] = select(select(0.0, factor * part, spread > 0.0), spread, is_nan(spread));
+    let part = min_nan((max(x[at], 0.0) - base) / max(spread, LEAST), 1.0);
+    y[at] = select(select(0.0, factor * part, spread >= LEAST), spread, is_nan(spread));
   }
 }
