@@ -1,9 +1,11 @@
 // Last pass of a loss: adds the pairs (sum of losses, share of the denominator) that the workgroups of the first pass left, in a fixed order.
-//   y = sum / d, inverse = 1 / d, where d is the added-up denominator or a given one; both are 0 (y: a given value) when nothing was counted.
+//   y = s sum / d, inverse = 1 / d, where d is the added-up denominator or a given one; both are 0 (y: a given value) when nothing was counted.
+// The scalar factor s comes last: an infinite one times the sum 0 of a workgroup whose pixels are all masked would be NaN.
 
 // #import zero
 
 const WG: u32 = 64u;
+const SCALAR: bool = false;
 
 struct Params {
   n: u32,
@@ -14,9 +16,10 @@ struct Params {
 }
 
 @group(0) @binding(0) var<storage, read> partials: array<vec2f>;
-@group(0) @binding(1) var<storage, read_write> y: array<f32>;
-@group(0) @binding(2) var<storage, read_write> inverse: array<f32>;
-@group(0) @binding(3) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> scalar: array<f32>;
+@group(0) @binding(2) var<storage, read_write> y: array<f32>;
+@group(0) @binding(3) var<storage, read_write> inverse: array<f32>;
+@group(0) @binding(4) var<uniform> params: Params;
 
 var<workgroup> sums: array<vec2f, WG>;
 
@@ -37,7 +40,11 @@ fn forward(@builtin(local_invocation_index) lane: u32) {
   if (lane == 0u) {
     let d = select(sums[0].y, params.fixed, params.fixed != 0.0);
     let some = !is_zero(d);
+    var total = sums[0].x;
+    if (SCALAR) {
+      total *= scalar[0];
+    }
     inverse[0] = select(0.0, 1.0 / d, some);
-    y[0] = select(bitcast<f32>(params.empty), sums[0].x / d, some);
+    y[0] = select(bitcast<f32>(params.empty), total / d, some);
   }
 }

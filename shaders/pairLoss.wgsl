@@ -1,5 +1,5 @@
 // Losses of two tensors element by element: l = s w f(a, b), summed. KIND picks f; w is a weight for each pixel (row of c elements), s a scalar.
-// The forward pass leaves one pair (sum of losses, share of the denominator) for each workgroup; lossReduce adds them up.
+// The forward pass leaves one pair (sum of w f, share of the denominator) for each workgroup; lossReduce adds them up, times s.
 
 // #import nan
 // #import zero
@@ -146,7 +146,7 @@ fn forward(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) gr
     workgroupBarrier();
   }
   if (lane == 0u) {
-    partials[group.x] = sums[0] * vec2f(scalarOf(), 1.0);
+    partials[group.x] = sums[0];
   }
 }
 

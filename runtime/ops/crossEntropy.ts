@@ -61,7 +61,7 @@ const op = defineReal<Attrs>({
     const { groups, items } = chunks(labels.size);
     const partials = device.empty([groups, 2], 'f32', 'crossEntropy');
     device.run({ shader: 'crossEntropy', entry: 'forward', ...common(inputs, attrs, items), bindings: { ...reads(inputs), partials }, groups: [groups, 1, 1] });
-    const sums = lossReduce(partials, attrs.fixed, attrs.empty);
+    const sums = lossReduce(partials, attrs.fixed, { empty: attrs.empty });
     partials.dispose();
     return sums;
   },

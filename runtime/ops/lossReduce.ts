@@ -45,13 +45,17 @@ export function chunks(n: number): { groups: number; items: number } {
  * Adds up the partial sums of a first pass.
  * @param partials f32 [groups, 2]: sums of losses, shares of the denominator
  * @param fixed the denominator, or 0 to take the added-up shares
- * @param empty the loss where nothing is counted (default 0)
+ * @param options.empty the loss where nothing is counted (default 0)
+ * @param options.scalar f32, one element: a factor of the loss
  * @returns `y` [] the loss, and `inverse` [] one over the denominator, for the backward pass
  */
-export function lossReduce(partials: Tensor, fixed: number, empty = 0): { y: Tensor; inverse: Tensor } {
+export function lossReduce(partials: Tensor, fixed: number, { empty = 0, scalar }: { empty?: number; scalar?: Tensor } = {}): { y: Tensor; inverse: Tensor } {
   if (partials.rank !== 2 || partials.shape[1] !== 2) throw new ShapeError('lossReduce', `partial sums have shape [groups, 2], not [${partials.shape}]`);
   const y = partials.device.empty([], 'f32', 'loss');
   const inverse = partials.device.empty([], 'f32', 'inverse denominator');
-  partials.device.run({ shader: 'lossReduce', entry: 'forward', bindings: { partials, y, inverse }, params: { n: partials.shape[0], fixed, empty: new Uint32Array(Float32Array.of(empty).buffer)[0] }, groups: [1, 1, 1] });
+  partials.device.run({
+    shader: 'lossReduce', entry: 'forward', constants: { SCALAR: !!scalar }, bindings: { partials, scalar: scalar ?? partials, y, inverse },
+    params: { n: partials.shape[0], fixed, empty: new Uint32Array(Float32Array.of(empty).buffer)[0] }, groups: [1, 1, 1],
+  });
   return { y, inverse };
 }

@@ -45,12 +45,13 @@ interface Attrs {
 
 type Tensors = Record<string, Tensor>;
 
-function common(t: Tensors, { kind, share, map, beta }: Attrs, items = 1) {
+/** What the entries share. The sum of the losses does not read the scalar: the last pass multiplies by it. */
+function common(t: Tensors, { kind, share, map, beta }: Attrs, items = 1, readsScalar = true) {
   const { a, b, pixelWeight = a, scalar = a, classWeights = a } = t;
   return {
     shader: 'pairLoss',
-    constants: { KIND: KINDS[kind], PIXEL_WEIGHT: !!t.pixelWeight, SCALAR: !!t.scalar, CLASS_WEIGHT: !!t.classWeights, MAP: map },
-    bindings: { a, b, pixelWeight, scalar, classWeights } as Tensors,
+    constants: { KIND: KINDS[kind], PIXEL_WEIGHT: !!t.pixelWeight, SCALAR: readsScalar && !!t.scalar, CLASS_WEIGHT: !!t.classWeights, MAP: map },
+    bindings: { a, b, pixelWeight, ...(readsScalar && { scalar }), classWeights } as Tensors,
     params: { n: a.size, c: a.shape.at(-1) || 1, items, share, beta },
   };
 }
@@ -79,9 +80,9 @@ const op = defineReal<Attrs>({
     }
     const { groups, items } = chunks(size);
     const partials = device.empty([groups, 2], 'f32', attrs.kind);
-    const launch = common(inputs, attrs, items);
+    const launch = common(inputs, attrs, items, false);
     device.run({ ...launch, entry: 'forward', bindings: { ...launch.bindings, partials }, groups: [groups, 1, 1] });
-    const sums = lossReduce(partials, attrs.fixed);
+    const sums = lossReduce(partials, attrs.fixed, { scalar: inputs.scalar });
     partials.dispose();
     return sums;
   },

@@ -26,12 +26,13 @@ interface Attrs {
 
 type Tensors = Record<string, Tensor>;
 
-function common({ logits, targets, pixelWeight, scalar }: Tensors, { share, targetLogits }: Attrs, items = 1) {
+/** What the entries share. The forward pass does not read the scalar: the last pass multiplies by it. */
+function common({ logits, targets, pixelWeight, scalar }: Tensors, { share, targetLogits }: Attrs, items = 1, readsScalar = true) {
   const c = logits.shape.at(-1)!;
   return {
     shaders: SEGMENTATION, shader: 'softmaxMse',
-    constants: { LOGITS: targetLogits, PIXEL_WEIGHT: !!pixelWeight, SCALAR: !!scalar },
-    bindings: { logits, targets, pixelWeight: pixelWeight ?? logits, scalar: scalar ?? logits } as Tensors,
+    constants: { LOGITS: targetLogits, PIXEL_WEIGHT: !!pixelWeight, SCALAR: readsScalar && !!scalar },
+    bindings: { logits, targets, pixelWeight: pixelWeight ?? logits, ...(readsScalar && { scalar: scalar ?? logits }) } as Tensors,
     params: { n: logits.size / c, c, items, share },
   };
 }
@@ -54,9 +55,9 @@ const record: OpRecord<Attrs> = {
     const { device, size, shape } = inputs.logits;
     const { groups, items } = chunks(size / shape.at(-1)!);
     const partials = device.empty([groups, 2], 'f32', 'softmaxMse');
-    const launch = common(inputs, attrs, items);
+    const launch = common(inputs, attrs, items, false);
     device.run({ ...launch, entry: 'forward', bindings: { ...launch.bindings, partials }, groups: [groups, 1, 1] });
-    const sums = lossReduce(partials, attrs.fixed);
+    const sums = lossReduce(partials, attrs.fixed, { scalar: inputs.scalar });
     partials.dispose();
     return sums;
   },

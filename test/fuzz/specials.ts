@@ -34,7 +34,7 @@ function salted(v: Value, rng: Rng): Value {
 /** One call of an operation with special values in its operands; null where it has none that may hold them. */
 export function drawSpecial(operation: Entry, seed: number): Program | null {
   if (operation.specials) return null;
-  for (let attempt = 0; attempt < 60; attempt++) {
+  for (let attempt = 0; attempt < 400; attempt++) {
     const own = (seed + attempt * 1000003) >>> 0;
     const rng = new Rng(own, 45);
     const step = attempted(() => drawStep(operation, new Source(own), true));

@@ -22,6 +22,12 @@ test('nothing counted gives 0', async () => {
   assert.equal([await y.item(), await inverse.item()], [0, 0]);
 });
 
+test('a scalar factor comes after the sums: an infinite one does not meet the 0 of a masked workgroup', async () => {
+  const device = await testDevice(), partials = device.tensor([3, 1, 0, 0], [2, 2]);
+  assert.is(await lossReduce(partials, 0, { scalar: device.tensor([Infinity], [1]) }).y.item(), Infinity);
+  assert.is(await lossReduce(partials, 2, { scalar: device.tensor([4], [1]) }).y.item(), 6);
+});
+
 test('chunks cover every element with a bounded number of groups', () => {
   for (const n of [1, 64, 65, 65536, 65537, 1e6, 123456789]) {
     const { groups, items } = chunks(n);

@@ -13,7 +13,7 @@ const watched = { a: numbers(N), b: numbers(1), c: numbers(8), d: numbers(3), e:
 const chunk = { n: N, c: C, items: 2 };
 
 const cases: RaceCase[] = [
-  { shader: 'lossReduce', entry: 'forward', constants: { WG: 8 }, data: { partials: numbers(40), y: numbers(1), inverse: numbers(1) }, params: { n: 20, fixed: 0, empty: 0 } },
+  { shader: 'lossReduce', entry: 'forward', constants: { WG: 8 }, data: { partials: numbers(40), scalar: numbers(1), y: numbers(1), inverse: numbers(1) }, params: { n: 20, fixed: 0, empty: 0 } },
   { shader: 'crossEntropy', entry: 'forward', constants: { WG: 8 }, data: { ...pair, logits: numbers(N * C), labels: ids(N, C) }, params: { ...chunk, ignore: 255, smoothing: 0, focal: 0, count: 1 } },
   { shader: 'softCrossEntropy', entry: 'forward', constants: { WG: 8 }, data: { ...pair, logits: numbers(N * C), targets: numbers(N * C) }, params: { ...chunk, smoothing: 0, count: 1 } },
   { shader: 'pairLoss', entry: 'forward', constants: { WG: 8 }, data: { ...pair, a: numbers(N), b: numbers(N) }, params: { ...chunk, c: 1, share: 1, beta: 1 } },

@@ -24,7 +24,7 @@ export const FIXED = new Set([
   'WG', 'LOCAL', 'BINS', 'ROW', 'CHUNK', 'BLOCK', 'IGNORE', 'ROWS', 'TAPS', 'LOWEST', 'NONE', 'SCALE', 'GREY', 'PI', 'LN2', 'TWO_BY_PI', 'SQRT_HALF',
   'TWO_BY_SQRT_PI', 'BY_SQRT_TWO_PI', 'K', 'C', 'TY', 'COLUMNS', 'TALL', 'LEFT', 'BLOCKS', 'RIGHT', 'SUMS', 'FOURS', 'FETCHED', 'LEFT_TILE', 'RIGHT_TILE',
   'DOWN', 'WIDE', 'LEFT_ROW', 'GRAD_ROW', 'RIGHT_ROW', 'SUM_TILE', 'SUM_TILES', 'MOST_GROUPS', 'STUCK', 'NO_SCORES', 'NAN_KEY', 'BY_RANK', 'BY_SHARE',
-  'NOWHERE',
+  'NOWHERE', 'LEAST',
 ]);
 
 const CHOICES: Record<string, readonly Choice[]> = {
