@@ -16,7 +16,7 @@ import { schemeNames } from '../src/schemes/index.ts';
 import { lined } from './json.ts';
 /**
  * Batch normalisation sees labelled and other images together, and the pseudo-labels weigh in slowly: without the two the schemes hurt where a batch is
- * a handful of pictures that differ much (bench/NOTES.md). Each set has its own further settings, selected on `val`.
+ * a handful of pictures that differ much (bench/notes/nuclei.md). Each set has its own further settings, selected on `val`.
  */
 const TOGETHER = ['fixmatch.groups=joint', 'fixmatch.ramp=0.5', 'fixmatch.tau=0.9', 'cps.groups=joint', 'cps.ramp=0.5', 'pseudoseg.groups=joint', 'pseudoseg.ramp=0.5', 'self-training.scales=[0.75,1,1.5]'];
 const set = (...options: string[]): string[] => options.flatMap((o) => ['--set', o]);

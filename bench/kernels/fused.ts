@@ -1,5 +1,5 @@
 // What could be done in fewer launches and looks than the engine takes, measured: statistics of batch norm in the epilogue of a convolution, and optimiser and
-// average over several tensors at once. The engine has neither; bench/NOTES.md says why.
+// average over several tensors at once. The engine has neither; bench/notes/steps.md says why.
 
 import { fileURLToPath } from 'node:url';
 import { plan, type Plan } from '../../runtime/autograd/plan.ts';
