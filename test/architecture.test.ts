@@ -1,4 +1,5 @@
-// The rules of the layout: imports go one way, Node and the browser stay where they belong, an operation is three files.
+// The rules of the layout: imports go one way, Node and the browser stay where they belong, an operation is three
+// files.
 
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { basename, dirname, join, relative, resolve } from 'node:path';
@@ -7,13 +8,42 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '..');
-const walk = (folder: string): string[] => readdirSync(join(root, folder), { withFileTypes: true }).flatMap((e) => (e.isDirectory() ? walk(join(folder, e.name)) : [join(folder, e.name)]));
-const sources = ['runtime', 'src'].flatMap(walk).filter((f) => f.endsWith('.ts') && f !== 'runtime/kernel/generated.ts');
+const walk = (folder: string): string[] =>
+  readdirSync(join(root, folder), { withFileTypes: true }).flatMap((e) =>
+    e.isDirectory() ? walk(join(folder, e.name)) : [join(folder, e.name)],
+  );
+/** Files that are larger than the guard allows, with the size that they must not exceed. No file may be added. */
+const LARGE: Readonly<Record<string, number>> = {
+  'bench/engines/fewmask.ts': 16_500,
+  'runtime/autograd/plan.ts': 20_500,
+  'runtime/device/device.ts': 19_500,
+  'runtime/ops/conv2d.ts': 24_000,
+  'runtime/ops/gather.ts': 20_500,
+  'runtime/ops/strided.ts': 18_000,
+  'src/train/session.ts': 17_500,
+  'test/cli/errors.test.ts': 16_500,
+  'test/cli/train.test.ts': 17_500,
+  'test/data/open.test.ts': 22_000,
+  'test/fuzz/ops/images.ts': 19_000,
+  'test/fuzz/ops/losses.ts': 17_500,
+  'test/fuzz/ops/moves.ts': 18_000,
+  'test/fuzz/ops/reductions.ts': 16_500,
+  'test/io/onnxOperators.test.ts': 22_000,
+  'test/io/onnxVersions.test.ts': 17_000,
+  'test/io/onnxVersionsNet.test.ts': 18_000,
+  'test/ops/half.test.ts': 23_000,
+};
+const sources = ['runtime', 'src']
+  .flatMap(walk)
+  .filter((f) => f.endsWith('.ts') && f !== 'runtime/kernel/generated.ts');
 
 /** Specifiers of the imports and exports of a file; `typeOnly` for those that vanish when it is compiled. */
 function imports(file: string): { from: string; typeOnly: boolean }[] {
   const text = readFileSync(join(root, file), 'utf8');
-  return [...text.matchAll(/^(import|export)(\s+type)?\s(?:[^'";]*?from\s+)?['"]([^'"]+)['"]/gm)].map((m) => ({ from: m[3], typeOnly: m[2] !== undefined }));
+  return [...text.matchAll(/^(import|export)(\s+type)?\s(?:[^'";]*?from\s+)?['"]([^'"]+)['"]/gm)].map((m) => ({
+    from: m[3],
+    typeOnly: m[2] !== undefined,
+  }));
 }
 
 /** The layer of a file: it may import its own layer and those below. */
@@ -28,7 +58,9 @@ function layer(file: string): number {
 
 test('there is no other top-level folder', () => {
   const known = ['shaders', 'src', 'runtime', 'test', 'bench', 'dist', 'docs', 'node_modules', 'runs'];
-  const other = readdirSync(root, { withFileTypes: true }).filter((e) => e.isDirectory() && !e.name.startsWith('.') && !known.includes(e.name)).map((e) => e.name);
+  const other = readdirSync(root, { withFileTypes: true })
+    .filter((e) => e.isDirectory() && !e.name.startsWith('.') && !known.includes(e.name))
+    .map((e) => e.name);
   assert.equal(other, []);
 });
 
@@ -48,51 +80,120 @@ test('imports go one way', () => {
 
 test('src/train knows no concrete scheme', () => {
   const allowed = ['scheme.ts', 'step.ts'];
-  const wrong = sources.filter((f) => f.startsWith('src/train/')).flatMap((f) => imports(f).filter(({ from }) => from.includes('/schemes/') && !allowed.some((a) => from.endsWith(`/${a}`))).map(({ from }) => `${f} imports ${from}`));
+  const wrong = sources
+    .filter((f) => f.startsWith('src/train/'))
+    .flatMap((f) =>
+      imports(f)
+        .filter(({ from }) => from.includes('/schemes/') && !allowed.some((a) => from.endsWith(`/${a}`)))
+        .map(({ from }) => `${f} imports ${from}`),
+    );
   assert.equal(wrong, []);
 });
 
 test('Node is used only where it belongs', () => {
-  const allowed = (f: string): boolean => /^runtime\/device\/node[A-Z]?\w*\.ts$/.test(f) || /^runtime\/(node|kernel\/build)\.ts$/.test(f) || f === 'src/report/build.ts' || /\.node\.ts$/.test(f) || f.startsWith('src/cli/');
-  const node = (from: string): boolean => from.startsWith('node:') || ['sharp', 'webgpu', 'commander', 'esbuild'].includes(from);
-  const direct = sources.filter((f) => !allowed(f)).flatMap((f) => imports(f).filter(({ from }) => node(from)).map(({ from }) => `${f} imports ${from}`));
+  const allowed = (f: string): boolean =>
+    /^runtime\/device\/node[A-Z]?\w*\.ts$/.test(f) ||
+    /^runtime\/(node|kernel\/build)\.ts$/.test(f) ||
+    f === 'src/report/build.ts' ||
+    /\.node\.ts$/.test(f) ||
+    f.startsWith('src/cli/');
+  const node = (from: string): boolean =>
+    from.startsWith('node:') || ['sharp', 'webgpu', 'commander', 'esbuild'].includes(from);
+  const direct = sources
+    .filter((f) => !allowed(f))
+    .flatMap((f) =>
+      imports(f)
+        .filter(({ from }) => node(from))
+        .map(({ from }) => `${f} imports ${from}`),
+    );
   assert.equal(direct, []);
-  const through = sources.filter((f) => !allowed(f)).flatMap((f) => imports(f).filter(({ from, typeOnly }) => !typeOnly && from.endsWith('.node.ts')).map(({ from }) => `${f} imports ${from}`));
+  const through = sources
+    .filter((f) => !allowed(f))
+    .flatMap((f) =>
+      imports(f)
+        .filter(({ from, typeOnly }) => !typeOnly && from.endsWith('.node.ts'))
+        .map(({ from }) => `${f} imports ${from}`),
+    );
   assert.equal(through, []);
 });
 
 test('every operation has a test of its own name, every shader is used', () => {
-  const ops = readdirSync(join(root, 'runtime/ops')).filter((f) => f !== 'index.ts').map((f) => f.slice(0, -3));
-  assert.equal(ops.filter((op) => !existsSync(join(root, `test/ops/${op}.test.ts`))), []);
+  const ops = readdirSync(join(root, 'runtime/ops'))
+    .filter((f) => f !== 'index.ts')
+    .map((f) => f.slice(0, -3));
+  assert.equal(
+    ops.filter((op) => !existsSync(join(root, `test/ops/${op}.test.ts`))),
+    [],
+  );
   const index = readFileSync(join(root, 'runtime/ops/index.ts'), 'utf8');
-  assert.equal(ops.filter((op) => !index.includes(`'./${op}.ts'`)), []);
+  assert.equal(
+    ops.filter((op) => !index.includes(`'./${op}.ts'`)),
+    [],
+  );
   const code = sources.map((f) => readFileSync(join(root, f), 'utf8')).join('\n');
-  const shaders = readdirSync(join(root, 'shaders')).filter((f) => f.endsWith('.wgsl'));
-  assert.equal(shaders.map((f) => f.slice(0, -5)).filter((s) => !code.includes(`'${s}'`)), []);
-  const imported = shaders.map((f) => readFileSync(join(root, 'shaders', f), 'utf8')).join('\n');
-  const unused = walk('shaders/shared').filter((f) => !new RegExp(`^// #import ${basename(f, '.wgsl')}$`, 'm').test(imported));
+  const shaders = walk('shaders').filter((f) => !f.startsWith('shaders/shared/'));
+  assert.equal(
+    shaders.map((f) => basename(f, '.wgsl')).filter((s) => !code.includes(`'${s}'`)),
+    [],
+  );
+  const imported = shaders.map((f) => readFileSync(join(root, f), 'utf8')).join('\n');
+  const unused = walk('shaders/shared').filter(
+    (f) => !new RegExp(`^// #import ${basename(f, '.wgsl')}$`, 'm').test(imported),
+  );
   assert.equal(unused, []);
 });
 
 test('files stay small', () => {
-  const lines = (f: string): number => readFileSync(join(root, f), 'utf8').split('\n').length - 1;
-  assert.equal([...sources, ...walk('test').filter((f) => f.endsWith('.ts'))].filter((f) => lines(f) > 400), []);
   // Bytes, so that longer lines buy nothing.
-  assert.equal(walk('shaders').filter((f) => readFileSync(join(root, f)).length > 11_000), []);
+  const bytes = (f: string): number => readFileSync(join(root, f)).length;
+  const typescript = [...sources, ...walk('test'), ...walk('bench')].filter(
+    (f) => f.endsWith('.ts') && !/\/(node_modules|generated\.ts)/.test(f),
+  );
+  assert.equal(
+    typescript.filter((f) => bytes(f) > (LARGE[f] ?? 16_000)),
+    [],
+  );
+  assert.equal(
+    Object.keys(LARGE).filter((f) => !existsSync(join(root, f)) || bytes(f) <= 16_000),
+    [],
+    'these are small now: take them off the list',
+  );
+  assert.equal(
+    walk('shaders').filter((f) => bytes(f) > 11_000),
+    [],
+  );
+});
+
+test('no line is too long to read', () => {
+  const long = [...sources, ...walk('test'), ...walk('bench'), ...walk('shaders')].filter(
+    (f) =>
+      /\.(ts|wgsl)$/.test(f) &&
+      !/\/(node_modules|dist|generated\.ts)/.test(f) &&
+      /^.{141,}/m.test(readFileSync(join(root, f), 'utf8')),
+  );
+  assert.equal(long, []);
 });
 
 test('links of the guides lead somewhere, the README is short', () => {
-  const guides = ['.', 'docs'].flatMap((f) => readdirSync(join(root, f)).map((name) => join(f, name))).filter((f) => f.endsWith('.md'));
+  const guides = ['.', 'docs']
+    .flatMap((f) => readdirSync(join(root, f)).map((name) => join(f, name)))
+    .filter((f) => f.endsWith('.md'));
   const read = (f: string): string => readFileSync(join(root, f), 'utf8');
   const anchors = (f: string): string[] =>
-    [...read(f).matchAll(/^#+ (.*)$/gm)].map(([, title]) => title.toLowerCase().replace(/[^\w\s-]/g, '').replace(/\s/g, '-'));
+    [...read(f).matchAll(/^#+ (.*)$/gm)].map(([, title]) =>
+      title
+        .toLowerCase()
+        .replace(/[^\w\s-]/g, '')
+        .replace(/\s/g, '-'),
+    );
   const broken: string[] = [];
   for (const guide of guides) {
     for (const [, target] of read(guide).matchAll(/\]\(([^)\s]+)\)/g)) {
       if (/^https?:/.test(target)) continue;
       const [path, anchor] = target.split('#');
       const file = path ? join(dirname(guide), path) : guide;
-      if (!existsSync(join(root, file)) || (anchor && !anchors(file).includes(anchor))) broken.push(`${guide}: ${target}`);
+      if (!existsSync(join(root, file)) || (anchor && !anchors(file).includes(anchor)))
+        broken.push(`${guide}: ${target}`);
     }
   }
   assert.equal(broken, []);

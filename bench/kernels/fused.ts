@@ -1,11 +1,12 @@
-// What could be done in fewer launches and looks than the engine takes, measured: statistics of batch norm in the epilogue of a convolution, and optimiser and
-// average over several tensors at once. The engine has neither; bench/notes/steps.md says why.
+// What could be done in fewer launches and looks than the engine takes, measured: statistics of batch norm in the
+// epilogue of a convolution, and optimiser and average over several tensors at once. The engine has neither;
+// bench/notes/steps.md says why.
 
 import { fileURLToPath } from 'node:url';
 import { plan, type Plan } from '../../runtime/autograd/plan.ts';
 import type { Device } from '../../runtime/device/device.ts';
 import { throughTexels } from '../../runtime/device/texels.ts';
-import { linkFolder } from '../../runtime/kernel/build.ts';
+import { linkFolders } from '../../runtime/kernel/build.ts';
 import { shader } from '../../runtime/kernel/shader.ts';
 import { Ema } from '../../runtime/optim/ema.ts';
 import { hyperTensor } from '../../runtime/optim/hyper.ts';
@@ -13,11 +14,15 @@ import { Sgd } from '../../runtime/optim/sgd.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
 import type { Variant, Work } from './variants.ts';
 
-const WG = 64, PX = 8, CB = 2;
+const WG = 64;
+const PX = 8;
+const CB = 2;
 
-/** The engine's kernel with an epilogue: a subgroup keeps the number, mean and summed squared deviations of its pixels. */
+/**
+ * The engine's kernel with an epilogue: a subgroup keeps the number, mean and summed squared deviations of its pixels.
+ */
 function withStatistics(): string {
-  const code = linkFolder(fileURLToPath(new URL('../../shaders', import.meta.url))).conv2dTexture;
+  const code = linkFolders(fileURLToPath(new URL('../../shaders', import.meta.url))).conv2dTexture;
   const epilogue = `
   let mine = select(0u, min(PX, size.z - min(pixel.y, size.z)), run < runs);
   let count = subgroupAdd(f32(mine));
@@ -44,7 +49,10 @@ function withStatistics(): string {
   }
 `;
   return code
-    .replace('@group(0) @binding(4) var<uniform>', '@group(0) @binding(4) var<storage, read_write> parts: array<vec4<f32>>;\n@group(0) @binding(5) var<uniform>')
+    .replace(
+      '@group(0) @binding(4) var<uniform>',
+      '@group(0) @binding(4) var<storage, read_write> parts: array<vec4<f32>>;\n@group(0) @binding(5) var<uniform>',
+    )
     .replace('@builtin(subgroup_invocation_id)', '@builtin(subgroup_size) lanes: u32, @builtin(subgroup_invocation_id)')
     .replace(/(let pixel = in_grid \* step \+ phase;\n)/, (line) => line + epilogue);
 }
@@ -86,25 +94,66 @@ fn combine(@builtin(global_invocation_id) id: vec3<u32>) {
 
 const convolution = ({ x, w, pad }: Work, made: Tensor) => ({
   constants: { Texels: throughTexels(x, w)!, PX, CB, KW: 3 },
-  params: { x_size: [...x.shape], y_size: [...made.shape], kernel: [...w.shape], pad: [pad, pad], stride: [1, 1], dilation: [1, 1], bias: 0 },
-  groups: [Math.ceil((made.shape[0] * made.shape[1] * Math.ceil(made.shape[2] / PX)) / WG), Math.ceil(made.shape[3] / (4 * CB)), 1] as [number, number, number],
+  params: {
+    x_size: [...x.shape],
+    y_size: [...made.shape],
+    kernel: [...w.shape],
+    pad: [pad, pad],
+    stride: [1, 1],
+    dilation: [1, 1],
+    bias: 0,
+  },
+  groups: [
+    Math.ceil((made.shape[0] * made.shape[1] * Math.ceil(made.shape[2] / PX)) / WG),
+    Math.ceil(made.shape[3] / (4 * CB)),
+    1,
+  ] as [number, number, number],
 });
 
-const epilogue = shader('epilogue', withStatistics()), join = shader('join', JOIN);
+const epilogue = shader('epilogue', withStatistics());
+const join = shader('join', JOIN);
 
-/** A 3x3 convolution of x with as many channels as it has, 8 divides them; y is the variance of each channel of what it makes. */
+/**
+ * A 3x3 convolution of x with as many channels as it has, 8 divides them; y is the variance of each channel of what it
+ * makes.
+ */
 export const STATISTICS: readonly Variant[] = [
   {
     name: 'a pass of its own',
     why: 'what the engine does: a lane takes four channels of a chunk of rows, twice',
     software: true,
     run(device, work) {
-      const { x, w, y } = work, c = y.size, rows = x.size / c, chunk = Math.max(64, Math.ceil(rows / 512)), chunks = Math.ceil(rows / chunk);
-      const made = device.empty(x.shape), parts = device.empty([chunks, 2, c]), mean = device.empty([c]);
+      const { x, w, y } = work;
+      const c = y.size;
+      const rows = x.size / c;
+      const chunk = Math.max(64, Math.ceil(rows / 512));
+      const chunks = Math.ceil(rows / chunk);
+      const made = device.empty(x.shape);
+      const parts = device.empty([chunks, 2, c]);
+      const mean = device.empty([c]);
       const params = { rows, c, chunk, chunks, strip: 1, eps: 0, momentum: 0, lost: 0 };
-      device.run({ shaders: device.options.native, shader: 'conv2dTexture', entry: 'forward', ...convolution(work, made), bindings: { x, w, b: w, y: made } });
-      device.run({ shader: 'batchNorm', entry: 'stats', constants: { Element: 'vec4<f32>', Stored: 'vec4<f32>' }, bindings: { x: made, parts }, params: { ...params, c: c / 4 }, threads: (chunks * c) / 4 });
-      device.run({ shader: 'batchNorm', entry: 'combine', bindings: { partials: parts, new_mean: mean, new_variance: y }, params, threads: c });
+      device.run({
+        shaders: device.options.native,
+        shader: 'conv2dTexture',
+        entry: 'forward',
+        ...convolution(work, made),
+        bindings: { x, w, b: w, y: made },
+      });
+      device.run({
+        shader: 'batchNorm',
+        entry: 'stats',
+        constants: { Element: 'vec4<f32>', Stored: 'vec4<f32>' },
+        bindings: { x: made, parts },
+        params: { ...params, c: c / 4 },
+        threads: (chunks * c) / 4,
+      });
+      device.run({
+        shader: 'batchNorm',
+        entry: 'combine',
+        bindings: { partials: parts, new_mean: mean, new_variance: y },
+        params,
+        threads: c,
+      });
       for (const t of [made, parts, mean]) t.dispose();
     },
   },
@@ -113,16 +162,29 @@ export const STATISTICS: readonly Variant[] = [
     why: 'the values are in registers: no pass over y, but sums across the lanes and a part for every 64 pixels',
     software: true,
     run(device, work) {
-      const { x, w, y } = work, c = y.size, made = device.empty(x.shape), launch = convolution(work, made), count = (launch.groups[0] * WG) / device.gpu.adapterInfo.subgroupMinSize!;
-      const parts = device.empty([count, 2 * c + 4]), mean = device.empty([c]);
+      const { x, w, y } = work;
+      const c = y.size;
+      const made = device.empty(x.shape);
+      const launch = convolution(work, made);
+      const count = (launch.groups[0] * WG) / device.gpu.adapterInfo.subgroupMinSize!;
+      const parts = device.empty([count, 2 * c + 4]);
+      const mean = device.empty([c]);
       epilogue.run({ entry: 'forward', ...launch, bindings: { x, w, b: w, y: made, parts } });
-      join.run({ entry: 'combine', bindings: { partials: parts, new_mean: mean, new_variance: y }, params: { c, parts: count }, threads: c });
+      join.run({
+        entry: 'combine',
+        bindings: { partials: parts, new_mean: mean, new_variance: y },
+        params: { c, parts: count },
+        threads: c,
+      });
       for (const t of [made, parts, mean]) t.dispose();
     },
   },
 ];
 
-/** SGD with momentum, and the average if there is one, of `count` tensors, each of which has the workgroups of its own row of the grid. */
+/**
+ * SGD with momentum, and the average if there is one, of `count` tensors, each of which has the workgroups of its own
+ * row of the grid.
+ */
 function manySgd(count: number, average: boolean): string {
   const all = (line: (k: number) => string): string => Array.from({ length: count }, (_, k) => line(k)).join('\n');
   const each = average ? 4 : 3;
@@ -132,9 +194,13 @@ ${all((k) => `  n${k}: u32,    // elements in fours`)}
   momentum: f32,
 }
 
-${all((k) => `@group(0) @binding(${each * k}) var<storage, read> dw${k}: array<vec4f>;
+${all(
+  (k) =>
+    `@group(0) @binding(${each * k}) var<storage, read> dw${k}: array<vec4f>;
 @group(0) @binding(${each * k + 1}) var<storage, read_write> w${k}: array<vec4f>;
-@group(0) @binding(${each * k + 2}) var<storage, read_write> v${k}: array<vec4f>;${average ? `\n@group(0) @binding(${each * k + 3}) var<storage, read_write> average${k}: array<vec4f>;` : ''}`)}
+@group(0) @binding(${each * k + 2}) var<storage, read_write> v${k}: array<vec4f>;` +
+    (average ? `\n@group(0) @binding(${each * k + 3}) var<storage, read_write> average${k}: array<vec4f>;` : ''),
+)}
 @group(0) @binding(${each * count}) var<storage, read> hyper: array<f32>;
 @group(0) @binding(${each * count + 1}) var<uniform> params: Params;
 
@@ -145,7 +211,8 @@ fn momentum(@builtin(global_invocation_id) id: vec3<u32>, @builtin(workgroup_id)
     return;
   }
   switch (group.y) {
-${all((k) => `    ${k === 0 ? 'default' : `case ${k}u`}: {
+${all(
+  (k) => `    ${k === 0 ? 'default' : `case ${k}u`}: {
       if (i >= params.n${k}) {
         return;
       }
@@ -156,19 +223,31 @@ ${all((k) => `    ${k === 0 ? 'default' : `case ${k}u`}: {
       v${k}[i] = buf;
       let w = w${k}[i] - hyper[0] * buf;
       w${k}[i] = w;${average ? `\n      average${k}[i] = hyper[5] * average${k}[i] + hyper[6] * w;` : ''}
-    }`)}
+    }`,
+)}
   }
 }`;
 }
 
 /**
- * One step of SGD with momentum over tensors of the given sizes, replayed, and with `average` one of the teacher that follows.
- * What is compared is the last tensor after the first step. A kernel's launch takes the next `count` tensors of the list.
+ * One step of SGD with momentum over tensors of the given sizes, replayed, and with `average` one of the teacher that
+ * follows. What is compared is the last tensor after the first step. A kernel's launch takes the next `count` tensors
+ * of the list.
  */
 export function optimisers(device: Device, sizes: readonly number[], average: boolean): readonly Variant[] {
   const hyper = hyperTensor(device, { lr: 0.01, step: 2, emaDecay: 0.99 });
-  const make = (): Tensor[] => sizes.map((n) => device.tensor(Float32Array.from({ length: n }, (_, i) => Math.sin(i * i + n)), [n]));
-  const variant = (name: string, why: string, step: (w: Tensor[], dw: Tensor[], teacher: Tensor[]) => () => void): Variant => {
+  const make = (): Tensor[] =>
+    sizes.map((n) =>
+      device.tensor(
+        Float32Array.from({ length: n }, (_, i) => Math.sin(i * i + n)),
+        [n],
+      ),
+    );
+  const variant = (
+    name: string,
+    why: string,
+    step: (w: Tensor[], dw: Tensor[], teacher: Tensor[]) => () => void,
+  ): Variant => {
     let recorded: Plan<Record<string, Tensor>> | undefined;
     let shown: Tensor | undefined;
     return {
@@ -176,7 +255,10 @@ export function optimisers(device: Device, sizes: readonly number[], average: bo
       why,
       run() {
         if (!recorded) {
-          const w = make(), dw = make(), teacher = make(), body = step(w, dw, teacher);
+          const w = make();
+          const dw = make();
+          const teacher = make();
+          const body = step(w, dw, teacher);
           shown = (average ? teacher : w).at(-1)!;
           recorded = plan<Record<string, never>, Record<string, Tensor>>(device, {}, () => (body(), {}));
         }
@@ -185,26 +267,51 @@ export function optimisers(device: Device, sizes: readonly number[], average: bo
       },
     };
   };
-  const many = (count: number, why: string): Variant => variant(`${count} ${count === 1 ? 'tensor' : 'tensors'} a launch`, why, (w, dw, teacher) => {
-    const v = make();
-    return () => {
-      for (let first = 0; first < w.length; first += count) {
-        const taken = w.slice(first, first + count).map((_, k) => first + k), n = Object.fromEntries(taken.map((t, k) => [`n${k}`, Math.ceil(sizes[t] / 4)]));
-        const bindings = Object.fromEntries(taken.flatMap((t, k) => [[`dw${k}`, dw[t]], [`w${k}`, w[t]], [`v${k}`, v[t]], ...(average ? [[`average${k}`, teacher[t]]] : [])] as [string, Tensor][]));
-        const most = Math.ceil(Math.max(...taken.map((t) => sizes[t])) / 4 / WG);
-        shader('manySgd', manySgd(taken.length, average)).run({ entry: 'momentum', bindings: { ...bindings, hyper }, params: { ...n, momentum: 0.9 }, groups: [most, taken.length, 1] });
-      }
-    };
-  });
+  const many = (count: number, why: string): Variant =>
+    variant(`${count} ${count === 1 ? 'tensor' : 'tensors'} a launch`, why, (w, dw, teacher) => {
+      const v = make();
+      return () => {
+        for (let first = 0; first < w.length; first += count) {
+          const taken = w.slice(first, first + count).map((_, k) => first + k);
+          const n = Object.fromEntries(taken.map((t, k) => [`n${k}`, Math.ceil(sizes[t] / 4)]));
+          const bindings = Object.fromEntries(
+            taken.flatMap(
+              (t, k) =>
+                [
+                  [`dw${k}`, dw[t]],
+                  [`w${k}`, w[t]],
+                  [`v${k}`, v[t]],
+                  ...(average ? [[`average${k}`, teacher[t]]] : []),
+                ] as [string, Tensor][],
+            ),
+          );
+          const most = Math.ceil(Math.max(...taken.map((t) => sizes[t])) / 4 / WG);
+          shader('manySgd', manySgd(taken.length, average)).run({
+            entry: 'momentum',
+            bindings: { ...bindings, hyper },
+            params: { ...n, momentum: 0.9 },
+            groups: [most, taken.length, 1],
+          });
+        }
+      };
+    });
   return [
     variant(average ? 'Sgd, then Ema' : 'Sgd', 'what the engine does: a launch for each tensor', (w, dw, teacher) => {
-      const map = (tensors: Tensor[]) => new Map(tensors.map((t, i) => [String(i), t])), buffers = new Map<string, Tensor>();
-      const sgd = new Sgd(map(w), { momentum: 0.9 }), ema = average && new Ema({ params: map(teacher), buffers }, { params: map(w), buffers }, { buffers: 'own' });
+      const map = (tensors: Tensor[]) => new Map(tensors.map((t, i) => [String(i), t]));
+      const buffers = new Map<string, Tensor>();
+      const sgd = new Sgd(map(w), { momentum: 0.9 });
+      const ema =
+        average && new Ema({ params: map(teacher), buffers }, { params: map(w), buffers }, { buffers: 'own' });
       return () => {
         sgd.step(dw, hyper);
         if (ema) ema.update(hyper);
       };
     }),
-    ...(average ? [many(1, 'what was just written is not read again'), many(3, 'a third of these launches: fourteen bindings')] : [many(2, 'half of the launches: the eight bindings that every adapter has'), many(5, 'a fifth: sixteen bindings')]),
+    ...(average
+      ? [many(1, 'what was just written is not read again'), many(3, 'a third of these launches: fourteen bindings')]
+      : [
+          many(2, 'half of the launches: the eight bindings that every adapter has'),
+          many(5, 'a fifth: sixteen bindings'),
+        ]),
   ];
 }

@@ -1,13 +1,13 @@
-// Build step: links every file of shaders/ with what it imports of shaders/shared/, reflects it with wgsl_reflect and writes runtime/kernel/generated.ts
-// (git-ignored).
-// The code in it is minified and packed, since it is most of what a web page loads; `--readable` leaves it as it is in shaders/. The engine reads struct offsets,
-// bindings and workgroup sizes from the declarations (packed.ts), which this step holds against what wgsl_reflect says.
+// Build step: links every file of shaders/*/ with what it imports of shaders/shared/, reflects it with wgsl_reflect and
+// writes runtime/kernel/generated.ts (git-ignored).
+// The code in it is minified and packed, since it is most of what a web page loads; `--readable` leaves it as it is in
+// shaders/. The engine reads struct offsets, bindings and workgroup sizes from the declarations (packed.ts), which this
+// step holds against what wgsl_reflect says.
 
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { gzipSync } from 'node:zlib';
 // @ts-expect-error the bare import of wgsl_reflect is empty in Node, and the module file has no types of its own
 import { WgslReflect } from 'wgsl_reflect/wgsl_reflect.module.js';
 import type { BindingInfo, EntryInfo, FieldInfo, ShaderInfo } from './info.ts';
@@ -31,18 +31,38 @@ function constantsOf(code: string): ShaderInfo['constants'] {
 
 const SCALARS: Record<string, FieldInfo['type']> = { f32: 'f32', i32: 'i32', u32: 'u32' };
 
-function field(member: { name: string; offset: number; type: { name: string; count?: number; format?: { name: string; format?: { name: string } } } }, file: string): FieldInfo {
+function field(
+  member: {
+    name: string;
+    offset: number;
+    type: { name: string; count?: number; format?: { name: string; format?: { name: string } } };
+  },
+  file: string,
+): FieldInfo {
   const vector = /^vec([234])([fiu])$/.exec(member.type.name);
   const kind = { f: 'f32', i: 'i32', u: 'u32' } as const;
-  if (vector) return { name: member.name, offset: member.offset, type: kind[vector[2] as 'f' | 'i' | 'u'], count: Number(vector[1]) };
+  if (vector)
+    return {
+      name: member.name,
+      offset: member.offset,
+      type: kind[vector[2] as 'f' | 'i' | 'u'],
+      count: Number(vector[1]),
+    };
   const generic = /^vec([234])$/.exec(member.type.name);
   const type = generic ? SCALARS[member.type.format?.name ?? ''] : SCALARS[member.type.name];
-  if (!type) throw new Error(`${file}: Params.${member.name} has type ${member.type.name}; use f32, i32, u32 or a vector of them`);
+  if (!type)
+    throw new Error(
+      `${file}: Params.${member.name} has type ${member.type.name}; use f32, i32, u32 or a vector of them`,
+    );
   return { name: member.name, offset: member.offset, type, count: generic ? Number(generic[1]) : 1 };
 }
 
-/** What wgsl_reflect reads of code with subgroup matrices, which it does not know: neither their types nor the layouts that they are loaded by matter to it. */
-const plain = (code: string): string => code.replace(/subgroup_matrix_\w+<[^>]*>/g, 'mat4x4<f32>').replace(/(subgroupMatrix\w+)<[^>]*>/g, '$1');
+/**
+ * What wgsl_reflect reads of code with subgroup matrices, which it does not know: neither their types nor the layouts
+ * that they are loaded by matter to it.
+ */
+const plain = (code: string): string =>
+  code.replace(/subgroup_matrix_\w+<[^>]*>/g, 'mat4x4<f32>').replace(/(subgroupMatrix\w+)<[^>]*>/g, '$1');
 
 /** Reflects one shader. Throws when it does not parse or breaks a convention. */
 export function reflectShader(file: string, code: string): ShaderInfo {
@@ -57,15 +77,35 @@ export function reflectShader(file: string, code: string): ShaderInfo {
   for (const e of module.entry.compute) {
     const size = e.attributes.find((a: { name: string }) => a.name === 'workgroup_size').value;
     const bindings: BindingInfo[] = e.resources
-      .map((r: { name: string; binding: number; group: number; access: string; resourceType: number; size: number; type: { members?: [] } }) => {
-        if (r.group !== 0) throw new Error(`${file}: ${r.name} is in group ${r.group}; there is one group`);
-        const uniform = r.resourceType === 0;
-        if (uniform) {
-          if (r.name !== 'params') throw new Error(`${file}: the uniform must be called params, not ${r.name}`);
-          params = { size: Math.ceil(r.size / 16) * 16, fields: (r.type.members ?? []).map((m) => field(m, file)) };
-        }
-        return { name: r.name, binding: r.binding, kind: uniform ? 'uniform' : r.resourceType === 5 ? 'texture' : r.access === 'read_write' ? 'read_write' : 'read' };
-      })
+      .map(
+        (r: {
+          name: string;
+          binding: number;
+          group: number;
+          access: string;
+          resourceType: number;
+          size: number;
+          type: { members?: [] };
+        }) => {
+          if (r.group !== 0) throw new Error(`${file}: ${r.name} is in group ${r.group}; there is one group`);
+          const uniform = r.resourceType === 0;
+          if (uniform) {
+            if (r.name !== 'params') throw new Error(`${file}: the uniform must be called params, not ${r.name}`);
+            params = { size: Math.ceil(r.size / 16) * 16, fields: (r.type.members ?? []).map((m) => field(m, file)) };
+          }
+          return {
+            name: r.name,
+            binding: r.binding,
+            kind: uniform
+              ? 'uniform'
+              : r.resourceType === 5
+                ? 'texture'
+                : r.access === 'read_write'
+                  ? 'read_write'
+                  : 'read',
+          };
+        },
+      )
       .sort((a: BindingInfo, b: BindingInfo) => a.binding - b.binding);
     entries[e.name] = { bindings, workgroup: Array.isArray(size) ? size : [size] };
   }
@@ -74,93 +114,131 @@ export function reflectShader(file: string, code: string): ShaderInfo {
 
 /** Names in a shader that the host goes by. */
 function namesOf({ constants, entries, params }: ShaderInfo): Set<string> {
-  return new Set([...Object.keys(constants), ...Object.entries(entries).flatMap(([name, e]) => [name, ...e.bindings.map((b) => b.name)]), ...(params?.fields.map((f) => f.name) ?? [])]);
+  return new Set([
+    ...Object.keys(constants),
+    ...Object.entries(entries).flatMap(([name, e]) => [name, ...e.bindings.map((b) => b.name)]),
+    ...(params?.fields.map((f) => f.name) ?? []),
+  ]);
 }
 
 /** Texts of the WGSL files of a folder, by name without the ending. */
 function texts(folder: string): Record<string, string> {
-  const files = readdirSync(folder).filter((f) => f.endsWith('.wgsl')).sort();
+  const files = readdirSync(folder)
+    .filter((f) => f.endsWith('.wgsl'))
+    .sort();
   return Object.fromEntries(files.map((f) => [f.slice(0, -5), readFileSync(join(folder, f), 'utf8')]));
 }
 
-/** Every shader of a folder, linked with the snippets of its `shared` folder, by its name. Throws for an import that does not exist. */
-export function linkFolder(folder: string): Record<string, string> {
-  const snippets = texts(join(folder, 'shared'));
-  return Object.fromEntries(Object.entries(texts(folder)).map(([name, code]) => [name, link(`${name}.wgsl`, code, snippets)]));
+/** The folders of shaders/, each a table of its own, so that a bundle leaves out what it does not launch. */
+const TABLES = {
+  engine: { name: 'ENGINE', about: 'Kernels that the engine launches.' },
+  segmentation: {
+    name: 'SEGMENTATION',
+    about: 'Kernels that only the segmentation library launches: a bundle of the engine is without them.',
+  },
+  native: {
+    name: 'NATIVE',
+    about: 'Kernels that no browser can run: for lavapipe, and with subgroup matrices.',
+  },
+} as const;
+type Table = keyof typeof TABLES;
+const FOLDERS = Object.keys(TABLES) as Table[];
+
+/**
+ * The shaders of one folder of `root`, linked with the snippets of its `shared` folder, by name. Throws for an import
+ * that does not exist.
+ */
+function linkFolder(root: string, folder: Table): Record<string, string> {
+  const snippets = texts(join(root, 'shared'));
+  return Object.fromEntries(
+    Object.entries(texts(join(root, folder))).map(([name, code]) => [
+      name,
+      link(`${folder}/${name}.wgsl`, code, snippets),
+    ]),
+  );
 }
 
-/** Every shader of a folder, linked and reflected, by its name. Throws when one does not parse or breaks a convention. */
-export function reflectFolder(folder: string): Record<string, ShaderInfo> {
-  return Object.fromEntries(Object.entries(linkFolder(folder)).map(([name, code]) => [name, reflectShader(`${name}.wgsl`, code)]));
+/** Every shader below `root`, linked, by name. Throws for two of one name. */
+export function linkFolders(root: string): Record<string, string> {
+  const all: Record<string, string> = {};
+  for (const folder of FOLDERS) {
+    for (const [name, code] of Object.entries(linkFolder(root, folder))) {
+      if (name in all) throw new Error(`${folder}/${name}.wgsl: another folder has a shader of this name`);
+      all[name] = code;
+    }
+  }
+  return all;
 }
 
-/** What `generated.ts` holds of reflected shaders. Throws when one is written in a way that would be read back as another. */
+const reflected = (shaders: Readonly<Record<string, string>>): Record<string, ShaderInfo> =>
+  Object.fromEntries(Object.entries(shaders).map(([name, code]) => [name, reflectShader(`${name}.wgsl`, code)]));
+
+/**
+ * Every shader below `root`, linked and reflected, by name. Throws when one does not parse or breaks a convention.
+ */
+export const reflectFolders = (root: string): Record<string, ShaderInfo> => reflected(linkFolders(root));
+
+/**
+ * What `generated.ts` holds of reflected shaders. Throws when one is written in a way that would be read back as
+ * another.
+ */
 export function packShaders(shaders: Readonly<Record<string, ShaderInfo>>, readable = false): Record<string, string> {
   const all = Object.values(shaders);
   const code = readable ? all.map((s) => s.code) : minifyShaders(all.map((s) => ({ code: s.code, keep: namesOf(s) })));
-  return Object.fromEntries(Object.keys(shaders).map((name, i) => {
-    const packed = pack(code[i]), read = unpackShader(name, packed);
-    const layout = ({ constants, entries, params }: ShaderInfo): string => JSON.stringify([Object.entries(constants).map(([k, c]) => [k, c.kind, c.value.replace(/\s/g, '').replace(/^(vec\d)<([fiu])32>/, '$1$2')]), entries, params]);
-    if (read.code !== code[i] || layout(read) !== layout(all[i])) throw new Error(`${name}.wgsl: its declarations are read as ${layout(read)}, reflected as ${layout(all[i])}`);
-    return [name, packed];
-  }));
+  return Object.fromEntries(
+    Object.keys(shaders).map((name, i) => {
+      const packed = pack(code[i]);
+      const read = unpackShader(name, packed);
+      const layout = ({ constants, entries, params }: ShaderInfo): string =>
+        JSON.stringify([
+          Object.entries(constants).map(([k, c]) => [
+            k,
+            c.kind,
+            c.value.replace(/\s/g, '').replace(/^(vec\d)<([fiu])32>/, '$1$2'),
+          ]),
+          entries,
+          params,
+        ]);
+      if (read.code !== code[i] || layout(read) !== layout(all[i]))
+        throw new Error(`${name}.wgsl: its declarations are read as ${layout(read)}, reflected as ${layout(all[i])}`);
+      return [name, packed];
+    }),
+  );
 }
 
-type Packed = readonly (readonly [name: string, code: string])[];
-
-const table = (name: string, shaders: Packed): string => `const ${name} = {\n${shaders.map(([key, shader]) => `  ${key}: ${JSON.stringify(shader)},`).join('\n')}\n} as const;\n`;
-
-/**
- * An order of shaders of which gzip makes little, for what it finds again lies near: each first follows those that it shares most with, the nearest most of all, from
- * the best of all starts; then a few are moved about and stay where that helps. The same for the same shaders.
- */
-function byLikeness(packed: Packed): Packed {
-  const GRAM = 12, FADES = 0.6, MOVES = 1400;
-  const size = (order: Packed): number => gzipSync(table('', order)).length;
-  const grams = packed.map(([, code]) => new Set(Array.from({ length: Math.max(0, code.length - GRAM) }, (_, i) => code.slice(i, i + GRAM))));
-  const shared = grams.map((a) => grams.map((b) => [...b].reduce((n, g) => n + (a.has(g) ? 1 : 0), 0) / Math.sqrt(b.size + 1)));
-  const orders = packed.map((_, first) => {
-    const ordered: number[] = [], left = [...packed.keys()], score = packed.map(() => 0);
-    for (let next = first; ; next = left.reduce((a, b) => (score[b] > score[a] ? b : a))) {
-      ordered.push(...left.splice(left.indexOf(next), 1));
-      if (left.length === 0) return ordered.map((i) => packed[i]);
-      score.forEach((s, i) => (score[i] = FADES * s + shared[next][i]));
-    }
-  });
-  const sizes = orders.map(size);
-  let least = Math.min(...sizes), best = orders[sizes.indexOf(least)], state = 1;
-  const below = (n: number): number => ((state = (Math.imul(state, 1103515245) + 12345) >>> 0) >>> 8) % n;
-  for (let move = 0; move < MOVES; move++) {
-    const order = [...best], moved = order.splice(below(order.length), 1 + below(3));
-    order.splice(below(order.length + 1), 0, ...moved);
-    const s = size(order);
-    if (s <= least) [least, best] = [s, order];
-  }
-  return best;
-}
+const table = (name: string, shaders: Readonly<Record<string, string>>): string =>
+  `const ${name} = {\n${Object.entries(shaders)
+    .map(([key, shader]) => `  ${key}: ${JSON.stringify(shader)},`)
+    .join('\n')}\n} as const;\n`;
 
 function main(): void {
-  const root = join(here, '../..'), file = join(here, 'generated.ts'), readable = process.argv.includes('--readable');
-  const sources = ['runtime', 'src'].flatMap((folder) => readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' }).filter((f) => f.endsWith('.ts')).map((f) => join(root, folder, f)));
-  // What launches say of their shaders.
-  const said = (where: string): string[] => [...new Set(sources.flatMap((f) => [...readFileSync(f, 'utf8').matchAll(new RegExp(`shaders: ${where}, shader: '(\\w+)'`, 'g'))].map((m) => m[1])))].sort();
-  const own = said('SEGMENTATION'), native = said('[\\w.]+\\.native');
+  const root = join(here, '../../shaders');
+  const file = join(here, 'generated.ts');
+  const readable = process.argv.includes('--readable');
   // Made again only from something else than last time.
-  const tools = ['build.ts', 'link.ts', 'minify.ts', 'packed.ts', 'declarations.ts'].map((f) => readFileSync(join(here, f), 'utf8'));
-  const from = [linkFolder(join(root, 'shaders')), tools];
-  const key = createHash('sha256').update(JSON.stringify([readable, own, native, from])).digest('hex').slice(0, 16);
+  const tools = ['build.ts', 'link.ts', 'minify.ts', 'packed.ts', 'declarations.ts'].map((f) =>
+    readFileSync(join(here, f), 'utf8'),
+  );
+  const linked = FOLDERS.map((folder) => [folder, linkFolder(root, folder)] as const);
+  const key = createHash('sha256')
+    .update(JSON.stringify([readable, linked, tools]))
+    .digest('hex')
+    .slice(0, 16);
   if (existsSync(file) && readFileSync(file, 'utf8').split('\n', 1)[0].endsWith(key)) return;
-  const packed = Object.entries(packShaders(reflectFolder(join(root, 'shaders')), readable));
+  // Packed together, since shaders share the short names that they get.
+  const packed = packShaders(reflectFolders(root), readable);
+  const part = (names: readonly string[]): Record<string, string> =>
+    Object.fromEntries(names.map((name) => [name, packed[name]]));
   const text = [
     `// Generated from shaders/ by runtime/kernel/build.ts. Not under version control. Made from ${key}`,
     "import { unpackShaders } from './packed.ts';\n",
-    table('engine', byLikeness(packed.filter(([name]) => !own.includes(name) && !native.includes(name)))),
-    table('segmentation', byLikeness(packed.filter(([name]) => own.includes(name)))),
-    table('native', byLikeness(packed.filter(([name]) => native.includes(name)))),
-    '/** Kernels that the engine launches. */\nexport const ENGINE = /* @__PURE__ */ unpackShaders(engine);\n',
-    '/** Kernels that only the segmentation library launches: a bundle of the engine is without them. */\nexport const SEGMENTATION = /* @__PURE__ */ unpackShaders(segmentation);\n',
-    '/** Kernels that no browser can run: for lavapipe, and with subgroup matrices. */\nexport const NATIVE = /* @__PURE__ */ unpackShaders(native);\n',
-    '/** All of them, for tests. */\nexport const SHADERS = /* @__PURE__ */ unpackShaders(engine, segmentation, native);\n',
+    ...linked.map(([folder, shaders]) => table(folder, part(Object.keys(shaders)))),
+    ...FOLDERS.map((folder) => {
+      const { name, about } = TABLES[folder];
+      return `/** ${about} */\nexport const ${name} = /* @__PURE__ */ unpackShaders(${folder});\n`;
+    }),
+    '/** All of them, for tests. */',
+    `export const SHADERS = /* @__PURE__ */ unpackShaders(${FOLDERS.join(', ')});\n`,
   ];
   writeFileSync(file, text.join('\n'));
 }

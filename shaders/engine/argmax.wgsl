@@ -1,0 +1,114 @@
+// Where the largest (or smallest) element of each line [outer, n, inner] is, the first of equal ones; and its value.
+// Elements are ordered as in sort.wgsl. Long lines go in chunks: a pass leaves the best of each chunk [chunks, lines],
+// the next one chooses among these candidates.
+
+const WG: u32 = 64u;
+/// What the bits are: 0 f32, 1 i32, 2 u32.
+const TYPE: u32 = 0u;
+const SMALLEST: bool = false;
+const CANDIDATES: bool = false;
+const LAST: bool = true;
+
+struct Params {
+  lines: u32,
+  n: u32,          // of the line
+  inner: u32,
+  count: u32,      // elements, or candidates, of a line
+  chunk: u32,
+  chunks: u32,
+}
+
+@group(0) @binding(0) var<storage, read> x: array<u32>;
+@group(0) @binding(1) var<storage, read> candidates: array<u32>;
+@group(0) @binding(2) var<storage, read_write> index: array<u32>;
+@group(0) @binding(3) var<storage, read_write> y: array<u32>;
+@group(0) @binding(4) var<uniform> params: Params;
+
+/// Larger is better, whatever is sought.
+fn key(bits: u32) -> u32 {
+  var k = bits;
+  switch TYPE {
+    case 0u: {
+      let size = bits & 0x7fffffffu;
+      k = select(bits | 0x80000000u, ~bits, (bits >> 31u) == 1u);
+      if (size == 0u) {
+        k = 0x80000000u;
+      }
+      if (size > 0x7f800000u) {
+        return 0xffffffffu;
+      }
+    }
+    case 1u: { k = bits ^ 0x80000000u; }
+    default: {}
+  }
+  return select(k, ~k, SMALLEST);
+}
+
+fn place(line: u32, j: u32) -> u32 {
+  return ((line / params.inner) * params.n + j) * params.inner + line % params.inner;
+}
+
+/// Index and key of the t-th element or candidate.
+fn take(line: u32, t: u32) -> vec2<u32> {
+  var j = t;
+  if (CANDIDATES) {
+    j = candidates[t * params.lines + line];
+  }
+  return vec2<u32>(j, key(x[place(line, j)]));
+}
+
+fn better(a: vec2<u32>, b: vec2<u32>) -> vec2<u32> {
+  return select(a, b, b.y > a.y || (b.y == a.y && b.x < a.x));
+}
+
+fn put(g: u32, line: u32, best: u32) {
+  index[g] = best;
+  if (LAST) {
+    y[g] = x[place(line, best)];
+  }
+}
+
+var<workgroup> parts: array<vec2<u32>, WG>;
+
+/// A workgroup for each chunk of a line: for elements that lie next to each other.
+@compute @workgroup_size(WG)
+fn rows(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group: vec3<u32>) {
+  let g = group.x + group.z * 32768u;
+  let line = g % params.lines;
+  let c = g / params.lines;
+  let first = c * params.chunk;
+  let end = min(first + params.chunk, params.count);
+  if (c < params.chunks && first + lane < end) {
+    var best = take(line, first + lane);
+    for (var t = first + lane + WG; t < end; t += WG) {
+      best = better(best, take(line, t));
+    }
+    parts[lane] = best;
+  }
+  workgroupBarrier();
+  for (var half = WG / 2u; half > 0u; half /= 2u) {
+    if (lane < half && first + lane + half < end) {
+      parts[lane] = better(parts[lane], parts[lane + half]);
+    }
+    workgroupBarrier();
+  }
+  if (lane == 0u && c < params.chunks) {
+    put(g, line, parts[0].x);
+  }
+}
+
+/// A thread for each chunk of a line, neighbours on neighbouring lines.
+@compute @workgroup_size(WG)
+fn columns(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
+  let g = id.x + id.y * grid.x * WG;
+  if (g < params.lines * params.chunks) {
+    let line = g % params.lines;
+    let first = (g / params.lines) * params.chunk;
+    let end = min(first + params.chunk, params.count);
+    var best = take(line, first);
+    for (var t = first + 1u; t < end; t++) {
+      best = better(best, take(line, t));
+    }
+    put(g, line, best.x);
+  }
+}

@@ -1,0 +1,42 @@
+// Arithmetic in a row without broadcasting, each step of what the one before has made: launches of binary.wgsl in one
+// (runtime/autograd/chains.ts).
+
+const WG: u32 = 64u;
+
+struct Params {
+  n: u32,
+}
+
+@group(0) @binding(0) var<storage, read> a: array<f32>;
+@group(0) @binding(1) var<storage, read> b: array<f32>;
+@group(0) @binding(2) var<storage, read> second: array<f32>;
+@group(0) @binding(3) var<storage, read> third: array<f32>;
+/// For each step its function, where its operand comes from, and the bits of a number.
+@group(0) @binding(4) var<storage, read> steps: array<vec4<u32>>;
+@group(0) @binding(5) var<storage, read_write> y: array<f32>;
+@group(0) @binding(6) var<uniform> params: Params;
+
+@compute @workgroup_size(WG)
+fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
+  let i = id.x + id.y * grid.x * WG;
+  if (i < params.n) {
+    var u = a[i];
+    let operands = vec3<f32>(b[i], second[i], third[i]);
+    for (var k = 0u; k < arrayLength(&steps); k++) {
+      let step = steps[k];
+      var v = select(bitcast<f32>(step.z), u, step.y == 4u);
+      if (step.y < 3u) {
+        v = operands[step.y];
+      }
+      switch step.x {
+        case 0u: { u += v; }
+        case 1u: { u *= v; }
+        case 2u: { u -= v; }
+        case 3u: { u /= v; }
+        case 4u: { u = v - u; }
+        default: { u = v / u; }
+      }
+    }
+    y[i] = u;
+  }
+}

@@ -1,0 +1,148 @@
+// Reductions over any axes: y[k] = post(map(x[k, 0]), map(x[k, 1]), …), combined as a tree in a fixed order.
+// Long reductions go in chunks: a pass leaves [chunks, k], the next one reduces that. The first pass maps, the last one
+// finishes.
+
+// #import nan
+
+const WG: u32 = 64u;
+alias In = f32;
+alias Out = f32;
+/// How two become one: 0 sum, 1 product, 2 largest, 3 smallest.
+const COMBINE: u32 = 0u;
+/// 0 x, 1 |x|, 2 x^2, 3 |x|^p, 4 (x - m)^2, 5 exp(x - m), 6 x = m, 7 |x| = m, 8 x != 0, 9 x = 0, 10 x, or 1 where it is
+/// 0.
+const MAP: u32 = 0u;
+/// 0 nothing, 1 scale y, 2 sqrt(scale y), 3 y^(1/p), 4 m + log(y).
+const POST: u32 = 0u;
+
+struct Params {
+  k: u32,
+  n: u32,
+  chunk: u32,
+  chunks: u32,
+  kept_size: vec4<u32>,
+  kept_stride: vec4<u32>,
+  reduced_size: vec4<u32>,
+  reduced_stride: vec4<u32>,
+  scale: f32,
+  p: f32,
+}
+
+@group(0) @binding(0) var<storage, read> x: array<In>;
+/// One element for each result.
+@group(0) @binding(1) var<storage, read> m: array<f32>;
+@group(0) @binding(2) var<storage, read_write> y: array<Out>;
+@group(0) @binding(3) var<uniform> params: Params;
+
+/// v, or the NaN among a and b: of integers none is.
+fn unless_nan(a: Out, b: Out, v: Out) -> Out {
+  return select(select(v, b, is_nan(f32(b))), a, is_nan(f32(a)));
+}
+
+fn combine(a: Out, b: Out) -> Out {
+  switch COMBINE {
+    case 0u: { return a + b; }
+    case 1u: { return a * b; }
+    case 2u: { return unless_nan(a, b, max(a, b)); }
+    default: { return unless_nan(a, b, min(a, b)); }
+  }
+}
+
+/// m where a number can be taken off it, or NaN; else 0: the exponentials of a row without a finite value.
+fn shift(k: u32) -> f32 {
+  let v = m[k];
+  return select(0.0, v, abs(v) <= 3.4028234e38 || is_nan(v));
+}
+
+/// v^p for v from 0 on and a positive p.
+fn power(v: f32, p: f32) -> f32 {
+  return select(select(0.0, pow(v, p), v > 0.0), v, is_nan(v) || v > 3.4028234e38);
+}
+
+/// The element at a place, mapped.
+fn take(at: u32, k: u32) -> Out {
+  let v = x[at];
+  switch MAP {
+    case 0u: { return Out(v); }
+    case 1u: { return Out(abs(f32(v))); }
+    case 2u: { return Out(f32(v) * f32(v)); }
+    case 3u: { return Out(power(abs(f32(v)), params.p)); }
+    case 4u: {
+      let d = f32(v) - m[k];
+      return Out(d * d);
+    }
+    case 5u: { return Out(exp(f32(v) - shift(k))); }
+    case 6u: { return Out(f32(v) == m[k]); }
+    case 7u: { return Out(abs(f32(v)) == m[k]); }
+    case 8u: { return Out(v != In(0) || is_nan(f32(v))); }
+    case 9u: { return Out(v == In(0) && !is_nan(f32(v))); }
+    default: { return select(Out(v), Out(1), v == In(0) && !is_nan(f32(v))); }
+  }
+}
+
+fn post(v: Out, k: u32) -> Out {
+  switch POST {
+    case 0u: { return v; }
+    case 1u: { return Out(params.scale * f32(v)); }
+    case 2u: { return Out(sqrt(params.scale * f32(v))); }
+    case 3u: { return Out(power(f32(v), 1.0 / params.p)); }
+    default: { return Out(shift(k) + log(f32(v))); }
+  }
+}
+
+/// Place of the i-th element of the groups, the last of which runs fastest.
+fn place(i: u32, size: vec4<u32>, stride: vec4<u32>) -> u32 {
+  if (size.x * size.y * size.z == 1u) {
+    return i * stride.w;
+  }
+  let z = i / size.w;
+  let y_rest = z / size.z;
+  return (i % size.w) * stride.w + (z % size.z) * stride.z + (y_rest % size.y) * stride.y + (y_rest / size.y) * stride.x;
+}
+
+var<workgroup> parts: array<Out, WG>;
+
+/// A workgroup for each chunk of a result: for elements that lie next to each other.
+@compute @workgroup_size(WG)
+fn rows(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group: vec3<u32>) {
+  let g = group.x + group.z * 32768u;
+  let k = g % params.k;
+  let c = g / params.k;
+  let first = c * params.chunk;
+  let end = min(first + params.chunk, params.n);
+  let start = place(k, params.kept_size, params.kept_stride);
+  if (c < params.chunks && first + lane < end) {
+    var sum = take(start + place(first + lane, params.reduced_size, params.reduced_stride), k);
+    for (var j = first + lane + WG; j < end; j += WG) {
+      sum = combine(sum, take(start + place(j, params.reduced_size, params.reduced_stride), k));
+    }
+    parts[lane] = sum;
+  }
+  workgroupBarrier();
+  for (var half = WG / 2u; half > 0u; half /= 2u) {
+    if (lane < half && first + lane + half < end) {
+      parts[lane] = combine(parts[lane], parts[lane + half]);
+    }
+    workgroupBarrier();
+  }
+  if (lane == 0u && c < params.chunks) {
+    y[g] = post(parts[0], k);
+  }
+}
+
+/// A thread for each chunk of a result, neighbours on neighbouring results.
+@compute @workgroup_size(WG)
+fn columns(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
+  let g = id.x + id.y * grid.x * WG;
+  if (g < params.k * params.chunks) {
+    let k = g % params.k;
+    let first = (g / params.k) * params.chunk;
+    let end = min(first + params.chunk, params.n);
+    let start = place(k, params.kept_size, params.kept_stride);
+    var sum = take(start + place(first, params.reduced_size, params.reduced_stride), k);
+    for (var j = first + 1u; j < end; j++) {
+      sum = combine(sum, take(start + place(j, params.reduced_size, params.reduced_stride), k));
+    }
+    y[g] = post(sum, k);
+  }
+}

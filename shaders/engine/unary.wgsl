@@ -1,0 +1,212 @@
+// Elementary functions of one tensor: y = f(x), dx = dy f'(x), ddx = g dy f''(x). OP picks f at compile time.
+// #import nan
+// #import angle
+
+const WG: u32 = 64u;
+/// 0 abs, 1 neg, 2 square, 3 reciprocal, 4 sqrt, 5 rsqrt, 6 exp, 7 log, 8 log2, 9 sin, 10 cos, 11 tan, 12 asin, 13
+/// acos, 14 atan, 15 sinh, 16 cosh; without a gradient: 17 sign, 18 floor, 19 ceil, 20 round (halves to even), 21
+/// trunc.
+const OP: u32 = 0u;
+/// What tensors hold: or f16. Computed in f32.
+alias Element = f32;
+
+struct Params {
+  n: u32,
+}
+
+@group(0) @binding(0) var<storage, read> x: array<Element>;
+@group(0) @binding(1) var<storage, read_write> y: array<Element>;
+@group(0) @binding(2) var<storage, read> dy: array<Element>;
+@group(0) @binding(3) var<storage, read_write> dx: array<Element>;
+@group(0) @binding(4) var<storage, read> g: array<Element>;
+@group(0) @binding(5) var<storage, read_write> ddx: array<Element>;
+@group(0) @binding(6) var<uniform> params: Params;
+
+const LN2: f32 = 0.69314718;
+const PI: f32 = 3.14159265;
+
+/// Its series near 0; elsewhere by e^|v| / 2, which is finite as long as the result is.
+fn stable_sinh(v: f32) -> f32 {
+  if (abs(v) < 1.0) {
+    let q = v * v;
+    return v * (1.0 + q / 6.0 * (1.0 + q / 20.0 * (1.0 + q / 42.0 * (1.0 + q / 72.0))));
+  }
+  let e = exp(abs(v) - LN2);
+  return sign(v) * (e - 0.25 / e);
+}
+
+fn stable_cosh(v: f32) -> f32 {
+  let e = exp(abs(v) - LN2);
+  return e + 0.25 / e;
+}
+
+/// The bits of 2 / pi, after 32 of 0.
+const TWO_BY_PI: array<u32, 8> = array<u32, 8>(
+  0u, 0xa2f9836eu, 0x4e441529u, 0xfc2757d1u, 0xf534ddc0u, 0xdb629599u, 0x3c439041u, 0xfe5163abu,
+);
+
+/// All 64 bits of a product, the higher half first.
+fn product(a: u32, b: u32) -> vec2<u32> {
+  let low = (a & 0xffffu) * (b & 0xffffu);
+  let left = (a >> 16u) * (b & 0xffffu);
+  let right = (a & 0xffffu) * (b >> 16u);
+  let middle = (low >> 16u) + (left & 0xffffu) + (right & 0xffffu);
+  return vec2<u32>((a >> 16u) * (b >> 16u) + (left >> 16u) + (right >> 16u) + (middle >> 16u), (middle << 16u) | (low & 0xffffu));
+}
+
+/// 32 bits of 2 / pi from bit k on.
+fn two_by_pi(k: u32) -> u32 {
+  let i = k / 32u;
+  let by = k % 32u;
+  return select((TWO_BY_PI[i] << by) | (TWO_BY_PI[min(i + 1u, 7u)] >> (32u - max(by, 1u))), TWO_BY_PI[i], by == 0u);
+}
+
+/// sin(v + turns pi / 2) to some 1e-7 for every v: built-in functions may be good for a few digits, and within a turn
+/// only. The rest of v / (pi / 2) is taken exactly (Payne and Hanek): of the product with 2 / pi only those bits are
+/// computed that tell the quarter and the place in it.
+fn sine(v: f32, turns: u32) -> f32 {
+  var rest = v;
+  var quarter = turns;
+  if (abs(v) > 0.785) {
+    let bits = bitcast<u32>(v);
+    let e = (bits >> 23u) & 0xffu;
+    if (e == 255u) {
+      return nan_of(v); // infinite or NaN
+    }
+    // v = m 2^(e - 150), so that the quarters begin at bit e - 120 of 2 / pi and what lies before makes whole turns.
+    let m = (bits & 0x7fffffu) | 0x800000u;
+    let low = product(m, two_by_pi(e - 56u));
+    let middle = product(m, two_by_pi(e - 88u));
+    let next = middle.y + low.x;
+    let top = m * two_by_pi(e - 120u) + middle.x + select(0u, 1u, next < middle.y);
+    var q = top >> 30u;
+    var high = (top << 2u) | (next >> 30u);
+    var lower = next << 2u;
+    let above = (high >> 31u) == 1u;
+    if (above) { // nearer to the next quarter
+      q++;
+      high = select(~high, ~high + 1u, lower == 0u);
+      lower = ~lower + 1u;
+    }
+    rest = 0.5 * PI * (f32(high) * 2.3283064365386963e-10 + f32(lower) * 5.421010862427522e-20);
+    rest = select(rest, -rest, above != (v < 0.0));
+    quarter = turns + select(q, 4u - q, v < 0.0);
+  }
+  let z = rest * rest;
+  let s = rest + rest * z * (-1.6666654611e-1 + z * (8.3321608736e-3 - z * 1.9515295891e-4));
+  let c = 1.0 - 0.5 * z + z * z * (4.166664568298827e-2 + z * (-1.388731625493765e-3 + z * 2.443315711809948e-5));
+  let r = select(s, c, (quarter & 1u) == 1u);
+  return select(r, -r, (quarter & 2u) == 2u);
+}
+
+fn f(v: f32) -> f32 {
+  if (is_nan(v)) {
+    return v;
+  }
+  switch OP {
+    case 0u: { return abs(v); }
+    case 1u: { return -v; }
+    case 2u: { return v * v; }
+    case 3u: { return 1.0 / v; }
+    case 4u: { return root_nan(v); }
+    case 5u: { return 1.0 / root_nan(v); }
+    case 6u: { return exp(v); }
+    case 7u: { return log_nan(v); }
+    case 8u: { return log2_nan(v); }
+    case 9u: { return sine(v, 0u); }
+    case 10u: { return sine(v, 1u); }
+    case 11u: { return sine(v, 0u) / sine(v, 1u); }
+    case 12u: { return angle(v, root_nan((1.0 - v) * (1.0 + v))); }
+    case 13u: { return angle(root_nan((1.0 - v) * (1.0 + v)), v); }
+    case 14u: { return angle(v, 1.0); }
+    case 15u: { return stable_sinh(v); }
+    case 16u: { return stable_cosh(v); }
+    case 17u: { return sign(v); }
+    case 18u: { return floor(v); }
+    case 19u: { return ceil(v); }
+    case 20u: { return round(v); }
+    default: { return trunc(v); }
+  }
+}
+
+fn df(v: f32) -> f32 {
+  if (is_nan(v) && OP != 1u) {
+    return v;
+  }
+  switch OP {
+    case 0u: { return sign(v); }
+    case 1u: { return -1.0; }
+    case 2u: { return 2.0 * v; }
+    case 3u: { return -1.0 / (v * v); }
+    case 4u: { return 0.5 / root_nan(v); }
+    case 5u: { return -0.5 / (v * root_nan(v)); }
+    case 6u: { return exp(v); }
+    case 7u: { return 1.0 / v; }
+    case 8u: { return 1.0 / (LN2 * v); }
+    case 9u: { return sine(v, 1u); }
+    case 10u: { return -sine(v, 0u); }
+    case 11u: { return 1.0 / (sine(v, 1u) * sine(v, 1u)); }
+    case 12u: { return 1.0 / root_nan((1.0 - v) * (1.0 + v)); }
+    case 13u: { return -1.0 / root_nan((1.0 - v) * (1.0 + v)); }
+    case 14u: { return 1.0 / (1.0 + v * v); }
+    case 15u: { return stable_cosh(v); }
+    case 16u: { return stable_sinh(v); }
+    default: { return 0.0; }
+  }
+}
+
+/// The second derivative; 0 where it is not written.
+fn ddf(v: f32) -> f32 {
+  switch OP {
+    case 2u: { return 2.0; }
+    case 3u: { return 2.0 / (v * v * v); }
+    case 4u: { return -0.25 / (v * root_nan(v)); }
+    case 5u: { return 0.75 / (v * v * root_nan(v)); }
+    case 6u: { return exp(v); }
+    case 7u: { return -1.0 / (v * v); }
+    case 8u: { return -1.0 / (LN2 * v * v); }
+    case 9u: { return -sine(v, 0u); }
+    case 10u: { return -sine(v, 1u); }
+    case 11u: { return 2.0 * sine(v, 0u) / (sine(v, 1u) * sine(v, 1u) * sine(v, 1u)); }
+    case 12u: {
+      let q = (1.0 - v) * (1.0 + v);
+      return v / (q * root_nan(q));
+    }
+    case 13u: {
+      let q = (1.0 - v) * (1.0 + v);
+      return -v / (q * root_nan(q));
+    }
+    case 14u: {
+      let r = 1.0 / (1.0 + v * v);
+      return -2.0 * v * r * r;
+    }
+    case 15u: { return stable_sinh(v); }
+    case 16u: { return stable_cosh(v); }
+    default: { return 0.0; }
+  }
+}
+
+@compute @workgroup_size(WG)
+fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
+  let i = id.x + id.y * grid.x * WG;
+  if (i < params.n) {
+    y[i] = Element(f(f32(x[i])));
+  }
+}
+
+@compute @workgroup_size(WG)
+fn backward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
+  let i = id.x + id.y * grid.x * WG;
+  if (i < params.n) {
+    dx[i] = Element(f32(dy[i]) * df(f32(x[i])));
+  }
+}
+
+@compute @workgroup_size(WG)
+fn second(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
+  let i = id.x + id.y * grid.x * WG;
+  if (i < params.n) {
+    // |x| and -x have none: 0 whatever the gradients are.
+    ddx[i] = Element(select(f32(g[i]) * f32(dy[i]) * ddf(f32(x[i])), 0.0, OP < 2u));
+  }
+}
