@@ -1,4 +1,5 @@
-// What is measured: plain data, the same for every engine. Shapes are PyTorch's (NCHW, OIHW); each engine turns them into its own.
+// What is measured: plain data, the same for every engine. Shapes are PyTorch's (NCHW, OIHW); each engine turns them
+// into its own.
 
 import { schemeNames } from '../src/schemes/index.ts';
 import { SYNTHETIC_CLASSES } from '../src/data/synthetic.ts';
@@ -6,7 +7,19 @@ import { SYNTHETIC_CLASSES } from '../src/data/synthetic.ts';
 /** A piece of work with its sizes. */
 export type Work =
   | { op: 'matmul'; m: number; k: number; n: number }
-  | { op: 'conv'; n: number; cin: number; h: number; w: number; cout: number; kernel: number; stride: number; dilation: number; groups: number; backward: boolean }
+  | {
+      op: 'conv';
+      n: number;
+      cin: number;
+      h: number;
+      w: number;
+      cout: number;
+      kernel: number;
+      stride: number;
+      dilation: number;
+      groups: number;
+      backward: boolean;
+    }
   | { op: 'batchNorm'; n: number; c: number; h: number; w: number }
   | { op: 'predictions'; n: number; c: number; h: number; w: number }
   | { op: 'crossEntropy'; n: number; c: number; h: number; w: number }
@@ -15,7 +28,15 @@ export type Work =
   | { op: 'unet'; n: number; h: number; w: number; widths: readonly number[]; classes: number; train: boolean }
   | { op: 'deeplab'; n: number; h: number; w: number; depth: 18 | 50; classes: number }
   | { op: 'scheme'; scheme: string }
-  | { op: 'epoch'; images: number; h: number; w: number; batch: number; crop: readonly [number, number]; classes: number };
+  | {
+      op: 'epoch';
+      images: number;
+      h: number;
+      w: number;
+      batch: number;
+      crop: readonly [number, number];
+      classes: number;
+    };
 
 export interface Case {
   name: string;
@@ -35,11 +56,24 @@ export interface Case {
 const F = 4;
 
 /** A convolution, with the gradients of x and w where `backward` says so. */
-export function conv(name: string, n: number, cin: number, h: number, w: number, cout: number, kernel: number, backward: boolean, options: { stride?: number; dilation?: number; groups?: number } = {}): Case {
+export function conv(
+  name: string,
+  n: number,
+  cin: number,
+  h: number,
+  w: number,
+  cout: number,
+  kernel: number,
+  backward: boolean,
+  options: { stride?: number; dilation?: number; groups?: number } = {},
+): Case {
   const { stride = 1, dilation = 1, groups = 1 } = options;
-  const oh = Math.ceil(h / stride), ow = Math.ceil(w / stride);
+  const oh = Math.ceil(h / stride);
+  const ow = Math.ceil(w / stride);
   const macs = n * oh * ow * cout * kernel * kernel * (cin / groups);
-  const x = n * cin * h * w, y = n * cout * oh * ow, weights = cout * (cin / groups) * kernel * kernel;
+  const x = n * cin * h * w;
+  const y = n * cout * oh * ow;
+  const weights = cout * (cin / groups) * kernel * kernel;
   return {
     name,
     work: { op: 'conv', n, cin, h, w, cout, kernel, stride, dilation, groups, backward },
@@ -69,9 +103,21 @@ const unet = (train: boolean): Case => ({
   tolerance: 2e-3,
 });
 
-export const matmul = (side: number): Case => ({ name: `matmul-${side}`, work: { op: 'matmul', m: side, k: side, n: side }, flops: 2 * side ** 3, bytes: 3 * F * side ** 2, tolerance: 1e-4 });
+export const matmul = (side: number): Case => ({
+  name: `matmul-${side}`,
+  work: { op: 'matmul', m: side, k: side, n: side },
+  flops: 2 * side ** 3,
+  bytes: 3 * F * side ** 2,
+  tolerance: 1e-4,
+});
 /** Against float64 each of the additions may be off by half a unit in the last place. */
-const adds = (replayed: boolean): Case => ({ name: `adds-${replayed ? 'replayed' : 'eager'}`, work: { op: 'adds', count: 200, size: 1024, replayed }, flops: 0, bytes: 200 * 3 * F * 1024, tolerance: 200 * 2 ** -24 });
+const adds = (replayed: boolean): Case => ({
+  name: `adds-${replayed ? 'replayed' : 'eager'}`,
+  work: { op: 'adds', count: 200, size: 1024, replayed },
+  flops: 0,
+  bytes: 200 * 3 * F * 1024,
+  tolerance: 200 * 2 ** -24,
+});
 
 export const CASES: readonly Case[] = [
   matmul(512),
@@ -88,16 +134,65 @@ export const CASES: readonly Case[] = [
   conv('conv3x3-stride2-backward', 4, 32, 64, 64, 64, 3, true, { stride: 2 }),
   conv('depthwise3x3', 4, 64, 64, 64, 64, 3, false, { groups: 64 }),
   conv('depthwise3x3-backward', 4, 64, 64, 64, 64, 3, true, { groups: 64 }),
-  { name: 'batch-norm-backward', work: { op: 'batchNorm', n: 8, c: 32, h: 96, w: 96 }, flops: 0, bytes: 5 * F * 8 * 32 * 96 * 96, tolerance: 1e-3 },
-  { name: 'predictions', work: { op: 'predictions', n: 8, c: 21, h: 128, w: 128 }, flops: 0, bytes: F * 8 * 128 * 128 * (2 * 21 + 2), tolerance: 1e-4 },
-  { name: 'cross-entropy-backward', work: { op: 'crossEntropy', n: 8, c: 21, h: 128, w: 128 }, flops: 0, bytes: F * 8 * 128 * 128 * (2 * 21 + 1), tolerance: 1e-4 },
-  { name: 'resize-x4', work: { op: 'resize', n: 4, c: 16, h: 32, w: 32, scale: 4, backward: false }, flops: 0, bytes: F * 4 * 16 * 32 * 32 * 17, tolerance: 1e-4 },
-  { name: 'resize-x4-backward', work: { op: 'resize', n: 4, c: 16, h: 32, w: 32, scale: 4, backward: true }, flops: 0, bytes: F * 4 * 16 * 32 * 32 * 34, tolerance: 1e-4 },
+  {
+    name: 'batch-norm-backward',
+    work: { op: 'batchNorm', n: 8, c: 32, h: 96, w: 96 },
+    flops: 0,
+    bytes: 5 * F * 8 * 32 * 96 * 96,
+    tolerance: 1e-3,
+  },
+  {
+    name: 'predictions',
+    work: { op: 'predictions', n: 8, c: 21, h: 128, w: 128 },
+    flops: 0,
+    bytes: F * 8 * 128 * 128 * (2 * 21 + 2),
+    tolerance: 1e-4,
+  },
+  {
+    name: 'cross-entropy-backward',
+    work: { op: 'crossEntropy', n: 8, c: 21, h: 128, w: 128 },
+    flops: 0,
+    bytes: F * 8 * 128 * 128 * (2 * 21 + 1),
+    tolerance: 1e-4,
+  },
+  {
+    name: 'resize-x4',
+    work: { op: 'resize', n: 4, c: 16, h: 32, w: 32, scale: 4, backward: false },
+    flops: 0,
+    bytes: F * 4 * 16 * 32 * 32 * 17,
+    tolerance: 1e-4,
+  },
+  {
+    name: 'resize-x4-backward',
+    work: { op: 'resize', n: 4, c: 16, h: 32, w: 32, scale: 4, backward: true },
+    flops: 0,
+    bytes: F * 4 * 16 * 32 * 32 * 34,
+    tolerance: 1e-4,
+  },
   unet(false),
   unet(true),
-  { name: 'deeplab-step', work: { op: 'deeplab', n: 2, h: 128, w: 128, depth: 18, classes: 5 }, flops: 0, bytes: 0, tolerance: 5e-3 },
-  ...schemeNames().map((scheme): Case => ({ name: `scheme-${scheme}`, work: { op: 'scheme', scheme }, flops: 0, bytes: 0, tolerance: 0 })),
-  { name: 'epoch-per-image', work: { op: 'epoch', images: 64, h: 240, w: 320, batch: 4, crop: [128, 128], classes: SYNTHETIC_CLASSES.length }, images: 64, flops: 0, bytes: 0, tolerance: 0 },
+  {
+    name: 'deeplab-step',
+    work: { op: 'deeplab', n: 2, h: 128, w: 128, depth: 18, classes: 5 },
+    flops: 0,
+    bytes: 0,
+    tolerance: 5e-3,
+  },
+  ...schemeNames().map((scheme): Case => ({
+    name: `scheme-${scheme}`,
+    work: { op: 'scheme', scheme },
+    flops: 0,
+    bytes: 0,
+    tolerance: 0,
+  })),
+  {
+    name: 'epoch-per-image',
+    work: { op: 'epoch', images: 64, h: 240, w: 320, batch: 4, crop: [128, 128], classes: SYNTHETIC_CLASSES.length },
+    images: 64,
+    flops: 0,
+    bytes: 0,
+    tolerance: 0,
+  },
   adds(false),
   adds(true),
 ];

@@ -14,7 +14,10 @@ let engine: Engine;
 if (name === 'fewmask') engine = fewmaskEngine(await openNode(), '');
 else {
   provideNavigator(await openNodeDevice(), globals, new Memory());
-  engine = name === 'tfjs' ? await (await import('./engines/tfjs.ts')).tfjsEngine('') : await (await import('./engines/jax.ts')).jaxEngine('');
+  engine =
+    name === 'tfjs'
+      ? await (await import('./engines/tfjs.ts')).tfjsEngine('')
+      : await (await import('./engines/jax.ts')).jaxEngine('');
 }
 const c = CASES.find((x) => x.name === 'unet-step')!;
 const job = await engine.build(c, inputsOf(c.name, c.work));

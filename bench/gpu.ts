@@ -1,4 +1,5 @@
-// One Dawn adapter for all engines: the peers look for navigator.gpu and WebGPU's constants, as in a browser. Their memory is counted on the way.
+// One Dawn adapter for all engines: the peers look for navigator.gpu and WebGPU's constants, as in a browser. Their
+// memory is counted on the way.
 
 import type { OpenedDevice } from '../runtime/device/node.ts';
 import { waitQuietly } from '../runtime/device/nodeWaits.ts';
@@ -10,7 +11,8 @@ interface Counter {
 
 /** Bytes of a texture. The engines use those of four f32 a texel; others are taken to have four bytes. */
 function textureBytes({ size, format }: GPUTextureDescriptor): number {
-  const [width, height = 1, layers = 1] = Symbol.iterator in size ? [...size] : [size.width, size.height, size.depthOrArrayLayers];
+  const [width, height = 1, layers = 1] =
+    Symbol.iterator in size ? [...size] : [size.width, size.height, size.depthOrArrayLayers];
   return width * height * layers * (format === 'rgba32float' ? 16 : 4);
 }
 
@@ -35,7 +37,8 @@ export class Memory {
       };
       return made;
     };
-    const createBuffer = device.createBuffer.bind(device), createTexture = device.createTexture.bind(device);
+    const createBuffer = device.createBuffer.bind(device);
+    const createTexture = device.createTexture.bind(device);
     device.createBuffer = (descriptor) => counted(createBuffer(descriptor), descriptor.size);
     device.createTexture = (descriptor) => counted(createTexture(descriptor), textureBytes(descriptor));
     return device;
@@ -54,20 +57,30 @@ export class Memory {
 /** Browsers write from shared memory, which Dawn's Node bindings refuse: such data is copied first. */
 function copyShared(queue: GPUQueue): void {
   const write = queue.writeBuffer.bind(queue);
-  queue.writeBuffer = (buffer: GPUBuffer, offset: number, data: ArrayBufferView<ArrayBuffer>, from?: number, size?: number) => {
-    const own = (data.buffer as ArrayBufferLike) instanceof ArrayBuffer ? data : (data as Uint8Array<ArrayBuffer>).slice();
+  queue.writeBuffer = (
+    buffer: GPUBuffer,
+    offset: number,
+    data: ArrayBufferView<ArrayBuffer>,
+    from?: number,
+    size?: number,
+  ) => {
+    const own =
+      (data.buffer as ArrayBufferLike) instanceof ArrayBuffer ? data : (data as Uint8Array<ArrayBuffer>).slice();
     return write(buffer, offset, own, from, size);
   };
 }
 
-/** Lets libraries that were written for browsers find the adapter of `opened`. @returns the devices that they open, in order */
+/**
+ * Lets libraries that were written for browsers find the adapter of `opened`.
+ * @returns the devices that they open, in order
+ */
 export function provideNavigator(opened: OpenedDevice, globals: object, memory: Memory): GPUDevice[] {
   const devices: GPUDevice[] = [];
   const gpu = {
-    wgslLanguageFeatures: (opened.instance as GPU).wgslLanguageFeatures,
+    wgslLanguageFeatures: opened.instance.wgslLanguageFeatures,
     getPreferredCanvasFormat: () => 'bgra8unorm' as const,
     async requestAdapter(options?: GPURequestAdapterOptions) {
-      const adapter = await (opened.instance as GPU).requestAdapter(options);
+      const adapter = await opened.instance.requestAdapter(options);
       if (!adapter) return null;
       const request = adapter.requestDevice.bind(adapter);
       adapter.requestDevice = async (descriptor) => {
@@ -81,6 +94,10 @@ export function provideNavigator(opened: OpenedDevice, globals: object, memory: 
     },
   };
   Object.assign(globalThis, globals);
-  Object.defineProperty(globalThis, 'navigator', { value: { gpu, userAgent: 'Node', hardwareConcurrency: 2, platform: process.platform }, configurable: true, writable: true });
+  Object.defineProperty(globalThis, 'navigator', {
+    value: { gpu, userAgent: 'Node', hardwareConcurrency: 2, platform: process.platform },
+    configurable: true,
+    writable: true,
+  });
   return devices;
 }

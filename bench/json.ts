@@ -4,6 +4,8 @@
 export function lined(report: object): string {
   const fields = Object.entries(report).filter(([, value]) => value !== undefined);
   const value = (v: unknown): string =>
-    Array.isArray(v) && v.length > 0 ? `[\n${v.map((e) => `  ${JSON.stringify(e)}`).join(',\n')}\n ]` : JSON.stringify(v);
+    Array.isArray(v) && v.length > 0
+      ? `[\n${v.map((e) => `  ${JSON.stringify(e)}`).join(',\n')}\n ]`
+      : JSON.stringify(v);
   return `{\n${fields.map(([name, v]) => ` ${JSON.stringify(name)}: ${value(v)}`).join(',\n')}\n}\n`;
 }

@@ -1,4 +1,5 @@
-// npm run bench: the engine against its peers (run.ts), with --suite gpu against PyTorch on a GPU (gpuBench.ts), with --scaling against itself (scaling.ts).
+// npm run bench: the engine against its peers (run.ts), with --suite gpu against PyTorch on a GPU (gpuBench.ts), with
+// --scaling against itself (scaling.ts).
 
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
@@ -14,5 +15,8 @@ else if (args.includes('--suite')) {
 } else {
   // The peers' modules load in Node only when they are bundled.
   await import('./build.ts');
-  process.exitCode = spawnSync(process.execPath, [fileURLToPath(new URL('dist/run.mjs', import.meta.url)), ...args], { stdio: 'inherit' }).status ?? 1;
+  process.exitCode =
+    spawnSync(process.execPath, [fileURLToPath(new URL('dist/run.mjs', import.meta.url)), ...args], {
+      stdio: 'inherit',
+    }).status ?? 1;
 }

@@ -1,4 +1,5 @@
-// Times that can be compared: the engines take turns, samples during which another process used the cores are dropped, medians of the rest.
+// Times that can be compared: the engines take turns, samples during which another process used the cores are dropped,
+// medians of the rest.
 
 import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
@@ -20,7 +21,10 @@ export interface MeasureOptions {
   sampleSeconds: number;
   /** Share of the cores that others may use during a sample. */
   tolerated: number;
-  /** Seconds for all jobs together; samples that were dropped are then taken for want of better ones, which the report says. */
+  /**
+   * Seconds for all jobs together; samples that were dropped are then taken for want of better ones, which the report
+   * says.
+   */
   limitSeconds: number;
 }
 
@@ -30,7 +34,10 @@ const cores = availableParallelism();
 /** Seconds of CPU that all processes of the machine have used; null where the system does not tell. */
 function machineSeconds(): number | null {
   try {
-    const [, user, nice, system, , , irq, softirq] = readFileSync('/proc/stat', 'utf8').split('\n')[0].split(/\s+/).map(Number);
+    const [, user, nice, system, , , irq, softirq] = readFileSync('/proc/stat', 'utf8')
+      .split('\n')[0]
+      .split(/\s+/)
+      .map(Number);
     return (user + nice + system + irq + softirq) / TICKS;
   } catch {
     return null;
@@ -44,12 +51,17 @@ interface Sample {
 }
 
 async function sample(job: Job, times: number): Promise<Sample> {
-  const machine = machineSeconds(), own = process.cpuUsage(), start = performance.now();
+  const machine = machineSeconds();
+  const own = process.cpuUsage();
+  const start = performance.now();
   const elsewhere = (await job.run(times)) ?? 0;
   const seconds = (performance.now() - start) / 1000;
   const used = process.cpuUsage(own);
   const after = machineSeconds();
-  const others = machine === null || after === null ? 0 : Math.max(0, after - machine - (used.user + used.system) / 1e6 - elsewhere) / (seconds * cores);
+  const others =
+    machine === null || after === null
+      ? 0
+      : Math.max(0, after - machine - (used.user + used.system) / 1e6 - elsewhere) / (seconds * cores);
   return { ms: (1000 * seconds) / times, others };
 }
 
@@ -60,7 +72,10 @@ export function median(values: readonly number[]): number {
   return s.length % 2 ? s[m] : (s[m - 1] + s[m]) / 2;
 }
 
-/** How often a job is to run in a sample of some seconds: by doubling, for a first run may be shorter than the others by far. */
+/**
+ * How often a job is to run in a sample of some seconds: by doubling, for a first run may be shorter than the others by
+ * far.
+ */
 async function repeats(job: Job, seconds: number): Promise<number> {
   for (let times = 1; ; times *= 2) {
     const { ms } = await sample(job, times);
@@ -79,7 +94,8 @@ export async function measure(jobs: readonly Job[], options: MeasureOptions): Pr
     await job.run(1);
     times.push(await repeats(job, options.sampleSeconds));
   }
-  const good: number[][] = jobs.map(() => []), all: Sample[][] = jobs.map(() => []);
+  const good: number[][] = jobs.map(() => []);
+  const all: Sample[][] = jobs.map(() => []);
   const start = performance.now();
   while (good.some((g) => g.length < options.samples) && performance.now() - start < 1000 * options.limitSeconds) {
     for (const [i, job] of jobs.entries()) {
@@ -92,7 +108,18 @@ export async function measure(jobs: readonly Job[], options: MeasureOptions): Pr
   return jobs.map((_, i) => {
     // Too few quiet moments: the quietest samples stand in.
     const enough = good[i].length >= 3;
-    const values = enough ? good[i] : [...all[i]].sort((a, b) => a.others - b.others).slice(0, options.samples).map((s) => s.ms);
-    return { median_ms: median(values), min_ms: Math.min(...values), max_ms: Math.max(...values), samples: enough ? values.length : 0, dropped: all[i].length - good[i].length };
+    const values = enough
+      ? good[i]
+      : [...all[i]]
+          .sort((a, b) => a.others - b.others)
+          .slice(0, options.samples)
+          .map((s) => s.ms);
+    return {
+      median_ms: median(values),
+      min_ms: Math.min(...values),
+      max_ms: Math.max(...values),
+      samples: enough ? values.length : 0,
+      dropped: all[i].length - good[i].length,
+    };
   });
 }

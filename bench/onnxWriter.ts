@@ -52,7 +52,11 @@ function message(...fields: (readonly [number, number | string | Uint8Array] | n
   return out;
 }
 
-const each = <T>(id: number, list: readonly T[], make: (t: T) => number | string | Uint8Array): (readonly [number, number | string | Uint8Array])[] => list.map((t) => [id, make(t)] as const);
+const each = <T>(
+  id: number,
+  list: readonly T[],
+  make: (t: T) => number | string | Uint8Array,
+): (readonly [number, number | string | Uint8Array])[] => list.map((t) => [id, make(t)] as const);
 
 function attribute([name, value]: [string, Attribute]): Uint8Array {
   if (typeof value === 'number') return message([1, name], [3, value], [20, 2]);
@@ -63,7 +67,12 @@ function attribute([name, value]: [string, Attribute]): Uint8Array {
 const FLOAT = 1;
 
 function tensor([name, { shape, data }]: [string, Data]): Uint8Array {
-  return message(...each(1, shape, (d) => d), [2, FLOAT], [8, name], [9, new Uint8Array(data.buffer, data.byteOffset, data.byteLength)]);
+  return message(
+    ...each(1, shape, (d) => d),
+    [2, FLOAT],
+    [8, name],
+    [9, new Uint8Array(data.buffer, data.byteOffset, data.byteLength)],
+  );
 }
 
 /** A value of known shape; outputs leave theirs to be inferred. */
@@ -75,11 +84,20 @@ const value = (name: string, shape?: readonly number[]): Uint8Array => {
 /** A model of opset 17 from a graph. */
 export function writeOnnx({ nodes, inputs, outputs, weights = {} }: Graph): Uint8Array {
   const graph = message(
-    ...each(1, nodes, (n) => message(...each(1, n.inputs, (i) => i), ...each(2, n.outputs, (o) => o), [4, n.op], ...each(5, Object.entries(n.attributes ?? {}), attribute))),
+    ...each(1, nodes, (n) =>
+      message(
+        ...each(1, n.inputs, (i) => i),
+        ...each(2, n.outputs, (o) => o),
+        [4, n.op],
+        ...each(5, Object.entries(n.attributes ?? {}), attribute),
+      ),
+    ),
     [2, 'bench'],
     ...each(5, Object.entries(weights), tensor),
     ...each(11, Object.entries(inputs), ([name, shape]) => value(name, shape)),
-    ...each(12, outputs, (name) => (name === 'label' ? message([1, name], [2, message([1, message([1, 7])])]) : value(name))),
+    ...each(12, outputs, (name) =>
+      name === 'label' ? message([1, name], [2, message([1, message([1, 7])])]) : value(name),
+    ),
   );
   return message([1, 8], [7, graph], [8, message([2, 17])]);
 }

@@ -42,11 +42,17 @@ export interface Report {
 /** Adds what follows from a time. */
 export function withRates(result: Result, c: Pick<Case, 'flops' | 'bytes' | 'half'>, peaks: Report['peaks']): Result {
   if (!result.median_ms) return result;
-  const gflops = c.flops / result.median_ms / 1e6, gbps = c.bytes / result.median_ms / 1e6;
+  const gflops = c.flops / result.median_ms / 1e6;
+  const gbps = c.bytes / result.median_ms / 1e6;
   const shares = [c.flops ? gflops / peaks.gflops : 0, c.bytes ? gbps / peaks.gbps : 0];
   // The adapter's peaks are those of WebGPU in f32.
   const comparable = !c.half && !result.engine.startsWith('pytorch') && Math.max(...shares) > 0;
-  return { ...result, ...(c.flops && { gflops }), ...(c.bytes && { gbps }), ...(comparable && { roofline: Math.max(...shares) }) };
+  return {
+    ...result,
+    ...(c.flops && { gflops }),
+    ...(c.bytes && { gbps }),
+    ...(comparable && { roofline: Math.max(...shares) }),
+  };
 }
 
 /** Largest difference of each output, relative to its largest value; infinite where one is missing or no number. */
@@ -54,7 +60,8 @@ export function differences(got: readonly ArrayLike<number>[], wanted: readonly 
   return wanted.map((w, i) => {
     const g = got[i];
     if (!g || g.length !== w.length) return Infinity;
-    let most = 0, off = 0;
+    let most = 0;
+    let off = 0;
     for (let k = 0; k < w.length; k++) {
       most = Math.max(most, Math.abs(w[k]));
       const d = Math.abs(g[k] - w[k]);
@@ -75,16 +82,38 @@ export function table(report: Report): string {
     const own = c.results.find((r) => r.engine === 'fewmask')?.median_ms;
     c.results.forEach((r, i) => {
       const note = [
-        r.why, r.javascript_ms !== undefined ? `host ${r.host_ms!.toFixed(1)} ms, JavaScript ${r.javascript_ms.toFixed(2)}` : '', r.right === false ? `WRONG: off by ${Math.max(...(r.difference ?? [])).toExponential(1)}` : '', r.unchecked ? 'values not checked' : '', r.samples === 0 ? 'noisy' : '', r.dropped ? `${r.dropped} dropped` : '',
-      ].filter(Boolean).join('; ');
+        r.why,
+        r.javascript_ms !== undefined
+          ? `host ${r.host_ms!.toFixed(1)} ms, JavaScript ${r.javascript_ms.toFixed(2)}`
+          : '',
+        r.right === false ? `WRONG: off by ${Math.max(...(r.difference ?? [])).toExponential(1)}` : '',
+        r.unchecked ? 'values not checked' : '',
+        r.samples === 0 ? 'noisy' : '',
+        r.dropped ? `${r.dropped} dropped` : '',
+      ]
+        .filter(Boolean)
+        .join('; ');
       rows.push([
-        i ? '' : c.name, r.engine, r.median_ms ? ms(r.median_ms) : '-', r.min_ms ? ms(r.min_ms) : '', r.max_ms ? ms(r.max_ms) : '',
-        r.median_ms && own ? (r.median_ms / own).toFixed(2) : '', r.gflops?.toFixed(1) ?? '', r.gbps?.toFixed(2) ?? '', r.roofline ? `${(100 * r.roofline).toFixed(0)} %` : '', r.peak_bytes ? mib(r.peak_bytes) : '', note,
+        i ? '' : c.name,
+        r.engine,
+        r.median_ms ? ms(r.median_ms) : '-',
+        r.min_ms ? ms(r.min_ms) : '',
+        r.max_ms ? ms(r.max_ms) : '',
+        r.median_ms && own ? (r.median_ms / own).toFixed(2) : '',
+        r.gflops?.toFixed(1) ?? '',
+        r.gbps?.toFixed(2) ?? '',
+        r.roofline ? `${(100 * r.roofline).toFixed(0)} %` : '',
+        r.peak_bytes ? mib(r.peak_bytes) : '',
+        note,
       ]);
     });
   }
   const widths = head.map((h, i) => Math.max(h.length, ...rows.map((r) => r[i].length)));
-  const line = (cells: readonly string[]): string => cells.map((cell, i) => (i < 2 || i === head.length - 1 ? cell.padEnd(widths[i]) : cell.padStart(widths[i]))).join('  ').trimEnd();
+  const line = (cells: readonly string[]): string =>
+    cells
+      .map((cell, i) => (i < 2 || i === head.length - 1 ? cell.padEnd(widths[i]) : cell.padStart(widths[i])))
+      .join('  ')
+      .trimEnd();
   return [line(head), ...rows.map(line)].join('\n');
 }
 
@@ -94,10 +123,17 @@ export function table(report: Report): string {
  * @returns a line for each such case
  */
 export function regressions(now: Report, before: Report, allowed = 0.1): string[] {
-  const own = (r: Report): Map<string, number> => new Map(r.cases.flatMap((c) => c.results.filter((x) => x.engine === 'fewmask' && x.median_ms).map((x) => [c.name, x.median_ms!])));
+  const own = (r: Report): Map<string, number> =>
+    new Map(
+      r.cases.flatMap((c) =>
+        c.results.filter((x) => x.engine === 'fewmask' && x.median_ms).map((x) => [c.name, x.median_ms!]),
+      ),
+    );
   const old = own(before);
   return [...own(now)].flatMap(([name, t]) => {
     const was = old.get(name);
-    return was !== undefined && t > was * (1 + allowed) ? [`${name}: ${ms(t)} ms, before ${ms(was)} ms (${((t / was - 1) * 100).toFixed(0)} % slower)`] : [];
+    return was !== undefined && t > was * (1 + allowed)
+      ? [`${name}: ${ms(t)} ms, before ${ms(was)} ms (${((t / was - 1) * 100).toFixed(0)} % slower)`]
+      : [];
   });
 }

@@ -1,4 +1,5 @@
-// The engine against its peers on one adapter in one process: npm run bench [-- --only PATTERN --engines a,b --json FILE --compare OLD.json --quick]
+// The engine against its peers on one adapter in one process: npm run bench [-- --only PATTERN --engines a,b --json
+// FILE --compare OLD.json --quick]
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -25,23 +26,43 @@ import { differences, regressions, table, withRates, type Report, type Result } 
 const NAMES: readonly EngineName[] = ['fewmask', 'tfjs', 'jax-js', 'onnxruntime-web', 'pytorch-cpu'];
 
 const program = new Command('npm run bench --')
-  .description('Times the engine against tfjs, jax-js, onnxruntime-web and PyTorch on the CPU; outputs are compared before times are.')
+  .description(
+    'Times the engine against tfjs, jax-js, onnxruntime-web and PyTorch on the CPU; outputs are compared before times are.',
+  )
   .option('--only <pattern>', 'cases whose name matches this regular expression', (text) => new RegExp(text))
-  .option('--engines <list>', `of ${NAMES.join(', ')}`, (text) => {
-    const list = text.split(',') as EngineName[];
-    for (const e of list) if (!NAMES.includes(e)) throw new InvalidArgumentError(`there is no engine "${e}".`);
-    return list;
-  }, [...NAMES])
+  .option(
+    '--engines <list>',
+    `of ${NAMES.join(', ')}`,
+    (text) => {
+      const list = text.split(',') as EngineName[];
+      for (const e of list) if (!NAMES.includes(e)) throw new InvalidArgumentError(`there is no engine "${e}".`);
+      return list;
+    },
+    [...NAMES],
+  )
   .option('--json <file>', 'write the report there')
   .option('--compare <file>', 'an earlier report: exit with 1 where fewmask is more than 10 % slower')
   .option('--quick', 'fewer and shorter samples')
-  .addHelpText('after', '\nExamples:\n  npm run bench -- --only conv --engines fewmask,jax-js\n  npm run bench -- --json now.json --compare bench/results/lavapipe.json\n')
+  .addHelpText(
+    'after',
+    '\nExamples:\n  npm run bench -- --only conv --engines fewmask,jax-js\n  npm run bench -- --json ' +
+      'now.json --compare bench/results/lavapipe.json\n',
+  )
   .parse();
-const options = program.opts<{ only?: RegExp; engines: EngineName[]; json?: string; compare?: string; quick?: boolean }>();
+const options = program.opts<{
+  only?: RegExp;
+  engines: EngineName[];
+  json?: string;
+  compare?: string;
+  quick?: boolean;
+}>();
 
-const timing: MeasureOptions = options.quick ? { samples: 3, sampleSeconds: 0.1, tolerated: 0.1, limitSeconds: 30 } : { samples: 7, sampleSeconds: 0.5, tolerated: 0.1, limitSeconds: 120 };
+const timing: MeasureOptions = options.quick
+  ? { samples: 3, sampleSeconds: 0.1, tolerated: 0.1, limitSeconds: 30 }
+  : { samples: 7, sampleSeconds: 0.5, tolerated: 0.1, limitSeconds: 120 };
 const require = createRequire(import.meta.url);
-const versionOf = (name: string): string => (JSON.parse(readFileSync(require.resolve(name), 'utf8')) as { version: string }).version;
+const versionOf = (name: string): string =>
+  (JSON.parse(readFileSync(require.resolve(name), 'utf8')) as { version: string }).version;
 const say = (line: string): void => void process.stderr.write(`${line}\n`);
 
 const opened = await openNodeDevice();
@@ -59,18 +80,33 @@ say(`at best ${gflops.toFixed(0)} GFLOPS in registers, ${gbps.toFixed(1)} GB/s o
 async function open(name: EngineName): Promise<{ engine: Engine; gpu(): GPUDevice | null } | null> {
   const root = fileURLToPath(new URL('../..', import.meta.url));
   if (name === 'fewmask') {
-    return { engine: fewmaskEngine(own, (JSON.parse(readFileSync(`${root}package.json`, 'utf8')) as { version: string }).version), gpu: () => opened.device };
+    return {
+      engine: fewmaskEngine(
+        own,
+        (JSON.parse(readFileSync(`${root}package.json`, 'utf8')) as { version: string }).version,
+      ),
+      gpu: () => opened.device,
+    };
   }
   if (name === 'pytorch-cpu') {
-    const engine = await torchEngine(`${root}bench/engines/torchWorker.py`, { threads: availableParallelism(), cuda: false });
+    const engine = await torchEngine(`${root}bench/engines/torchWorker.py`, {
+      threads: availableParallelism(),
+      cuda: false,
+    });
     if (!engine) say('pytorch-cpu is left out: no python3 here has torch');
     return engine && { engine, gpu: () => null };
   }
   const before = devices.length;
   const engine =
-    name === 'tfjs' ? await (await import('./engines/tfjs.ts')).tfjsEngine(versionOf('@tensorflow/tfjs-core/package.json'))
-    : name === 'jax-js' ? await (await import('./engines/jax.ts')).jaxEngine(versionOf(`${root}bench/node_modules/@jax-js/jax/package.json`))
-    : await (await import('./engines/ort.ts')).ortEngine(versionOf(`${root}bench/node_modules/onnxruntime-web/package.json`));
+    name === 'tfjs'
+      ? await (await import('./engines/tfjs.ts')).tfjsEngine(versionOf('@tensorflow/tfjs-core/package.json'))
+      : name === 'jax-js'
+        ? await (
+            await import('./engines/jax.ts')
+          ).jaxEngine(versionOf(`${root}bench/node_modules/@jax-js/jax/package.json`))
+        : await (
+            await import('./engines/ort.ts')
+          ).ortEngine(versionOf(`${root}bench/node_modules/onnxruntime-web/package.json`));
   // onnxruntime-web asks for its device with its first session.
   return { engine, gpu: () => devices[before] ?? null };
 }
@@ -112,22 +148,45 @@ async function runCase(c: Case): Promise<Result[]> {
     const difference = differences(outputs.get(engine.name)!, wanted);
     Object.assign(results.get(engine.name)!, { difference, right: Math.max(...difference) <= c.tolerance });
   }
-  const times = await measure(jobs.map(({ job }) => job), timing);
+  const times = await measure(
+    jobs.map(({ job }) => job),
+    timing,
+  );
   const host: (HostTimes | undefined)[] = [];
   for (const { job } of jobs) host.push(await job.host?.());
   jobs.forEach(({ engine, job }, i) => {
-    const { median_ms, min_ms, max_ms, ...rest } = times[i], n = c.images ?? 1;
-    results.set(engine.name, withRates({ ...results.get(engine.name)!, ...host[i], ...rest, median_ms: median_ms / n, min_ms: min_ms / n, max_ms: max_ms / n }, c, peaks));
+    const { median_ms, min_ms, max_ms, ...rest } = times[i];
+    const n = c.images ?? 1;
+    results.set(
+      engine.name,
+      withRates(
+        {
+          ...results.get(engine.name)!,
+          ...host[i],
+          ...rest,
+          median_ms: median_ms / n,
+          min_ms: min_ms / n,
+          max_ms: max_ms / n,
+        },
+        c,
+        peaks,
+      ),
+    );
     job.dispose();
   });
   return [...results.values()];
 }
 
 const report: Report = {
-  adapter, date: new Date().toISOString().slice(0, 10), command: `npm run bench -- ${process.argv.slice(2).join(' ')}`.trim(), peaks,
-  versions: Object.fromEntries(engines.map(({ engine }) => [engine.name, engine.version])), cases: [],
+  adapter,
+  date: new Date().toISOString().slice(0, 10),
+  command: `npm run bench -- ${process.argv.slice(2).join(' ')}`.trim(),
+  peaks,
+  versions: Object.fromEntries(engines.map(({ engine }) => [engine.name, engine.version])),
+  cases: [],
 };
-for (const c of CASES.filter(({ name }) => !options.only || options.only.test(name))) report.cases.push({ name: c.name, flops: c.flops, bytes: c.bytes, results: await runCase(c) });
+for (const c of CASES.filter(({ name }) => !options.only || options.only.test(name)))
+  report.cases.push({ name: c.name, flops: c.flops, bytes: c.bytes, results: await runCase(c) });
 for (const { engine } of engines) engine.close();
 for (const c of firstSteps(options.engines, options.only, say)) report.cases.push(c);
 

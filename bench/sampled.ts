@@ -1,4 +1,5 @@
-// Some elements of a product or a convolution in float64, straight from the definition: what an engine's are held against, with PyTorch or without.
+// Some elements of a product or a convolution in float64, straight from the definition: what an engine's are held
+// against, with PyTorch or without.
 
 import type { Case, Work } from './cases.ts';
 import { padOf, type Data, type Inputs } from './data.ts';
@@ -6,26 +7,41 @@ import { padOf, type Data, type Inputs } from './data.ts';
 type Of<K extends Work['op']> = Extract<Work, { op: K }>;
 
 /** Elements of each output that are looked at; of a weight gradient fewer, since each is a sum over all pixels. */
-const SAMPLES = 1024, FEW = 12;
+const SAMPLES = 1024;
+const FEW = 12;
 
 /** `count` places among `size`, the same each time, the first and the last among them. */
 function places(size: number, count: number): Int32Array {
   const step = 0.6180339887498949; // the golden section spreads them evenly
-  return Int32Array.from({ length: Math.min(size, count) }, (_, i, n = Math.min(size, count)) => (i === n - 1 ? size - 1 : Math.floor(((i * step) % 1) * size)));
+  return Int32Array.from({ length: Math.min(size, count) }, (_, i, n = Math.min(size, count)) =>
+    i === n - 1 ? size - 1 : Math.floor(((i * step) % 1) * size),
+  );
 }
 
 /** An element of an image by NCHW indices. */
-function reader({ shape: [, c, h, w], data, channelsLast }: Data): (b: number, k: number, y: number, x: number) => number {
-  return channelsLast ? (b, k, y, x) => data[((b * h + y) * w + x) * c + k] : (b, k, y, x) => data[((b * c + k) * h + y) * w + x];
+function reader({
+  shape: [, c, h, w],
+  data,
+  channelsLast,
+}: Data): (b: number, k: number, y: number, x: number) => number {
+  return channelsLast
+    ? (b, k, y, x) => data[((b * h + y) * w + x) * c + k]
+    : (b, k, y, x) => data[((b * c + k) * h + y) * w + x];
 }
 
 /** NCHW indices of a place. */
-const indices = (at: number, [, c, h, w]: readonly number[]): [number, number, number, number] => [Math.floor(at / (c * h * w)), Math.floor(at / (h * w)) % c, Math.floor(at / w) % h, at % w];
+const indices = (at: number, [, c, h, w]: readonly number[]): [number, number, number, number] => [
+  Math.floor(at / (c * h * w)),
+  Math.floor(at / (h * w)) % c,
+  Math.floor(at / w) % h,
+  at % w,
+];
 
 function product({ k, n, m }: Of<'matmul'>, { a, b }: Inputs): Sampled {
   const at = places(m * n, SAMPLES);
   const values = Float64Array.from(at, (p) => {
-    const row = Math.floor(p / n) * k, column = p % n;
+    const row = Math.floor(p / n) * k;
+    const column = p % n;
     let sum = 0;
     for (let i = 0; i < k; i++) sum += a.data[row + i] * b.data[i * n + column];
     return sum;
@@ -35,24 +51,40 @@ function product({ k, n, m }: Of<'matmul'>, { a, b }: Inputs): Sampled {
 
 function convolution(work: Of<'conv'>, inputs: Inputs): Sampled {
   const { n, cin, h, w, cout, kernel, stride, dilation, groups, backward } = work;
-  const pad = padOf(kernel, dilation), oh = Math.ceil(h / stride), ow = Math.ceil(w / stride);
-  const ci = cin / groups, co = cout / groups;
-  const x = reader(inputs.x), weight = reader(inputs.w);
+  const pad = padOf(kernel, dilation);
+  const oh = Math.ceil(h / stride);
+  const ow = Math.ceil(w / stride);
+  const ci = cin / groups;
+  const co = cout / groups;
+  const x = reader(inputs.x);
+  const weight = reader(inputs.w);
   /** y[b, o, i, j] = sum over c, r, s of x[b, c, i stride - pad + r dilation, ...] w[o, c, r, s] */
   const y = (b: number, o: number, i: number, j: number): number => {
     let sum = 0;
     for (let r = 0; r < kernel; r++) {
       for (let s = 0; s < kernel; s++) {
-        const yy = i * stride - pad + r * dilation, xx = j * stride - pad + s * dilation;
+        const yy = i * stride - pad + r * dilation;
+        const xx = j * stride - pad + s * dilation;
         if (yy < 0 || yy >= h || xx < 0 || xx >= w) continue;
         for (let c = 0; c < ci; c++) sum += x(b, Math.floor(o / co) * ci + c, yy, xx) * weight(o, c, r, s);
       }
     }
     return sum;
   };
-  const shapes = [[n, cout, oh, ow], [n, cin, h, w], [cout, ci, kernel, kernel]];
-  const of = (shape: readonly number[], count: number, value: (b: number, k: number, i: number, j: number) => number): [Int32Array, Float64Array] => {
-    const at = places(shape.reduce((a, b) => a * b, 1), count);
+  const shapes = [
+    [n, cout, oh, ow],
+    [n, cin, h, w],
+    [cout, ci, kernel, kernel],
+  ];
+  const of = (
+    shape: readonly number[],
+    count: number,
+    value: (b: number, k: number, i: number, j: number) => number,
+  ): [Int32Array, Float64Array] => {
+    const at = places(
+      shape.reduce((a, b) => a * b, 1),
+      count,
+    );
     return [at, Float64Array.from(at, (p) => value(...indices(p, shape)))];
   };
   const all = [of(shapes[0], SAMPLES, y)];
@@ -63,7 +95,8 @@ function convolution(work: Of<'conv'>, inputs: Inputs): Sampled {
       let sum = 0;
       for (let r = 0; r < kernel; r++) {
         for (let s = 0; s < kernel; s++) {
-          const oy = (i + pad - r * dilation) / stride, ox = (j + pad - s * dilation) / stride;
+          const oy = (i + pad - r * dilation) / stride;
+          const ox = (j + pad - s * dilation) / stride;
           if (!Number.isInteger(oy) || !Number.isInteger(ox) || oy < 0 || oy >= oh || ox < 0 || ox >= ow) continue;
           const g = Math.floor(c / ci);
           for (let o = g * co; o < (g + 1) * co; o++) sum += dy(b, o, oy, ox) * weight(o, c % ci, r, s);

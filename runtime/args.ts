@@ -85,10 +85,14 @@ function parse(signature: string): Call {
   const [name, ...written] = head.split(' ');
   const params = written.map(paramOf);
   const keys = inside?.split(' ');
-  const options = keys && new Map(keys.map((k) => {
-    const p = paramOf(k);
-    return [p.name, { ...p, optional: !k.includes('!') }];
-  }));
+  const options =
+    keys &&
+    new Map(
+      keys.map((k) => {
+        const p = paramOf(k);
+        return [p.name, { ...p, optional: !k.includes('!') }];
+      }),
+    );
   const mark = (p: Param): string => p.name + (p.optional ? '?' : '');
   const shown = [...params.map(mark), ...(options ? [`{ ${[...options.values()].map(mark).join(', ')} }`] : [])];
   const needed = signature.includes('!');
@@ -112,10 +116,25 @@ function shown(v: unknown): string {
 
 /** Names of one thing in this engine and elsewhere. */
 const SYNONYMS = [
-  'axis axes dim dims', 'kernel kernelsize filtersize poolsize', 'lr learningrate', 'eps epsilon', 'low min minval',
-  'high max maxval', 'classweights weight weights', 'pixelweight mask', 'ignoreindex ignorelabel',
-  'denominator reduction', 'padding paddingmode', 'causal iscausal', 'mask attnmask', 'correction ddof unbiased',
-  'std stddev sigma', 'scalefactor scale size', 'betas beta1 beta2', 'maxnorm clipnorm', 'decay momentum',
+  'axis axes dim dims',
+  'kernel kernelsize filtersize poolsize',
+  'lr learningrate',
+  'eps epsilon',
+  'low min minval',
+  'high max maxval',
+  'classweights weight weights',
+  'pixelweight mask',
+  'ignoreindex ignorelabel',
+  'denominator reduction',
+  'padding paddingmode',
+  'causal iscausal',
+  'mask attnmask',
+  'correction ddof unbiased',
+  'std stddev sigma',
+  'scalefactor scale size',
+  'betas beta1 beta2',
+  'maxnorm clipnorm',
+  'decay momentum',
 ].map((group) => group.split(' '));
 
 const plain = (key: string): string => key.replace(/_/g, '').toLowerCase();

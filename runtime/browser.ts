@@ -22,8 +22,9 @@ export async function openBrowser(options: OpenOptions & { budget?: number } = {
 }
 
 /**
- * Times the variants of the kernels that `body` launches, on this adapter and at these shapes, and keeps the fastest: for the device at once, and in IndexedDB for
- * those that `openBrowser` opens later. Plans that are recorded already stay as they are. Without it a fixed heuristic decides.
+ * Times the variants of the kernels that `body` launches, on this adapter and at these shapes, and keeps the fastest:
+ * for the device at once, and in IndexedDB for those that `openBrowser` opens later. Plans that are recorded already
+ * stay as they are. Without it a fixed heuristic decides.
  * @param body as of a plan without inputs: it is recorded a few times, and run a few dozen times
  * @returns the variants by kernel and shape
  * @throws FewmaskError on an adapter without the feature timestamp-query, and what the body throws

@@ -12,17 +12,36 @@ import type { Device } from './device/device.ts';
 /** Numbers in nested arrays of equal lengths; a number alone is a scalar. */
 export type NestedNumbers = number | readonly NestedNumbers[];
 /** How deep numbers are nested, as far as the compiler knows. */
-export type Depth<T> = T extends number ? 0 : T extends readonly number[] ? 1 : T extends readonly (readonly number[])[] ? 2 : T extends readonly (readonly (readonly number[])[])[] ? 3 : T extends readonly (readonly (readonly (readonly number[])[])[])[] ? 4 : number;
+export type Depth<T> = T extends number
+  ? 0
+  : T extends readonly number[]
+    ? 1
+    : T extends readonly (readonly number[])[]
+      ? 2
+      : T extends readonly (readonly (readonly number[])[])[]
+        ? 3
+        : T extends readonly (readonly (readonly (readonly number[])[])[])[]
+          ? 4
+          : number;
 
 /** The dtype whose elements an array holds. */
-export type DTypeOf<T extends TensorData> = T extends Float32Array ? 'f32' : T extends Int32Array ? 'i32' : T extends Uint32Array ? 'u32' : 'f16';
+export type DTypeOf<T extends TensorData> = T extends Float32Array
+  ? 'f32'
+  : T extends Int32Array
+    ? 'i32'
+    : T extends Uint32Array
+      ? 'u32'
+      : 'f16';
 
 /**
- * A tensor with the given elements. It is uploaded at once; inside a plan it is a constant, which lives as long as the plan.
- * @param data numbers in nested arrays, or row-major elements in the array of their dtype (for f16 a Uint16Array of its bits)
+ * A tensor with the given elements. It is uploaded at once; inside a plan it is a constant, which lives as long as the
+ * plan.
+ * @param data numbers in nested arrays, or row-major elements in the array of their dtype (for f16 a Uint16Array of its
+ *   bits)
  * @param options.shape default: that of the nesting; [length] for a typed array
  * @param options.dtype default: that of the array; f32 for numbers
- * @throws ShapeError when the nesting is ragged, the elements do not make the shape or are in another dtype's array, the
+ * @throws ShapeError when the nesting is ragged, the elements do not make the shape or are in another dtype's array,
+ *   the
  *   dtype does not hold a number, or they are more than the adapter can bind
  * @throws OutOfMemoryError beyond the device's budget
  * @example
@@ -30,10 +49,26 @@ export type DTypeOf<T extends TensorData> = T extends Float32Array ? 'f32' : T e
  * const labels = tensor(device, [0, 2], { dtype: 'i32' });           // i32 [2]
  * const image = tensor(device, pixels, { shape: [1, 64, 64, 3] });   // pixels: Float32Array
  */
-export function tensor<T extends TensorData, const S extends Shape = readonly [number]>(device: Device, data: T, options?: { shape?: S; dtype?: DTypeOf<T> }): Tensor<DTypeOf<T>, S['length']>;
-export function tensor<D extends DType = 'f32', const S extends Shape = Shape>(device: Device, data: NestedNumbers, options: { shape: S; dtype?: D }): Tensor<D, S['length']>;
-export function tensor<T extends NestedNumbers, D extends DType = 'f32'>(device: Device, data: T, options?: { shape?: undefined; dtype?: D }): Tensor<D, Depth<T>>;
-export function tensor(device: Device, data: NestedNumbers | TensorData, options: { shape?: Shape; dtype?: DType } = {}): Tensor {
+export function tensor<T extends TensorData, const S extends Shape = readonly [number]>(
+  device: Device,
+  data: T,
+  options?: { shape?: S; dtype?: DTypeOf<T> },
+): Tensor<DTypeOf<T>, S['length']>;
+export function tensor<D extends DType = 'f32', const S extends Shape = Shape>(
+  device: Device,
+  data: NestedNumbers,
+  options: { shape: S; dtype?: D },
+): Tensor<D, S['length']>;
+export function tensor<T extends NestedNumbers, D extends DType = 'f32'>(
+  device: Device,
+  data: T,
+  options?: { shape?: undefined; dtype?: D },
+): Tensor<D, Depth<T>>;
+export function tensor(
+  device: Device,
+  data: NestedNumbers | TensorData,
+  options: { shape?: Shape; dtype?: DType } = {},
+): Tensor {
   args('tensor device:D data:x {shape:S dtype:t}', arguments);
   if (typeof data !== 'number' && !Array.isArray(data)) {
     const elements = data as TensorData;
@@ -44,14 +79,23 @@ export function tensor(device: Device, data: NestedNumbers | TensorData, options
   const numbers: number[] = [];
   const walk = (value: NestedNumbers, depth: number): void => {
     if (typeof value === 'number') {
-      if (depth !== shape.length) throw new ShapeError('tensor', `the arrays are ragged: a number lies at depth ${depth}, the first at ${shape.length}`);
+      if (depth !== shape.length)
+        throw new ShapeError(
+          'tensor',
+          `the arrays are ragged: a number lies at depth ${depth}, the first at ${shape.length}`,
+        );
       numbers.push(value);
       return;
     }
     if (!Array.isArray(value)) {
       throw new ShapeError('tensor', `an element is ${String(value)}`, 'give numbers: 1 or 0 for truths');
     }
-    if (depth >= shape.length || value.length !== shape[depth]) throw new ShapeError('tensor', `the arrays are ragged: one at depth ${depth} has ${value.length} elements`, `the first ones make [${shape}]`);
+    if (depth >= shape.length || value.length !== shape[depth])
+      throw new ShapeError(
+        'tensor',
+        `the arrays are ragged: one at depth ${depth} has ${value.length} elements`,
+        `the first ones make [${shape}]`,
+      );
     for (const v of value) walk(v, depth + 1);
   };
   walk(data as NestedNumbers, 0);
@@ -75,7 +119,11 @@ export function parameter<T extends Tensor>(t: T): T {
  * @throws OutOfMemoryError beyond the device's budget
  * @example const y = empty(device, [8, 10]);
  */
-export function empty<D extends DType = 'f32', const S extends Shape = Shape>(device: Device, shape: S, dtype?: D): Tensor<D, S['length']> {
+export function empty<D extends DType = 'f32', const S extends Shape = Shape>(
+  device: Device,
+  shape: S,
+  dtype?: D,
+): Tensor<D, S['length']> {
   args('empty device:D shape:S dtype?:t', arguments);
   return device.empty(shape, dtype ?? 'f32') as Tensor<D, S['length']>;
 }
@@ -96,7 +144,11 @@ export function emptyLike<D extends DType, R extends number>(x: Tensor<D, R>): T
  * @throws OutOfMemoryError beyond the device's budget
  * @example const mask = ones(device, [2, 3]);
  */
-export function ones<D extends DType = 'f32', const S extends Shape = Shape>(device: Device, shape: S, dtype?: D): Tensor<D, S['length']> {
+export function ones<D extends DType = 'f32', const S extends Shape = Shape>(
+  device: Device,
+  shape: S,
+  dtype?: D,
+): Tensor<D, S['length']> {
   args('ones device:D shape:S dtype?:t', arguments);
   return full(device, shape, 1, dtype);
 }
@@ -127,7 +179,13 @@ export function onesLike<D extends DType, R extends number>(x: Tensor<D, R>): Te
  * @throws ShapeError when step is 0 or leads away from end, a bound is not finite, or the dtype does not hold a number
  * @example arange(device, 0, 1, 0.25); // 0, 0.25, 0.5, 0.75
  */
-export function arange<D extends DType = 'f32'>(device: Device, start: number, end: number, step = 1, dtype?: D): Tensor<D> {
+export function arange<D extends DType = 'f32'>(
+  device: Device,
+  start: number,
+  end: number,
+  step = 1,
+  dtype?: D,
+): Tensor<D> {
   args('arange device:D start:n end:n step?:n dtype?:t', arguments);
   const n = Math.ceil((end - start) / step);
   if (!Number.isFinite(n) || n < 0) throw new ShapeError('arange', `no steps of ${step} lead from ${start} to ${end}`);
@@ -163,7 +221,8 @@ export function linspace(device: Device, start: number, end: number, count: numb
  */
 export function eye<D extends DType = 'f32'>(device: Device, rows: number, columns = rows, dtype?: D): Tensor<D, 2> {
   args('eye device:D rows:n columns?:n dtype?:t', arguments);
-  if (![rows, columns].every((n) => Number.isInteger(n) && n >= 0)) throw new ShapeError('eye', `[${rows}, ${columns}] is not a shape`);
+  if (![rows, columns].every((n) => Number.isInteger(n) && n >= 0))
+    throw new ShapeError('eye', `[${rows}, ${columns}] is not a shape`);
   const at = (i: number): number => (Math.floor(i / columns) === i % columns ? 1 : 0);
   const flat = values('eye', device, rows * columns, at, dtype);
   const y = flat.view([rows, columns]);
@@ -188,7 +247,8 @@ export function eye<D extends DType = 'f32'>(device: Device, rows: number, colum
 export function randomSeed(device: Device, seed: number, stream = 0, step = 0): Tensor<'u32'> {
   args('randomSeed device:D seed:n stream?:n step?:n', arguments);
   const numbers = [seed, stream, step];
-  if (!numbers.every((n) => Number.isInteger(n) && n >= 0 && n < 2 ** 32)) throw new ShapeError('randomSeed', `${numbers} are not whole numbers from 0 to 2^32 - 1`);
+  if (!numbers.every((n) => Number.isInteger(n) && n >= 0 && n < 2 ** 32))
+    throw new ShapeError('randomSeed', `${numbers} are not whole numbers from 0 to 2^32 - 1`);
   const t = device.tensor(Uint32Array.of(seed, stream, step, 0), [4]) as Tensor<'u32'>;
   const { storage } = t;
   storage.label = SEED;
@@ -203,12 +263,20 @@ export function randomSeed(device: Device, seed: number, stream = 0, step = 0): 
 }
 
 function values<D extends DType>(
-  op: string, device: Device, n: number, at: (i: number) => number, dtype?: D,
+  op: string,
+  device: Device,
+  n: number,
+  at: (i: number) => number,
+  dtype?: D,
 ): Tensor<D> {
   // Refuses what cannot be held before the numbers are made on the host.
   if (sizeOf([n]) > device.gpu.limits.maxStorageBufferBindingSize) {
     throw new ShapeError(op, `${n} elements are more than the adapter can bind`);
   }
-  const { values, dtype: type } = elementsOf(op, Array.from({ length: n }, (_, i) => at(i)), dtype);
+  const { values, dtype: type } = elementsOf(
+    op,
+    Array.from({ length: n }, (_, i) => at(i)),
+    dtype,
+  );
   return device.tensor(values, [n], type) as Tensor<D>;
 }

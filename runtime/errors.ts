@@ -1,4 +1,5 @@
-// Every error that fewmask throws on purpose. Each names what went wrong, where, the offending value, and what to do about it.
+// Every error that fewmask throws on purpose. Each names what went wrong, where, the offending value, and what to do
+// about it.
 
 /** Base of all errors thrown on purpose. `code` is stable and machine-readable; `hint` says what to do. */
 export class FewmaskError extends Error {
@@ -28,7 +29,10 @@ export class GradientError extends FewmaskError {
   }
 }
 
-/** A fault in a kernel of the user's own: in its declarations, found when it is defined, or one that the GPU's compiler found. `line` counts from 1. */
+/**
+ * A fault in a kernel of the user's own: in its declarations, found when it is defined, or one that the GPU's compiler
+ * found. `line` counts from 1.
+ */
 export class ShaderError extends FewmaskError {
   /** Line in the WGSL, from 1. */
   readonly line: number | undefined;
@@ -73,7 +77,10 @@ export class UnsupportedError extends FewmaskError {
   }
 }
 
-/** No usable adapter or device, a device that lacks a limit or feature or has been closed, a command that the GPU refused, a tensor of another device. */
+/**
+ * No usable adapter or device, a device that lacks a limit or feature or has been closed, a command that the GPU
+ * refused, a tensor of another device.
+ */
 export class DeviceError extends FewmaskError {
   constructor(message: string, hint?: string) {
     super('device', message, hint);

@@ -43,11 +43,15 @@ export function storageOver(device: Device, buffer: GPUBuffer): Storage | undefi
 /** The calls that led here, without those of the engine's own that every tensor has. */
 function stackOf(): string | undefined {
   // V8 keeps ten calls, which are the engine's; for this moment it is asked for more.
-  const host = Error as { stackTraceLimit?: number }, limit = host.stackTraceLimit;
+  const host = Error as { stackTraceLimit?: number };
+  const limit = host.stackTraceLimit;
   if (limit !== undefined) host.stackTraceLimit = 40;
   const { stack } = new Error();
   if (limit !== undefined) host.stackTraceLimit = limit;
-  return stack?.split('\n').filter((line, i) => i > 0 && !/\b(register|stackOf|new Tensor)\b/.test(line)).join('\n');
+  return stack
+    ?.split('\n')
+    .filter((line, i) => i > 0 && !/\b(register|stackOf|new Tensor)\b/.test(line))
+    .join('\n');
 }
 
 /** A tensor that has not been disposed. */
@@ -67,7 +71,8 @@ export interface LiveTensor {
 }
 
 /**
- * The tensors that have not been disposed, in the order in which they were made. What plans hold is not among them: it is freed with the plan.
+ * The tensors that have not been disposed, in the order in which they were made. What plans hold is not among them: it
+ * is freed with the plan.
  * @param since only those that are not in an earlier answer
  * @example
  * const before = liveTensors(device);
@@ -77,14 +82,17 @@ export interface LiveTensor {
 export function liveTensors(device: Device, since: readonly LiveTensor[] = []): LiveTensor[] {
   args('liveTensors device:D since?:a', arguments);
   const known = new Set(since.map((t) => t?.tensor));
-  return [...(live.get(device) ?? [])].filter(([t]) => !known.has(t)).map(([tensor, stack]) => {
-    const { storage, shape, dtype } = tensor;
-    return { op: storage.label, shape, dtype, bytes: storage.bytes, tensor, ...(stack !== undefined && { stack }) };
-  });
+  return [...(live.get(device) ?? [])]
+    .filter(([t]) => !known.has(t))
+    .map(([tensor, stack]) => {
+      const { storage, shape, dtype } = tensor;
+      return { op: storage.label, shape, dtype, bytes: storage.bytes, tensor, ...(stack !== undefined && { stack }) };
+    });
 }
 
 /**
- * Keeps the stack of each tensor that is made from now on, for {@link liveTensors}. It costs time: only for finding a leak.
+ * Keeps the stack of each tensor that is made from now on, for {@link liveTensors}. It costs time: only for finding a
+ * leak.
  * @example traceTensors(device);
  */
 export function traceTensors(device: Device, on = true): void {
@@ -118,7 +126,10 @@ function byMemory(tensors: readonly LiveTensor[]): { first: LiveTensor; views: n
 export function leakReport(device: Device, since: readonly LiveTensor[] = []): string {
   args('leakReport device:D since?:a', arguments);
   const groups = new Map<string, { head: string; stack: string; count: number; views: number; bytes: number }>();
-  for (const { first: { op, shape, dtype, bytes, stack = '' }, views } of byMemory(liveTensors(device, since))) {
+  for (const {
+    first: { op, shape, dtype, bytes, stack = '' },
+    views,
+  } of byMemory(liveTensors(device, since))) {
     const head = `${op} [${shape}] ${dtype}`;
     const key = `${head}\n${stack}`;
     const group = groups.get(key) ?? { head, stack, count: 0, views: 0, bytes: 0 };
@@ -128,10 +139,12 @@ export function leakReport(device: Device, since: readonly LiveTensor[] = []): s
     groups.set(key, group);
   }
   const sorted = [...groups.values()].sort((a, b) => b.bytes - a.bytes);
-  return sorted.map(({ head, stack, count, views, bytes }) => {
-    const seen = views === 0 ? '' : ` (and ${views} ${views === 1 ? 'view' : 'views'} of it)`;
-    return `${count} x ${head}: ${bytes} bytes${seen}${stack && `\n${stack}`}`;
-  }).join('\n');
+  return sorted
+    .map(({ head, stack, count, views, bytes }) => {
+      const seen = views === 0 ? '' : ` (and ${views} ${views === 1 ? 'view' : 'views'} of it)`;
+      return `${count} x ${head}: ${bytes} bytes${seen}${stack && `\n${stack}`}`;
+    })
+    .join('\n');
 }
 
 /** Labels of tensors that no operation made. */

@@ -3,6 +3,14 @@
 export { loadOnnx, OnnxGraph } from './io/onnx/graph.ts';
 export { onnxFiles } from './io/onnx/model.ts';
 export type {
-  ExternalData, OnnxAttribute, OnnxDimension, OnnxModel, OnnxNode, OnnxOptions, OnnxOutputInfo, OnnxTensor, OnnxType,
+  ExternalData,
+  OnnxAttribute,
+  OnnxDimension,
+  OnnxModel,
+  OnnxNode,
+  OnnxOptions,
+  OnnxOutputInfo,
+  OnnxTensor,
+  OnnxType,
   OnnxValueInfo,
 } from './io/onnx/model.ts';

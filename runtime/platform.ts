@@ -1,7 +1,7 @@
 // Types of the platform as the published types name them: those of the program that uses the package, wherever they
-// come from (TypeScript 7 has WebGPU in lib.dom, before it the package @webgpu/types has), else the few members that are
-// needed. So nothing has to be configured, and nothing is declared twice. The build (src/library.node.ts)
-// imports them into each file of types that names one.
+// come from (TypeScript 7 has WebGPU in lib.dom, before it the package @webgpu/types has), else the few members that
+// are needed. So nothing has to be configured, and nothing is declared twice. The build (src/library.node.ts) imports
+// them into each file of types that names one.
 
 /** The instances of a global class where the program knows it. */
 type Global<Name extends string, Otherwise> =

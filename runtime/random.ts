@@ -1,22 +1,37 @@
-// Counter-based random numbers on the host: Philox4x32-10 (Salmon et al., SC 2011), the same generator as shaders/random.wgsl.
+// Counter-based random numbers on the host: Philox4x32-10 (Salmon et al., SC 2011), the same generator as
+// shaders/engine/random.wgsl.
 // A draw depends on (seed, stream, step, index) alone, so that a resumed run draws what an unbroken one would.
 
-const M0 = 0xd2511f53, M1 = 0xcd9e8d57, W0 = 0x9e3779b9, W1 = 0xbb67ae85;
+const M0 = 0xd2511f53;
+const M1 = 0xcd9e8d57;
+const W0 = 0x9e3779b9;
+const W1 = 0xbb67ae85;
 
-/** High 32 bits of the unsigned product of two 32-bit integers, as a signed one; in integers alone: with doubles in between Philox took two to four times as long. */
+/**
+ * High 32 bits of the unsigned product of two 32-bit integers, as a signed one; in integers alone: with doubles in
+ * between Philox took two to four times as long.
+ */
 function mulhi(a: number, b: number): number {
-  const a0 = a & 0xffff, a1 = a >>> 16, b0 = b & 0xffff, b1 = b >>> 16;
+  const a0 = a & 0xffff;
+  const a1 = a >>> 16;
+  const b0 = b & 0xffff;
+  const b1 = b >>> 16;
   const mid1 = Math.imul(a1, b0) + (Math.imul(a0, b0) >>> 16);
   const mid2 = Math.imul(a0, b1) + (mid1 & 0xffff);
   return (Math.imul(a1, b1) + (mid1 >>> 16) + (mid2 >>> 16)) | 0;
 }
 
 /** Ten rounds of Philox4x32 on `counter` with `key`; four 32-bit words. */
-export function philox(counter: readonly [number, number, number, number], key: readonly [number, number]): [number, number, number, number] {
+export function philox(
+  counter: readonly [number, number, number, number],
+  key: readonly [number, number],
+): [number, number, number, number] {
   let [c0, c1, c2, c3] = counter;
   let [k0, k1] = key;
   for (let r = 0; r < 10; r++) {
-    const h0 = mulhi(M0, c0), h1 = mulhi(M1, c2), l0 = Math.imul(M0, c0);
+    const h0 = mulhi(M0, c0);
+    const h1 = mulhi(M1, c2);
+    const l0 = Math.imul(M0, c0);
     c0 = h1 ^ c1 ^ k0;
     c1 = Math.imul(M1, c2);
     c2 = h0 ^ c3 ^ k1;
@@ -38,7 +53,11 @@ export class Rng {
   #words: [number, number, number, number] = [0, 0, 0, 0];
   #left = 0;
 
-  /** Numbers from 0 to 2^32 - 1 each. @param stream tells draws apart that must not be alike @param step number of the training step */
+  /**
+   * Numbers from 0 to 2^32 - 1 each.
+   * @param stream tells draws apart that must not be alike
+   * @param step number of the training step
+   */
   constructor(seed: number, stream: number, step = 0) {
     this.#key = [seed >>> 0, stream >>> 0];
     this.#step = step >>> 0;

@@ -9,22 +9,38 @@ import type { Doubt } from './kernel/own.ts';
 
 /** What the elements of a tensor are. Truth values are i32, 0 or 1; f16 needs an adapter that has it (`device.f16`). */
 export type DType = 'f32' | 'f16' | 'i32' | 'u32';
-/** Sizes of the dimensions, outermost first; [] is a scalar. `Shape<4>` has four of them, a plain `Shape` any number. */
-export type Shape<R extends number = number> = R extends 0 ? readonly []
-  : R extends 1 ? readonly [number]
-  : R extends 2 ? readonly [number, number]
-  : R extends 3 ? readonly [number, number, number]
-  : R extends 4 ? readonly [number, number, number, number]
-  : R extends 5 ? readonly [number, number, number, number, number]
-  : readonly number[];
+/**
+ * Sizes of the dimensions, outermost first; [] is a scalar. `Shape<4>` has four of them, a plain `Shape` any number.
+ */
+export type Shape<R extends number = number> = R extends 0
+  ? readonly []
+  : R extends 1
+    ? readonly [number]
+    : R extends 2
+      ? readonly [number, number]
+      : R extends 3
+        ? readonly [number, number, number]
+        : R extends 4
+          ? readonly [number, number, number, number]
+          : R extends 5
+            ? readonly [number, number, number, number, number]
+            : readonly number[];
 /** The dtype of what functions of real numbers make: f32 from integers, as in PyTorch. */
 export type Real<D extends DType> = D extends 'f16' ? 'f16' : 'f32';
 /** What a tensor of rank R must be where rank N is wanted: nothing more where the compiler does not know R. */
-export type Ranked<R extends number, N extends number> = number extends R ? unknown : R extends N ? unknown : { readonly rank: N };
+export type Ranked<R extends number, N extends number> = number extends R
+  ? unknown
+  : R extends N
+    ? unknown
+    : { readonly rank: N };
 /** Elements on the host, row-major, in the array of their dtype; f16 as the bits in a Uint16Array. */
 export type TensorData = Float32Array | Int32Array | Uint32Array | Uint16Array;
 /** The array that a tensor of a dtype is read into; f16 arrives as f32. */
-export type Elements<D extends DType = DType> = D extends 'i32' ? Int32Array : D extends 'u32' ? Uint32Array : Float32Array;
+export type Elements<D extends DType = DType> = D extends 'i32'
+  ? Int32Array
+  : D extends 'u32'
+    ? Uint32Array
+    : Float32Array;
 
 /** Bytes of an element. */
 export const BYTES: Record<DType, number> = { f32: 4, f16: 2, i32: 4, u32: 4 };
@@ -45,7 +61,10 @@ export interface Changes {
   by: string;
 }
 
-/** A piece of GPU memory, counted by the tensors that look at it. In a plan it has no buffer until the plan has been laid out. */
+/**
+ * A piece of GPU memory, counted by the tensors that look at it. In a plan it has no buffer until the plan has been
+ * laid out.
+ */
 export class Storage {
   readonly device: Device;
   readonly bytes: number;
@@ -89,7 +108,8 @@ export class Storage {
 
 /** @throws ShapeError when a tensor is not f32. @param tensors by the names of the formula; absent ones pass */
 export function checkF32(op: string, tensors: Readonly<Record<string, Tensor | undefined>>): void {
-  for (const [name, t] of Object.entries(tensors)) if (t && t.dtype !== 'f32') throw new ShapeError(op, `${name} [${t.shape}] is ${t.dtype}`, 'give f32');
+  for (const [name, t] of Object.entries(tensors))
+    if (t && t.dtype !== 'f32') throw new ShapeError(op, `${name} [${t.shape}] is ${t.dtype}`, 'give f32');
 }
 
 /** Does it hold real numbers: f32 or f16? */
@@ -102,12 +122,16 @@ export const isReal = (t: Tensor): boolean => t.dtype === 'f32' || t.dtype === '
  */
 export function checkReal(op: string, operands: Readonly<Record<string, Tensor | undefined>>): void {
   const [first, ...others] = Object.entries(operands).flatMap(([name, t]) => (t ? [{ name, t }] : []));
-  if (first && !isReal(first.t)) throw new ShapeError(op, `${first.name} [${first.t.shape}] is ${first.t.dtype}`, 'give f32 or f16');
-  for (const { name, t } of others) if (t.dtype !== first.t.dtype) throw new ShapeError(op, `${name} [${t.shape}] is ${t.dtype}, ${first.name} ${first.t}`, 'cast one of them');
+  if (first && !isReal(first.t))
+    throw new ShapeError(op, `${first.name} [${first.t.shape}] is ${first.t.dtype}`, 'give f32 or f16');
+  for (const { name, t } of others)
+    if (t.dtype !== first.t.dtype)
+      throw new ShapeError(op, `${name} [${t.shape}] is ${t.dtype}, ${first.name} ${first.t}`, 'cast one of them');
 }
 
 /**
- * An n-dimensional array on a GPU, made by `tensor`, `zeros`, … and by operations. `Tensor<'i32', 2>` knows its dtype and rank at compile time; a plain `Tensor` is of any.
+ * An n-dimensional array on a GPU, made by `tensor`, `zeros`, … and by operations. `Tensor<'i32', 2>` knows its dtype
+ * and rank at compile time; a plain `Tensor` is of any.
  * @example
  * const x = tensor(device, [[1, 2], [3, 4]]);
  * console.log(x.shape, await sum(x).item()); // [2, 2] 10
@@ -195,14 +219,23 @@ export class Tensor<D extends DType = DType, R extends number = number> {
    * @throws DisposedError as {@link buffer}
    */
   alive(): GPUBuffer {
-    if (this.#disposed) throw new DisposedError(`the tensor made by ${this.storage.label} [${this.shape}] has been disposed`, 'return it from its scope or keep() it');
+    if (this.#disposed)
+      throw new DisposedError(
+        `the tensor made by ${this.storage.label} [${this.shape}] has been disposed`,
+        'return it from its scope or keep() it',
+      );
     const buffer = this.storage.buffer;
-    if (!buffer) throw new DisposedError(`the tensor made by ${this.storage.label} [${this.shape}] belongs to a plan that is being recorded or was disposed`, 'read it after the plan has run');
+    if (!buffer)
+      throw new DisposedError(
+        `the tensor made by ${this.storage.label} [${this.shape}] belongs to a plan that is being recorded or was disposed`,
+        'read it after the plan has run',
+      );
     return buffer;
   }
 
   /**
-   * Another tensor over the same memory, which lives until both are disposed. It has no history: no gradient flows through it (unlike `reshape`).
+   * Another tensor over the same memory, which lives until both are disposed. It has no history: no gradient flows
+   * through it (unlike `reshape`).
    * @param shape of as many elements
    * @throws ShapeError for another number of elements, DisposedError
    * @example const rows = x.view([x.size / 3, 3]);
@@ -212,13 +245,18 @@ export class Tensor<D extends DType = DType, R extends number = number> {
       throw new ShapeError('view', `the shape is ${String(shape)}`, 'call x.view([size, size, …])');
     }
     if (this.#disposed) this.alive();
-    if (sizeOf(shape) !== this.size) throw new ShapeError('reshape', `cannot see [${this.shape}] as [${shape}]`, 'the number of elements must stay the same');
-    return new Tensor<D>(this.storage, shape, this.dtype) as Tensor<D, S['length']>;
+    if (sizeOf(shape) !== this.size)
+      throw new ShapeError(
+        'reshape',
+        `cannot see [${this.shape}] as [${shape}]`,
+        'the number of elements must stay the same',
+      );
+    return new Tensor<D>(this.storage, shape, this.dtype);
   }
 
   /**
-   * Frees the memory (once no other tensor looks at it). Its place in the graph stays: gradients still flow through it, and one that needs its elements
-   * throws a DisposedError.
+   * Frees the memory (once no other tensor looks at it). Its place in the graph stays: gradients still flow through it,
+   * and one that needs its elements throws a DisposedError.
    * @example x.dispose();
    */
   dispose(): void {
@@ -244,7 +282,8 @@ export class Tensor<D extends DType = DType, R extends number = number> {
    * @example console.log(await loss.item());
    */
   async item(): Promise<number> {
-    if (this.size !== 1) throw new ShapeError('item', `the tensor has shape [${this.shape}]`, 'only a tensor of one element is a number');
+    if (this.size !== 1)
+      throw new ShapeError('item', `the tensor has shape [${this.shape}]`, 'only a tensor of one element is a number');
     return (await this.read())[0];
   }
 }
@@ -254,5 +293,6 @@ export function collectTensors(value: unknown, into: Set<Tensor>): void {
   if (value instanceof Tensor) into.add(value);
   else if (Array.isArray(value)) for (const v of value) collectTensors(v, into);
   else if (value instanceof Map) for (const v of value.values()) collectTensors(v, into);
-  else if (value && typeof value === 'object' && Object.getPrototypeOf(value) === Object.prototype) for (const v of Object.values(value)) collectTensors(v, into);
+  else if (value && typeof value === 'object' && Object.getPrototypeOf(value) === Object.prototype)
+    for (const v of Object.values(value)) collectTensors(v, into);
 }

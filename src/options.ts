@@ -1,9 +1,14 @@
-// Settings, declared once: what each may be, its default, and what it does. Checks, defaults, types and help are made of the declarations. For the options
-// of schemes, augmentations and networks, and for whole runs.
+// Settings, declared once: what each may be, its default, and what it does. Checks, defaults, types and help are made
+// of the declarations. For the options of schemes, augmentations and networks, and for whole runs.
+
+/* eslint-disable @typescript-eslint/no-explicit-any -- a record of settings of all types is read by its own types */
 
 import { UsageError } from '../runtime/errors.ts';
 
-/** What a setting may be. `T` is the value that is used, `G` what may be given: an object may leave out what has a default. */
+/**
+ * What a setting may be. `T` is the value that is used, `G` what may be given: an object may leave out what has a
+ * default.
+ */
 export interface Kind<T = unknown, G = T> {
   /** What fits, in words. */
   readonly fits: string;
@@ -61,7 +66,8 @@ export function fill<O extends Options>(options: O, values: Given<O>): Values<O>
 }
 
 /** The kinds of settings. */
-export const kindsOf = (options: Options): Fields => Object.fromEntries(Object.entries(options).map(([name, { kind }]) => [name, kind]));
+export const kindsOf = (options: Options): Fields =>
+  Object.fromEntries(Object.entries(options).map(([name, { kind }]) => [name, kind]));
 
 /** What is given of options, to be spread over defaults: without what is undefined. */
 export const given = <T extends object>(options: T | null | undefined): T =>
@@ -71,7 +77,8 @@ export const given = <T extends object>(options: T | null | undefined): T =>
 export type Fields = Readonly<Record<string, Kind<any, any>>>;
 
 /** Is it an object of fields? */
-export const isObject = (v: unknown): v is Record<string, unknown> => typeof v === 'object' && v !== null && !Array.isArray(v);
+export const isObject = (v: unknown): v is Record<string, unknown> =>
+  typeof v === 'object' && v !== null && !Array.isArray(v);
 
 /** @throws UsageError */
 export function refuse(value: unknown, name: string, fits: string): never {
@@ -106,15 +113,31 @@ function limitsInWords({ from, to, above, below }: Limits): string {
   return to !== undefined ? `${least}${least ? ',' : ''} at most ${to}` : least;
 }
 
-function within(v: unknown, { from = -Infinity, to = Infinity, above = -Infinity, below = Infinity, whole }: Limits): v is number {
-  return typeof v === 'number' && Number.isFinite(v) && v >= from && v <= to && v > above && v < below && (!whole || Number.isInteger(v));
+function within(
+  v: unknown,
+  { from = -Infinity, to = Infinity, above = -Infinity, below = Infinity, whole }: Limits,
+): v is number {
+  return (
+    typeof v === 'number' &&
+    Number.isFinite(v) &&
+    v >= from &&
+    v <= to &&
+    v > above &&
+    v < below &&
+    (!whole || Number.isInteger(v))
+  );
 }
 
 const whole = ({ whole: on }: Limits): string => (on ? 'whole ' : '');
 
 export const number = (limits: Limits = {}): Kind<number> =>
   kind(`a ${whole(limits)}number${limitsInWords(limits)}`, (v) => within(v, limits), {
-    input: { type: 'number', min: limits.from ?? limits.above, max: limits.to ?? limits.below, whole: limits.whole ?? false },
+    input: {
+      type: 'number',
+      min: limits.from ?? limits.above,
+      max: limits.to ?? limits.below,
+      whole: limits.whole ?? false,
+    },
   });
 
 /** [lo, hi], both within the limits. */
@@ -128,7 +151,10 @@ export const pair = (limits: Limits = {}): Kind<readonly [number, number]> =>
 export const numbers = (limits: Limits = {}, length?: number): Kind<readonly number[]> =>
   kind(
     `a list of ${length ?? 'one or more'} ${whole(limits)}numbers${limitsInWords(limits) && `, each${limitsInWords(limits)}`}`,
-    (v) => Array.isArray(v) && (length === undefined ? v.length > 0 : v.length === length) && v.every((x) => within(x, limits)),
+    (v) =>
+      Array.isArray(v) &&
+      (length === undefined ? v.length > 0 : v.length === length) &&
+      v.every((x) => within(x, limits)),
   );
 
 export const flag: Kind<boolean> = kind('true or false', (v) => typeof v === 'boolean', { input: { type: 'flag' } });
@@ -147,7 +173,8 @@ function or(words: readonly string[]): string {
 export function choice<const T extends string | number>(...values: readonly T[]): Kind<T> {
   const shown = values.map((v) => JSON.stringify(v));
   return kind(`one of ${shown.join(', ')}`, (v) => values.includes(v as T), {
-    words: or(shown), input: { type: 'choice', values },
+    words: or(shown),
+    input: { type: 'choice', values },
   });
 }
 
@@ -184,7 +211,8 @@ export function fields<T extends object = Record<string, unknown>>(of: Fields, {
   return {
     fits,
     check(value, name) {
-      if (!isObject(value) || (all && Object.keys(of).some((key) => value[key] === undefined))) refuse(value, name, fits);
+      if (!isObject(value) || (all && Object.keys(of).some((key) => value[key] === undefined)))
+        refuse(value, name, fits);
       checkFields(of, value, name, `${name}.`);
     },
   };
@@ -214,10 +242,18 @@ export function byName<T>(of: Kind<T>): Kind<Readonly<Record<string, T>>> {
  * @param renamed fields of earlier versions, and what takes their place
  * @throws UsageError naming the field that is unknown, or whose value does not fit
  */
-export function checkFields(of: Fields, values: object, owner: string, prefix = '', renamed: Readonly<Record<string, string>> = {}): void {
+export function checkFields(
+  of: Fields,
+  values: object,
+  owner: string,
+  prefix = '',
+  renamed: Readonly<Record<string, string>> = {},
+): void {
   for (const [key, value] of Object.entries(values)) {
     if (!Object.hasOwn(of, key)) {
-      const hint = Object.hasOwn(renamed, key) ? `use ${renamed[key]}` : `its options are ${Object.keys(of).join(', ')}`;
+      const hint = Object.hasOwn(renamed, key)
+        ? `use ${renamed[key]}`
+        : `its options are ${Object.keys(of).join(', ')}`;
       throw new UsageError(`${owner} has no option "${key}"${Object.hasOwn(renamed, key) ? ' any more' : ''}`, hint);
     }
     if (value !== undefined) of[key].check(value, `${prefix}${key}`);
@@ -226,5 +262,16 @@ export function checkFields(of: Fields, values: object, owner: string, prefix = 
 
 /** A line of help for each setting: what it does, its choices, and its default in brackets. */
 export function helpOf(options: Options): Readonly<Record<string, string>> {
-  return Object.fromEntries(Object.entries(options).map(([name, { kind: { words }, usual, about }]) => [name, `${about}${words ? `: ${words}` : ''} (${JSON.stringify(usual)})`]));
+  return Object.fromEntries(
+    Object.entries(options).map(
+      ([
+        name,
+        {
+          kind: { words },
+          usual,
+          about,
+        },
+      ]) => [name, `${about}${words ? `: ${words}` : ''} (${JSON.stringify(usual)})`],
+    ),
+  );
 }

@@ -1,7 +1,11 @@
-// Says in a line of JSON which adapter there is, or why none: run by launch.ts in a process of its own, whose environment leads to a driver.
+// Says in a line of JSON which adapter there is, or why none: run by launch.ts in a process of its own, whose
+// environment leads to a driver.
 
 import { openNodeDevice } from '../../runtime/device/node.ts';
 
-const answer = await openNodeDevice().then(({ info }) => ({ description: info.description, kind: info.kind }), (error: Error) => ({ error: error.message.split('\n')[0] }));
+const answer = await openNodeDevice().then(
+  ({ info }) => ({ description: info.description, kind: info.kind }),
+  (error: Error) => ({ error: error.message.split('\n')[0] }),
+);
 console.log(JSON.stringify(answer));
 process.exit();

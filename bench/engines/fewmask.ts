@@ -3,7 +3,18 @@
 import { plan, type Plan, type PlanOutputs } from '../../runtime/autograd/plan.ts';
 import { grad } from '../../runtime/autograd/grad.ts';
 import type { Device } from '../../runtime/device/device.ts';
-import { add, batchNorm, cast, conv2d, crossEntropy, indexSelect, matmul, pseudoLabel, reshape, resizeBilinear } from '../../runtime/ops/index.ts';
+import {
+  add,
+  batchNorm,
+  cast,
+  conv2d,
+  crossEntropy,
+  indexSelect,
+  matmul,
+  pseudoLabel,
+  reshape,
+  resizeBilinear,
+} from '../../runtime/ops/index.ts';
 import { tuneKernels } from '../../runtime/kernel/tune.ts';
 import { mixedPrecision } from '../../runtime/modules/precision.ts';
 import { HYPER_SIZE, hyperValues } from '../../runtime/optim/hyper.ts';
@@ -35,21 +46,29 @@ interface Layout {
   place(at: number, shape: readonly number[]): number;
 }
 type Out = [Tensor, Layout?];
-const NHWC: Layout = { turn: fromNhwc, place: nhwcPlace }, HWIO: Layout = { turn: fromHwio, place: hwioPlace };
+const NHWC: Layout = { turn: fromNhwc, place: nhwcPlace };
+const HWIO: Layout = { turn: fromHwio, place: hwioPlace };
 
 /** The weights that the engine's DeepLabV3+ starts from, for all engines. */
 export async function deeplabWeights(device: Device, { classes, depth }: Of<'deeplab'>): Promise<Inputs> {
   const net = new DeepLabV3Plus(device, { numClasses: classes, depth });
   const state = [...(await net.stateDict())].filter(([name]) => net.params.has(name));
   net.dispose();
-  return Object.fromEntries(state.map(([name, { shape, data }]) => [name, { shape, data: data as Float32Array }]));
+  return Object.fromEntries(state.map(([name, { shape, data }]) => [name, { shape, data: data }]));
 }
 
 /** The weights among the inputs of a training case. */
 const weightsOf = (inputs: Inputs): Map<string, { shape: readonly number[]; data: Float32Array }> =>
-  new Map(Object.entries(inputs).filter(([k]) => k !== 'x' && k !== 'y').map(([k, t]) => [k, { shape: t.shape, data: t.data as Float32Array }]));
+  new Map(
+    Object.entries(inputs)
+      .filter(([k]) => k !== 'x' && k !== 'y')
+      .map(([k, t]) => [k, { shape: t.shape, data: t.data as Float32Array }]),
+  );
 
-/** @param tuning time the kernels' variants of a product, a convolution or a U-Net before its plan is recorded; other cases take what is known by then */
+/**
+ * @param tuning time the kernels' variants of a product, a convolution or a U-Net before its plan is recorded; other
+ *   cases take what is known by then
+ */
 export function fewmaskEngine(device: Device, version: string, tuning = false): Engine {
   const tuned = async (body: () => PlanOutputs): Promise<void> => {
     if (tuning) await tuneKernels(device, body);
@@ -78,7 +97,15 @@ export function fewmaskEngine(device: Device, version: string, tuning = false): 
       },
       async sampled(at) {
         step.run();
-        const picked = device.scope(() => outs.map(([t, layout], i) => indexSelect(reshape(t, [t.size]), 0, device.tensor(layout ? at[i].map((p) => layout.place(p, t.shape)) : at[i], [at[i].length]))));
+        const picked = device.scope(() =>
+          outs.map(([t, layout], i) =>
+            indexSelect(
+              reshape(t, [t.size]),
+              0,
+              device.tensor(layout ? at[i].map((p) => layout.place(p, t.shape)) : at[i], [at[i].length]),
+            ),
+          ),
+        );
         const data = await device.read(picked);
         for (const t of picked) t.dispose();
         return data.map((d) => Float32Array.from(d));
@@ -91,29 +118,50 @@ export function fewmaskEngine(device: Device, version: string, tuning = false): 
   }
 
   /** Records y of some leaves, and the gradients of those that `wrt` names when there is a dy. */
-  async function recorded(leaves: Record<string, Tensor>, wrt: readonly string[], y: (t: Record<string, Tensor>) => Tensor, layouts: readonly Out[1][], layoutY: Out[1]): Promise<Job> {
+  async function recorded(
+    leaves: Record<string, Tensor>,
+    wrt: readonly string[],
+    y: (t: Record<string, Tensor>) => Tensor,
+    layouts: readonly Out[1][],
+    layoutY: Out[1],
+  ): Promise<Job> {
     const { dy } = leaves;
     if (dy) for (const name of wrt) leaves[name].requiresGrad = true;
     const body = (): Record<string, Tensor> => {
       const out = y(leaves);
-      const gradients = dy ? grad(out, wrt.map((name) => leaves[name]), { dy }) : [];
+      const gradients = dy
+        ? grad(
+            out,
+            wrt.map((name) => leaves[name]),
+            { dy },
+          )
+        : [];
       return { y: out, ...Object.fromEntries(gradients.map((g, i) => [`d${wrt[i]}`, g])) };
     };
     await tuned(body);
     const step = plan(device, {}, body);
-    const outs: Out[] = [[step.outputs.y, layoutY], ...(dy ? wrt.map((name, i): Out => [step.outputs[`d${name}`], layouts[i]]) : [])];
+    const outs: Out[] = [
+      [step.outputs.y, layoutY],
+      ...(dy ? wrt.map((name, i): Out => [step.outputs[`d${name}`], layouts[i]]) : []),
+    ];
     return replay(step, outs, Object.values(leaves));
   }
 
   function conv(w: Of<'conv'>, inputs: Inputs, half: boolean): Promise<Job> {
-    const leaves = { x: put(toNhwc(inputs.x), half), w: put(toHwio(inputs.w), half), ...(inputs.dy && { dy: put(toNhwc(inputs.dy), half) }) };
+    const leaves = {
+      x: put(toNhwc(inputs.x), half),
+      w: put(toHwio(inputs.w), half),
+      ...(inputs.dy && { dy: put(toNhwc(inputs.dy), half) }),
+    };
     const options = { stride: w.stride, dilation: w.dilation, groups: w.groups, padding: padOf(w.kernel, w.dilation) };
     return recorded(leaves, ['x', 'w'], (t) => conv2d(t.x, t.w, undefined, options), [NHWC, HWIO], NHWC);
   }
 
   async function training(net: Network, inputs: Inputs, half: boolean): Promise<Job> {
-    const x = put(toNhwc(inputs.x)), y = put(inputs.y);
-    const sgd = new Sgd(net.params, { momentum: MOMENTUM }), params = [...net.params.values()];
+    const x = put(toNhwc(inputs.x));
+    const y = put(inputs.y);
+    const sgd = new Sgd(net.params, { momentum: MOMENTUM });
+    const params = [...net.params.values()];
     const scaler = half ? new LossScaler(device, { scale: LOSS_SCALE }) : null;
     const passes = (): { loss: Tensor; grads: Tensor[] } => {
       const forward = (): Tensor => net.forward(x, { bn: 'train' });
@@ -148,7 +196,12 @@ export function fewmaskEngine(device: Device, version: string, tuning = false): 
         }
         return [Float32Array.from(losses)];
       },
-      host: () => hostTimes(device.gpu, () => one(done++), () => device.sync()),
+      host: () =>
+        hostTimes(
+          device.gpu,
+          () => one(done++),
+          () => device.sync(),
+        ),
       dispose() {
         step.dispose();
         for (const o of [x, y, net, sgd, scaler]) o?.dispose();
@@ -168,7 +221,8 @@ export function fewmaskEngine(device: Device, version: string, tuning = false): 
   }
 
   function adds({ count, replayed }: Of<'adds'>, inputs: Inputs): Job {
-    const x = put(inputs.x), b = put(inputs.b);
+    const x = put(inputs.x);
+    const b = put(inputs.b);
     const chain = (): Tensor => {
       let y = x;
       for (let i = 0; i < count; i++) y = add(y, b);
@@ -206,12 +260,21 @@ export function fewmaskEngine(device: Device, version: string, tuning = false): 
   }
 
   /** Records the last step of a scheme as a run takes it: views, passes, losses, update. */
-  function schemeStep({ name, dataset, size, crop, batch, steps }: Training): { take(data: Dataset): (at: number) => Promise<void>; loss: Tensor; dispose(): void } {
+  function schemeStep({ name, dataset, size, crop, batch, steps }: Training): {
+    take(data: Dataset): (at: number) => Promise<void>;
+    loss: Tensor;
+    dispose(): void;
+  } {
     const seed = 1;
     const made = createScheme(
       name,
       {
-        device, numClasses: dataset.numClasses, crop, batch: { labelled: batch, unlabelled: batch }, steps, seed,
+        device,
+        numClasses: dataset.numClasses,
+        crop,
+        batch: { labelled: batch, unlabelled: batch },
+        steps,
+        seed,
         network: (draw) => new UNet(device, { numClasses: dataset.numClasses, width: 16, seed: draw }),
         optimizer: (params) => new Sgd(params, { momentum: MOMENTUM, weightDecay: 1e-4 }),
       },
@@ -219,7 +282,9 @@ export function fewmaskEngine(device: Device, version: string, tuning = false): 
     );
     const maps = made.pseudoLabels;
     // The student of self-training, with labels of its own making in place of a teacher's.
-    if (maps) for (const id of dataset.ids('unlabelled')) maps.set(id, { height: size[0], width: size[1], labels: new Uint8Array(size[0] * size[1]) });
+    if (maps)
+      for (const id of dataset.ids('unlabelled'))
+        maps.set(id, { height: size[0], width: size[1], labels: new Uint8Array(size[0] * size[1]) });
     const stage = made.stages.length - 1;
     let context!: StepContext;
     const step = plan(device, {}, (_, declare): Record<string, Tensor> => {
@@ -231,9 +296,12 @@ export function fewmaskEngine(device: Device, version: string, tuning = false): 
         const open = openStreams({ dataset: data, cache: new SampleCache(data), scheme: made, seed, size });
         const sources = context.streams.map((spec) => ({ spec, source: open(spec, stage) }));
         return async (at) => {
-          const batches = new Map(await Promise.all(sources.map(async ({ spec, source }) => [spec.name, await source.batch(at)] as const)));
+          const batches = new Map(
+            await Promise.all(sources.map(async ({ spec, source }) => [spec.name, await source.batch(at)] as const)),
+          );
           const given: Parameters<typeof step.run>[0] = {};
-          for (const [stream, b] of batches) Object.assign(given, { [`${stream}.texels`]: b.texels, [`${stream}.sizes`]: b.sizes });
+          for (const [stream, b] of batches)
+            Object.assign(given, { [`${stream}.texels`]: b.texels, [`${stream}.sizes`]: b.sizes });
           for (const [input, draw] of context.draws) given[input] = draw({ step: at, progress: at / steps }, batches);
           step.run(given);
         };
@@ -249,8 +317,17 @@ export function fewmaskEngine(device: Device, version: string, tuning = false): 
   /** Batches are made anew for each step. */
   function scheme({ scheme: name }: Of<'scheme'>): Job {
     const size = [96, 96] as const;
-    const dataset = createSynthetic({ seed: 1, height: size[0], width: size[1], train: 32, labelled: 8, val: 1, test: 1 });
-    const step = schemeStep({ name, dataset, size, crop: [64, 64], batch: 4, steps: 1000 }), take = step.take(dataset);
+    const dataset = createSynthetic({
+      seed: 1,
+      height: size[0],
+      width: size[1],
+      train: 32,
+      labelled: 8,
+      val: 1,
+      test: 1,
+    });
+    const step = schemeStep({ name, dataset, size, crop: [64, 64], batch: 4, steps: 1000 });
+    const take = step.take(dataset);
     let at = 0;
     return {
       async run(times) {
@@ -267,11 +344,15 @@ export function fewmaskEngine(device: Device, version: string, tuning = false): 
 
   /** A pass over images that lie on the disk: opened, decoded and trained with, none of them known from before. */
   async function epoch({ images, h, w, batch, crop, classes }: Of<'epoch'>): Promise<Job> {
-    const path = await epochFolder(images, h, w), open = (): Promise<Dataset> => openDataset({ path, classes });
-    const first = await open(), steps = images / batch, step = schemeStep({ name: BASELINE, dataset: first, size: [h, w], crop, batch, steps });
+    const path = await epochFolder(images, h, w);
+    const open = (): Promise<Dataset> => openDataset({ path, classes });
+    const first = await open();
+    const steps = images / batch;
+    const step = schemeStep({ name: BASELINE, dataset: first, size: [h, w], crop, batch, steps });
     await first.close();
     const pass = async (): Promise<void> => {
-      const dataset = await open(), take = step.take(dataset);
+      const dataset = await open();
+      const take = step.take(dataset);
       for (let at = 0; at < steps; at++) await take(at);
       await device.sync();
       await dataset.close();
@@ -291,12 +372,29 @@ export function fewmaskEngine(device: Device, version: string, tuning = false): 
   function build({ work: w, half = false }: Case, inputs: Inputs): Job | Promise<Job> {
     switch (w.op) {
       case 'matmul':
-        return recorded({ a: put(inputs.a, half), b: put(inputs.b, half) }, [], ({ a, b }) => matmul(a, b), [], undefined);
+        return recorded(
+          { a: put(inputs.a, half), b: put(inputs.b, half) },
+          [],
+          ({ a, b }) => matmul(a, b),
+          [],
+          undefined,
+        );
       case 'conv':
         return conv(w, inputs, half);
       case 'batchNorm': {
-        const leaves = { x: put(toNhwc(inputs.x)), gamma: put(inputs.gamma), beta: put(inputs.beta), dy: put(toNhwc(inputs.dy)) };
-        return recorded(leaves, ['x', 'gamma', 'beta'], (t) => batchNorm(t.x, t.gamma, t.beta, undefined, { mode: 'train' }), [NHWC], NHWC);
+        const leaves = {
+          x: put(toNhwc(inputs.x)),
+          gamma: put(inputs.gamma),
+          beta: put(inputs.beta),
+          dy: put(toNhwc(inputs.dy)),
+        };
+        return recorded(
+          leaves,
+          ['x', 'gamma', 'beta'],
+          (t) => batchNorm(t.x, t.gamma, t.beta, undefined, { mode: 'train' }),
+          [NHWC],
+          NHWC,
+        );
       }
       case 'predictions': {
         const x = put(toNhwc(inputs.x));
@@ -307,7 +405,8 @@ export function fewmaskEngine(device: Device, version: string, tuning = false): 
         return replay(step, [[step.outputs.confidence], [step.outputs.label]], [x]);
       }
       case 'crossEntropy': {
-        const x = put(toNhwc(inputs.x)), y = put(inputs.y);
+        const x = put(toNhwc(inputs.x));
+        const y = put(inputs.y);
         x.requiresGrad = true;
         const step = plan(device, {}, (): Record<string, Tensor> => {
           const loss = crossEntropy(x, y);

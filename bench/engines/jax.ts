@@ -1,4 +1,5 @@
-// The benchmark's cases on jax-js: jitted functions in its own layout (NCHW, OIHW), with its reference-counted arrays (`.ref` keeps an operand).
+// The benchmark's cases on jax-js: jitted functions in its own layout (NCHW, OIHW), with its reference-counted arrays
+// (`.ref` keeps an operand).
 
 import { blockUntilReady, defaultDevice, grad, init, jit, lax, nn, numpy as np, valueAndGrad } from '@jax-js/jax';
 import type { Case, Work } from '../cases.ts';
@@ -10,7 +11,7 @@ type A = np.Array;
 type Of<K extends Work['op']> = Extract<Work, { op: K }>;
 type Params = { [name: string]: A };
 
-const put = ({ shape, data }: Data): A => np.array(data as Float32Array<ArrayBuffer>, { shape: [...shape] });
+const put = ({ shape, data }: Data): A => np.array(data, { shape: [...shape] });
 const floats = async (x: A): Promise<Float32Array> => Float32Array.from((await x.data()) as ArrayLike<number>);
 
 /** Calls whose results are held until all are there. */
@@ -37,13 +38,17 @@ function calls(f: (...xs: A[]) => A[], operands: A[]): Job {
 
 /** y, and with a dy the gradients of the leaves: those of sum(y dy). */
 function withGradients(y: (...xs: A[]) => A, leaves: A[], dy: A | undefined): Job {
-  if (!dy) return calls(jit((...xs: A[]) => [y(...xs)]), leaves);
+  if (!dy)
+    return calls(
+      jit((...xs: A[]) => [y(...xs)]),
+      leaves,
+    );
   const weighted = (...xs: A[]): A => np.sum(y(...xs.slice(0, -1)).mul(xs.at(-1)!));
   const gradients = grad(weighted, { argnums: leaves.map((_, i) => i) });
   return calls(
     jit((...xs: A[]) => {
       const out = y(...xs.slice(0, -1).map((x) => x.ref));
-      return [out, ...(gradients(...xs) as A[])];
+      return [out, ...gradients(...xs)];
     }),
     [...leaves, dy],
   );
@@ -51,7 +56,16 @@ function withGradients(y: (...xs: A[]) => A, leaves: A[], dy: A | undefined): Jo
 
 function conv(x: A, w: A, stride = 1, dilation = 1, groups = 1): A {
   const p = padOf(w.shape[2], dilation);
-  return lax.convGeneralDilated(x, w, [stride, stride], [[p, p], [p, p]], { rhsDilation: [dilation, dilation], featureGroupCount: groups });
+  return lax.convGeneralDilated(
+    x,
+    w,
+    [stride, stride],
+    [
+      [p, p],
+      [p, p],
+    ],
+    { rhsDilation: [dilation, dilation], featureGroupCount: groups },
+  );
 }
 
 /** Batch normalisation of a training batch, over axes 0, 2, 3. */
@@ -60,13 +74,20 @@ function batchNorm(x: A, gamma: A, beta: A): A {
   const mean = np.mean(x.ref, [0, 2, 3], { keepdims: true });
   const centred = x.sub(mean);
   const variance = np.mean(np.square(centred.ref), [0, 2, 3], { keepdims: true });
-  return centred.mul(np.reciprocal(np.sqrt(variance.add(1e-5)))).mul(gamma.reshape([1, c, 1, 1])).add(beta.reshape([1, c, 1, 1]));
+  return centred
+    .mul(np.reciprocal(np.sqrt(variance.add(1e-5))))
+    .mul(gamma.reshape([1, c, 1, 1]))
+    .add(beta.reshape([1, c, 1, 1]));
 }
 
-/** Twice the size along an axis, bilinear with half-pixel centres: 3/4 of a pixel and 1/4 of the nearer neighbour, interleaved. */
+/**
+ * Twice the size along an axis, bilinear with half-pixel centres: 3/4 of a pixel and 1/4 of the nearer neighbour,
+ * interleaved.
+ */
 function twice(x: A, axis: 2 | 3): A {
   const size = x.shape[axis];
-  const along = (from: number, to: number): A => (axis === 2 ? x.ref.slice([], [], [from, to]) : x.ref.slice([], [], [], [from, to]));
+  const along = (from: number, to: number): A =>
+    axis === 2 ? x.ref.slice([], [], [from, to]) : x.ref.slice([], [], [], [from, to]);
   const before = np.concatenate([along(0, 1), along(0, size - 1)], axis);
   const after = np.concatenate([along(1, size), along(size - 1, size)], axis);
   const shape = [...x.shape];
@@ -87,10 +108,18 @@ function crossEntropy(x: A, y: A): A {
 function unet(p: Params, x: A, levels: number, train: boolean): A {
   const layer = (h: A, name: string): A => {
     const z = conv(h, p[`${name}.conv.weight`].ref);
-    const gamma = p[`${name}.bn.weight`].ref, beta = p[`${name}.bn.bias`].ref;
+    const gamma = p[`${name}.bn.weight`].ref;
+    const beta = p[`${name}.bn.bias`].ref;
     const c = z.shape[1];
     // The running statistics that evaluation uses are 0 and 1.
-    return nn.relu(train ? batchNorm(z, gamma, beta) : z.mul(1 / Math.sqrt(1 + 1e-5)).mul(gamma.reshape([1, c, 1, 1])).add(beta.reshape([1, c, 1, 1])));
+    return nn.relu(
+      train
+        ? batchNorm(z, gamma, beta)
+        : z
+            .mul(1 / Math.sqrt(1 + 1e-5))
+            .mul(gamma.reshape([1, c, 1, 1]))
+            .add(beta.reshape([1, c, 1, 1])),
+    );
   };
   const block = (h: A, name: string): A => layer(layer(h, `${name}.0`), `${name}.1`);
   const skips: A[] = [];
@@ -134,12 +163,16 @@ function unetJob(w: Of<'unet'>, inputs: Inputs): Job {
   };
   let momenta = names.map((n) => np.zeros([...inputs[n].shape]));
   const step = jit((list: A[], moments: A[], xs: A, ys: A) => {
-    const [value, gradients] = valueAndGrad(loss)(list.map((t) => t.ref), xs, ys) as [A, A[]];
+    const [value, gradients] = valueAndGrad(loss)(
+      list.map((t) => t.ref),
+      xs,
+      ys,
+    ) as [A, A[]];
     const moved = moments.map((v, i) => v.mul(MOMENTUM).add(gradients[i]));
     return [value, list.map((t, i) => t.sub(moved[i].ref.mul(LR))), moved] as [A, A[], A[]];
   });
   const one = (): A => {
-    const [value, list, moments] = step(params, momenta, x.ref, y.ref) as [A, A[], A[]];
+    const [value, list, moments] = step(params, momenta, x.ref, y.ref);
     params = list;
     momenta = moments;
     return value;
@@ -165,7 +198,10 @@ function build({ work: w }: Case, inputs: Inputs): Job | { why: string } {
   const dy = inputs.dy && put(inputs.dy);
   switch (w.op) {
     case 'matmul':
-      return calls(jit((a: A, b: A) => [np.matmul(a, b)]), [put(inputs.a), put(inputs.b)]);
+      return calls(
+        jit((a: A, b: A) => [np.matmul(a, b)]),
+        [put(inputs.a), put(inputs.b)],
+      );
     case 'conv':
       return withGradients((x, k) => conv(x, k, w.stride, w.dilation, w.groups), [put(inputs.x), put(inputs.w)], dy);
     case 'batchNorm':
@@ -179,9 +215,14 @@ function build({ work: w }: Case, inputs: Inputs): Job | { why: string } {
         [put(inputs.x)],
       );
     case 'crossEntropy':
-      return calls(jit((x: A, y: A) => valueAndGrad(crossEntropy)(x, y) as unknown as A[]), [put(inputs.x), put(inputs.y)]);
+      return calls(
+        jit((x: A, y: A) => valueAndGrad(crossEntropy)(x, y) as unknown as A[]),
+        [put(inputs.x), put(inputs.y)],
+      );
     case 'resize':
-      return w.scale === 4 ? withGradients((x) => enlarge4(x), [put(inputs.x)], dy) : { why: `no resize by ${w.scale}` };
+      return w.scale === 4
+        ? withGradients((x) => enlarge4(x), [put(inputs.x)], dy)
+        : { why: `no resize by ${w.scale}` };
     case 'adds': {
       const chain = (x: A, b: A): A[] => {
         let y = x;
@@ -204,13 +245,24 @@ function build({ work: w }: Case, inputs: Inputs): Job | { why: string } {
 function enlarge4(x: A): A {
   const axis4 = (t: A, axis: 2 | 3): A => {
     const size = t.shape[axis];
-    const along = (from: number, to: number): A => (axis === 2 ? t.ref.slice([], [], [from, to]) : t.ref.slice([], [], [], [from, to]));
+    const along = (from: number, to: number): A =>
+      axis === 2 ? t.ref.slice([], [], [from, to]) : t.ref.slice([], [], [], [from, to]);
     const before = np.concatenate([along(0, 1), along(0, size - 1)], axis);
     const after = np.concatenate([along(1, size), along(size - 1, size)], axis);
     const shape = [...t.shape];
     shape[axis] *= 4;
     const mix = (a: A, b: A, s: number): A => a.mul(1 - s).add(b.mul(s));
-    const out = np.stack([mix(t.ref, before.ref, 0.375), mix(t.ref, before, 0.125), mix(t.ref, after.ref, 0.125), mix(t.ref, after, 0.375)], axis + 1).reshape(shape);
+    const out = np
+      .stack(
+        [
+          mix(t.ref, before.ref, 0.375),
+          mix(t.ref, before, 0.125),
+          mix(t.ref, after.ref, 0.125),
+          mix(t.ref, after, 0.375),
+        ],
+        axis + 1,
+      )
+      .reshape(shape);
     t.dispose();
     return out;
   };

@@ -1,4 +1,5 @@
-// The benchmark's cases on PyTorch, on the CPU or with CUDA: a worker process (torchWorker.py) that is asked by lines of JSON.
+// The benchmark's cases on PyTorch, on the CPU or with CUDA: a worker process (torchWorker.py) that is asked by lines
+// of JSON.
 
 import { spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -28,12 +29,18 @@ function machineEnv(): NodeJS.ProcessEnv {
   return libraries === undefined ? env : { ...env, LD_LIBRARY_PATH: libraries };
 }
 
-/** An interpreter that has torch, one with CUDA before others where that is wanted: FEWMASK_PYTHON, the first one on the path, the system's. */
+/**
+ * An interpreter that has torch, one with CUDA before others where that is wanted: FEWMASK_PYTHON, the first one on the
+ * path, the system's.
+ */
 function interpreter(cuda: boolean): string | null {
   const asked = process.env.FEWMASK_PYTHON;
   let any: string | null = null;
   for (const python of asked ? [asked] : ['python3', '/usr/bin/python3', '/opt/conda/bin/python3']) {
-    const { status, stdout } = spawnSync(python, ['-c', 'import torch, numpy; print(torch.cuda.is_available())'], { encoding: 'utf8', env: machineEnv() });
+    const { status, stdout } = spawnSync(python, ['-c', 'import torch, numpy; print(torch.cuda.is_available())'], {
+      encoding: 'utf8',
+      env: machineEnv(),
+    });
     if (status !== 0) continue;
     if (!cuda || stdout.includes('True')) return python;
     any ??= python;
@@ -55,7 +62,7 @@ export async function torchEngine(script: string, options: TorchOptions): Promis
       child.stdin.write(`${JSON.stringify(question)}\n`);
       const line = await lines.next();
       if (line.done) throw new Error('the PyTorch worker ended');
-      const answer = JSON.parse(line.value as string) as T & { error?: string };
+      const answer = JSON.parse(line.value) as T & { error?: string };
       if (answer.error) throw new Error(`PyTorch: ${answer.error}`);
       return answer;
     });
@@ -77,13 +84,26 @@ export async function torchEngine(script: string, options: TorchOptions): Promis
 
   async function fetched(question: object): Promise<Float32Array[]> {
     const { count: n } = await ask<{ count: number }>({ ...question, folder, steps: STEPS_COMPARED });
-    return Array.from({ length: n }, (_, i) => new Float32Array(new Uint8Array(readFileSync(join(folder, `out${i}`))).buffer));
+    return Array.from(
+      { length: n },
+      (_, i) => new Float32Array(new Uint8Array(readFileSync(join(folder, `out${i}`))).buffer),
+    );
   }
 
-  async function make({ work }: Case, inputs: Inputs, precision: 'f32' | 'f16' | 'f64'): Promise<Job | { why: string }> {
+  async function make(
+    { work }: Case,
+    inputs: Inputs,
+    precision: 'f32' | 'f16' | 'f64',
+  ): Promise<Job | { why: string }> {
     const id = count++;
     const data = work.op === 'epoch' ? await epochFolder(work.images, work.h, work.w) : undefined;
-    const made = await ask<{ why?: string }>({ do: 'build', id, precision, work: { ...work, data, lr: LR, momentum: MOMENTUM, lossScale: LOSS_SCALE }, inputs: files(inputs) });
+    const made = await ask<{ why?: string }>({
+      do: 'build',
+      id,
+      precision,
+      work: { ...work, data, lr: LR, momentum: MOMENTUM, lossScale: LOSS_SCALE },
+      inputs: files(inputs),
+    });
     if (made.why) return { why: made.why };
     let peak = 0;
     return {

@@ -1,5 +1,5 @@
-// What conv2dTexture.wgsl was before textures: each lane of eight loads the weights of one channel, and subgroupBroadcast hands them round. Stride and dilation 1,
-// whole vectors.
+// What conv2dTexture.wgsl was before textures: each lane of eight loads the weights of one channel, and
+// subgroupBroadcast hands them round. Stride and dilation 1, whole vectors.
 
 enable subgroups;
 
@@ -21,7 +21,11 @@ struct Params {
 @group(0) @binding(3) var<uniform> params: Params;
 
 @compute @workgroup_size(WG)
-fn forward(@builtin(local_invocation_id) lane: vec3<u32>, @builtin(workgroup_id) group: vec3<u32>, @builtin(subgroup_invocation_id) invocation: u32) {
+fn forward(
+  @builtin(local_invocation_id) lane: vec3<u32>,
+  @builtin(workgroup_id) group: vec3<u32>,
+  @builtin(subgroup_invocation_id) invocation: u32,
+) {
   let size = params.y_size;
   let ci = params.kernel.z / 4u;
   let co = size.w / 4u;
@@ -55,8 +59,10 @@ fn forward(@builtin(local_invocation_id) lane: vec3<u32>, @builtin(workgroup_id)
           let v1 = inside[i] * x[source[i] + c + 1u];
           for (var j = 0u; j < CB; j++) {
             let h = held[j];
-            acc[i][j] += v0.x * subgroupBroadcast(h, 0u) + v0.y * subgroupBroadcast(h, 1u) + v0.z * subgroupBroadcast(h, 2u) + v0.w * subgroupBroadcast(h, 3u)
-              + v1.x * subgroupBroadcast(h, 4u) + v1.y * subgroupBroadcast(h, 5u) + v1.z * subgroupBroadcast(h, 6u) + v1.w * subgroupBroadcast(h, 7u);
+            acc[i][j] += v0.x * subgroupBroadcast(h, 0u) + v0.y * subgroupBroadcast(h, 1u)
+              + v0.z * subgroupBroadcast(h, 2u) + v0.w * subgroupBroadcast(h, 3u)
+              + v1.x * subgroupBroadcast(h, 4u) + v1.y * subgroupBroadcast(h, 5u)
+              + v1.z * subgroupBroadcast(h, 6u) + v1.w * subgroupBroadcast(h, 7u);
           }
         }
       }

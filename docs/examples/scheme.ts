@@ -1,4 +1,5 @@
-// A scheme of your own: entropy minimisation (Grandvalet & Bengio 2004). Unlabelled pixels should be predicted with certainty, whatever they are:
+// A scheme of your own: entropy minimisation (Grandvalet & Bengio 2004). Unlabelled pixels should be predicted with
+// certainty, whatever they are:
 //
 //   L = CE(z_l, y) + w(t) mean over valid pixels of H(softmax(z_u)),   H(p) = -sum_c p_c log p_c
 //
@@ -22,11 +23,19 @@ export const entropy = defineScheme({
     return {
       evaluated: net,
       step(s) {
-        const l = s.labelled(), u = s.unlabelled();
-        const z = passGroups((x, mode) => net.forward(standardised(x), mode), { l: l.image, u: u.image }, o.groups, ['l', 'u']);
+        const l = s.labelled();
+        const u = s.unlabelled();
+        const z = passGroups((x, mode) => net.forward(standardised(x), mode), { l: l.image, u: u.image }, o.groups, [
+          'l',
+          'u',
+        ]);
         const h = neg(sum(mul(softmax(z.u), logSoftmax(z.u)), -1));
-        const labelled = losses.ceValid(z.l, l.label), unlabelled = div(sum(mul(h, u.valid)), sum(u.valid));
-        return { loss: weightedSum([[labelled], [unlabelled, s.ramped(o.weight, o.ramp)]]), terms: { labelled, unlabelled } };
+        const labelled = losses.ceValid(z.l, l.label);
+        const unlabelled = div(sum(mul(h, u.valid)), sum(u.valid));
+        return {
+          loss: weightedSum([[labelled], [unlabelled, s.ramped(o.weight, o.ramp)]]),
+          terms: { labelled, unlabelled },
+        };
       },
     };
   },

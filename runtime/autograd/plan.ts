@@ -1,5 +1,6 @@
-// A plan: a function of tensors recorded once and replayed. Recording resolves autograd, pipelines, bind groups and a static memory layout
-// with reuse by lifetime; replaying writes the inputs and encodes the dispatches, with no allocation.
+// A plan: a function of tensors recorded once and replayed. Recording resolves autograd, pipelines, bind groups and a
+// static memory layout with reuse by lifetime; replaying writes the inputs and encodes the dispatches, with no
+// allocation.
 
 import { args } from '../args.ts';
 import type { Device, Launch } from '../device/device.ts';
@@ -18,12 +19,15 @@ import { profiled, type Encoded } from './profile.ts';
 import { PlanRecorder, type Command } from './recorder.ts';
 import { replayHooks } from './replay.ts';
 import { assign, lifetimes, storagesOf, type Slot } from './slots.ts';
-import { collectTensors, sizeOf, type Storage, Tensor, type DType, type Shape, type TensorData } from '../tensor.ts';
+import type { Tensor } from '../tensor.ts';
+import { collectTensors, sizeOf, type Storage, type DType, type Shape, type TensorData } from '../tensor.ts';
 
 /** Shapes and dtypes of a plan's inputs, by name. */
 export type InputSpec = Record<string, { shape: Shape; dtype?: DType }>;
 /** The inputs of a plan as its body gets them: each of the dtype that was said, f32 where none was. */
-export type PlanInputs<S extends InputSpec> = { readonly [K in keyof S]: Tensor<S[K]['dtype'] extends infer D extends DType ? D : 'f32'> };
+export type PlanInputs<S extends InputSpec> = {
+  readonly [K in keyof S]: Tensor<S[K]['dtype'] extends infer D extends DType ? D : 'f32'>;
+};
 /** Makes a further input while the body is being recorded. */
 export type DeclareInput = (name: string, spec: { shape: Shape; dtype?: DType }) => Tensor;
 /** Results of a plan, by name. */
@@ -42,8 +46,8 @@ export interface PlanMemory {
 const BODY = 'the body of a plan';
 
 /**
- * A recorded step. `run` replays it; `outputs` hold the results of the last replay. Tensors from outside that the body uses stay alive as long as the
- * plan, and a replay sees their content of that moment.
+ * A recorded step. `run` replays it; `outputs` hold the results of the last replay. Tensors from outside that the body
+ * uses stay alive as long as the plan, and a replay sees their content of that moment.
  * @example
  * const step = plan(device, { x: { shape: [8, 64, 64, 3] } }, ({ x }) => ({ loss: mean(square(x)) }));
  * step.run({ x: pixels });
@@ -80,13 +84,19 @@ export class Plan<O extends PlanOutputs> {
   /**
    * Records `body`, which is called once, and lays out its memory.
    * @param inputs shapes and dtypes (default f32) by name; their content is given to `run`
-   * @param body makes the step from the inputs; all it launches is recorded, and only what it returns can be read afterwards. `declare` makes further inputs
+   * @param body makes the step from the inputs; all it launches is recorded, and only what it returns can be read
+   *   afterwards. `declare` makes further inputs
    * @param options.budget most bytes that may be in use with this plan (default: the device's budget)
    * @throws OutOfMemoryError when the plan does not fit into the budget
    * @throws FewmaskError inside another plan or for an asynchronous body, DeviceError for an
    * output of another device, DeviceError or DeviceLostError when the GPU failed before
    */
-  constructor(device: Device, inputs: InputSpec, body: (inputs: Record<string, Tensor>, declare: DeclareInput) => O, options: { budget?: number } = {}) {
+  constructor(
+    device: Device,
+    inputs: InputSpec,
+    body: (inputs: Record<string, Tensor>, declare: DeclareInput) => O,
+    options: { budget?: number } = {},
+  ) {
     this.device = device;
     if (device.recorder) throw new FewmaskError('plan', 'a plan cannot be recorded inside another one');
     if (isAsync(body)) throw asynchronous('plan', BODY);
@@ -124,12 +134,17 @@ export class Plan<O extends PlanOutputs> {
   }
 
   #layOut(budget: number): PlanMemory {
-    const { device } = this, recorder = this.#recorder;
+    const { device } = this;
+    const recorder = this.#recorder;
     const pinned = new Set<Storage>(Object.values(this.inputs).map((t) => t.storage));
     const kept = new Set<Tensor>();
     collectTensors(this.outputs, kept);
     for (const t of kept) {
-      if (t.device !== device) throw new DeviceError(`an output of the plan, [${t.shape}], lives on another device`, 'a plan records the work of one device');
+      if (t.device !== device)
+        throw new DeviceError(
+          `an output of the plan, [${t.shape}], lives on another device`,
+          'a plan records the work of one device',
+        );
       pinned.add(t.storage);
       t.node = null;
     }
@@ -137,13 +152,22 @@ export class Plan<O extends PlanOutputs> {
     for (const [name, { storage }] of Object.entries(this.inputs)) {
       if (used.has(storage) && storage.bytes > 0) this.#unwritten.set(name, storage.changes.count);
     }
-    const use = lifetimes(recorder.commands, recorder.storages, pinned), own = [...this.#own];
-    const commands = chained(device, recorder.commands, (s) => (pinned.has(s) ? undefined : use.get(s)?.[1]), (t) => own.push(t));
+    const use = lifetimes(recorder.commands, recorder.storages, pinned);
+    const own = [...this.#own];
+    const commands = chained(
+      device,
+      recorder.commands,
+      (s) => (pinned.has(s) ? undefined : use.get(s)?.[1]),
+      (t) => own.push(t),
+    );
     this.#own = own;
     const life = lifetimes(commands, recorder.storages, pinned);
     const { slots, slotOf } = assign(life);
     const through = texelNeeds(commands.flatMap((c) => (c.kind === 'launch' ? [c.launch] : [])));
-    const bytes = [...slots.map((s) => s.bytes), ...[...through.values()].map((t) => texelSize(t.bytes, t.format))].reduce((n, b) => n + b, 0);
+    const bytes = [
+      ...slots.map((s) => s.bytes),
+      ...[...through.values()].map((t) => texelSize(t.bytes, t.format)),
+    ].reduce((n, b) => n + b, 0);
     if (device.pool.stats.inUse + bytes > budget) {
       const { message, hint } = aliveReport(device);
       const inUse = mib(device.pool.stats.inUse);
@@ -203,23 +227,30 @@ export class Plan<O extends PlanOutputs> {
   #encode(commands: readonly Command[], texels: ReadonlyMap<string, GPUTexture>): Encoded[] {
     let at = 0;
     return commands.flatMap((c): Encoded | Encoded[] => {
-      if (c.kind === 'clear') return { kind: 'clear', buffer: c.storage.buffer!, bytes: Math.ceil(c.storage.bytes / 4) * 4 };
-      if (c.kind === 'copy') return { kind: 'copy', from: c.from.buffer!, to: c.to.buffer!, bytes: Math.ceil(c.bytes / 4) * 4 };
+      if (c.kind === 'clear')
+        return { kind: 'clear', buffer: c.storage.buffer!, bytes: Math.ceil(c.storage.bytes / 4) * 4 };
+      if (c.kind === 'copy')
+        return { kind: 'copy', from: c.from.buffer!, to: c.to.buffer!, bytes: Math.ceil(c.bytes / 4) * 4 };
       const l = c.launch;
       let i = 0;
       const copies: Encoded[] = [];
       const entries = l.kernel.bindings.map((b): GPUBindGroupEntry => {
         if (b.kind === 'texture') {
-          const { buffer, bytes } = l.bindings[i++], to = texels.get(copies.length + l.kernel.texels!)!;
+          const { buffer, bytes } = l.bindings[i++];
+          const to = texels.get(copies.length + l.kernel.texels!)!;
           copies.push({ kind: 'texels', from: buffer!, to, bytes });
           return { binding: b.binding, resource: to.createView() };
         }
-        if (b.kind === 'uniform') return { binding: b.binding, resource: { buffer: this.#uniforms!, offset: at, size: l.kernel.params!.size } };
+        if (b.kind === 'uniform')
+          return { binding: b.binding, resource: { buffer: this.#uniforms!, offset: at, size: l.kernel.params!.size } };
         return bindingEntry(b.binding, l.bindings[i++]);
       });
       at += this.#paramsSize(l);
       const group = this.device.gpu.createBindGroup({ layout: l.kernel.layout, entries });
-      return [...copies, { kind: 'dispatch', kernel: l.kernel, group, x: l.groups[0], y: l.groups[1], z: l.groups[2], choice: l.choice }];
+      return [
+        ...copies,
+        { kind: 'dispatch', kernel: l.kernel, group, x: l.groups[0], y: l.groups[1], z: l.groups[2], choice: l.choice },
+      ];
     });
   }
 
@@ -255,7 +286,8 @@ export class Plan<O extends PlanOutputs> {
    * Writes the given inputs (the others keep their content) and replays the step. Does not wait for the GPU.
    * @param inputs row-major elements by name, each in the array of its dtype
    * @returns the outputs, whose content the next replay overwrites
-   * @throws UsageError when an input that the step uses has never been written, or a random seed from outside is still that of
+   * @throws UsageError when an input that the step uses has never been written, or a random seed from outside is still
+   *   that of
    *   the last replay
    * @throws ShapeError when an input is unknown or does not fit (then none is written)
    * @throws DisposedError, DeviceError or DeviceLostError when the GPU failed,
@@ -269,9 +301,15 @@ export class Plan<O extends PlanOutputs> {
     if (broken) throw broken;
     const writes = Object.entries(inputs).map(([name, data]) => {
       const t = this.inputs[name];
-      if (!t) throw new ShapeError('plan', `it has no input ${name}`, `its inputs are ${Object.keys(this.inputs).join(', ')}`);
+      if (!t)
+        throw new ShapeError(
+          'plan',
+          `it has no input ${name}`,
+          `its inputs are ${Object.keys(this.inputs).join(', ')}`,
+        );
       const { values } = elementsOf(`input ${name}`, data, t.dtype);
-      if (values.length !== sizeOf(t.shape)) throw new ShapeError('plan', `input ${name} is ${t}, not ${values.length} elements`);
+      if (values.length !== sizeOf(t.shape))
+        throw new ShapeError('plan', `input ${name} is ${t}, not ${values.length} elements`);
       return [t, values] as const;
     });
     this.#checkInputs(inputs);
@@ -349,8 +387,8 @@ export class Plan<O extends PlanOutputs> {
   }
 
   /**
-   * Runs the dispatches once, in order, with a timestamp around each. Clears and copies are left out: the times are those of a replay, the outputs are not,
-   * and what the step changes in place (parameters, statistics) changes.
+   * Runs the dispatches once, in order, with a timestamp around each. Clears and copies are left out: the times are
+   * those of a replay, the outputs are not, and what the step changes in place (parameters, statistics) changes.
    * @returns milliseconds of each dispatch, in order, with the key of its kernel
    * @throws FewmaskError without the feature timestamp-query, DisposedError
    * @example console.table(await step.profile());
@@ -358,7 +396,10 @@ export class Plan<O extends PlanOutputs> {
   async profile(): Promise<{ kernel: string; ms: number; choice?: Choice }[]> {
     this.#check();
     this.#noteChanges();
-    return profiled(this.device, this.#commands.filter((c) => c.kind === 'dispatch'));
+    return profiled(
+      this.device,
+      this.#commands.filter((c) => c.kind === 'dispatch'),
+    );
   }
 
   /** Gives the plan's memory back: its inputs and outputs can no longer be read or written. */
@@ -385,7 +426,12 @@ export class Plan<O extends PlanOutputs> {
  * step.run({ x: new Float32Array(24) });
  * console.log(await step.outputs.loss.item());
  */
-export function plan<S extends InputSpec, O extends PlanOutputs>(device: Device, inputs: S, body: (inputs: PlanInputs<S>, declare: DeclareInput) => O, options: { budget?: number } = {}): Plan<O> {
+export function plan<S extends InputSpec, O extends PlanOutputs>(
+  device: Device,
+  inputs: S,
+  body: (inputs: PlanInputs<S>, declare: DeclareInput) => O,
+  options: { budget?: number } = {},
+): Plan<O> {
   args('plan device:D inputs:o body:f {budget:n}', arguments);
   return new Plan(device, inputs, body as (inputs: Record<string, Tensor>, declare: DeclareInput) => O, options);
 }

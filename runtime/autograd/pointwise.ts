@@ -1,4 +1,5 @@
-// Functions of one element at a time that a shader holds with their first and second derivatives: y = f(x), dx = dy f'(x), ddx = g dy f''(x).
+// Functions of one element at a time that a shader holds with their first and second derivatives: y = f(x), dx = dy
+// f'(x), ddx = g dy f''(x).
 
 import { checkReal, type DType, type Tensor } from '../tensor.ts';
 import type { ParamValue } from '../kernel/kernel.ts';
@@ -6,7 +7,10 @@ import { stored } from '../kernel/vectors.ts';
 import type { OpRecord } from './tape.ts';
 
 /** Makes an operation from its record, and the names of the inputs that its kernels take in f16. */
-type Define = <A>(record: OpRecord<A>, halves: { halves: readonly string[] }) => (inputs: Record<string, Tensor | undefined>, attrs: A) => Record<string, Tensor>;
+type Define = <A>(
+  record: OpRecord<A>,
+  halves: { halves: readonly string[] },
+) => (inputs: Record<string, Tensor | undefined>, attrs: A) => Record<string, Tensor>;
 
 interface Attrs<K> {
   op: K;
@@ -20,37 +24,63 @@ interface Attrs<K> {
  * @param codes OP of each function
  * @returns what applies a function with its own params; it can be differentiated twice
  */
-export function pointwise<K extends string>(define: Define, shader: string, codes: Readonly<Record<K, number>>): <D extends DType, R extends number>(x: Tensor<D, R>, op: K, params?: Record<string, ParamValue>) => Tensor<D, R> {
-  const launch = (entry: string, made: string, x: Tensor, others: Record<string, Tensor>, { op, params }: Attrs<K>): Tensor => {
+export function pointwise<K extends string>(
+  define: Define,
+  shader: string,
+  codes: Readonly<Record<K, number>>,
+): <D extends DType, R extends number>(x: Tensor<D, R>, op: K, params?: Record<string, ParamValue>) => Tensor<D, R> {
+  const launch = (
+    entry: string,
+    made: string,
+    x: Tensor,
+    others: Record<string, Tensor>,
+    { op, params }: Attrs<K>,
+  ): Tensor => {
     const y = x.device.empty(x.shape, x.dtype, op);
-    x.device.run({ shader, entry, constants: { OP: codes[op], ...stored(x) }, bindings: { x, ...others, [made]: y }, params: { n: x.size, ...params }, threads: x.size });
+    x.device.run({
+      shader,
+      entry,
+      constants: { OP: codes[op], ...stored(x) },
+      bindings: { x, ...others, [made]: y },
+      params: { n: x.size, ...params },
+      threads: x.size,
+    });
     return y;
   };
-  const second = define<Attrs<K>>({
-    name: `second derivative of ${shader}`,
-    inputs: ['x', 'dy', 'g'],
-    outputs: ['ddx'],
-    forward: ({ x, dy, g }, attrs) => launch('second', 'ddx', x, { dy, g }, attrs),
-    backward: { x: null, dy: null, g: null },
-  }, { halves: ['x', 'dy', 'g'] });
-  const first = define<Attrs<K>>({
-    name: `derivative of ${shader}`,
-    inputs: ['x', 'dy'],
-    outputs: ['dx'],
-    forward: ({ x, dy }, attrs) => launch('backward', 'dx', x, { dy }, attrs),
-    backward: {
-      x: ({ dy: g, inputs: { x, dy }, attrs }) => second({ x, dy, g }, attrs).ddx,
-      dy: ({ dy: g, inputs: { x }, attrs }) => launch('backward', 'dx', x, { dy: g }, attrs),
+  const second = define<Attrs<K>>(
+    {
+      name: `second derivative of ${shader}`,
+      inputs: ['x', 'dy', 'g'],
+      outputs: ['ddx'],
+      forward: ({ x, dy, g }, attrs) => launch('second', 'ddx', x, { dy, g }, attrs),
+      backward: { x: null, dy: null, g: null },
     },
-  }, { halves: ['x', 'dy'] });
-  const op = define<Attrs<K>>({
-    name: shader,
-    inputs: ['x'],
-    outputs: ['y'],
-    forward: ({ x }, attrs) => launch('forward', 'y', x, {}, attrs),
-    backward: { x: ({ dy, inputs: { x }, attrs }) => first({ x, dy }, attrs).dx },
-    twice: true,
-  }, { halves: ['x'] });
+    { halves: ['x', 'dy', 'g'] },
+  );
+  const first = define<Attrs<K>>(
+    {
+      name: `derivative of ${shader}`,
+      inputs: ['x', 'dy'],
+      outputs: ['dx'],
+      forward: ({ x, dy }, attrs) => launch('backward', 'dx', x, { dy }, attrs),
+      backward: {
+        x: ({ dy: g, inputs: { x, dy }, attrs }) => second({ x, dy, g }, attrs).ddx,
+        dy: ({ dy: g, inputs: { x }, attrs }) => launch('backward', 'dx', x, { dy: g }, attrs),
+      },
+    },
+    { halves: ['x', 'dy'] },
+  );
+  const op = define<Attrs<K>>(
+    {
+      name: shader,
+      inputs: ['x'],
+      outputs: ['y'],
+      forward: ({ x }, attrs) => launch('forward', 'y', x, {}, attrs),
+      backward: { x: ({ dy, inputs: { x }, attrs }) => first({ x, dy }, attrs).dx },
+      twice: true,
+    },
+    { halves: ['x'] },
+  );
   return <D extends DType, R extends number>(x: Tensor<D, R>, name: K, params = {}) => {
     checkReal(name, { x });
     return op({ x }, { op: name, params }).y as Tensor<D, R>;

@@ -15,7 +15,11 @@ const hooks = new WeakMap<Recorder, Map<object, () => void>>();
  */
 export function beforeReplay(recorder: Recorder, owner: object, hook: () => void): void {
   const map = hooks.get(recorder) ?? new Map<object, () => void>();
-  if (map.has(owner)) throw new UsageError('the optimiser steps twice in one plan', 'give each step its own hyper-parameters, see hyperValues');
+  if (map.has(owner))
+    throw new UsageError(
+      'the optimiser steps twice in one plan',
+      'give each step its own hyper-parameters, see hyperValues',
+    );
   hooks.set(recorder, map.set(owner, hook));
 }
 

@@ -19,7 +19,11 @@ export function writtenBy(c: Command): readonly Storage[] {
 }
 
 /** First and last command that touches each storage of the plan; pinned ones live throughout. */
-export function lifetimes(commands: readonly Command[], own: ReadonlySet<Storage>, pinned: ReadonlySet<Storage>): Map<Storage, [number, number]> {
+export function lifetimes(
+  commands: readonly Command[],
+  own: ReadonlySet<Storage>,
+  pinned: ReadonlySet<Storage>,
+): Map<Storage, [number, number]> {
   const life = new Map<Storage, [number, number]>();
   for (const s of pinned) if (own.has(s)) life.set(s, [-1, commands.length]);
   commands.forEach((c, i) => {
@@ -39,7 +43,10 @@ export interface Slot {
   taken: [number, number][];
 }
 
-/** Greedy by size (largest first): each storage goes into the smallest slot that is free throughout its life, or into a new one. */
+/**
+ * Greedy by size (largest first): each storage goes into the smallest slot that is free throughout its life, or into a
+ * new one.
+ */
 export function assign(life: ReadonlyMap<Storage, [number, number]>): { slots: Slot[]; slotOf: Map<Storage, Slot> } {
   const slots: Slot[] = [];
   const slotOf = new Map<Storage, Slot>();

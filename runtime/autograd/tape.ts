@@ -1,4 +1,5 @@
-// Reverse-mode automatic differentiation. Each differentiable operation leaves a node; `grad` walks the nodes backwards.
+// Reverse-mode automatic differentiation. Each differentiable operation leaves a node; `grad` walks the nodes
+// backwards.
 
 import { args } from '../args.ts';
 import { DisposedError, FewmaskError, GradientError, ShapeError } from '../errors.ts';
@@ -27,7 +28,10 @@ export interface BackwardContext<A> {
 /** Makes the gradient of one input, in its shape; `null` for an input that has none. */
 export type Backward<A> = ((ctx: BackwardContext<A>) => Tensor) | null;
 
-/** The record of an operation. `backward` has a key for every input: a function, or `null` for an input without a gradient. */
+/**
+ * The record of an operation. `backward` has a key for every input: a function, or `null` for an input without a
+ * gradient.
+ */
 export interface OpRecord<A> {
   /** Its name, for errors and leak reports. */
   readonly name: string;
@@ -41,7 +45,9 @@ export interface OpRecord<A> {
   readonly backward: Readonly<Record<string, Backward<A>>>;
   /** Outputs that only `backward` looks at: freed at once where no gradient is recorded. */
   readonly saved?: readonly string[];
-  /** True when `backward` is made of differentiable operations: only then can a second derivative be taken through it. */
+  /**
+   * True when `backward` is made of differentiable operations: only then can a second derivative be taken through it.
+   */
   readonly twice?: boolean;
 }
 
@@ -59,8 +65,8 @@ export interface TapeNode {
 let watcher: ((record: OpRecord<never>) => void) | null = null;
 
 /**
- * Calls `watch` with each record that is defined from now on; null ends it. The table of operations is made so, without a registry that would keep operations in
- * a bundle that nobody calls.
+ * Calls `watch` with each record that is defined from now on; null ends it. The table of operations is made so, without
+ * a registry that would keep operations in a bundle that nobody calls.
  */
 export function watchRecords(watch: ((record: OpRecord<never>) => void) | null): void {
   watcher = watch;
@@ -106,10 +112,17 @@ export function recordingIs<R>(on: boolean, body: () => R): R {
  * });
  * const y = op({ x }, { factor: 2 }).y;
  */
-export function defineOp<A = void>(record: OpRecord<A>): (inputs: Record<string, Tensor | undefined>, attrs: A) => Record<string, Tensor> {
+export function defineOp<A = void>(
+  record: OpRecord<A>,
+): (inputs: Record<string, Tensor | undefined>, attrs: A) => Record<string, Tensor> {
   args('defineOp record:o', arguments);
   const { inputs: names, outputs, forward, backward } = record;
-  if (!Array.isArray(names) || !Array.isArray(outputs) || typeof forward !== 'function' || typeof backward !== 'object') {
+  if (
+    !Array.isArray(names) ||
+    !Array.isArray(outputs) ||
+    typeof forward !== 'function' ||
+    typeof backward !== 'object'
+  ) {
     const hint = 'call defineOp({ name, inputs: […], outputs: […], forward, backward: { … } })';
     throw new FewmaskError('op', 'defineOp: the record lacks inputs, outputs, forward or backward', hint);
   }
@@ -131,11 +144,12 @@ export function defineOp<A = void>(record: OpRecord<A>): (inputs: Record<string,
     const run = (): Tensor | Record<string, Tensor> => recordingIs(false, forward);
     const device = Object.values(inputs)[0]?.device;
     const made = device ? device.guarded(run) : run();
-    const outputs = (isTensor(made) ? { [record.outputs[0]]: made } : made) as Record<string, Tensor>;
+    const outputs = isTensor(made) ? { [record.outputs[0]]: made } : made;
     if (wanted) {
       const saved = savedNow(inputs, outputs, attrs);
       const node: TapeNode = { op: record as OpRecord<unknown>, inputs, outputs, attrs, order: counter++, saved };
-      for (const name of record.outputs) if (outputs[name]?.dtype === 'f32' || outputs[name]?.dtype === 'f16') outputs[name].node = node;
+      for (const name of record.outputs)
+        if (outputs[name]?.dtype === 'f32' || outputs[name]?.dtype === 'f16') outputs[name].node = node;
     } else {
       for (const name of record.saved ?? []) outputs[name]?.dispose();
     }
@@ -162,13 +176,28 @@ export interface GradOptions {
   createGraph?: boolean;
 }
 
-/** What `grad` does (grad.ts), with the operations that it needs. @param wrt tensors by what they are called in messages */
-export function backpropagate(ops: GradientOps, y: Tensor, wrt: ReadonlyMap<string | number, Tensor>, { dy, createGraph = false }: GradOptions = {}): Tensor[] {
-  if (y.size !== 1 && !dy) throw new ShapeError('grad', `the result has shape [${y.shape}]`, 'give dy, or reduce it to a scalar');
-  if (dy && (String(dy.shape) !== String(y.shape) || dy.dtype !== y.dtype)) throw new ShapeError('grad', `dy is ${dy}, the result ${y}`, 'they must be alike');
+/**
+ * What `grad` does (grad.ts), with the operations that it needs.
+ * @param wrt tensors by what they are called in messages
+ */
+export function backpropagate(
+  ops: GradientOps,
+  y: Tensor,
+  wrt: ReadonlyMap<string | number, Tensor>,
+  { dy, createGraph = false }: GradOptions = {},
+): Tensor[] {
+  if (y.size !== 1 && !dy)
+    throw new ShapeError('grad', `the result has shape [${y.shape}]`, 'give dy, or reduce it to a scalar');
+  if (dy && (String(dy.shape) !== String(y.shape) || dy.dtype !== y.dtype))
+    throw new ShapeError('grad', `dy is ${dy}, the result ${y}`, 'they must be alike');
   if (dy?.isDisposed) dy.alive();
   const foreign = [...wrt].find(([, t]) => !t.tracked);
-  if (foreign) throw new GradientError('grad', `no gradient is recorded for tensor ${foreign[0]} [${foreign[1].shape}] of wrt`, 'make it a parameter, or set its requiresGrad, before it is used');
+  if (foreign)
+    throw new GradientError(
+      'grad',
+      `no gradient is recorded for tensor ${foreign[0]} [${foreign[1].shape}] of wrt`,
+      'make it a parameter, or set its requiresGrad, before it is used',
+    );
   const body = () => walk(ops, y, [...wrt.values()], dy ?? ops.ones(y), createGraph);
   return createGraph ? body() : noGrad(body);
 }
@@ -191,10 +220,14 @@ function walk(ops: GradientOps, y: Tensor, wrt: readonly Tensor[], dy: Tensor, c
     return any;
   };
   if (y.node) visit(y.node);
-  const nodes = [...reaches].filter(([, on]) => on).map(([n]) => n).sort((a, b) => b.order - a.order);
+  const nodes = [...reaches]
+    .filter(([, on]) => on)
+    .map(([n]) => n)
+    .sort((a, b) => b.order - a.order);
   if (createGraph) {
     const once = nodes.find((n) => !n.op.twice);
-    if (once) throw new GradientError(once.op.name, 'it has no second derivative', 'take the gradient without createGraph');
+    if (once)
+      throw new GradientError(once.op.name, 'it has no second derivative', 'take the gradient without createGraph');
   }
   const gradients = new Map<Tensor, Tensor>([[y, dy]]);
   for (const node of nodes) {
@@ -231,7 +264,8 @@ function walk(ops: GradientOps, y: Tensor, wrt: readonly Tensor[], dy: Tensor, c
       if (!needs(name)) continue;
       const t = node.inputs[name];
       const g = gradientOf(node, name, ctx);
-      if (String(g.shape) !== String(t.shape)) throw new ShapeError(node.op.name, `its gradient for ${name} is [${g.shape}], the input is [${t.shape}]`);
+      if (String(g.shape) !== String(t.shape))
+        throw new ShapeError(node.op.name, `its gradient for ${name} is [${g.shape}], the input is [${t.shape}]`);
       const before = gradients.get(t);
       gradients.set(t, before ? ops.add(before, g) : g);
     }
@@ -246,6 +280,9 @@ function gradientOf(node: TapeNode, input: string, ctx: BackwardContext<unknown>
     return withSaved(node, input, () => synchronous('op', `${op.name}: backward`, op.backward[input]!(ctx)));
   } catch (error) {
     if (!(error instanceof DisposedError)) throw error;
-    throw new DisposedError(`the gradient of ${op.name} with respect to ${input} cannot be made: ${error.message}`, 'take gradients in the scope that made the graph, before it is freed');
+    throw new DisposedError(
+      `the gradient of ${op.name} with respect to ${input} cannot be made: ${error.message}`,
+      'take gradients in the scope that made the graph, before it is freed',
+    );
   }
 }

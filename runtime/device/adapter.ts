@@ -1,4 +1,5 @@
-// What Node and browsers share in opening a device: what kind of adapter it is, what a request means, which features and limits to ask for.
+// What Node and browsers share in opening a device: what kind of adapter it is, what a request means, which features
+// and limits to ask for.
 
 import { DeviceError } from '../errors.ts';
 import { counted } from '../inspect.ts';
@@ -32,7 +33,10 @@ export interface OpenedDevice {
 /** What a user asked for: a kind, a part of a description, or nothing. */
 export type Wish = { kind: AdapterKind; name?: undefined } | { kind?: undefined; name: string } | null;
 
-/** Reads `--adapter`, FEWMASK_ADAPTER or `OpenOptions.adapter`. An empty text is no wish; `llvmpipe` and `gpu` are other words for lavapipe and hardware. */
+/**
+ * Reads `--adapter`, FEWMASK_ADAPTER or `OpenOptions.adapter`. An empty text is no wish; `llvmpipe` and `gpu` are other
+ * words for lavapipe and hardware.
+ */
 export function parseWish(text: string | undefined): Wish {
   const word = (text ?? '').trim().toLowerCase();
   if (word === '' || word === 'auto') return null;
@@ -43,7 +47,10 @@ export function parseWish(text: string | undefined): Wish {
 }
 
 /** The kind of an adapter by its description and names. */
-export function kindOf(info: { description: string; device: string; vendor: string; architecture: string }, fallback: boolean): AdapterKind {
+export function kindOf(
+  info: { description: string; device: string; vendor: string; architecture: string },
+  fallback: boolean,
+): AdapterKind {
   const text = `${info.vendor} ${info.architecture} ${info.device} ${info.description}`.toLowerCase();
   if (/llvmpipe|lavapipe/.test(text)) return 'lavapipe';
   if (text.includes('swiftshader')) return 'swiftshader';
@@ -77,16 +84,26 @@ const LIMITS = [
 export function describe(info: GPUAdapterInfo | undefined): OpenedDevice['info'] {
   const { description = '', vendor = '', architecture = '', device = '' } = info ?? {};
   const kind = kindOf({ description, vendor, architecture, device }, info?.isFallbackAdapter ?? false);
-  return { description: description || [vendor, architecture, device].filter(Boolean).join(' ') || 'an adapter without a name', vendor, architecture, device, kind, how: '' };
+  return {
+    description: description || [vendor, architecture, device].filter(Boolean).join(' ') || 'an adapter without a name',
+    vendor,
+    architecture,
+    device,
+    kind,
+    how: '',
+  };
 }
 
 /**
- * What to request a GPUDevice of your own with, for the engine: every feature that it can use and the adapter has (`shader-f16`, `subgroups`,
- * `timestamp-query`, in Dawn subgroup matrices), and the adapter's highest limits for buffers, bindings and workgroups. None is a must: a device with WebGPU's default limits and no
- * feature works, without f16 tensors and profiles, and with tensors of at most 128 MiB. Add to it what your own work needs.
+ * What to request a GPUDevice of your own with, for the engine: every feature that it can use and the adapter has
+ * (`shader-f16`, `subgroups`, `timestamp-query`, in Dawn subgroup matrices), and the adapter's highest limits for
+ * buffers, bindings and workgroups. None is a must: a device with WebGPU's default limits and no feature works, without
+ * f16 tensors and profiles, and with tensors of at most 128 MiB. Add to it what your own work needs.
  * @example const gpu = await adapter.requestDevice(deviceDescriptor(adapter));
  */
-export function deviceDescriptor(adapter: GPUAdapter): GPUDeviceDescriptor & { requiredFeatures: GPUFeatureName[]; requiredLimits: Record<string, number> } {
+export function deviceDescriptor(
+  adapter: GPUAdapter,
+): GPUDeviceDescriptor & { requiredFeatures: GPUFeatureName[]; requiredLimits: Record<string, number> } {
   return {
     requiredFeatures: FEATURES.filter((f) => adapter.features.has(f)),
     requiredLimits: Object.fromEntries(LIMITS.map((l) => [l, adapter.limits[l]])),
@@ -98,7 +115,10 @@ export async function requestDevice(adapter: GPUAdapter, description: string): P
   try {
     return await adapter.requestDevice(deviceDescriptor(adapter));
   } catch (error) {
-    throw new DeviceError(`the adapter ${description} gave no device: ${(error as Error).message}`, 'close other programs that use the GPU, or choose another adapter');
+    throw new DeviceError(
+      `the adapter ${description} gave no device: ${(error as Error).message}`,
+      'close other programs that use the GPU, or choose another adapter',
+    );
   }
 }
 

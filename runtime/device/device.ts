@@ -23,9 +23,10 @@ export { bindingEntry } from './binding.ts';
 export type { AdapterInfo, DeviceOptions, Dispatch, Launch, Recorder } from './types.ts';
 
 /**
- * A GPUDevice with all that the engine keeps for it. `openNode` and `openBrowser` make one; so does a GPUDevice of your own, which stays yours: `close()`
- * gives back what the engine took and leaves it alone, your handlers are not touched, and your errors are not taken for the engine's. Any number of them may
- * stand on one GPUDevice. What it should be requested with says {@link deviceDescriptor}; the defaults of WebGPU are enough.
+ * A GPUDevice with all that the engine keeps for it. `openNode` and `openBrowser` make one; so does a GPUDevice of your
+ * own, which stays yours: `close()` gives back what the engine took and leaves it alone, your handlers are not touched,
+ * and your errors are not taken for the engine's. Any number of them may stand on one GPUDevice. What it should be
+ * requested with says {@link deviceDescriptor}; the defaults of WebGPU are enough.
  * @example
  * const gpu = await adapter.requestDevice(deviceDescriptor(adapter));
  * const device = new Device(gpu);
@@ -54,7 +55,11 @@ export class Device {
    * @param gpu an open device
    * @param info what to say of its adapter (default: what the GPUDevice says)
    */
-  constructor(gpu: GPUDevice, info: AdapterInfo = { ...describe(gpu.adapterInfo), how: "the caller's own device" }, options: DeviceOptions = {}) {
+  constructor(
+    gpu: GPUDevice,
+    info: AdapterInfo = { ...describe(gpu.adapterInfo), how: "the caller's own device" },
+    options: DeviceOptions = {},
+  ) {
     this.gpu = gpu;
     this.info = info;
     this.options = options;
@@ -76,15 +81,27 @@ export class Device {
     return this.gpu.features.has('shader-f16');
   }
 
-  /** @internal A software adapter on which loads are dear and a broadcast within a subgroup of 8 lanes or more is free: kernels with such a variant use it. */
+  /**
+   * @internal A software adapter on which loads are dear and a broadcast within a subgroup of 8 lanes or more is free:
+   *   kernels with such a variant use it.
+   */
   get broadcasts(): boolean {
-    return this.options.native !== undefined && this.info.kind === 'lavapipe' && this.gpu.features.has('subgroups') && (this.gpu.adapterInfo?.subgroupMinSize ?? 0) >= 8;
+    return (
+      this.options.native !== undefined &&
+      this.info.kind === 'lavapipe' &&
+      this.gpu.features.has('subgroups') &&
+      (this.gpu.adapterInfo?.subgroupMinSize ?? 0) >= 8
+    );
   }
 
   /** @internal One line for console.log. */
   readonly [INSPECT] = (): string => deviceLine(this.info, this.#closed ? null : this.pool.stats);
 
-  /** Fails if the device has failed. @throws DeviceError when the device is closed or the GPU refused a command, DeviceLostError when it is lost: from then on at each call */
+  /**
+   * Fails if the device has failed.
+   * @throws DeviceError when the device is closed or the GPU refused a command, DeviceLostError when it is lost: from
+   *   then on at each call
+   */
   check(): void {
     if (this.#closed) throw new DeviceError('the device has been closed');
     this.#watch.check();
@@ -97,7 +114,11 @@ export class Device {
    */
   empty(shape: Shape, dtype: DType = 'f32', label = 'empty'): Tensor {
     const bytes = this.#bytesOf(shape, dtype, label);
-    return new Tensor(this.recorder ? this.recorder.allocate(bytes, label) : this.#allocate(bytes, label), shape, dtype);
+    return new Tensor(
+      this.recorder ? this.recorder.allocate(bytes, label) : this.#allocate(bytes, label),
+      shape,
+      dtype,
+    );
   }
 
   #bytesOf(shape: Shape, dtype: DType, label: string): number {
@@ -111,15 +132,18 @@ export class Device {
 
   /**
    * A tensor with the given elements; always made at once, also while a plan is being recorded.
-   * @param data row-major: plain numbers, or the array of the dtype (Float32Array, Int32Array, Uint32Array; for f16 a Uint16Array of its bits)
+   * @param data row-major: plain numbers, or the array of the dtype (Float32Array, Int32Array, Uint32Array; for f16 a
+   *   Uint16Array of its bits)
    * @param dtype default: that of the array; f32 for plain numbers
-   * @throws ShapeError when the elements do not make the shape, are in another dtype's array, or are more than the adapter can bind
+   * @throws ShapeError when the elements do not make the shape, are in another dtype's array, or are more than the
+   *   adapter can bind
    * @throws OutOfMemoryError beyond the budget
    */
   tensor(data: TensorData | readonly number[], shape: Shape, dtype?: DType): Tensor {
     args('device.tensor data:x shape:S dtype?:t', arguments);
     const { values, dtype: type } = elementsOf('tensor', data, dtype);
-    if (values.length !== sizeOf(shape)) throw new ShapeError('tensor', `${values.length} elements do not make [${shape}]`);
+    if (values.length !== sizeOf(shape))
+      throw new ShapeError('tensor', `${values.length} elements do not make [${shape}]`);
     const t = new Tensor(this.#allocate(this.#bytesOf(shape, type, 'tensor'), 'tensor'), shape, type);
     this.recorder?.constant(t.storage);
     this.rewrite(t.storage, values);
@@ -127,13 +151,16 @@ export class Device {
   }
 
   /**
-   * A tensor over a GPUBuffer of the caller's, from its first byte on, without a copy: what one writes, the other sees. The engine neither destroys the buffer
-   * nor hands it to other tensors. Call `flush()` before you submit commands of your own that follow the engine's; `tensor.buffer` is the way back.
-   * @param buffer of this GPUDevice (another's is refused by the GPU, at the next read), with STORAGE, COPY_SRC and COPY_DST, unmapped. It must hold the
+   * A tensor over a GPUBuffer of the caller's, from its first byte on, without a copy: what one writes, the other sees.
+   * The engine neither destroys the buffer nor hands it to other tensors. Call `flush()` before you submit commands of
+   * your own that follow the engine's; `tensor.buffer` is the way back.
+   * @param buffer of this GPUDevice (another's is refused by the GPU, at the next read), with STORAGE, COPY_SRC and
+   *   COPY_DST, unmapped. It must hold the
    *   elements and fill up 16 bytes: kernels write whole vectors, so that up to 12 bytes behind the last element may
    *   change. What your own commands write there
    *   between forward and `grad` is not noticed: take the gradient first.
-   * @throws UsageError when the buffer lacks a usage or is mapped, ShapeError when it is too small or the shape is more than the adapter can bind
+   * @throws UsageError when the buffer lacks a usage or is mapped, ShapeError when it is too small or the shape is more
+   *   than the adapter can bind
    * @example const x = device.wrap(buffer, [480, 640, 4]);
    */
   wrap(buffer: GPUBuffer, shape: Shape, dtype: DType = 'f32'): Tensor {
@@ -188,7 +215,11 @@ export class Device {
     this.#scopes.untrack(t);
   }
 
-  /** Takes a tensor out of all scopes: it lives until it is disposed. @returns the tensor @example const total = device.keep(zeros(device, [1])); */
+  /**
+   * Takes a tensor out of all scopes: it lives until it is disposed.
+   * @returns the tensor
+   * @example const total = device.keep(zeros(device, [1]));
+   */
   keep<T extends Tensor>(t: T): T {
     this.#scopes.untrack(t);
     return t;
@@ -205,7 +236,8 @@ export class Device {
   }
 
   /**
-   * Runs `body` and frees every tensor made in it, but those it returns (also inside arrays and plain objects). Frees all of them when it throws.
+   * Runs `body` and frees every tensor made in it, but those it returns (also inside arrays and plain objects). Frees
+   * all of them when it throws.
    * @throws FewmaskError when the body is asynchronous, and what it throws
    * @example device.scope(() => sgd.step(grad(loss(x), net.params)));
    */
@@ -220,24 +252,41 @@ export class Device {
   run(d: Dispatch): void {
     const kernel = this.kernels.get(d.shader, d.entry, d.constants, d.shaders);
     if (kernel.own?.broken) throw kernel.own.broken;
-    const bindings: Storage[] = [], written = new Set<Storage>();
+    const bindings: Storage[] = [];
+    const written = new Set<Storage>();
     let given = Object.keys(d.bindings).length;
     for (const b of kernel.bindings) {
       if (b.kind === 'uniform') continue;
       const t = d.bindings[b.name];
       if (!t) throw new FewmaskError('kernel', `${kernel.key}: binding ${b.name} is missing`);
-      const storage = this.#storageOf(t), other = written.has(storage) || (b.kind === 'read_write' && bindings.includes(storage));
-      if (other) throw new FewmaskError('kernel', `${kernel.key}: what it writes is bound twice, once as ${b.name}`, 'give it a tensor of its own');
+      const storage = this.#storageOf(t);
+      const other = written.has(storage) || (b.kind === 'read_write' && bindings.includes(storage));
+      if (other)
+        throw new FewmaskError(
+          'kernel',
+          `${kernel.key}: what it writes is bound twice, once as ${b.name}`,
+          'give it a tensor of its own',
+        );
       if (b.kind === 'read_write') written.add(storage);
       bindings.push(storage);
       given--;
     }
-    if (given !== 0) throw new FewmaskError('kernel', `${kernel.key}: it binds ${kernel.bindings.map((b) => b.name)}, not ${Object.keys(d.bindings)}`);
-    if (d.threads && !(d.threads < MOST_ELEMENTS)) throw new ShapeError(d.shader, `${d.threads} invocations are more than a kernel can number`, 'a kernel makes less than 2^31 elements');
+    if (given !== 0)
+      throw new FewmaskError(
+        'kernel',
+        `${kernel.key}: it binds ${kernel.bindings.map((b) => b.name)}, not ${Object.keys(d.bindings)}`,
+      );
+    if (d.threads && !(d.threads < MOST_ELEMENTS))
+      throw new ShapeError(
+        d.shader,
+        `${d.threads} invocations are more than a kernel can number`,
+        'a kernel makes less than 2^31 elements',
+      );
     const most = this.gpu.limits.maxComputeWorkgroupsPerDimension;
     const groups = d.groups ?? fold(Math.ceil((d.threads ?? 0) / kernel.workgroup[0]), most, kernel.key);
     if (groups[0] === 0 || groups[1] === 0 || groups[2] === 0) return;
-    if (Math.max(...groups) > most) throw new ShapeError(d.shader, `${groups} workgroups are more than the adapter's ${most} in a dimension`);
+    if (Math.max(...groups) > most)
+      throw new ShapeError(d.shader, `${groups} workgroups are more than the adapter's ${most} in a dimension`);
     const launch: Launch = { kernel, bindings, params: d.params ?? {}, shader: d.shader, groups, choice: d.choice };
     if (this.recorder) this.recorder.launch(launch);
     else passDoubts(kernel, bindings, this.#launch(launch));
@@ -247,10 +296,16 @@ export class Device {
   /** The tensor. @throws DeviceError when it is another device's */
   #own(t: Tensor): Tensor {
     if (t.device === this) return t;
-    throw new DeviceError(`the tensor made by ${t.storage.label} [${t.shape}] lives on another device`, 'read() it there, and make a tensor from the values here');
+    throw new DeviceError(
+      `the tensor made by ${t.storage.label} [${t.shape}] lives on another device`,
+      'read() it there, and make a tensor from the values here',
+    );
   }
 
-  /** The memory of a tensor that a command is about to use. @throws DisposedError when there is none, or none yet outside of the plan in hand; DeviceError */
+  /**
+   * The memory of a tensor that a command is about to use.
+   * @throws DisposedError when there is none, or none yet outside of the plan in hand; DeviceError
+   */
   #storageOf(t: Tensor): Storage {
     this.#own(t);
     if (t.isDisposed || !this.recorder?.owns(t.storage)) t.alive();
@@ -269,7 +324,10 @@ export class Device {
       this.#commands.launch(l);
       return null;
     }
-    return own.launched(l.bindings, this.#commands.alone(() => this.#commands.launch(l)));
+    return own.launched(
+      l.bindings,
+      this.#commands.alone(() => this.#commands.launch(l)),
+    );
   }
 
   #outsidePass(): GPUCommandEncoder {
@@ -295,8 +353,10 @@ export class Device {
    */
   copy(from: Tensor, to: Tensor): void {
     args('device.copy from to', arguments);
-    if (from.size !== to.size || BYTES[from.dtype] !== BYTES[to.dtype]) throw new ShapeError('copy', `${from} cannot be copied into ${to}`);
-    const source = this.#storageOf(from), target = this.#storageOf(to);
+    if (from.size !== to.size || BYTES[from.dtype] !== BYTES[to.dtype])
+      throw new ShapeError('copy', `${from} cannot be copied into ${to}`);
+    const source = this.#storageOf(from);
+    const target = this.#storageOf(to);
     if (from.size === 0 || source === target) return;
     if (this.recorder) this.recorder.copy(source, target, source.bytes);
     else this.#outsidePass().copyBufferToBuffer(from.alive(), 0, to.alive(), 0, Math.ceil(from.storage.bytes / 4) * 4);
@@ -305,15 +365,26 @@ export class Device {
   }
 
   /**
-   * Copies a tensor into part of another, from element `offset` on: how losses are gathered before they are read together.
-   * @throws ShapeError when the dtypes differ, an element has not four bytes, the part lies outside, or both are one memory
+   * Copies a tensor into part of another, from element `offset` on: how losses are gathered before they are read
+   * together.
+   * @throws ShapeError when the dtypes differ, an element has not four bytes, the part lies outside, or both are one
+   *   memory
    * @throws FewmaskError while a plan is being recorded, DisposedError
    */
   copyInto(from: Tensor, to: Tensor, offset: number): void {
     args('device.copyInto from to offset:n', arguments);
-    if (from.dtype !== to.dtype || BYTES[from.dtype] !== 4 || !Number.isInteger(offset) || offset < 0 || from.storage === to.storage || offset + from.size > to.size) throw new ShapeError('copyInto', `${from} at ${offset} does not fit into ${to}`);
+    if (
+      from.dtype !== to.dtype ||
+      BYTES[from.dtype] !== 4 ||
+      !Number.isInteger(offset) ||
+      offset < 0 ||
+      from.storage === to.storage ||
+      offset + from.size > to.size
+    )
+      throw new ShapeError('copyInto', `${from} at ${offset} does not fit into ${to}`);
     if (this.recorder) throw new FewmaskError('plan', 'copyInto is not recorded', 'use concat inside a plan');
-    const source = this.#own(from).alive(), target = this.#own(to).alive();
+    const source = this.#own(from).alive();
+    const target = this.#own(to).alive();
     this.#outsidePass().copyBufferToBuffer(source, 0, target, 4 * offset, 4 * from.size);
     to.storage.changed('copyInto');
     to.storage.doubt = Doubt.join([from.storage.doubt, to.storage.doubt]);
@@ -324,7 +395,10 @@ export class Device {
     this.#commands.flush();
   }
 
-  /** Submits commands of your own behind what came before. @throws DeviceError or DeviceLostError when the GPU failed */
+  /**
+   * Submits commands of your own behind what came before.
+   * @throws DeviceError or DeviceLostError when the GPU failed
+   */
   submit(encode: (encoder: GPUCommandEncoder) => void): void {
     this.check();
     this.flush();
@@ -354,18 +428,29 @@ export class Device {
   }
 
   /**
-   * Reads several tensors with one copy and one map. The thread never waits: the promise is kept when the GPU has finished what was launched before, and other
-   * work may be launched in the meantime.
+   * Reads several tensors with one copy and one map. The thread never waits: the promise is kept when the GPU has
+   * finished what was launched before, and other work may be launched in the meantime.
    * @returns the elements of each, row-major; f16 as f32
-   * @throws DisposedError for a disposed tensor, FewmaskError while a plan is being recorded, DeviceError or DeviceLostError when the GPU failed
+   * @throws DisposedError for a disposed tensor, FewmaskError while a plan is being recorded, DeviceError or
+   *   DeviceLostError when the GPU failed
    */
   async read(tensors: readonly Tensor[]): Promise<(Float32Array | Int32Array | Uint32Array)[]> {
     args('device.read tensors:L', arguments);
-    if (this.recorder) throw new FewmaskError('plan', 'a tensor cannot be read while a plan is being recorded', 'return it from the plan and read it after run()');
+    if (this.recorder)
+      throw new FewmaskError(
+        'plan',
+        'a tensor cannot be read while a plan is being recorded',
+        'return it from the plan and read it after run()',
+      );
     this.check();
     const doubt = Doubt.join(tensors.map((t) => t.storage.doubt));
-    // Before anything is encoded: a copy into a staging buffer that is then destroyed would fail all that is submitted with it.
-    const staging = new Staging(this.gpu, tensors, tensors.map((t) => this.#own(t).alive()));
+    // Before anything is encoded: a copy into a staging buffer that is then destroyed would fail all that is submitted
+    // with it.
+    const staging = new Staging(
+      this.gpu,
+      tensors,
+      tensors.map((t) => this.#own(t).alive()),
+    );
     try {
       if (staging.bytes > 0) {
         staging.encode(this.#outsidePass());
@@ -386,7 +471,10 @@ export class Device {
     }
   }
 
-  /** Frees all memory that the engine took, and destroys the GPUDevice where the engine opened it. What uses its tensors from then on is a DeviceError. */
+  /**
+   * Frees all memory that the engine took, and destroys the GPUDevice where the engine opened it. What uses its tensors
+   * from then on is a DeviceError.
+   */
   close(): void {
     if (this.#closed) return;
     if (!this.options.owned) this.flush();

@@ -1,4 +1,5 @@
-// Getting a GPUDevice in Node, through Dawn: what was asked for, else a hardware adapter, else lavapipe, else the embedded SwiftShader.
+// Getting a GPUDevice in Node, through Dawn: what was asked for, else a hardware adapter, else lavapipe, else the
+// embedded SwiftShader.
 
 import { mkdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -16,7 +17,10 @@ export interface Dawn {
   create(options: string[]): GPU;
 }
 
-/** Dawn ends the process when the object from `create()` is collected while a device lives: each one used stays as long as this module. */
+/**
+ * Dawn ends the process when the object from `create()` is collected while a device lives: each one used stays as long
+ * as this module.
+ */
 const pinned = new Set<object>();
 
 /** An instance of Dawn that stays. */
@@ -44,30 +48,41 @@ interface Found {
   info: OpenedDevice['info'];
 }
 
-/** Asks Dawn for an adapter. `name` is part of the name that Dawn has for it; Dawn throws when none has it, and gives null when there is no driver. */
+/**
+ * Asks Dawn for an adapter. `name` is part of the name that Dawn has for it; Dawn throws when none has it, and gives
+ * null when there is no driver.
+ */
 async function ask(dawn: Dawn, options: OpenOptions, name?: string): Promise<Found | null> {
   // Timestamps in steps of 0.1 ms, meant against side channels of web pages, are too coarse for kernels.
   // Subgroup matrices are among the experimental features that have to be asked for.
   const flags = ['disable-dawn-features=timestamp_quantization', 'enable-dawn-features=allow_unsafe_apis'];
   const instance = createInstance(dawn, name === undefined ? flags : [...flags, `adapter=${name}`]);
-  const adapter = await instance.requestAdapter({ powerPreference: options.powerPreference ?? 'high-performance' }).catch(() => null);
-  if (options.verbose) console.error(`adapter${name === undefined ? '' : ` "${name}"`}: ${adapter ? adapter.info.description : 'none'}`);
+  const adapter = await instance
+    .requestAdapter({ powerPreference: options.powerPreference ?? 'high-performance' })
+    .catch(() => null);
+  if (options.verbose)
+    console.error(`adapter${name === undefined ? '' : ` "${name}"`}: ${adapter ? adapter.info.description : 'none'}`);
   return adapter ? { instance, adapter, info: describe(adapter.info) } : null;
 }
 
 /** The subgroup matrices that f16 is multiplied by; none where FEWMASK_MATRICES is off. */
-export const matrixOf = ({ device, adapter }: OpenedDevice): SubgroupMatrix | undefined => (process.env.FEWMASK_MATRICES === 'off' ? undefined : subgroupMatrix(device, adapter.info));
+export const matrixOf = ({ device, adapter }: OpenedDevice): SubgroupMatrix | undefined =>
+  process.env.FEWMASK_MATRICES === 'off' ? undefined : subgroupMatrix(device, adapter.info);
 
 /** The names of all adapters that Dawn sees: it tells them when asked for one that there is not. */
 async function adapterNames(dawn: Dawn): Promise<string[]> {
   const instance = createInstance(dawn, ['adapter=\u0001']);
-  const message = await instance.requestAdapter().then(() => '', (error: Error) => error.message);
+  const message = await instance.requestAdapter().then(
+    () => '',
+    (error: Error) => error.message,
+  );
   return [...new Set([...message.matchAll(/name: '([^']*)'/g)].map((m) => m[1]))];
 }
 
 /**
- * Opens a device: what `options.adapter` or FEWMASK_ADAPTER asks for; else a hardware adapter, else lavapipe, else the SwiftShader that `npm run setup` put
- * into the cache folder. The device has the adapter's highest limits and, where there are, `shader-f16`, `subgroups`, `timestamp-query`.
+ * Opens a device: what `options.adapter` or FEWMASK_ADAPTER asks for; else a hardware adapter, else lavapipe, else the
+ * SwiftShader that `npm run setup` put into the cache folder. The device has the adapter's highest limits and, where
+ * there are, `shader-f16`, `subgroups`, `timestamp-query`.
  * @throws DeviceError when no adapter is there, or none that was asked for
  * @example const { device, info } = await openNodeDevice({ adapter: 'lavapipe' });
  */
@@ -85,11 +100,16 @@ export async function openNodeDevice(options: OpenOptions = {}): Promise<OpenedD
   } else {
     // Dawn puts hardware before software; of two software adapters the faster one is looked for by name.
     found = await ask(dawn, options);
-    if (found && found.info.kind !== 'hardware' && found.info.kind !== 'lavapipe') found = (await ask(dawn, options, 'llvmpipe')) ?? found;
+    if (found && found.info.kind !== 'hardware' && found.info.kind !== 'lavapipe')
+      found = (await ask(dawn, options, 'llvmpipe')) ?? found;
     if (!found) found = await embedded(options);
     how = found ? REASON[found.info.kind] : '';
   }
-  if (!found) throw new DeviceError('no usable GPU adapter on this machine', `install the Vulkan driver of your GPU, or ${SOFTWARE}`);
+  if (!found)
+    throw new DeviceError(
+      'no usable GPU adapter on this machine',
+      `install the Vulkan driver of your GPU, or ${SOFTWARE}`,
+    );
   const device = await requestDevice(found.adapter, found.info.description);
   waitQuietly(device);
   return { device, adapter: found.adapter, instance: found.instance, info: { ...found.info, how } };
@@ -128,8 +148,15 @@ async function systemDawn(): Promise<Dawn> {
     return await import('webgpu');
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
-    if (code === 'ERR_MODULE_NOT_FOUND') throw new DeviceError('WebGPU in Node is the package webgpu (Dawn), which is not installed', 'npm install webgpu');
-    throw new DeviceError(`Dawn cannot be loaded: ${message.split('\n')[0]}`, 'run "npm install webgpu"; on Linux it needs glibc 2.34 and libstdc++ of GCC 12 or later');
+    if (code === 'ERR_MODULE_NOT_FOUND')
+      throw new DeviceError(
+        'WebGPU in Node is the package webgpu (Dawn), which is not installed',
+        'npm install webgpu',
+      );
+    throw new DeviceError(
+      `Dawn cannot be loaded: ${message.split('\n')[0]}`,
+      'run "npm install webgpu"; on Linux it needs glibc 2.34 and libstdc++ of GCC 12 or later',
+    );
   }
 }
 

@@ -1,4 +1,5 @@
-// Run as a process of its own by `npm run setup`, since a faulty driver can take a process down: opens a device, computes, and prints what it got as one line of JSON.
+// Run as a process of its own by `npm run setup`, since a faulty driver can take a process down: opens a device,
+// computes, and prints what it got as one line of JSON.
 
 import { openNode } from '../node.ts';
 import { measureSpeed } from './speed.ts';

@@ -1,11 +1,17 @@
-// While a promise of Dawn is open, its package asks for news as often as Node's event loop turns: on a machine with two cores the main thread takes one of them
-// from a software adapter. Here it rests between two turns.
+// While a promise of Dawn is open, its package asks for news as often as Node's event loop turns: on a machine with two
+// cores the main thread takes one of them from a software adapter. Here it rests between two turns.
 
-/** Share of the time waited so far that a rest may take, and the most of it in milliseconds: results arrive that much later. */
-const SHARE = 1 / 16, LONGEST = 1;
+/**
+ * Share of the time waited so far that a rest may take, and the most of it in milliseconds: results arrive that much
+ * later.
+ */
+const SHARE = 1 / 16;
+const LONGEST = 1;
 
 const cell = new Int32Array(new SharedArrayBuffer(4));
-let open = 0, resting = false, since = 0;
+let open = 0;
+let resting = false;
+let since = 0;
 
 function rest(): void {
   if (open === 0) {
@@ -27,7 +33,9 @@ function waited<T>(promise: Promise<T>): Promise<T> {
 
 /** Makes waits for a device's work cost no processor. */
 export function waitQuietly(device: GPUDevice): void {
-  const { queue } = device, done = queue.onSubmittedWorkDone.bind(queue), create = device.createBuffer.bind(device);
+  const { queue } = device;
+  const done = queue.onSubmittedWorkDone.bind(queue);
+  const create = device.createBuffer.bind(device);
   queue.onSubmittedWorkDone = () => waited(done());
   device.createBuffer = (descriptor) => {
     const buffer = create(descriptor);

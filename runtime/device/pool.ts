@@ -1,4 +1,5 @@
-// Buffers by size class, and textures that kernels read through. Freed buffers are handed out again, since V8 does not see GPU memory and would never collect them.
+// Buffers by size class, and textures that kernels read through. Freed buffers are handed out again, since V8 does not
+// see GPU memory and would never collect them.
 
 import { OutOfMemoryError } from '../errors.ts';
 import { createTexels, texelBytes, texelRows, type TexelFormat } from './texels.ts';
@@ -13,7 +14,8 @@ export function sizeClass(bytes: number): number {
 }
 
 /** Bytes of a texture that holds `bytes`. */
-export const texelSize = (bytes: number, format: TexelFormat): number => texelBytes(texelRows(sizeClass(bytes), format), format);
+export const texelSize = (bytes: number, format: TexelFormat): number =>
+  texelBytes(texelRows(sizeClass(bytes), format), format);
 
 /** Counts of the pool, in bytes and buffers. */
 export interface PoolStats {
@@ -100,7 +102,8 @@ export class BufferPool {
   release(memory: Memory): void {
     const known = this.#mine.get(memory);
     if (!known) return;
-    const [place, size] = known, list = this.#free.get(place);
+    const [place, size] = known;
+    const list = this.#free.get(place);
     this.stats.inUse -= size;
     if (list) list.push(memory);
     else this.#free.set(place, [memory]);

@@ -18,7 +18,10 @@ export class Scopes {
     for (const s of this.#open) s.delete(t);
   }
 
-  /** Runs `body` and gives, beside its result, every tensor made in it that was neither disposed nor kept: the caller owns them. */
+  /**
+   * Runs `body` and gives, beside its result, every tensor made in it that was neither disposed nor kept: the caller
+   * owns them.
+   */
   collect<R>(body: () => R): { result: R; made: Set<Tensor> } {
     const made = new Set<Tensor>();
     this.#open.push(made);
@@ -37,7 +40,10 @@ export class Scopes {
     return this.#open.length > 0 ? body() : this.collect(body).result;
   }
 
-  /** Runs `body` and frees what was made in it, but what it returns, which goes to the scope around. @throws FewmaskError when the body is asynchronous */
+  /**
+   * Runs `body` and frees what was made in it, but what it returns, which goes to the scope around.
+   * @throws FewmaskError when the body is asynchronous
+   */
   run<R>(body: () => R): R {
     args('device.scope body:f', arguments);
     const what = 'the body of a scope';

@@ -3,7 +3,16 @@
 // Nodes in which the package is tested into the cache folder; --verbose shows all output.
 
 import { spawnSync } from 'node:child_process';
-import { cpSync, existsSync, mkdtempSync, readFileSync, readdirSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  realpathSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -17,10 +26,18 @@ class Failure extends Error {}
 
 /** Runs a program; throws Failure with the last lines that it wrote when it fails. */
 function run(command, args, options = {}) {
-  const child = spawnSync(command, args, { cwd: root, encoding: 'utf8', stdio: verbose ? 'inherit' : ['ignore', 'pipe', 'pipe'], maxBuffer: 1 << 28, ...options });
+  const child = spawnSync(command, args, {
+    cwd: root,
+    encoding: 'utf8',
+    stdio: verbose ? 'inherit' : ['ignore', 'pipe', 'pipe'],
+    maxBuffer: 1 << 28,
+    ...options,
+  });
   if (child.status === 0) return child.stdout ?? '';
   const said = `${child.stdout ?? ''}\n${child.stderr ?? ''}`.trim().split('\n').slice(-12).join('\n');
-  throw new Failure(`"${basename(command)} ${args.join(' ')}" failed${child.error ? ` (${child.error.message})` : ''}${said ? `:\n${said}` : ''}`);
+  throw new Failure(
+    `"${basename(command)} ${args.join(' ')}" failed${child.error ? ` (${child.error.message})` : ''}${said ? `:\n${said}` : ''}`,
+  );
 }
 
 /** npm, by the path that it gave when it started this script, else by name. */
@@ -42,7 +59,12 @@ export function sameLock(wanted, installed) {
   for (const [path, entry] of Object.entries(asked)) {
     if (path === '') continue;
     const found = there[path];
-    if (!found ? !entry.optional : found.version !== entry.version || (found.integrity && entry.integrity && found.integrity !== entry.integrity)) return false;
+    if (
+      !found
+        ? !entry.optional
+        : found.version !== entry.version || (found.integrity && entry.integrity && found.integrity !== entry.integrity)
+    )
+      return false;
   }
   return Object.keys(there).every((path) => path in asked);
 }
@@ -51,13 +73,24 @@ function packages() {
   const hidden = join(root, 'node_modules/.package-lock.json');
   const wanted = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8'));
   const installed = existsSync(hidden) ? JSON.parse(readFileSync(hidden, 'utf8')) : null;
-  if (sameLock(wanted, installed) && Object.keys(installed.packages).every((path) => existsSync(join(root, path)))) return say('packages: up to date');
+  if (sameLock(wanted, installed) && Object.keys(installed.packages).every((path) => existsSync(join(root, path))))
+    return say('packages: up to date');
   say('packages: installing');
   try {
     // No package here needs its install script.
-    npm(['ci', '--ignore-scripts', '--include=dev', '--include=optional', '--no-audit', '--no-fund', '--loglevel=error']);
+    npm([
+      'ci',
+      '--ignore-scripts',
+      '--include=dev',
+      '--include=optional',
+      '--no-audit',
+      '--no-fund',
+      '--loglevel=error',
+    ]);
   } catch (error) {
-    throw new Failure(`${error.message}\nnpm needs the network, or a registry in its configuration; then run this again`);
+    throw new Failure(
+      `${error.message}\nnpm needs the network, or a registry in its configuration; then run this again`,
+    );
   }
 }
 
@@ -71,7 +104,17 @@ export function parseAptSources(text, style) {
   if (style === 'list') {
     return text.split('\n').flatMap((line) => {
       const m = /^\s*deb\s+(?:\[([^\]]*)\]\s+)?(\S+)\s+(\S+)((?:\s+[^\s#]+)*)/.exec(line);
-      return m ? [{ style, options: m[1]?.trim() ?? '', uris: [m[2]], suites: [m[3]], components: m[4].trim().split(/\s+/).filter(Boolean) }] : [];
+      return m
+        ? [
+            {
+              style,
+              options: m[1]?.trim() ?? '',
+              uris: [m[2]],
+              suites: [m[3]],
+              components: m[4].trim().split(/\s+/).filter(Boolean),
+            },
+          ]
+        : [];
     });
   }
   return text.split(/\n(?:[ \t]*\n)+/).flatMap((stanza) => {
@@ -85,7 +128,9 @@ export function parseAptSources(text, style) {
     }
     const words = (name) => (fields[name] ?? '').split(/\s+/).filter(Boolean);
     if (!words('types').includes('deb') || /^(no|false)$/i.test(fields.enabled ?? '')) return [];
-    return [{ style: 'sources', fields, uris: words('uris'), suites: words('suites'), components: words('components') }];
+    return [
+      { style: 'sources', fields, uris: words('uris'), suites: words('suites'), components: words('components') },
+    ];
   });
 }
 
@@ -98,9 +143,18 @@ export function backportsSource(entries, codename) {
   if (entries.some((e) => e.suites.includes(suite))) return 'there';
   const own = entries.find((e) => e.suites.includes(codename) && e.components.includes('main'));
   if (!own) return null;
-  if (own.style === 'list') return { name: 'fewmask-backports.list', text: `deb ${own.options ? `[${own.options}] ` : ''}${own.uris[0]} ${suite} main\n` };
+  if (own.style === 'list')
+    return {
+      name: 'fewmask-backports.list',
+      text: `deb ${own.options ? `[${own.options}] ` : ''}${own.uris[0]} ${suite} main\n`,
+    };
   const fields = { ...own.fields, types: 'deb', suites: suite, components: 'main' };
-  return { name: 'fewmask-backports.sources', text: Object.entries(fields).map(([name, value]) => `${name}: ${value}\n`).join('') };
+  return {
+    name: 'fewmask-backports.sources',
+    text: Object.entries(fields)
+      .map(([name, value]) => `${name}: ${value}\n`)
+      .join(''),
+  };
 }
 
 /** Fields of /etc/os-release. */
@@ -116,12 +170,21 @@ export function aptCandidate(policy) {
 
 const MESA = 25; // Dawn refuses the lavapipe of older ones
 
-const apt = (args) => run('apt-get', ['-q', '-o', 'DPkg::Lock::Timeout=120', '-o', 'Acquire::Retries=3', ...args], { env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' } });
+const apt = (args) =>
+  run('apt-get', ['-q', '-o', 'DPkg::Lock::Timeout=120', '-o', 'Acquire::Retries=3', ...args], {
+    env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
+  });
 const install = (parts, names) => apt([...parts, 'install', '-y', '--no-install-recommends', ...names]);
 
 /** A Debian or Ubuntu on which this process may install packages. */
 function aptRelease() {
-  if (process.platform !== 'linux' || process.getuid() !== 0 || !existsSync('/usr/bin/apt-get') || !existsSync('/etc/os-release')) return null;
+  if (
+    process.platform !== 'linux' ||
+    process.getuid() !== 0 ||
+    !existsSync('/usr/bin/apt-get') ||
+    !existsSync('/etc/os-release')
+  )
+    return null;
   const release = parseOsRelease(readFileSync('/etc/os-release', 'utf8'));
   return /\b(debian|ubuntu)\b/.test(`${release.ID} ${release.ID_LIKE ?? ''}`) ? release : null;
 }
@@ -132,10 +195,19 @@ function installLavapipe(release) {
   const version = aptCandidate(run('apt-cache', ['policy', names[0]], { stdio: ['ignore', 'pipe', 'pipe'] }));
   if (parseInt(version, 10) >= MESA || release.ID !== 'debian') return install([], names);
   const folder = '/etc/apt/sources.list.d';
-  const files = ['/etc/apt/sources.list', ...(existsSync(folder) ? readdirSync(folder).map((f) => join(folder, f)) : [])].filter((f) => existsSync(f) && /\.(list|sources)$/.test(f));
+  const files = [
+    '/etc/apt/sources.list',
+    ...(existsSync(folder) ? readdirSync(folder).map((f) => join(folder, f)) : []),
+  ].filter((f) => existsSync(f) && /\.(list|sources)$/.test(f));
   const codename = release.VERSION_CODENAME;
-  const source = backportsSource(files.flatMap((f) => parseAptSources(readFileSync(f, 'utf8'), f.endsWith('.list') ? 'list' : 'sources')), codename);
-  if (!source) throw new Failure(`Mesa ${version || '?'} of this release is too old, and the apt sources name no mirror of "${codename}" from which to take its backports`);
+  const source = backportsSource(
+    files.flatMap((f) => parseAptSources(readFileSync(f, 'utf8'), f.endsWith('.list') ? 'list' : 'sources')),
+    codename,
+  );
+  if (!source)
+    throw new Failure(
+      `Mesa ${version || '?'} of this release is too old, and the apt sources name no mirror of "${codename}" from which to take its backports`,
+    );
   const target = ['-t', `${codename}-backports`];
   if (source === 'there') return install(target, names);
   // The suite is added for these two calls only, beside copies of the machine's own sources, which stay as they are.
@@ -155,7 +227,12 @@ function installLavapipe(release) {
 
 /** Opens a device and computes on it, in a process of its own: what it is, or why there is none. */
 function probe() {
-  const child = spawnSync(process.execPath, ['--import', 'tsx', join(here, 'nodeProbe.ts')], { cwd: root, encoding: 'utf8', timeout: 180_000, env: { ...process.env, FEWMASK_ADAPTER: '' } });
+  const child = spawnSync(process.execPath, ['--import', 'tsx', join(here, 'nodeProbe.ts')], {
+    cwd: root,
+    encoding: 'utf8',
+    timeout: 180_000,
+    env: { ...process.env, FEWMASK_ADAPTER: '' },
+  });
   if (verbose) process.stderr.write(child.stderr ?? '');
   try {
     return JSON.parse(child.stdout.trim().split('\n').at(-1));
@@ -166,8 +243,10 @@ function probe() {
 
 /** What to tell the owner of a GPU that has no working Vulkan driver. */
 function gpuHint() {
-  if (existsSync('/dev/nvidiactl')) return 'there is an NVIDIA GPU, but no Vulkan driver for it: install it (in a container: NVIDIA_DRIVER_CAPABILITIES=all)';
-  if (existsSync('/dev/dri') && readdirSync('/dev/dri').some((f) => f.startsWith('renderD'))) return 'there is a GPU, but no Vulkan driver for it: install mesa-vulkan-drivers or that of its maker';
+  if (existsSync('/dev/nvidiactl'))
+    return 'there is an NVIDIA GPU, but no Vulkan driver for it: install it (in a container: NVIDIA_DRIVER_CAPABILITIES=all)';
+  if (existsSync('/dev/dri') && readdirSync('/dev/dri').some((f) => f.startsWith('renderD')))
+    return 'there is a GPU, but no Vulkan driver for it: install mesa-vulkan-drivers or that of its maker';
   return '';
 }
 
@@ -201,7 +280,9 @@ async function adapter() {
   } catch (error) {
     reasons.push(error.message);
   }
-  throw new Failure(`no usable adapter.\n${reasons.map((r) => `  - ${r}`).join('\n')}\n${gpuHint() || `install a Vulkan driver (Mesa ${MESA} or later; Debian or Ubuntu: run this as root)`}`);
+  throw new Failure(
+    `no usable adapter.\n${reasons.map((r) => `  - ${r}`).join('\n')}\n${gpuHint() || `install a Vulkan driver (Mesa ${MESA} or later; Debian or Ubuntu: run this as root)`}`,
+  );
 }
 
 function finish(found) {
@@ -217,7 +298,10 @@ function browser() {
   if (!asked && !/^(1|true|yes)$/i.test(process.env.CI ?? '')) return;
   if (existsSync('/usr/bin/chromium')) return say('browser: /usr/bin/chromium');
   const release = aptRelease();
-  if (release?.ID !== 'debian') return say('browser: no /usr/bin/chromium, and it can be installed only as root on Debian; the browser tests will be skipped');
+  if (release?.ID !== 'debian')
+    return say(
+      'browser: no /usr/bin/chromium, and it can be installed only as root on Debian; the browser tests will be skipped',
+    );
   say('browser: installing Chromium');
   try {
     apt(['update']);
@@ -260,7 +344,8 @@ async function nodes() {
 async function main() {
   try {
     const [major, minor] = process.versions.node.split('.').map(Number);
-    if (major < 20 || (major === 20 && minor < 12)) throw new Failure(`Node 20.12 or later is needed, this is ${process.versions.node}`);
+    if (major < 20 || (major === 20 && minor < 12))
+      throw new Failure(`Node 20.12 or later is needed, this is ${process.versions.node}`);
     packages();
     npm(['run', '--silent', 'build']);
     say('code: built');

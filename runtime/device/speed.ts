@@ -1,4 +1,4 @@
-// A quick look at what an adapter can do, which also proves that it computes: shaders/probe.wgsl.
+// A quick look at what an adapter can do, which also proves that it computes: shaders/segmentation/probe.wgsl.
 
 import { DeviceError } from '../errors.ts';
 import { SEGMENTATION } from '../kernel/generated.ts';
@@ -13,7 +13,7 @@ export interface Speed {
 
 /** Runs `launch(n)` with growing n until it takes `seconds`, and gives the time of one unit of n. */
 async function perUnit(device: Device, launch: (n: number) => void, seconds: number): Promise<number> {
-  for (let n = 1; ; ) {
+  for (let n = 1; ;) {
     const start = performance.now();
     launch(n);
     await device.sync();
@@ -37,15 +37,34 @@ export async function measureSpeed(device: Device, seconds = 0.3): Promise<Speed
   try {
     device.clear(x);
     const arithmetic = (steps: number): void =>
-      device.run({ shaders: SEGMENTATION, shader: 'probe', entry: 'arithmetic', bindings: { x, y: sum }, params: { n, steps, scale: 0.5, shift: 1 }, threads: n });
+      device.run({
+        shaders: SEGMENTATION,
+        shader: 'probe',
+        entry: 'arithmetic',
+        bindings: { x, y: sum },
+        params: { n, steps, scale: 0.5, shift: 1 },
+        threads: n,
+      });
     const memory = (times: number): void => {
-      for (let i = 0; i < times; i++) device.run({ shaders: SEGMENTATION, shader: 'probe', entry: 'memory', bindings: { x, y }, params: { n: large, steps: 0, scale: 0.5, shift: 1 }, threads: large });
+      for (let i = 0; i < times; i++)
+        device.run({
+          shaders: SEGMENTATION,
+          shader: 'probe',
+          entry: 'memory',
+          bindings: { x, y },
+          params: { n: large, steps: 0, scale: 0.5, shift: 1 },
+          threads: large,
+        });
     };
     arithmetic(64);
     memory(1);
     const [ends] = await device.read([sum]); // also compiles both kernels before they are timed
     const wrong = ends.findIndex((v) => v !== 16); // 8 chains that tend to 2, exactly so after 64 halvings
-    if (wrong >= 0) throw new DeviceError(`the adapter ${device.info.description} computes wrong values: ${ends[wrong]} in place of 16`, 'update its driver, or choose another adapter');
+    if (wrong >= 0)
+      throw new DeviceError(
+        `the adapter ${device.info.description} computes wrong values: ${ends[wrong]} in place of 16`,
+        'update its driver, or choose another adapter',
+      );
     const step = await perUnit(device, arithmetic, seconds);
     const copy = await perUnit(device, memory, seconds);
     return { gflops: (n * 64) / step / 1e9, gigabytes: (large * 32) / copy / 1e9 };

@@ -28,7 +28,14 @@ export class Staging {
 
   encode(encoder: GPUCommandEncoder): void {
     this.#tensors.forEach((t, i) => {
-      if (t.size > 0) encoder.copyBufferToBuffer(this.#sources[i], 0, this.#buffer!, this.#offsets[i], Math.ceil((t.size * BYTES[t.dtype]) / 4) * 4);
+      if (t.size > 0)
+        encoder.copyBufferToBuffer(
+          this.#sources[i],
+          0,
+          this.#buffer!,
+          this.#offsets[i],
+          Math.ceil((t.size * BYTES[t.dtype]) / 4) * 4,
+        );
     });
   }
 
@@ -39,7 +46,9 @@ export class Staging {
   /** The elements of each tensor, once mapped. */
   elements(): (Float32Array | Int32Array | Uint32Array)[] {
     const all = this.#buffer?.getMappedRange() ?? new ArrayBuffer(0);
-    return this.#tensors.map((t, i) => fromBytes(t.dtype, all.slice(this.#offsets[i], this.#offsets[i] + t.size * BYTES[t.dtype])));
+    return this.#tensors.map((t, i) =>
+      fromBytes(t.dtype, all.slice(this.#offsets[i], this.#offsets[i] + t.size * BYTES[t.dtype])),
+    );
   }
 
   destroy(): void {

@@ -28,9 +28,15 @@ export interface DeviceOptions {
   budget?: number;
   /** The GPUDevice is the engine's own, which `close()` destroys (default: it is the caller's, and stays). */
   owned?: boolean;
-  /** @internal Runs kernels once before they are needed, where the driver compiles them only then; `made`: their pipelines are. */
+  /**
+   * @internal Runs kernels once before they are needed, where the driver compiles them only then; `made`: their
+   *   pipelines are.
+   */
   firstRuns?: (kernels: readonly Kernel[], made: Promise<unknown>) => Promise<void>;
-  /** @internal Kernels that no browser can run: for lavapipe, and with subgroup matrices. The entry for Node brings them. */
+  /**
+   * @internal Kernels that no browser can run: for lavapipe, and with subgroup matrices. The entry for Node brings
+   *   them.
+   */
   native?: Readonly<Record<string, ShaderInfo>>;
   /** @internal Of the kernels among them that multiply by subgroup matrices. */
   matrix?: SubgroupMatrix;

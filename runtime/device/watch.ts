@@ -1,4 +1,5 @@
-// What goes wrong on a GPUDevice. On the engine's own every error is the engine's; on a caller's, only those of commands that the engine sent are.
+// What goes wrong on a GPUDevice. On the engine's own every error is the engine's; on a caller's, only those of
+// commands that the engine sent are.
 
 import { DeviceError, DeviceLostError, OutOfMemoryError, type FewmaskError } from '../errors.ts';
 
@@ -21,7 +22,11 @@ export class Watch {
     this.#alive = alive;
     if (owned) gpu.addEventListener('uncapturederror', (event) => this.#refused(event.error));
     void gpu.lost.then((lost) => {
-      if (!this.#ended) this.#failure = new DeviceLostError(`the GPU device was lost: ${lost.message || lost.reason}`, 'resume from the last checkpoint');
+      if (!this.#ended)
+        this.#failure = new DeviceLostError(
+          `the GPU device was lost: ${lost.message || lost.reason}`,
+          'resume from the last checkpoint',
+        );
     });
   }
 
@@ -31,7 +36,10 @@ export class Watch {
       const { message, hint } = this.#alive();
       this.#failure ??= new OutOfMemoryError(`the GPU has no memory left: ${error.message}${message}`, hint);
     }
-    this.#failure ??= new DeviceError(`the GPU refused a command: ${error.message}`, 'this is a fault in a kernel or a limit of the adapter');
+    this.#failure ??= new DeviceError(
+      `the GPU refused a command: ${error.message}`,
+      'this is a fault in a kernel or a limit of the adapter',
+    );
   }
 
   /** @throws DeviceError, DeviceLostError when something went wrong: from then on at each call */
@@ -42,14 +50,20 @@ export class Watch {
   /** Makes memory. On a caller's device the engine sees to it that there was enough. */
   readonly guardMemory = <T>(make: () => T): T => this.guard(make, 'out-of-memory');
 
-  /** Sends something. On a caller's device its errors are caught here: objects that could not be made show in the commands that use them. */
+  /**
+   * Sends something. On a caller's device its errors are caught here: objects that could not be made show in the
+   * commands that use them.
+   */
   guard<T>(send: () => T, filter: GPUErrorFilter = 'validation'): T {
     if (this.#owned) return send();
     this.#gpu.pushErrorScope(filter);
     try {
       return send();
     } finally {
-      const judged = this.#gpu.popErrorScope().then((error) => error && this.#refused(error), () => null); // rejected when the device is lost
+      const judged = this.#gpu.popErrorScope().then(
+        (error) => error && this.#refused(error),
+        () => null,
+      ); // rejected when the device is lost
       this.settled = Promise.all([this.settled, judged]).then(() => undefined);
     }
   }

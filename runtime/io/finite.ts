@@ -24,7 +24,8 @@ export function nonFiniteCount(values: Float32Array): number {
  * @example refuseNonFinite(decodeSafetensors(bytes, file).tensors, file);
  */
 export function refuseNonFinite(
-  tensors: Iterable<readonly [name: string, tensor: Pick<FileTensor, 'data'>]>, where: string,
+  tensors: Iterable<readonly [name: string, tensor: Pick<FileTensor, 'data'>]>,
+  where: string,
   hint = 'the weights are broken, perhaps by a training that diverged; use others, such as those of an earlier run',
 ): void {
   const broken = [...tensors].flatMap(([name, { data }]) => {
@@ -32,7 +33,8 @@ export function refuseNonFinite(
     return n > 0 ? [{ name, n, of: data.length }] : [];
   });
   if (broken.length === 0) return;
-  const [{ name, n, of }] = broken, others = broken.length - 1;
+  const [{ name, n, of }] = broken;
+  const others = broken.length - 1;
   const more = others > 0 ? `, and ${others} more tensor${others > 1 ? 's have' : ' has'} such values` : '';
   throw new CheckpointError(`${where}: ${n} of ${of} values of ${name} are NaN or infinite${more}`, hint);
 }

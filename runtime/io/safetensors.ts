@@ -1,4 +1,5 @@
-// The safetensors format: eight bytes of header length, a JSON header, then the tensors' bytes. Everything is checked before anything is used.
+// The safetensors format: eight bytes of header length, a JSON header, then the tensors' bytes. Everything is checked
+// before anything is used.
 
 import { CheckpointError } from '../errors.ts';
 import { halfToFloat } from '../half.ts';
@@ -24,7 +25,8 @@ const MOST_HEADER = 100 << 20;
 const TYPES = { F32: Float32Array, I32: Int32Array, U32: Uint32Array, U8: Uint8Array } as const;
 type FileType = keyof typeof TYPES;
 
-const typeOf = (data: FileTensor['data']): FileType => (Object.keys(TYPES) as FileType[]).find((k) => data instanceof TYPES[k])!;
+const typeOf = (data: FileTensor['data']): FileType =>
+  (Object.keys(TYPES) as FileType[]).find((k) => data instanceof TYPES[k])!;
 
 /**
  * Writes a file of f32, i32, u32 and u8 tensors.
@@ -32,14 +34,19 @@ const typeOf = (data: FileTensor['data']): FileType => (Object.keys(TYPES) as Fi
  * @returns the bytes of the file
  * @example writeFileSync('net.safetensors', encodeSafetensors(await net.stateDict()));
  */
-export function encodeSafetensors(tensors: ReadonlyMap<string, FileTensor>, metadata: Record<string, string> = {}): Uint8Array<ArrayBuffer> {
+export function encodeSafetensors(
+  tensors: ReadonlyMap<string, FileTensor>,
+  metadata: Record<string, string> = {},
+): Uint8Array<ArrayBuffer> {
   const header: [string, unknown][] = Object.keys(metadata).length ? [['__metadata__', metadata]] : [];
   let offset = 0;
   // Wide elements first: every tensor then lies at a multiple of its element's size without padding.
   const entries = [...tensors].sort(([, a], [, b]) => b.data.BYTES_PER_ELEMENT - a.data.BYTES_PER_ELEMENT);
   for (const [name, { shape, data }] of entries) {
-    if (sizeOf(shape) !== data.length) throw new CheckpointError(`${name}: ${data.length} elements do not make [${shape}]`);
-    if (name === '__metadata__') throw new CheckpointError(`a tensor cannot be called ${name}`, 'the format keeps that name for the metadata');
+    if (sizeOf(shape) !== data.length)
+      throw new CheckpointError(`${name}: ${data.length} elements do not make [${shape}]`);
+    if (name === '__metadata__')
+      throw new CheckpointError(`a tensor cannot be called ${name}`, 'the format keeps that name for the metadata');
     header.push([name, { dtype: typeOf(data), shape, data_offsets: [offset, offset + data.byteLength] }]);
     offset += data.byteLength;
   }
@@ -60,13 +67,15 @@ export function encodeSafetensors(tensors: ReadonlyMap<string, FileTensor>, meta
 /** A name that an object of this valid JSON holds twice: JSON.parse would keep the last and say nothing. */
 function doubled(json: string): string | undefined {
   const open: Set<string>[] = [];
-  let from = 0, to = 0;
+  let from = 0;
+  let to = 0;
   for (let i = 0; i < json.length; i++) {
     const c = json[i];
     if (c === '{') open.push(new Set());
     else if (c === '}') open.pop();
     else if (c === ':') {
-      const name = JSON.parse(json.slice(from, to)) as string, seen = open.at(-1)!;
+      const name = JSON.parse(json.slice(from, to)) as string;
+      const seen = open.at(-1)!;
       if (seen.has(name)) return name;
       seen.add(name);
     } else if (c === '"') {
@@ -82,22 +91,28 @@ const isSizes = (v: unknown): v is number[] => Array.isArray(v) && v.every((n) =
 const isObject = (v: unknown): v is Record<string, unknown> => typeof v === 'object' && v !== null && !Array.isArray(v);
 
 /**
- * Reads a file of f32, f16, bf16, f64, i32, i64, u32, u8 and bool tensors; the wider and narrower floats become f32, i64 becomes i32, bool u8 (0 or 1).
- * All is checked against the bytes that are there before any element is copied: a file takes at most twice its length beside itself.
+ * Reads a file of f32, f16, bf16, f64, i32, i64, u32, u8 and bool tensors; the wider and narrower floats become f32,
+ * i64 becomes i32, bool u8 (0 or 1). All is checked against the bytes that are there before any element is copied: a
+ * file takes at most twice its length beside itself.
  * @param name the file, for errors
- * @throws CheckpointError when the file is truncated, damaged, no safetensors file, or holds a tensor of another dtype or an i64 beyond 32 bits
+ * @throws CheckpointError when the file is truncated, damaged, no safetensors file, or holds a tensor of another dtype
+ *   or an i64 beyond 32 bits
  * @returns the tensors by name, and the metadata
  * @example const { tensors } = decodeSafetensors(readFileSync('net.safetensors'));
  */
 export function decodeSafetensors(bytes: Uint8Array, name = 'the file'): SafetensorsFile {
   const bad = (what: string): never => {
-    throw new CheckpointError(`${name} ${what.length > 400 ? `${what.slice(0, 400)}…` : what}`, 'it is damaged, truncated, or no safetensors file');
+    throw new CheckpointError(
+      `${name} ${what.length > 400 ? `${what.slice(0, 400)}…` : what}`,
+      'it is damaged, truncated, or no safetensors file',
+    );
   };
   if (bytes.length < 8) bad(`has ${bytes.length} bytes`);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const length = Number(view.getBigUint64(0, true));
   if (!(length <= MOST_HEADER) || 8 + length > bytes.length) bad(`claims a header of ${length} bytes`);
-  let header: unknown, json = '';
+  let header: unknown;
+  let json = '';
   try {
     json = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes.subarray(8, 8 + length));
     header = JSON.parse(json);
@@ -108,26 +123,36 @@ export function decodeSafetensors(bytes: Uint8Array, name = 'the file'): Safeten
   const twice = doubled(json);
   if (twice !== undefined) bad(`names ${twice} twice`);
   const { __metadata__: meta = {}, ...rest } = header;
-  if (!isObject(meta) || !Object.values(meta).every((v) => typeof v === 'string')) return bad('has metadata that is not strings by name');
+  if (!isObject(meta) || !Object.values(meta).every((v) => typeof v === 'string'))
+    return bad('has metadata that is not strings by name');
   const room = bytes.length - 8 - length;
   const described = Object.entries(rest).map(([key, value]) => {
     const { dtype, shape, data_offsets: offsets } = isObject(value) ? value : {};
     if (!isSizes(shape) || !isSizes(offsets) || offsets.length !== 2) return bad(`describes ${key} in an unknown way`);
-    const [begin, end] = offsets, width = typeof dtype === 'string' ? WIDTH.get(dtype) : undefined;
-    if (width === undefined) bad(`holds ${key} as ${String(JSON.stringify(dtype)).slice(0, 40)}, which is not supported`);
-    if (begin > end || end > room || end - begin !== sizeOf(shape) * width!) bad(`says that ${key} [${shape.slice(0, 16)}] ${dtype} lies in bytes ${begin} to ${end} of ${room}`);
+    const [begin, end] = offsets;
+    const width = typeof dtype === 'string' ? WIDTH.get(dtype) : undefined;
+    if (width === undefined)
+      bad(`holds ${key} as ${String(JSON.stringify(dtype)).slice(0, 40)}, which is not supported`);
+    if (begin > end || end > room || end - begin !== sizeOf(shape) * width!)
+      bad(`says that ${key} [${shape.slice(0, 16)}] ${dtype} lies in bytes ${begin} to ${end} of ${room}`);
     return { key, dtype: dtype as string, shape, begin, end };
   });
   let reached = 0;
   for (const { begin, end } of [...described].sort((a, b) => a.begin - b.begin || a.end - b.end)) {
-    if (begin !== reached) bad(begin < reached ? 'has tensors that overlap' : `leaves bytes ${reached} to ${begin} unused`);
+    if (begin !== reached)
+      bad(begin < reached ? 'has tensors that overlap' : `leaves bytes ${reached} to ${begin} unused`);
     reached = end;
   }
   if (reached !== room) bad(`has ${room} bytes of data, of which ${reached} are described`);
   const tensors = new Map<string, FileTensor>();
   for (const { key, dtype, shape, begin, end } of described) {
     const at = bytes.byteOffset + 8 + length + begin;
-    tensors.set(key, { shape, data: elements(dtype, bytes.buffer.slice(at, at + end - begin) as ArrayBuffer, () => bad(`holds in ${key} whole numbers of more than 32 bits`)) });
+    tensors.set(key, {
+      shape,
+      data: elements(dtype, bytes.buffer.slice(at, at + end - begin) as ArrayBuffer, () =>
+        bad(`holds in ${key} whole numbers of more than 32 bits`),
+      ),
+    });
   }
   return { tensors, metadata: Object.fromEntries(Object.entries(meta)) as Record<string, string> };
 }
@@ -140,7 +165,8 @@ function elements(dtype: string, buffer: ArrayBuffer, wide: () => never): FileTe
   if (dtype === 'U8') return new Uint8Array(buffer);
   if (dtype === 'BOOL') return new Uint8Array(buffer).map((v) => Number(v !== 0));
   if (dtype === 'F64') return Float32Array.from(new Float64Array(buffer));
-  if (dtype === 'I64') return Int32Array.from(new BigInt64Array(buffer), (v) => (v === BigInt.asIntN(32, v) ? Number(v) : wide()));
+  if (dtype === 'I64')
+    return Int32Array.from(new BigInt64Array(buffer), (v) => (v === BigInt.asIntN(32, v) ? Number(v) : wide()));
   const half = new Uint16Array(buffer);
   if (dtype === 'BF16') return new Float32Array(Uint32Array.from(half, (h) => h << 16).buffer);
   return halfToFloat(half);

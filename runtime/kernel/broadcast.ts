@@ -13,7 +13,12 @@ export function broadcastShape(op: string, ...shapes: readonly Shape[]): Shape {
   return Array.from({ length: rank }, (_, axis) => {
     const lengths = new Set(shapes.map((s) => s[axis - rank + s.length] ?? 1));
     lengths.delete(1);
-    if (lengths.size > 1) throw new ShapeError(op, `${shapes.map((s) => `[${s}]`).join(' and ')} differ along axis ${axis}`, 'lengths must be equal, or one of them 1');
+    if (lengths.size > 1)
+      throw new ShapeError(
+        op,
+        `${shapes.map((s) => `[${s}]`).join(' and ')} differ along axis ${axis}`,
+        'lengths must be equal, or one of them 1',
+      );
     return [...lengths][0] ?? 1;
   });
 }
@@ -26,7 +31,8 @@ export interface Layout {
 }
 
 /**
- * The axes of `shape` for operands that broadcast to it, without those of one element, neighbours taken together where every operand allows.
+ * The axes of `shape` for operands that broadcast to it, without those of one element, neighbours taken together where
+ * every operand allows.
  * @throws ShapeError when more than eight remain
  */
 export function layout(op: string, shape: Shape, operands: readonly Shape[]): Layout {
@@ -47,7 +53,12 @@ export function layout(op: string, shape: Shape, operands: readonly Shape[]): La
       step.forEach((s, k) => strides[k].unshift(s));
     }
   }
-  if (size.length > MOST) throw new ShapeError(op, `${operands.map((s) => `[${s}]`).join(' and ')} repeat along too many axes in turn`, `at most ${MOST}`);
+  if (size.length > MOST)
+    throw new ShapeError(
+      op,
+      `${operands.map((s) => `[${s}]`).join(' and ')} repeat along too many axes in turn`,
+      `at most ${MOST}`,
+    );
   return { size, strides };
 }
 
@@ -57,21 +68,34 @@ export function layout(op: string, shape: Shape, operands: readonly Shape[]): La
  */
 export function fourAxes(op: string, shape: Shape, operands: readonly Shape[]): Layout {
   const { size, strides } = layout(op, shape, operands);
-  if (size.length > 4) throw new ShapeError(op, `the axes of ${operands.map((s) => `[${s}]`).join(' and ')} that are repeated alternate too often`, 'bring those axes together');
+  if (size.length > 4)
+    throw new ShapeError(
+      op,
+      `the axes of ${operands.map((s) => `[${s}]`).join(' and ')} that are repeated alternate too often`,
+      'bring those axes together',
+    );
   const four = (v: readonly number[], fill: number): number[] => [...Array<number>(4 - v.length).fill(fill), ...v];
   return { size: four(size, 1), strides: strides.map((v) => four(v, 0)) };
 }
 
 /**
- * What a kernel with `const BROADCAST`, `const DEEP` and the params size, outer_size, NAME_stride and NAME_outer takes: operands by name.
+ * What a kernel with `const BROADCAST`, `const DEEP` and the params size, outer_size, NAME_stride and NAME_outer takes:
+ * operands by name.
  * @throws ShapeError as {@link layout}
  */
-export function broadcasting(op: string, shape: Shape, operands: Readonly<Record<string, Shape>>): { constants: Constants; params: Record<string, ParamValue> } {
+export function broadcasting(
+  op: string,
+  shape: Shape,
+  operands: Readonly<Record<string, Shape>>,
+): { constants: Constants; params: Record<string, ParamValue> } {
   const shapes = Object.values(operands);
   const plain = shapes.every((s) => sizeOf(s) === sizeOf(shape));
   const { size, strides } = plain ? { size: [], strides: shapes.map(() => []) } : layout(op, shape, shapes);
   const filled = (v: readonly number[], fill: number): number[] => [...Array<number>(MOST - v.length).fill(fill), ...v];
-  const params: Record<string, ParamValue> = { size: filled(size, 1).slice(4), outer_size: filled(size, 1).slice(0, 4) };
+  const params: Record<string, ParamValue> = {
+    size: filled(size, 1).slice(4),
+    outer_size: filled(size, 1).slice(0, 4),
+  };
   Object.keys(operands).forEach((name, k) => {
     params[`${name}_stride`] = filled(strides[k], 0).slice(4);
     params[`${name}_outer`] = filled(strides[k], 0).slice(0, 4);

@@ -1,4 +1,5 @@
-// Which variant of a kernel runs: what was timed on this adapter (tune.ts), else what the heuristic says, so that results never depend on a race.
+// Which variant of a kernel runs: what was timed on this adapter (tune.ts), else what the heuristic says, so that
+// results never depend on a race.
 
 import type { Device } from '../device/device.ts';
 

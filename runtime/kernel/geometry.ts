@@ -7,15 +7,19 @@ export type Pair = number | readonly [number, number];
 
 /** Checks that all are whole numbers of at least `least`. @throws ShapeError */
 export function checkWhole(op: string, name: string, values: readonly number[], least: number): void {
-  if (!values.every((v) => Number.isInteger(v) && v >= least)) throw new ShapeError(op, `${name} is ${values.join(', ')}`, `give whole numbers of at least ${least}`);
+  if (!values.every((v) => Number.isInteger(v) && v >= least))
+    throw new ShapeError(op, `${name} is ${values.join(', ')}`, `give whole numbers of at least ${least}`);
 }
 
-/** Most that a stride, a padding or a dilation may be: kernels add them to places in an image, in 32 bits with a sign. */
+/**
+ * Most that a stride, a padding or a dilation may be: kernels add them to places in an image, in 32 bits with a sign.
+ */
 const MOST = 2 ** 29;
 
 function checkSetting(op: string, name: string, values: readonly number[], least: number): void {
   checkWhole(op, name, values, least);
-  if (values.some((v) => v > MOST)) throw new ShapeError(op, `${name} is ${values.join(', ')}`, `give whole numbers of at most ${MOST}`);
+  if (values.some((v) => v > MOST))
+    throw new ShapeError(op, `${name} is ${values.join(', ')}`, `give whole numbers of at most ${MOST}`);
 }
 
 /** Both directions of a setting: whole numbers from `least` to 2^29. @throws ShapeError for others */
@@ -31,9 +35,14 @@ export type Padding = Pair | readonly [number, number, number, number];
 
 /** [top, bottom, left, right] of a padding: whole numbers from 0 to 2^29. @throws ShapeError for others */
 export function sides(op: string, p: Padding): readonly [number, number, number, number] {
-  const all: readonly [number, number, number, number] = typeof p === 'number' ? [p, p, p, p] : p.length === 2 ? [p[0], p[0], p[1], p[1]] : p;
+  const all: readonly [number, number, number, number] =
+    typeof p === 'number' ? [p, p, p, p] : p.length === 2 ? [p[0], p[0], p[1], p[1]] : p;
   if (all.length !== 4) {
-    throw new ShapeError(op, `padding is [${p}]`, 'give a number, [vertical, horizontal], or [top, bottom, left, right]');
+    throw new ShapeError(
+      op,
+      `padding is [${p}]`,
+      'give a number, [vertical, horizontal], or [top, bottom, left, right]',
+    );
   }
   checkSetting(op, 'padding', all, 0);
   return all;

@@ -1,4 +1,5 @@
-// From a shader's name to a pipeline: specialising by constant, one pipeline for each (shader, entry, constants), uniforms filled by field name.
+// From a shader's name to a pipeline: specialising by constant, one pipeline for each (shader, entry, constants),
+// uniforms filled by field name.
 
 import { ENGINE } from './generated.ts';
 import type { BindingInfo, ShaderInfo } from './info.ts';
@@ -44,11 +45,17 @@ function literal(value: number | boolean | string, current: string): string {
   return /[.e]/.test(current) ? `${value}.0` : String(value);
 }
 
-/** The shader's code with the values of the named constants and aliases replaced, f16 enabled where one of them is that. Unknown names are an error. */
+/**
+ * The shader's code with the values of the named constants and aliases replaced, f16 enabled where one of them is that.
+ * Unknown names are an error.
+ */
 export function specialise(shader: ShaderInfo, name: string, constants: Constants): string {
   const edits = Object.entries(constants).map(([key, value]) => {
     const declared = shader.constants[key];
-    if (!declared) kernelError(`shader ${name} declares no constant ${key}; it has ${Object.keys(shader.constants).join(', ') || 'none'}`);
+    if (!declared)
+      kernelError(
+        `shader ${name} declares no constant ${key}; it has ${Object.keys(shader.constants).join(', ') || 'none'}`,
+      );
     return { ...declared, text: literal(value, declared.value) };
   });
   edits.sort((a, b) => b.start - a.start);
@@ -69,10 +76,18 @@ function workgroupSize(shader: ShaderInfo, sizes: readonly string[], constants: 
 }
 
 /**
- * Fills `view` (from byte `base` on) with the shader's Params, by field name. Every field must be given, and nothing else.
- * @throws ShapeError for a size or a setting that is not a whole number of 32 bits: stored, it would silently be another
+ * Fills `view` (from byte `base` on) with the shader's Params, by field name. Every field must be given, and nothing
+ * else.
+ * @throws ShapeError for a size or a setting that is not a whole number of 32 bits: stored, it would silently be
+ *   another
  */
-export function fillParams(shader: string, info: NonNullable<ShaderInfo['params']>, view: DataView, base: number, values: Record<string, ParamValue>): void {
+export function fillParams(
+  shader: string,
+  info: NonNullable<ShaderInfo['params']>,
+  view: DataView,
+  base: number,
+  values: Record<string, ParamValue>,
+): void {
   for (const f of info.fields) {
     const v = values[f.name];
     if (v === undefined) kernelError(`shader ${shader}: param ${f.name} is missing`);
@@ -83,14 +98,19 @@ export function fillParams(shader: string, info: NonNullable<ShaderInfo['params'
         view.setFloat32(at, x, true);
         continue;
       }
-      if ((f.type === 'i32' ? x | 0 : x >>> 0) !== x) throw new ShapeError(shader, `${f.name} is ${v}`, `a kernel takes ${f.type}: whole numbers of 32 bits`);
+      if ((f.type === 'i32' ? x | 0 : x >>> 0) !== x)
+        throw new ShapeError(shader, `${f.name} is ${v}`, `a kernel takes ${f.type}: whole numbers of 32 bits`);
       if (f.type === 'i32') view.setInt32(at, x, true);
       else view.setUint32(at, x, true);
     }
   }
   if (Object.keys(values).length !== info.fields.length) {
     const known = new Set(info.fields.map((f) => f.name));
-    kernelError(`shader ${shader}: unknown params ${Object.keys(values).filter((k) => !known.has(k)).join(', ')}`);
+    kernelError(
+      `shader ${shader}: unknown params ${Object.keys(values)
+        .filter((k) => !known.has(k))
+        .join(', ')}`,
+    );
   }
 }
 
@@ -117,8 +137,16 @@ export class KernelCache {
   }
 
   /** @param shaders where the shader is, when it is none of the engine's */
-  get(shader: string, entry: string, constants: Constants = {}, shaders: Readonly<Record<string, ShaderInfo>> = ENGINE): Kernel {
-    const special = Object.keys(constants).sort().map((k) => `${k}=${constants[k]}`).join(',');
+  get(
+    shader: string,
+    entry: string,
+    constants: Constants = {},
+    shaders: Readonly<Record<string, ShaderInfo>> = ENGINE,
+  ): Kernel {
+    const special = Object.keys(constants)
+      .sort()
+      .map((k) => `${k}=${constants[k]}`)
+      .join(',');
     const key = `${shader}.${entry}(${special})`;
     const found = this.#kernels.get(key);
     if (found) return found;
@@ -135,22 +163,36 @@ export class KernelCache {
       this.#modules.set(moduleKey, module);
     }
     own?.compiles(module, specialise(info, shader, constants));
-    const texels = /<(\w+)/.exec(String(constants.Texels ?? info.constants.Texels?.value))?.[1] as TexelFormat | undefined;
-    const layout = make(() => gpu.createBindGroupLayout({
-      label: key,
-      entries: entryInfo.bindings.map((b) => ({
-        binding: b.binding,
-        visibility: 4, // GPUShaderStage.COMPUTE
-        ...(b.kind === 'texture' ? { storageTexture: { access: 'read-only', format: texels! } } : { buffer: { type: b.kind === 'uniform' ? 'uniform' : b.kind === 'read' ? 'read-only-storage' : 'storage' } }),
-      })),
-    }));
+    const texels = /<(\w+)/.exec(String(constants.Texels ?? info.constants.Texels?.value))?.[1] as
+      TexelFormat | undefined;
+    const layout = make(() =>
+      gpu.createBindGroupLayout({
+        label: key,
+        entries: entryInfo.bindings.map((b) => ({
+          binding: b.binding,
+          visibility: 4, // GPUShaderStage.COMPUTE
+          ...(b.kind === 'texture'
+            ? { storageTexture: { access: 'read-only', format: texels! } }
+            : {
+                buffer: {
+                  type: b.kind === 'uniform' ? 'uniform' : b.kind === 'read' ? 'read-only-storage' : 'storage',
+                },
+              }),
+        })),
+      }),
+    );
     const pipelineLayout = make(() => gpu.createPipelineLayout({ bindGroupLayouts: [layout] }));
     const descriptor = { label: key, layout: pipelineLayout, compute: { module, entryPoint: entry } };
     let pipeline: GPUComputePipeline | undefined;
     const usesParams = entryInfo.bindings.some((b) => b.kind === 'uniform');
     const kernel: Kernel = {
-      key, bindings: entryInfo.bindings, workgroup: workgroupSize(info, entryInfo.workgroup, constants), layout,
-      params: usesParams ? info.params : null, texels, own,
+      key,
+      bindings: entryInfo.bindings,
+      workgroup: workgroupSize(info, entryInfo.workgroup, constants),
+      layout,
+      params: usesParams ? info.params : null,
+      texels,
+      own,
       get pipeline() {
         return (pipeline ??= make(() => gpu.createComputePipeline(descriptor)));
       },

@@ -6,8 +6,9 @@ const IMPORT = /^\/\/ #import (\w+)$/gm;
 const DECLARED = /^(?:fn|const|struct|alias) (\w+)/m;
 
 /**
- * The shader with its imports in place: the paragraphs (separated by blank lines) whose function, constant, struct or alias the shader names, directly or
- * through another paragraph. An import line stays at module scope, so the linked text is valid WGSL.
+ * The shader with its imports in place: the paragraphs (separated by blank lines) whose function, constant, struct or
+ * alias the shader names, directly or through another paragraph. An import line stays at module scope, so the linked
+ * text is valid WGSL.
  * @param file name of the shader, for errors
  * @param code its text
  * @param snippets text of each snippet by its name
@@ -20,7 +21,7 @@ export function link(file: string, code: string, snippets: Readonly<Record<strin
     const left = snippet.split(/\n{2,}/).filter((p) => DECLARED.test(p));
     const taken = new Set<string>();
     let seen = code;
-    for (let before = -1; before < taken.size; ) {
+    for (let before = -1; before < taken.size;) {
       before = taken.size;
       for (const paragraph of left) {
         if (taken.has(paragraph) || !new RegExp(`\\b${DECLARED.exec(paragraph)![1]}\\b`).test(seen)) continue;
@@ -29,6 +30,9 @@ export function link(file: string, code: string, snippets: Readonly<Record<strin
       }
     }
     if (taken.size === 0) throw new Error(`${file}: imports ${name}, but uses nothing of it`);
-    return left.filter((p) => taken.has(p)).join('\n\n').trim();
+    return left
+      .filter((p) => taken.has(p))
+      .join('\n\n')
+      .trim();
   });
 }

@@ -1,12 +1,39 @@
-// Build step: WGSL without what only a reader needs. Comments and spaces go, and the `u` of a number beside a variable; names that nothing outside of the file
-// goes by become short: those of functions that are no entry points, of parameters, of variables, of structs. A line ends after each `;`, `{` and `}`, so that
-// a compiler's message still shows one statement.
+// Build step: WGSL without what only a reader needs. Comments and spaces go, and the `u` of a number beside a variable;
+// names that nothing outside of the file goes by become short: those of functions that are no entry points, of
+// parameters, of variables, of structs. A line ends after each `;`, `{` and `}`, so that a compiler's message still
+// shows one statement.
 
 /** Words that stand for themselves: a comment, a number, a name, white space, or one character of punctuation. */
-const TOKEN = /\/\/[^\n]*|\/\*[^]*?\*\/|(?:0[xX][\da-fA-F]+|(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)[iufh]?|[A-Za-z_]\w*|\s+|[^]/g;
+const TOKEN =
+  /\/\/[^\n]*|\/\*[^]*?\*\/|(?:0[xX][\da-fA-F]+|(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)[iufh]?|[A-Za-z_]\w*|\s+|[^]/g;
 const NAME = /^[A-Za-z_]/;
-/** Two characters that would become another token if the space between them went; so would, for wgsl_reflect, the minus in `n - 1`. */
-const JOINED = new Set(['--', '++', '&&', '||', '<<', '>>', '<=', '>=', '==', '!=', '->', '+=', '-=', '*=', '/=', '%=', '&=', '|=', '^=', '//', '/*']);
+/**
+ * Two characters that would become another token if the space between them went; so would, for wgsl_reflect, the minus
+ * in `n - 1`.
+ */
+const JOINED = new Set([
+  '--',
+  '++',
+  '&&',
+  '||',
+  '<<',
+  '>>',
+  '<=',
+  '>=',
+  '==',
+  '!=',
+  '->',
+  '+=',
+  '-=',
+  '*=',
+  '/=',
+  '%=',
+  '&=',
+  '|=',
+  '^=',
+  '//',
+  '/*',
+]);
 /** Words of the language, or kept by it for later, that a short name could hit. */
 const RESERVED = ['as', 'do', 'fn', 'if', 'is', 'of'];
 /** Words of the language that variables may be called too. */
@@ -19,7 +46,8 @@ function tokens(code: string): string[] {
   // vec4<f32> and vec4f are the same type.
   const short: string[] = [];
   for (let i = 0; i < all.length; i++) {
-    const suffix = /^vec[234]$/.test(all[i]) && all[i + 1] === '<' && all[i + 3] === '>' ? ALIASES[all[i + 2]] : undefined;
+    const suffix =
+      /^vec[234]$/.test(all[i]) && all[i + 1] === '<' && all[i + 3] === '>' ? ALIASES[all[i + 2]] : undefined;
     short.push(suffix ? all[i] + suffix : all[i]);
     if (suffix) i += 3;
   }
@@ -29,10 +57,13 @@ function tokens(code: string): string[] {
 /** Names that may change: those that the file declares and nobody keeps, and that mean nothing else anywhere in it. */
 function locals(list: readonly string[], keep: ReadonlySet<string>): Set<string> {
   const words = list.filter((t) => t !== ' ');
-  const mine = new Set<string>(), others = new Set([...keep, ...CONTEXT]), functions = new Set<string>();
+  const mine = new Set<string>();
+  const others = new Set([...keep, ...CONTEXT]);
+  const functions = new Set<string>();
   let depth = 0;
   for (let i = 0; i < words.length; i++) {
-    const word = words[i], next = words[i + 1];
+    const word = words[i];
+    const next = words[i + 1];
     if (word === '{') depth++;
     if (word === '}') depth--;
     if (word === 'struct') {
@@ -61,13 +92,16 @@ function locals(list: readonly string[], keep: ReadonlySet<string>): Set<string>
     }
     if (!NAME.test(word)) continue;
     const before = words[i - 1];
-    if (before === 'override' || before === 'alias' || before === 'enable' || (before === 'const' && depth === 0)) others.add(word);
-    else if (before === 'let' || before === 'var' || before === 'const' || (before === '>' && next === ':')) mine.add(word);
+    if (before === 'override' || before === 'alias' || before === 'enable' || (before === 'const' && depth === 0))
+      others.add(word);
+    else if (before === 'let' || before === 'var' || before === 'const' || (before === '>' && next === ':'))
+      mine.add(word);
   }
   // A variable that is spelt like a function of the language would take its calls with it.
   words.forEach((word, i) => {
     if ((words[i + 1] === '(' && !functions.has(word)) || words[i - 1] === '@') others.add(word);
-    if (words[i - 1] === ':' || words[i - 1] === '<') if (/^(vec|mat|array|ptr|atomic|bool|[fiu](16|32))/.test(word)) others.add(word);
+    if (words[i - 1] === ':' || words[i - 1] === '<')
+      if (/^(vec|mat|array|ptr|atomic|bool|[fiu](16|32))/.test(word)) others.add(word);
   });
   return new Set([...mine].filter((name) => !others.has(name)));
 }
@@ -89,7 +123,8 @@ const SETTLED = { id: 'f', grid: 'o', lane: 'B' };
 export function minifyShaders(files: readonly { code: string; keep: ReadonlySet<string> }[]): string[] {
   const lists = files.map((f) => tokens(f.code));
   const renamed = lists.map((list, i) => locals(list, files[i].keep));
-  const taken = new Set(RESERVED), counts = new Map<string, number>();
+  const taken = new Set(RESERVED);
+  const counts = new Map<string, number>();
   lists.forEach((list, i) => {
     for (const t of list) {
       if (!NAME.test(t)) continue;
@@ -97,12 +132,15 @@ export function minifyShaders(files: readonly { code: string; keep: ReadonlySet<
       else taken.add(t);
     }
   });
-  const settled = Object.entries(SETTLED).filter(([name, letter]) => counts.has(name) && !taken.has(letter)), common = new Map(settled);
+  const settled = Object.entries(SETTLED).filter(([name, letter]) => counts.has(name) && !taken.has(letter));
+  const common = new Map(settled);
   const free = shortNames(new Set([...taken, ...common.values()]));
-  for (const [name] of [...counts].sort((a, b) => b[1] - a[1])) if (!common.has(name)) common.set(name, free.next().value as string);
+  for (const [name] of [...counts].sort((a, b) => b[1] - a[1]))
+    if (!common.has(name)) common.set(name, free.next().value as string);
   const maps = lists.map((list, i) => {
     // The rest take whatever letter their own file leaves.
-    const own = list.filter((t, k) => NAME.test(t) && list[k - 1] !== '.'), names = [...new Set(own)].filter((t) => renamed[i].has(t));
+    const own = list.filter((t, k) => NAME.test(t) && list[k - 1] !== '.');
+    const names = [...new Set(own)].filter((t) => renamed[i].has(t));
     const short = new Map(names.filter((t) => common.get(t)!.length === 1).map((t) => [t, common.get(t)!]));
     const left = shortNames(new Set([...RESERVED, ...own.filter((t) => !renamed[i].has(t)), ...short.values()]));
     for (const t of names) if (!short.has(t)) short.set(t, left.next().value as string);
@@ -111,14 +149,21 @@ export function minifyShaders(files: readonly { code: string; keep: ReadonlySet<
   return lists.map((list, i) => write(list, (t) => (renamed[i].has(t) ? maps[i].get(t)! : t)));
 }
 
-/** Whether what comes next is an operand whose other side, a variable or a call, says already that it is unsigned. Tokens, the last one first. */
+/**
+ * Whether what comes next is an operand whose other side, a variable or a call, says already that it is unsigned.
+ * Tokens, the last one first.
+ */
 function beside([operator = '', left = '']: readonly string[]): boolean {
   if (operator === '=') return /^[-+*/%&|^<>=!]$/.test(left);
-  return /^[-+*/%&|^<>]$/.test(operator) && (/^[A-Za-z_)\]]/.test(left) || (/[<>]/.test(operator) && left === operator));
+  return (
+    /^[-+*/%&|^<>]$/.test(operator) && (/^[A-Za-z_)\]]/.test(left) || (/[<>]/.test(operator) && left === operator))
+  );
 }
 
 function write(list: readonly string[], name: (t: string) => string): string {
-  let out = '', spaced = false, before: string[] = [];
+  let out = '';
+  let spaced = false;
+  let before: string[] = [];
   for (const t of list) {
     if (t === ' ') {
       spaced = true;
@@ -126,7 +171,11 @@ function write(list: readonly string[], name: (t: string) => string): string {
     }
     const word = NAME.test(t) && before[0] !== '.' ? name(t) : beside(before) ? t.replace(/^(\d+)u$/, '$1') : t;
     const last = out.at(-1) ?? '';
-    if (spaced && ((/\w/.test(last) && /^\w/.test(word)) || JOINED.has(last + word[0]) || (last === '-' && /\d/.test(word[0])))) out += ' ';
+    if (
+      spaced &&
+      ((/\w/.test(last) && /^\w/.test(word)) || JOINED.has(last + word[0]) || (last === '-' && /\d/.test(word[0])))
+    )
+      out += ' ';
     out += word;
     if (t === ';' || t === '{' || t === '}') out += '\n';
     spaced = false;

@@ -19,7 +19,10 @@ export function judged<T>(gpu: GPUDevice, body: () => T): { result: T; error: Pr
     result = body();
   } finally {
     const popped = [gpu.popErrorScope(), gpu.popErrorScope()];
-    error = Promise.all(popped).then(([internal, validation]) => validation ?? internal, () => null);
+    error = Promise.all(popped).then(
+      ([internal, validation]) => validation ?? internal,
+      () => null,
+    );
   }
   return { result, error };
 }
@@ -47,10 +50,13 @@ export class Doubt {
   static join(reasons: Iterable<Doubt | null>): Doubt | null {
     const open = [...new Set(reasons)].filter((d): d is Doubt => d !== null && !(d.done && !d.error));
     if (open.length < 2) return open[0] ?? null;
-    return open.find((d) => d.error) ?? new Doubt(async () => {
-      await Promise.all(open.map((d) => d.settled));
-      return open.find((d) => d.error)?.error ?? null;
-    });
+    return (
+      open.find((d) => d.error) ??
+      new Doubt(async () => {
+        await Promise.all(open.map((d) => d.settled));
+        return open.find((d) => d.error)?.error ?? null;
+      })
+    );
   }
 }
 

@@ -1,9 +1,13 @@
-// How the engine keeps its shaders in few bytes: what they often say is written as `$` and a letter, and their layouts are read from their declarations.
+// How the engine keeps its shaders in few bytes: what they often say is written as `$` and a letter, and their layouts
+// are read from their declarations.
 
 import { readDeclarations } from './declarations.ts';
 import type { ShaderInfo } from './info.ts';
 
-/** What minified shaders often say, longer before shorter. A shader may do without: nothing depends on this list but the size of a bundle. */
+/**
+ * What minified shaders often say, longer before shorter. A shader may do without: nothing depends on this list but the
+ * size of a bundle.
+ */
 const PHRASES = [
   'builtin(local_invocation_id)B:vec3u,@builtin(workgroup_id)group:vec3u',
   'builtin(global_invocation_id)f:vec3u,@builtin(num_workgroups)o:vec3u',
@@ -54,10 +58,15 @@ const letter = (i: number): string => `$${LETTERS[i]}`;
 /** `$.`: the bindings of a file are counted from 0 on. */
 const BINDING = (i: number): string => `@group(0)@binding(${i})`;
 
-/** Shorter: minified code ends a line after each `;`, `{` and `}`, so that goes without saying; `$_` says that it does not end. */
+/**
+ * Shorter: minified code ends a line after each `;`, `{` and `}`, so that goes without saying; `$_` says that it does
+ * not end.
+ */
 export function pack(code: string): string {
   let bindings = 0;
-  const short = code.replace(/[;{}]\n?/g, (end) => (end[1] ? end[0] : `${end}$_`)).replace(/@group\(0\)@binding\(\d+\)/g, (b) => (b === BINDING(bindings) ? (bindings++, '$.') : b));
+  const short = code
+    .replace(/[;{}]\n?/g, (end) => (end[1] ? end[0] : `${end}$_`))
+    .replace(/@group\(0\)@binding\(\d+\)/g, (b) => (b === BINDING(bindings) ? (bindings++, '$.') : b));
   return PHRASES.reduce((packed, phrase, i) => packed.replaceAll(phrase, letter(i)), short);
 }
 
@@ -72,7 +81,8 @@ function unpack(packed: string): string {
 /** A packed shader with its layout. @throws ShaderError for a declaration that cannot be read */
 export function unpackShader(name: string, packed: string): ShaderInfo {
   const info = readDeclarations(name, unpack(packed));
-  // Kernels of the engine read words of one dtype as those of another: only a user's own are held to the dtypes that they declare.
+  // Kernels of the engine read words of one dtype as those of another: only a user's own are held to the dtypes that
+  // they declare.
   for (const { bindings } of Object.values(info.entries)) for (const b of bindings) delete b.dtype;
   return info;
 }

@@ -1,4 +1,5 @@
-// Launches the shader of elementwise functions of two operands (shaders/binary.wgsl): which shapes, dtypes and numbers meet, and how.
+// Launches the shader of elementwise functions of two operands (shaders/engine/binary.wgsl): which shapes, dtypes and numbers
+// meet, and how.
 
 import { wordOf } from '../device/elements.ts';
 import { ShapeError } from '../errors.ts';
@@ -14,8 +15,35 @@ export type Paired<V extends Operand> = Tensor<V extends Tensor<infer D> ? D : n
 /** As {@link Paired}, of operations that make real numbers of integers. */
 export type PairedReal<V extends Operand> = Tensor<Real<Paired<V>['dtype']>, RankOf<V>>;
 
-const ARITHMETIC = { add: 0, mul: 1, sub: 2, div: 3, maximum: 4, minimum: 5, pow: 6, atan2: 7, fmod: 8, remainder: 9, floorDivide: 10, step: 11, gate: 24 } as const;
-const TRUTH = { eq: 12, ne: 13, lt: 14, le: 15, gt: 16, ge: 17, logicalAnd: 18, logicalOr: 19, logicalXor: 20, isNan: 21, isInf: 22, isFinite: 23 } as const;
+const ARITHMETIC = {
+  add: 0,
+  mul: 1,
+  sub: 2,
+  div: 3,
+  maximum: 4,
+  minimum: 5,
+  pow: 6,
+  atan2: 7,
+  fmod: 8,
+  remainder: 9,
+  floorDivide: 10,
+  step: 11,
+  gate: 24,
+} as const;
+const TRUTH = {
+  eq: 12,
+  ne: 13,
+  lt: 14,
+  le: 15,
+  gt: 16,
+  ge: 17,
+  logicalAnd: 18,
+  logicalOr: 19,
+  logicalXor: 20,
+  isNan: 21,
+  isInf: 22,
+  isFinite: 23,
+} as const;
 const CODES = { ...ARITHMETIC, ...TRUTH };
 
 export type Pairwise = keyof typeof CODES;
@@ -32,8 +60,10 @@ export function pairwise(op: Pairwise, a: Operand, b: Operand): Tensor {
   const [like, other] = tensors;
   if (!like) throw new ShapeError(op, `${a} and ${b} are not tensors`, 'give at least one');
   const { device, dtype } = like;
-  if (other && other.dtype !== dtype) throw new ShapeError(op, `b [${other.shape}] is ${other.dtype}, a [${like.shape}] ${dtype}`, 'cast one of them');
-  if (dtype === 'f16' && !device.f16) throw new ShapeError(op, `[${like.shape}] is f16, which the adapter lacks`, 'cast it');
+  if (other && other.dtype !== dtype)
+    throw new ShapeError(op, `b [${other.shape}] is ${other.dtype}, a [${like.shape}] ${dtype}`, 'cast one of them');
+  if (dtype === 'f16' && !device.f16)
+    throw new ShapeError(op, `[${like.shape}] is f16, which the adapter lacks`, 'cast it');
   let number = 0;
   for (const v of [a, b]) {
     if (v instanceof Tensor) continue;

@@ -1,4 +1,5 @@
-// Which variants of the kernels are fast on this adapter: each is timed where a step uses it. What won is kept by the entries for Node and for browsers.
+// Which variants of the kernels are fast on this adapter: each is timed where a step uses it. What won is kept by the
+// entries for Node and for browsers.
 
 import { Plan, type PlanOutputs } from '../autograd/plan.ts';
 import type { Device } from '../device/device.ts';
@@ -11,7 +12,10 @@ const ROUNDS = 5;
 const FASTER = 0.95;
 
 /** Milliseconds of each place's variant while `device.choices` are in force. */
-async function timed(device: Device, body: () => PlanOutputs): Promise<Map<string, { taken: string; among: readonly string[]; ms: number }>> {
+async function timed(
+  device: Device,
+  body: () => PlanOutputs,
+): Promise<Map<string, { taken: string; among: readonly string[]; ms: number }>> {
   const step = new Plan(device, {}, body);
   try {
     step.run(); // compiles
@@ -32,14 +36,19 @@ async function timed(device: Device, body: () => PlanOutputs): Promise<Map<strin
   }
 }
 
-/** Times every variant of the kernels that `body` launches, and gives the choices with which the device goes on: those that it had, and the winners. */
+/**
+ * Times every variant of the kernels that `body` launches, and gives the choices with which the device goes on: those
+ * that it had, and the winners.
+ */
 export async function tuneKernels(device: Device, body: () => PlanOutputs): Promise<Choices> {
-  const before = device.choices, usual = await timed(device, body);
+  const before = device.choices;
+  const usual = await timed(device, body);
   const best = new Map([...usual].map(([at, { taken, ms }]) => [at, { taken, ms: FASTER * ms }]));
   try {
     for (let i = 0; i < Math.max(0, ...[...usual.values()].map((u) => u.among.length)); i++) {
       device.choices = Object.fromEntries([...usual].map(([at, { among }]) => [at, among[i % among.length]]));
-      for (const [at, { taken, ms }] of await timed(device, body)) if (ms < (best.get(at)?.ms ?? 0)) best.set(at, { taken, ms });
+      for (const [at, { taken, ms }] of await timed(device, body))
+        if (ms < (best.get(at)?.ms ?? 0)) best.set(at, { taken, ms });
     }
   } finally {
     device.choices = before;

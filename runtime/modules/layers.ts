@@ -1,4 +1,5 @@
-// The layers: modules with PyTorch's parameter names and first values, over the operations of the same names. Images are NHWC.
+// The layers: modules with PyTorch's parameter names and first values, over the operations of the same names. Images
+// are NHWC.
 
 import { args } from '../args.ts';
 import { checkAdvances } from '../autograd/replay.ts';
@@ -32,7 +33,10 @@ export class Sequential extends Module {
     super();
     steps.forEach((s, i) => {
       if (typeof s === 'function' || (s instanceof Module && 'forward' in s)) return;
-      throw new UsageError(`Sequential: step ${i} is neither a module nor a function`, 'call new Sequential(step, step, …)');
+      throw new UsageError(
+        `Sequential: step ${i} is neither a module nor a function`,
+        'call new Sequential(step, step, …)',
+      );
     });
     this.steps = steps;
   }
@@ -68,7 +72,7 @@ export class Linear extends Module {
     args('Linear cin:n cout:n {bias:b}', arguments);
     const fan = { in: cin, out: cout };
     this.weight = new Parameter([cin, cout], { init: 'uniform', fan, layout: 'transposed' });
-    this.bias = options.bias ?? true ? new Parameter([cout], { init: 'uniform', fan }) : null;
+    this.bias = (options.bias ?? true) ? new Parameter([cout], { init: 'uniform', fan }) : null;
   }
 
   /**
@@ -103,13 +107,12 @@ export class Conv2d extends Module {
 
   constructor(cin: number, cout: number, kernel: Pair, options: Conv2dLayerOptions = {}) {
     super();
-    args(
-      'Conv2d cin:n cout:n kernel:A {stride:A padding:A dilation:A groups:n bias:b init:x}',
-      arguments,
-    );
-    const { bias = true, init = 'uniform', ...rest } = options, { groups = 1 } = rest;
+    args('Conv2d cin:n cout:n kernel:A {stride:A padding:A dilation:A groups:n bias:b init:x}', arguments);
+    const { bias = true, init = 'uniform', ...rest } = options;
+    const { groups = 1 } = rest;
     const [kh, kw] = pair('Conv2d', 'kernel', kernel, 1);
-    const cig = cin / groups, fan = { in: cig * kh * kw, out: (cout / groups) * kh * kw };
+    const cig = cin / groups;
+    const fan = { in: cig * kh * kw, out: (cout / groups) * kh * kw };
     checkWhole('Conv2d', 'cin / groups and cout / groups', [cig, cout / groups], 1);
     this.#options = rest;
     this.weight = new Parameter([kh, kw, cig, cout], { init, fan, layout: 'conv' });
@@ -118,7 +121,8 @@ export class Conv2d extends Module {
 
   /**
    * Applies the layer.
-   * @param x f32 [n, h, w, cin]; or several whose channels together are cin, as if they were joined (without groups), which takes no copy of them
+   * @param x f32 [n, h, w, cin]; or several whose channels together are cin, as if they were joined (without groups),
+   *   which takes no copy of them
    * @returns f32 [n, h', w', cout]
    * @throws ShapeError when x does not fit, UsageError before `init`
    */
@@ -126,9 +130,15 @@ export class Conv2d extends Module {
     const parts = [x].flat();
     let end = 0;
     const terms = parts.map((part, i) => {
-      const [h, w, b] = operands(part, this), start = end;
+      const [h, w, b] = operands(part, this);
+      const start = end;
       end += h.shape[3];
-      return conv2d(h, parts[1] ? slice(w, [null, null, [start, parts[i + 1] ? end : null]]) : w, i ? undefined : b, this.#options);
+      return conv2d(
+        h,
+        parts[1] ? slice(w, [null, null, [start, parts[i + 1] ? end : null]]) : w,
+        i ? undefined : b,
+        this.#options,
+      );
     });
     return terms.reduce((a, b) => add(a, b));
   }
@@ -151,9 +161,11 @@ export class ConvTranspose2d extends Module {
       'ConvTranspose2d cin:n cout:n kernel:A {stride:A padding:A dilation:A groups:n outputPadding:A bias:b}',
       arguments,
     );
-    const { bias = true, ...rest } = options, { groups = 1 } = rest;
+    const { bias = true, ...rest } = options;
+    const { groups = 1 } = rest;
     const [kh, kw] = pair('ConvTranspose2d', 'kernel', kernel, 1);
-    const cog = cout / groups, fan = { in: cog * kh * kw, out: (cin / groups) * kh * kw };
+    const cog = cout / groups;
+    const fan = { in: cog * kh * kw, out: (cin / groups) * kh * kw };
     checkWhole('ConvTranspose2d', 'cin / groups and cout / groups', [cin / groups, cog], 1);
     this.#options = rest;
     this.weight = new Parameter([kh, kw, cog, cin], { init: 'uniform', fan, layout: 'conv' });
@@ -206,11 +218,25 @@ export class BatchNorm extends Module {
    */
   forward(x: Tensor, mode?: ForwardMode, relu = false, residual?: Tensor): Tensor {
     if (!mode) throw new UsageError('batch normalisation needs to know its mode', 'pass TRAIN or EVAL to forward');
-    const { momentum = 0.1, eps } = this.#options, { bn, update, passes = 1 } = mode;
-    const [gamma, beta] = [this.weight, this.bias].map(({ value }) => (bn === 'frozen' ? value.view(value.shape) : value));
-    return batchNorm(x, gamma, beta, { mean: this.runningMean.value, variance: this.runningVariance.value }, {
-      eps, momentum: 1 - (1 - momentum) ** passes, mode: bn === 'train' ? bn : 'eval', update, relu, residual,
-    });
+    const { momentum = 0.1, eps } = this.#options;
+    const { bn, update, passes = 1 } = mode;
+    const [gamma, beta] = [this.weight, this.bias].map(({ value }) =>
+      bn === 'frozen' ? value.view(value.shape) : value,
+    );
+    return batchNorm(
+      x,
+      gamma,
+      beta,
+      { mean: this.runningMean.value, variance: this.runningVariance.value },
+      {
+        eps,
+        momentum: 1 - (1 - momentum) ** passes,
+        mode: bn === 'train' ? bn : 'eval',
+        update,
+        relu,
+        residual,
+      },
+    );
   }
 }
 
@@ -338,7 +364,11 @@ export class Embedding extends Module {
 export class Dropout extends Module {
   /** Probability with which an element is dropped. */
   readonly p: number;
-  private readonly stream = new Parameter([4], { init: (_, name) => Uint32Array.of(0, streamOf(name), 0, 0), trainable: false, saved: false });
+  private readonly stream = new Parameter([4], {
+    init: (_, name) => Uint32Array.of(0, streamOf(name), 0, 0),
+    trainable: false,
+    saved: false,
+  });
 
   constructor(p = 0.5) {
     super();
@@ -358,7 +388,11 @@ export class Dropout extends Module {
    */
   forward(x: Tensor, mode?: ForwardMode): Tensor {
     if (!mode) throw new UsageError('dropout needs to know its mode', 'pass TRAIN with a seed, or EVAL, to forward');
-    if (mode.dropout === undefined && mode.bn === 'train') throw new UsageError('dropout needs a seed in training', 'pass { ...TRAIN, dropout: randomSeed(device, seed, 0, step) }, or null for none');
+    if (mode.dropout === undefined && mode.bn === 'train')
+      throw new UsageError(
+        'dropout needs a seed in training',
+        'pass { ...TRAIN, dropout: randomSeed(device, seed, 0, step) }, or null for none',
+      );
     if (!mode.dropout) return x;
     checkAdvances('dropout', mode.dropout);
     return this.drop(x, add(mode.dropout, this.stream.value));

@@ -1,4 +1,5 @@
-// Modules: objects that hold parameters by name, and other modules. What they are made of is declared when they are built and made on a device by `init`.
+// Modules: objects that hold parameters by name, and other modules. What they are made of is declared when they are
+// built and made on a device by `init`.
 
 import { args } from '../args.ts';
 import { UsageError } from '../errors.ts';
@@ -7,7 +8,14 @@ import { Tensor, type Shape } from '../tensor.ts';
 import type { Device } from '../device/device.ts';
 import type { FileTensor } from '../io/safetensors.ts';
 import {
-  draw, readState, writeState, type Fan, type Init, type LoadOptions, type StateEntry, type TorchLayout,
+  draw,
+  readState,
+  writeState,
+  type Fan,
+  type Init,
+  type LoadOptions,
+  type StateEntry,
+  type TorchLayout,
   type TorchTensor,
 } from './state.ts';
 
@@ -16,7 +24,10 @@ import {
  * @example const mode: ForwardMode = { ...TRAIN, update: false };
  */
 export interface ForwardMode {
-  /** 'train': statistics of the batch; 'eval': the running ones; 'frozen': the running ones, and scale and shift get no gradient. */
+  /**
+   * 'train': statistics of the batch; 'eval': the running ones; 'frozen': the running ones, and scale and shift get no
+   * gradient.
+   */
   bn: 'train' | 'eval' | 'frozen';
   /** In 'train': do the running statistics move? (default true) */
   update?: boolean;
@@ -28,7 +39,10 @@ export interface ForwardMode {
   tap?: Map<string, Tensor>;
 }
 
-/** Statistics of the batch. A network with dropout needs a seed beside: `{ ...TRAIN, dropout: randomSeed(device, seed, 0, step) }`. */
+/**
+ * Statistics of the batch. A network with dropout needs a seed beside: `{ ...TRAIN, dropout: randomSeed(device, seed,
+ * 0, step) }`.
+ */
 export const TRAIN: ForwardMode = { bn: 'train' };
 /** Running statistics, no dropout. */
 export const EVAL: ForwardMode = { bn: 'eval' };
@@ -70,10 +84,7 @@ export class Parameter {
 
   /** @example readonly gain = new Parameter([8], { init: 'ones' }); */
   constructor(shape: Shape, options: ParameterOptions = {}) {
-    args(
-      'Parameter shape:S {init:x fan:o name:s layout:same|conv|transposed trainable:b saved:b}',
-      arguments,
-    );
+    args('Parameter shape:S {init:x fan:o name:s layout:same|conv|transposed trainable:b saved:b}', arguments);
     this.shape = shape;
     this.options = options;
   }
@@ -154,13 +165,15 @@ export abstract class Module {
   }
 
   /**
-   * All parameters and buffers below by full name, in PyTorch's order: a module's own come before those of its modules. One that is shared comes under each of
-   * its names.
+   * All parameters and buffers below by full name, in PyTorch's order: a module's own come before those of its modules.
+   * One that is shared comes under each of its names.
    */
   *entries(prefix = '', above: readonly Module[] = []): Generator<readonly [string, Parameter]> {
     const parts = [...this.children()];
-    for (const [name, part] of parts) if (part instanceof Parameter) yield [`${prefix}${part.options.name ?? name}`, part];
-    for (const [name, part] of parts) if (part instanceof Module && !above.includes(part)) yield* part.entries(`${prefix}${name}.`, [...above, this]);
+    for (const [name, part] of parts)
+      if (part instanceof Parameter) yield [`${prefix}${part.options.name ?? name}`, part];
+    for (const [name, part] of parts)
+      if (part instanceof Module && !above.includes(part)) yield* part.entries(`${prefix}${name}.`, [...above, this]);
   }
 
   /**
@@ -205,7 +218,8 @@ export abstract class Module {
   }
 
   #tensors(trainable: boolean): Map<string, Tensor> {
-    const seen = new Set<Parameter>(), found = new Map<string, Tensor>();
+    const seen = new Set<Parameter>();
+    const found = new Map<string, Tensor>();
     for (const [name, p] of this.entries()) {
       if (p.trainable !== trainable || !p.saved || seen.has(p)) continue;
       seen.add(p);
@@ -217,12 +231,15 @@ export abstract class Module {
   /** Number of trainable values. */
   get parameterCount(): number {
     let n = 0;
-    for (const p of new Set([...this.entries()].map(([, p]) => p))) if (p.trainable) n += p.shape.reduce((a, b) => a * b, 1);
+    for (const p of new Set([...this.entries()].map(([, p]) => p)))
+      if (p.trainable) n += p.shape.reduce((a, b) => a * b, 1);
     return n;
   }
 
   #state(): StateEntry[] {
-    return [...this.entries()].filter(([, p]) => p.saved).map(([name, p]) => [name, p.value, p.options.layout ?? 'same']);
+    return [...this.entries()]
+      .filter(([, p]) => p.saved)
+      .map(([name, p]) => [name, p.value, p.options.layout ?? 'same']);
   }
 
   /**

@@ -13,9 +13,11 @@ import type { Parameter } from './module.ts';
 let copies: Map<Tensor, Tensor> | null = null;
 
 /**
- * Runs `body`, in which the modules `Conv2d`, `ConvTranspose2d` and `Linear` compute in f16: their input and their parameters are cast, each parameter once, and
- * sums are made in f32. Other layers and operations keep the dtype that they get; statistics and parameters of normalisations stay f32. Softmax and losses belong
- * behind it, in f32. Gradients of the parameters are f32; small ones vanish without a {@link LossScaler}. One call for each step: parameters must not change within.
+ * Runs `body`, in which the modules `Conv2d`, `ConvTranspose2d` and `Linear` compute in f16: their input and their
+ * parameters are cast, each parameter once, and sums are made in f32. Other layers and operations keep the dtype that
+ * they get; statistics and parameters of normalisations stay f32. Softmax and losses belong behind it, in f32.
+ * Gradients of the parameters are f32; small ones vanish without a {@link LossScaler}. One call for each step:
+ * parameters must not change within.
  * @returns what it returns; a tensor as f32
  * @throws DeviceError when the adapter has no f16, FewmaskError when the body is asynchronous, and what the body throws
  * Source: Micikevicius et al. 2018; after torch.autocast.
@@ -43,7 +45,11 @@ function half(t: Tensor | undefined): Tensor | undefined {
 }
 
 /** What the operation of a layer takes: its input, weight and bias, of f16 within mixedPrecision. */
-export const operands = (x: Tensor, { weight, bias }: { weight: Parameter; bias: Parameter | null }): [Tensor, Tensor, Tensor | undefined] => [x, weight.value, bias?.value].map(half) as [Tensor, Tensor, Tensor | undefined];
+export const operands = (
+  x: Tensor,
+  { weight, bias }: { weight: Parameter; bias: Parameter | null },
+): [Tensor, Tensor, Tensor | undefined] =>
+  [x, weight.value, bias?.value].map(half) as [Tensor, Tensor, Tensor | undefined];
 
 /** The tensor; one of f16 as f32. */
 export const single = (t: Tensor): Tensor => (t.dtype === 'f16' ? cast(t, 'f32') : t);

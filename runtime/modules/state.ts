@@ -39,8 +39,9 @@ export interface TorchTensor {
 }
 
 /**
- * How PyTorch lays a tensor out that the engine has otherwise. `conv`: HWIO here, OIHW there (and [kh, kw, out, in] and IOHW for transposed convolutions: one
- * permutation serves both). `transposed`: a matrix [in, out] here, [out, in] there.
+ * How PyTorch lays a tensor out that the engine has otherwise. `conv`: HWIO here, OIHW there (and [kh, kw, out, in] and
+ * IOHW for transposed convolutions: one permutation serves both). `transposed`: a matrix [in, out] here, [out, in]
+ * there.
  */
 export type TorchLayout = 'same' | 'conv' | 'transposed';
 
@@ -52,24 +53,29 @@ const usual = (shape: Shape | undefined): TorchLayout => (shape?.length === 4 ? 
  * @example const { shape, data } = fromTorch({ shape: [16, 3, 3, 3], data: weights }); // [3, 3, 3, 16]
  */
 export function fromTorch(
-  tensor: TorchTensor, layout: TorchLayout = usual(tensor?.shape),
+  tensor: TorchTensor,
+  layout: TorchLayout = usual(tensor?.shape),
 ): { shape: Shape; data: Float32Array } {
   args('fromTorch tensor:o layout?:same|conv|transposed', arguments);
   const { shape, data } = tensor;
   args('fromTorch shape:S data:x', [shape, data]);
   if (layout === 'same') return { shape, data };
-  const out = new Float32Array(data.length), [a, b] = shape;
+  const out = new Float32Array(data.length);
+  const [a, b] = shape;
   let i = 0;
   if (layout === 'transposed') {
     for (let p = 0; p < a; p++) for (let q = 0; q < b; q++) out[q * a + p] = data[i++];
     return { shape: [b, a], data: out };
   }
   const [, , h, w] = shape;
-  for (let p = 0; p < a; p++) for (let q = 0; q < b; q++) for (let y = 0; y < h; y++) for (let x = 0; x < w; x++) out[((y * w + x) * b + q) * a + p] = data[i++];
+  for (let p = 0; p < a; p++)
+    for (let q = 0; q < b; q++)
+      for (let y = 0; y < h; y++) for (let x = 0; x < w; x++) out[((y * w + x) * b + q) * a + p] = data[i++];
   return { shape: [h, w, b, a], data: out };
 }
 
-const torchShape = (shape: Shape, layout = usual(shape)): Shape => (layout === 'conv' ? [3, 2, 0, 1].map((i) => shape[i]) : layout === 'transposed' ? [shape[1], shape[0]] : shape);
+const torchShape = (shape: Shape, layout = usual(shape)): Shape =>
+  layout === 'conv' ? [3, 2, 0, 1].map((i) => shape[i]) : layout === 'transposed' ? [shape[1], shape[0]] : shape;
 
 /**
  * The inverse of {@link fromTorch}.
@@ -83,7 +89,9 @@ export function toTorch(shape: Shape, data: Float32Array, layout = usual(shape))
   const [h, w, b, a] = shape;
   const out = new Float32Array(data.length);
   let i = 0;
-  for (let p = 0; p < a; p++) for (let q = 0; q < b; q++) for (let y = 0; y < h; y++) for (let x = 0; x < w; x++) out[i++] = data[((y * w + x) * b + q) * a + p];
+  for (let p = 0; p < a; p++)
+    for (let q = 0; q < b; q++)
+      for (let y = 0; y < h; y++) for (let x = 0; x < w; x++) out[i++] = data[((y * w + x) * b + q) * a + p];
   return { shape: [a, b, h, w], data: out };
 }
 
@@ -95,7 +103,13 @@ export function streamOf(name: string): number {
 }
 
 /** First values of a parameter. They depend on the seed and the parameter's name alone. */
-export function draw(seed: number, name: string, shape: Shape, init: Init, fan: Fan = { in: 1, out: 1 }): TensorData | readonly number[] {
+export function draw(
+  seed: number,
+  name: string,
+  shape: Shape,
+  init: Init,
+  fan: Fan = { in: 1, out: 1 },
+): TensorData | readonly number[] {
   const n = sizeOf(shape);
   const rng = new Rng(seed, streamOf(name));
   if (typeof init === 'function') return init(rng, name);
@@ -136,7 +150,9 @@ export interface LoadOptions {
  * @throws CheckpointError when a name is missing, a shape differs, or a value is NaN or infinite
  */
 export function writeState(
-  tensors: Iterable<StateEntry>, state: ReadonlyMap<string, FileTensor>, options: LoadOptions = {},
+  tensors: Iterable<StateEntry>,
+  state: ReadonlyMap<string, FileTensor>,
+  options: LoadOptions = {},
 ): string[] {
   const own = new Set<string>();
   const writes: [Tensor, Float32Array, string][] = [];
@@ -147,16 +163,28 @@ export function writeState(
       if (options.partial) continue;
       throw new CheckpointError(`the checkpoint has no ${name}`, 'it was made for another network');
     }
-    const want = torchShape(t.shape, layout), { data } = given;
+    const want = torchShape(t.shape, layout);
+    const { data } = given;
     if (given.shape.length !== want.length || want.some((d, i) => d !== given.shape[i])) {
-      throw new CheckpointError(`${name} is [${given.shape}] in the checkpoint, the network has [${want}]`, 'width, depth or number of classes differ');
+      throw new CheckpointError(
+        `${name} is [${given.shape}] in the checkpoint, the network has [${want}]`,
+        'width, depth or number of classes differ',
+      );
     }
-    if (!(data instanceof Float32Array) || data.length !== t.size) throw new CheckpointError(`${name} [${given.shape}] has ${data.length} elements in a ${data.constructor.name}`, 'floats that make the shape are needed');
+    if (!(data instanceof Float32Array) || data.length !== t.size)
+      throw new CheckpointError(
+        `${name} [${given.shape}] has ${data.length} elements in a ${data.constructor.name}`,
+        'floats that make the shape are needed',
+      );
     writes.push([t, fromTorch({ shape: given.shape, data }, layout).data, name]);
   }
   if (!options.partial) {
     const foreign = [...state.keys()].filter((k) => !own.has(k) && !k.endsWith('num_batches_tracked'));
-    if (foreign.length > 0) throw new CheckpointError(`the checkpoint has ${foreign[0]}${foreign.length > 1 ? ` and ${foreign.length - 1} more` : ''}, which the network lacks`, 'it was made for another network');
+    if (foreign.length > 0)
+      throw new CheckpointError(
+        `the checkpoint has ${foreign[0]}${foreign.length > 1 ? ` and ${foreign.length - 1} more` : ''}, which the network lacks`,
+        'it was made for another network',
+      );
   }
   if (!options.allowNonFinite) {
     const loaded = writes.map(([, data, name]) => [name, { data }] as const);

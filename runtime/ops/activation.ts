@@ -13,11 +13,35 @@ import { gt } from './compare.ts';
 import { where } from './where.ts';
 
 const activation = pointwise(defineReal, 'activation', {
-  relu: 0, leakyRelu: 1, hardtanh: 2, hardsigmoid: 3, hardswish: 4, elu: 5, softsign: 6, softplus: 7, logSigmoid: 8, sigmoid: 9, tanh: 10, silu: 11, gelu: 12, geluTanh: 13, mish: 14, erf: 15, expm1: 16, log1p: 17, asinh: 18, acosh: 19, atanh: 20,
+  relu: 0,
+  leakyRelu: 1,
+  hardtanh: 2,
+  hardsigmoid: 3,
+  hardswish: 4,
+  elu: 5,
+  softsign: 6,
+  softplus: 7,
+  logSigmoid: 8,
+  sigmoid: 9,
+  tanh: 10,
+  silu: 11,
+  gelu: 12,
+  geluTanh: 13,
+  mish: 14,
+  erf: 15,
+  expm1: 16,
+  log1p: 17,
+  asinh: 18,
+  acosh: 19,
+  atanh: 20,
 });
 
 function apply<D extends DType, R extends number>(
-  op: Parameters<typeof activation>[1], x: Tensor<D, R>, a = 0, b = 0, c = 0,
+  op: Parameters<typeof activation>[1],
+  x: Tensor<D, R>,
+  a = 0,
+  b = 0,
+  c = 0,
 ): Tensor<D, R> {
   tensorArg(op, x);
   return activation(x, op, { a, b, c });
@@ -25,7 +49,8 @@ function apply<D extends DType, R extends number>(
 
 /** The same of integers too, which are made f32. */
 function applyReal<D extends DType, R extends number>(
-  op: Parameters<typeof activation>[1], x: Tensor<D, R>,
+  op: Parameters<typeof activation>[1],
+  x: Tensor<D, R>,
 ): Tensor<Real<D>, R> {
   tensorArg(op, x);
   return apply(op, real(x));
@@ -80,7 +105,9 @@ export function hardtanh<D extends DType, R extends number>(x: Tensor<D, R>, min
   args('hardtanh x min?:n max?:n', arguments);
   for (const v of [min, max]) if (integer(x)) checkNumber('hardtanh', v, x.dtype);
   if (!(min <= max)) throw new ShapeError('hardtanh', `min is ${min}, max ${max}`, 'min must not be above max');
-  return integer(x) ? (pairwise('minimum', pairwise('maximum', x, min), max) as Tensor<D, R>) : apply('hardtanh', x, min, max);
+  return integer(x)
+    ? (pairwise('minimum', pairwise('maximum', x, min), max) as Tensor<D, R>)
+    : apply('hardtanh', x, min, max);
 }
 
 /**
@@ -118,13 +145,15 @@ export function elu<D extends DType, R extends number>(x: Tensor<D, R>, alpha = 
 }
 
 /**
- * scale elu(x, alpha) with the two constants that keep mean 0 and variance 1. See {@link relu}. Source: https://arxiv.org/abs/1706.02515
+ * scale elu(x, alpha) with the two constants that keep mean 0 and variance 1. See {@link relu}. Source:
+ * https://arxiv.org/abs/1706.02515
  * @example const y = selu(x);
  */
 export function selu<D extends DType, R extends number>(x: Tensor<D, R>): Tensor<D, R> {
   args('selu x', arguments);
   checkReal('selu', { x });
-  const alpha = 1.6732632423543772, scale = 1.0507009873554805;
+  const alpha = 1.6732632423543772;
+  const scale = 1.0507009873554805;
   return apply('elu', x, scale * alpha, 1, scale);
 }
 
@@ -168,7 +197,8 @@ export function logSigmoid<D extends DType, R extends number>(x: Tensor<D, R>): 
 }
 
 /**
- * 1 / (1 + e^-x). Integers are made f32 first, here and in tanh, erf, expm1, log1p, asinh, acosh and atanh. See {@link relu}.
+ * 1 / (1 + e^-x). Integers are made f32 first, here and in tanh, erf, expm1, log1p, asinh, acosh and atanh. See
+ * {@link relu}.
  * @example const p = sigmoid(logits); // 0 -> 0.5
  */
 export function sigmoid<D extends DType, R extends number>(x: Tensor<D, R>): Tensor<Real<D>, R> {
@@ -193,11 +223,15 @@ export function silu<D extends DType, R extends number>(x: Tensor<D, R>): Tensor
 
 /**
  * x P(X <= x) for a standard normal X. See {@link relu}. Source: https://arxiv.org/abs/1606.08415
- * @param options.approximate 'tanh' for x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))); default 'none', by the error function
+ * @param options.approximate 'tanh' for x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))); default 'none', by the error
+ *   function
  * @throws ShapeError when x is of a dtype that it does not take
  * @example const y = gelu(x, { approximate: 'tanh' });
  */
-export function gelu<D extends DType, R extends number>(x: Tensor<D, R>, options: { approximate?: 'none' | 'tanh' } = {}): Tensor<D, R> {
+export function gelu<D extends DType, R extends number>(
+  x: Tensor<D, R>,
+  options: { approximate?: 'none' | 'tanh' } = {},
+): Tensor<D, R> {
   args('gelu x {approximate:none|tanh}', arguments);
   return apply(options.approximate === 'tanh' ? 'geluTanh' : 'gelu', x);
 }

@@ -11,19 +11,35 @@ import { reshape } from './reshape.ts';
 
 /** Settings of {@link affineGrid} and {@link projectiveGrid}. */
 export interface GridOptions {
-  /** -1 and 1 are the centres of the corner pixels; false (default): their outer edges. Give {@link gridSample} the same. */
+  /**
+   * -1 and 1 are the centres of the corner pixels; false (default): their outer edges. Give {@link gridSample} the
+   * same.
+   */
   alignCorners?: boolean;
 }
 
 /** The pixels of a picture transformed by each matrix of theta [n, rows, 3]: [n, h, w, rows]. */
 function transformed(
-  op: string, theta: Tensor, rows: number, size: readonly [number, number], { alignCorners = false }: GridOptions,
+  op: string,
+  theta: Tensor,
+  rows: number,
+  size: readonly [number, number],
+  { alignCorners = false }: GridOptions,
 ): Tensor {
   checkReal(op, { theta });
   const [h, w] = pair(op, 'the size', size, 1);
-  if (theta.rank !== 3 || theta.shape[1] !== rows || theta.shape[2] !== 3) throw new ShapeError(op, `theta is [${theta.shape}], not [n, ${rows}, 3]`);
-  const { device } = theta, points = device.empty([h, w, 3], 'f32', op);
-  device.run({ shader: 'affineGrid', entry: 'base', constants: { ALIGN: alignCorners }, bindings: { points }, params: { n: h * w, width: w, height: h }, threads: h * w });
+  if (theta.rank !== 3 || theta.shape[1] !== rows || theta.shape[2] !== 3)
+    throw new ShapeError(op, `theta is [${theta.shape}], not [n, ${rows}, 3]`);
+  const { device } = theta;
+  const points = device.empty([h, w, 3], 'f32', op);
+  device.run({
+    shader: 'affineGrid',
+    entry: 'base',
+    constants: { ALIGN: alignCorners },
+    bindings: { points },
+    params: { n: h * w, width: w, height: h },
+    threads: h * w,
+  });
   // Row by row, so that the gradient of theta is a sum of sums.
   return matmul(points, reshape(theta, [theta.shape[0], 1, rows, 3]), { transposeB: true });
 }
@@ -33,14 +49,28 @@ const projectOp = defineReal<null>({
   inputs: ['p'],
   outputs: ['y'],
   forward({ p }) {
-    const y = p.device.empty([...p.shape.slice(0, -1), 2], 'f32', 'projectiveGrid'), n = p.size / 3;
-    p.device.run({ shader: 'affineGrid', entry: 'project', bindings: { p, y }, params: { n, width: 0, height: 0 }, threads: n });
+    const y = p.device.empty([...p.shape.slice(0, -1), 2], 'f32', 'projectiveGrid');
+    const n = p.size / 3;
+    p.device.run({
+      shader: 'affineGrid',
+      entry: 'project',
+      bindings: { p, y },
+      params: { n, width: 0, height: 0 },
+      threads: n,
+    });
     return y;
   },
   backward: {
     p: ({ dy, inputs: { p } }) => {
-      const dp = p.device.empty(p.shape, 'f32', 'projectiveGrid'), n = p.size / 3;
-      p.device.run({ shader: 'affineGrid', entry: 'projectGrad', bindings: { p, dy, dp }, params: { n, width: 0, height: 0 }, threads: n });
+      const dp = p.device.empty(p.shape, 'f32', 'projectiveGrid');
+      const n = p.size / 3;
+      p.device.run({
+        shader: 'affineGrid',
+        entry: 'projectGrad',
+        bindings: { p, dy, dp },
+        params: { n, width: 0, height: 0 },
+        threads: n,
+      });
       return dp;
     },
   },
@@ -70,5 +100,7 @@ export function affineGrid(theta: Tensor, size: readonly [number, number], optio
  */
 export function projectiveGrid(theta: Tensor, size: readonly [number, number], options: GridOptions = {}): Tensor {
   args('projectiveGrid theta size:S {alignCorners:b}', arguments);
-  return inF32('projectiveGrid', [theta], (t) => composed(t.device, () => projectOp({ p: transformed('projectiveGrid', t, 3, size, options) }, null).y));
+  return inF32('projectiveGrid', [theta], (t) =>
+    composed(t.device, () => projectOp({ p: transformed('projectiveGrid', t, 3, size, options) }, null).y),
+  );
 }

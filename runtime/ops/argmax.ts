@@ -22,15 +22,19 @@ const op = defineReal<Attrs>({
   outputs: ['values', 'indices'],
   forward({ x }, { name, l, shape, smallest }) {
     const { device } = x;
-    const values = device.empty(shape, x.dtype, name), count = l.outer * l.inner;
+    const values = device.empty(shape, x.dtype, name);
+    const count = l.outer * l.inner;
     if (values.size === 0) return { values, indices: device.empty(shape, 'i32', name) };
     let candidates: Tensor | null = null;
-    for (let n = l.n; ; ) {
+    for (let n = l.n; ;) {
       const { entry, chunk, chunks } = passOver(n, candidates ? count === 1 : l.inner === 1);
       const last = chunks === 1;
-      const index = device.empty(last ? shape : [chunks, count], 'i32', name), y = last ? values : device.empty([1], x.dtype, name);
+      const index = device.empty(last ? shape : [chunks, count], 'i32', name);
+      const y = last ? values : device.empty([1], x.dtype, name);
       device.run({
-        shader: 'argmax', entry, bindings: { x, candidates: candidates ?? x, index, y },
+        shader: 'argmax',
+        entry,
+        bindings: { x, candidates: candidates ?? x, index, y },
         constants: { TYPE: ORDERED[x.dtype], SMALLEST: smallest, CANDIDATES: !!candidates, LAST: last },
         params: { lines: count, n: l.n, inner: l.inner, count: n, chunk, chunks },
         ...(entry === 'rows' ? { groups: folded(count * chunks, 1) } : { threads: count * chunks }),
@@ -43,25 +47,38 @@ const op = defineReal<Attrs>({
     }
   },
   backward: {
-    x: ({ dy, inputs: { x }, outputs: { indices }, attrs: { name, l } }) => pickedGradient(name, x.shape, l, 1, indices, dy),
+    x: ({ dy, inputs: { x }, outputs: { indices }, attrs: { name, l } }) =>
+      pickedGradient(name, x.shape, l, 1, indices, dy),
   },
 });
 
 function apply(name: string, smallest: boolean, x: Tensor, axis: number | undefined, keepdim: boolean): Picked {
   const l = lines(name, x.shape, axis);
-  if (l.n === 0) throw new ShapeError(name, `[${x.shape}] has no elements along ${axis === undefined ? 'its axes' : `axis ${axis}`}`, 'give at least one');
+  if (l.n === 0)
+    throw new ShapeError(
+      name,
+      `[${x.shape}] has no elements along ${axis === undefined ? 'its axes' : `axis ${axis}`}`,
+      'give at least one',
+    );
   const { values, indices } = op({ x }, { name, l, shape: l.shape(keepdim ? 1 : null), smallest });
   return { values, indices: indices as Tensor<'i32'> };
 }
 
-function indicesAlone(name: string, smallest: boolean, x: Tensor, axis: number | undefined, keepdim: boolean): Tensor<'i32'> {
+function indicesAlone(
+  name: string,
+  smallest: boolean,
+  x: Tensor,
+  axis: number | undefined,
+  keepdim: boolean,
+): Tensor<'i32'> {
   const { values, indices } = apply(name, smallest, x, axis, keepdim);
   values.dispose();
   return indices;
 }
 
 /**
- * Largest element along an axis, and where it is: the first of equal ones, which alone gets the gradient ({@link amax} shares it). NaN counts as the largest.
+ * Largest element along an axis, and where it is: the first of equal ones, which alone gets the gradient ({@link amax}
+ * shares it). NaN counts as the largest.
  * @param x f32, f16, i32 or u32 of any shape
  * @param axis negative ones from the back
  * @returns values in the dtype of x and i32 indices, the shape without the axis (with it, of size 1, for `keepdim`)
@@ -84,8 +101,8 @@ export function minDim(x: Tensor, axis: number, options: ReduceOptions = {}): Pi
 }
 
 /**
- * Index of the largest element along an axis, the first of equal ones; without an axis that of all elements in their order. NaN counts as the largest.
- * Without gradient.
+ * Index of the largest element along an axis, the first of equal ones; without an axis that of all elements in their
+ * order. NaN counts as the largest. Without gradient.
  * @param x f32, f16, i32 or u32 of any shape
  * @returns i32, the shape without the axis (with `keepdim` it has size 1)
  * @throws ShapeError where there are no elements, or for an axis that is not there

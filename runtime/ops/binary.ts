@@ -3,7 +3,14 @@
 import { operandArgs } from '../args.ts';
 import type { BackwardContext, OpRecord } from '../autograd/tape.ts';
 import { ShapeError } from '../errors.ts';
-import { pairwise, type Operand, type Paired, type PairedReal, type Pairwise, type RankOf } from '../kernel/pairwise.ts';
+import {
+  pairwise,
+  type Operand,
+  type Paired,
+  type PairedReal,
+  type Pairwise,
+  type RankOf,
+} from '../kernel/pairwise.ts';
 import { Tensor } from '../tensor.ts';
 import { defineReal, real } from './cast.ts';
 import { eq, ge, logicalAnd } from './compare.ts';
@@ -22,7 +29,11 @@ interface Attrs {
 type Context = BackwardContext<Attrs>;
 
 /** An operation from its gradients in the shape of y: those of a repeated operand are summed. */
-function define(name: Pairwise, da: ((ctx: Context) => Tensor) | null, db: ((ctx: Context) => Tensor) | null): (a: Operand, b: Operand) => Tensor {
+function define(
+  name: Pairwise,
+  da: ((ctx: Context) => Tensor) | null,
+  db: ((ctx: Context) => Tensor) | null,
+): (a: Operand, b: Operand) => Tensor {
   const record: OpRecord<Attrs> = {
     name,
     inputs: ['a', 'b'],
@@ -35,16 +46,22 @@ function define(name: Pairwise, da: ((ctx: Context) => Tensor) | null, db: ((ctx
     twice: true,
   };
   const op = defineReal<Attrs>(record, { halves: ['a', 'b'], wide: true });
-  const split = (v: Operand): [Tensor | undefined, number | undefined] => (v instanceof Tensor ? [v, undefined] : [undefined, v]);
+  const split = (v: Operand): [Tensor | undefined, number | undefined] =>
+    v instanceof Tensor ? [v, undefined] : [undefined, v];
   return (u, v) => {
     operandArgs(name, u, v);
-    const [a, na] = split(u), [b, nb] = split(v);
-    if (a && b && a.dtype !== b.dtype) throw new ShapeError(name, `b [${b.shape}] is ${b.dtype}, a ${a}`, 'cast one of them');
+    const [a, na] = split(u);
+    const [b, nb] = split(v);
+    if (a && b && a.dtype !== b.dtype)
+      throw new ShapeError(name, `b [${b.shape}] is ${b.dtype}, a ${a}`, 'cast one of them');
     return op({ a, b }, { a: na, b: nb }).y;
   };
 }
 
-const reals = (a: Operand, b: Operand): [Operand, Operand] => [a instanceof Tensor ? real(a) : a, b instanceof Tensor ? real(b) : b];
+const reals = (a: Operand, b: Operand): [Operand, Operand] => [
+  a instanceof Tensor ? real(a) : a,
+  b instanceof Tensor ? real(b) : b,
+];
 
 /** The operands as they were given. */
 const aOf = ({ inputs, attrs }: Context): Operand => inputs.a ?? attrs.a!;
@@ -77,18 +94,58 @@ function powerByExponent({ dy, outputs: { y }, inputs: { b } }: Context, a: Oper
 }
 
 const ops = {
-  add: define('add', ({ dy }) => dy, ({ dy }) => dy),
-  sub: define('sub', ({ dy }) => dy, ({ dy }) => neg(dy)),
-  mul: define('mul', (c) => mul(c.dy, bOf(c)), (c) => mul(c.dy, aOf(c))),
-  div: define('div', (c) => div(c.dy, bOf(c)), (c) => neg(div(mul(c.dy, c.outputs.y), bOf(c)))),
+  add: define(
+    'add',
+    ({ dy }) => dy,
+    ({ dy }) => dy,
+  ),
+  sub: define(
+    'sub',
+    ({ dy }) => dy,
+    ({ dy }) => neg(dy),
+  ),
+  mul: define(
+    'mul',
+    (c) => mul(c.dy, bOf(c)),
+    (c) => mul(c.dy, aOf(c)),
+  ),
+  div: define(
+    'div',
+    (c) => div(c.dy, bOf(c)),
+    (c) => neg(div(mul(c.dy, c.outputs.y), bOf(c))),
+  ),
   /** a b, but 0 where b is 0. */
   gate: define('gate', (c): Tensor => ops.gate(c.dy, bOf(c)), null),
-  maximum: define('maximum', (c) => won(c.dy, aOf(c), bOf(c)), (c) => won(c.dy, bOf(c), aOf(c))),
-  minimum: define('minimum', (c) => won(c.dy, bOf(c), aOf(c)), (c) => won(c.dy, aOf(c), bOf(c))),
-  pow: define('pow', (c) => powerByBase(c.dy, aOf(c), bOf(c)), (c) => powerByExponent(c, aOf(c))),
-  atan2: define('atan2', (c) => mul(overSquares(c), bOf(c)), (c) => neg(mul(overSquares(c), aOf(c)))),
-  fmod: define('fmod', ({ dy }) => dy, (c) => neg(mul(c.dy, trunc(div(aOf(c), bOf(c)))))),
-  remainder: define('remainder', ({ dy }) => dy, (c) => neg(mul(c.dy, pairwise('floorDivide', aOf(c), bOf(c))))),
+  maximum: define(
+    'maximum',
+    (c) => won(c.dy, aOf(c), bOf(c)),
+    (c) => won(c.dy, bOf(c), aOf(c)),
+  ),
+  minimum: define(
+    'minimum',
+    (c) => won(c.dy, bOf(c), aOf(c)),
+    (c) => won(c.dy, aOf(c), bOf(c)),
+  ),
+  pow: define(
+    'pow',
+    (c) => powerByBase(c.dy, aOf(c), bOf(c)),
+    (c) => powerByExponent(c, aOf(c)),
+  ),
+  atan2: define(
+    'atan2',
+    (c) => mul(overSquares(c), bOf(c)),
+    (c) => neg(mul(overSquares(c), aOf(c))),
+  ),
+  fmod: define(
+    'fmod',
+    ({ dy }) => dy,
+    (c) => neg(mul(c.dy, trunc(div(aOf(c), bOf(c))))),
+  ),
+  remainder: define(
+    'remainder',
+    ({ dy }) => dy,
+    (c) => neg(mul(c.dy, pairwise('floorDivide', aOf(c), bOf(c)))),
+  ),
   floorDivide: define('floorDivide', null, null),
 };
 
@@ -147,8 +204,9 @@ export function minimum<A extends Operand, B extends Operand>(a: A, b: B): Paire
 }
 
 /**
- * a to the power of b by broadcasting. A negative base has whole powers only (else NaN); x^0 and 1^x are 1 for NaN, too.
- * Integers by multiplication: a negative power of anything but 1 and -1 is 0. Operands and errors as in {@link add}.
+ * a to the power of b by broadcasting. A negative base has whole powers only (else NaN); x^0 and 1^x are 1 for NaN,
+ * too. Integers by multiplication: a negative power of anything but 1 and -1 is 0. Operands and errors as in
+ * {@link add}.
  * @example const cube = pow(x, 3);
  */
 export function pow<A extends Operand, B extends Operand>(a: A, b: B): Paired<A | B> {
@@ -156,7 +214,8 @@ export function pow<A extends Operand, B extends Operand>(a: A, b: B): Paired<A 
 }
 
 /**
- * The angle of the point (b, a) in radians, -pi to pi, by broadcasting; integers are made f32 first. Operands and errors as in {@link add}.
+ * The angle of the point (b, a) in radians, -pi to pi, by broadcasting; integers are made f32 first. Operands and
+ * errors as in {@link add}.
  * @example const angle = atan2(y, x);
  */
 export function atan2<A extends Operand, B extends Operand>(a: A, b: B): PairedReal<A | B> {
@@ -164,7 +223,8 @@ export function atan2<A extends Operand, B extends Operand>(a: A, b: B): PairedR
 }
 
 /**
- * The rest of a / b with the sign of a, exact, by broadcasting. By zero: NaN, for integers 0. Operands and errors as in {@link add}.
+ * The rest of a / b with the sign of a, exact, by broadcasting. By zero: NaN, for integers 0. Operands and errors as in
+ * {@link add}.
  * @example const y = fmod(x, 3); // -4 -> -1
  */
 export function fmod<A extends Operand, B extends Operand>(a: A, b: B): Paired<A | B> {
@@ -172,7 +232,8 @@ export function fmod<A extends Operand, B extends Operand>(a: A, b: B): Paired<A
 }
 
 /**
- * The rest of a / b with the sign of b (Python's %). By zero: NaN, for integers 0. Operands and errors as in {@link add}.
+ * The rest of a / b with the sign of b (Python's %). By zero: NaN, for integers 0. Operands and errors as in
+ * {@link add}.
  * @example const y = remainder(x, 3); // -4 -> 2
  */
 export function remainder<A extends Operand, B extends Operand>(a: A, b: B): Paired<A | B> {
@@ -180,7 +241,8 @@ export function remainder<A extends Operand, B extends Operand>(a: A, b: B): Pai
 }
 
 /**
- * The largest whole number not above a / b; it has no gradient. By zero: a / b, for integers a. Operands and errors as in {@link add}.
+ * The largest whole number not above a / b; it has no gradient. By zero: a / b, for integers a. Operands and errors as
+ * in {@link add}.
  * @example const row = floorDivide(positions, columns);
  */
 export function floorDivide<A extends Operand, B extends Operand>(a: A, b: B): Paired<A | B> {

@@ -1,4 +1,5 @@
-// Elements of another type, and how f16 enters operations: through kernels that know it, or widened to f32 for as long as the operation runs.
+// Elements of another type, and how f16 enters operations: through kernels that know it, or widened to f32 for as long
+// as the operation runs.
 
 import { args } from '../args.ts';
 import { defineOp, type BackwardContext, type OpRecord } from '../autograd/tape.ts';
@@ -18,7 +19,14 @@ const op: Op = defineOp<{ dtype: DType }>({
   forward({ x }, { dtype }) {
     const y = x.device.empty(x.shape, dtype, 'cast');
     const words = Math.ceil((y.size * BYTES[dtype]) / 4);
-    x.device.run({ shader: 'cast', entry: 'forward', constants: { FROM: CODES[x.dtype], TO: CODES[dtype] }, bindings: { x, y }, params: { words }, threads: words });
+    x.device.run({
+      shader: 'cast',
+      entry: 'forward',
+      constants: { FROM: CODES[x.dtype], TO: CODES[dtype] },
+      bindings: { x, y },
+      params: { words },
+      threads: words,
+    });
     return y;
   },
   backward: { x: ({ dy, inputs: { x } }) => op({ x: dy }, { dtype: x.dtype }).y },
@@ -26,9 +34,9 @@ const op: Op = defineOp<{ dtype: DType }>({
 });
 
 /**
- * The elements as another type. f32 becomes the nearest f16 (halves to even, infinite beyond 65520); floating-point numbers lose their fraction on the
- * way to integers and stop at the largest and the smallest (NaN becomes 0); i32 and u32 keep their bits.
- * The gradient passes between f32 and f16 and ends at integers.
+ * The elements as another type. f32 becomes the nearest f16 (halves to even, infinite beyond 65520); floating-point
+ * numbers lose their fraction on the way to integers and stop at the largest and the smallest (NaN becomes 0); i32 and
+ * u32 keep their bits. The gradient passes between f32 and f16 and ends at integers.
  * @param x of any shape; f16 needs no feature of the adapter
  * @param dtype x itself is seen through another tensor where it has this type
  * @returns shape of x
@@ -41,7 +49,8 @@ export function cast<D extends DType, R extends number>(x: Tensor<DType, R>, dty
 }
 
 /** What functions of real numbers see of integers: f32, as in PyTorch. */
-export const real = <D extends DType, R extends number>(x: Tensor<D, R>): Tensor<Real<D>, R> => (x.dtype === 'i32' || x.dtype === 'u32' ? cast(x, 'f32') : x) as Tensor<Real<D>, R>;
+export const real = <D extends DType, R extends number>(x: Tensor<D, R>): Tensor<Real<D>, R> =>
+  (x.dtype === 'i32' || x.dtype === 'u32' ? cast(x, 'f32') : x) as Tensor<Real<D>, R>;
 
 type Results = Tensor | Record<string, Tensor>;
 
@@ -51,7 +60,8 @@ const half = (v: unknown): boolean => isTensor(v) && v.dtype === 'f16';
 /** Frees what `body` made on the way to its results, unless a gradient may flow back through it. */
 function lean<R extends Results>(device: Device, body: () => R): R {
   const { result, made } = device.collect(body);
-  const kept = new Set(isTensor(result) ? [result] : Object.values(result)), tracked = [...kept].some((t) => t.tracked);
+  const kept = new Set(isTensor(result) ? [result] : Object.values(result));
+  const tracked = [...kept].some((t) => t.tracked);
   for (const t of made) {
     if (tracked || kept.has(t)) device.track(t);
     else t.dispose();
@@ -62,26 +72,41 @@ function lean<R extends Results>(device: Device, body: () => R): R {
 const narrowed = (y: Tensor): Tensor => (y.dtype === 'f32' ? cast(y, 'f16') : y);
 
 /**
- * Runs an operation of f32 on operands that may be f16: those are widened, and the real numbers that it makes come back as f16. Gradients pass through both
- * casts, so they are f16 where the operand is. Needs no feature of the adapter.
+ * Runs an operation of f32 on operands that may be f16: those are widened, and the real numbers that it makes come back
+ * as f16. Gradients pass through both casts, so they are f16 where the operand is. Needs no feature of the adapter.
  * @param operands tensors, and whatever else the operation takes
  * @throws ShapeError where f16 meets f32
  */
-export function inF32<T extends readonly unknown[], R extends Results>(op: string, operands: T, compute: (...operands: T) => R): R {
+export function inF32<T extends readonly unknown[], R extends Results>(
+  op: string,
+  operands: T,
+  compute: (...operands: T) => R,
+): R {
   if (!operands.some(half)) return compute(...operands);
-  const tensors = operands.filter(isTensor), wide = tensors.find((t) => t.dtype === 'f32');
+  const tensors = operands.filter(isTensor);
+  const wide = tensors.find((t) => t.dtype === 'f32');
   if (wide) throw new ShapeError(op, `[${wide.shape}] is f32, another operand f16`, 'cast one of them');
   return lean(tensors[0].device, () => {
     const y = compute(...(operands.map((v) => (half(v) ? cast(v as Tensor, 'f32') : v)) as unknown as T));
-    return (isTensor(y) ? narrowed(y) : Object.fromEntries(Object.entries(y).map(([name, t]) => [name, narrowed(t)]))) as R;
+    return (
+      isTensor(y) ? narrowed(y) : Object.fromEntries(Object.entries(y).map(([name, t]) => [name, narrowed(t)]))
+    ) as R;
   });
 }
 
 /** The tensors by name, those of f16 as f32 when they are asked for. */
-function widened(tensors: Readonly<Record<string, Tensor | undefined>>, as: readonly string[] = []): Record<string, Tensor> {
-  const made: Record<string, Tensor> = {}, all = {} as Record<string, Tensor>;
+function widened(
+  tensors: Readonly<Record<string, Tensor | undefined>>,
+  as: readonly string[] = [],
+): Record<string, Tensor> {
+  const made: Record<string, Tensor> = {};
+  const all = {} as Record<string, Tensor>;
   for (const [name, t] of Object.entries(tensors)) {
-    if (t) Object.defineProperty(all, name, { enumerable: true, get: () => (half(t) && !as.includes(name) ? (made[name] ??= cast(t, 'f32')) : t) });
+    if (t)
+      Object.defineProperty(all, name, {
+        enumerable: true,
+        get: () => (half(t) && !as.includes(name) ? (made[name] ??= cast(t, 'f32')) : t),
+      });
   }
   return all;
 }
@@ -97,22 +122,32 @@ interface Halves<A> {
 }
 
 /** A gradient for an operation of f16, by the function that makes it for f32. */
-function halved<A>(fn: (ctx: BackwardContext<A>) => Tensor, name: string, { outputs: [first], saved = [] }: OpRecord<A>): (ctx: BackwardContext<A>) => Tensor {
+function halved<A>(
+  fn: (ctx: BackwardContext<A>) => Tensor,
+  name: string,
+  { outputs: [first], saved = [] }: OpRecord<A>,
+): (ctx: BackwardContext<A>) => Tensor {
   return (ctx) => {
-    const { device, dtype } = ctx.inputs[name], shared: Tensor[] = [], grads = widened(ctx.grads);
+    const { device, dtype } = ctx.inputs[name];
+    const shared: Tensor[] = [];
+    const grads = widened(ctx.grads);
     const { result, made } = device.collect(() => {
       const g = fn({
         grads,
         get dy() {
           return grads[`d${first}`] ?? (half(ctx.dy) ? cast(ctx.dy, 'f32') : ctx.dy);
         },
-        inputs: widened(ctx.inputs), outputs: widened(ctx.outputs, saved), attrs: ctx.attrs, needs: ctx.needs,
+        inputs: widened(ctx.inputs),
+        outputs: widened(ctx.outputs, saved),
+        attrs: ctx.attrs,
+        needs: ctx.needs,
         // What several gradients share outlives this one.
-        once: (key, make) => ctx.once(key, () => {
-          const inner = device.collect(make);
-          shared.push(...inner.made);
-          return inner.result;
-        }),
+        once: (key, make) =>
+          ctx.once(key, () => {
+            const inner = device.collect(make);
+            shared.push(...inner.made);
+            return inner.result;
+          }),
       });
       return dtype === 'f16' ? narrowed(g) : g;
     });
@@ -126,23 +161,39 @@ function halved<A>(fn: (ctx: BackwardContext<A>) => Tensor, name: string, { outp
 }
 
 /**
- * {@link defineOp} for an operation whose kernels know f32 (and integers), which f16 may enter: its inputs of f16 are widened for as long as it runs, and where the first
- * real one is f16 its results are narrowed; the same for gradients. What is kept for them is f16, but for the `saved` outputs. Others may be f32 beside f16: the operation
- * says which. Needs no feature of the adapter; where there is `shader-f16`, kernels that know f16 get it as it is.
+ * {@link defineOp} for an operation whose kernels know f32 (and integers), which f16 may enter: its inputs of f16 are
+ * widened for as long as it runs, and where the first real one is f16 its results are narrowed; the same for gradients.
+ * What is kept for them is f16, but for the `saved` outputs. Others may be f32 beside f16: the operation says which.
+ * Needs no feature of the adapter; where there is `shader-f16`, kernels that know f16 get it as it is.
  */
-export function defineReal<A>(record: OpRecord<A>, { halves, when = () => true, wide = false }: Halves<A> = {}): (inputs: Record<string, Tensor | undefined>, attrs: A) => Record<string, Tensor> {
-  const op = defineOp(record), saved = record.saved ?? [];
+export function defineReal<A>(
+  record: OpRecord<A>,
+  { halves, when = () => true, wide = false }: Halves<A> = {},
+): (inputs: Record<string, Tensor | undefined>, attrs: A) => Record<string, Tensor> {
+  const op = defineOp(record);
+  const saved = record.saved ?? [];
   const direct = (device: Device, inputs: Record<string, Tensor | undefined>, attrs: A): boolean =>
-    halves !== undefined && device.f16 && when(attrs) && Object.entries(inputs).every(([name, t]) => !t || half(t) === halves.includes(name));
-  const backward = Object.fromEntries(Object.entries(record.backward).map(([name, fn]) => [name, fn && halved(fn, name, record)]));
+    halves !== undefined &&
+    device.f16 &&
+    when(attrs) &&
+    Object.entries(inputs).every(([name, t]) => !t || half(t) === halves.includes(name));
+  const backward = Object.fromEntries(
+    Object.entries(record.backward).map(([name, fn]) => [name, fn && halved(fn, name, record)]),
+  );
   const ofHalf = wide ? defineOp<A>({ ...record, backward }) : op;
   const inHalf = defineOp<A>({
     ...record,
-    forward: (inputs, attrs) => lean(Object.values(inputs)[0].device, () => {
-      const made = record.forward({ ...widened(inputs) }, attrs), first = record.inputs.map((name) => inputs[name]).find((t) => t && isReal(t));
-      const outputs: Record<string, Tensor> = isTensor(made) ? { [record.outputs[0]]: made } : made;
-      return first?.dtype === 'f16' ? Object.fromEntries(Object.entries(outputs).map(([name, t]) => [name, saved.includes(name) ? t : narrowed(t)])) : outputs;
-    }),
+    forward: (inputs, attrs) =>
+      lean(Object.values(inputs)[0].device, () => {
+        const made = record.forward({ ...widened(inputs) }, attrs);
+        const first = record.inputs.map((name) => inputs[name]).find((t) => t && isReal(t));
+        const outputs: Record<string, Tensor> = isTensor(made) ? { [record.outputs[0]]: made } : made;
+        return first?.dtype === 'f16'
+          ? Object.fromEntries(
+              Object.entries(outputs).map(([name, t]) => [name, saved.includes(name) ? t : narrowed(t)]),
+            )
+          : outputs;
+      }),
     backward,
   });
   return (inputs, attrs) => {

@@ -14,13 +14,27 @@ const op = defineOp<null>({
   outputs: ['y'],
   forward({ x }) {
     const y = x.device.empty([...x.shape.slice(0, -1), 1], 'f32', 'channelMax');
-    x.device.run({ shaders: SEGMENTATION, shader: 'channelMax', entry: 'forward', bindings: { x, y }, params: params(x), threads: y.size });
+    x.device.run({
+      shaders: SEGMENTATION,
+      shader: 'channelMax',
+      entry: 'forward',
+      bindings: { x, y },
+      params: params(x),
+      threads: y.size,
+    });
     return y;
   },
   backward: {
     x: ({ dy, inputs: { x } }) => {
       const dx = x.device.empty(x.shape, 'f32', 'channelMax');
-      x.device.run({ shaders: SEGMENTATION, shader: 'channelMax', entry: 'backward', bindings: { x, dy, dx }, params: params(x), threads: dy.size });
+      x.device.run({
+        shaders: SEGMENTATION,
+        shader: 'channelMax',
+        entry: 'backward',
+        bindings: { x, dy, dx },
+        params: params(x),
+        threads: dy.size,
+      });
       return dx;
     },
   },
@@ -29,6 +43,7 @@ const op = defineOp<null>({
 /** The largest of each pixel's values: [..., c] to [..., 1]. Equal largest values share the gradient. */
 export function channelMax(x: Tensor): Tensor {
   args('channelMax x', arguments);
-  if (x.rank < 1 || !x.shape.at(-1) || x.dtype !== 'f32') throw new ShapeError('channelMax', `x is ${x}, not [..., c] f32`);
+  if (x.rank < 1 || !x.shape.at(-1) || x.dtype !== 'f32')
+    throw new ShapeError('channelMax', `x is ${x}, not [..., c] f32`);
   return op({ x }, null).y;
 }

@@ -9,13 +9,18 @@ import { chunks, counting, DENOMINATOR, lossReduce, type Denominator } from './l
 
 /** Settings of {@link crossEntropyMap}. */
 export interface CrossEntropyMapOptions {
-  /** Pixels with this label count nowhere (default 255). Labels that are no class, PyTorch's -100 for one, never count. */
+  /**
+   * Pixels with this label count nowhere (default 255). Labels that are no class, PyTorch's -100 for one, never count.
+   */
   ignoreIndex?: number;
   /** [C] f32 or f16: a factor for each class. */
   classWeights?: Tensor;
   /** Share of the target that is spread evenly over all classes (default 0). */
   labelSmoothing?: number;
-  /** Exponent g of the focal loss (1 - p_y)^g * CE (default 0: plain cross-entropy); at least 1, and not together with label smoothing. */
+  /**
+   * Exponent g of the focal loss (1 - p_y)^g * CE (default 0: plain cross-entropy); at least 1, and not together with
+   * label smoothing.
+   */
   focalGamma?: number;
   /** f32 or f16, shape of the labels: a factor (a gate) for each pixel. No gradient flows into it. */
   pixelWeight?: Tensor;
@@ -55,12 +60,24 @@ const op = defineReal<Attrs>({
     const { device } = logits;
     if (attrs.map) {
       const y = device.empty(labels.shape, 'f32', 'crossEntropy');
-      device.run({ shader: 'crossEntropy', entry: 'forwardMap', ...common(inputs, attrs), bindings: { ...reads(inputs), y }, threads: labels.size });
+      device.run({
+        shader: 'crossEntropy',
+        entry: 'forwardMap',
+        ...common(inputs, attrs),
+        bindings: { ...reads(inputs), y },
+        threads: labels.size,
+      });
       return { y };
     }
     const { groups, items } = chunks(labels.size);
     const partials = device.empty([groups, 2], 'f32', 'crossEntropy');
-    device.run({ shader: 'crossEntropy', entry: 'forward', ...common(inputs, attrs, items), bindings: { ...reads(inputs), partials }, groups: [groups, 1, 1] });
+    device.run({
+      shader: 'crossEntropy',
+      entry: 'forward',
+      ...common(inputs, attrs, items),
+      bindings: { ...reads(inputs), partials },
+      groups: [groups, 1, 1],
+    });
     const sums = lossReduce(partials, attrs.fixed, { empty: attrs.empty });
     partials.dispose();
     return sums;
@@ -70,8 +87,11 @@ const op = defineReal<Attrs>({
       const { logits, labels } = inputs;
       const dlogits = logits.device.empty(logits.shape, 'f32', 'crossEntropy');
       logits.device.run({
-        shader: 'crossEntropy', entry: 'backward', ...common(inputs, attrs),
-        bindings: { ...reads(inputs), dy, inverse: outputs.inverse ?? dy, dlogits }, threads: labels.size,
+        shader: 'crossEntropy',
+        entry: 'backward',
+        ...common(inputs, attrs),
+        bindings: { ...reads(inputs), dy, inverse: outputs.inverse ?? dy, dlogits },
+        threads: labels.size,
       });
       return dlogits;
     },
@@ -90,44 +110,86 @@ function reads({ logits, labels, classWeights, pixelWeight }: Record<string, Ten
 function common({ logits, labels, classWeights, pixelWeight }: Record<string, Tensor>, a: Attrs, items = 1) {
   return {
     constants: { CLASS_WEIGHT: !!classWeights, PIXEL_WEIGHT: !!pixelWeight, MAP: a.map, LOG_PROBS: a.logProbs },
-    params: { n: labels.size, c: logits.shape.at(-1)!, ignore: a.ignore, smoothing: a.smoothing, focal: a.focal, items, count: a.count },
+    params: {
+      n: labels.size,
+      c: logits.shape.at(-1)!,
+      ignore: a.ignore,
+      smoothing: a.smoothing,
+      focal: a.focal,
+      items,
+      count: a.count,
+    },
   };
 }
 
 function check(name: string, logits: Tensor, labels: Tensor, o: CrossEntropyMapOptions): void {
   const pixels = logits.shape.slice(0, -1);
   const c = logits.shape.at(-1) ?? 0;
-  if (logits.rank < 1 || c < 1 || !isReal(logits)) throw new ShapeError(name, `logits ${logits} are not [..., classes] f32 or f16`);
+  if (logits.rank < 1 || c < 1 || !isReal(logits))
+    throw new ShapeError(name, `logits ${logits} are not [..., classes] f32 or f16`);
   if (labels.dtype !== 'i32' || String(labels.shape) !== String(pixels)) {
     throw new ShapeError(name, `labels ${labels} for logits [${logits.shape}]`, `give i32 labels of shape [${pixels}]`);
   }
-  if (o.classWeights && (!isReal(o.classWeights) || o.classWeights.size !== c)) throw new ShapeError(name, `class weights ${o.classWeights} for ${c} classes`);
+  if (o.classWeights && (!isReal(o.classWeights) || o.classWeights.size !== c))
+    throw new ShapeError(name, `class weights ${o.classWeights} for ${c} classes`);
   if (o.pixelWeight && (!isReal(o.pixelWeight) || o.pixelWeight.size !== sizeOf(pixels))) {
-    throw new ShapeError(name, `pixel weights ${o.pixelWeight} for labels [${labels.shape}]`, `give f32 weights of shape [${pixels}]`);
+    throw new ShapeError(
+      name,
+      `pixel weights ${o.pixelWeight} for labels [${labels.shape}]`,
+      `give f32 weights of shape [${pixels}]`,
+    );
   }
   if (o.ignoreIndex !== undefined) checkNumber(name, o.ignoreIndex, 'i32');
   const s = o.labelSmoothing ?? 0;
   if (!(s >= 0 && s <= 1)) throw new ShapeError(name, `label smoothing ${s} is not between 0 and 1`);
   const g = o.focalGamma ?? 0;
-  if (g !== 0 && !(g >= 1 && s === 0)) throw new ShapeError(name, `focal exponent ${g} with label smoothing ${s}`, 'give an exponent of at least 1, without smoothing');
+  if (g !== 0 && !(g >= 1 && s === 0))
+    throw new ShapeError(
+      name,
+      `focal exponent ${g} with label smoothing ${s}`,
+      'give an exponent of at least 1, without smoothing',
+    );
 }
 
-function apply(name: string, logits: Tensor, labels: Tensor, o: CrossEntropyMapOptions & { empty?: number }, counts: { count: number; fixed: number }, map: boolean, logProbs = false): Tensor {
+function apply(
+  name: string,
+  logits: Tensor,
+  labels: Tensor,
+  o: CrossEntropyMapOptions & { empty?: number },
+  counts: { count: number; fixed: number },
+  map: boolean,
+  logProbs = false,
+): Tensor {
   check(name, logits, labels, o);
-  const attrs = { ignore: o.ignoreIndex ?? 255, smoothing: o.labelSmoothing ?? 0, focal: o.focalGamma ?? 0, ...counts, map, logProbs, empty: o.empty ?? 0 };
+  const attrs = {
+    ignore: o.ignoreIndex ?? 255,
+    smoothing: o.labelSmoothing ?? 0,
+    focal: o.focalGamma ?? 0,
+    ...counts,
+    map,
+    logProbs,
+    empty: o.empty ?? 0,
+  };
   return op({ logits, labels, classWeights: o.classWeights, pixelWeight: o.pixelWeight }, attrs).y;
 }
 
 /**
- * Cross-entropy of `logits` [..., C] f32 or f16 with class ids `labels` [...] i32, summed and divided by a denominator. Pixels whose label is
- * `ignoreIndex`, negative or not below C are left out. Gradient for the logits only.
+ * Cross-entropy of `logits` [..., C] f32 or f16 with class ids `labels` [...] i32, summed and divided by a denominator.
+ * Pixels whose label is `ignoreIndex`, negative or not below C are left out. Gradient for the logits only.
  * @returns a scalar of the dtype of the logits
  * @throws ShapeError when shapes or dtypes do not fit, or a setting is out of its range
  * @example const loss = crossEntropy(logits, labels, { pixelWeight: gate, denominator: 'valid' });
  */
 export function crossEntropy(logits: Tensor, labels: Tensor, options: CrossEntropyOptions = {}): Tensor {
   args(`crossEntropy logits labels {${MAP} ${DENOMINATOR} empty:N}`, arguments);
-  return apply('crossEntropy', logits, labels, options, counting('crossEntropy', options.denominator ?? 'valid', labels.size), false);
+  return apply(
+    'crossEntropy',
+    logits,
+    labels,
+    options,
+    counting('crossEntropy', options.denominator ?? 'valid', labels.size),
+    false,
+  );
 }
 
 /**
@@ -143,7 +205,8 @@ export function crossEntropyMap(logits: Tensor, labels: Tensor, options: CrossEn
 export type NllMapOptions = Pick<CrossEntropyMapOptions, 'ignoreIndex' | 'classWeights' | 'pixelWeight'>;
 
 /**
- * Negative log-likelihood: -logP of the label, summed and divided by a denominator; {@link crossEntropy} of what is already log-probabilities.
+ * Negative log-likelihood: -logP of the label, summed and divided by a denominator; {@link crossEntropy} of what is
+ * already log-probabilities.
  * @param logP [..., C] f32 or f16
  * @param labels [...] i32
  * @param options.denominator default `valid`; PyTorch's mean is `weight`
@@ -153,7 +216,9 @@ export type NllMapOptions = Pick<CrossEntropyMapOptions, 'ignoreIndex' | 'classW
  * @example const loss = nll(logSoftmax(logits), labels);
  */
 export function nll(
-  logP: Tensor, labels: Tensor, options: NllMapOptions & Pick<CrossEntropyOptions, 'denominator' | 'empty'> = {},
+  logP: Tensor,
+  labels: Tensor,
+  options: NllMapOptions & Pick<CrossEntropyOptions, 'denominator' | 'empty'> = {},
 ): Tensor {
   args(`nll logP labels {${NLL} ${DENOMINATOR} empty:N}`, arguments);
   return apply('nll', logP, labels, options, counting('nll', options.denominator ?? 'valid', labels.size), false, true);

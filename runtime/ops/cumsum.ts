@@ -14,22 +14,39 @@ interface Attrs {
 type Op = (inputs: Record<string, Tensor | undefined>, attrs: Attrs) => Record<string, Tensor>;
 
 /** Longest line that one thread sums, and the length of the chunks of longer ones. */
-const SHORT = 256, CHUNK = 64;
+const SHORT = 256;
+const CHUNK = 64;
 
 function scan(x: Tensor, n: number, { l, exclusive, reverse }: Attrs): Tensor {
   const { device } = x;
-  const chunk = n <= SHORT ? Math.max(1, n) : CHUNK, chunks = Math.ceil(n / chunk), count = l.outer * l.inner;
+  const chunk = n <= SHORT ? Math.max(1, n) : CHUNK;
+  const chunks = Math.ceil(n / chunk);
+  const count = l.outer * l.inner;
   const y = device.empty(x.shape, x.dtype, 'cumsum');
   const params = { lines: count, n, inner: l.inner, chunk, chunks };
   let starts: Tensor | null = null;
   if (chunks > 1) {
     const totals = device.empty([l.outer, chunks, l.inner], x.dtype, 'cumsum');
-    device.run({ shader: 'cumsum', entry: 'totals', constants: { Element: x.dtype }, bindings: { x, y: totals }, params, threads: count * chunks });
+    device.run({
+      shader: 'cumsum',
+      entry: 'totals',
+      constants: { Element: x.dtype },
+      bindings: { x, y: totals },
+      params,
+      threads: count * chunks,
+    });
     starts = scan(totals, chunks, { l, exclusive: true, reverse });
     totals.dispose();
   }
   const constants = { Element: x.dtype, EXCLUSIVE: exclusive, REVERSE: reverse, STARTS: !!starts };
-  device.run({ shader: 'cumsum', entry: 'forward', constants, bindings: { x, starts: starts ?? x, y }, params, threads: count * chunks });
+  device.run({
+    shader: 'cumsum',
+    entry: 'forward',
+    constants,
+    bindings: { x, starts: starts ?? x, y },
+    params,
+    threads: count * chunks,
+  });
   starts?.dispose();
   return y;
 }
@@ -53,7 +70,14 @@ const op: Op = defineReal<Attrs>({
  * @throws ShapeError for an axis that is not there
  * @example const ends = cumsum(lengths, 0), starts = cumsum(lengths, 0, { exclusive: true });
  */
-export function cumsum<D extends DType, R extends number>(x: Tensor<D, R>, axis = -1, options: { exclusive?: boolean; reverse?: boolean } = {}): Tensor<D, R> {
+export function cumsum<D extends DType, R extends number>(
+  x: Tensor<D, R>,
+  axis = -1,
+  options: { exclusive?: boolean; reverse?: boolean } = {},
+): Tensor<D, R> {
   args('cumsum x axis?:n {exclusive:b reverse:b}', arguments);
-  return op({ x }, { l: lines('cumsum', x.shape, axis), exclusive: options.exclusive ?? false, reverse: options.reverse ?? false }).y as Tensor<D, R>;
+  return op(
+    { x },
+    { l: lines('cumsum', x.shape, axis), exclusive: options.exclusive ?? false, reverse: options.reverse ?? false },
+  ).y as Tensor<D, R>;
 }

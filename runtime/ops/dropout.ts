@@ -19,8 +19,16 @@ const op: Op = defineReal<Attrs>({
   inputs: ['x', 'u'],
   outputs: ['y'],
   forward({ x, u }, { p, channels }) {
-    const y = x.device.empty(x.shape, 'f32', 'dropout'), c = channels ? x.shape[x.rank - 1] : 1;
-    x.device.run({ shader: 'dropout', entry: 'forward', constants: channels ? { CHANNELS: true } : {}, bindings: { x, u, y }, params: { n: x.size, p, c, sample: channels ? x.size / Math.max(1, x.shape[0]) : 1 }, threads: x.size });
+    const y = x.device.empty(x.shape, 'f32', 'dropout');
+    const c = channels ? x.shape[x.rank - 1] : 1;
+    x.device.run({
+      shader: 'dropout',
+      entry: 'forward',
+      constants: channels ? { CHANNELS: true } : {},
+      bindings: { x, u, y },
+      params: { n: x.size, p, c, sample: channels ? x.size / Math.max(1, x.shape[0]) : 1 },
+      threads: x.size,
+    });
     return y;
   },
   backward: { x: ({ dy, inputs: { u }, attrs }) => op({ x: dy, u }, attrs).y, u: null },
@@ -32,7 +40,8 @@ function drop(name: string, x: Tensor, seed: Tensor, p: number, channels: boolea
   checkReal(name, { x });
   if (channels && x.rank < 2) throw new ShapeError(name, `x is [${x.shape}], not [n, ..., c]`);
   checkSeed(name, seed);
-  const u = uniform(seed, channels ? [x.shape[0], x.shape[x.rank - 1]] : x.shape), { y } = op({ x, u }, { p, channels });
+  const u = uniform(seed, channels ? [x.shape[0], x.shape[x.rank - 1]] : x.shape);
+  const { y } = op({ x, u }, { p, channels });
   if (!y.tracked) u.dispose();
   return y;
 }

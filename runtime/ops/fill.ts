@@ -10,7 +10,12 @@ import { BYTES, type DType, type Shape, type Tensor } from '../tensor.ts';
  * @throws ShapeError when the shape is none, or larger than the adapter can bind, or the dtype does not hold the value
  * @example const ones = full(device, [2, 3], 1);
  */
-export function full<D extends DType = 'f32', const S extends Shape = Shape>(device: Device, shape: S, value: number, dtype?: D): Tensor<D, S['length']> {
+export function full<D extends DType = 'f32', const S extends Shape = Shape>(
+  device: Device,
+  shape: S,
+  value: number,
+  dtype?: D,
+): Tensor<D, S['length']> {
   args('full device:D shape:S value:N dtype?:t', arguments);
   const type = dtype ?? 'f32';
   const word = wordOf('full', value, type);
@@ -28,7 +33,11 @@ export function full<D extends DType = 'f32', const S extends Shape = Shape>(dev
  * @throws ShapeError when the shape is none, or larger than the adapter can bind
  * @example const total = zeros(device, [64]);
  */
-export function zeros<D extends DType = 'f32', const S extends Shape = Shape>(device: Device, shape: S, dtype?: D): Tensor<D, S['length']> {
+export function zeros<D extends DType = 'f32', const S extends Shape = Shape>(
+  device: Device,
+  shape: S,
+  dtype?: D,
+): Tensor<D, S['length']> {
   args('zeros device:D shape:S dtype?:t', arguments);
   return full(device, shape, 0, dtype);
 }

@@ -1,4 +1,5 @@
-// Fusion of two predictions into one sharpened distribution, and sharpening by itself. The results are targets: no gradient flows through them.
+// Fusion of two predictions into one sharpened distribution, and sharpening by itself. The results are targets: no
+// gradient flows through them.
 
 import { args } from '../args.ts';
 import { ShapeError } from '../errors.ts';
@@ -7,7 +8,10 @@ import type { Shape, Tensor } from '../tensor.ts';
 import { chunks } from './lossReduce.ts';
 
 export interface FuseOptions {
-  /** What both maps are divided by: the root mean square over both together (default), or the Euclidean norm of both in each pixel. */
+  /**
+   * What both maps are divided by: the root mean square over both together (default), or the Euclidean norm of both in
+   * each pixel.
+   */
   norm?: 'rms-batch' | 'l2-pixel';
   /** Share of the first map (default 0.5). */
   gamma?: number;
@@ -17,7 +21,8 @@ export interface FuseOptions {
 
 function classes(op: string, shape: Shape, temperature: number): number {
   if (shape.length < 1 || !shape.at(-1)) throw new ShapeError(op, `[${shape}] is not [..., classes]`);
-  if (!(temperature > 0 && Number.isFinite(temperature))) throw new ShapeError(op, `the temperature is ${temperature}`, 'give a positive number');
+  if (!(temperature > 0 && Number.isFinite(temperature)))
+    throw new ShapeError(op, `the temperature is ${temperature}`, 'give a positive number');
   return shape.at(-1)!;
 }
 
@@ -31,7 +36,8 @@ function classes(op: string, shape: Shape, temperature: number): number {
 export function fuse(a: Tensor, b: Tensor, options: FuseOptions = {}): Tensor {
   args('fuse a b {norm:rms-batch|l2-pixel gamma:n temperature:n}', arguments);
   const { norm = 'rms-batch', gamma = 0.5, temperature = 0.5 } = options;
-  if (a.dtype !== 'f32' || b.dtype !== 'f32' || String(a.shape) !== String(b.shape)) throw new ShapeError('fuse', `${a} and ${b}`, 'give two f32 tensors of one shape');
+  if (a.dtype !== 'f32' || b.dtype !== 'f32' || String(a.shape) !== String(b.shape))
+    throw new ShapeError('fuse', `${a} and ${b}`, 'give two f32 tensors of one shape');
   if (!(gamma >= 0 && gamma <= 1)) throw new ShapeError('fuse', `gamma is ${gamma}`, 'give a share between 0 and 1');
   const c = classes('fuse', a.shape, temperature);
   const { device } = a;
@@ -41,13 +47,35 @@ export function fuse(a: Tensor, b: Tensor, options: FuseOptions = {}): Tensor {
     const { groups, items } = chunks(a.size);
     const partials = device.empty([groups], 'f32', 'fuse');
     r = device.empty([], 'f32', 'fuse');
-    device.run({ shaders: SEGMENTATION, shader: 'fuse', entry: 'squares', bindings: { a, b, partials }, params: { ...params, n: a.size, items }, groups: [groups, 1, 1] });
-    device.run({ shaders: SEGMENTATION, shader: 'fuse', entry: 'finish', bindings: { partials, norm: r }, params: { ...params, n: groups }, groups: [1, 1, 1] });
+    device.run({
+      shaders: SEGMENTATION,
+      shader: 'fuse',
+      entry: 'squares',
+      bindings: { a, b, partials },
+      params: { ...params, n: a.size, items },
+      groups: [groups, 1, 1],
+    });
+    device.run({
+      shaders: SEGMENTATION,
+      shader: 'fuse',
+      entry: 'finish',
+      bindings: { partials, norm: r },
+      params: { ...params, n: groups },
+      groups: [1, 1, 1],
+    });
     partials.dispose();
   }
   const q = device.empty(a.shape, 'f32', 'fuse');
   const n = a.size / c;
-  device.run({ shaders: SEGMENTATION, shader: 'fuse', entry: 'forward', constants: { PIXEL_NORM: norm === 'l2-pixel' }, bindings: { a, b, r, q }, params: { ...params, n }, threads: n });
+  device.run({
+    shaders: SEGMENTATION,
+    shader: 'fuse',
+    entry: 'forward',
+    constants: { PIXEL_NORM: norm === 'l2-pixel' },
+    bindings: { a, b, r, q },
+    params: { ...params, n },
+    threads: n,
+  });
   if (r !== a) r.dispose();
   return q;
 }
@@ -63,6 +91,13 @@ export function sharpen(p: Tensor, temperature = 0.5): Tensor {
   const c = classes('sharpen', p.shape, temperature);
   const q = p.device.empty(p.shape, 'f32', 'sharpen');
   const n = p.size / c;
-  p.device.run({ shaders: SEGMENTATION, shader: 'fuse', entry: 'sharpen', bindings: { a: p, q }, params: { n, c, items: 1, count: 1, gamma: 1, power: 1 / temperature }, threads: n });
+  p.device.run({
+    shaders: SEGMENTATION,
+    shader: 'fuse',
+    entry: 'sharpen',
+    bindings: { a: p, q },
+    params: { n, c, items: 1, count: 1, gamma: 1, power: 1 / temperature },
+    threads: n,
+  });
   return q;
 }

@@ -1,9 +1,10 @@
-// Reading and writing along an axis at indices that are tensors: gather, scatter, index select, index add, embedding, advanced indexing.
+// Reading and writing along an axis at indices that are tensors: gather, scatter, index select, index add, embedding,
+// advanced indexing.
 //
-// Sums (scatterAdd, and the gradients of all that reads) are made without atomics and in a fixed order: a thread owns a column of the result and goes
-// through the indexed elements in order, so the work is the number of elements. Where there are fewer columns than a GPU has lanes the axis is cut into
-// chunks with partial sums, added up in order by a second pass; the partial sums take at most four times the memory of what is added,
-// and 128 MiB.
+// Sums (scatterAdd, and the gradients of all that reads) are made without atomics and in a fixed order: a thread owns a
+// column of the result and goes through the indexed elements in order, so the work is the number of elements. Where
+// there are fewer columns than a GPU has lanes the axis is cut into chunks with partial sums, added up in order by a
+// second pass; the partial sums take at most four times the memory of what is added, and 128 MiB.
 
 import { args } from '../args.ts';
 import type { BackwardContext } from '../autograd/tape.ts';
@@ -30,37 +31,68 @@ interface Along {
 
 type Op = (inputs: Record<string, Tensor | undefined>, attrs: Along) => Record<string, Tensor>;
 
-/** The params for indices of `index`'s shape: along the axis alone where they are shared, else in the shape of the indexed side. */
-function launch(index: Tensor, { axis, x, shared }: Along): { params: Record<string, ParamValue>; outer: number; limit: number; taken: number; inner: number } {
-  const outer = sizeOf(x.slice(0, axis)), inner = sizeOf(x.slice(axis + 1)), limit = x[axis], taken = shared ? index.size : index.shape[axis];
-  return { params: { outer, limit, taken, inner, step: shared ? [0, 1, 0] : [taken * inner, inner, 1], chunk: 0, chunks: 0 }, outer, limit, taken, inner };
+/**
+ * The params for indices of `index`'s shape: along the axis alone where they are shared, else in the shape of the
+ * indexed side.
+ */
+function launch(
+  index: Tensor,
+  { axis, x, shared }: Along,
+): { params: Record<string, ParamValue>; outer: number; limit: number; taken: number; inner: number } {
+  const outer = sizeOf(x.slice(0, axis));
+  const inner = sizeOf(x.slice(axis + 1));
+  const limit = x[axis];
+  const taken = shared ? index.size : index.shape[axis];
+  return {
+    params: { outer, limit, taken, inner, step: shared ? [0, 1, 0] : [taken * inner, inner, 1], chunk: 0, chunks: 0 },
+    outer,
+    limit,
+    taken,
+    inner,
+  };
 }
 
 /** The shape of the indexed side. */
-const takenShape = (index: Tensor, { axis, x, shared }: Along): Shape => (shared ? [...x.slice(0, axis), index.size, ...x.slice(axis + 1)] : index.shape);
+const takenShape = (index: Tensor, { axis, x, shared }: Along): Shape =>
+  shared ? [...x.slice(0, axis), index.size, ...x.slice(axis + 1)] : index.shape;
 
 // y[o, m, i] = x[o, index, i]; with a winner (see scatterOp) only the m that won.
-const gatherOp: Op = defineReal<Along>({
-  name: 'gather',
-  inputs: ['x', 'index', 'winner'],
-  outputs: ['y'],
-  forward({ x, index, winner }, attrs) {
-    const { params, inner } = launch(index, attrs);
-    const y = x.device.empty(takenShape(index, attrs), x.dtype, 'gather');
-    const lanes = attrs.shared && inner % 4 === 0 ? 4 : 1, n = y.size / lanes, half = x.dtype === 'f16';
-    x.device.run({
-      shader: 'gather', entry: 'forward', constants: { WON: !!winner, ...(half ? { Element: lanes === 4 ? 'vec4<f16>' : 'f16' } : lanes === 4 ? { Element: 'vec4<u32>' } : {}) },
-      bindings: { x, index, y, winner: winner ?? index }, params: { ...params, n, inner: inner / lanes }, threads: n,
-    });
-    return y;
+const gatherOp: Op = defineReal<Along>(
+  {
+    name: 'gather',
+    inputs: ['x', 'index', 'winner'],
+    outputs: ['y'],
+    forward({ x, index, winner }, attrs) {
+      const { params, inner } = launch(index, attrs);
+      const y = x.device.empty(takenShape(index, attrs), x.dtype, 'gather');
+      const lanes = attrs.shared && inner % 4 === 0 ? 4 : 1;
+      const n = y.size / lanes;
+      const half = x.dtype === 'f16';
+      x.device.run({
+        shader: 'gather',
+        entry: 'forward',
+        constants: {
+          WON: !!winner,
+          ...(half ? { Element: lanes === 4 ? 'vec4<f16>' : 'f16' } : lanes === 4 ? { Element: 'vec4<u32>' } : {}),
+        },
+        bindings: { x, index, y, winner: winner ?? index },
+        params: { ...params, n, inner: inner / lanes },
+        threads: n,
+      });
+      return y;
+    },
+    backward: {
+      x: ({ dy, inputs: { x, index, winner }, attrs }) =>
+        winner
+          ? tidy(x.device, () => scatterOp({ x: zeros(x.device, x.shape, x.dtype), index, src: dy }, attrs).y)
+          : addOp({ index, src: dy }, attrs).y,
+      index: null,
+      winner: null,
+    },
+    twice: true,
   },
-  backward: {
-    x: ({ dy, inputs: { x, index, winner }, attrs }) => (winner ? tidy(x.device, () => scatterOp({ x: zeros(x.device, x.shape, x.dtype), index, src: dy }, attrs).y) : addOp({ index, src: dy }, attrs).y),
-    index: null,
-    winner: null,
-  },
-  twice: true,
-}, { halves: ['x'] });
+  { halves: ['x'] },
+);
 
 // y = x, or zeros without one, and y[o, index, i] += src[o, m, i].
 const addOp: Op = defineReal<Along>({
@@ -68,12 +100,30 @@ const addOp: Op = defineReal<Along>({
   inputs: ['x', 'index', 'src'],
   outputs: ['y'],
   forward({ x, index, src }, attrs) {
-    const { device, dtype } = src, { params, outer, taken, inner } = launch(index, attrs);
+    const { device, dtype } = src;
+    const { params, outer, taken, inner } = launch(index, attrs);
     const y = device.empty(attrs.x, dtype, 'scatterAdd');
     if (y.size === 0) return y;
-    const columns = outer * inner, chunks = Math.max(1, Math.min(Math.ceil(Math.sqrt(taken)), Math.ceil(16384 / columns), Math.floor(Math.min(4 * src.size, 2 ** 25) / y.size)));
-    const chunk = Math.ceil(taken / chunks), constants = { Number: dtype };
-    const add = (sums: Tensor): void => device.run({ shader: 'gather', entry: 'add', constants, bindings: { index, src, sums }, params: { ...params, n: columns * chunks, chunk, chunks }, threads: columns * chunks });
+    const columns = outer * inner;
+    const chunks = Math.max(
+      1,
+      Math.min(
+        Math.ceil(Math.sqrt(taken)),
+        Math.ceil(16384 / columns),
+        Math.floor(Math.min(4 * src.size, 2 ** 25) / y.size),
+      ),
+    );
+    const chunk = Math.ceil(taken / chunks);
+    const constants = { Number: dtype };
+    const add = (sums: Tensor): void =>
+      device.run({
+        shader: 'gather',
+        entry: 'add',
+        constants,
+        bindings: { index, src, sums },
+        params: { ...params, n: columns * chunks, chunk, chunks },
+        threads: columns * chunks,
+      });
     if (chunks === 1) {
       if (x) device.copy(x, y);
       else device.clear(y);
@@ -82,7 +132,14 @@ const addOp: Op = defineReal<Along>({
       const parts = device.empty([chunks, y.size], dtype, 'scatterAdd');
       device.clear(parts);
       add(parts);
-      device.run({ shader: 'gather', entry: 'combine', constants: { ...constants, BASE: !!x }, bindings: { parts, base: x ?? parts, sums: y }, params: { ...params, n: y.size, chunk, chunks }, threads: y.size });
+      device.run({
+        shader: 'gather',
+        entry: 'combine',
+        constants: { ...constants, BASE: !!x },
+        bindings: { parts, base: x ?? parts, sums: y },
+        params: { ...params, n: y.size, chunk, chunks },
+        threads: y.size,
+      });
       parts.dispose();
     }
     return y;
@@ -95,22 +152,39 @@ const addOp: Op = defineReal<Along>({
   twice: true,
 });
 
-// y = x and y[o, index, i] = src[o, m, i]; winner holds m + 1 (in elements of src) of the last one for each element of y, 0 where there is none.
+// y = x and y[o, index, i] = src[o, m, i]; winner holds m + 1 (in elements of src) of the last one for each element of
+// y, 0 where there is none.
 const scatterOp: Op = defineReal<Along>({
   name: 'scatter',
   inputs: ['x', 'index', 'src'],
   outputs: ['y', 'winner'],
   saved: ['winner'],
   forward({ x, index, src }, attrs) {
-    const { device, dtype } = x, { params } = launch(index, attrs);
-    const winner = device.empty(x.shape, 'u32', 'scatter'), y = device.empty(x.shape, dtype, 'scatter');
+    const { device, dtype } = x;
+    const { params } = launch(index, attrs);
+    const winner = device.empty(x.shape, 'u32', 'scatter');
+    const y = device.empty(x.shape, dtype, 'scatter');
     device.clear(winner);
-    device.run({ shader: 'gather', entry: 'claim', bindings: { index, claims: winner }, params: { ...params, n: src.size }, threads: src.size });
-    device.run({ shader: 'gather', entry: 'overwrite', constants: { Number: dtype }, bindings: { src, sums: y, base: x, winner }, params: { ...params, n: y.size }, threads: y.size });
+    device.run({
+      shader: 'gather',
+      entry: 'claim',
+      bindings: { index, claims: winner },
+      params: { ...params, n: src.size },
+      threads: src.size,
+    });
+    device.run({
+      shader: 'gather',
+      entry: 'overwrite',
+      constants: { Number: dtype },
+      bindings: { src, sums: y, base: x, winner },
+      params: { ...params, n: y.size },
+      threads: y.size,
+    });
     return { y, winner };
   },
   backward: {
-    x: ({ dy, inputs: { index, src }, attrs }) => tidy(dy.device, () => scatterOp({ x: dy, index, src: zeros(src.device, src.shape) }, attrs).y),
+    x: ({ dy, inputs: { index, src }, attrs }) =>
+      tidy(dy.device, () => scatterOp({ x: dy, index, src: zeros(src.device, src.shape) }, attrs).y),
     index: null,
     src: ({ dy, inputs: { index }, outputs: { winner }, attrs }) => gatherOp({ x: dy, index, winner }, attrs).y,
   },
@@ -130,14 +204,24 @@ type CombinedOp = (inputs: Record<string, Tensor | undefined>, attrs: Combined) 
 const counted = (truth: Tensor): Tensor => cast(truth, 'f32');
 
 /** dy of an extreme, shared evenly by all that equal it. */
-const shared = (ctx: CombinedContext): Tensor => ctx.once('share', () => {
-  const { dy, inputs: { x, index, src }, outputs: { y }, attrs } = ctx;
-  return div(dy, addOp({ x: counted(eq(x, y)), index, src: counted(eq(src, gatherOp({ x: y, index }, attrs).y)) }, attrs).y);
-});
+const shared = (ctx: CombinedContext): Tensor =>
+  ctx.once('share', () => {
+    const {
+      dy,
+      inputs: { x, index, src },
+      outputs: { y },
+      attrs,
+    } = ctx;
+    return div(
+      dy,
+      addOp({ x: counted(eq(x, y)), index, src: counted(eq(src, gatherOp({ x: y, index }, attrs).y)) }, attrs).y,
+    );
+  });
 
 /** dsrc of a product: that of the other factors, without a division by 0. */
 function factorGradient({ dy, inputs: { x, index, src }, attrs }: CombinedContext): Tensor {
-  const zerosOf = (t: Tensor): Tensor => eq(t, 0), without = (t: Tensor): Tensor => where(zerosOf(t), 1, t);
+  const zerosOf = (t: Tensor): Tensor => eq(t, 0);
+  const without = (t: Tensor): Tensor => where(zerosOf(t), 1, t);
   const at = (t: Tensor): Tensor => gatherOp({ x: t, index }, attrs).y;
   const rest = at(mul(dy, combineOp({ x: without(x), index, src: without(src) }, attrs).y));
   const none = at(addOp({ x: counted(zerosOf(x)), index, src: counted(zerosOf(src)) }, attrs).y);
@@ -150,20 +234,41 @@ const combineOp: CombinedOp = defineReal<Combined>({
   inputs: ['x', 'index', 'src'],
   outputs: ['y'],
   forward({ x, index, src }, attrs) {
-    const { device, dtype } = x, { params, outer, taken, inner } = launch(index, attrs), y = device.empty(x.shape, dtype, 'scatterReduce'), n = outer * inner;
+    const { device, dtype } = x;
+    const { params, outer, taken, inner } = launch(index, attrs);
+    const y = device.empty(x.shape, dtype, 'scatterReduce');
+    const n = outer * inner;
     device.copy(x, y);
-    if (y.size > 0) device.run({ shader: 'gather', entry: 'add', constants: { Number: dtype, COMBINE: COMBINE[attrs.how] }, bindings: { index, src, sums: y }, params: { ...params, n, chunk: taken, chunks: 1 }, threads: n });
+    if (y.size > 0)
+      device.run({
+        shader: 'gather',
+        entry: 'add',
+        constants: { Number: dtype, COMBINE: COMBINE[attrs.how] },
+        bindings: { index, src, sums: y },
+        params: { ...params, n, chunk: taken, chunks: 1 },
+        threads: n,
+      });
     return y;
   },
   backward: {
     x: (ctx) => {
-      const { dy, inputs: { x, index, src }, outputs: { y }, attrs } = ctx;
-      if (attrs.how === 'prod') return tidy(dy.device, () => mul(dy, combineOp({ x: full(dy.device, x.shape, 1), index, src }, attrs).y));
+      const {
+        dy,
+        inputs: { x, index, src },
+        outputs: { y },
+        attrs,
+      } = ctx;
+      if (attrs.how === 'prod')
+        return tidy(dy.device, () => mul(dy, combineOp({ x: full(dy.device, x.shape, 1), index, src }, attrs).y));
       return where(eq(x, y), shared(ctx), 0);
     },
     index: null,
     src: (ctx) => {
-      const { inputs: { index, src }, outputs: { y }, attrs } = ctx;
+      const {
+        inputs: { index, src },
+        outputs: { y },
+        attrs,
+      } = ctx;
       if (attrs.how === 'prod') return tidy(src.device, () => factorGradient(ctx));
       return where(eq(src, gatherOp({ x: y, index }, attrs).y), gatherOp({ x: shared(ctx), index }, attrs).y, 0);
     },
@@ -173,23 +278,35 @@ const combineOp: CombinedOp = defineReal<Combined>({
 /** The axis, with all inputs checked. `index` is one list, or as large as `src` at most, and x along the other axes. */
 function checked(op: string, x: Tensor, axis: number, index: Tensor, shared: boolean, src?: Tensor): Along {
   const a = axisOf(op, axis, x.rank);
-  if (index.dtype !== 'i32' && index.dtype !== 'u32') throw new ShapeError(op, `indices [${index.shape}] are ${index.dtype}`, 'give i32');
-  if (shared ? index.rank !== 1 : index.rank !== x.rank || index.shape.some((n, i) => i !== a && n > x.shape[i])) throw new ShapeError(op, `indices [${index.shape}] do not fit to [${x.shape}] along axis ${axis}`);
+  if (index.dtype !== 'i32' && index.dtype !== 'u32')
+    throw new ShapeError(op, `indices [${index.shape}] are ${index.dtype}`, 'give i32');
+  if (shared ? index.rank !== 1 : index.rank !== x.rank || index.shape.some((n, i) => i !== a && n > x.shape[i]))
+    throw new ShapeError(op, `indices [${index.shape}] do not fit to [${x.shape}] along axis ${axis}`);
   if (src) {
-    const fits = shared ? String(src.shape) === String(x.shape.map((n, i) => (i === a ? index.size : n))) : src.rank === index.rank && index.shape.every((n, i) => n <= src.shape[i]);
-    if (!fits || src.dtype !== x.dtype) throw new ShapeError(op, `src ${src} does not fit to ${x} and indices [${index.shape}]`);
+    const fits = shared
+      ? String(src.shape) === String(x.shape.map((n, i) => (i === a ? index.size : n)))
+      : src.rank === index.rank && index.shape.every((n, i) => n <= src.shape[i]);
+    if (!fits || src.dtype !== x.dtype)
+      throw new ShapeError(op, `src ${src} does not fit to ${x} and indices [${index.shape}]`);
   }
   return { axis: a, x: x.shape, shared };
 }
 
 /** x cut down to the indices along the other axes, which the kernel wants equal. */
 function cut(x: Tensor, shape: Shape): Tensor {
-  return String(x.shape) === String(shape) ? x : slice(x, shape.map(() => 0), shape);
+  return String(x.shape) === String(shape)
+    ? x
+    : slice(
+        x,
+        shape.map(() => 0),
+        shape,
+      );
 }
 
 /** Indices that leave some of x's other axes alone, and src, filled up with indices of nothing. */
 function filled(along: Along, index: Tensor, src: Tensor): { index: Tensor; src: Tensor } {
-  const more = index.shape.map((n, a) => [0, a === along.axis ? 0 : along.x[a] - n] as const), used = cut(src, index.shape);
+  const more = index.shape.map((n, a) => [0, a === along.axis ? 0 : along.x[a] - n] as const);
+  const used = cut(src, index.shape);
   if (more.every(([, n]) => n === 0)) return { index, src: used };
   const nothing = index.dtype === 'u32' ? 2 ** 31 : -(2 ** 31);
   return { index: pad(index, more, { value: nothing }), src: pad(used, more) };
@@ -199,7 +316,8 @@ function filled(along: Along, index: Tensor, src: Tensor): { index: Tensor; src:
  * Elements of x along an axis by index: for axis 1, y[i, j, k] = x[i, index[i, j, k], k].
  * @param x f32, f16, i32 or u32 of rank 1 or more
  * @param axis negative ones count from the end
- * @param index i32 or u32 of x's rank, along the other axes no larger than x. Indices below 0 count from the end; one outside of x gives 0
+ * @param index i32 or u32 of x's rank, along the other axes no larger than x. Indices below 0 count from the end; one
+ *   outside of x gives 0
  * @returns the shape of index, dtype of x; the gradient is summed in a fixed order
  * @throws ShapeError when the shapes do not fit, or index is no integer
  * @example const picked = gather(logProbabilities, -1, unsqueeze(labels, -1));
@@ -208,13 +326,17 @@ export function gather(x: Tensor, axis: number, index: Tensor): Tensor {
   args('gather x axis:n index', arguments);
   const { axis: a } = checked('gather', x, axis, index, false);
   return tidy(x.device, () => {
-    const whole = cut(x, index.shape.map((n, i) => (i === a ? x.shape[i] : n)));
+    const whole = cut(
+      x,
+      index.shape.map((n, i) => (i === a ? x.shape[i] : n)),
+    );
     return gatherOp({ x: whole, index }, { axis: a, x: whole.shape, shared: false }).y;
   });
 }
 
 /**
- * x with elements overwritten along an axis: for axis 1, y[i, index[i, j, k], k] = src[i, j, k]. Where several go to one place the last wins.
+ * x with elements overwritten along an axis: for axis 1, y[i, index[i, j, k], k] = src[i, j, k]. Where several go to
+ * one place the last wins.
  * @param x f32, f16, i32 or u32 of rank 1 or more
  * @param axis negative ones count from the end
  * @param index i32 or u32 as for {@link gather}; an index outside of x writes nothing
@@ -222,14 +344,20 @@ export function gather(x: Tensor, axis: number, index: Tensor): Tensor {
  * @throws ShapeError when shapes or dtypes do not fit, or index is no integer
  * @example const marked = scatter(mask, 1, positions, full(device, positions.shape, 1));
  */
-export function scatter<D extends DType, R extends number>(x: Tensor<D, R>, axis: number, index: Tensor, src: Tensor): Tensor<D, R> {
+export function scatter<D extends DType, R extends number>(
+  x: Tensor<D, R>,
+  axis: number,
+  index: Tensor,
+  src: Tensor,
+): Tensor<D, R> {
   args('scatter x axis:n index src', arguments);
   const along = checked('scatter', x, axis, index, false, src);
   return tidy(x.device, () => scatterOp({ x, ...filled(along, index, src) }, along).y) as Tensor<D, R>;
 }
 
 /**
- * x with elements added along an axis: for axis 1, y[i, index[i, j, k], k] += src[i, j, k]. The order of additions is fixed.
+ * x with elements added along an axis: for axis 1, y[i, index[i, j, k], k] += src[i, j, k]. The order of additions is
+ * fixed.
  * @param x f32, f16, i32 or u32 of rank 1 or more
  * @param axis negative ones count from the end
  * @param index i32 or u32 as for {@link gather}; an index outside of x adds nothing
@@ -237,28 +365,41 @@ export function scatter<D extends DType, R extends number>(x: Tensor<D, R>, axis
  * @throws ShapeError when shapes or dtypes do not fit, or index is no integer
  * @example const votes = scatterAdd(zeros(device, [classes]), 0, labels, full(device, [n], 1));
  */
-export function scatterAdd<D extends DType, R extends number>(x: Tensor<D, R>, axis: number, index: Tensor, src: Tensor): Tensor<D, R> {
+export function scatterAdd<D extends DType, R extends number>(
+  x: Tensor<D, R>,
+  axis: number,
+  index: Tensor,
+  src: Tensor,
+): Tensor<D, R> {
   args('scatterAdd x axis:n index src', arguments);
   const along = checked('scatterAdd', x, axis, index, false, src);
   return tidy(x.device, () => addOp({ x, ...filled(along, index, src) }, along).y) as Tensor<D, R>;
 }
 
 /**
- * x with elements combined along an axis: for axis 1, y[i, index[i, j, k], k] = y[i, index[i, j, k], k] ∘ src[i, j, k], from y = x on, in the order of j. The work
- * of a thread is a whole line of src.
+ * x with elements combined along an axis: for axis 1, y[i, index[i, j, k], k] = y[i, index[i, j, k], k] ∘ src[i, j, k],
+ * from y = x on, in the order of j. The work of a thread is a whole line of src.
  * @param x f32, f16, i32 or u32 of rank 1 or more
  * @param axis negative ones count from the end
  * @param index i32 or u32 as for {@link gather}; an index outside of x changes nothing
  * @param src dtype of x, at least as large as index; what index does not reach is not used
- * @param how `sum` (as {@link scatterAdd}), `prod`, `amax` or `amin`; equal extremes share the gradient evenly, that of a product is right where factors are 0
+ * @param how `sum` (as {@link scatterAdd}), `prod`, `amax` or `amin`; equal extremes share the gradient evenly, that of
+ *   a product is right where factors are 0
  * @throws ShapeError when shapes or dtypes do not fit, index is no integer, or there is no such way
  * Source: torch.scatter_reduce with include_self.
  * @example const highest = scatterReduce(full(device, [classes], -1e9), 0, labels, scores, 'amax');
  */
-export function scatterReduce<D extends DType, R extends number>(x: Tensor<D, R>, axis: number, index: Tensor, src: Tensor, how: 'sum' | keyof typeof COMBINE): Tensor<D, R> {
+export function scatterReduce<D extends DType, R extends number>(
+  x: Tensor<D, R>,
+  axis: number,
+  index: Tensor,
+  src: Tensor,
+  how: 'sum' | keyof typeof COMBINE,
+): Tensor<D, R> {
   args('scatterReduce x axis:n index src how:s', arguments);
   if (how === 'sum') return scatterAdd(x, axis, index, src);
-  if (!Object.hasOwn(COMBINE, how)) throw new ShapeError('scatterReduce', `there is no way ${String(how)} to combine`, 'give sum, prod, amax or amin');
+  if (!Object.hasOwn(COMBINE, how))
+    throw new ShapeError('scatterReduce', `there is no way ${String(how)} to combine`, 'give sum, prod, amax or amin');
   const along = checked('scatterReduce', x, axis, index, false, src);
   return tidy(x.device, () => combineOp({ x, ...filled(along, index, src) }, { ...along, how }).y) as Tensor<D, R>;
 }
@@ -271,7 +412,11 @@ export function scatterReduce<D extends DType, R extends number>(x: Tensor<D, R>
  * @throws ShapeError when the shapes do not fit, or index is no integer
  * @example const shuffled = indexSelect(images, 0, order);
  */
-export function indexSelect<D extends DType, R extends number>(x: Tensor<D, R>, axis: number, index: Tensor): Tensor<D, R> {
+export function indexSelect<D extends DType, R extends number>(
+  x: Tensor<D, R>,
+  axis: number,
+  index: Tensor,
+): Tensor<D, R> {
   args('indexSelect x axis:n index', arguments);
   return gatherOp({ x, index }, checked('indexSelect', x, axis, index, true)).y as Tensor<D, R>;
 }
@@ -284,7 +429,12 @@ export function indexSelect<D extends DType, R extends number>(x: Tensor<D, R>, 
  * @throws ShapeError when shapes or dtypes do not fit, or index is no integer
  * @example const sums = indexAdd(zeros(device, [groups, d]), 0, groupOf, rows);
  */
-export function indexAdd<D extends DType, R extends number>(x: Tensor<D, R>, axis: number, index: Tensor, src: Tensor): Tensor<D, R> {
+export function indexAdd<D extends DType, R extends number>(
+  x: Tensor<D, R>,
+  axis: number,
+  index: Tensor,
+  src: Tensor,
+): Tensor<D, R> {
   args('indexAdd x axis:n index src', arguments);
   return addOp({ x, index, src }, checked('indexAdd', x, axis, index, true, src)).y as Tensor<D, R>;
 }
@@ -305,7 +455,8 @@ export function embedding(index: Tensor, w: Tensor): Tensor {
 /**
  * Advanced indexing: x[i0, i1, …], for axes that follow each other.
  * @param x f32, f16, i32 or u32
- * @param indices i32 or u32, one for each of the axes, broadcast against each other. Indices below 0 count from the end; where one is outside of x the result is 0
+ * @param indices i32 or u32, one for each of the axes, broadcast against each other. Indices below 0 count from the
+ *   end; where one is outside of x the result is 0
  * @param axis the first of the axes (default 0); negative ones count from the end
  * @returns the broadcast shape of the indices in place of the axes; the gradient is summed in a fixed order
  * @throws ShapeError when there are more indices than axes, or they do not broadcast or are no integers
@@ -317,9 +468,17 @@ export function index(x: Tensor, indices: readonly Tensor[], axis = 0): Tensor {
 }
 
 function at(op: string, x: Tensor, indices: readonly Tensor[], axis: number): Tensor {
-  const a = axisOf(op, axis, x.rank), last = a + indices.length;
-  if (indices.length === 0 || last > x.rank) throw new ShapeError(op, `${indices.length} indices from axis ${axis} of [${x.shape}]`, 'give one for each axis, from one on');
-  for (const i of indices) if (i.dtype !== 'i32' && i.dtype !== 'u32') throw new ShapeError(op, `indices [${i.shape}] are ${i.dtype}`, 'give i32');
+  const a = axisOf(op, axis, x.rank);
+  const last = a + indices.length;
+  if (indices.length === 0 || last > x.rank)
+    throw new ShapeError(
+      op,
+      `${indices.length} indices from axis ${axis} of [${x.shape}]`,
+      'give one for each axis, from one on',
+    );
+  for (const i of indices)
+    if (i.dtype !== 'i32' && i.dtype !== 'u32')
+      throw new ShapeError(op, `indices [${i.shape}] are ${i.dtype}`, 'give i32');
   const rank = Math.max(...indices.map((i) => i.rank));
   const fromEnd = (i: Tensor, k: number): number => i.shape[k - rank + i.rank] ?? 1;
   const shape = Array.from({ length: rank }, (_, k) => indices.map((i) => fromEnd(i, k)).find((s) => s !== 1) ?? 1);
@@ -330,12 +489,24 @@ function at(op: string, x: Tensor, indices: readonly Tensor[], axis: number): Te
     all.forEach((i, k) => {
       const next = x.device.empty(shape, 'i32', op);
       const params = { n, outer: 1, limit: x.shape[a + k], taken: n, inner: 1, step: [0, 0, 0], chunk: 0, chunks: 0 };
-      x.device.run({ shader: 'gather', entry: 'linear', constants: { FIRST: k === 0 }, bindings: { index: i, previous: k === 0 ? i : flat, flat: next }, params, threads: n });
+      x.device.run({
+        shader: 'gather',
+        entry: 'linear',
+        constants: { FIRST: k === 0 },
+        bindings: { index: i, previous: k === 0 ? i : flat, flat: next },
+        params,
+        threads: n,
+      });
       flat = next;
     });
   }
-  const before = x.shape.slice(0, a), after = x.shape.slice(last);
+  const before = x.shape.slice(0, a);
+  const after = x.shape.slice(last);
   const merged = reshape(x, [...before, sizeOf(x.shape.slice(a, last)), ...after]);
   const list = reshape(flat, [n]);
-  return reshape(gatherOp({ x: merged, index: list }, checked(op, merged, a, list, true)).y, [...before, ...shape, ...after]);
+  return reshape(gatherOp({ x: merged, index: list }, checked(op, merged, a, list, true)).y, [
+    ...before,
+    ...shape,
+    ...after,
+  ]);
 }

@@ -30,7 +30,13 @@ const gradientOp: Op<{ shape: Shape }> = defineReal<{ shape: Shape }>({
   outputs: ['dx'],
   forward({ dy }, { shape }) {
     const dx = dy.device.empty(shape, 'f32', 'globalAvgPool');
-    dy.device.run({ shader: 'globalAvgPool', entry: 'backward', bindings: { dy, dx }, params: sizes(dx), threads: dx.size });
+    dy.device.run({
+      shader: 'globalAvgPool',
+      entry: 'backward',
+      bindings: { dy, dx },
+      params: sizes(dx),
+      threads: dx.size,
+    });
     return dx;
   },
   backward: { dy: ({ dy: d }) => op({ x: d }, null).y },

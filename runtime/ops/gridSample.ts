@@ -25,7 +25,11 @@ function settings(x: Tensor, grid: Tensor, o: Attrs): { constants: Constants; pa
   // A pixel may get four contributions from every point of its picture: their limbs must not overflow 31 bits.
   const bits = Math.min(15, 28 - Math.ceil(Math.log2(Math.max(1, gh * gw))));
   return {
-    constants: { NEAREST: o.mode === 'nearest', PADDING: ['zeros', 'border', 'reflection'].indexOf(o.padding), ALIGN: o.alignCorners },
+    constants: {
+      NEAREST: o.mode === 'nearest',
+      PADDING: ['zeros', 'border', 'reflection'].indexOf(o.padding),
+      ALIGN: o.alignCorners,
+    },
     params: { x_size: x.shape, y_size: [x.shape[0], gh, gw, x.shape[3]], bits },
   };
 }
@@ -36,24 +40,57 @@ const op = defineReal<Attrs>({
   outputs: ['y'],
   forward({ x, grid }, o) {
     const y = x.device.empty([...grid.shape.slice(0, 3), x.shape[3]], 'f32', 'gridSample');
-    x.device.run({ shader: 'gridSample', entry: 'forward', ...settings(x, grid, o), bindings: { x, points: grid, y }, threads: y.size });
+    x.device.run({
+      shader: 'gridSample',
+      entry: 'forward',
+      ...settings(x, grid, o),
+      bindings: { x, points: grid, y },
+      threads: y.size,
+    });
     return y;
   },
   backward: {
     x: ({ dy, inputs: { x, grid }, attrs }) => {
-      const { device } = x, s = settings(x, grid, attrs), dx = device.empty(x.shape, 'f32', 'gridSample');
-      const highest = zeros(device, [2], 'u32'), limbs = [0, 1, 2, 3].map(() => zeros(device, x.shape, 'i32'));
+      const { device } = x;
+      const s = settings(x, grid, attrs);
+      const dx = device.empty(x.shape, 'f32', 'gridSample');
+      const highest = zeros(device, [2], 'u32');
+      const limbs = [0, 1, 2, 3].map(() => zeros(device, x.shape, 'i32'));
       const sums = Object.fromEntries(limbs.map((t, i) => [`limb${i}`, t]));
-      device.run({ shader: 'gridSample', entry: 'largest', bindings: { dy, highest }, params: s.params, threads: Math.ceil(dy.size / 16) });
-      device.run({ shader: 'gridSample', entry: 'scatter', ...s, bindings: { points: grid, dy, highest, ...sums }, threads: dy.size });
-      device.run({ shader: 'gridSample', entry: 'collect', bindings: { highest, ...sums, dx }, params: s.params, threads: dx.size });
+      device.run({
+        shader: 'gridSample',
+        entry: 'largest',
+        bindings: { dy, highest },
+        params: s.params,
+        threads: Math.ceil(dy.size / 16),
+      });
+      device.run({
+        shader: 'gridSample',
+        entry: 'scatter',
+        ...s,
+        bindings: { points: grid, dy, highest, ...sums },
+        threads: dy.size,
+      });
+      device.run({
+        shader: 'gridSample',
+        entry: 'collect',
+        bindings: { highest, ...sums, dx },
+        params: s.params,
+        threads: dx.size,
+      });
       for (const t of [highest, ...limbs]) t.dispose();
       return dx;
     },
     grid: ({ dy, inputs: { x, grid }, attrs }) => {
       if (attrs.mode === 'nearest') return zeros(grid.device, grid.shape);
       const dpoints = grid.device.empty(grid.shape, 'f32', 'gridSample');
-      grid.device.run({ shader: 'gridSample', entry: 'gridGrad', ...settings(x, grid, attrs), bindings: { x, points: grid, dy, dpoints }, threads: grid.size / 2 });
+      grid.device.run({
+        shader: 'gridSample',
+        entry: 'gridGrad',
+        ...settings(x, grid, attrs),
+        bindings: { x, points: grid, dy, dpoints },
+        threads: grid.size / 2,
+      });
       return dpoints;
     },
   },
@@ -65,18 +102,31 @@ const op = defineReal<Attrs>({
  * @param grid f32 or f16 [n, gh, gw, 2]: x and y of each point, from -1 (left, top) to 1 (right, bottom); NaN is taken
  * for -1, as in PyTorch
  * @returns dtype of x, [n, gh, gw, c]
- * @throws ShapeError when the shapes do not fit, the grid has more than 2^22 points a picture, or dtypes differ or are integers
+ * @throws ShapeError when the shapes do not fit, the grid has more than 2^22 points a picture, or dtypes differ or are
+ *   integers
  * Source: torch.nn.functional.grid_sample.
  * @example const turned = gridSample(x, affineGrid(theta, [h, w]), { padding: 'reflection' });
  */
 export function gridSample<D extends DType, R extends number>(
-  x: Tensor<D, R> & Ranked<R, 4>, grid: Tensor, options: GridSampleOptions = {},
+  x: Tensor<D, R> & Ranked<R, 4>,
+  grid: Tensor,
+  options: GridSampleOptions = {},
 ): Tensor<D, 4> {
   args('gridSample x grid {mode:bilinear|nearest padding:zeros|border|reflection alignCorners:b}', arguments);
   const { mode = 'bilinear', padding = 'zeros', alignCorners = false } = options;
   checkReal('gridSample', { x, grid });
-  if (x.rank !== 4 || grid.rank !== 4 || grid.shape[3] !== 2 || grid.shape[0] !== x.shape[0]) throw new ShapeError('gridSample', `x is [${x.shape}] and the grid [${grid.shape}]`, 'give [n, h, w, c] and [n, gh, gw, 2]');
+  if (x.rank !== 4 || grid.rank !== 4 || grid.shape[3] !== 2 || grid.shape[0] !== x.shape[0])
+    throw new ShapeError(
+      'gridSample',
+      `x is [${x.shape}] and the grid [${grid.shape}]`,
+      'give [n, h, w, c] and [n, gh, gw, 2]',
+    );
   checkWhole('gridSample', `h and w of [${x.shape}]`, x.shape.slice(1, 3), 1);
-  if (grid.shape[1] * grid.shape[2] > 2 ** 22) throw new ShapeError('gridSample', `the grid [${grid.shape}] has more than 2^22 points a picture`, 'sample it in parts');
+  if (grid.shape[1] * grid.shape[2] > 2 ** 22)
+    throw new ShapeError(
+      'gridSample',
+      `the grid [${grid.shape}] has more than 2^22 points a picture`,
+      'sample it in parts',
+    );
   return op({ x, grid }, { mode, padding, alignCorners }).y as Tensor<D, 4>;
 }

@@ -28,26 +28,58 @@ interface Attrs {
 
 /** Segments of some thousand elements at most; a workgroup takes one, or several small ones. */
 function layout(a: Attrs): { params: Record<string, ParamValue>; segments: number; LANES: number } {
-  const chunk = Math.max(1, Math.min(a.pixels, Math.ceil(4096 / a.width))), chunks = Math.ceil(a.pixels / chunk), length = chunk * a.width;
+  const chunk = Math.max(1, Math.min(a.pixels, Math.ceil(4096 / a.width)));
+  const chunks = Math.ceil(a.pixels / chunk);
+  const length = chunk * a.width;
   const { n, pixels, groups, width, channels, eps } = a;
-  return { params: { n, pixels, groups, width, channels, chunk, chunks, eps }, segments: n * groups * chunks, LANES: length >= 256 ? 64 : length >= 16 ? 8 : 1 };
+  return {
+    params: { n, pixels, groups, width, channels, chunk, chunks, eps },
+    segments: n * groups * chunks,
+    LANES: length >= 256 ? 64 : length >= 16 ? 8 : 1,
+  };
 }
 
-const affine = (gamma: Tensor | undefined, beta: Tensor | undefined, a: Attrs): Constants => ({ GAMMA: gamma !== undefined, BETA: beta !== undefined, CENTRE: a.centre });
+const affine = (gamma: Tensor | undefined, beta: Tensor | undefined, a: Attrs): Constants => ({
+  GAMMA: gamma !== undefined,
+  BETA: beta !== undefined,
+  CENTRE: a.centre,
+});
 
 /** Two passes: what `first` finds in the segments, joined by `second`; [n, groups, 2]. */
-function reduce(x: Tensor, a: Attrs, first: 'statistics' | 'gradSums', constants: Constants, bindings: Record<string, Tensor>): Tensor {
+function reduce(
+  x: Tensor,
+  a: Attrs,
+  first: 'statistics' | 'gradSums',
+  constants: Constants,
+  bindings: Record<string, Tensor>,
+): Tensor {
   const { params, segments, LANES } = layout(a);
-  const parts = x.device.empty([segments, 2], 'f32', 'groupNorm'), joined = x.device.empty([a.n, a.groups, 2], 'f32', 'groupNorm');
-  x.device.run({ shader: 'groupNorm', entry: first, constants: { ...constants, LANES }, bindings: { x, ...bindings, parts }, params, threads: segments * LANES });
-  x.device.run({ shader: 'groupNorm', entry: first === 'statistics' ? 'combine' : 'gradCombine', bindings: { partials: parts, joined }, params, threads: a.n * a.groups });
+  const parts = x.device.empty([segments, 2], 'f32', 'groupNorm');
+  const joined = x.device.empty([a.n, a.groups, 2], 'f32', 'groupNorm');
+  x.device.run({
+    shader: 'groupNorm',
+    entry: first,
+    constants: { ...constants, LANES },
+    bindings: { x, ...bindings, parts },
+    params,
+    threads: segments * LANES,
+  });
+  x.device.run({
+    shader: 'groupNorm',
+    entry: first === 'statistics' ? 'combine' : 'gradCombine',
+    bindings: { partials: parts, joined },
+    params,
+    threads: a.n * a.groups,
+  });
   parts.dispose();
   return joined;
 }
 
 /** The gradients of gamma and beta: sums over samples and pixels. */
 function perChannel(v: Tensor, like: Tensor): Tensor {
-  const flat = v.view([v.size / Math.max(1, like.size), like.size]), total = sum(flat, 0), g = total.view(like.shape);
+  const flat = v.view([v.size / Math.max(1, like.size), like.size]);
+  const total = sum(flat, 0);
+  const g = total.view(like.shape);
   flat.dispose();
   total.dispose();
   return g;
@@ -55,7 +87,13 @@ function perChannel(v: Tensor, like: Tensor): Tensor {
 
 function gammaGradient({ dy, inputs: { x, gamma }, outputs: { stats }, attrs: a }: BackwardContext<Attrs>): Tensor {
   const scaled = x.device.empty(x.shape, 'f32', 'groupNorm');
-  x.device.run({ shader: 'groupNorm', entry: 'scale', bindings: { x, dy, stats, scaled }, params: layout(a).params, threads: x.size });
+  x.device.run({
+    shader: 'groupNorm',
+    entry: 'scale',
+    bindings: { x, dy, stats, scaled },
+    params: layout(a).params,
+    threads: x.size,
+  });
   const g = perChannel(scaled, gamma);
   scaled.dispose();
   return g;
@@ -66,8 +104,16 @@ const op = defineReal<Attrs>({
   inputs: ['x', 'gamma', 'beta'],
   outputs: ['y', 'stats'],
   forward({ x, gamma, beta }, a) {
-    const stats = reduce(x, a, 'statistics', { CENTRE: a.centre }, {}), y = x.device.empty(x.shape, 'f32', 'groupNorm');
-    x.device.run({ shader: 'groupNorm', entry: 'forward', constants: affine(gamma, beta, a), bindings: { x, gamma: gamma ?? x, beta: beta ?? x, stats, y }, params: layout(a).params, threads: x.size });
+    const stats = reduce(x, a, 'statistics', { CENTRE: a.centre }, {});
+    const y = x.device.empty(x.shape, 'f32', 'groupNorm');
+    x.device.run({
+      shader: 'groupNorm',
+      entry: 'forward',
+      constants: affine(gamma, beta, a),
+      bindings: { x, gamma: gamma ?? x, beta: beta ?? x, stats, y },
+      params: layout(a).params,
+      threads: x.size,
+    });
     return { y, stats };
   },
   backward: {
@@ -75,7 +121,14 @@ const op = defineReal<Attrs>({
       const constants = affine(gamma, beta, a);
       const sums = reduce(x, a, 'gradSums', constants, { gamma: gamma ?? x, stats, dy });
       const dx = x.device.empty(x.shape, 'f32', 'groupNorm');
-      x.device.run({ shader: 'groupNorm', entry: 'inputGrad', constants, bindings: { x, gamma: gamma ?? x, stats, dy, sums, dx }, params: layout(a).params, threads: x.size });
+      x.device.run({
+        shader: 'groupNorm',
+        entry: 'inputGrad',
+        constants,
+        bindings: { x, gamma: gamma ?? x, stats, dy, sums, dx },
+        params: layout(a).params,
+        threads: x.size,
+      });
       sums.dispose();
       return dx;
     },
@@ -85,17 +138,35 @@ const op = defineReal<Attrs>({
   saved: ['stats'],
 });
 
-function normalise(name: string, x: Tensor, gamma: Tensor | undefined, beta: Tensor | undefined, affineShape: Shape, a: Attrs): Tensor {
+function normalise(
+  name: string,
+  x: Tensor,
+  gamma: Tensor | undefined,
+  beta: Tensor | undefined,
+  affineShape: Shape,
+  a: Attrs,
+): Tensor {
   for (const [what, t] of Object.entries({ x, gamma, beta })) checkReal(name, { [what]: t });
-  for (const t of [gamma, beta]) if (t && String(t.shape) !== String(affineShape)) throw new ShapeError(name, `x is [${x.shape}], gamma or beta [${t.shape}]`, `they must be [${affineShape}]`);
+  for (const t of [gamma, beta])
+    if (t && String(t.shape) !== String(affineShape))
+      throw new ShapeError(name, `x is [${x.shape}], gamma or beta [${t.shape}]`, `they must be [${affineShape}]`);
   if (a.pixels * a.width === 0) throw new ShapeError(name, `x [${x.shape}] has nothing to take a mean of`);
   return op({ x, gamma, beta }, a).y;
 }
 
 /** The attributes of a norm over the last axes. */
 function overLast(name: string, x: Tensor, shape: Shape, eps: number, centre: boolean): Attrs {
-  if (shape.length < 1 || String(x.shape.slice(-shape.length)) !== String(shape)) throw new ShapeError(name, `[${x.shape}] does not end in [${shape}]`);
-  return { n: sizeOf(x.shape.slice(0, -shape.length)), pixels: sizeOf(shape.slice(0, -1)), groups: 1, width: shape[shape.length - 1], channels: sizeOf(shape), eps, centre };
+  if (shape.length < 1 || String(x.shape.slice(-shape.length)) !== String(shape))
+    throw new ShapeError(name, `[${x.shape}] does not end in [${shape}]`);
+  return {
+    n: sizeOf(x.shape.slice(0, -shape.length)),
+    pixels: sizeOf(shape.slice(0, -1)),
+    groups: 1,
+    width: shape[shape.length - 1],
+    channels: sizeOf(shape),
+    eps,
+    centre,
+  };
 }
 
 /**
@@ -110,7 +181,11 @@ function overLast(name: string, x: Tensor, shape: Shape, eps: number, centre: bo
  * @example const y = layerNorm(tokens, [256], gamma, beta);
  */
 export function layerNorm<D extends DType, R extends number>(
-  x: Tensor<D, R>, shape: Shape, gamma?: Tensor, beta?: Tensor, options: NormOptions = {},
+  x: Tensor<D, R>,
+  shape: Shape,
+  gamma?: Tensor,
+  beta?: Tensor,
+  options: NormOptions = {},
 ): Tensor<D, R> {
   args('layerNorm x shape:S gamma? beta? {eps:n}', arguments);
   const { eps = 1e-5 } = options;
@@ -128,18 +203,37 @@ export function layerNorm<D extends DType, R extends number>(
  * @example const y = rmsNorm(tokens, [256], gamma, { eps: 1e-6 });
  */
 export function rmsNorm<D extends DType, R extends number>(
-  x: Tensor<D, R>, shape: Shape, gamma?: Tensor, options: NormOptions = {},
+  x: Tensor<D, R>,
+  shape: Shape,
+  gamma?: Tensor,
+  options: NormOptions = {},
 ): Tensor<D, R> {
   args('rmsNorm x shape:S gamma? {eps:n}', arguments);
   const { eps = 2 ** -23 } = options;
   return normalise('rmsNorm', x, gamma, undefined, shape, overLast('rmsNorm', x, shape, eps, false)) as Tensor<D, R>;
 }
 
-function grouped(name: string, x: Tensor, groups: number, gamma: Tensor | undefined, beta: Tensor | undefined, eps: number): Tensor {
+function grouped(
+  name: string,
+  x: Tensor,
+  groups: number,
+  gamma: Tensor | undefined,
+  beta: Tensor | undefined,
+  eps: number,
+): Tensor {
   if (x.rank < 2) throw new ShapeError(name, `x is [${x.shape}], not [n, ..., c]`);
   const c = x.shape[x.rank - 1];
-  if (!(Number.isInteger(groups) && groups >= 1 && c % groups === 0)) throw new ShapeError(name, `${c} channels of [${x.shape}] do not divide into ${groups} groups`);
-  return normalise(name, x, gamma, beta, [c], { n: x.shape[0], pixels: sizeOf(x.shape.slice(1, -1)), groups, width: c / groups, channels: c, eps, centre: true });
+  if (!(Number.isInteger(groups) && groups >= 1 && c % groups === 0))
+    throw new ShapeError(name, `${c} channels of [${x.shape}] do not divide into ${groups} groups`);
+  return normalise(name, x, gamma, beta, [c], {
+    n: x.shape[0],
+    pixels: sizeOf(x.shape.slice(1, -1)),
+    groups,
+    width: c / groups,
+    channels: c,
+    eps,
+    centre: true,
+  });
 }
 
 /**
@@ -154,7 +248,11 @@ function grouped(name: string, x: Tensor, groups: number, gamma: Tensor | undefi
  * @example const y = groupNorm(x, 32, gamma, beta);
  */
 export function groupNorm<D extends DType, R extends number>(
-  x: Tensor<D, R>, groups: number, gamma?: Tensor, beta?: Tensor, options: NormOptions = {},
+  x: Tensor<D, R>,
+  groups: number,
+  gamma?: Tensor,
+  beta?: Tensor,
+  options: NormOptions = {},
 ): Tensor<D, R> {
   args('groupNorm x groups:n gamma? beta? {eps:n}', arguments);
   const { eps = 1e-5 } = options;
@@ -162,12 +260,16 @@ export function groupNorm<D extends DType, R extends number>(
 }
 
 /**
- * {@link groupNorm} with a group for each channel: every channel of every sample by itself. Source: Ulyanov et al. 2016.
+ * {@link groupNorm} with a group for each channel: every channel of every sample by itself. Source: Ulyanov et al.
+ * 2016.
  * @throws ShapeError when the sizes do not fit, or a dtype does not
  * @example const y = instanceNorm(x, gamma, beta);
  */
 export function instanceNorm<D extends DType, R extends number>(
-  x: Tensor<D, R>, gamma?: Tensor, beta?: Tensor, options: NormOptions = {},
+  x: Tensor<D, R>,
+  gamma?: Tensor,
+  beta?: Tensor,
+  options: NormOptions = {},
 ): Tensor<D, R> {
   args('instanceNorm x gamma? beta? {eps:n}', arguments);
   const { eps = 1e-5 } = options;

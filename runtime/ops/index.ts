@@ -14,7 +14,14 @@ export * from './classThreshold.ts';
 export * from './compare.ts';
 export * from './confusion.ts';
 export * from './conv1d.ts';
-export { conv2d, convTranspose2d, type Conv2dOptions, type ConvTranspose2dOptions, type Padding, type Pair } from './conv2d.ts';
+export {
+  conv2d,
+  convTranspose2d,
+  type Conv2dOptions,
+  type ConvTranspose2dOptions,
+  type Padding,
+  type Pair,
+} from './conv2d.ts';
 export * from './crossEntropy.ts';
 export * from './cumsum.ts';
 export * from './dice.ts';
@@ -48,7 +55,17 @@ export * from './softCrossEntropy.ts';
 export * from './softmax.ts';
 export * from './softmaxMse.ts';
 export { argsort, sort, topk, type Picked } from './sort.ts';
-export { expand, flip, permute, pixelShuffle, pixelUnshuffle, repeat, repeatInterleave, roll, transpose } from './strided.ts';
+export {
+  expand,
+  flip,
+  permute,
+  pixelShuffle,
+  pixelUnshuffle,
+  repeat,
+  repeatInterleave,
+  roll,
+  transpose,
+} from './strided.ts';
 export type { Rule } from './strided.ts';
 export * from './sumTo.ts';
 export * from './triangle.ts';

@@ -29,13 +29,17 @@ export interface InterpolateOptions {
  * @param x [n, h, w, c] or [n, w, c]; f32 or f16, for the nearest modes also i32 or u32
  * @param options one number for size or factor holds for all axes
  * @returns [n, size..., c], dtype of x
- * @throws ShapeError for other ranks, when size and factor are both given or neither is, when the mode does not fit, or as {@link resizeBilinear} does
+ * @throws ShapeError for other ranks, when size and factor are both given or neither is, when the mode does not fit, or
+ *   as {@link resizeBilinear} does
  * @example const y = interpolate(x, { scaleFactor: 2, mode: 'bilinear' });
  */
-export function interpolate<D extends DType, R extends number>(x: Tensor<D, R> & Ranked<R, 3 | 4>, options: InterpolateOptions): Tensor<D, R> {
+export function interpolate<D extends DType, R extends number>(
+  x: Tensor<D, R> & Ranked<R, 3 | 4>,
+  options: InterpolateOptions,
+): Tensor<D, R> {
   args(
-    'interpolate x '
-      + '{!size:A scaleFactor:A mode:nearest|nearest-exact|linear|bilinear|area alignCorners:b recomputeScaleFactor:b}',
+    'interpolate x ' +
+      '{!size:A scaleFactor:A mode:nearest|nearest-exact|linear|bilinear|area alignCorners:b recomputeScaleFactor:b}',
     arguments,
   );
   const { mode = 'nearest', alignCorners = false, scaleFactor } = options;
@@ -43,18 +47,27 @@ export function interpolate<D extends DType, R extends number>(x: Tensor<D, R> &
     throw new ShapeError('interpolate', why, hint);
   };
   if (x.rank !== 3 && x.rank !== 4) refuse(`x is [${x.shape}]`, 'give [n, h, w, c] or [n, w, c]');
-  if ((options.size === undefined) === (scaleFactor === undefined)) refuse('the size is not clear', 'give either size or scaleFactor');
-  if ((mode === 'linear' && x.rank !== 3) || (mode === 'bilinear' && x.rank !== 4)) refuse(`mode ${mode} does not fit x [${x.shape}]`);
-  const shape: Shape = x.shape, flat = x.rank === 3;
-  const both = (v: Pair, rows: number): readonly [number, number] => (typeof v !== 'number' ? v : flat ? [rows, v] : [v, v]);
-  const factor = scaleFactor === undefined ? undefined : both(scaleFactor, 1), [h, w] = flat ? [1, shape[1]] : shape.slice(1, 3);
+  if ((options.size === undefined) === (scaleFactor === undefined))
+    refuse('the size is not clear', 'give either size or scaleFactor');
+  if ((mode === 'linear' && x.rank !== 3) || (mode === 'bilinear' && x.rank !== 4))
+    refuse(`mode ${mode} does not fit x [${x.shape}]`);
+  const shape: Shape = x.shape;
+  const flat = x.rank === 3;
+  const both = (v: Pair, rows: number): readonly [number, number] =>
+    typeof v !== 'number' ? v : flat ? [rows, v] : [v, v];
+  const factor = scaleFactor === undefined ? undefined : both(scaleFactor, 1);
+  const [h, w] = flat ? [1, shape[1]] : shape.slice(1, 3);
   const size = factor ? ([Math.floor(h * factor[0]), Math.floor(w * factor[1])] as const) : both(options.size!, 1);
   const o = options.recomputeScaleFactor || alignCorners || !factor ? {} : { factor };
   const resize = (image: Tensor): Tensor => {
     if (mode === 'area') return adaptiveAvgPool2d(image, size);
     if (mode === 'nearest') return resizeNearest(image, size, { ...o, coordinates: 'asymmetric', rounding: 'floor' });
-    return mode === 'nearest-exact' ? resizeNearest(image, size, o) : resizeBilinear(image, size, { ...o, alignCorners });
+    return mode === 'nearest-exact'
+      ? resizeNearest(image, size, o)
+      : resizeBilinear(image, size, { ...o, alignCorners });
   };
   if (!flat) return resize(x) as Tensor<D, R>;
-  return composed(x.device, () => reshape(resize(reshape(x, [shape[0], 1, ...shape.slice(1)])), [shape[0], size[1], shape[2]])) as Tensor<DType> as Tensor<D, R>;
+  return composed(x.device, () =>
+    reshape(resize(reshape(x, [shape[0], 1, ...shape.slice(1)])), [shape[0], size[1], shape[2]]),
+  ) as Tensor<D, R>;
 }

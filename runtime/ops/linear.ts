@@ -19,8 +19,17 @@ import { reshape } from './reshape.ts';
 export function linear(x: Tensor, w: Tensor, b?: Tensor): Tensor {
   args('linear x w b?', arguments);
   checkReal('linear', { x, w, b });
-  if (x.rank < 1 || w.rank !== 2 || x.shape[x.rank - 1] !== w.shape[0]) throw new ShapeError('linear', `x [${x.shape}] and w [${w.shape}] do not fit`, 'give x as [..., cin] and w as [cin, cout]');
-  if (b && (b.rank !== 1 || b.size !== w.shape[1])) throw new ShapeError('linear', `the bias is [${b.shape}], not [${w.shape[1]}]`);
-  const [cin, cout] = w.shape, lead = x.shape.slice(0, -1);
-  return composed(x.device, () => reshape(conv2d(reshape(x, [sizeOf(lead), 1, 1, cin]), reshape(w, [1, 1, cin, cout]), b), [...lead, cout]));
+  if (x.rank < 1 || w.rank !== 2 || x.shape[x.rank - 1] !== w.shape[0])
+    throw new ShapeError(
+      'linear',
+      `x [${x.shape}] and w [${w.shape}] do not fit`,
+      'give x as [..., cin] and w as [cin, cout]',
+    );
+  if (b && (b.rank !== 1 || b.size !== w.shape[1]))
+    throw new ShapeError('linear', `the bias is [${b.shape}], not [${w.shape[1]}]`);
+  const [cin, cout] = w.shape;
+  const lead = x.shape.slice(0, -1);
+  return composed(x.device, () =>
+    reshape(conv2d(reshape(x, [sizeOf(lead), 1, 1, cin]), reshape(w, [1, 1, cin, cout]), b), [...lead, cout]),
+  );
 }

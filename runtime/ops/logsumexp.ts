@@ -17,7 +17,10 @@ const op = defineReal<Reduction>({
     m.dispose();
     return y;
   },
-  backward: { x: ({ dy, inputs: { x }, outputs: { y }, attrs: r }) => spread('logsumexp gradient', 'logsumexp', x.shape, r, { x, u: y, dy }) },
+  backward: {
+    x: ({ dy, inputs: { x }, outputs: { y }, attrs: r }) =>
+      spread('logsumexp gradient', 'logsumexp', x.shape, r, { x, u: y, dy }),
+  },
 });
 
 /**

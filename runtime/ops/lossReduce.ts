@@ -22,7 +22,8 @@ export const DENOMINATOR = 'denominator:valid|all|weight|kept|none-sum|#';
 /** How a first pass counts, in the numbering of the kernels, and the denominator that is known beforehand (0: none). */
 export function counting(op: string, denominator: Denominator, pixels: number): { count: number; fixed: number } {
   if (typeof denominator === 'number') {
-    if (!(denominator > 0 && Number.isFinite(denominator))) throw new ShapeError(op, `the denominator is ${denominator}`, 'give a positive number');
+    if (!(denominator > 0 && Number.isFinite(denominator)))
+      throw new ShapeError(op, `the denominator is ${denominator}`, 'give a positive number');
     return { count: 0, fixed: denominator };
   }
   if (denominator === 'all') return { count: 0, fixed: Math.max(1, pixels) };
@@ -35,7 +36,10 @@ export function counting(op: string, denominator: Denominator, pixels: number): 
 const LANES = 64;
 const MOST_GROUPS = 1024;
 
-/** Workgroups of a first pass over n elements, and elements for each of their threads. Depends on n alone, so that sums repeat bit by bit. */
+/**
+ * Workgroups of a first pass over n elements, and elements for each of their threads. Depends on n alone, so that sums
+ * repeat bit by bit.
+ */
 export function chunks(n: number): { groups: number; items: number } {
   const items = Math.max(1, Math.ceil(n / (LANES * MOST_GROUPS)));
   return { groups: Math.max(1, Math.ceil(n / (LANES * items))), items };
@@ -49,13 +53,22 @@ export function chunks(n: number): { groups: number; items: number } {
  * @param options.scalar f32, one element: a factor of the loss
  * @returns `y` [] the loss, and `inverse` [] one over the denominator, for the backward pass
  */
-export function lossReduce(partials: Tensor, fixed: number, { empty = 0, scalar }: { empty?: number; scalar?: Tensor } = {}): { y: Tensor; inverse: Tensor } {
-  if (partials.rank !== 2 || partials.shape[1] !== 2) throw new ShapeError('lossReduce', `partial sums have shape [groups, 2], not [${partials.shape}]`);
+export function lossReduce(
+  partials: Tensor,
+  fixed: number,
+  { empty = 0, scalar }: { empty?: number; scalar?: Tensor } = {},
+): { y: Tensor; inverse: Tensor } {
+  if (partials.rank !== 2 || partials.shape[1] !== 2)
+    throw new ShapeError('lossReduce', `partial sums have shape [groups, 2], not [${partials.shape}]`);
   const y = partials.device.empty([], 'f32', 'loss');
   const inverse = partials.device.empty([], 'f32', 'inverse denominator');
   partials.device.run({
-    shader: 'lossReduce', entry: 'forward', constants: { SCALAR: !!scalar }, bindings: { partials, scalar: scalar ?? partials, y, inverse },
-    params: { n: partials.shape[0], fixed, empty: new Uint32Array(Float32Array.of(empty).buffer)[0] }, groups: [1, 1, 1],
+    shader: 'lossReduce',
+    entry: 'forward',
+    constants: { SCALAR: !!scalar },
+    bindings: { partials, scalar: scalar ?? partials, y, inverse },
+    params: { n: partials.shape[0], fixed, empty: new Uint32Array(Float32Array.of(empty).buffer)[0] },
+    groups: [1, 1, 1],
   });
   return { y, inverse };
 }

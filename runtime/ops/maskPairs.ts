@@ -11,7 +11,14 @@ const NONE = -1e9;
 
 function apply(x: Tensor, valid: Tensor, fill: number): Tensor {
   const y = x.device.empty(x.shape, 'f32', 'maskPairs');
-  x.device.run({ shaders: SEGMENTATION, shader: 'maskPairs', entry: 'forward', bindings: { x, valid, y }, params: { n: x.size, rows: x.shape[1], columns: x.shape[2], fill }, threads: x.size });
+  x.device.run({
+    shaders: SEGMENTATION,
+    shader: 'maskPairs',
+    entry: 'forward',
+    bindings: { x, valid, y },
+    params: { n: x.size, rows: x.shape[1], columns: x.shape[2], fill },
+    threads: x.size,
+  });
   return y;
 }
 
@@ -24,7 +31,8 @@ const op = defineOp<null>({
 });
 
 /**
- * Sets the scores of pairs with an end that is not valid to -1e9. In a row that is itself not valid all scores become equal.
+ * Sets the scores of pairs with an end that is not valid to -1e9. In a row that is itself not valid all scores become
+ * equal.
  * @param x f32 [n, p, p]
  * @param valid f32 [n, p], 0 where a position is padding
  * @returns f32 [n, p, p]
@@ -34,7 +42,11 @@ const op = defineOp<null>({
 export function maskPairs(x: Tensor, valid: Tensor): Tensor {
   args('maskPairs x valid', arguments);
   if (x.rank !== 3 || x.shape[1] !== x.shape[2] || valid.size !== x.shape[0] * x.shape[1]) {
-    throw new ShapeError('maskPairs', `scores [${x.shape}] and mask [${valid.shape}]`, 'give f32 [n, p, p] and f32 [n, p]');
+    throw new ShapeError(
+      'maskPairs',
+      `scores [${x.shape}] and mask [${valid.shape}]`,
+      'give f32 [n, p, p] and f32 [n, p]',
+    );
   }
   checkF32('maskPairs', { x, valid });
   return op({ x, valid }, null).y;

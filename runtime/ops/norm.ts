@@ -40,21 +40,25 @@ const normOp = defineReal<Attrs>({
 });
 
 /**
- * The p-norm over axes: (sum |x|^p)^(1/p); the largest magnitude for p = Infinity, the smallest for -Infinity, the number of elements that are not 0 for 0.
- * The gradient is 0 where the norm is 0, and shared evenly by equal magnitudes for infinite p.
+ * The p-norm over axes: (sum |x|^p)^(1/p); the largest magnitude for p = Infinity, the smallest for -Infinity, the
+ * number of elements that are not 0 for 0. The gradient is 0 where the norm is 0, and shared evenly by equal magnitudes
+ * for infinite p.
  * @param x f32 or f16 of any shape
  * @param p not negative, or -Infinity (default 2)
  * @param axes one or several, negative ones from the back (default, or an empty list: all)
  * @returns dtype of x, the shape without those axes; 0 where there are no elements
- * @throws ShapeError for axes that are not there or named twice, no elements with infinite p, another dtype, or another p
+ * @throws ShapeError for axes that are not there or named twice, no elements with infinite p, another dtype, or another
+ *   p
  * @example const lengths = norm(x, 2, -1, { keepdim: true });
  */
 export function norm(x: Tensor, p = 2, axes?: Axes, options: ReduceOptions = {}): Tensor {
   args('norm x p?:n axes?:A {keepdim:b}', arguments);
   checkReal('norm', { x });
-  if (!(p >= 0 || p === -Infinity)) throw new ShapeError('norm', `p is ${p}`, 'give a number that is not negative, or -Infinity');
+  if (!(p >= 0 || p === -Infinity))
+    throw new ShapeError('norm', `p is ${p}`, 'give a number that is not negative, or -Infinity');
   const r = reduction('norm', x.shape, axes, options.keepdim ?? false);
-  if (r.n === 0 && !Number.isFinite(p)) throw new ShapeError('norm', `axes ${r.axes.join(', ')} of [${x.shape}] have no elements`, 'give at least one');
+  if (r.n === 0 && !Number.isFinite(p))
+    throw new ShapeError('norm', `axes ${r.axes.join(', ')} of [${x.shape}] have no elements`, 'give at least one');
   return normOp({ x }, { p, r }).y;
 }
 
@@ -74,8 +78,16 @@ const overOp: Over = defineReal<OverAttrs>({
   backward: {
     x: ({ dy, inputs: { n }, attrs }) => overOp({ x: dy, n }, attrs).y,
     n: ({ dy, inputs: { n }, outputs: { y }, attrs: { r, eps } }) => {
-      const product = mul(dy, y), s = reduce('normalize gradient', product, r, { combine: 'sum', none: 0 });
-      const dn = spread('normalize gradient', 'byNorm', n.shape, reduction('normalize', [n.size, 1], 1, true), { x: s, u: n, dy: n }, eps);
+      const product = mul(dy, y);
+      const s = reduce('normalize gradient', product, r, { combine: 'sum', none: 0 });
+      const dn = spread(
+        'normalize gradient',
+        'byNorm',
+        n.shape,
+        reduction('normalize', [n.size, 1], 1, true),
+        { x: s, u: n, dy: n },
+        eps,
+      );
       product.dispose();
       s.dispose();
       return dn;
@@ -93,12 +105,21 @@ const overOp: Over = defineReal<OverAttrs>({
  * @throws ShapeError for axes that are not there, another dtype, or an eps that is not positive
  * @example const directions = normalize(features); // the vector of each pixel at length 1
  */
-export function normalize<D extends DType, R extends number>(x: Tensor<D, R>, options: { p?: number; axes?: Axes; eps?: number } = {}): Tensor<D, R> {
+export function normalize<D extends DType, R extends number>(
+  x: Tensor<D, R>,
+  options: { p?: number; axes?: Axes; eps?: number } = {},
+): Tensor<D, R> {
   args('normalize x {p:n axes:A eps:n}', arguments);
   const { p = 2, axes = -1, eps = 1e-12 } = options;
   checkReal('normalize', { x });
   if (!(eps > 0)) throw new ShapeError('normalize', `eps is ${eps}`, 'give a positive number');
-  return inF32('normalize', [x], (v) => overOp({ x: v, n: norm(v, p, axes, { keepdim: true }) }, { r: reduction('normalize', x.shape, axes, true), eps }).y) as Tensor<D, R>;
+  return inF32(
+    'normalize',
+    [x],
+    (v) =>
+      overOp({ x: v, n: norm(v, p, axes, { keepdim: true }) }, { r: reduction('normalize', x.shape, axes, true), eps })
+        .y,
+  ) as Tensor<D, R>;
 }
 
 /**
@@ -114,7 +135,10 @@ export function normalize<D extends DType, R extends number>(x: Tensor<D, R>, op
 export function cosineSimilarity(a: Tensor, b: Tensor, options: { axes?: Axes; eps?: number } = {}): Tensor {
   args('cosineSimilarity a b {axes:A eps:n}', arguments);
   checkReal('cosineSimilarity', { a, b });
-  if (String(a.shape) !== String(b.shape)) throw new ShapeError('cosineSimilarity', `[${a.shape}] and [${b.shape}] differ`);
+  if (String(a.shape) !== String(b.shape))
+    throw new ShapeError('cosineSimilarity', `[${a.shape}] and [${b.shape}] differ`);
   const { axes = -1, eps = 1e-8 } = options;
-  return inF32('cosineSimilarity', [a, b], (u, v) => sum(mul(normalize(u, { axes, eps }), normalize(v, { axes, eps })), axes));
+  return inF32('cosineSimilarity', [a, b], (u, v) =>
+    sum(mul(normalize(u, { axes, eps }), normalize(v, { axes, eps })), axes),
+  );
 }

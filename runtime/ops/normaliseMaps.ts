@@ -20,13 +20,21 @@ export function normaliseMaps(x: Tensor, options: NormaliseMapsOptions = {}): Te
   args('normaliseMaps x {by:s present}', arguments);
   const { by = 'max', present } = options;
   const [n, h, w, c] = x.shape;
-  if (x.rank !== 4 || x.dtype !== 'f32' || h * w === 0) throw new ShapeError('normaliseMaps', `x is ${x}, not f32 [n, h, w, c] with pixels`);
-  if (by !== 'max' && by !== 'min-max') throw new ShapeError('normaliseMaps', `there is no normalisation ${String(by)}`, "use 'max' or 'min-max'");
-  if (present && (present.size !== n * c || present.dtype !== 'f32')) throw new ShapeError('normaliseMaps', `factors ${present} for maps [${x.shape}]`, `give f32 [${n}, ${c}]`);
+  if (x.rank !== 4 || x.dtype !== 'f32' || h * w === 0)
+    throw new ShapeError('normaliseMaps', `x is ${x}, not f32 [n, h, w, c] with pixels`);
+  if (by !== 'max' && by !== 'min-max')
+    throw new ShapeError('normaliseMaps', `there is no normalisation ${String(by)}`, "use 'max' or 'min-max'");
+  if (present && (present.size !== n * c || present.dtype !== 'f32'))
+    throw new ShapeError('normaliseMaps', `factors ${present} for maps [${x.shape}]`, `give f32 [${n}, ${c}]`);
   const y = x.device.empty(x.shape, 'f32', 'normaliseMaps');
   x.device.run({
-    shaders: SEGMENTATION, shader: 'normaliseMaps', entry: 'forward', constants: { MIN_MAX: by === 'min-max', PRESENT: !!present },
-    bindings: { x, present: present ?? x, y }, params: { pixels: h * w, c }, groups: [c, n, 1],
+    shaders: SEGMENTATION,
+    shader: 'normaliseMaps',
+    entry: 'forward',
+    constants: { MIN_MAX: by === 'min-max', PRESENT: !!present },
+    bindings: { x, present: present ?? x, y },
+    params: { pixels: h * w, c },
+    groups: [c, n, 1],
   });
   return y;
 }

@@ -18,13 +18,23 @@ export function oneHot(labels: Tensor, classes: number, options: { weight?: Tens
   args('oneHot labels classes:n {weight only:n}', arguments);
   const { weight, only } = options;
   if (labels.dtype !== 'i32') throw new ShapeError('oneHot', `labels are ${labels.dtype}`, 'give i32');
-  if (weight && (weight.size !== labels.size || !isReal(weight))) throw new ShapeError('oneHot', `weights ${weight} for labels [${labels.shape}]`, 'give f32 or f16 of the same shape');
-  if (only !== undefined && !(Number.isInteger(only) && only >= 0 && only < classes)) throw new ShapeError('oneHot', `there is no class ${only}`, `give 0 to ${classes - 1}`);
+  if (weight && (weight.size !== labels.size || !isReal(weight)))
+    throw new ShapeError(
+      'oneHot',
+      `weights ${weight} for labels [${labels.shape}]`,
+      'give f32 or f16 of the same shape',
+    );
+  if (only !== undefined && !(Number.isInteger(only) && only >= 0 && only < classes))
+    throw new ShapeError('oneHot', `there is no class ${only}`, `give 0 to ${classes - 1}`);
   return inF32('oneHot', [weight], (factor) => {
     const y = labels.device.empty([...labels.shape, classes], 'f32', 'oneHot');
     labels.device.run({
-      shader: 'oneHot', entry: 'forward', constants: { WEIGHT: !!factor },
-      bindings: { labels, weight: factor ?? labels, y }, params: { n: y.size, c: classes, only: only ?? -1 }, threads: y.size,
+      shader: 'oneHot',
+      entry: 'forward',
+      constants: { WEIGHT: !!factor },
+      bindings: { labels, weight: factor ?? labels, y },
+      params: { n: y.size, c: classes, only: only ?? -1 },
+      threads: y.size,
     });
     return y;
   });
@@ -39,10 +49,17 @@ export function oneHot(labels: Tensor, classes: number, options: { weight?: Tens
  */
 export function presentClasses(labels: Tensor, classes: number): Tensor {
   args('presentClasses labels classes:n', arguments);
-  if (labels.dtype !== 'i32' || labels.rank < 1) throw new ShapeError('presentClasses', `labels ${labels} are not i32 [n, ...]`);
+  if (labels.dtype !== 'i32' || labels.rank < 1)
+    throw new ShapeError('presentClasses', `labels ${labels} are not i32 [n, ...]`);
   if (!(classes >= 1 && classes <= 256)) throw new ShapeError('presentClasses', `${classes} classes`, 'at most 256');
   const n = labels.shape[0];
   const y = labels.device.empty([n, classes], 'f32', 'presentClasses');
-  labels.device.run({ shader: 'oneHot', entry: 'present', bindings: { labels, y }, params: { n: labels.size / n, c: classes, only: -1 }, groups: [n, 1, 1] });
+  labels.device.run({
+    shader: 'oneHot',
+    entry: 'present',
+    bindings: { labels, y },
+    params: { n: labels.size / n, c: classes, only: -1 },
+    groups: [n, 1, 1],
+  });
   return y;
 }

@@ -1,4 +1,5 @@
-// Losses of two tensors, element by element: squared and absolute error, smooth L1, binary cross-entropy, KL divergence.
+// Losses of two tensors, element by element: squared and absolute error, smooth L1, binary cross-entropy, KL
+// divergence.
 
 import { args } from '../args.ts';
 import { composed } from '../autograd/compose.ts';
@@ -19,14 +20,17 @@ type Kind = keyof typeof KINDS;
 /** Settings of the losses of two tensors. */
 export interface PairLossOptions {
   /**
-   * What the sum is divided by. `meanC` (default) or `mean`: the number of elements. `sumC`: the number of pixels, that is, a sum over channels and a
-   * mean over pixels, C times `meanC`. `none-sum` or `sum`: 1. Or a number. `none`: nothing is summed, the result has the shape of the inputs.
-   * `mean`, `sum` and `none` are PyTorch's names.
+   * What the sum is divided by. `meanC` (default) or `mean`: the number of elements. `sumC`: the number of pixels, that
+   * is, a sum over channels and a mean over pixels, C times `meanC`. `none-sum` or `sum`: 1. Or a number. `none`:
+   * nothing is summed, the result has the shape of the inputs. `mean`, `sum` and `none` are PyTorch's names.
    */
   reduction?: 'meanC' | 'mean' | 'sumC' | 'none-sum' | 'sum' | 'none' | number;
   /** f32 or f16, one element for each pixel (row of the last dimension): a factor. No gradient flows into it. */
   pixelWeight?: Tensor;
-  /** `all` (default): `meanC` and `sumC` count all pixels. `kept`: they count the sum of the pixel weights. Where that is 0, the loss is 0. */
+  /**
+   * `all` (default): `meanC` and `sumC` count all pixels. `kept`: they count the sum of the pixel weights. Where that
+   * is 0, the loss is 0.
+   */
   over?: 'all' | 'kept';
   /** A scalar factor on the GPU, such as the share of confident pixels. No gradient flows into it. */
   scalar?: Tensor;
@@ -50,7 +54,13 @@ function common(t: Tensors, { kind, share, map, beta }: Attrs, items = 1, readsS
   const { a, b, pixelWeight = a, scalar = a, classWeights = a } = t;
   return {
     shader: 'pairLoss',
-    constants: { KIND: KINDS[kind], PIXEL_WEIGHT: !!t.pixelWeight, SCALAR: readsScalar && !!t.scalar, CLASS_WEIGHT: !!t.classWeights, MAP: map },
+    constants: {
+      KIND: KINDS[kind],
+      PIXEL_WEIGHT: !!t.pixelWeight,
+      SCALAR: readsScalar && !!t.scalar,
+      CLASS_WEIGHT: !!t.classWeights,
+      MAP: map,
+    },
     bindings: { a, b, pixelWeight, ...(readsScalar && { scalar }), classWeights } as Tensors,
     params: { n: a.size, c: a.shape.at(-1) || 1, items, share, beta },
   };
@@ -61,7 +71,12 @@ function backward(entry: 'backwardA' | 'backwardB') {
     const { a } = inputs;
     const dx = a.device.empty(a.shape, 'f32', attrs.kind);
     const launch = common(inputs, attrs);
-    a.device.run({ ...launch, entry, bindings: { ...launch.bindings, dy, inverse: outputs.inverse ?? dy, dx }, threads: a.size });
+    a.device.run({
+      ...launch,
+      entry,
+      bindings: { ...launch.bindings, dy, inverse: outputs.inverse ?? dy, dx },
+      threads: a.size,
+    });
     return dx;
   };
 }
@@ -90,19 +105,43 @@ const op = defineReal<Attrs>({
   saved: ['inverse'],
 });
 
-function apply(kind: Kind, a: Tensor, b: Tensor, o: PairLossOptions, extra: { beta?: number; classWeights?: Tensor } = {}): Tensor {
-  if (!isReal(a) || a.dtype !== b.dtype || String(a.shape) !== String(b.shape)) throw new ShapeError(kind, `${a} and ${b}`, 'give two tensors of one shape, both f32 or both f16');
+function apply(
+  kind: Kind,
+  a: Tensor,
+  b: Tensor,
+  o: PairLossOptions,
+  extra: { beta?: number; classWeights?: Tensor } = {},
+): Tensor {
+  if (!isReal(a) || a.dtype !== b.dtype || String(a.shape) !== String(b.shape))
+    throw new ShapeError(kind, `${a} and ${b}`, 'give two tensors of one shape, both f32 or both f16');
   const c = a.shape.at(-1) || 1;
   const { pixelWeight, scalar } = o;
-  const reduction = o.reduction === 'mean' || o.reduction === undefined ? 'meanC' : o.reduction === 'sum' ? 'none-sum' : o.reduction;
-  if (pixelWeight && (!isReal(pixelWeight) || pixelWeight.size !== sizeOf(a.shape.slice(0, -1)))) throw new ShapeError(kind, `pixel weights ${pixelWeight} for [${a.shape}]`, `give f32 [${a.shape.slice(0, -1)}]`);
+  const reduction =
+    o.reduction === 'mean' || o.reduction === undefined ? 'meanC' : o.reduction === 'sum' ? 'none-sum' : o.reduction;
+  if (pixelWeight && (!isReal(pixelWeight) || pixelWeight.size !== sizeOf(a.shape.slice(0, -1))))
+    throw new ShapeError(kind, `pixel weights ${pixelWeight} for [${a.shape}]`, `give f32 [${a.shape.slice(0, -1)}]`);
   if (scalar && (!isReal(scalar) || scalar.size !== 1)) throw new ShapeError(kind, `the scalar is ${scalar}`);
-  if (extra.classWeights && (!isReal(extra.classWeights) || extra.classWeights.size !== c)) throw new ShapeError(kind, `weights ${extra.classWeights} for ${c} classes`);
-  if (typeof reduction === 'number' && !(reduction > 0 && Number.isFinite(reduction))) throw new ShapeError(kind, `the denominator is ${reduction}`, 'give a positive number');
+  if (extra.classWeights && (!isReal(extra.classWeights) || extra.classWeights.size !== c))
+    throw new ShapeError(kind, `weights ${extra.classWeights} for ${c} classes`);
+  if (typeof reduction === 'number' && !(reduction > 0 && Number.isFinite(reduction)))
+    throw new ShapeError(kind, `the denominator is ${reduction}`, 'give a positive number');
   const kept = o.over === 'kept' && (reduction === 'meanC' || reduction === 'sumC');
   const count = reduction === 'sumC' ? a.size / c : a.size;
-  const fixed = typeof reduction === 'number' ? reduction : kept ? 0 : reduction === 'meanC' || reduction === 'sumC' ? Math.max(1, count) : 1;
-  const attrs = { kind, share: reduction === 'sumC' ? 1 / c : 1, fixed, map: reduction === 'none', beta: extra.beta ?? 1 };
+  const fixed =
+    typeof reduction === 'number'
+      ? reduction
+      : kept
+        ? 0
+        : reduction === 'meanC' || reduction === 'sumC'
+          ? Math.max(1, count)
+          : 1;
+  const attrs = {
+    kind,
+    share: reduction === 'sumC' ? 1 / c : 1,
+    fixed,
+    map: reduction === 'none',
+    beta: extra.beta ?? 1,
+  };
   return op({ a, b, pixelWeight, scalar, classWeights: extra.classWeights }, attrs).y;
 }
 
@@ -128,23 +167,27 @@ export function l1(a: Tensor, b: Tensor, options: PairLossOptions = {}): Tensor 
 }
 
 /**
- * Smooth L1 (Huber's loss divided by beta): (a-b)^2 / (2 beta) below `beta` (default 1), |a-b| - beta/2 above. See {@link mse}.
+ * Smooth L1 (Huber's loss divided by beta): (a-b)^2 / (2 beta) below `beta` (default 1), |a-b| - beta/2 above. See
+ * {@link mse}.
  * @example const loss = smoothL1(prediction, target, { beta: 0.1 });
  */
 export function smoothL1(a: Tensor, b: Tensor, options: PairLossOptions & { beta?: number } = {}): Tensor {
   args(`smoothL1 a b {${PAIR} beta:n}`, arguments);
-  if (options.beta !== undefined && !(options.beta > 0)) throw new ShapeError('smoothL1', `beta is ${options.beta}`, 'give a positive number, or use l1');
+  if (options.beta !== undefined && !(options.beta > 0))
+    throw new ShapeError('smoothL1', `beta is ${options.beta}`, 'give a positive number, or use l1');
   return apply('smoothL1', a, b, options, { beta: options.beta });
 }
 
 /**
- * Huber's loss: (a-b)^2 / 2 below `delta` (default 1), delta (|a-b| - delta/2) above; delta times {@link smoothL1}. See {@link mse}.
+ * Huber's loss: (a-b)^2 / 2 below `delta` (default 1), delta (|a-b| - delta/2) above; delta times {@link smoothL1}. See
+ * {@link mse}.
  * @example const loss = huber(prediction, target, { delta: 0.5 });
  */
 export function huber(a: Tensor, b: Tensor, options: PairLossOptions & { delta?: number } = {}): Tensor {
   args(`huber a b {${PAIR} delta:n}`, arguments);
   const { delta = 1, ...common } = options;
-  if (!(delta > 0 && Number.isFinite(delta))) throw new ShapeError('huber', `delta is ${delta}`, 'give a positive number');
+  if (!(delta > 0 && Number.isFinite(delta)))
+    throw new ShapeError('huber', `delta is ${delta}`, 'give a positive number');
   return inF32('huber', [a, b], (u, v) => weightedSum([[smoothL1(u, v, { ...common, beta: delta }), delta]]));
 }
 
@@ -154,13 +197,18 @@ export function huber(a: Tensor, b: Tensor, options: PairLossOptions & { delta?:
  * @throws ShapeError when shapes or dtypes differ, or a setting does not fit
  * @example const loss = bceWithLogits(imageLogits, presentClasses);
  */
-export function bceWithLogits(logits: Tensor, targets: Tensor, options: PairLossOptions & { posWeight?: Tensor } = {}): Tensor {
+export function bceWithLogits(
+  logits: Tensor,
+  targets: Tensor,
+  options: PairLossOptions & { posWeight?: Tensor } = {},
+): Tensor {
   args(`bceWithLogits logits targets {${PAIR} posWeight}`, arguments);
   return apply('bceWithLogits', logits, targets, options, { classWeights: options.posWeight });
 }
 
 /**
- * Kullback-Leibler divergence q (log q - log p) of log-probabilities `logP` and probabilities `q`; 0 where q is 0. `sumC` is the usual mean over distributions. With `logTarget` q holds log-probabilities. See {@link mse}.
+ * Kullback-Leibler divergence q (log q - log p) of log-probabilities `logP` and probabilities `q`; 0 where q is 0.
+ * `sumC` is the usual mean over distributions. With `logTarget` q holds log-probabilities. See {@link mse}.
  * @example const loss = klDiv(logSoftmax(student), softmax(teacher), { reduction: 'sumC' });
  */
 export function klDiv(logP: Tensor, q: Tensor, options: PairLossOptions & { logTarget?: boolean } = {}): Tensor {
@@ -170,8 +218,8 @@ export function klDiv(logP: Tensor, q: Tensor, options: PairLossOptions & { logT
 }
 
 /**
- * The focal loss of single classes: binary cross-entropy of logits times alpha_t (1 - p_t)^gamma, where p_t is the probability of the target. Gradients for the logits
- * and the targets.
+ * The focal loss of single classes: binary cross-entropy of logits times alpha_t (1 - p_t)^gamma, where p_t is the
+ * probability of the target. Gradients for the logits and the targets.
  * @param logits f32 or f16 of any shape
  * @param targets between 0 and 1, shape and dtype of the logits
  * @param options.alpha share of the target 1, 1 - alpha that of 0 (default 0.25; a negative number: none)
@@ -182,15 +230,28 @@ export function klDiv(logP: Tensor, q: Tensor, options: PairLossOptions & { logT
  * Source: Lin et al. 2017, https://arxiv.org/abs/1708.02002; conventions of torchvision.ops.sigmoid_focal_loss.
  * @example const loss = sigmoidFocal(imageLogits, presentClasses);
  */
-export function sigmoidFocal(logits: Tensor, targets: Tensor, options: { alpha?: number; gamma?: number; reduction?: 'mean' | 'sum' | 'none' } = {}): Tensor {
+export function sigmoidFocal(
+  logits: Tensor,
+  targets: Tensor,
+  options: { alpha?: number; gamma?: number; reduction?: 'mean' | 'sum' | 'none' } = {},
+): Tensor {
   args('sigmoidFocal logits targets {alpha:n gamma:n reduction:mean|sum|none}', arguments);
   const { alpha = 0.25, gamma = 2, reduction = 'mean' } = options;
-  if (!(alpha <= 1 && gamma >= 0 && Number.isFinite(gamma))) throw new ShapeError('sigmoidFocal', `alpha is ${alpha}, gamma ${gamma}`, 'give an alpha up to 1 and a gamma that is not negative');
-  return inF32('sigmoidFocal', [logits, targets], (x, t) => composed(x.device, () => {
-    const ce = bceWithLogits(x, t, { reduction: 'none' }), other = sub(1, t);
-    // 1 - p_t without cancelling.
-    const wrong = add(mul(t, sigmoid(neg(x))), mul(other, sigmoid(x))), focused = gamma === 0 ? ce : mul(ce, pow(wrong, gamma));
-    const y = alpha < 0 ? focused : mul(focused, add(mul(t, alpha), mul(other, 1 - alpha)));
-    return reduction === 'none' ? y : reduction === 'sum' ? sum(y) : mean(y);
-  }));
+  if (!(alpha <= 1 && gamma >= 0 && Number.isFinite(gamma)))
+    throw new ShapeError(
+      'sigmoidFocal',
+      `alpha is ${alpha}, gamma ${gamma}`,
+      'give an alpha up to 1 and a gamma that is not negative',
+    );
+  return inF32('sigmoidFocal', [logits, targets], (x, t) =>
+    composed(x.device, () => {
+      const ce = bceWithLogits(x, t, { reduction: 'none' });
+      const other = sub(1, t);
+      // 1 - p_t without cancelling.
+      const wrong = add(mul(t, sigmoid(neg(x))), mul(other, sigmoid(x)));
+      const focused = gamma === 0 ? ce : mul(ce, pow(wrong, gamma));
+      const y = alpha < 0 ? focused : mul(focused, add(mul(t, alpha), mul(other, 1 - alpha)));
+      return reduction === 'none' ? y : reduction === 'sum' ? sum(y) : mean(y);
+    }),
+  );
 }

@@ -1,4 +1,5 @@
-// Pseudo-labels: hard labels with their confidence, the confidence gate, and counts of what passed it. Nothing here has a gradient.
+// Pseudo-labels: hard labels with their confidence, the confidence gate, and counts of what passed it. Nothing here has
+// a gradient.
 
 import { args } from '../args.ts';
 import { ShapeError } from '../errors.ts';
@@ -20,7 +21,8 @@ const IGNORE = 255;
 const LARGEST = 3.4028234e38;
 
 function checkMask(op: string, name: string, mask: Tensor | undefined, shape: Shape): void {
-  if (mask && (mask.dtype !== 'f32' || mask.size !== sizeOf(shape))) throw new ShapeError(op, `${name} is ${mask} for pixels [${shape}]`, 'give f32 of the same shape');
+  if (mask && (mask.dtype !== 'f32' || mask.size !== sizeOf(shape)))
+    throw new ShapeError(op, `${name} is ${mask} for pixels [${shape}]`, 'give f32 of the same shape');
 }
 
 /**
@@ -33,13 +35,20 @@ export function pseudoLabel(logits: Tensor, options: PseudoLabelOptions = {}): {
   args('pseudoLabel logits {valid probabilities:b}', arguments);
   const c = logits.shape.at(-1) ?? 0;
   const pixels = logits.shape.slice(0, -1);
-  if (logits.rank < 1 || c < 1 || logits.dtype !== 'f32') throw new ShapeError('pseudoLabel', `logits ${logits} are not [..., classes] f32`);
+  if (logits.rank < 1 || c < 1 || logits.dtype !== 'f32')
+    throw new ShapeError('pseudoLabel', `logits ${logits} are not [..., classes] f32`);
   checkMask('pseudoLabel', 'valid', options.valid, pixels);
   const { device } = logits;
-  const label = device.empty(pixels, 'i32', 'pseudoLabel'), confidence = device.empty(pixels, 'f32', 'confidence');
+  const label = device.empty(pixels, 'i32', 'pseudoLabel');
+  const confidence = device.empty(pixels, 'f32', 'confidence');
   device.run({
-    shaders: SEGMENTATION, shader: 'pseudoLabel', entry: 'forward', constants: { PROBABILITIES: options.probabilities ?? false, VALID: !!options.valid },
-    bindings: { logits, valid: options.valid ?? logits, label, confidence }, params: { n: label.size, c, ignore: IGNORE, items: 1, tau: 0 }, threads: label.size,
+    shaders: SEGMENTATION,
+    shader: 'pseudoLabel',
+    entry: 'forward',
+    constants: { PROBABILITIES: options.probabilities ?? false, VALID: !!options.valid },
+    bindings: { logits, valid: options.valid ?? logits, label, confidence },
+    params: { n: label.size, c, ignore: IGNORE, items: 1, tau: 0 },
+    threads: label.size,
   });
   return { label, confidence };
 }
@@ -52,32 +61,57 @@ export function pseudoLabel(logits: Tensor, options: PseudoLabelOptions = {}): {
 export function predictionEntropy(logits: Tensor): Tensor {
   args('predictionEntropy logits', arguments);
   const c = logits.shape.at(-1) ?? 0;
-  if (logits.rank < 1 || c < 1 || logits.dtype !== 'f32') throw new ShapeError('predictionEntropy', `logits ${logits} are not [..., classes] f32`);
+  if (logits.rank < 1 || c < 1 || logits.dtype !== 'f32')
+    throw new ShapeError('predictionEntropy', `logits ${logits} are not [..., classes] f32`);
   const y = logits.device.empty(logits.shape.slice(0, -1), 'f32', 'entropy');
-  logits.device.run({ shaders: SEGMENTATION, shader: 'pseudoLabel', entry: 'entropy', bindings: { logits, confidence: y }, params: { n: y.size, c, ignore: IGNORE, items: 1, tau: 0 }, threads: y.size });
+  logits.device.run({
+    shaders: SEGMENTATION,
+    shader: 'pseudoLabel',
+    entry: 'entropy',
+    bindings: { logits, confidence: y },
+    params: { n: y.size, c, ignore: IGNORE, items: 1, tau: 0 },
+    threads: y.size,
+  });
   return y;
 }
 
 /**
- * 1 where confidence >= tau (and the pixel is valid), else 0. A confidence or tau that is NaN opens no gate, from below neither.
+ * 1 where confidence >= tau (and the pixel is valid), else 0. A confidence or tau that is NaN opens no gate, from below
+ * neither.
  * @param tau a number, or a scalar tensor, which a replayed plan can be given anew
  * @param valid f32 mask of the same shape
  * @param options.atMost where tau is larger than this number, the number stands in
  * @param options.below the gate opens where the value is < tau instead
  * @returns f32, shape of the confidence: a `pixelWeight` for the losses
  */
-export function gate(confidence: Tensor, tau: number | Tensor, valid?: Tensor, options: { atMost?: number; below?: boolean } = {}): Tensor {
+export function gate(
+  confidence: Tensor,
+  tau: number | Tensor,
+  valid?: Tensor,
+  options: { atMost?: number; below?: boolean } = {},
+): Tensor {
   args('gate confidence tau:O valid? {atMost:n below:b}', arguments);
   const { device } = confidence;
   if (confidence.dtype !== 'f32') throw new ShapeError('gate', `the confidence is ${confidence.dtype}`, 'give f32');
   checkMask('gate', 'valid', valid, confidence.shape);
   const taus = typeof tau === 'number' ? null : tau;
-  if (taus && (taus.size !== 1 || taus.dtype !== 'f32')) throw new ShapeError('gate', `tau is ${taus}`, 'give a number or a scalar f32 tensor');
+  if (taus && (taus.size !== 1 || taus.dtype !== 'f32'))
+    throw new ShapeError('gate', `tau is ${taus}`, 'give a number or a scalar f32 tensor');
   const y = device.empty(confidence.shape, 'f32', 'gate');
   device.run({
-    shaders: SEGMENTATION, shader: 'pseudoLabel', entry: 'threshold', constants: { VALID: !!valid, TAU: taus !== null, BELOW: options.below ?? false },
+    shaders: SEGMENTATION,
+    shader: 'pseudoLabel',
+    entry: 'threshold',
+    constants: { VALID: !!valid, TAU: taus !== null, BELOW: options.below ?? false },
     bindings: { scores: confidence, valid: valid ?? confidence, taus: taus ?? confidence, gate: y },
-    params: { n: y.size, c: 1, ignore: IGNORE, items: 1, tau: Math.min(typeof tau === 'number' ? tau : LARGEST, options.atMost ?? LARGEST, LARGEST) }, threads: y.size,
+    params: {
+      n: y.size,
+      c: 1,
+      ignore: IGNORE,
+      items: 1,
+      tau: Math.min(typeof tau === 'number' ? tau : LARGEST, options.atMost ?? LARGEST, LARGEST),
+    },
+    threads: y.size,
   });
   return y;
 }
@@ -97,8 +131,13 @@ export function acceptedShare(accepted: Tensor, valid?: Tensor, options: { inver
   const { groups, items } = chunks(size);
   const partials = device.empty([groups, 2], 'f32', 'acceptedShare');
   device.run({
-    shaders: SEGMENTATION, shader: 'pseudoLabel', entry: 'share', constants: { VALID: !!valid, INVERSE: options.inverse ?? false },
-    bindings: { gates: accepted, valid: valid ?? accepted, partials }, params: { n: size, c: 1, ignore: IGNORE, items, tau: 0 }, groups: [groups, 1, 1],
+    shaders: SEGMENTATION,
+    shader: 'pseudoLabel',
+    entry: 'share',
+    constants: { VALID: !!valid, INVERSE: options.inverse ?? false },
+    bindings: { gates: accepted, valid: valid ?? accepted, partials },
+    params: { n: size, c: 1, ignore: IGNORE, items, tau: 0 },
+    groups: [groups, 1, 1],
   });
   const { y, inverse } = lossReduce(partials, 0);
   partials.dispose();
@@ -106,7 +145,10 @@ export function acceptedShare(accepted: Tensor, valid?: Tensor, options: { inver
   return y;
 }
 
-/** Zeroed counts for {@link countPseudoLabels}; they outlive scopes and plans. @throws ShapeError for no whole number, or more classes than fit */
+/**
+ * Zeroed counts for {@link countPseudoLabels}; they outlive scopes and plans.
+ * @throws ShapeError for no whole number, or more classes than fit
+ */
 export function pseudoLabelCounts(device: Device, classes: number): Tensor {
   args('pseudoLabelCounts device:D classes:n', arguments);
   checkWhole('pseudoLabelCounts', 'classes', [classes], 0);
@@ -115,8 +157,8 @@ export function pseudoLabelCounts(device: Device, classes: number): Tensor {
 }
 
 /**
- * Adds a batch to the counts, in place: pixels that have a pseudo-label, those accepted, those accepted whose truth is known, those of them that
- * are right, and the accepted ones of each class.
+ * Adds a batch to the counts, in place: pixels that have a pseudo-label, those accepted, those accepted whose truth is
+ * known, those of them that are right, and the accepted ones of each class.
  * @param counts from {@link pseudoLabelCounts}
  * @param label i32, 255 where there is none
  * @param accepted f32, shape of the labels, from {@link gate}
@@ -125,14 +167,25 @@ export function pseudoLabelCounts(device: Device, classes: number): Tensor {
 export function countPseudoLabels(counts: Tensor, label: Tensor, accepted: Tensor, truth?: Tensor): void {
   args('countPseudoLabels counts label accepted truth?', arguments);
   const c = counts.size - 4;
-  if (counts.dtype !== 'u32' || c < 1 || c > 256) throw new ShapeError('countPseudoLabels', `counts ${counts}`, 'make them with pseudoLabelCounts for at most 256 classes');
+  if (counts.dtype !== 'u32' || c < 1 || c > 256)
+    throw new ShapeError(
+      'countPseudoLabels',
+      `counts ${counts}`,
+      'make them with pseudoLabelCounts for at most 256 classes',
+    );
   if (label.dtype !== 'i32') throw new ShapeError('countPseudoLabels', `labels are ${label.dtype}`, 'give i32');
-  if (truth && (truth.dtype !== 'i32' || truth.size !== label.size)) throw new ShapeError('countPseudoLabels', `truth ${truth} for labels [${label.shape}]`);
+  if (truth && (truth.dtype !== 'i32' || truth.size !== label.size))
+    throw new ShapeError('countPseudoLabels', `truth ${truth} for labels [${label.shape}]`);
   checkMask('countPseudoLabels', 'accepted', accepted, label.shape);
   const { groups, items } = chunks(label.size);
   counts.device.run({
-    shaders: SEGMENTATION, shader: 'pseudoLabel', entry: 'stats', constants: { TRUTH: !!truth },
-    bindings: { labels: label, gates: accepted, truth: truth ?? label, counts }, params: { n: label.size, c, ignore: IGNORE, items, tau: 0 }, groups: [groups, 1, 1],
+    shaders: SEGMENTATION,
+    shader: 'pseudoLabel',
+    entry: 'stats',
+    constants: { TRUTH: !!truth },
+    bindings: { labels: label, gates: accepted, truth: truth ?? label, counts },
+    params: { n: label.size, c, ignore: IGNORE, items, tau: 0 },
+    groups: [groups, 1, 1],
   });
 }
 
@@ -149,5 +202,9 @@ export interface PseudoLabelStats {
 export function pseudoLabelStats(counts: Uint32Array): PseudoLabelStats {
   args('pseudoLabelStats counts:u', arguments);
   const [valid, accepted, judged, right] = counts;
-  return { accepted: valid ? accepted / valid : 0, accuracy: judged ? right / judged : undefined, histogram: [...counts.subarray(4)] };
+  return {
+    accepted: valid ? accepted / valid : 0,
+    accuracy: judged ? right / judged : undefined,
+    histogram: [...counts.subarray(4)],
+  };
 }

@@ -13,26 +13,36 @@ import { lt } from './compare.ts';
 
 /** @throws ShapeError when it is none, UsageError for one that a plan would repeat */
 export function checkSeed(op: string, seed: Tensor): void {
-  if (seed.dtype !== 'u32' || seed.size !== 4) throw new ShapeError(op, `the seed is ${seed}`, 'give u32 [4]: seed, stream, step, 0');
+  if (seed.dtype !== 'u32' || seed.size !== 4)
+    throw new ShapeError(op, `the seed is ${seed}`, 'give u32 [4]: seed, stream, step, 0');
   checkAdvances(op, seed);
 }
 
 function drawn(op: string, entry: string, seed: Tensor, shape: Shape, each: number): Tensor {
   checkSeed(op, seed);
   const y = seed.device.empty(shape, 'f32', op);
-  seed.device.run({ shader: 'random', entry, bindings: { seed, y }, params: { n: y.size }, threads: Math.ceil(y.size / each) });
+  seed.device.run({
+    shader: 'random',
+    entry,
+    bindings: { seed, y },
+    params: { n: y.size },
+    threads: Math.ceil(y.size / each),
+  });
   return y;
 }
 
 /** y scale + shift in a dtype. */
 function placed(op: string, y: Tensor, scale: number, shift: number, dtype: DType): Tensor {
-  if (!Number.isFinite(scale) || !Number.isFinite(shift)) throw new ShapeError(op, `the limits are ${shift} and ${shift + scale}`, 'give finite numbers');
-  const moved = scale === 1 ? y : mul(y, scale), at = shift === 0 ? moved : add(moved, shift);
+  if (!Number.isFinite(scale) || !Number.isFinite(shift))
+    throw new ShapeError(op, `the limits are ${shift} and ${shift + scale}`, 'give finite numbers');
+  const moved = scale === 1 ? y : mul(y, scale);
+  const at = shift === 0 ? moved : add(moved, shift);
   return dtype === 'f32' ? at : cast(at, dtype);
 }
 
 /**
- * Uniform in [0, 1): the numbers that `new Rng(seed, stream, step).uniform()` gives on the host, one after the other. No gradient.
+ * Uniform in [0, 1): the numbers that `new Rng(seed, stream, step).uniform()` gives on the host, one after the other.
+ * No gradient.
  * @param seed u32 [4]: seed, stream, step, 0
  * @param options.low the least (default 0)
  * @param options.high what is never reached (default 1), but where the dtype rounds up to it
@@ -41,7 +51,11 @@ function placed(op: string, y: Tensor, scale: number, shift: number, dtype: DTyp
  * a plan
  * @example const noise = uniform(ctx.randomSeed('noise'), [n, h, w, 3]);
  */
-export function uniform<D extends DType = 'f32', const S extends Shape = Shape>(seed: Tensor, shape: S, options: { low?: number; high?: number; dtype?: D } = {}): Tensor<D, S['length']> {
+export function uniform<D extends DType = 'f32', const S extends Shape = Shape>(
+  seed: Tensor,
+  shape: S,
+  options: { low?: number; high?: number; dtype?: D } = {},
+): Tensor<D, S['length']> {
   args('uniform seed shape:S {low:n high:n dtype:t}', arguments);
   const { low = 0, high = 1, dtype = 'f32' } = options;
   if (low > high) throw new ShapeError('uniform', `low is ${low}, high ${high}`, 'low must not be above high');
@@ -49,11 +63,14 @@ export function uniform<D extends DType = 'f32', const S extends Shape = Shape>(
   const whole = dtype === 'i32' || dtype === 'u32';
   checkNumber('uniform', whole ? Math.trunc(low) : low, dtype);
   checkNumber('uniform', whole ? Math.max(Math.trunc(low), Math.ceil(high) - 1) : high, dtype);
-  return composed(seed.device, () => placed('uniform', drawn('uniform', 'forward', seed, shape, 4), high - low, low, dtype)) as Tensor<DType> as Tensor<D, S['length']>;
+  return composed(seed.device, () =>
+    placed('uniform', drawn('uniform', 'forward', seed, shape, 4), high - low, low, dtype),
+  ) as Tensor<D, S['length']>;
 }
 
 /**
- * Normally distributed: the numbers that `new Rng(seed, stream, step).normal()` gives on the host, to rounding. No gradient.
+ * Normally distributed: the numbers that `new Rng(seed, stream, step).normal()` gives on the host, to rounding. No
+ * gradient.
  * @param seed as {@link uniform} takes it; the same seed gives numbers that depend on its uniform ones
  * @param options.mean default 0
  * @param options.std standard deviation (default 1)
@@ -62,10 +79,16 @@ export function uniform<D extends DType = 'f32', const S extends Shape = Shape>(
  * Source: Box & Muller 1958.
  * @example const w = normal(seed, [3, 3, 64, 64], { std: Math.sqrt(2 / 576) });
  */
-export function normal<D extends DType = 'f32', const S extends Shape = Shape>(seed: Tensor, shape: S, options: { mean?: number; std?: number; dtype?: D } = {}): Tensor<D, S['length']> {
+export function normal<D extends DType = 'f32', const S extends Shape = Shape>(
+  seed: Tensor,
+  shape: S,
+  options: { mean?: number; std?: number; dtype?: D } = {},
+): Tensor<D, S['length']> {
   args('normal seed shape:S {mean:n std:n dtype:t}', arguments);
   const { mean = 0, std = 1, dtype = 'f32' } = options;
-  return composed(seed.device, () => placed('normal', drawn('normal', 'normal', seed, shape, 2), std, mean, dtype)) as Tensor<DType> as Tensor<D, S['length']>;
+  return composed(seed.device, () =>
+    placed('normal', drawn('normal', 'normal', seed, shape, 2), std, mean, dtype),
+  ) as Tensor<D, S['length']>;
 }
 
 /**
@@ -77,12 +100,22 @@ export function normal<D extends DType = 'f32', const S extends Shape = Shape>(s
  * @throws ShapeError when the seed or the shape of p does not fit, or the number p is no probability
  * @example const keep = bernoulli(seed, [n, 1, 1, c], 0.9);
  */
-export function bernoulli<D extends DType = 'f32', const S extends Shape = Shape>(seed: Tensor, shape: S, p: Operand, options: { dtype?: D } = {}): Tensor<D, S['length']> {
+export function bernoulli<D extends DType = 'f32', const S extends Shape = Shape>(
+  seed: Tensor,
+  shape: S,
+  p: Operand,
+  options: { dtype?: D } = {},
+): Tensor<D, S['length']> {
   args('bernoulli seed shape:S p:O {dtype:t}', arguments);
-  if (typeof p === 'number' && !(p >= 0 && p <= 1)) throw new ShapeError('bernoulli', `the probability is ${p}`, 'give a number from 0 to 1');
+  if (typeof p === 'number' && !(p >= 0 && p <= 1))
+    throw new ShapeError('bernoulli', `the probability is ${p}`, 'give a number from 0 to 1');
   return composed(seed.device, () => {
     const hit = lt(drawn('bernoulli', 'forward', seed, shape, 4), p);
-    if (String(hit.shape) !== String(shape)) throw new ShapeError('bernoulli', `probabilities [${p instanceof Tensor ? p.shape : ''}] do not broadcast to [${shape}]`);
+    if (String(hit.shape) !== String(shape))
+      throw new ShapeError(
+        'bernoulli',
+        `probabilities [${p instanceof Tensor ? p.shape : ''}] do not broadcast to [${shape}]`,
+      );
     return options.dtype === 'i32' ? hit : cast(hit, options.dtype ?? 'f32');
-  }) as Tensor<DType> as Tensor<D, S['length']>;
+  }) as Tensor<D, S['length']>;
 }

@@ -15,10 +15,22 @@ export interface ReduceOptions {
 }
 
 const COMBINE = { sum: 0, prod: 1, max: 2, min: 3 } as const;
-const MAP = { x: 0, abs: 1, square: 2, power: 3, deviation: 4, exp: 5, equal: 6, absEqual: 7, nonzero: 8, zero: 9, factor: 10 } as const;
+const MAP = {
+  x: 0,
+  abs: 1,
+  square: 2,
+  power: 3,
+  deviation: 4,
+  exp: 5,
+  equal: 6,
+  absEqual: 7,
+  nonzero: 8,
+  zero: 9,
+  factor: 10,
+} as const;
 const POST = { none: 0, scale: 1, sqrt: 2, root: 3, log: 4 } as const;
 
-/** What a reduction computes, in the words of shaders/reduce.wgsl. */
+/** What a reduction computes, in the words of shaders/engine/reduce.wgsl. */
 export interface Recipe {
   combine: keyof typeof COMBINE;
   map?: keyof typeof MAP;
@@ -40,18 +52,28 @@ export interface Recipe {
 export function reduce(op: string, x: Tensor, r: Reduction, recipe: Recipe): Tensor {
   const { combine, map = 'x', post = 'none', dtype = x.dtype, scale = 1, p = 1, none } = recipe;
   if (r.n === 0 && r.k > 0) {
-    if (none === undefined) throw new ShapeError(op, `axes ${r.axes.join(', ')} of [${x.shape}] have no elements`, 'give at least one');
+    if (none === undefined)
+      throw new ShapeError(op, `axes ${r.axes.join(', ')} of [${x.shape}] have no elements`, 'give at least one');
     return full(x.device, r.shape, none, dtype);
   }
   if (r.k === 0) return x.device.empty(r.shape, dtype, op);
-  let from = x, n = r.n;
+  let from = x;
+  let n = r.n;
   let gather: Parameters<typeof x.device.run>[0]['params'] = r.gather;
   for (;;) {
-    const { entry, chunk, chunks } = passOver(n, (gather!.reduced_stride as number[])[3] === 1);
+    const { entry, chunk, chunks } = passOver(n, (gather.reduced_stride as number[])[3] === 1);
     const y = x.device.empty(chunks === 1 ? r.shape : [chunks, r.k], dtype, op);
     x.device.run({
-      shader: 'reduce', entry, bindings: { x: from, m: recipe.m ?? from, y },
-      constants: { In: from.dtype, Out: dtype, COMBINE: COMBINE[combine], MAP: from === x ? MAP[map] : 0, POST: chunks === 1 ? POST[post] : 0 },
+      shader: 'reduce',
+      entry,
+      bindings: { x: from, m: recipe.m ?? from, y },
+      constants: {
+        In: from.dtype,
+        Out: dtype,
+        COMBINE: COMBINE[combine],
+        MAP: from === x ? MAP[map] : 0,
+        POST: chunks === 1 ? POST[post] : 0,
+      },
       params: { k: r.k, n, chunk, chunks, ...gather, scale, p },
       ...(entry === 'rows' ? { groups: folded(r.k * chunks, 1) } : { threads: r.k * chunks }),
     });
@@ -63,13 +85,42 @@ export function reduce(op: string, x: Tensor, r: Reduction, recipe: Recipe): Ten
   }
 }
 
-const SPREAD = { expand: 0, share: 1, variance: 2, std: 3, logsumexp: 4, prod: 5, norm: 6, infNorm: 7, divide: 8, byNorm: 9 } as const;
+const SPREAD = {
+  expand: 0,
+  share: 1,
+  variance: 2,
+  std: 3,
+  logsumexp: 4,
+  prod: 5,
+  norm: 6,
+  infNorm: 7,
+  divide: 8,
+  byNorm: 9,
+} as const;
 
-/** The way back: an f32 tensor of `shape` from what its elements x and the results u, v, dy of their reduction hold; see shaders/spread.wgsl. */
-export function spread(op: string, kind: keyof typeof SPREAD, shape: Shape, r: Reduction, t: { x?: Tensor; u?: Tensor; v?: Tensor; dy: Tensor }, scale = 1, p = 1): Tensor {
+/**
+ * The way back: an f32 tensor of `shape` from what its elements x and the results u, v, dy of their reduction hold; see
+ * shaders/engine/spread.wgsl.
+ */
+export function spread(
+  op: string,
+  kind: keyof typeof SPREAD,
+  shape: Shape,
+  r: Reduction,
+  t: { x?: Tensor; u?: Tensor; v?: Tensor; dy: Tensor },
+  scale = 1,
+  p = 1,
+): Tensor {
   const { dy, x = dy, u = dy, v = dy } = t;
   const dx = dy.device.empty(shape, 'f32', op);
-  dy.device.run({ shader: 'spread', entry: 'forward', constants: { KIND: SPREAD[kind] }, bindings: { x, u, v, dy, dx }, params: { n: dx.size, scale, p, ...r.spread }, threads: dx.size });
+  dy.device.run({
+    shader: 'spread',
+    entry: 'forward',
+    constants: { KIND: SPREAD[kind] },
+    bindings: { x, u, v, dy, dx },
+    params: { n: dx.size, scale, p, ...r.spread },
+    threads: dx.size,
+  });
   return dx;
 }
 
@@ -86,7 +137,13 @@ const sumOp: Op = defineReal<SumAttrs>({
   name: 'sum',
   inputs: ['x'],
   outputs: ['y'],
-  forward: ({ x }, { name, r, scale }) => reduce(name, x, r, { combine: 'sum', post: scale === 1 ? 'none' : 'scale', scale, none: name === 'mean' ? NaN : 0 }),
+  forward: ({ x }, { name, r, scale }) =>
+    reduce(name, x, r, {
+      combine: 'sum',
+      post: scale === 1 ? 'none' : 'scale',
+      scale,
+      none: name === 'mean' ? NaN : 0,
+    }),
   backward: { x: ({ dy, attrs }) => expandOp({ y: dy }, attrs).x },
   twice: true,
 });
@@ -133,7 +190,13 @@ const extremeOp = defineReal<{ name: string; combine: 'max' | 'min'; r: Reductio
   },
 });
 
-function sums(name: string, x: Tensor, axes: Axes | undefined, keepdim: boolean, scaleOf: (n: number) => number): Tensor {
+function sums(
+  name: string,
+  x: Tensor,
+  axes: Axes | undefined,
+  keepdim: boolean,
+  scaleOf: (n: number) => number,
+): Tensor {
   const r = reduction(name, x.shape, axes, keepdim);
   return sumOp({ x }, { name, r, shape: x.shape, scale: scaleOf(r.n) }).y;
 }
@@ -198,7 +261,8 @@ export function prod(x: Tensor, axes?: Axes, options: ReduceOptions = {}): Tenso
 
 function extreme(name: string, combine: 'max' | 'min', x: Tensor, axes: Axes | undefined, keepdim: boolean): Tensor {
   const r = reduction(name, x.shape, axes, keepdim);
-  if (r.n === 0) throw new ShapeError(name, `axes ${r.axes.join(', ')} of [${x.shape}] have no elements`, 'give at least one');
+  if (r.n === 0)
+    throw new ShapeError(name, `axes ${r.axes.join(', ')} of [${x.shape}] have no elements`, 'give at least one');
   return extremeOp({ x }, { name, combine, r }).y;
 }
 
@@ -208,7 +272,8 @@ function extreme(name: string, combine: 'max' | 'min', x: Tensor, axes: Axes | u
  */
 export function amax<D extends DType>(x: Tensor<D>): Tensor<D, 0>;
 /**
- * Largest element over axes. Equal largest elements share the gradient evenly; {@link maxDim} gives it to the first, and says where it is.
+ * Largest element over axes. Equal largest elements share the gradient evenly; {@link maxDim} gives it to the first,
+ * and says where it is.
  * @param x f32, f16, i32 or u32 of any shape; NaN where an element is NaN, as in PyTorch
  * @param axes as in {@link sum}
  * @returns dtype of x, the shape without those axes
@@ -238,7 +303,14 @@ export function amin(x: Tensor, axes?: Axes, options: ReduceOptions = {}): Tenso
 }
 
 function truth(name: string, combine: 'max' | 'min', x: Tensor, axes: Axes | undefined, keepdim: boolean): Tensor {
-  return inF32(name, [x], (v) => reduce(name, v, reduction(name, x.shape, axes, keepdim), { combine, map: 'nonzero', dtype: 'i32', none: combine === 'min' ? 1 : 0 }));
+  return inF32(name, [x], (v) =>
+    reduce(name, v, reduction(name, x.shape, axes, keepdim), {
+      combine,
+      map: 'nonzero',
+      dtype: 'i32',
+      none: combine === 'min' ? 1 : 0,
+    }),
+  );
 }
 
 /**

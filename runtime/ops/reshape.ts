@@ -18,7 +18,8 @@ const op: Op = defineOp<{ shape: Shape }>({
 });
 
 /**
- * The elements of x in their order, in another shape. Costs nothing: the memory is the same. Unlike `Tensor.view` it lets gradients through.
+ * The elements of x in their order, in another shape. Costs nothing: the memory is the same. Unlike `Tensor.view` it
+ * lets gradients through.
  * @param x of any shape and dtype
  * @param shape of as many elements; one size may be -1, which is then what the others leave
  * @throws ShapeError for another number of elements
@@ -29,7 +30,12 @@ export function reshape<D extends DType, const S extends Shape>(x: Tensor<D>, sh
   const open = shape.indexOf(-1);
   if (open < 0) return op({ x }, { shape }).y as Tensor<D, S['length']>;
   const rest = sizeOf(shape.filter((_, i) => i !== open));
-  if (rest < 1 || x.size % rest !== 0) throw new ShapeError('reshape', `cannot see [${x.shape}] as [${shape}]`, 'the sizes must leave a whole number for -1');
+  if (rest < 1 || x.size % rest !== 0)
+    throw new ShapeError(
+      'reshape',
+      `cannot see [${x.shape}] as [${shape}]`,
+      'the sizes must leave a whole number for -1',
+    );
   return op({ x }, { shape: shape.map((s, i) => (i === open ? x.size / rest : s)) }).y as Tensor<D, S['length']>;
 }
 
@@ -43,7 +49,9 @@ export function reshape<D extends DType, const S extends Shape>(x: Tensor<D>, sh
  */
 export function flatten(x: Tensor, start = 0, end = -1): Tensor {
   args('flatten x start?:n end?:n', arguments);
-  const rank = Math.max(1, x.rank), a = axisOf('flatten', start, rank), b = axisOf('flatten', end, rank);
+  const rank = Math.max(1, x.rank);
+  const a = axisOf('flatten', start, rank);
+  const b = axisOf('flatten', end, rank);
   if (a > b) throw new ShapeError('flatten', `axis ${start} of [${x.shape}] comes after axis ${end}`);
   return reshape(x, [...x.shape.slice(0, a), sizeOf(x.shape.slice(a, b + 1)), ...x.shape.slice(b + 1)]);
 }
@@ -57,7 +65,10 @@ export function flatten(x: Tensor, start = 0, end = -1): Tensor {
 export function squeeze(x: Tensor, axis?: number): Tensor {
   args('squeeze x axis?:n', arguments);
   const only = axis === undefined ? undefined : axisOf('squeeze', axis, x.rank);
-  return reshape(x, x.shape.filter((s, i) => s !== 1 || (only !== undefined && i !== only)));
+  return reshape(
+    x,
+    x.shape.filter((s, i) => s !== 1 || (only !== undefined && i !== only)),
+  );
 }
 
 /**

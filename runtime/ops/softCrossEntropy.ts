@@ -37,9 +37,17 @@ interface Attrs {
 
 type Tensors = Record<string, Tensor>;
 
-/** The tensors that the entries read (the targets' gradient not the targets); an absent weight is bound to the logits and never looked at. */
+/**
+ * The tensors that the entries read (the targets' gradient not the targets); an absent weight is bound to the logits
+ * and never looked at.
+ */
 function reads({ logits, targets, classWeights, pixelWeight }: Tensors, withTargets = true): Tensors {
-  return { logits, ...(withTargets && { targets }), classWeights: classWeights ?? logits, pixelWeight: pixelWeight ?? logits };
+  return {
+    logits,
+    ...(withTargets && { targets }),
+    classWeights: classWeights ?? logits,
+    pixelWeight: pixelWeight ?? logits,
+  };
 }
 
 function common({ logits, classWeights, pixelWeight }: Tensors, a: Attrs, items = 1) {
@@ -55,8 +63,11 @@ function backward(name: 'logits' | 'targets') {
     const { logits } = inputs;
     const dx = logits.device.empty(logits.shape, 'f32', 'softCrossEntropy');
     logits.device.run({
-      shader: 'softCrossEntropy', entry: name === 'logits' ? 'backward' : 'backwardTargets', ...common(inputs, attrs),
-      bindings: { ...reads(inputs, name === 'logits'), dy, inverse: outputs.inverse ?? dy, [`d${name}`]: dx }, threads: logits.size / logits.shape.at(-1)!,
+      shader: 'softCrossEntropy',
+      entry: name === 'logits' ? 'backward' : 'backwardTargets',
+      ...common(inputs, attrs),
+      bindings: { ...reads(inputs, name === 'logits'), dy, inverse: outputs.inverse ?? dy, [`d${name}`]: dx },
+      threads: logits.size / logits.shape.at(-1)!,
     });
     return dx;
   };
@@ -72,12 +83,24 @@ const record: OpRecord<Attrs> = {
     const pixels = logits.shape.slice(0, -1);
     if (attrs.map) {
       const y = device.empty(pixels, 'f32', 'softCrossEntropy');
-      device.run({ shader: 'softCrossEntropy', entry: 'forwardMap', ...common(inputs, attrs), bindings: { ...reads(inputs), y }, threads: y.size });
+      device.run({
+        shader: 'softCrossEntropy',
+        entry: 'forwardMap',
+        ...common(inputs, attrs),
+        bindings: { ...reads(inputs), y },
+        threads: y.size,
+      });
       return { y };
     }
     const { groups, items } = chunks(sizeOf(pixels));
     const partials = device.empty([groups, 2], 'f32', 'softCrossEntropy');
-    device.run({ shader: 'softCrossEntropy', entry: 'forward', ...common(inputs, attrs, items), bindings: { ...reads(inputs), partials }, groups: [groups, 1, 1] });
+    device.run({
+      shader: 'softCrossEntropy',
+      entry: 'forward',
+      ...common(inputs, attrs, items),
+      bindings: { ...reads(inputs), partials },
+      groups: [groups, 1, 1],
+    });
     const sums = lossReduce(partials, attrs.fixed);
     partials.dispose();
     return sums;
@@ -89,20 +112,36 @@ const record: OpRecord<Attrs> = {
 const op = defineReal(record);
 const constantTargets = defineReal({ ...record, backward: { ...record.backward, targets: null } });
 
-function apply(logits: Tensor, targets: Tensor, o: SoftCrossEntropyMapOptions, counts: { count: number; fixed: number }, map: boolean): Tensor {
+function apply(
+  logits: Tensor,
+  targets: Tensor,
+  o: SoftCrossEntropyMapOptions,
+  counts: { count: number; fixed: number },
+  map: boolean,
+): Tensor {
   const c = logits.shape.at(-1) ?? 0;
-  if (logits.rank < 1 || c < 1 || !isReal(logits)) throw new ShapeError('softCrossEntropy', `logits ${logits} are not [..., classes] f32 or f16`);
-  if (!isReal(targets) || String(targets.shape) !== String(logits.shape)) throw new ShapeError('softCrossEntropy', `targets ${targets} for logits [${logits.shape}]`, 'give f32 or f16 targets of the same shape');
+  if (logits.rank < 1 || c < 1 || !isReal(logits))
+    throw new ShapeError('softCrossEntropy', `logits ${logits} are not [..., classes] f32 or f16`);
+  if (!isReal(targets) || String(targets.shape) !== String(logits.shape))
+    throw new ShapeError(
+      'softCrossEntropy',
+      `targets ${targets} for logits [${logits.shape}]`,
+      'give f32 or f16 targets of the same shape',
+    );
   const { classWeights, pixelWeight, labelSmoothing: smoothing = 0 } = o;
-  if (classWeights && (!isReal(classWeights) || classWeights.size !== c)) throw new ShapeError('softCrossEntropy', `class weights ${classWeights} for ${c} classes`);
-  if (pixelWeight && (!isReal(pixelWeight) || pixelWeight.size !== logits.size / c)) throw new ShapeError('softCrossEntropy', `pixel weights ${pixelWeight} for logits [${logits.shape}]`);
-  if (!(smoothing >= 0 && smoothing <= 1)) throw new ShapeError('softCrossEntropy', `label smoothing ${smoothing} is not between 0 and 1`);
+  if (classWeights && (!isReal(classWeights) || classWeights.size !== c))
+    throw new ShapeError('softCrossEntropy', `class weights ${classWeights} for ${c} classes`);
+  if (pixelWeight && (!isReal(pixelWeight) || pixelWeight.size !== logits.size / c))
+    throw new ShapeError('softCrossEntropy', `pixel weights ${pixelWeight} for logits [${logits.shape}]`);
+  if (!(smoothing >= 0 && smoothing <= 1))
+    throw new ShapeError('softCrossEntropy', `label smoothing ${smoothing} is not between 0 and 1`);
   const apply = o.targetGradient ? op : constantTargets;
   return apply({ logits, targets, classWeights, pixelWeight }, { smoothing, ...counts, map }).y;
 }
 
 /**
- * - sum_c q_c log softmax(z)_c of `logits` z [..., C] with `targets` q [..., C], f32 or f16 each, summed over the pixels and divided by a denominator.
+ * - sum_c q_c log softmax(z)_c of `logits` z [..., C] with `targets` q [..., C], f32 or f16 each, summed over the
+ *   pixels and divided by a denominator.
  * The gradient flows into the logits, into the targets only on request. Where nothing is counted, 0.
  * @returns a scalar of the dtype of the logits
  * @throws ShapeError when shapes or dtypes do not fit, or a setting is out of its range
@@ -111,8 +150,19 @@ function apply(logits: Tensor, targets: Tensor, o: SoftCrossEntropyMapOptions, c
 export function softCrossEntropy(logits: Tensor, targets: Tensor, options: SoftCrossEntropyOptions = {}): Tensor {
   args(`softCrossEntropy logits targets {${MAP} ${DENOMINATOR}}`, arguments);
   const denominator = options.denominator ?? 'valid';
-  if ((denominator as Denominator) === 'weight') throw new ShapeError('softCrossEntropy', 'soft targets have no class whose weight could be summed', "use 'valid', 'kept', 'all', 'none-sum' or a number");
-  return apply(logits, targets, options, counting('softCrossEntropy', denominator, logits.size / (logits.shape.at(-1) ?? 1)), false);
+  if ((denominator as Denominator) === 'weight')
+    throw new ShapeError(
+      'softCrossEntropy',
+      'soft targets have no class whose weight could be summed',
+      "use 'valid', 'kept', 'all', 'none-sum' or a number",
+    );
+  return apply(
+    logits,
+    targets,
+    options,
+    counting('softCrossEntropy', denominator, logits.size / (logits.shape.at(-1) ?? 1)),
+    false,
+  );
 }
 
 /**

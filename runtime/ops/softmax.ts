@@ -16,37 +16,51 @@ interface Attrs {
 }
 
 /** Few long lines have a workgroup each, others a thread. Depends on sizes alone, so that results repeat bit by bit. */
-const FEW = 1024, LONG = 1024;
+const FEW = 1024;
+const LONG = 1024;
 
-function launch(x: Tensor, entry: 'forward' | 'backward', bindings: Record<string, Tensor>, { log, scale, l: { outer, n, inner } }: Attrs): void {
-  const rows = n === 0 ? 0 : outer * inner, wide = rows < FEW && n >= LONG;
+function launch(
+  x: Tensor,
+  entry: 'forward' | 'backward',
+  bindings: Record<string, Tensor>,
+  { log, scale, l: { outer, n, inner } }: Attrs,
+): void {
+  const rows = n === 0 ? 0 : outer * inner;
+  const wide = rows < FEW && n >= LONG;
   x.device.run({
-    shader: 'softmax', entry: wide ? `${entry}Wide` : entry, constants: { LOG: log, LAST: inner === 1 }, bindings, params: { rows, c: n, scale, inner },
+    shader: 'softmax',
+    entry: wide ? `${entry}Wide` : entry,
+    constants: { LOG: log, LAST: inner === 1 },
+    bindings,
+    params: { rows, c: n, scale, inner },
     ...(wide ? { groups: [rows, 1, 1] } : { threads: rows }),
   });
 }
 
 /** dx from y and dy: scale y (dy - sum dy y); of the logarithm scale (dy - e^y sum dy). Linear in dy. */
-const gradientOp: (inputs: Record<string, Tensor | undefined>, attrs: Attrs) => Record<string, Tensor> = defineReal<Attrs>({
-  name: 'softmax gradient',
-  inputs: ['y', 'dy'],
-  outputs: ['dx'],
-  forward({ y, dy }, attrs) {
-    const dx = y.device.empty(y.shape, 'f32', 'softmax');
-    launch(y, 'backward', { y_in: y, dy, dx }, attrs);
-    return dx;
-  },
-  backward: {
-    y: ({ dy: g, inputs: { y, dy }, attrs: { log, scale, l } }) =>
-      composed(y.device, () => {
-        const total = (t: Tensor): Tensor => sum(t, l.axis, { keepdim: true });
-        if (log) return mul(mul(mul(g, exp(y)), total(dy)), -scale);
-        return mul(sub(mul(g, sub(dy, total(mul(dy, y)))), mul(dy, total(mul(g, y)))), scale);
-      }),
-    dy: ({ dy: g, inputs: { y }, attrs }) =>
-      attrs.log ? composed(y.device, () => mul(sub(g, sum(mul(g, exp(y)), attrs.l.axis, { keepdim: true })), attrs.scale)) : gradientOp({ y, dy: g }, attrs).dx,
-  },
-});
+const gradientOp: (inputs: Record<string, Tensor | undefined>, attrs: Attrs) => Record<string, Tensor> =
+  defineReal<Attrs>({
+    name: 'softmax gradient',
+    inputs: ['y', 'dy'],
+    outputs: ['dx'],
+    forward({ y, dy }, attrs) {
+      const dx = y.device.empty(y.shape, 'f32', 'softmax');
+      launch(y, 'backward', { y_in: y, dy, dx }, attrs);
+      return dx;
+    },
+    backward: {
+      y: ({ dy: g, inputs: { y, dy }, attrs: { log, scale, l } }) =>
+        composed(y.device, () => {
+          const total = (t: Tensor): Tensor => sum(t, l.axis, { keepdim: true });
+          if (log) return mul(mul(mul(g, exp(y)), total(dy)), -scale);
+          return mul(sub(mul(g, sub(dy, total(mul(dy, y)))), mul(dy, total(mul(g, y)))), scale);
+        }),
+      dy: ({ dy: g, inputs: { y }, attrs }) =>
+        attrs.log
+          ? composed(y.device, () => mul(sub(g, sum(mul(g, exp(y)), attrs.l.axis, { keepdim: true })), attrs.scale))
+          : gradientOp({ y, dy: g }, attrs).dx,
+    },
+  });
 
 const op = defineReal<Attrs>({
   name: 'softmax',
@@ -81,7 +95,9 @@ function apply(name: string, x: Tensor, log: boolean, axis: number, { scale = 1 
  * @example const attention = softmax(scores, -1, { scale: 1 / Math.sqrt(d) });
  */
 export function softmax<D extends DType, R extends number>(
-  x: Tensor<D, R>, axis = -1, options: SoftmaxOptions = {},
+  x: Tensor<D, R>,
+  axis = -1,
+  options: SoftmaxOptions = {},
 ): Tensor<D, R> {
   args('softmax x axis?:n {scale:n}', arguments);
   return apply('softmax', x, false, axis, options) as Tensor<D, R>;
@@ -93,7 +109,9 @@ export function softmax<D extends DType, R extends number>(
  * @example const logP = logSoftmax(logits);
  */
 export function logSoftmax<D extends DType, R extends number>(
-  x: Tensor<D, R>, axis = -1, options: SoftmaxOptions = {},
+  x: Tensor<D, R>,
+  axis = -1,
+  options: SoftmaxOptions = {},
 ): Tensor<D, R> {
   args('logSoftmax x axis?:n {scale:n}', arguments);
   return apply('logSoftmax', x, true, axis, options) as Tensor<D, R>;

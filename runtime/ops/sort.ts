@@ -18,11 +18,20 @@ interface Attrs {
   descending: boolean;
 }
 
-/** dx of what was picked out of lines: dy at the places that `indices` name, 0 elsewhere. @param keep how many of each line were picked */
+/**
+ * dx of what was picked out of lines: dy at the places that `indices` name, 0 elsewhere.
+ * @param keep how many of each line were picked
+ */
 export function pickedGradient(op: string, shape: Shape, l: Lines, keep: number, indices: Tensor, dy: Tensor): Tensor {
   const dx = dy.device.empty(shape, 'f32', op);
   dy.device.clear(dx);
-  dy.device.run({ shader: 'sort', entry: 'backward', bindings: { indices, dy, dx }, params: { lines: l.outer * l.inner, n: l.n, inner: l.inner, run: 1, keep }, threads: dy.size });
+  dy.device.run({
+    shader: 'sort',
+    entry: 'backward',
+    bindings: { indices, dy, dx },
+    params: { lines: l.outer * l.inner, n: l.n, inner: l.inner, run: 1, keep },
+    threads: dy.size,
+  });
   return dx;
 }
 
@@ -36,10 +45,13 @@ const op = defineReal<Attrs>({
     let from: { y: Tensor; index: Tensor } | null = null;
     for (let run = RUN; ; run *= 2) {
       const last = run >= l.n;
-      const kept = last ? keep : l.n, shape = l.shape(kept);
+      const kept = last ? keep : l.n;
+      const shape = l.shape(kept);
       const to = { y: device.empty(shape, dtype, 'sort'), index: device.empty(shape, 'i32', 'sort') };
       const params = { lines: l.outer * l.inner, n: l.n, inner: l.inner, run: from ? run / 2 : run, keep: kept };
-      const given = from ? { entry: 'merge', bindings: { x: from.y, x_index: from.index, ...to } } : { entry: 'runs', bindings: { x, ...to } };
+      const given = from
+        ? { entry: 'merge', bindings: { x: from.y, x_index: from.index, ...to } }
+        : { entry: 'runs', bindings: { x, ...to } };
       if (kept > 0) device.run({ shader: 'sort', constants, ...given, params, threads: x.size });
       from?.y.dispose();
       from?.index.dispose();
@@ -48,7 +60,8 @@ const op = defineReal<Attrs>({
     }
   },
   backward: {
-    x: ({ dy, inputs: { x }, outputs: { indices }, attrs: { l, keep } }) => pickedGradient('sort', x.shape, l, keep, indices, dy),
+    x: ({ dy, inputs: { x }, outputs: { indices }, attrs: { l, keep } }) =>
+      pickedGradient('sort', x.shape, l, keep, indices, dy),
   },
 });
 
@@ -66,7 +79,8 @@ function apply(x: Tensor, l: Lines, keep: number, descending: boolean): Picked {
 }
 
 /**
- * Sorts along an axis, stably: equal elements keep their order. NaN counts as the largest. About log2(n / 64) passes over x, for lines of any length.
+ * Sorts along an axis, stably: equal elements keep their order. NaN counts as the largest. About log2(n / 64) passes
+ * over x, for lines of any length.
  * @param x f32, f16, i32 or u32 of any shape
  * @param axis default -1
  * @param options.descending the largest first (default false)
@@ -85,7 +99,11 @@ export function sort(x: Tensor, axis = -1, options: { descending?: boolean } = {
  * @throws ShapeError for an axis that x does not have
  * @example const order = argsort(scores, -1, { descending: true });
  */
-export function argsort<R extends number>(x: Tensor<DType, R>, axis = -1, options: { descending?: boolean } = {}): Tensor<'i32', R> {
+export function argsort<R extends number>(
+  x: Tensor<DType, R>,
+  axis = -1,
+  options: { descending?: boolean } = {},
+): Tensor<'i32', R> {
   args('argsort x axis?:n {descending:b}', arguments);
   const l = lines('argsort', x.shape, axis);
   const { values, indices } = apply(x, l, l.n, options.descending ?? false);
@@ -94,7 +112,8 @@ export function argsort<R extends number>(x: Tensor<DType, R>, axis = -1, option
 }
 
 /**
- * The k largest (or smallest) elements along an axis, in order; of equal ones the first. It sorts, so its cost does not depend on k.
+ * The k largest (or smallest) elements along an axis, in order; of equal ones the first. It sorts, so its cost does not
+ * depend on k.
  * @param x f32, f16, i32 or u32 of any shape
  * @param k 0 to the size of the axis
  * @param axis default -1
@@ -106,6 +125,11 @@ export function argsort<R extends number>(x: Tensor<DType, R>, axis = -1, option
 export function topk(x: Tensor, k: number, axis = -1, options: { largest?: boolean } = {}): Picked {
   args('topk x k:n axis?:n {largest:b}', arguments);
   const l = lines('topk', x.shape, axis);
-  if (!Number.isInteger(k) || k < (x.rank === 0 ? 1 : 0) || k > l.n) throw new ShapeError('topk', `k = ${k} of ${l.n} elements along axis ${axis} of [${x.shape}]`, `give a whole number up to ${l.n}`);
+  if (!Number.isInteger(k) || k < (x.rank === 0 ? 1 : 0) || k > l.n)
+    throw new ShapeError(
+      'topk',
+      `k = ${k} of ${l.n} elements along axis ${axis} of [${x.shape}]`,
+      `give a whole number up to ${l.n}`,
+    );
   return apply(x, l, k, options.largest ?? true);
 }

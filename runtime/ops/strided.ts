@@ -1,4 +1,5 @@
-// Copies from and into strided places, and the operations that are nothing else: permute, expand, flip, roll, repeat, pixel shuffle.
+// Copies from and into strided places, and the operations that are nothing else: permute, expand, flip, roll, repeat,
+// pixel shuffle.
 
 import { args } from '../args.ts';
 import { ShapeError } from '../errors.ts';
@@ -15,7 +16,10 @@ export const RULES = { constant: 1, reflect: 2, replicate: 3, circular: 4 } as c
 /** What stands beside the edge: a value, the image mirrored (without its edge), the edge repeated, or the other end. */
 export type Rule = keyof typeof RULES;
 
-/** An axis of the dense side of a copy; with a `limit` its index, plus `start`, goes through a rule before it is multiplied by the stride. */
+/**
+ * An axis of the dense side of a copy; with a `limit` its index, plus `start`, goes through a rule before it is
+ * multiplied by the stride.
+ */
 export interface Axis {
   size: number;
   stride: number;
@@ -44,33 +48,60 @@ export function tidy(device: Device, body: () => Tensor): Tensor {
   return result;
 }
 
-/** The launch of a copy: neighbouring axes that go through memory as one are merged, and a dense last axis that 4 divides is taken by vectors. */
-function laid(op: string, { axes, offset = 0, rule, value = 0 }: Layout, dtype: DType): Pick<Dispatch, 'constants' | 'params' | 'threads'> {
+/**
+ * The launch of a copy: neighbouring axes that go through memory as one are merged, and a dense last axis that 4
+ * divides is taken by vectors.
+ */
+function laid(
+  op: string,
+  { axes, offset = 0, rule, value = 0 }: Layout,
+  dtype: DType,
+): Pick<Dispatch, 'constants' | 'params' | 'threads'> {
   const merged: Axis[] = [];
   for (const a of axes) {
     const last = merged.at(-1);
     if (a.size === 1 && a.limit === undefined) continue;
-    if (last && last.limit === undefined && a.limit === undefined && last.stride === a.stride * a.size) merged[merged.length - 1] = { size: last.size * a.size, stride: a.stride };
+    if (last && last.limit === undefined && a.limit === undefined && last.stride === a.stride * a.size)
+      merged[merged.length - 1] = { size: last.size * a.size, stride: a.stride };
     else merged.push({ ...a });
   }
   if (merged.length > 8) throw new ShapeError(op, `${merged.length} axes lie apart in memory`, 'at most eight');
   const last = merged.at(-1);
-  const lanes = last && last.limit === undefined && last.stride === 1 && [last.size, offset, ...merged.slice(0, -1).map((a) => a.stride)].every((v) => v % 4 === 0) ? 4 : 1;
+  const lanes =
+    last &&
+    last.limit === undefined &&
+    last.stride === 1 &&
+    [last.size, offset, ...merged.slice(0, -1).map((a) => a.stride)].every((v) => v % 4 === 0)
+      ? 4
+      : 1;
   if (lanes === 4) {
     for (const a of merged) a.stride /= 4;
     merged[merged.length - 1] = { size: last!.size / 4, stride: 1 };
   }
   const n = sizeOf(merged.map((a) => a.size));
-  const count = merged.length <= 2 ? 2 : merged.length <= 4 ? 4 : 8, missing = count - merged.length;
+  const count = merged.length <= 2 ? 2 : merged.length <= 4 ? 4 : 8;
+  const missing = count - merged.length;
   const halves = (name: string, of: (a: Axis) => number): Record<string, number[]> => {
-    const all = Array.from({ length: 8 }, (_, i) => of(i >= missing && i < count ? merged[i - missing] : { size: 1, stride: 0 }));
+    const all = Array.from({ length: 8 }, (_, i) =>
+      of(i >= missing && i < count ? merged[i - missing] : { size: 1, stride: 0 }),
+    );
     return { [`${name}0`]: all.slice(0, 4), [`${name}1`]: all.slice(4) };
   };
   return {
-    constants: { AXES: count, ...(rule && { RULE: RULES[rule] }), ...(lanes === 4 && { Element: 'vec4<u32>' }), ...(dtype === 'f16' && { Scalar: 'f16', Element: lanes === 4 ? 'vec4<f16>' : 'f16' }) },
+    constants: {
+      AXES: count,
+      ...(rule && { RULE: RULES[rule] }),
+      ...(lanes === 4 && { Element: 'vec4<u32>' }),
+      ...(dtype === 'f16' && { Scalar: 'f16', Element: lanes === 4 ? 'vec4<f16>' : 'f16' }),
+    },
     params: {
-      n, offset: offset / lanes, value,
-      ...halves('size', (a) => a.size), ...halves('stride', (a) => a.stride), ...halves('start', (a) => a.start ?? 0), ...halves('limit', (a) => a.limit ?? a.size),
+      n,
+      offset: offset / lanes,
+      value,
+      ...halves('size', (a) => a.size),
+      ...halves('stride', (a) => a.stride),
+      ...halves('start', (a) => a.start ?? 0),
+      ...halves('limit', (a) => a.limit ?? a.size),
     },
     threads: n,
   };
@@ -84,19 +115,22 @@ interface Copy {
   back: (dy: Tensor) => Tensor;
 }
 
-const copyOp = defineReal<Copy>({
-  name: 'strided',
-  inputs: ['x'],
-  outputs: ['y'],
-  forward({ x }, { op, shape, layout }) {
-    const launch = laid(op, layout, x.dtype);
-    const y = x.device.empty(shape, x.dtype, op);
-    x.device.run({ shader: 'strided', entry: 'forward', bindings: { x, y }, ...launch });
-    return y;
+const copyOp = defineReal<Copy>(
+  {
+    name: 'strided',
+    inputs: ['x'],
+    outputs: ['y'],
+    forward({ x }, { op, shape, layout }) {
+      const launch = laid(op, layout, x.dtype);
+      const y = x.device.empty(shape, x.dtype, op);
+      x.device.run({ shader: 'strided', entry: 'forward', bindings: { x, y }, ...launch });
+      return y;
+    },
+    backward: { x: ({ dy, attrs: { back } }) => back(dy) },
+    twice: true,
   },
-  backward: { x: ({ dy, attrs: { back } }) => back(dy) },
-  twice: true,
-}, { halves: ['x'], when: ({ layout }) => (layout.value ?? 0) === 0 });
+  { halves: ['x'], when: ({ layout }) => (layout.value ?? 0) === 0 },
+);
 
 /** y of the given shape, each element from where the layout says; `back` gives the gradient. */
 export function copied(op: string, x: Tensor, shape: Shape, layout: Layout, back: (dy: Tensor) => Tensor): Tensor {
@@ -112,7 +146,10 @@ export function taken(op: string, x: Tensor, shape: Shape, layout: Layout): Tens
 /** The box of `size` from `start` (the first element where it says nothing) within a tensor of the given shape. */
 export function boxed(shape: Shape, start: Shape, size: Shape): Layout {
   const strides = stridesOf(shape);
-  return { offset: start.reduce((sum, s, a) => sum + s * strides[a], 0), axes: size.map((n, a) => ({ size: n, stride: strides[a] })) };
+  return {
+    offset: start.reduce((sum, s, a) => sum + s * strides[a], 0),
+    axes: size.map((n, a) => ({ size: n, stride: strides[a] })),
+  };
 }
 
 interface Put {
@@ -128,21 +165,31 @@ function putter(count: number): Named<Put> {
   const known = putters.get(count);
   if (known) return known;
   const names = Array.from({ length: count }, (_, i) => `x${i}`);
-  const made = defineReal<Put>({
-    name: 'put',
-    inputs: names,
-    outputs: ['y'],
-    forward(inputs, { op, shape, layouts }) {
-      const { device, dtype } = inputs.x0;
-      const launches = layouts.map((l) => laid(op, l, dtype));
-      const y = device.empty(shape, dtype, op);
-      if (names.reduce((n, k) => n + inputs[k].size, 0) < y.size) device.clear(y);
-      names.forEach((k, i) => device.run({ shader: 'strided', entry: 'place', bindings: { x: inputs[k], y }, ...launches[i] }));
-      return y;
+  const made = defineReal<Put>(
+    {
+      name: 'put',
+      inputs: names,
+      outputs: ['y'],
+      forward(inputs, { op, shape, layouts }) {
+        const { device, dtype } = inputs.x0;
+        const launches = layouts.map((l) => laid(op, l, dtype));
+        const y = device.empty(shape, dtype, op);
+        if (names.reduce((n, k) => n + inputs[k].size, 0) < y.size) device.clear(y);
+        names.forEach((k, i) =>
+          device.run({ shader: 'strided', entry: 'place', bindings: { x: inputs[k], y }, ...launches[i] }),
+        );
+        return y;
+      },
+      backward: Object.fromEntries(
+        names.map((k, i) => [
+          k,
+          ({ dy, inputs, attrs: { op, layouts } }) => taken(op, dy, inputs[k].shape, layouts[i]),
+        ]),
+      ),
+      twice: true,
     },
-    backward: Object.fromEntries(names.map((k, i) => [k, ({ dy, inputs, attrs: { op, layouts } }) => taken(op, dy, inputs[k].shape, layouts[i])])),
-    twice: true,
-  }, { halves: names });
+    { halves: names },
+  );
   putters.set(count, made);
   return made;
 }
@@ -168,7 +215,10 @@ export function permute<D extends DType, R extends number>(x: Tensor<D, R>, axes
   const moved = order.filter((a) => x.shape[a] !== 1);
   if (x.size === 0 || moved.every((a, i) => i === 0 || a > moved[i - 1])) return reshape(x, shape) as Tensor<D, R>;
   const strides = stridesOf(x.shape);
-  return taken('permute', x, shape, { axes: order.map((a) => ({ size: x.shape[a], stride: strides[a] })) }) as Tensor<D, R>;
+  return taken('permute', x, shape, { axes: order.map((a) => ({ size: x.shape[a], stride: strides[a] })) }) as Tensor<
+    D,
+    R
+  >;
 }
 
 /**
@@ -178,7 +228,9 @@ export function permute<D extends DType, R extends number>(x: Tensor<D, R>, axes
  */
 export function transpose<D extends DType, R extends number>(x: Tensor<D, R>, a: number, b: number): Tensor<D, R> {
   args('transpose x a:n b:n', arguments);
-  const order = x.shape.map((_, i) => i), i = axisOf('transpose', a, x.rank), j = axisOf('transpose', b, x.rank);
+  const order = x.shape.map((_, i) => i);
+  const i = axisOf('transpose', a, x.rank);
+  const j = axisOf('transpose', b, x.rank);
   [order[i], order[j]] = [j, i];
   return permute(x, order) as Tensor<D, R>;
 }
@@ -195,16 +247,38 @@ export function expand<D extends DType, const S extends Shape>(x: Tensor<D>, sha
   args('expand x shape:S', arguments);
   const front = shape.length - x.rank;
   const sizes = shape.map((s, i) => (s === -1 && i >= front ? x.shape[i - front] : s));
-  if (front < 0 || x.shape.some((d, i) => d !== 1 && d !== sizes[i + front])) throw new ShapeError('expand', `[${x.shape}] cannot become [${shape}]`, 'only axes of size 1 are repeated');
+  if (front < 0 || x.shape.some((d, i) => d !== 1 && d !== sizes[i + front]))
+    throw new ShapeError('expand', `[${x.shape}] cannot become [${shape}]`, 'only axes of size 1 are repeated');
   checkWhole('expand', 'the shape', sizes, 0);
   const strides = stridesOf(x.shape);
-  return spread('expand', x, sizes, sizes.map((size, i) => ({ size, stride: i < front || x.shape[i - front] === 1 ? 0 : strides[i - front] }))) as Tensor<D, S['length']>;
+  return spread(
+    'expand',
+    x,
+    sizes,
+    sizes.map((size, i) => ({ size, stride: i < front || x.shape[i - front] === 1 ? 0 : strides[i - front] })),
+  ) as Tensor<D, S['length']>;
 }
 
 /** A copy that reads elements again along the axes of stride 0; its gradient is the sum over these. */
 function spread(op: string, x: Tensor, shape: Shape, axes: readonly Axis[]): Tensor {
-  const { shape: from } = x, summed = axes.flatMap((a, i) => (a.stride === 0 ? [i] : []));
-  return copied(op, x, shape, { axes }, (dy) => tidy(dy.device, () => reshape(summed.length ? sum(reshape(dy, axes.map((a) => a.size)), summed) : dy, from)));
+  const { shape: from } = x;
+  const summed = axes.flatMap((a, i) => (a.stride === 0 ? [i] : []));
+  return copied(op, x, shape, { axes }, (dy) =>
+    tidy(dy.device, () =>
+      reshape(
+        summed.length
+          ? sum(
+              reshape(
+                dy,
+                axes.map((a) => a.size),
+              ),
+              summed,
+            )
+          : dy,
+        from,
+      ),
+    ),
+  );
 }
 
 /**
@@ -216,9 +290,13 @@ function spread(op: string, x: Tensor, shape: Shape, axes: readonly Axis[]): Ten
  */
 export function flip<D extends DType, R extends number>(x: Tensor<D, R>, axes: readonly number[]): Tensor<D, R> {
   args('flip x axes:S', arguments);
-  const flipped = axesOf('flip', axes, x.rank), strides = stridesOf(x.shape);
+  const flipped = axesOf('flip', axes, x.rank);
+  const strides = stridesOf(x.shape);
   const offset = flipped.reduce((sum, a) => sum + (x.shape[a] - 1) * strides[a], 0);
-  return taken('flip', x, x.shape, { offset, axes: x.shape.map((size, a) => ({ size, stride: flipped.includes(a) ? -strides[a] : strides[a] })) }) as Tensor<D, R>;
+  return taken('flip', x, x.shape, {
+    offset,
+    axes: x.shape.map((size, a) => ({ size, stride: flipped.includes(a) ? -strides[a] : strides[a] })),
+  }) as Tensor<D, R>;
 }
 
 /**
@@ -229,19 +307,40 @@ export function flip<D extends DType, R extends number>(x: Tensor<D, R>, axes: r
  * @throws ShapeError when shifts and axes do not fit
  * @example const next = roll(x, [1], [0]);
  */
-export function roll<D extends DType, R extends number>(x: Tensor<D, R>, shifts: readonly number[], axes?: readonly number[]): Tensor<D, R> {
+export function roll<D extends DType, R extends number>(
+  x: Tensor<D, R>,
+  shifts: readonly number[],
+  axes?: readonly number[],
+): Tensor<D, R> {
   args('roll x shifts:S axes?:S', arguments);
-  const sizes = axes ? x.shape : [x.size], rolled = axes ? axesOf('roll', axes, x.rank) : [0], strides = stridesOf(sizes);
-  if (shifts.length !== rolled.length || !shifts.every(Number.isInteger)) throw new ShapeError('roll', `shifts ${shifts.join(', ')} for axes ${rolled.join(', ')}`, 'give a whole number for each axis');
+  const sizes = axes ? x.shape : [x.size];
+  const rolled = axes ? axesOf('roll', axes, x.rank) : [0];
+  const strides = stridesOf(sizes);
+  if (shifts.length !== rolled.length || !shifts.every(Number.isInteger))
+    throw new ShapeError(
+      'roll',
+      `shifts ${shifts.join(', ')} for axes ${rolled.join(', ')}`,
+      'give a whole number for each axis',
+    );
   const start = (size: number, a: number): number => {
     const by = rolled.includes(a) ? shifts[rolled.indexOf(a)] % size : 0;
     return by > 0 ? size - by : -by;
   };
   const layout: Layout = {
     rule: 'circular',
-    axes: sizes.map((size, a) => (size > 0 && start(size, a) ? { size, stride: strides[a], start: start(size, a), limit: size } : { size, stride: strides[a] })),
+    axes: sizes.map((size, a) =>
+      size > 0 && start(size, a)
+        ? { size, stride: strides[a], start: start(size, a), limit: size }
+        : { size, stride: strides[a] },
+    ),
   };
-  return copied('roll', x, x.shape, layout, (dy) => roll(dy, shifts.map((s) => -s), axes)) as Tensor<D, R>;
+  return copied('roll', x, x.shape, layout, (dy) =>
+    roll(
+      dy,
+      shifts.map((s) => -s),
+      axes,
+    ),
+  ) as Tensor<D, R>;
 }
 
 /**
@@ -255,12 +354,31 @@ export function roll<D extends DType, R extends number>(x: Tensor<D, R>, shifts:
 export function repeat(x: Tensor, repeats: readonly number[]): Tensor {
   args('repeat x repeats:S', arguments);
   checkWhole('repeat', 'repeats', repeats, 0);
-  if (repeats.length < x.rank) throw new ShapeError('repeat', `${repeats.length} repeats for [${x.shape}]`, 'give one for each axis');
-  const sizes = [...Array<number>(repeats.length - x.rank).fill(1), ...x.shape], strides = stridesOf(sizes);
+  if (repeats.length < x.rank)
+    throw new ShapeError('repeat', `${repeats.length} repeats for [${x.shape}]`, 'give one for each axis');
+  const sizes = [...Array<number>(repeats.length - x.rank).fill(1), ...x.shape];
+  const strides = stridesOf(sizes);
   // Each repeated axis becomes two. Three of them at a time, so that no more than seven lie apart in memory.
   const rest = repeats.flatMap((r, a) => (r === 1 ? [] : [a]))[3];
-  if (rest !== undefined) return tidy(x.device, () => repeat(repeat(x, repeats.map((r, a) => (a < rest ? r : 1))), repeats.map((r, a) => (a < rest ? 1 : r))));
-  return spread('repeat', x, sizes.map((s, a) => s * repeats[a]), sizes.flatMap((size, a) => [{ size: repeats[a], stride: 0 }, { size, stride: strides[a] }]));
+  if (rest !== undefined)
+    return tidy(x.device, () =>
+      repeat(
+        repeat(
+          x,
+          repeats.map((r, a) => (a < rest ? r : 1)),
+        ),
+        repeats.map((r, a) => (a < rest ? 1 : r)),
+      ),
+    );
+  return spread(
+    'repeat',
+    x,
+    sizes.map((s, a) => s * repeats[a]),
+    sizes.flatMap((size, a) => [
+      { size: repeats[a], stride: 0 },
+      { size, stride: strides[a] },
+    ]),
+  );
 }
 
 /**
@@ -275,27 +393,44 @@ export function repeatInterleave(x: Tensor, repeats: number, axis?: number): Ten
   args('repeatInterleave x repeats:n axis?:n', arguments);
   checkWhole('repeatInterleave', 'repeats', [repeats], 0);
   const a = axis === undefined ? 0 : axisOf('repeatInterleave', axis, x.rank);
-  const [outer, n, inner] = axis === undefined ? [1, x.size, 1] : [sizeOf(x.shape.slice(0, a)), x.shape[a], sizeOf(x.shape.slice(a + 1))];
+  const [outer, n, inner] =
+    axis === undefined ? [1, x.size, 1] : [sizeOf(x.shape.slice(0, a)), x.shape[a], sizeOf(x.shape.slice(a + 1))];
   const shape = axis === undefined ? [n * repeats] : x.shape.map((s, i) => (i === a ? s * repeats : s));
-  return spread('repeatInterleave', x, shape, [{ size: outer * n, stride: inner }, { size: repeats, stride: 0 }, { size: inner, stride: 1 }]);
+  return spread('repeatInterleave', x, shape, [
+    { size: outer * n, stride: inner },
+    { size: repeats, stride: 0 },
+    { size: inner, stride: 1 },
+  ]);
 }
 
 /**
- * Moves channels into space: r x r channels of a pixel become r x r pixels (sub-pixel convolution, Shi et al. 2016). Channel c r² + i r + j goes to row i,
- * column j, as in PyTorch.
+ * Moves channels into space: r x r channels of a pixel become r x r pixels (sub-pixel convolution, Shi et al. 2016).
+ * Channel c r² + i r + j goes to row i, column j, as in PyTorch.
  * @param x f32, f16, i32 or u32 [n, h, w, c r²]
  * @returns [n, h r, w r, c]
  * @throws ShapeError for other shapes
  * @example const large = pixelShuffle(conv2d(x, w, b, { padding: 1 }), 2);
  */
-export function pixelShuffle<D extends DType, R extends number>(x: Tensor<D, R> & Ranked<R, 4>, r: number): Tensor<D, 4> {
+export function pixelShuffle<D extends DType, R extends number>(
+  x: Tensor<D, R> & Ranked<R, 4>,
+  r: number,
+): Tensor<D, 4> {
   args('pixelShuffle x r:n', arguments);
   checkWhole('pixelShuffle', 'the factor', [r], 1);
-  const [n, h, w, channels] = x.shape as Shape, c = channels / (r * r);
-  if (x.rank !== 4 || channels % (r * r) !== 0) throw new ShapeError('pixelShuffle', `x is [${x.shape}], not [n, h, w, a multiple of ${r * r}]`);
+  const [n, h, w, channels] = x.shape as Shape;
+  const c = channels / (r * r);
+  if (x.rank !== 4 || channels % (r * r) !== 0)
+    throw new ShapeError('pixelShuffle', `x is [${x.shape}], not [n, h, w, a multiple of ${r * r}]`);
   const along = { b: h * w * channels, y: w * channels, x: channels };
   return taken('pixelShuffle', x, [n, h * r, w * r, c], {
-    axes: [{ size: n, stride: along.b }, { size: h, stride: along.y }, { size: r, stride: r }, { size: w, stride: along.x }, { size: r, stride: 1 }, { size: c, stride: r * r }],
+    axes: [
+      { size: n, stride: along.b },
+      { size: h, stride: along.y },
+      { size: r, stride: r },
+      { size: w, stride: along.x },
+      { size: r, stride: 1 },
+      { size: c, stride: r * r },
+    ],
   }) as Tensor<D, 4>;
 }
 
@@ -306,13 +441,26 @@ export function pixelShuffle<D extends DType, R extends number>(x: Tensor<D, R> 
  * @throws ShapeError for other shapes
  * @example const small = pixelUnshuffle(images, 4);   // [8, 64, 64, 3] becomes [8, 16, 16, 48]
  */
-export function pixelUnshuffle<D extends DType, R extends number>(x: Tensor<D, R> & Ranked<R, 4>, r: number): Tensor<D, 4> {
+export function pixelUnshuffle<D extends DType, R extends number>(
+  x: Tensor<D, R> & Ranked<R, 4>,
+  r: number,
+): Tensor<D, 4> {
   args('pixelUnshuffle x r:n', arguments);
   checkWhole('pixelUnshuffle', 'the factor', [r], 1);
-  const [n, height, width, c] = x.shape as Shape, h = height / r, w = width / r;
-  if (x.rank !== 4 || height % r !== 0 || width % r !== 0) throw new ShapeError('pixelUnshuffle', `x is [${x.shape}], not [n, h, w, c] with h and w multiples of ${r}`);
+  const [n, height, width, c] = x.shape as Shape;
+  const h = height / r;
+  const w = width / r;
+  if (x.rank !== 4 || height % r !== 0 || width % r !== 0)
+    throw new ShapeError('pixelUnshuffle', `x is [${x.shape}], not [n, h, w, c] with h and w multiples of ${r}`);
   const along = { b: height * width * c, y: width * c, x: c };
   return taken('pixelUnshuffle', x, [n, h, w, c * r * r], {
-    axes: [{ size: n, stride: along.b }, { size: h, stride: r * along.y }, { size: w, stride: r * along.x }, { size: c, stride: 1 }, { size: r, stride: along.y }, { size: r, stride: along.x }],
+    axes: [
+      { size: n, stride: along.b },
+      { size: h, stride: r * along.y },
+      { size: w, stride: r * along.x },
+      { size: c, stride: 1 },
+      { size: r, stride: along.y },
+      { size: r, stride: along.x },
+    ],
   }) as Tensor<D, 4>;
 }

@@ -13,10 +13,16 @@ const AXES = { size: [0, 0, 0, 0], outer_size: [0, 0, 0, 0], x_stride: [0, 0, 0,
 /** One axis less: x as [outer, rows, columns] summed over its rows, in rounds of some 64 at a time. */
 function overRows(x: Tensor, outer: number, rows: number, columns: number): Tensor {
   let t = x;
-  for (let left = rows; left > 1; ) {
+  for (let left = rows; left > 1;) {
     const parts = left <= 64 ? 1 : Math.ceil(left / 64);
     const y = x.device.empty([outer, parts, columns], 'f32', 'sumTo');
-    x.device.run({ shader: 'sumTo', entry: 'forward', bindings: { x: t, y }, params: { n: y.size, rows: left, columns, parts, ...AXES }, threads: y.size });
+    x.device.run({
+      shader: 'sumTo',
+      entry: 'forward',
+      bindings: { x: t, y },
+      params: { n: y.size, rows: left, columns, parts, ...AXES },
+      threads: y.size,
+    });
     if (t !== x) t.dispose();
     t = y;
     left = parts;
@@ -35,7 +41,10 @@ const sumOp: Op = defineReal<{ shape: Shape }>({
       return none;
     }
     // The last axis that repeats goes first: it leaves least to the next.
-    const { size, strides: [strides] } = layout('sumTo', x.shape, [shape]);
+    const {
+      size,
+      strides: [strides],
+    } = layout('sumTo', x.shape, [shape]);
     let t = x;
     for (let axis = size.length - 1; axis >= 0; axis--) {
       if (strides[axis] !== 0) continue;
@@ -59,7 +68,14 @@ const spreadOp: Op = defineReal<{ shape: Shape }>({
   forward({ x }, { shape }) {
     const y = x.device.empty(shape, 'f32', 'spread');
     const { constants, params } = broadcasting('spread', shape, { x: x.shape });
-    x.device.run({ shader: 'sumTo', entry: 'spread', constants, bindings: { x, y }, params: { n: y.size, rows: 0, columns: 0, parts: 0, ...params }, threads: y.size });
+    x.device.run({
+      shader: 'sumTo',
+      entry: 'spread',
+      constants,
+      bindings: { x, y },
+      params: { n: y.size, rows: 0, columns: 0, parts: 0, ...params },
+      threads: y.size,
+    });
     return y;
   },
   backward: { x: ({ dy, inputs: { x } }) => sumOp({ x: dy }, { shape: x.shape }).y },
@@ -77,6 +93,7 @@ const spreadOp: Op = defineReal<{ shape: Shape }>({
 export function sumTo<D extends DType, const S extends Shape>(x: Tensor<D>, shape: S): Tensor<D, S['length']> {
   args('sumTo x shape:S', arguments);
   checkReal('sumTo', { x });
-  if (String(broadcastShape('sumTo', x.shape, shape)) !== String(x.shape) || shape.length > x.rank) throw new ShapeError('sumTo', `[${shape}] does not broadcast to [${x.shape}]`);
+  if (String(broadcastShape('sumTo', x.shape, shape)) !== String(x.shape) || shape.length > x.rank)
+    throw new ShapeError('sumTo', `[${shape}] does not broadcast to [${x.shape}]`);
   return (String(shape) === String(x.shape) ? x : sumOp({ x }, { shape }).y) as Tensor<D, S['length']>;
 }

@@ -10,22 +10,32 @@ interface Attrs {
   diagonal: number;
 }
 
-const triangle: (inputs: Record<string, Tensor | undefined>, attrs: Attrs) => Record<string, Tensor> = defineReal<Attrs>({
-  name: 'triangle',
-  inputs: ['x'],
-  outputs: ['y'],
-  forward({ x }, { op, diagonal }) {
-    const y = x.device.empty(x.shape, x.dtype, op), [rows, columns] = x.shape.slice(-2);
-    x.device.run({ shader: 'triangle', entry: 'forward', constants: { LOWER: op === 'tril' }, bindings: { x, y }, params: { n: x.size, rows, columns, diagonal }, threads: x.size });
-    return y;
-  },
-  backward: { x: ({ dy, attrs }) => triangle({ x: dy }, attrs).y },
-  twice: true,
-});
+const triangle: (inputs: Record<string, Tensor | undefined>, attrs: Attrs) => Record<string, Tensor> =
+  defineReal<Attrs>({
+    name: 'triangle',
+    inputs: ['x'],
+    outputs: ['y'],
+    forward({ x }, { op, diagonal }) {
+      const y = x.device.empty(x.shape, x.dtype, op);
+      const [rows, columns] = x.shape.slice(-2);
+      x.device.run({
+        shader: 'triangle',
+        entry: 'forward',
+        constants: { LOWER: op === 'tril' },
+        bindings: { x, y },
+        params: { n: x.size, rows, columns, diagonal },
+        threads: x.size,
+      });
+      return y;
+    },
+    backward: { x: ({ dy, attrs }) => triangle({ x: dy }, attrs).y },
+    twice: true,
+  });
 
 function make(op: 'tril' | 'triu', x: Tensor, diagonal: number): Tensor {
   if (x.rank < 2) throw new ShapeError(op, `x is [${x.shape}]`, 'give matrices');
-  if (!Number.isInteger(diagonal) || Math.abs(diagonal) >= 2 ** 30) throw new ShapeError(op, `there is no diagonal ${diagonal}`, 'give a whole number');
+  if (!Number.isInteger(diagonal) || Math.abs(diagonal) >= 2 ** 30)
+    throw new ShapeError(op, `there is no diagonal ${diagonal}`, 'give a whole number');
   return triangle({ x }, { op, diagonal }).y;
 }
 

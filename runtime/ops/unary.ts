@@ -8,26 +8,53 @@ import type { DType, Real, Tensor } from '../tensor.ts';
 import { defineReal, real } from './cast.ts';
 
 const unary = pointwise(defineReal, 'unary', {
-  abs: 0, neg: 1, square: 2, reciprocal: 3, sqrt: 4, rsqrt: 5, exp: 6, log: 7, log2: 8, sin: 9, cos: 10, tan: 11, asin: 12, acos: 13, atan: 14, sinh: 15, cosh: 16,
+  abs: 0,
+  neg: 1,
+  square: 2,
+  reciprocal: 3,
+  sqrt: 4,
+  rsqrt: 5,
+  exp: 6,
+  log: 7,
+  log2: 8,
+  sin: 9,
+  cos: 10,
+  tan: 11,
+  asin: 12,
+  acos: 13,
+  atan: 14,
+  sinh: 15,
+  cosh: 16,
 });
 
 const STEPS = { sign: 17, floor: 18, ceil: 19, round: 20, trunc: 21 } as const;
 
 /** Functions that are constant between their jumps: without a gradient. */
-const step = defineReal<{ op: keyof typeof STEPS }>({
-  name: 'step',
-  inputs: ['x'],
-  outputs: ['y'],
-  forward({ x }, { op }) {
-    const y = x.device.empty(x.shape, x.dtype, op);
-    x.device.run({ shader: 'unary', entry: 'forward', constants: { OP: STEPS[op], ...stored(x) }, bindings: { x, y }, params: { n: x.size }, threads: x.size });
-    return y;
+const step = defineReal<{ op: keyof typeof STEPS }>(
+  {
+    name: 'step',
+    inputs: ['x'],
+    outputs: ['y'],
+    forward({ x }, { op }) {
+      const y = x.device.empty(x.shape, x.dtype, op);
+      x.device.run({
+        shader: 'unary',
+        entry: 'forward',
+        constants: { OP: STEPS[op], ...stored(x) },
+        bindings: { x, y },
+        params: { n: x.size },
+        threads: x.size,
+      });
+      return y;
+    },
+    backward: { x: null },
   },
-  backward: { x: null },
-}, { halves: ['x'] });
+  { halves: ['x'] },
+);
 
 function smooth<D extends DType, R extends number>(
-  op: Parameters<typeof unary>[1], x: Tensor<D, R>,
+  op: Parameters<typeof unary>[1],
+  x: Tensor<D, R>,
 ): Tensor<Real<D>, R> {
   tensorArg(op, x);
   return unary(real(x), op);
@@ -50,7 +77,13 @@ function stepped<T extends Tensor>(op: keyof typeof STEPS, x: T): T {
  */
 export function abs<D extends DType, R extends number>(x: Tensor<D, R>): Tensor<D, R> {
   tensorArg('abs', x);
-  return (x.dtype === 'u32' ? x.view(x.shape) : x.dtype === 'i32' ? pairwise('maximum', x, pairwise('sub', 0, x)) : smooth('abs', x)) as Tensor<D, R>;
+  return (
+    x.dtype === 'u32'
+      ? x.view(x.shape)
+      : x.dtype === 'i32'
+        ? pairwise('maximum', x, pairwise('sub', 0, x))
+        : smooth('abs', x)
+  ) as Tensor<D, R>;
 }
 
 /**
@@ -189,7 +222,9 @@ export function cosh<D extends DType, R extends number>(x: Tensor<D, R>): Tensor
  */
 export function sign<D extends DType, R extends number>(x: Tensor<D, R>): Tensor<D, R> {
   tensorArg('sign', x);
-  return integer(x) ? (pairwise('minimum', x.dtype === 'u32' ? x : pairwise('maximum', x, -1), 1) as Tensor<D, R>) : stepped('sign', x);
+  return integer(x)
+    ? (pairwise('minimum', x.dtype === 'u32' ? x : pairwise('maximum', x, -1), 1) as Tensor<D, R>)
+    : stepped('sign', x);
 }
 
 /**

@@ -22,25 +22,53 @@ const op = defineReal<Attrs>({
   forward({ x }, { root, r, d }) {
     const mean = reduce('variance mean', x, r, { combine: 'sum', post: 'scale', scale: 1 / r.n, none: NaN });
     // Two passes over x: squares of the deviations do not cancel as a mean of squares less a square of the mean does.
-    const y = d > 0 ? reduce(root ? 'std' : 'variance', x, r, { combine: 'sum', map: 'deviation', m: mean, post: root ? 'sqrt' : 'scale', scale: 1 / d }) : full(x.device, r.shape, NaN);
+    const y =
+      d > 0
+        ? reduce(root ? 'std' : 'variance', x, r, {
+            combine: 'sum',
+            map: 'deviation',
+            m: mean,
+            post: root ? 'sqrt' : 'scale',
+            scale: 1 / d,
+          })
+        : full(x.device, r.shape, NaN);
     return { y, mean };
   },
   backward: {
     x: ({ dy, inputs: { x }, outputs: { y, mean }, attrs: { root, r, d } }) =>
-      d > 0 ? spread('variance gradient', root ? 'std' : 'variance', x.shape, r, { x, u: mean, v: y, dy }, (root ? 1 : 2) / d) : full(x.device, x.shape, NaN),
+      d > 0
+        ? spread(
+            'variance gradient',
+            root ? 'std' : 'variance',
+            x.shape,
+            r,
+            { x, u: mean, v: y, dy },
+            (root ? 1 : 2) / d,
+          )
+        : full(x.device, x.shape, NaN),
   },
   saved: ['mean'],
 });
 
 /** Settings of {@link variance} and {@link std}. */
 export interface VarianceOptions extends ReduceOptions {
-  /** Taken off the number of elements in the denominator: 1 (default) for the unbiased variance, 0 for the mean of squares. */
+  /**
+   * Taken off the number of elements in the denominator: 1 (default) for the unbiased variance, 0 for the mean of
+   * squares.
+   */
   correction?: number;
 }
 
-function apply(name: string, root: boolean, x: Tensor, axes: Axes | undefined, { keepdim = false, correction = 1 }: VarianceOptions): Tensor {
+function apply(
+  name: string,
+  root: boolean,
+  x: Tensor,
+  axes: Axes | undefined,
+  { keepdim = false, correction = 1 }: VarianceOptions,
+): Tensor {
   checkReal(name, { x });
-  if (!(correction >= 0 && Number.isFinite(correction))) throw new ShapeError(name, `the correction is ${correction}`, 'give a number that is not negative');
+  if (!(correction >= 0 && Number.isFinite(correction)))
+    throw new ShapeError(name, `the correction is ${correction}`, 'give a number that is not negative');
   const r = reduction(name, x.shape, axes, keepdim);
   return op({ x }, { root, r, d: r.n - correction }).y;
 }

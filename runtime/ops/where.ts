@@ -25,15 +25,27 @@ const op = defineReal<Attrs>({
   forward({ cond, a, b }, attrs) {
     const dtype = (a ?? b)?.dtype ?? attrs.dtype;
     const given = [cond, a, b].filter((t) => t !== undefined);
-    const shape = given.reduce<Shape>((s, t) => (String(s) === String(t.shape) ? s : broadcastShape('where', s, t.shape)), cond.shape);
-    const { constants, params } = broadcasting('where', shape, { cond: cond.shape, a: a?.shape ?? shape, b: b?.shape ?? shape });
+    const shape = given.reduce<Shape>(
+      (s, t) => (String(s) === String(t.shape) ? s : broadcastShape('where', s, t.shape)),
+      cond.shape,
+    );
+    const { constants, params } = broadcasting('where', shape, {
+      cond: cond.shape,
+      a: a?.shape ?? shape,
+      b: b?.shape ?? shape,
+    });
     const y = cond.device.empty(shape, dtype, 'where');
     cond.device.run({
       shader: 'where',
       entry: 'forward',
       constants: { ...(a && b ? {} : { NUMBER: (a ? 0 : 1) + (b ? 0 : 2) }), ...constants },
       bindings: { cond, a: a ?? cond, b: b ?? cond, y },
-      params: { n: sizeOf(shape), a_number: wordOf('where', attrs.a ?? 0, dtype), b_number: wordOf('where', attrs.b ?? 0, dtype), ...params },
+      params: {
+        n: sizeOf(shape),
+        a_number: wordOf('where', attrs.a ?? 0, dtype),
+        b_number: wordOf('where', attrs.b ?? 0, dtype),
+        ...params,
+      },
       threads: sizeOf(shape),
     });
     return y;
@@ -52,7 +64,8 @@ const op = defineReal<Attrs>({
  * @param a f32, f16, i32, u32 of any shape, or a number
  * @param b of the dtype of a, or a number that stands for a scalar of it; two numbers make f32
  * @returns of the same dtype in the common shape
- * @throws ShapeError when the shapes do not meet, dtypes differ, the condition is no integer, or a number is none of the dtype
+ * @throws ShapeError when the shapes do not meet, dtypes differ, the condition is no integer, or a number is none of
+ *   the dtype
  * @example const y = where(gt(x, 0), x, mul(x, 0.1));
  */
 export function where(cond: Tensor, a: Operand, b: Operand): Tensor {
@@ -61,12 +74,19 @@ export function where(cond: Tensor, a: Operand, b: Operand): Tensor {
 }
 
 function choose(name: string, cond: Tensor, a: Operand, b: Operand): Tensor {
-  if (cond.dtype !== 'i32' && cond.dtype !== 'u32') throw new ShapeError(name, `the condition [${cond.shape}] is ${cond.dtype}`, 'give i32 or u32, as comparisons do');
+  if (cond.dtype !== 'i32' && cond.dtype !== 'u32')
+    throw new ShapeError(name, `the condition [${cond.shape}] is ${cond.dtype}`, 'give i32 or u32, as comparisons do');
   const tensors = [a, b].filter((t): t is Tensor => t instanceof Tensor);
   const dtype = tensors[0]?.dtype ?? 'f32';
-  if (tensors[1] && tensors[1].dtype !== dtype) throw new ShapeError(name, `b [${tensors[1].shape}] is ${tensors[1].dtype}, a [${tensors[0].shape}] ${dtype}`, 'cast one of them');
+  if (tensors[1] && tensors[1].dtype !== dtype)
+    throw new ShapeError(
+      name,
+      `b [${tensors[1].shape}] is ${tensors[1].dtype}, a [${tensors[0].shape}] ${dtype}`,
+      'cast one of them',
+    );
   for (const k of [a, b]) if (!(k instanceof Tensor)) checkNumber(name, k, dtype);
-  const part = (k: Operand): { tensor?: Tensor; number?: number } => (k instanceof Tensor ? { tensor: k } : { number: k });
+  const part = (k: Operand): { tensor?: Tensor; number?: number } =>
+    k instanceof Tensor ? { tensor: k } : { number: k };
   return op({ cond, a: part(a).tensor, b: part(b).tensor }, { a: part(a).number, b: part(b).number, dtype }).y;
 }
 
@@ -92,8 +112,8 @@ function orNan(cond: Tensor, x: Tensor, limit: Operand): Tensor {
 }
 
 /**
- * x kept within limits: first raised to `min`, then lowered to `max`. The gradient passes where x lies within, ends included; elsewhere
- * to the limit that stands, as in PyTorch. NaN stays NaN, and so is what a limit of NaN makes.
+ * x kept within limits: first raised to `min`, then lowered to `max`. The gradient passes where x lies within, ends
+ * included; elsewhere to the limit that stands, as in PyTorch. NaN stays NaN, and so is what a limit of NaN makes.
  * @param x f32, f16, i32, u32 of any shape
  * @param limits numbers, or tensors of the dtype of x that broadcast with it; at least one of them
  * @returns of the dtype of x
@@ -103,7 +123,8 @@ function orNan(cond: Tensor, x: Tensor, limit: Operand): Tensor {
 export function clamp<D extends DType>(x: Tensor<D>, limits: { min?: Operand; max?: Operand }): Tensor<D> {
   args('clamp x {!min:O max:O}', arguments);
   const { min, max } = limits;
-  if (min === undefined && max === undefined) throw new ShapeError('clamp', 'there is neither min nor max', 'give at least one');
+  if (min === undefined && max === undefined)
+    throw new ShapeError('clamp', 'there is neither min nor max', 'give at least one');
   for (const v of [min, max]) if (typeof v === 'number') checkNumber('clamp', v, x.dtype);
   const raised = min === undefined ? x : where(orNan(lt(x, min), x, min), min, x);
   return (max === undefined ? raised : where(orNan(gt(raised, max), x, max), max, raised)) as Tensor<D>;

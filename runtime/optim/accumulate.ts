@@ -12,12 +12,17 @@ import type { Tensor } from '../tensor.ts';
  */
 export function accumulate(total: Tensor, dw: Tensor, scale: number | Tensor = 1, first = false): void {
   args('accumulate total dw scale?:O first?:b', arguments);
-  if (total.size !== dw.size || total.dtype !== 'f32' || dw.dtype !== 'f32') throw new ShapeError('accumulate', `${dw} cannot be added to ${total}`);
+  if (total.size !== dw.size || total.dtype !== 'f32' || dw.dtype !== 'f32')
+    throw new ShapeError('accumulate', `${dw} cannot be added to ${total}`);
   const n = Math.ceil(dw.size / 4);
   const tensor = typeof scale === 'number' ? null : scale;
   total.device.run({
-    shader: 'accumulate', entry: 'forward', constants: { FIRST: first, SCALE: tensor !== null },
-    bindings: { dw, total, scale: tensor ?? dw }, params: { n, factor: tensor ? 1 : (scale as number) }, threads: n,
+    shader: 'accumulate',
+    entry: 'forward',
+    constants: { FIRST: first, SCALE: tensor !== null },
+    bindings: { dw, total, scale: tensor ?? dw },
+    params: { n, factor: tensor ? 1 : (scale as number) },
+    threads: n,
   });
 }
 
@@ -34,7 +39,9 @@ export class GradientSum {
 
   constructor(params: ReadonlyMap<string, Tensor>) {
     args('GradientSum params:M', arguments);
-    this.grads = new Map([...params].map(([name, p]) => [name, p.device.keep(p.device.tensor(new Float32Array(p.size), p.shape))]));
+    this.grads = new Map(
+      [...params].map(([name, p]) => [name, p.device.keep(p.device.tensor(new Float32Array(p.size), p.shape))]),
+    );
   }
 
   /**
@@ -42,7 +49,8 @@ export class GradientSum {
    * @throws ShapeError when the gradients do not fit
    */
   add(grads: ReadonlyMap<string, Tensor> | readonly Tensor[], scale: number | Tensor = 1, first = false): void {
-    if (Array.isArray(grads) && grads.length !== this.grads.size) throw new ShapeError('accumulate', `${grads.length} gradients for ${this.grads.size} parameters`);
+    if (Array.isArray(grads) && grads.length !== this.grads.size)
+      throw new ShapeError('accumulate', `${grads.length} gradients for ${this.grads.size} parameters`);
     let i = 0;
     for (const [name, total] of this.grads) {
       const dw = Array.isArray(grads) ? (grads[i++] as Tensor) : (grads as ReadonlyMap<string, Tensor>).get(name);

@@ -7,7 +7,10 @@ import { Optimizer, type OptimizerOptions, type NamedTensors, type Slot } from '
 
 /** Settings of {@link AdamW}. */
 export interface AdamWOptions extends OptimizerOptions {
-  /** Default 0.9, 0.999. Where steps are given hyper-parameters, `hyperValues` must be given the same: it makes the bias corrections. */
+  /**
+   * Default 0.9, 0.999. Where steps are given hyper-parameters, `hyperValues` must be given the same: it makes the bias
+   * corrections.
+   */
   betas?: readonly [number, number];
   /** Default 1e-8. */
   eps?: number;
@@ -36,7 +39,12 @@ export class AdamW extends Optimizer {
     this.#decoupled = options.decoupled ?? true;
   }
 
-  protected update({ param: w, weightDecay, lrScale, state }: Slot, dw: Tensor, hyper: Tensor, clip: Tensor | undefined): void {
+  protected update(
+    { param: w, weightDecay, lrScale, state }: Slot,
+    dw: Tensor,
+    hyper: Tensor,
+    clip: Tensor | undefined,
+  ): void {
     const n = Math.ceil(w.size / 4);
     const [beta1, beta2] = this.betas;
     w.device.run({

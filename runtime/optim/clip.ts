@@ -19,7 +19,11 @@ const MOST_GROUPS = 256;
  * const { norm, coefficient } = clipCoefficient(grads, 1);
  * sgd.step(grads, undefined, coefficient);
  */
-export function clipCoefficient(grads: readonly Tensor[] | ReadonlyMap<string, Tensor>, maxNorm: number, hyper?: Tensor): { norm: Tensor; coefficient: Tensor } {
+export function clipCoefficient(
+  grads: readonly Tensor[] | ReadonlyMap<string, Tensor>,
+  maxNorm: number,
+  hyper?: Tensor,
+): { norm: Tensor; coefficient: Tensor } {
   args('clipCoefficient grads:G maxNorm:n hyper?', arguments);
   const list = [...grads.values()];
   if (list.length === 0) throw new ShapeError('clipCoefficient', 'there are no gradients');
@@ -36,15 +40,22 @@ export function clipCoefficient(grads: readonly Tensor[] | ReadonlyMap<string, T
   let first = 0;
   for (const { dw, items, groups } of parts) {
     device.run({
-      shader: 'gradNorm', entry: 'squares', bindings: { dw, hyper: scale, partials },
-      params: { n: dw.size, items, first, most: maxNorm }, groups: [groups, 1, 1],
+      shader: 'gradNorm',
+      entry: 'squares',
+      bindings: { dw, hyper: scale, partials },
+      params: { n: dw.size, items, first, most: maxNorm },
+      groups: [groups, 1, 1],
     });
     first += groups;
   }
-  const norm = device.empty([], 'f32', 'clip'), coefficient = device.empty([], 'f32', 'clip');
+  const norm = device.empty([], 'f32', 'clip');
+  const coefficient = device.empty([], 'f32', 'clip');
   device.run({
-    shader: 'gradNorm', entry: 'finish', bindings: { partials, norm, coefficient },
-    params: { n, items: 0, first: 0, most: maxNorm }, groups: [1, 1, 1],
+    shader: 'gradNorm',
+    entry: 'finish',
+    bindings: { partials, norm, coefficient },
+    params: { n, items: 0, first: 0, most: maxNorm },
+    groups: [1, 1, 1],
   });
   partials.dispose();
   if (!hyper && !device.recorder) scale.dispose();

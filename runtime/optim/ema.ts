@@ -15,14 +15,18 @@ export interface NetworkTensors {
 
 /** Settings of {@link Ema}. */
 export interface EmaOptions {
-  /** Buffers of the target: averaged like the parameters, copied, or left to the target's own forward passes. The published methods differ, so it has to be said. */
+  /**
+   * Buffers of the target: averaged like the parameters, copied, or left to the target's own forward passes. The
+   * published methods differ, so it has to be said.
+   */
   buffers: 'ema' | 'copy' | 'own';
   /** a, for updates that are not given hyper-parameters. */
   decay?: number;
 }
 
 /**
- * target <- a target + (1-a) source, with `a` from the option `decay` or the hyper-parameters (`emaDecay`). Buffers that are not f32 are copied where others are averaged.
+ * target <- a target + (1-a) source, with `a` from the option `decay` or the hyper-parameters (`emaDecay`). Buffers
+ * that are not f32 are copied where others are averaged.
  * @example
  * const ema = new Ema(teacher, student, { buffers: 'ema', decay: 0.99 });
  * ema.copy();     // at the start
@@ -47,7 +51,8 @@ export class Ema {
       }
       for (const [name, t] of averages) {
         const s = sources.get(name);
-        if (!s || s.size !== t.size || s.dtype !== t.dtype) throw new ShapeError('ema', `${name} is ${t} in the target, ${s ?? 'absent'} in the source`);
+        if (!s || s.size !== t.size || s.dtype !== t.dtype)
+          throw new ShapeError('ema', `${name} is ${t} in the target, ${s ?? 'absent'} in the source`);
         this.#all.push([t, s]);
         if (kind === 'buffers' && options.buffers === 'own') continue;
         const average = t.dtype === 'f32' && (kind === 'params' || options.buffers === 'ema');
@@ -69,14 +74,22 @@ export class Ema {
   update(hyper: Tensor = this.#ownHyper()): void {
     for (const [average, source] of this.#averaged) {
       const n = Math.ceil(average.size / 4);
-      average.device.run({ shader: 'ema', entry: 'forward', bindings: { source, hyper, average }, params: { n }, threads: n });
+      average.device.run({
+        shader: 'ema',
+        entry: 'forward',
+        bindings: { source, hyper, average },
+        params: { n },
+        threads: n,
+      });
     }
     for (const [t, s] of this.#copied) t.device.copy(s, t);
   }
 
   #ownHyper(): Tensor {
-    const decay = this.#decay, { device } = this.#all[0]?.[0] ?? {};
-    if (decay === undefined || !device) throw new UsageError('the average has no decay', 'give the option decay, or hyper-parameters to update');
+    const decay = this.#decay;
+    const { device } = this.#all[0]?.[0] ?? {};
+    if (decay === undefined || !device)
+      throw new UsageError('the average has no decay', 'give the option decay, or hyper-parameters to update');
     return (this.#hyper ??= device.keep(constantHyper(device, { lr: 0, step: 1, emaDecay: decay })));
   }
 

@@ -1,4 +1,5 @@
-// The hyper-parameters that change from step to step live in one small tensor, so that a recorded step replays with new values.
+// The hyper-parameters that change from step to step live in one small tensor, so that a recorded step replays with new
+// values.
 
 import { args } from '../args.ts';
 import type { Device } from '../device/device.ts';
@@ -16,7 +17,10 @@ export interface HyperValues {
   step: number;
   /** Adam's betas (default 0.9, 0.999): their bias corrections depend on the step. */
   betas?: readonly [number, number];
-  /** A factor for all gradients: one over the loss scale, one over the number of accumulated batches (default 1). 0 skips the step: parameters and state stay as they are. */
+  /**
+   * A factor for all gradients: one over the loss scale, one over the number of accumulated batches (default 1). 0
+   * skips the step: parameters and state stay as they are.
+   */
   gradScale?: number;
   /** The EMA's a in a target + (1-a) source (default 0: copy). */
   emaDecay?: number;

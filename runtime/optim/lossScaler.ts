@@ -1,4 +1,5 @@
-// Dynamic loss scaling: gradients of f16 are kept away from 0 by a factor of the loss that follows what they can bear. All of it stays on the GPU.
+// Dynamic loss scaling: gradients of f16 are kept away from 0 by a factor of the loss that follows what they can bear.
+// All of it stays on the GPU.
 
 import { args } from '../args.ts';
 import type { Device } from '../device/device.ts';
@@ -16,8 +17,9 @@ export interface LossScalerOptions {
 }
 
 /**
- * A factor of a loss, given to `grad` as dy, that is taken off the gradients again. A step with a gradient that is not finite is skipped, as by PyTorch's GradScaler:
- * parameters and the optimiser's state stay as they are, and the factor is halved. It keeps between 1 and 2^24. Eager and in plans, without reading anything back.
+ * A factor of a loss, given to `grad` as dy, that is taken off the gradients again. A step with a gradient that is not
+ * finite is skipped, as by PyTorch's GradScaler: parameters and the optimiser's state stay as they are, and the factor
+ * is halved. It keeps between 1 and 2^24. Eager and in plans, without reading anything back.
  * @example
  * const scaler = new LossScaler(device);
  * const step = plan(device, { x: { shape: [8, 64] }, y: { shape: [8], dtype: 'i32' } }, ({ x, y }) => {
@@ -30,7 +32,10 @@ export interface LossScalerOptions {
 export class LossScaler {
   /** The factor, f32 []. It and the counts belong into a checkpoint. */
   readonly scale: Tensor;
-  /** u32 [3]: 0, good steps since the factor has moved, steps that were skipped. To be cleared where the numbers of the steps begin anew. */
+  /**
+   * u32 [3]: 0, good steps since the factor has moved, steps that were skipped. To be cleared where the numbers of the
+   * steps begin anew.
+   */
   readonly counts: Tensor;
   readonly #interval: number;
 
@@ -45,19 +50,30 @@ export class LossScaler {
   }
 
   /**
-   * The hyper-parameters with which optimisers take the gradients of a scaled loss: `hyper`, whose gradient scale is divided by the factor, or 0 where a gradient is not
-   * finite, so that the step is skipped. The number of the step and Adam's bias corrections leave out steps that were skipped. Then the factor moves: once for a step,
-   * whatever the number of networks and optimisers.
+   * The hyper-parameters with which optimisers take the gradients of a scaled loss: `hyper`, whose gradient scale is
+   * divided by the factor, or 0 where a gradient is not finite, so that the step is skipped. The number of the step and
+   * Adam's bias corrections leave out steps that were skipped. Then the factor moves: once for a step, whatever the
+   * number of networks and optimisers.
    * @param grads f32, all of the step
-   * @param hyper see {@link hyperValues}, or an optimiser's {@link Optimizer.nextHyper}; it stays as it is, for an average
+   * @param hyper see {@link hyperValues}, or an optimiser's {@link Optimizer.nextHyper}; it stays as it is, for an
+   *   average
    * @returns f32 [HYPER_SIZE]
    * @throws ShapeError when a gradient is not f32 or `hyper` does not fit, DisposedError
    * @example sgd.step(grads, scaler.unscale(grads, hyper));
    */
   unscale(grads: Gradients, hyper: Tensor): Tensor {
     for (const t of [hyper, ...grads.values()]) checkF32('lossScale', { t });
-    const { scale, counts } = this, interval = this.#interval, { device } = scale;
-    const run = (entry: string, n: number, bindings: Record<string, Tensor>): void => device.run({ shader: 'lossScale', entry, bindings: { ...bindings, counts }, params: { n, interval }, threads: n });
+    const { scale, counts } = this;
+    const interval = this.#interval;
+    const { device } = scale;
+    const run = (entry: string, n: number, bindings: Record<string, Tensor>): void =>
+      device.run({
+        shader: 'lossScale',
+        entry,
+        bindings: { ...bindings, counts },
+        params: { n, interval },
+        threads: n,
+      });
     return device.guarded(() => {
       const y = device.empty([HYPER_SIZE], 'f32', 'lossScale');
       device.copy(hyper, y);

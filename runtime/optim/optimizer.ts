@@ -1,4 +1,5 @@
-// What the optimisers share: parameters by name, settings by group, state that goes into checkpoints, the walk over the gradients.
+// What the optimisers share: parameters by name, settings by group, state that goes into checkpoints, the walk over the
+// gradients.
 
 import { args } from '../args.ts';
 import { beforeReplay } from '../autograd/replay.ts';
@@ -24,8 +25,8 @@ export type NamedTensors = ReadonlyMap<string, Tensor> | Readonly<Record<string,
 /** Settings that all optimisers have. */
 export interface OptimizerOptions {
   /**
-   * Learning rate before each group's factor: a number, or a function of the number of steps that were made before. Not needed where every step is given its
-   * hyper-parameters.
+   * Learning rate before each group's factor: a number, or a function of the number of steps that were made before. Not
+   * needed where every step is given its hyper-parameters.
    * @example new Sgd(params, { lr: (step) => 0.1 * poly(step / total) })
    */
   lr?: number | ((step: number) => number);
@@ -37,7 +38,9 @@ export interface OptimizerOptions {
   maxNorm?: number;
 }
 
-/** The group without weight decay for biases and the parameters of normalisation: all that have at most one dimension. */
+/**
+ * The group without weight decay for biases and the parameters of normalisation: all that have at most one dimension.
+ */
 export const noDecayForVectors: ParamGroup = { match: (_, p) => p.rank <= 1, weightDecay: 0 };
 
 /** Gradients by parameter name, or in the order of the parameters. */
@@ -81,12 +84,19 @@ export abstract class Optimizer {
     }
     this.#maxNorm = maxNorm;
     this.lr = lr;
-    const settings = [...(params instanceof Map ? (params as ReadonlyMap<string, Tensor>) : Object.entries(params as Record<string, Tensor>))].map(([name, param]) => {
+    const settings = [
+      ...(params instanceof Map
+        ? (params as ReadonlyMap<string, Tensor>)
+        : Object.entries(params as Record<string, Tensor>)),
+    ].map(([name, param]) => {
       checkF32('optimizer', { [`parameter ${name}`]: param });
       const group = options.groups?.find((g) => g.match(name, param));
       const weightDecay = group?.weightDecay ?? options.weightDecay ?? 0;
       const lrScale = group?.lrScale ?? 1;
-      if (!(weightDecay >= 0 && lrScale >= 0)) throw new UsageError(`parameter ${name}: weight decay ${weightDecay} and learning-rate factor ${lrScale} must not be negative`);
+      if (!(weightDecay >= 0 && lrScale >= 0))
+        throw new UsageError(
+          `parameter ${name}: weight decay ${weightDecay} and learning-rate factor ${lrScale} must not be negative`,
+        );
       return { name, param, weightDecay, lrScale };
     });
     if (settings.length === 0) {
@@ -94,18 +104,22 @@ export abstract class Optimizer {
       throw new UsageError(`${this.constructor.name} is given no parameters`, hint);
     }
     for (const s of settings) {
-      const zero = (): Tensor => s.param.device.keep(s.param.device.tensor(new Float32Array(s.param.size), s.param.shape));
+      const zero = (): Tensor =>
+        s.param.device.keep(s.param.device.tensor(new Float32Array(s.param.size), s.param.shape));
       this.slots.push({ ...s, state: Object.fromEntries(states.map((name) => [name, zero()])) });
     }
   }
 
   /** The state by `STATE.PARAMETER`, for checkpoints; write into these tensors to restore it. */
   state(): Map<string, Tensor> {
-    return new Map(this.slots.flatMap((s) => Object.entries(s.state).map(([key, t]) => [`${key}.${s.name}`, t] as const)));
+    return new Map(
+      this.slots.flatMap((s) => Object.entries(s.state).map(([key, t]) => [`${key}.${s.name}`, t] as const)),
+    );
   }
 
   /**
-   * Updates the parameters in place. A parameter without a gradient in the map stays as it is. Inside a plan each replay is a step.
+   * Updates the parameters in place. A parameter without a gradient in the map stays as it is. Inside a plan each
+   * replay is a step.
    * @param hyper see {@link hyperValues}; default: the optimiser's own learning rate and number of the step
    * @param clip a scalar factor for all gradients, from `clipCoefficient` (default: what `maxNorm` asks for)
    * @throws ShapeError when gradients or hyper-parameters do not fit, DisposedError
@@ -115,8 +129,14 @@ export abstract class Optimizer {
    */
   step(grads: Gradients, hyper?: Tensor, clip?: Tensor): void {
     args('step grads:G hyper? clip?', arguments);
-    if (hyper && (hyper.size !== HYPER_SIZE || hyper.dtype !== 'f32')) throw new ShapeError('optimizer', `the hyper-parameters are ${hyper}`, `give f32 [${HYPER_SIZE}], see hyperValues`);
-    if (Array.isArray(grads) && grads.length !== this.slots.length) throw new ShapeError('optimizer', `${grads.length} gradients for ${this.slots.length} parameters`);
+    if (hyper && (hyper.size !== HYPER_SIZE || hyper.dtype !== 'f32'))
+      throw new ShapeError(
+        'optimizer',
+        `the hyper-parameters are ${hyper}`,
+        `give f32 [${HYPER_SIZE}], see hyperValues`,
+      );
+    if (Array.isArray(grads) && grads.length !== this.slots.length)
+      throw new ShapeError('optimizer', `${grads.length} gradients for ${this.slots.length} parameters`);
     const named = Array.isArray(grads) ? null : (grads as ReadonlyMap<string, Tensor>);
     if (named && named.size > 0 && !this.slots.some((slot) => named.has(slot.name))) {
       const [given] = named.keys();
@@ -129,7 +149,8 @@ export abstract class Optimizer {
     const updates = this.slots.flatMap((slot, i): [Slot, Tensor][] => {
       const dw = Array.isArray(grads) ? (grads[i] as Tensor) : (grads as ReadonlyMap<string, Tensor>).get(slot.name);
       if (!dw || slot.lrScale === 0) return [];
-      if (dw.size !== slot.param.size || dw.dtype !== 'f32') throw new ShapeError('optimizer', `the gradient of ${slot.name} is ${dw}, the parameter [${slot.param.shape}]`);
+      if (dw.size !== slot.param.size || dw.dtype !== 'f32')
+        throw new ShapeError('optimizer', `the gradient of ${slot.name} is ${dw}, the parameter [${slot.param.shape}]`);
       return [[slot, dw]];
     });
     const settings = hyper ?? this.nextHyper();
@@ -143,14 +164,15 @@ export abstract class Optimizer {
   protected readonly betas?: readonly [number, number];
 
   /**
-   * The hyper-parameters of the next step, by the optimiser's own learning rate and number of the step: written now, or before each replay of the plan in hand. For
-   * a step of which something is made before, as by a {@link LossScaler}.
+   * The hyper-parameters of the next step, by the optimiser's own learning rate and number of the step: written now, or
+   * before each replay of the plan in hand. For a step of which something is made before, as by a {@link LossScaler}.
    * @throws UsageError when no gradient is of one of its parameters, without a learning rate, or at a second step in
    * one plan
    * @example sgd.step(grads, scaler.unscale(grads, sgd.nextHyper()));
    */
   nextHyper(): Tensor {
-    if (this.lr === undefined) throw new UsageError('the optimiser has no learning rate', 'give lr, or hyper-parameters to step');
+    if (this.lr === undefined)
+      throw new UsageError('the optimiser has no learning rate', 'give lr, or hyper-parameters to step');
     const { device } = this.slots[0]?.param ?? {};
     if (!device) throw new UsageError('the optimiser has no parameters');
     const hyper = (this.#settings ??= device.keep(device.tensor(new Float32Array(HYPER_SIZE), [HYPER_SIZE])));

@@ -14,7 +14,12 @@ abstract class SquareScaled extends Optimizer {
     this.#rule = rule;
   }
 
-  protected update({ param: w, weightDecay, lrScale, state }: Slot, dw: Tensor, hyper: Tensor, clip: Tensor | undefined): void {
+  protected update(
+    { param: w, weightDecay, lrScale, state }: Slot,
+    dw: Tensor,
+    hyper: Tensor,
+    clip: Tensor | undefined,
+  ): void {
     const n = Math.ceil(w.size / 4);
     w.device.run({
       shader: 'rmsprop',

@@ -88,7 +88,8 @@ export function rampDown(epoch: number, epochs: number): number {
 }
 
 /**
- * (step + 1) / warm over the first `warm` steps, counted from 0: the first has 1 / warm, the last of them 1; then 1. Without a warm-up (`warm` of 0) always 1.
+ * (step + 1) / warm over the first `warm` steps, counted from 0: the first has 1 / warm, the last of them 1; then 1.
+ * Without a warm-up (`warm` of 0) always 1.
  * @example const lr = 0.01 * warmUp(step, 500);
  */
 export function warmUp(step: number, warm: number): number {
@@ -108,6 +109,7 @@ export type ScheduleName = keyof typeof SCHEDULES;
 export function schedule(name: string): (t: number) => number {
   args('schedule name:s', arguments);
   const found = Object.hasOwn(SCHEDULES, name) ? SCHEDULES[name as ScheduleName] : null;
-  if (!found) throw new UsageError(`there is no schedule "${name}"`, `choose one of ${Object.keys(SCHEDULES).join(', ')}`);
+  if (!found)
+    throw new UsageError(`there is no schedule "${name}"`, `choose one of ${Object.keys(SCHEDULES).join(', ')}`);
   return found;
 }

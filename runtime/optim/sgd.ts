@@ -29,14 +29,20 @@ export class Sgd extends Optimizer {
   constructor(params: NamedTensors, options: SgdOptions = {}) {
     args('Sgd params:M {lr:r weightDecay:n groups:a maxNorm:n momentum:n dampening:n nesterov:b}', arguments);
     const { momentum = 0, dampening = 0, nesterov = false } = options;
-    if (nesterov && (momentum === 0 || dampening !== 0)) throw new UsageError('Nesterov needs a momentum, and no dampening');
+    if (nesterov && (momentum === 0 || dampening !== 0))
+      throw new UsageError('Nesterov needs a momentum, and no dampening');
     super(params, options, momentum ? ['momentum'] : []);
     this.#momentum = momentum;
     this.#dampening = dampening;
     this.#nesterov = nesterov;
   }
 
-  protected update({ param: w, weightDecay, lrScale, state }: Slot, dw: Tensor, hyper: Tensor, clip: Tensor | undefined): void {
+  protected update(
+    { param: w, weightDecay, lrScale, state }: Slot,
+    dw: Tensor,
+    hyper: Tensor,
+    clip: Tensor | undefined,
+  ): void {
     const n = Math.ceil(w.size / 4);
     w.device.run({
       shader: 'sgd',

@@ -1,12 +1,19 @@
-// Draws of strong colour changes: jitter, greyscale, blur. The table goes to the GPU, where shaders/colour.wgsl applies it.
+// Draws of strong colour changes: jitter, greyscale, blur. The table goes to the GPU, where shaders/segmentation/colour.wgsl applies
+// it.
 
 import type { Rng } from '../../runtime/random.ts';
 import { choice, given, number, pair, type Kind } from '../options.ts';
 
-/** Numbers in a row of the table: order of the four operations (0 brightness, 1 contrast, 2 saturation, 3 hue), their values, jitter on, grey on, sigma. */
+/**
+ * Numbers in a row of the table: order of the four operations (0 brightness, 1 contrast, 2 saturation, 3 hue), their
+ * values, jitter on, grey on, sigma.
+ */
 export const COLOUR_ROW = 12;
 
-/** Torchvision's jitter multiplies; TensorFlow's brightness adds, and its contrast works on each channel's own mean. They are not the same function. */
+/**
+ * Torchvision's jitter multiplies; TensorFlow's brightness adds, and its contrast works on each channel's own mean.
+ * They are not the same function.
+ */
 export type ColourSemantics = 'torchvision' | 'tensorflow';
 
 export interface ColourOptions {
@@ -14,7 +21,9 @@ export interface ColourOptions {
   semantics?: ColourSemantics;
   /** Probability of the jitter (default 0.8). */
   probability?: number;
-  /** Factors from U(1 - v, 1 + v) (in TensorFlow's semantics brightness is an offset from U(-v, v)). Default 0.5 each. */
+  /**
+   * Factors from U(1 - v, 1 + v) (in TensorFlow's semantics brightness is an offset from U(-v, v)). Default 0.5 each.
+   */
   brightness?: number;
   contrast?: number;
   saturation?: number;
@@ -27,20 +36,43 @@ export interface ColourOptions {
   sigma?: readonly [number, number];
 }
 
-const probability = number({ from: 0, to: 1 }), strength = number({ from: 0 });
+const probability = number({ from: 0, to: 1 });
+const strength = number({ from: 0 });
 
 /** What the options may be. */
 export const COLOUR_FIELDS: Readonly<Record<keyof ColourOptions, Kind>> = {
-  semantics: choice('torchvision', 'tensorflow'), probability, brightness: strength, contrast: strength, saturation: strength, hue: number({ from: 0, to: 0.5 }), grey: probability, blur: probability, sigma: pair({ above: 0, to: 20 }),
+  semantics: choice('torchvision', 'tensorflow'),
+  probability,
+  brightness: strength,
+  contrast: strength,
+  saturation: strength,
+  hue: number({ from: 0, to: 0.5 }),
+  grey: probability,
+  blur: probability,
+  sigma: pair({ above: 0, to: 20 }),
 };
 
 /** ST++, UniMatch: jitter(0.5, 0.5, 0.5, 0.25) p 0.8, grey p 0.2, blur p 0.5 with sigma U(0.1, 2). */
 export const STRONG_COLOUR: Required<ColourOptions> = {
-  semantics: 'torchvision', probability: 0.8, brightness: 0.5, contrast: 0.5, saturation: 0.5, hue: 0.25, grey: 0.2, blur: 0.5, sigma: [0.1, 2],
+  semantics: 'torchvision',
+  probability: 0.8,
+  brightness: 0.5,
+  contrast: 0.5,
+  saturation: 0.5,
+  hue: 0.25,
+  grey: 0.2,
+  blur: 0.5,
+  sigma: [0.1, 2],
 };
 
 /** PseudoSeg: jitter always, in TensorFlow's semantics, no greyscale, no blur. */
-export const PSEUDOSEG_COLOUR: Required<ColourOptions> = { ...STRONG_COLOUR, semantics: 'tensorflow', probability: 1, grey: 0, blur: 0 };
+export const PSEUDOSEG_COLOUR: Required<ColourOptions> = {
+  ...STRONG_COLOUR,
+  semantics: 'tensorflow',
+  probability: 1,
+  grey: 0,
+  blur: 0,
+};
 
 /** Draws a row for each of n images. */
 export function drawColour(rng: Rng, n: number, options: ColourOptions = {}): Float32Array {

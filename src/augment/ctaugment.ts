@@ -1,10 +1,26 @@
-// CTAugment: RandAugment whose strengths are learned while training. Each operation's parameters are cut into bins; a bin's rate is how well a
-// labelled image changed with it was still recognised, and strong views are drawn from the bins whose rate is near the best.
+// CTAugment: RandAugment whose strengths are learned while training. Each operation's parameters are cut into bins; a
+// bin's rate is how well a labelled image changed with it was still recognised, and strong views are drawn from the
+// bins whose rate is near the best.
 
 import { CheckpointError } from '../../runtime/errors.ts';
 import type { Rng } from '../../runtime/random.ts';
 import {
-  blended, cutoutAround, enhance, identity, OP_ROW, posterize, rescale, RESAMPLING, rotate, shearX, shearY, solarize, translateX, translateY, type Row, type Size,
+  blended,
+  cutoutAround,
+  enhance,
+  identity,
+  OP_ROW,
+  posterize,
+  rescale,
+  RESAMPLING,
+  rotate,
+  shearX,
+  shearY,
+  solarize,
+  translateX,
+  translateY,
+  type Row,
+  type Size,
 } from './operations.ts';
 import { checkFields, choice, flag, given, nullable, number, numbers, type Kind } from '../options.ts';
 
@@ -19,15 +35,26 @@ export interface CtAugmentOptions {
   geometric?: boolean;
   /** End strong views with a square of half the shorter side (default true). */
   cutout?: boolean;
-  /** Translations of up to 0.3 of the image (default), as the paper means; or of up to 0.3 pixels, as its code has it. */
+  /**
+   * Translations of up to 0.3 of the image (default), as the paper means; or of up to 0.3 pixels, as its code has it.
+   */
   translate?: 'fraction' | 'pixels';
-  /** What fills squares and the outside, [r, g, b] in [0, 1]; null (default): ImageNet's mean, the grey that standardised images call 0. */
+  /**
+   * What fills squares and the outside, [r, g, b] in [0, 1]; null (default): ImageNet's mean, the grey that
+   * standardised images call 0.
+   */
   fill?: readonly number[] | null;
 }
 
 /** What the options may be. */
 export const CTAUGMENT_FIELDS: Readonly<Record<keyof CtAugmentOptions, Kind>> = {
-  depth: number({ whole: true, from: 1, to: 16 }), decay: number({ above: 0, below: 1 }), threshold: number({ from: 0, to: 1 }), geometric: flag, cutout: flag, translate: choice('fraction', 'pixels'), fill: nullable(numbers({ from: 0, to: 1 }, 3)),
+  depth: number({ whole: true, from: 1, to: 16 }),
+  decay: number({ above: 0, below: 1 }),
+  threshold: number({ from: 0, to: 1 }),
+  geometric: flag,
+  cutout: flag,
+  translate: choice('fraction', 'pixels'),
+  fill: nullable(numbers({ from: 0, to: 1 }, 3)),
 };
 
 interface Operation {
@@ -40,7 +67,8 @@ interface Operation {
 const side = (level: number, size: Size): number => 1 + Math.trunc(0.499 * level * Math.min(...size));
 const factor = (level: number): number => 0.1 + 1.9 * level;
 const centred = (level: number): number => 0.3 * (2 * level - 1);
-const shift = (level: number, length: number, o: Required<CtAugmentOptions>): number => centred(level) * (o.translate === 'fraction' ? length : 1);
+const shift = (level: number, length: number, o: Required<CtAugmentOptions>): number =>
+  centred(level) * (o.translate === 'fraction' ? length : 1);
 
 /** The operations; levels lie in [0, 1]. */
 const OPERATIONS = {
@@ -49,12 +77,19 @@ const OPERATIONS = {
   brightness: { bins: [17], row: ([l]) => enhance('brightness', factor(l)) },
   color: { bins: [17], row: ([l]) => enhance('color', factor(l)) },
   contrast: { bins: [17], row: ([l]) => enhance('contrast', factor(l)) },
-  cutout: { bins: [17], row: ([l], size, rng) => cutoutAround(rng.int(size[0]), rng.int(size[1]), side(l, size), size) },
+  cutout: {
+    bins: [17],
+    row: ([l], size, rng) => cutoutAround(rng.int(size[0]), rng.int(size[1]), side(l, size), size),
+  },
   equalize: { bins: [17], row: ([l]) => blended('equalize', l) },
   invert: { bins: [17], row: ([l]) => blended('invert', l) },
   identity: { bins: [], row: () => identity() },
   posterize: { bins: [8], row: ([l]) => posterize(1 + Math.trunc(7.999 * l)) },
-  rescale: { bins: [17, 6], geometric: true, row: ([l, m], size) => rescale(0.25 * l, RESAMPLING[Math.trunc(5.99 * m)], size) },
+  rescale: {
+    bins: [17, 6],
+    geometric: true,
+    row: ([l, m], size) => rescale(0.25 * l, RESAMPLING[Math.trunc(5.99 * m)], size),
+  },
   rotate: { bins: [17], geometric: true, row: ([l], size) => rotate(Math.round(45 * (2 * l - 1)), size) },
   sharpness: { bins: [17], row: ([l]) => enhance('sharpness', factor(l)) },
   shearX: { bins: [17], geometric: true, row: ([l]) => shearX(centred(l)) },
@@ -94,9 +129,20 @@ export class CtAugment {
   /** @throws UsageError where an option is out of its range */
   constructor(options: CtAugmentOptions = {}) {
     checkFields(CTAUGMENT_FIELDS, options, 'ctaugment', 'ctaugment.');
-    const o = { depth: 2, decay: 0.99, threshold: 0.8, geometric: true, cutout: true, translate: 'fraction' as const, fill: null, ...given(options) };
+    const o = {
+      depth: 2,
+      decay: 0.99,
+      threshold: 0.8,
+      geometric: true,
+      cutout: true,
+      translate: 'fraction' as const,
+      fill: null,
+      ...given(options),
+    };
     this.options = o;
-    const chosen = (Object.entries(OPERATIONS) as [CtOperation, Operation][]).filter(([, op]) => o.geometric || !op.geometric);
+    const chosen = (Object.entries(OPERATIONS) as [CtOperation, Operation][]).filter(
+      ([, op]) => o.geometric || !op.geometric,
+    );
     this.rates = new Map(chosen.map(([name, op]) => [name, op.bins.map((n) => Array<number>(n).fill(1))]));
   }
 
@@ -105,15 +151,18 @@ export class CtAugment {
     const names = [...this.rates.keys()];
     return Array.from({ length: this.options.depth }, () => {
       const op = rng.choice(names);
-      return { op, levels: this.rates.get(op)!.map((rates) => {
-        const probabilities = binProbabilities(rates, this.options.decay, this.options.threshold);
-        const at = rng.uniform();
-        let bin = 0;
-        for (let sum = probabilities[0]; bin < rates.length - 1 && at >= sum; sum += probabilities[bin]) bin++;
-        // Rounding in the sum must not end in a bin that is cut off.
-        while (probabilities[bin] === 0) bin--;
-        return (bin + rng.uniform()) / rates.length;
-      }) };
+      return {
+        op,
+        levels: this.rates.get(op)!.map((rates) => {
+          const probabilities = binProbabilities(rates, this.options.decay, this.options.threshold);
+          const at = rng.uniform();
+          let bin = 0;
+          for (let sum = probabilities[0]; bin < rates.length - 1 && at >= sum; sum += probabilities[bin]) bin++;
+          // Rounding in the sum must not end in a bin that is cut off.
+          while (probabilities[bin] === 0) bin--;
+          return (bin + rng.uniform()) / rates.length;
+        }),
+      };
     });
   }
 
@@ -126,7 +175,10 @@ export class CtAugment {
     });
   }
 
-  /** Learns from one probed image: rate <- rho rate + (1 - rho) proximity for every bin that was used. @param proximity probability of the truth, 0 to 1 */
+  /**
+   * Learns from one probed image: rate <- rho rate + (1 - rho) proximity for every bin that was used.
+   * @param proximity probability of the truth, 0 to 1
+   */
   update(policy: readonly PolicyStep[], proximity: number): void {
     const { decay } = this.options;
     for (const { op, levels } of policy) {
@@ -148,8 +200,14 @@ export class CtAugment {
     const slots = this.slots(strong);
     const out = new Int32Array(policies.length * slots * OP_ROW);
     policies.forEach((policy, k) => {
-      policy.forEach(({ op, levels }, s) => out.set((OPERATIONS[op] as Operation).row(levels, size, rng, this.options), (k * slots + s) * OP_ROW));
-      if (strong && this.options.cutout) out.set(cutoutAround(rng.int(size[0]), rng.int(size[1]), side(1, size), size), (k * slots + slots - 1) * OP_ROW);
+      policy.forEach(({ op, levels }, s) =>
+        out.set((OPERATIONS[op] as Operation).row(levels, size, rng, this.options), (k * slots + s) * OP_ROW),
+      );
+      if (strong && this.options.cutout)
+        out.set(
+          cutoutAround(rng.int(size[0]), rng.int(size[1]), side(1, size), size),
+          (k * slots + slots - 1) * OP_ROW,
+        );
     });
     return out;
   }
@@ -164,7 +222,11 @@ export class CtAugment {
     const given = state as Record<string, number[][]> | null;
     for (const [op, rates] of this.rates) {
       const own = given?.[op];
-      if (!own || own.length !== rates.length || own.some((r, k) => r.length !== rates[k].length)) throw new CheckpointError(`the checkpoint has no rates for CTAugment's ${op}`, 'it was made with other options');
+      if (!own || own.length !== rates.length || own.some((r, k) => r.length !== rates[k].length))
+        throw new CheckpointError(
+          `the checkpoint has no rates for CTAugment's ${op}`,
+          'it was made with other options',
+        );
       own.forEach((r, k) => rates[k].splice(0, r.length, ...r));
     }
   }

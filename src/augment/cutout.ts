@@ -1,4 +1,5 @@
-// Draws of CutOut squares. Boxes by area and ratio (ST++) come from drawSingleBoxes. The GPU fills them (shaders/cutout.wgsl).
+// Draws of CutOut squares. Boxes by area and ratio (ST++) come from drawSingleBoxes. The GPU fills them
+// (shaders/segmentation/cutout.wgsl).
 
 import type { Rng } from '../../runtime/random.ts';
 
@@ -11,15 +12,20 @@ export function pseudosegHalf(size: readonly [number, number]): number {
 }
 
 /**
- * Draws a square for each of n images: its centre is uniform over the pixels, what sticks out is clipped at the borders.
+ * Draws a square for each of n images: its centre is uniform over the pixels, what sticks out is clipped at the
+ * borders.
  * @param half half the side in pixels
  * @returns rows of y0, x0, y1, x1, the ends exclusive
  */
 export function drawCutout(rng: Rng, n: number, [height, width]: readonly [number, number], half: number): Int32Array {
   const out = new Int32Array(4 * n);
   for (let k = 0; k < n; k++) {
-    const y = rng.int(height), x = rng.int(width);
-    out.set([Math.max(0, y - half), Math.max(0, x - half), Math.min(height, y + half), Math.min(width, x + half)], 4 * k);
+    const y = rng.int(height);
+    const x = rng.int(width);
+    out.set(
+      [Math.max(0, y - half), Math.max(0, x - half), Math.min(height, y + half), Math.min(width, x + half)],
+      4 * k,
+    );
   }
   return out;
 }

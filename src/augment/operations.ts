@@ -1,10 +1,16 @@
-// Image operations with their strengths, as rows of the table that shaders/randaugment.wgsl reads. What an operation does is Pillow's definition of it.
+// Image operations with their strengths, as rows of the table that shaders/segmentation/randaugment.wgsl reads. What an operation
+// does is Pillow's definition of it.
 
 import { ShapeError } from '../../runtime/errors.ts';
 
-/** Numbers in a row: operation, value, blend, method, six of an affine map (or from there on ten weights of a blur), box y0 x0 y1 x1, 0, 0. */
+/**
+ * Numbers in a row: operation, value, blend, method, six of an affine map (or from there on ten weights of a blur), box
+ * y0 x0 y1 x1, 0, 0.
+ */
 export const OP_ROW = 16;
-/** Factors and shares are in 1/4096: so fine that no eye sees it, so coarse that products with 8-bit values are exact. */
+/**
+ * Factors and shares are in 1/4096: so fine that no eye sees it, so coarse that products with 8-bit values are exact.
+ */
 export const OP_ONE = 4096;
 /** Weights of a Gaussian are in 1/2048. */
 export const BLUR_ONE = 2048;
@@ -17,14 +23,33 @@ export type Affine = readonly [number, number, number, number, number, number];
 
 /** Operations with a strength L between the image (0) and their result (1). */
 export type Blended = 'autocontrast' | 'equalize' | 'invert' | 'smooth' | 'blur';
-/** Operations with a factor: 0 a flat image (without colour, contrast, light, sharpness), 1 the image, above 1 more of it. */
+/**
+ * Operations with a factor: 0 a flat image (without colour, contrast, light, sharpness), 1 the image, above 1 more of
+ * it.
+ */
 export type Enhancement = 'color' | 'contrast' | 'brightness' | 'sharpness';
 /** Pillow's filters, in the order of CTAugment's parameter. */
 export const RESAMPLING = ['lanczos', 'bicubic', 'bilinear', 'box', 'hamming', 'nearest'] as const;
 
 const CODES = {
-  identity: 0, autocontrast: 1, equalize: 2, invert: 3, solarize: 4, solarizeAdd: 5, posterize: 6, color: 7, contrast: 8, brightness: 9,
-  sharpness: 10, smooth: 11, blur: 12, gaussian: 13, hue: 14, affine: 15, rescale: 16, cutout: 17,
+  identity: 0,
+  autocontrast: 1,
+  equalize: 2,
+  invert: 3,
+  solarize: 4,
+  solarizeAdd: 5,
+  posterize: 6,
+  color: 7,
+  contrast: 8,
+  brightness: 9,
+  sharpness: 10,
+  smooth: 11,
+  blur: 12,
+  gaussian: 13,
+  hue: 14,
+  affine: 15,
+  rescale: 16,
+  cutout: 17,
 } as const;
 
 const row = (op: keyof typeof CODES, value = 0, blend = 1, method = 0, tail: readonly number[] = []): Row => {
@@ -61,7 +86,8 @@ export const hue = (turns: number): Row => row('hue', Math.trunc(turns * 255) & 
 /** The weights 0 … radius of a Gaussian in 1/2048; both sides sum to exactly 2048. @throws ShapeError above sigma 3 */
 export function gaussianWeights(sigma: number): number[] {
   const radius = Math.ceil(3 * sigma);
-  if (!(sigma > 0) || radius > 9) throw new ShapeError('gaussianBlur', `sigma is ${sigma}`, 'give 0 < sigma <= 3 pixels');
+  if (!(sigma > 0) || radius > 9)
+    throw new ShapeError('gaussianBlur', `sigma is ${sigma}`, 'give 0 < sigma <= 3 pixels');
   const raw = Array.from({ length: radius + 1 }, (_, d) => Math.exp((-0.5 * d * d) / (sigma * sigma)));
   const total = 2 * raw.reduce((s, v) => s + v, 0) - raw[0];
   const weights = raw.map((v) => Math.round((v / total) * BLUR_ONE));
@@ -80,7 +106,10 @@ export const affine = (map: Affine): Row => row('affine', 0, 1, 0, fixedAffine(m
 /** Degrees against the clock, about the image's centre. */
 export function rotate(degrees: number, [height, width]: Size): Row {
   const angle = (-degrees * Math.PI) / 180;
-  const c = Math.cos(angle), s = Math.sin(angle), cx = width / 2, cy = height / 2;
+  const c = Math.cos(angle);
+  const s = Math.sin(angle);
+  const cx = width / 2;
+  const cy = height / 2;
   return affine([c, s, cx - c * cx - s * cy, -s, c, cy + s * cx - c * cy]);
 }
 
@@ -91,9 +120,15 @@ export const translateX = (pixels: number): Row => affine([1, 0, pixels, 0, 1, 0
 /** Pixels; positive moves the content up. */
 export const translateY = (pixels: number): Row => affine([1, 0, 0, 0, 1, pixels]);
 
-/** Cuts a share (below one half) from each side and enlarges the rest to the whole. The maps are moved by the nearest pixel. */
+/**
+ * Cuts a share (below one half) from each side and enlarges the rest to the whole. The maps are moved by the nearest
+ * pixel.
+ */
 export function rescale(share: number, method: (typeof RESAMPLING)[number], [height, width]: Size): Row {
-  const y0 = roundEven(share * height), y1 = roundEven(height * (1 - share)), x0 = roundEven(share * width), x1 = roundEven(width * (1 - share));
+  const y0 = roundEven(share * height);
+  const y1 = roundEven(height * (1 - share));
+  const x0 = roundEven(share * width);
+  const x1 = roundEven(width * (1 - share));
   const map = fixedAffine([(x1 - x0) / width, 0, x0, 0, (y1 - y0) / height, y0]);
   return row('rescale', 0, 1, RESAMPLING.indexOf(method), [...map, y0, x0, y1, x1]);
 }

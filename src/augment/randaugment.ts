@@ -1,9 +1,26 @@
-// RandAugment: draws of a few random operations for each image. The published tables of strengths differ; none is mixed with another here.
+// RandAugment: draws of a few random operations for each image. The published tables of strengths differ; none is mixed
+// with another here.
 
 import { UsageError } from '../../runtime/errors.ts';
 import type { Rng } from '../../runtime/random.ts';
 import {
-  blended, cutoutAround, enhance, gaussianBlur, hue, identity, OP_ROW, posterize, rotate, shearX, shearY, solarize, solarizeAdd, translateX, translateY, type Row, type Size,
+  blended,
+  cutoutAround,
+  enhance,
+  gaussianBlur,
+  hue,
+  identity,
+  OP_ROW,
+  posterize,
+  rotate,
+  shearX,
+  shearY,
+  solarize,
+  solarizeAdd,
+  translateX,
+  translateY,
+  type Row,
+  type Size,
 } from './operations.ts';
 import { choice, flag, nullable, number, numbers, pair, type Kind } from '../options.ts';
 
@@ -23,15 +40,26 @@ export interface RandAugmentOptions {
   operations?: readonly [number, number];
   /** Rotations, shears and translations (default true; `augseg` has none). They move labels and validity alike. */
   geometric?: boolean;
-  /** Ends with a filled square of this share of the shorter side (default 0.5 for `cifar` and `paper`: 16 of 32 pixels; else none). */
+  /**
+   * Ends with a filled square of this share of the shorter side (default 0.5 for `cifar` and `paper`: 16 of 32 pixels;
+   * else none).
+   */
   cutout?: number | null;
-  /** What fills squares and the outside, [r, g, b] in [0, 1]; null (default): ImageNet's mean, the grey that standardised images call 0. */
+  /**
+   * What fills squares and the outside, [r, g, b] in [0, 1]; null (default): ImageNet's mean, the grey that
+   * standardised images call 0.
+   */
   fill?: readonly number[] | null;
 }
 
 /** What the options may be. */
 export const RANDAUGMENT_FIELDS: Readonly<Record<keyof RandAugmentOptions, Kind>> = {
-  table: choice('augseg', 'cifar', 'paper', 'imagenet'), probability: number({ from: 0, to: 1 }), operations: pair({ whole: true, from: 1, to: 16 }), geometric: flag, cutout: nullable(number({ from: 0, to: 1 })), fill: nullable(numbers({ from: 0, to: 1 }, 3)),
+  table: choice('augseg', 'cifar', 'paper', 'imagenet'),
+  probability: number({ from: 0, to: 1 }),
+  operations: pair({ whole: true, from: 1, to: 16 }),
+  geometric: flag,
+  cutout: nullable(number({ from: 0, to: 1 })),
+  fill: nullable(numbers({ from: 0, to: 1 }, 3)),
 };
 
 type Operation = (rng: Rng, size: Size) => Row;
@@ -82,37 +110,65 @@ const STRENGTHS: Record<Exclude<RandAugmentTable, 'augseg'>, Strengths> = {
 
 function classic(s: Strengths, geometric: boolean): Operation[] {
   const moves: Operation[] = [
-    (r, size) => rotate(s.degrees(r), size), (r) => shearX(s.shear(r)), (r) => shearY(s.shear(r)),
-    (r, size) => translateX(s.shift(r, size[1])), (r, size) => translateY(s.shift(r, size[0])),
+    (r, size) => rotate(s.degrees(r), size),
+    (r) => shearX(s.shear(r)),
+    (r) => shearY(s.shear(r)),
+    (r, size) => translateX(s.shift(r, size[1])),
+    (r, size) => translateY(s.shift(r, size[0])),
   ];
   return [
-    () => identity(), () => blended('autocontrast'), () => blended('equalize'), (r) => solarize(s.threshold(r)), (r) => enhance('color', s.factor(r)),
-    (r) => enhance('contrast', s.factor(r)), (r) => enhance('brightness', s.factor(r)), (r) => enhance('sharpness', s.factor(r)), (r) => posterize(s.bits(r)),
+    () => identity(),
+    () => blended('autocontrast'),
+    () => blended('equalize'),
+    (r) => solarize(s.threshold(r)),
+    (r) => enhance('color', s.factor(r)),
+    (r) => enhance('contrast', s.factor(r)),
+    (r) => enhance('brightness', s.factor(r)),
+    (r) => enhance('sharpness', s.factor(r)),
+    (r) => posterize(s.bits(r)),
     ...(geometric ? moves : []),
   ];
 }
 
 const weak = (r: Rng): number => r.uniform(0.05, 0.95);
 const AUGSEG: readonly Operation[] = [
-  () => identity(), () => blended('autocontrast'), () => blended('equalize'), (r) => gaussianBlur(r.uniform(0.1, 2)), (r) => enhance('contrast', weak(r)),
-  (r) => enhance('brightness', weak(r)), (r) => enhance('color', weak(r)), (r) => enhance('sharpness', weak(r)), (r) => posterize(4 + r.int(4)),
-  (r) => solarize(1 + r.int(255)), (r) => hue(r.uniform(-0.5, 0.5)),
+  () => identity(),
+  () => blended('autocontrast'),
+  () => blended('equalize'),
+  (r) => gaussianBlur(r.uniform(0.1, 2)),
+  (r) => enhance('contrast', weak(r)),
+  (r) => enhance('brightness', weak(r)),
+  (r) => enhance('color', weak(r)),
+  (r) => enhance('sharpness', weak(r)),
+  (r) => posterize(4 + r.int(4)),
+  (r) => solarize(1 + r.int(255)),
+  (r) => hue(r.uniform(-0.5, 0.5)),
 ];
 
 function listOf(table: RandAugmentTable, geometric: boolean): readonly Operation[] {
   if (table === 'augseg') return AUGSEG;
   const list = classic(STRENGTHS[table], geometric);
-  return table === 'imagenet' ? [...list, () => blended('invert'), (r) => solarizeAdd(Math.floor(110 * eleven(r)))] : list;
+  return table === 'imagenet'
+    ? [...list, () => blended('invert'), (r) => solarizeAdd(Math.floor(110 * eleven(r)))]
+    : list;
 }
 
 /** The options with their defaults, which depend on the table. @throws UsageError for an unknown table */
 export function randAugmentDefaults(o: RandAugmentOptions = {}): Required<RandAugmentOptions> {
   const table = o.table ?? 'augseg';
   const own = table === 'augseg';
-  if (!own && !STRENGTHS[table]) throw new UsageError(`there is no RandAugment table "${table}"`, `choose one of augseg, ${Object.keys(STRENGTHS).join(', ')}`);
+  if (!own && !STRENGTHS[table])
+    throw new UsageError(
+      `there is no RandAugment table "${table}"`,
+      `choose one of augseg, ${Object.keys(STRENGTHS).join(', ')}`,
+    );
   return {
-    table, probability: o.probability ?? (own ? 1 : 0.5), operations: o.operations ?? (own ? [1, 3] : [2, 2]), geometric: !own && (o.geometric ?? true),
-    cutout: o.cutout === undefined ? (table === 'cifar' || table === 'paper' ? 0.5 : null) : o.cutout, fill: o.fill ?? null,
+    table,
+    probability: o.probability ?? (own ? 1 : 0.5),
+    operations: o.operations ?? (own ? [1, 3] : [2, 2]),
+    geometric: !own && (o.geometric ?? true),
+    cutout: o.cutout === undefined ? (table === 'cifar' || table === 'paper' ? 0.5 : null) : o.cutout,
+    fill: o.fill ?? null,
   };
 }
 

@@ -1,4 +1,4 @@
-// Draws of weak views: scale, crop, flip. The table goes to the GPU, where shaders/view.wgsl samples by it.
+// Draws of weak views: scale, crop, flip. The table goes to the GPU, where shaders/segmentation/view.wgsl samples by it.
 
 import type { Rng } from '../../runtime/random.ts';
 import { choice, fields, flag, number, numbers, pair, type Kind } from '../options.ts';
@@ -16,22 +16,29 @@ export interface WeakOptions {
   flip?: number;
   /** Where an image lies in a crop that is larger than it (default 'right-bottom': the padding is right and below). */
   pad?: 'centre' | 'right-bottom';
-  /** Enlarge images that are smaller than the crop after scaling, instead of padding (as the reference implementation does). */
+  /**
+   * Enlarge images that are smaller than the crop after scaling, instead of padding (as the reference implementation
+   * does).
+   */
   cover?: boolean;
 }
 
 /** What the options may be; the crop is the run's. */
 export const WEAK_FIELDS: Readonly<Record<Exclude<keyof WeakOptions, 'crop'>, Kind>> = {
-  range: pair({ above: 0 }), choice: numbers({ above: 0 }), longSide: fields({ base: number({ above: 0 }), range: pair({ above: 0 }) }, { all: true }), flip: number({ from: 0, to: 1 }),
-  pad: choice('centre', 'right-bottom'), cover: flag,
+  range: pair({ above: 0 }),
+  choice: numbers({ above: 0 }),
+  longSide: fields({ base: number({ above: 0 }), range: pair({ above: 0 }) }, { all: true }),
+  flip: number({ from: 0, to: 1 }),
+  pad: choice('centre', 'right-bottom'),
+  cover: flag,
 };
 
 /** Numbers in a row of the table. */
 export const VIEW_ROW = 8;
 
 /**
- * Draws a row [y0, x0, sy, sx, flip, validHeight, validWidth, 0] for each image: output pixel (i, j), mirrored to j = w - 1 - j when flip is 1,
- * samples the source at y = y0 + (i + 0.5) sy - 0.5 and x = x0 + (j + 0.5) sx - 0.5.
+ * Draws a row [y0, x0, sy, sx, flip, validHeight, validWidth, 0] for each image: output pixel (i, j), mirrored to j = w
+ * - 1 - j when flip is 1, samples the source at y = y0 + (i + 0.5) sy - 0.5 and x = x0 + (j + 0.5) sx - 0.5.
  * @param sizes height, width of each image
  */
 export function drawWeak(rng: Rng, sizes: Int32Array, options: WeakOptions): Float32Array {
@@ -39,13 +46,16 @@ export function drawWeak(rng: Rng, sizes: Int32Array, options: WeakOptions): Flo
   const [h, w] = options.crop;
   const table = new Float32Array(n * VIEW_ROW);
   for (let k = 0; k < n; k++) {
-    const height = sizes[2 * k], width = sizes[2 * k + 1];
+    const height = sizes[2 * k];
+    const width = sizes[2 * k + 1];
     let scale = 1;
     // A range is there by default, so the others go first.
-    if (options.longSide) scale = (options.longSide.base * rng.uniform(...options.longSide.range)) / Math.max(height, width);
+    if (options.longSide)
+      scale = (options.longSide.base * rng.uniform(...options.longSide.range)) / Math.max(height, width);
     else if (options.choice) scale = rng.choice(options.choice);
     else if (options.range) scale = rng.uniform(...options.range);
-    let sh = Math.max(1, Math.floor(height * scale)), sw = Math.max(1, Math.floor(width * scale));
+    let sh = Math.max(1, Math.floor(height * scale));
+    let sw = Math.max(1, Math.floor(width * scale));
     if (options.cover) {
       sh = Math.max(sh, h);
       sw = Math.max(sw, w);
@@ -54,8 +64,10 @@ export function drawWeak(rng: Rng, sizes: Int32Array, options: WeakOptions): Flo
       if (scaled >= crop) return rng.int(scaled - crop + 1);
       return options.pad === 'centre' ? -Math.floor((crop - scaled) / 2) : 0;
     };
-    const top = offset(sh, h), left = offset(sw, w);
-    const sy = height / sh, sx = width / sw;
+    const top = offset(sh, h);
+    const left = offset(sw, w);
+    const sy = height / sh;
+    const sx = width / sw;
     const flip = rng.bernoulli(options.flip ?? 0.5) ? 1 : 0;
     table.set([top * sy, left * sx, sy, sx, flip, sh - top, sw - left, 0], k * VIEW_ROW);
   }

@@ -1,8 +1,19 @@
-// Grad-CAM (Selvaraju et al. 2017) and relatives for segmentation networks: where the evidence for a class lies, as one layer sees it.
+// Grad-CAM (Selvaraju et al. 2017) and relatives for segmentation networks: where the evidence for a class lies, as one
+// layer sees it.
 
 import { grad } from '../../runtime/autograd/grad.ts';
 import { ShapeError, UsageError } from '../../runtime/errors.ts';
-import { full, globalAvgPool, matmul, mul, normaliseMaps, oneHot, pseudoLabel, relu, resizeBilinear } from '../../runtime/ops/index.ts';
+import {
+  full,
+  globalAvgPool,
+  matmul,
+  mul,
+  normaliseMaps,
+  oneHot,
+  pseudoLabel,
+  relu,
+  resizeBilinear,
+} from '../../runtime/ops/index.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
 import { EVAL, type Network } from '../nn/module.ts';
 
@@ -17,33 +28,46 @@ export type CamMethod =
 export interface GradCamOptions {
   /** Name of a layer, see `listLayers`; default: the deepest stage of the encoder. */
   layer?: string;
-  /** The class whose score is explained; 'predicted' (default) sums in each pixel the score of the class that is predicted there. */
+  /**
+   * The class whose score is explained; 'predicted' (default) sums in each pixel the score of the class that is
+   * predicted there.
+   */
   target?: number | 'predicted';
-  /** With a class: sum its score over the pixels that are 'predicted' as it (default; a class that is predicted nowhere gives an empty map), or over 'all'. */
+  /**
+   * With a class: sum its score over the pixels that are 'predicted' as it (default; a class that is predicted nowhere
+   * gives an empty map), or over 'all'.
+   */
   pixels?: 'predicted' | 'all';
   /** f32 [n, h, w]: a factor for the pixels of the sum, such as a mask of the object in question. */
   region?: Tensor;
   /** Default 'gradcam'. */
   method?: CamMethod;
-  /** 'min-max' (default) stretches each map from its least to its largest value, 'max' divides by the largest; at the layer's size and, as enlarging lowers peaks, again at the image's. */
+  /**
+   * 'min-max' (default) stretches each map from its least to its largest value, 'max' divides by the largest; at the
+   * layer's size and, as enlarging lowers peaks, again at the image's.
+   */
   normalise?: 'min-max' | 'max';
 }
 
 /**
- * Activation maps of images, computed in evaluation mode. The score z is the sum of scores before the softmax, over pixels; the gradient of z with
- * respect to the layer weighs the layer's channels. Scaled before and after it is enlarged, as in pytorch-grad-cam. A map without any evidence is 0. What is made on the way is freed; inside a plan it is recorded.
+ * Activation maps of images, computed in evaluation mode. The score z is the sum of scores before the softmax, over
+ * pixels; the gradient of z with respect to the layer weighs the layer's channels. Scaled before and after it is
+ * enlarged, as in pytorch-grad-cam. A map without any evidence is 0. What is made on the way is freed; inside a plan it
+ * is recorded.
  * @param image f32 [n, h, w, 3], standardised as for training
  * @returns f32 [n, h, w] in [0, 1], enlarged to the image (half-pixel bilinear)
  * @throws UsageError when there is no such layer, or gradients are switched off
  * @example const heat = gradCam(net, normalise(photo), { target: 3, layer: 'enc2.1' });
  */
 export function gradCam(network: Network, image: Tensor, options: GradCamOptions = {}): Tensor {
-  if (image.rank !== 4 || image.dtype !== 'f32') throw new ShapeError('gradCam', `the image is [${image.shape}] ${image.dtype}, not f32 [n, h, w, 3]`);
+  if (image.rank !== 4 || image.dtype !== 'f32')
+    throw new ShapeError('gradCam', `the image is [${image.shape}] ${image.dtype}, not f32 [n, h, w, 3]`);
   const [n, h, w] = image.shape;
   return network.device.scope(() => {
     const { a, logits } = forward(network, image, options.layer);
     const [g] = grad(logits, [a], { dy: scoreGradient(logits, options) });
-    const by = options.normalise ?? 'min-max', map = normaliseMaps(activationMap(a, g, options.method), { by });
+    const by = options.normalise ?? 'min-max';
+    const map = normaliseMaps(activationMap(a, g, options.method), { by });
     return normaliseMaps(resizeBilinear(map, [h, w]), { by }).view([n, h, w]);
   });
 }
@@ -54,16 +78,24 @@ function forward(network: Network, image: Tensor, layer: string | undefined): { 
   const features = network.encode(image, { ...EVAL, tap });
   const logits = network.decode(features, { ...EVAL, tap });
   const a = layer === undefined ? features.stages.at(-1)! : tap.get(layer);
-  if (!a || a.rank !== 4) throw new UsageError(`the network has no layer "${layer}"`, `choose one of ${[...tap.keys()].join(', ')}`);
-  if (!a.tracked) throw new UsageError('no gradient reaches the layer', 'gradCam must not be called inside noGrad, and the parameters must require gradients');
+  if (!a || a.rank !== 4)
+    throw new UsageError(`the network has no layer "${layer}"`, `choose one of ${[...tap.keys()].join(', ')}`);
+  if (!a.tracked)
+    throw new UsageError(
+      'no gradient reaches the layer',
+      'gradCam must not be called inside noGrad, and the parameters must require gradients',
+    );
   return { a, logits };
 }
 
 /** dz/dlogits: 1 at the score that each pixel adds to the sum. */
 function scoreGradient(logits: Tensor, { target = 'predicted', pixels = 'predicted', region }: GradCamOptions): Tensor {
-  const shape = logits.shape.slice(0, -1), classes = logits.shape.at(-1)!;
-  if (region && (region.size !== logits.size / classes || region.dtype !== 'f32')) throw new ShapeError('gradCam', `the region is [${region.shape}] ${region.dtype}`, `give f32 [${shape}]`);
-  if (target !== 'predicted' && !(Number.isInteger(target) && target >= 0 && target < classes)) throw new ShapeError('gradCam', `there is no class ${target}`, `give 0 to ${classes - 1}, or 'predicted'`);
+  const shape = logits.shape.slice(0, -1);
+  const classes = logits.shape.at(-1)!;
+  if (region && (region.size !== logits.size / classes || region.dtype !== 'f32'))
+    throw new ShapeError('gradCam', `the region is [${region.shape}] ${region.dtype}`, `give f32 [${shape}]`);
+  if (target !== 'predicted' && !(Number.isInteger(target) && target >= 0 && target < classes))
+    throw new ShapeError('gradCam', `there is no class ${target}`, `give 0 to ${classes - 1}, or 'predicted'`);
   const everywhere = target !== 'predicted' && pixels === 'all';
   const labels = everywhere ? full(logits.device, shape, target, 'i32') : pseudoLabel(logits).label;
   return oneHot(labels, classes, { weight: region, only: target === 'predicted' ? undefined : target });
@@ -77,11 +109,17 @@ function scoreGradient(logits: Tensor, { target = 'predicted', pixels = 'predict
  */
 export function activationMap(a: Tensor, g: Tensor, method: CamMethod = 'gradcam'): Tensor {
   const [n, h, w, k] = a.shape;
-  if (a.rank !== 4 || String(g.shape) !== String(a.shape)) throw new ShapeError('activationMap', `activations [${a.shape}] and gradient [${g.shape}]`, 'give two [n, h, w, k]');
+  if (a.rank !== 4 || String(g.shape) !== String(a.shape))
+    throw new ShapeError(
+      'activationMap',
+      `activations [${a.shape}] and gradient [${g.shape}]`,
+      'give two [n, h, w, k]',
+    );
   const rows = [n, h * w, k];
   let sum: Tensor;
   if (method === 'gradcam') sum = matmul(a.view(rows), globalAvgPool(g).view([n, k, 1]));
-  else if (method === 'hirescam' || method === 'layercam') sum = matmul(mul(a, method === 'layercam' ? relu(g) : g).view(rows), full(a.device, [k, 1], 1));
+  else if (method === 'hirescam' || method === 'layercam')
+    sum = matmul(mul(a, method === 'layercam' ? relu(g) : g).view(rows), full(a.device, [k, 1], 1));
   else throw new UsageError(`there is no method "${String(method)}"`, "use 'gradcam', 'hirescam' or 'layercam'");
   return relu(sum).view([n, h, w, 1]);
 }

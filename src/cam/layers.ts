@@ -19,7 +19,8 @@ export interface LayerInfo {
 const SIZE = 64;
 
 /**
- * The layers of a network in the order in which they are computed. Nothing is computed: one pass is recorded and thrown away.
+ * The layers of a network in the order in which they are computed. Nothing is computed: one pass is recorded and thrown
+ * away.
  * @example for (const { name, channels, stride } of listLayers(net)) console.log(name, channels, stride);
  */
 export function listLayers(network: Network): LayerInfo[] {
@@ -36,5 +37,12 @@ export function listLayers(network: Network): LayerInfo[] {
     }),
   );
   pass.dispose();
-  return [...tap].filter(([, t]) => t.rank === 4).map(([name, t]) => ({ name, channels: t.shape[3], stride: Math.round(SIZE / t.shape[1]), deepest: t === deepest }));
+  return [...tap]
+    .filter(([, t]) => t.rank === 4)
+    .map(([name, t]) => ({
+      name,
+      channels: t.shape[3],
+      stride: Math.round(SIZE / t.shape[1]),
+      deepest: t === deepest,
+    }));
 }

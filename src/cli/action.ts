@@ -1,11 +1,14 @@
-// Wraps a command's function for commander: options joined with the global ones, errors printed as one line, the exit code set.
+// Wraps a command's function for commander: options joined with the global ones, errors printed as one line, the exit
+// code set.
 
 import type { Command } from 'commander';
 import { Output } from './output.ts';
 import type { GlobalFlags } from './common.ts';
 
 /** @param run takes the command's arguments, its options, and the output; returns the exit code */
-export function action<F extends object, A extends unknown[]>(run: (flags: F & GlobalFlags, out: Output, ...args: A) => Promise<number>) {
+export function action<F extends object, A extends unknown[]>(
+  run: (flags: F & GlobalFlags, out: Output, ...args: A) => Promise<number>,
+) {
   return async (...given: unknown[]): Promise<void> => {
     const command = given.at(-1) as Command;
     const flags = command.optsWithGlobals<F & GlobalFlags>();

@@ -1,4 +1,5 @@
-// Bundles the command line into dist/fewmask.mjs, with the packages that it needs. Those with native code stay outside: Dawn and sharp are installed beside it.
+// Bundles the command line into dist/fewmask.mjs, with the packages that it needs. Those with native code stay outside:
+// Dawn and sharp are installed beside it.
 
 import { chmodSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { build } from 'esbuild';
@@ -17,7 +18,11 @@ const { metafile } = await build({
   target: 'node20',
   external: ['sharp', 'webgpu'],
   // commander is CommonJS and asks for modules of Node.
-  banner: { js: "#!/usr/bin/env node\nimport { createRequire as createRequireOfNode } from 'node:module';\nconst require = createRequireOfNode(import.meta.url);" },
+  banner: {
+    js:
+      "#!/usr/bin/env node\nimport { createRequire as createRequireOfNode } from 'node:module';\nconst " +
+      'require = createRequireOfNode(import.meta.url);',
+  },
   metafile: true,
   sourcemap: 'linked',
   logLevel: 'warning',
@@ -25,7 +30,11 @@ const { metafile } = await build({
 chmodSync('dist/fewmask.mjs', 0o755);
 
 /** Their licences ask that they travel along. */
-const bundled = [...new Set(Object.keys(metafile.inputs).flatMap((file) => /^node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(file)?.[1] ?? []))].sort();
+const bundled = [
+  ...new Set(
+    Object.keys(metafile.inputs).flatMap((file) => /^node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(file)?.[1] ?? []),
+  ),
+].sort();
 const licences = bundled.map((name) => {
   const file = ['LICENSE', 'LICENSE.md', 'license'].map((f) => `node_modules/${name}/${f}`).find(existsSync);
   if (!file) throw new Error(`${name} has no licence file`);

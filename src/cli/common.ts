@@ -50,13 +50,20 @@ export function interruptible(out: Output): { signal: AbortSignal; release(): vo
 /** The file of weights that the user means: a file, or a run's folder (its best weights, else its last). */
 function modelFile(path: string, weights: 'best' | 'last'): string {
   const stat = statSync(path, { throwIfNoEntry: false });
-  if (!stat) throw new CheckpointError(`there is no ${path}`, 'give the folder of a run, or a .safetensors file that "fewmask train" has written');
+  if (!stat)
+    throw new CheckpointError(
+      `there is no ${path}`,
+      'give the folder of a run, or a .safetensors file that "fewmask train" has written',
+    );
   if (!stat.isDirectory()) return path;
   for (const name of weights === 'best' ? ['best', 'last'] : ['last']) {
     const file = join(path, `${name}.safetensors`);
     if (statSync(file, { throwIfNoEntry: false })) return file;
   }
-  throw new CheckpointError(`${path} contains no trained network`, 'the run has not finished, or this is not the folder of a run; "fewmask train --resume" finishes it');
+  throw new CheckpointError(
+    `${path} contains no trained network`,
+    'the run has not finished, or this is not the folder of a run; "fewmask train --resume" finishes it',
+  );
 }
 
 /** A trained network from disk. @throws CheckpointError */
@@ -76,7 +83,11 @@ export function buildNetwork(device: Device, model: Model): Network {
 export function addModelOptions(command: Command): Command {
   return command
     .requiredOption('--model <path>', 'folder of a run, or a .safetensors file of it')
-    .addOption(new Option('--weights <which>', 'weights of the run: best (on val) or last').choices(['best', 'last']).default('best'));
+    .addOption(
+      new Option('--weights <which>', 'weights of the run: best (on val) or last')
+        .choices(['best', 'last'])
+        .default('best'),
+    );
 }
 
 export interface ModelFlags {
@@ -86,7 +97,11 @@ export interface ModelFlags {
 
 /** The option of the commands that take images of any size. */
 export function addSizeOption(command: Command): Command {
-  return command.option('--size <HxW>', 'size at which the network sees the images (default: as in its training); "own": as they are', parseSeenSize);
+  return command.option(
+    '--size <HxW>',
+    'size at which the network sees the images (default: as in its training); "own": as they are',
+    parseSeenSize,
+  );
 }
 
 export interface SizeFlags {
@@ -95,7 +110,7 @@ export interface SizeFlags {
 
 /** The size to which images are resized for the network; null for their own. */
 export function sizeFor({ size }: SizeFlags, model: Model): readonly [number, number] | null {
-  return size === undefined ? model.size ?? null : size;
+  return size === undefined ? (model.size ?? null) : size;
 }
 
 /** Words as a shell takes them. */
@@ -110,13 +125,18 @@ export function shellWords(words: readonly string[]): string {
 export async function openData(spec: DatasetSpec, out: Output, { strict = false } = {}): Promise<OpenDataset> {
   const dataset = await openDataset(spec, { warn: (message) => out.warn(message) });
   const count = (split: 'labelled' | 'unlabelled' | 'val' | 'test'): string => `${dataset.ids(split).length} ${split}`;
-  out.say(`data: ${dataset.name}: ${count('labelled')}, ${count('unlabelled')}, ${count('val')}, ${count('test')} images, ${dataset.numClasses} classes`);
+  out.say(
+    `data: ${dataset.name}: ${count('labelled')}, ${count('unlabelled')}, ${count('val')}, ` +
+      `${count('test')} images, ${dataset.numClasses} classes`,
+  );
   for (const note of dataset.notes) out.say(`data: ${note}`);
   const { unreadable } = dataset;
   if (unreadable.length > 0) {
     const what = `${unreadable.length} images cannot be read, the first: ${unreadable[0].message.split(' — ')[0]}`;
-    const error = unreadable.length === 1 ? unreadable[0]
-      : new DataError(what, 'remove or replace them; fewmask inspect lists them all');
+    const error =
+      unreadable.length === 1
+        ? unreadable[0]
+        : new DataError(what, 'remove or replace them; fewmask inspect lists them all');
     if (!strict) out.warn(error.message);
     else {
       await dataset.close();

@@ -13,16 +13,43 @@ import type { Comparison, RunRecord } from '../report/types.ts';
 import { schemeNames, schemeOf } from '../schemes/index.ts';
 import { action } from './action.ts';
 import { interruptible, openData, openDevice, shellWords, type GlobalFlags } from './common.ts';
-import { addDataOptions, addTrainOptions, dataSpec, fileConfig, numbers, schemeHelp, trainConfig, type DataFlags, type TrainFlags } from './options.ts';
+import {
+  addDataOptions,
+  addTrainOptions,
+  dataSpec,
+  fileConfig,
+  numbers,
+  schemeHelp,
+  trainConfig,
+  type DataFlags,
+  type TrainFlags,
+} from './options.ts';
 import type { Output } from './output.ts';
 import { runInFolder } from './runner.ts';
 import { sameRun, type Started } from './started.ts';
 import { makeFolder, writeWhole } from './store.ts';
 
-type Flags = GlobalFlags & DataFlags & TrainFlags & { schemes: string; seeds: number; firstSeed: number; out: string; resume?: boolean; pictures: number; markdown?: boolean; title?: string };
+type Flags = GlobalFlags &
+  DataFlags &
+  TrainFlags & {
+    schemes: string;
+    seeds: number;
+    firstSeed: number;
+    out: string;
+    resume?: boolean;
+    pictures: number;
+    markdown?: boolean;
+    title?: string;
+  };
 
 export function compareCommand(program: Command): void {
-  const command = program.command('compare').summary('train several schemes and compare them').description('Trains several schemes with several seeds on the same data, with the same steps and the same initial weights for a seed, and compares them in a table, as JSON, and in one HTML page.');
+  const command = program
+    .command('compare')
+    .summary('train several schemes and compare them')
+    .description(
+      'Trains several schemes with several seeds on the same data, with the same steps and the same ' +
+        'initial weights for a seed, and compares them in a table, as JSON, and in one HTML page.',
+    );
   addTrainOptions(addDataOptions(command))
     .option('--schemes <names>', 'schemes, separated by commas', schemeNames().join(','))
     .option('--seeds <n>', 'number of seeds', numbers.count, 3)
@@ -32,16 +59,26 @@ export function compareCommand(program: Command): void {
     .option('--pictures <n>', 'images that the report shows', numbers.whole, 4)
     .option('--title <text>', 'title of the report')
     .option('--markdown', 'the table in Markdown')
-    .addHelpText('after', `${schemeHelp()}
+    .addHelpText(
+      'after',
+      `${schemeHelp()}
 Examples:
   fewmask compare                                    all schemes on the built-in set, three seeds
   fewmask compare photos/ --labels 1/8 --schemes supervised,fixmatch,cps --steps 4000
-  fewmask compare photos/ --labels 46 --set fixmatch.tau=0.9 --set cps.weight=1.5 --resume`)
+  fewmask compare photos/ --labels 46 --set fixmatch.tau=0.9 --set cps.weight=1.5 --resume`,
+    )
     .action(action(runCompare));
 }
 
 async function runCompare(f: Flags, out: Output, path: string | undefined): Promise<number> {
-  const schemes = [...new Set(f.schemes.split(',').map((s) => s.trim()).filter(Boolean))];
+  const schemes = [
+    ...new Set(
+      f.schemes
+        .split(',')
+        .map((s) => s.trim())
+        .filter(Boolean),
+    ),
+  ];
   if (schemes.length === 0) throw new UsageError('no scheme is named', `choose among ${schemeNames().join(', ')}`);
   for (const scheme of schemes) schemeOf(scheme);
   const file = fileConfig(f);
@@ -69,8 +106,25 @@ async function runCompare(f: Flags, out: Output, path: string | undefined): Prom
         // Each run is measured from an empty pool.
         device.pool.trim();
         const { record, interrupted } = await runInFolder({
-          device, dataset, spec, config, folder, out, title, resume: f.resume ?? false, signal: interrupt.signal, saveEveryMinutes: f.saveEvery, cacheBytes: f.cache, judge: spec.judge ?? isBuiltin(spec),
-          finish: async (result) => void (result.record.pictures = await makePictures(device, dataset, result.scheme, pictureIds(dataset, f.pictures))),
+          device,
+          dataset,
+          spec,
+          config,
+          folder,
+          out,
+          title,
+          resume: f.resume ?? false,
+          signal: interrupt.signal,
+          saveEveryMinutes: f.saveEvery,
+          cacheBytes: f.cache,
+          judge: spec.judge ?? isBuiltin(spec),
+          finish: async (result) =>
+            void (result.record.pictures = await makePictures(
+              device,
+              dataset,
+              result.scheme,
+              pictureIds(dataset, f.pictures),
+            )),
         });
         if (interrupted) {
           out.say('stopped; to continue, repeat the command with --resume');
@@ -79,11 +133,21 @@ async function runCompare(f: Flags, out: Output, path: string | undefined): Prom
         records.push(record);
       }
     }
-    const comparison: Comparison = { title: f.title ?? `${dataset.name}: ${dataset.ids('labelled').length} of ${dataset.ids('train').length} images labelled`, command: commandLine(), date: new Date().toISOString().slice(0, 10), adapter: [...new Set(records.map((r) => r.adapter))].join('; '), dataset: dataset.name, runs: records };
+    const comparison: Comparison = {
+      title:
+        f.title ??
+        `${dataset.name}: ${dataset.ids('labelled').length} of ${dataset.ids('train').length} images labelled`,
+      command: commandLine(),
+      date: new Date().toISOString().slice(0, 10),
+      adapter: [...new Set(records.map((r) => r.adapter))].join('; '),
+      dataset: dataset.name,
+      runs: records,
+    };
     await writeWhole(join(f.out, 'comparison.json'), JSON.stringify(comparison));
     await writeWhole(join(f.out, 'report.html'), htmlReport(comparison));
     await writeWhole(join(f.out, 'table.md'), markdownReport(comparison));
-    const text = textReport(comparison), json = jsonReport(comparison);
+    const text = textReport(comparison);
+    const json = jsonReport(comparison);
     await writeWhole(join(f.out, 'table.json'), json);
     await writeWhole(join(f.out, 'table.txt'), text);
     out.result(f.json ? json : f.markdown ? markdownReport(comparison) : text);
@@ -96,7 +160,10 @@ async function runCompare(f: Flags, out: Output, path: string | undefined): Prom
   }
 }
 
-/** The record of a run that has ended; null where there is none. @throws UsageError when it had other settings or other data */
+/**
+ * The record of a run that has ended; null where there is none.
+ * @throws UsageError when it had other settings or other data
+ */
 function finished(folder: string, now: Started): RunRecord | null {
   const file = join(folder, 'record.json');
   if (!existsSync(file)) return null;
@@ -110,10 +177,15 @@ function finished(folder: string, now: Started): RunRecord | null {
   return record;
 }
 
-/** Images for the report, spread over the validation set (where the truth may be shown), else over the unlabelled ones. */
+/**
+ * Images for the report, spread over the validation set (where the truth may be shown), else over the unlabelled ones.
+ */
 function pictureIds(dataset: Dataset, n: number): string[] {
   const ids = [dataset.ids('val'), dataset.ids('test'), dataset.ids('unlabelled')].find((l) => l.length > 0) ?? [];
-  return Array.from({ length: Math.min(n, ids.length) }, (_, i) => ids[Math.floor(((i + 0.5) * ids.length) / Math.min(n, ids.length))]);
+  return Array.from(
+    { length: Math.min(n, ids.length) },
+    (_, i) => ids[Math.floor(((i + 0.5) * ids.length) / Math.min(n, ids.length))],
+  );
 }
 
 /** The command as it was typed, for whoever wants to repeat it. */

@@ -4,11 +4,17 @@ import { DataError, OutOfMemoryError, ShapeError } from '../../runtime/errors.ts
 import type { Output } from './output.ts';
 
 /**
- * Does something with each file. What is wrong with one is said, and the others follow; with a single file it is thrown.
+ * Does something with each file. What is wrong with one is said, and the others follow; with a single file it is
+ * thrown.
  * @param advice for files that are too large
  * @returns what went wrong, in the order of the files
  */
-export async function eachFile(files: readonly string[], out: Output, advice: string, body: (file: string, index: number) => Promise<void>): Promise<{ file: string; error: string }[]> {
+export async function eachFile(
+  files: readonly string[],
+  out: Output,
+  advice: string,
+  body: (file: string, index: number) => Promise<void>,
+): Promise<{ file: string; error: string }[]> {
   const failures: { file: string; error: string }[] = [];
   for (const [i, file] of files.entries()) {
     try {

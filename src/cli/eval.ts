@@ -6,7 +6,15 @@ import { oneClassLine, scores } from '../metrics/miou.ts';
 import type { EvalPoint } from '../report/types.ts';
 import { Evaluator } from '../train/evaluate.ts';
 import { action } from './action.ts';
-import { addModelOptions, buildNetwork, openData, openDevice, readModel, type GlobalFlags, type ModelFlags } from './common.ts';
+import {
+  addModelOptions,
+  buildNetwork,
+  openData,
+  openDevice,
+  readModel,
+  type GlobalFlags,
+  type ModelFlags,
+} from './common.ts';
 import { addDataOptions, dataSpec, numbers, parseBytes, parseSeenSize, type DataFlags } from './options.ts';
 import type { Output } from './output.ts';
 import { evalLines } from './scores.ts';
@@ -16,17 +24,38 @@ type Flags = GlobalFlags & DataFlags & ModelFlags & { split: string; batch: numb
 const SPLITS = ['val', 'test', 'labelled', 'train'] as const;
 
 export function evalCommand(program: Command): void {
-  addModelOptions(addDataOptions(program.command('eval').summary('score a trained network').description('Scores a trained network on the masks of a split: mIoU (both treatments of absent classes), each class, pixel accuracy. Every image is seen whole, at the size of the training (or --size). Without DATA it is the data set of the run.'), parseSeenSize))
-    .option('--split <name>', `one of ${SPLITS.join(', ')} (train: the labelled images, and the unlabelled ones that have a mask)`, 'val')
+  addModelOptions(
+    addDataOptions(
+      program
+        .command('eval')
+        .summary('score a trained network')
+        .description(
+          'Scores a trained network on the masks of a split: mIoU (both treatments of absent classes), each ' +
+            'class, pixel accuracy. Every image is seen whole, at the size of the training (or --size). Without ' +
+            'DATA it is the data set of the run.',
+        ),
+      parseSeenSize,
+    ),
+  )
+    .option(
+      '--split <name>',
+      `one of ${SPLITS.join(', ')} (train: the labelled images, and the unlabelled ones that have a mask)`,
+      'val',
+    )
     .option('--batch <n>', 'images per batch', numbers.count, 4)
     .option('--memory <size>', 'limit of GPU memory (4G)', parseBytes)
-    .addHelpText('after', '\nExamples:\n  fewmask eval --model runs/fixmatch-0 --split test            on the data of the run, with its lists and its size\n  fewmask eval photos/ --model runs/fixmatch-0 --val my-list.txt --json')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  fewmask eval --model runs/fixmatch-0 --split test            on the data of the run, ' +
+        'with its lists and its size\n  fewmask eval photos/ --model runs/fixmatch-0 --val my-list.txt --json',
+    )
     .action(action(runEval));
 }
 
 async function runEval(f: Flags, out: Output, path: string | undefined): Promise<number> {
   const split = f.split as (typeof SPLITS)[number];
-  if (!SPLITS.includes(split)) throw new UsageError(`there is no split "${f.split}"`, `choose one of ${SPLITS.join(', ')}`);
+  if (!SPLITS.includes(split))
+    throw new UsageError(`there is no split "${f.split}"`, `choose one of ${SPLITS.join(', ')}`);
   const { model, file } = await readModel(f);
   // Of the training images all masks are wanted that there are.
   const spec = { ...scoredOn(file, model, dataSpec(path, f)), judge: split === 'train' };
@@ -35,9 +64,18 @@ async function runEval(f: Flags, out: Output, path: string | undefined): Promise
   const device = await openDevice(f, out);
   try {
     const network = buildNetwork(device, model);
-    if (dataset.numClasses !== network.numClasses) throw new DataError(`${file} knows ${network.numClasses} classes, the data set has ${dataset.numClasses}`, 'give the data set that it was trained on, or --classes');
+    if (dataset.numClasses !== network.numClasses)
+      throw new DataError(
+        `${file} knows ${network.numClasses} classes, the data set has ${dataset.numClasses}`,
+        'give the data set that it was trained on, or --classes',
+      );
     const ids = dataset.ids(split);
-    if (ids.length === 0) throw new DataError(`the data set has no ${split} images`, `choose another --split, or name them: a list, or a part such as --${split === 'train' || split === 'labelled' ? 'labels' : split} 100%`);
+    if (ids.length === 0)
+      throw new DataError(
+        `the data set has no ${split} images`,
+        'choose another --split, or name them: a list, or a part such as ' +
+          `--${split === 'train' || split === 'labelled' ? 'labels' : split} 100%`,
+      );
     out.say(`${ids.length} ${split} images, ${file}`);
     const evaluator = new Evaluator(device, network, f.batch);
     let scored = 0;
@@ -47,10 +85,25 @@ async function runEval(f: Flags, out: Output, path: string | undefined): Promise
       return sample;
     });
     if (scored < ids.length) out.say(`${ids.length - scored} of them have no mask and do not count`);
-    const point: EvalPoint = { step: Number(model.origin.step ?? 0), split: split === 'test' ? 'test' : 'val', ...scores(confusion, dataset.numClasses) };
+    const point: EvalPoint = {
+      step: Number(model.origin.step ?? 0),
+      split: split === 'test' ? 'test' : 'val',
+      ...scores(confusion, dataset.numClasses),
+    };
     const line = oneClassLine(confusion, dataset.classNames);
     if (line && f.json) out.warn(`${split}: ${line}`);
-    out.result(f.json ? JSON.stringify({ ...point, split, images: scored, classNames: dataset.classNames, model: file, origin: model.origin }) : evalLines({ ...point, split: split as 'val' }, dataset.classNames).join('\n'));
+    out.result(
+      f.json
+        ? JSON.stringify({
+            ...point,
+            split,
+            images: scored,
+            classNames: dataset.classNames,
+            model: file,
+            origin: model.origin,
+          })
+        : evalLines({ ...point, split: split as 'val' }, dataset.classNames).join('\n'),
+    );
     return 0;
   } finally {
     await dataset.close();

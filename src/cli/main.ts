@@ -19,8 +19,22 @@ const program = new Command('fewmask')
   .option('--quiet', 'no progress and no messages but warnings')
   .option('--verbose', 'more messages; a stack trace with an error');
 
-for (const add of [trainCommand, evalCommand, predictCommand, camCommand, compareCommand, inspectCommand, doctorCommand, tuneCommand]) add(program);
-for (const command of [program, ...program.commands]) command.exitOverride().configureHelp({ showGlobalOptions: true, helpWidth: 110 }).showHelpAfterError(`("fewmask ${command === program ? 'COMMAND' : command.name()} --help" shows the options)`);
+for (const add of [
+  trainCommand,
+  evalCommand,
+  predictCommand,
+  camCommand,
+  compareCommand,
+  inspectCommand,
+  doctorCommand,
+  tuneCommand,
+])
+  add(program);
+for (const command of [program, ...program.commands])
+  command
+    .exitOverride()
+    .configureHelp({ showGlobalOptions: true, helpWidth: 110 })
+    .showHelpAfterError(`("fewmask ${command === program ? 'COMMAND' : command.name()} --help" shows the options)`);
 
 try {
   await program.parseAsync();

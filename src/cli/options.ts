@@ -23,7 +23,8 @@ export function parseSize(text: string): [number, number] {
 export function parseSeenSize(text: string): [number, number] | null {
   if (text.trim() === 'own') return null;
   const size = parseSize(text);
-  if (size.some((v) => v < 1 || v > MOST_SIDE)) throw new InvalidArgumentError(`give height and width from 1 to ${MOST_SIDE} pixels, or "own"`);
+  if (size.some((v) => v < 1 || v > MOST_SIDE))
+    throw new InvalidArgumentError(`give height and width from 1 to ${MOST_SIDE} pixels, or "own"`);
   return size;
 }
 
@@ -58,12 +59,14 @@ function batch(text: string): { labelled: number; unlabelled: number } {
 
 function range(text: string): [number, number] {
   const parts = text.split(/[,:-]/).map(Number);
-  if (parts.length !== 2 || parts.some((v) => !Number.isFinite(v) || v <= 0) || parts[0] > parts[1]) throw new InvalidArgumentError('give the smallest and the largest factor, as in 0.5,2');
+  if (parts.length !== 2 || parts.some((v) => !Number.isFinite(v) || v <= 0) || parts[0] > parts[1])
+    throw new InvalidArgumentError('give the smallest and the largest factor, as in 0.5,2');
   return [parts[0], parts[1]];
 }
 
-const MASK_VALUES_HELP = 'what the values of masks mean (default: detected, and printed): the value of each class in '
-  + 'order, as in 0,255; a map, as in 0:0,128:ignore,255:1 or 0-127:0,128-255:1; or "ids": class ids, 255 ignored';
+const MASK_VALUES_HELP =
+  'what the values of masks mean (default: detected, and printed): the value of each class in ' +
+  'order, as in 0,255; a map, as in 0:0,128:ignore,255:1 or 0-127:0,128-255:1; or "ids": class ids, 255 ignored';
 
 /** Bits a channel that 16-bit images may use. */
 function bits(text: string): number {
@@ -93,17 +96,31 @@ export function addDataOptions(command: Command, size: (text: string) => [number
     bits: training ? 'as the training images show' : 'as in the training',
   };
   command
-    .argument('[data]', `a folder in VOC layout, or "builtin" for the built-in procedural set (default: ${size === parseSize ? 'builtin' : 'that of the run'})`)
+    .argument(
+      '[data]',
+      'a folder in VOC layout, or "builtin" for the built-in procedural set (default: ' +
+        `${size === parseSize ? 'builtin' : 'that of the run'})`,
+    )
     .option('--images <dir>', 'plain folder of images (instead of DATA)')
     .option('--masks <dir>', 'plain folder of masks, paired with the images by name')
     .option('--labels <which>', 'labelled images: a fraction (1/8), a number (46), or a list')
     .option('--unlabelled <list>', 'list of unlabelled images (default: the rest of the training pool)')
-    .option('--val <which>', 'validation images, for choosing: a list (default: val), or a number or fraction of the images with masks')
-    .option('--test <which>', 'test images, for reporting: a list (default: test), or a number or fraction of the images with masks')
+    .option(
+      '--val <which>',
+      'validation images, for choosing: a list (default: val), or a number or fraction of the images with masks',
+    )
+    .option(
+      '--test <which>',
+      'test images, for reporting: a list (default: test), or a number or fraction of the images with masks',
+    )
     .option('--classes <n>', 'number of classes (default: as found)', whole)
     .option('--class-names <names>', 'names of the classes, separated by commas')
     .option('--mask-values <map>', MASK_VALUES_HELP)
-    .option('--size <HxW>', `resize images and masks as they are read${size === parseSize ? '' : ' (default: as in the training); "own": no resizing'}`, size)
+    .option(
+      '--size <HxW>',
+      `resize images and masks as they are read${size === parseSize ? '' : ' (default: as in the training); "own": no resizing'}`,
+      size,
+    )
     .option('--split-seed <n>', 'seed of the labelled/unlabelled draw', whole)
     .option('--no-labels-cover', 'draw labelled images without covering every class; no other masks are read')
     .option('--builtin-images <n>', 'training images of the built-in set', count);
@@ -132,7 +149,19 @@ export function dataSpec(path: string | undefined, f: DataFlags): DatasetSpec {
   const { images, masks, labels, unlabelled, val, test, classes, maskValues, splitSeed, judge, labelsCover } = f;
   const size = f.size ?? undefined;
   const spec: DatasetSpec = {
-    path, images, masks, labels, unlabelled, val, test, classes, maskValues, size, splitSeed, judge, labelsCover,
+    path,
+    images,
+    masks,
+    labels,
+    unlabelled,
+    val,
+    test,
+    classes,
+    maskValues,
+    size,
+    splitSeed,
+    judge,
+    labelsCover,
   };
   if (f.orientation !== undefined) spec.orientation = f.orientation;
   if (f.bits !== undefined) spec.bits = f.bits;
@@ -152,7 +181,12 @@ export function addNetworkOptions(command: Command): Command {
     .addOption(new Option('--stem <kind>', 'DeepLabV3+: stem of the ResNet').choices(['plain', 'deep']))
     .option('--batch <n[+m]>', 'batch size: labelled + unlabelled images', batch)
     .option('--crop <HxW>', 'size of the training crops', parseSize)
-    .addOption(new Option('--precision <kind>', 'of a training step: full (f32, default), or mixed (f16 with f32 weights and loss scaling)').choices(['full', 'mixed']))
+    .addOption(
+      new Option(
+        '--precision <kind>',
+        'of a training step: full (f32, default), or mixed (f16 with f32 weights and loss scaling)',
+      ).choices(['full', 'mixed']),
+    )
     .option('--memory <size>', 'limit of GPU memory (4G)', parseBytes);
 }
 
@@ -167,7 +201,7 @@ export function addTrainOptions(command: Command): Command {
     .option('--lr <x>', 'learning rate', number)
     .option('--head-lr <x>', "factor for the head's learning rate", number)
     .option('--momentum <x>', 'momentum of SGD', number)
-    .option('--nesterov', 'momentum of SGD in Nesterov\'s form')
+    .option('--nesterov', "momentum of SGD in Nesterov's form")
     .option('--weight-decay <x>', 'weight decay', number)
     .option('--no-decay-vectors', 'no weight decay for biases and batch norm')
     .option('--clip <x>', 'clip gradients to this norm', number)
@@ -175,8 +209,15 @@ export function addTrainOptions(command: Command): Command {
     .option('--warmup <n>', 'steps over which the learning rate rises', whole)
     .option('--eval-every <n>', 'steps between evaluations', whole)
     .option('--cache <size>', 'limit of memory for decoded images (512M)', parseBytes)
-    .option('--set <key=value>', 'an option of the scheme, as in tau=0.9 or fixmatch.tau=0.9; can be repeated', (item: string, before: string[] = []) => [...before, item])
-    .option('--judge', 'measure pseudo-labels by the masks of unlabelled images, if there are any (never used for training)')
+    .option(
+      '--set <key=value>',
+      'an option of the scheme, as in tau=0.9 or fixmatch.tau=0.9; can be repeated',
+      (item: string, before: string[] = []) => [...before, item],
+    )
+    .option(
+      '--judge',
+      'measure pseudo-labels by the masks of unlabelled images, if there are any (never used for training)',
+    )
     .option('--save-every <minutes>', 'minutes between checkpoints', number, 5);
 }
 
@@ -215,11 +256,15 @@ export interface TrainFlags {
 /** The options of the schemes, for the help text. */
 export function schemeHelp(): string {
   const lines = schemes().flatMap(({ name, help }) =>
-    Object.entries(help).map(([key, about], i) => `  ${(i ? '' : name).padEnd(14)} ${key.padEnd(16)} ${about}`));
+    Object.entries(help).map(([key, about], i) => `  ${(i ? '' : name).padEnd(14)} ${key.padEnd(16)} ${about}`),
+  );
   return `\nOptions of the schemes (--set, with their defaults):\n${lines.join('\n')}\n`;
 }
 
-/** Scheme options from `--set key=value`: values are JSON where they can be read as such, else text. `scheme.key` speaks to one scheme only. */
+/**
+ * Scheme options from `--set key=value`: values are JSON where they can be read as such, else text. `scheme.key` speaks
+ * to one scheme only.
+ */
 export function parseSettings(items: readonly string[], scheme: string): Record<string, unknown> {
   const out: Record<string, unknown> = {};
   for (const item of items) {
@@ -250,17 +295,22 @@ export function fileConfig({ config: file }: TrainFlags): PartialConfig {
     const text = decodeText(readFileSync(file));
     if (text === null) throw new Error('it is not a text file');
     const parsed: unknown = JSON.parse(text);
-    if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) throw new Error('it contains no settings');
+    if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed))
+      throw new Error('it contains no settings');
     return parsed;
   } catch (error) {
-    throw new UsageError(`--config ${file}: ${(error as Error).message}`, 'give a JSON file of settings, such as the config.json beside a run');
+    throw new UsageError(
+      `--config ${file}: ${(error as Error).message}`,
+      'give a JSON file of settings, such as the config.json beside a run',
+    );
   }
 }
 
 /** Sizes that no network can have. @throws UsageError */
 function checkNetwork({ network, crop }: RunConfig): void {
   const among = (name: string, value: number | undefined, choice: readonly number[]): void => {
-    if (value !== undefined && !choice.includes(value)) throw new UsageError(`the network's ${name} is ${value}`, `choose one of ${choice.join(', ')}`);
+    if (value !== undefined && !choice.includes(value))
+      throw new UsageError(`the network's ${name} is ${value}`, `choose one of ${choice.join(', ')}`);
   };
   if (network.kind === 'deeplabv3plus') {
     among('depth', network.depth, [18, 34, 50, 101]);
@@ -268,25 +318,66 @@ function checkNetwork({ network, crop }: RunConfig): void {
     return;
   }
   const { width = 1, depth = 1 } = network;
-  if (!Number.isInteger(width) || width < 1) throw new UsageError(`the network's width is ${width}`, 'give the channels of the first level (--width 16)');
+  if (!Number.isInteger(width) || width < 1)
+    throw new UsageError(`the network's width is ${width}`, 'give the channels of the first level (--width 16)');
   // Each level has half the size of the one before.
   const most = 1 + Math.floor(Math.log2(Math.min(...crop)));
-  if (!Number.isInteger(depth) || depth < 1 || depth > most) throw new UsageError(`the network's depth is ${depth}`, `a crop of ${crop.join('x')} takes 1 to ${most} levels (--depth)`);
+  if (!Number.isInteger(depth) || depth < 1 || depth > most)
+    throw new UsageError(
+      `the network's depth is ${depth}`,
+      `a crop of ${crop.join('x')} takes 1 to ${most} levels (--depth)`,
+    );
 }
 
-/** The settings of a run of `scheme`: defaults (crops no larger than images that are resized), then the parts, then the flags. */
-export function trainConfig(f: TrainFlags & Pick<DataFlags, 'size'>, scheme: string, ...parts: readonly PartialConfig[]): RunConfig {
-  const network = given({ kind: f.network, width: f.width, depth: f.depth, outputStride: f.outputStride, stem: f.stem }) as PartialConfig['network'];
+/**
+ * The settings of a run of `scheme`: defaults (crops no larger than images that are resized), then the parts, then the
+ * flags.
+ */
+export function trainConfig(
+  f: TrainFlags & Pick<DataFlags, 'size'>,
+  scheme: string,
+  ...parts: readonly PartialConfig[]
+): RunConfig {
+  const network = given({
+    kind: f.network,
+    width: f.width,
+    depth: f.depth,
+    outputStride: f.outputStride,
+    stem: f.stem,
+  }) as PartialConfig['network'];
   const flags: PartialConfig = given({
     network: Object.keys(network!).length ? network : undefined,
-    steps: f.steps, batch: f.batch, crop: f.crop, weak: f.scale && { range: f.scale }, schedule: f.schedule, warmup: f.warmup, evalEvery: f.evalEvery, precision: f.precision, memory: f.memory, seed: f.seed, pretrained: f.pretrained, pretrainedPartial: f.pretrainedPartial,
-    optimizer: given({ kind: f.optimizer, lr: f.lr, headLr: f.headLr, momentum: f.momentum, nesterov: f.nesterov, weightDecay: f.weightDecay, decayVectors: f.decayVectors === false ? false : undefined, clip: f.clip }),
+    steps: f.steps,
+    batch: f.batch,
+    crop: f.crop,
+    weak: f.scale && { range: f.scale },
+    schedule: f.schedule,
+    warmup: f.warmup,
+    evalEvery: f.evalEvery,
+    precision: f.precision,
+    memory: f.memory,
+    seed: f.seed,
+    pretrained: f.pretrained,
+    pretrainedPartial: f.pretrainedPartial,
+    optimizer: given({
+      kind: f.optimizer,
+      lr: f.lr,
+      headLr: f.headLr,
+      momentum: f.momentum,
+      nesterov: f.nesterov,
+      weightDecay: f.weightDecay,
+      decayVectors: f.decayVectors === false ? false : undefined,
+      clip: f.clip,
+    }),
     options: parseSettings(f.set ?? [], scheme),
-  }) as PartialConfig;
-  const smaller = f.size && { crop: DEFAULTS.crop.map((side, i) => Math.min(side, Math.max(8, f.size![i]))) as [number, number] };
+  });
+  const smaller = f.size && {
+    crop: DEFAULTS.crop.map((side, i) => Math.min(side, Math.max(8, f.size![i]))) as [number, number],
+  };
   const config = resolveConfig(smaller ?? {}, ...parts, flags, { scheme });
   checkNetwork(config);
-  if (config.pretrained && !existsSync(config.pretrained)) throw new UsageError(`there is no ${config.pretrained}`, 'give a safetensors file of weights (--pretrained)');
+  if (config.pretrained && !existsSync(config.pretrained))
+    throw new UsageError(`there is no ${config.pretrained}`, 'give a safetensors file of weights (--pretrained)');
   checkOptions(scheme, config.options);
   return config;
 }

@@ -1,4 +1,5 @@
-// What commands write: messages, progress on a terminal or in plain lines, JSON. Progress and warnings go to stderr, results to stdout.
+// What commands write: messages, progress on a terminal or in plain lines, JSON. Progress and warnings go to stderr,
+// results to stdout.
 
 import { stripVTControlCharacters, styleText } from 'node:util';
 import { FewmaskError, UsageError } from '../../runtime/errors.ts';
@@ -31,7 +32,11 @@ export class Output {
 
   /** Text in a style, where stderr is a terminal that wants colour (NO_COLOR is respected). */
   style(style: Style, text: string): string {
-    const wanted = process.env.NO_COLOR ? false : process.env.FORCE_COLOR ? process.env.FORCE_COLOR !== '0' : process.stderr.isTTY === true && process.env.TERM !== 'dumb';
+    const wanted = process.env.NO_COLOR
+      ? false
+      : process.env.FORCE_COLOR
+        ? process.env.FORCE_COLOR !== '0'
+        : process.stderr.isTTY === true && process.env.TERM !== 'dumb';
     return wanted ? styleText(style, text) : text;
   }
 
@@ -85,7 +90,9 @@ export class Output {
     this.clear();
     const known = error instanceof FewmaskError;
     const message = error instanceof Error ? error.message : String(error);
-    process.stderr.write(`${this.style('red', 'error:')} ${known || this.verbose ? message : `${message.split('\n')[0]} (--verbose shows where)`}\n`);
+    process.stderr.write(
+      `${this.style('red', 'error:')} ${known || this.verbose ? message : `${message.split('\n')[0]} (--verbose shows where)`}\n`,
+    );
     if (this.verbose && error instanceof Error) process.stderr.write(`${error.stack}\n`);
     return error instanceof UsageError ? 2 : 1;
   }

@@ -29,7 +29,10 @@ export interface NewImages {
  * reported when it is its turn.
  */
 export async function newImages(
-  files: readonly string[], flags: PictureFlags, model: Model, out: Output,
+  files: readonly string[],
+  flags: PictureFlags,
+  model: Model,
+  out: Output,
 ): Promise<NewImages> {
   const pool = new DecodePool({ threads: 0 });
   const { orientation, bits } = flags;

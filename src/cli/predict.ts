@@ -14,7 +14,18 @@ import { Labeller } from '../train/labeller.ts';
 import { SlidingWindow } from '../train/slide.ts';
 import { confidenceColours, maskPng, overlayLabels, rgbPng } from '../report/pictures.ts';
 import { action } from './action.ts';
-import { addModelOptions, addSizeOption, buildNetwork, interruptible, openDevice, readModel, sizeFor, type GlobalFlags, type ModelFlags, type SizeFlags } from './common.ts';
+import {
+  addModelOptions,
+  addSizeOption,
+  buildNetwork,
+  interruptible,
+  openDevice,
+  readModel,
+  sizeFor,
+  type GlobalFlags,
+  type ModelFlags,
+  type SizeFlags,
+} from './common.ts';
 import { numbers, parseBytes, type PictureFlags } from './options.ts';
 import { eachFile, written } from './eachFile.ts';
 import type { Output } from './output.ts';
@@ -36,23 +47,40 @@ const MOST_PIXELS = 512 * 512;
 const WINDOW = 384;
 
 export function predictCommand(program: Command): void {
-  addReadingOptions(addSizeOption(addModelOptions(program
-    .command('predict')
-    .summary('write masks of images')
-    .description('Predicts masks of images or of folders of images: palette PNGs whose pixel values are class ids. Masks have the size of their image; the network sees images at the size of its training, large ones through a sliding window.')
-    .argument('<images...>', 'images, or folders of images'))))
+  addReadingOptions(
+    addSizeOption(
+      addModelOptions(
+        program
+          .command('predict')
+          .summary('write masks of images')
+          .description(
+            'Predicts masks of images or of folders of images: palette PNGs whose pixel values are class ids. ' +
+              'Masks have the size of their image; the network sees images at the size of its training, large ones ' +
+              'through a sliding window.',
+          )
+          .argument('<images...>', 'images, or folders of images'),
+      ),
+    ),
+  )
     .option('--out <dir>', 'folder for the results', 'predictions')
     .option('--overlay', 'also write NAME-overlay.png: the image with the colours of the classes on top')
     .option('--confidence', 'also write NAME-confidence.png: the probability of the predicted class, dark to light')
-    .option('--window <pixels>', `side of the sliding window (default: ${WINDOW} for images of more than 512x512 pixels); 0 predicts every image whole`, numbers.whole)
+    .option(
+      '--window <pixels>',
+      `side of the sliding window (default: ${WINDOW} for images of more than 512x512 pixels); 0 predicts every image whole`,
+      numbers.whole,
+    )
     .option('--scales <list>', 'test-time augmentation: factors for the size, as in 0.75,1,1.25 (whole images only)')
     .option('--flip', 'test-time augmentation: also the mirrored image (whole images only)')
     .option('--memory <size>', 'limit of GPU memory (4G)', parseBytes)
-    .addHelpText('after', `
+    .addHelpText(
+      'after',
+      `
 Examples:
   fewmask predict photo.jpg --model runs/fixmatch-0 --overlay
   fewmask predict photos/ --model runs/cps-0 --out masks/ --confidence
-  fewmask predict satellite.png --model runs/cps-0 --window 512`)
+  fewmask predict satellite.png --model runs/cps-0 --window 512`,
+    )
     .action(action(runPredict));
 }
 
@@ -65,7 +93,10 @@ export function filesOf(paths: readonly string[], note: (text: string) => void =
     const names = folder(path, 'the folder');
     const beside = passedOver(path, names);
     const isFolder = (file: string): boolean => statSync(file, { throwIfNoEntry: false })?.isDirectory() ?? false;
-    const files = names.filter((f) => IMAGE.test(f)).map((f) => join(path, f)).filter((f) => !isFolder(f));
+    const files = names
+      .filter((f) => IMAGE.test(f))
+      .map((f) => join(path, f))
+      .filter((f) => !isFolder(f));
     if (files.length === 0) throw new DataError(`${path} contains no JPEG, PNG or WebP images`, beside ?? undefined);
     if (beside) note(beside);
     return files;
@@ -81,59 +112,96 @@ export function namesOf(files: readonly string[]): string[] {
   const names = bare.map((n, i) => (times.get(composed(n)) === 1 ? n : `${basename(dirname(files[i]))}-${n}`));
   const seen = new Set<string>();
   const twice = names.find((n) => seen.size === seen.add(composed(n)).size);
-  if (twice !== undefined) throw new DataError(`two of the images would be called ${twice}`, 'predict them one after the other into different folders (--out)');
+  if (twice !== undefined)
+    throw new DataError(
+      `two of the images would be called ${twice}`,
+      'predict them one after the other into different folders (--out)',
+    );
   return names;
 }
 
 async function runPredict(f: Flags, out: Output, paths: string[]): Promise<number> {
   const scales = (f.scales ?? '1').split(',').map(Number);
-  if (scales.some((s) => !(s > 0))) throw new UsageError(`--scales ${f.scales}`, 'give positive factors, as in 0.75,1,1.25');
+  if (scales.some((s) => !(s > 0)))
+    throw new UsageError(`--scales ${f.scales}`, 'give positive factors, as in 0.75,1,1.25');
   const files = filesOf(paths, (text) => out.say(text));
   const names = namesOf(files);
   const suffixes = ['', ...(f.overlay ? ['-overlay'] : []), ...(f.confidence ? ['-confidence'] : [])];
   const fileFor = (name: string, suffix: string): string => join(f.out, `${name}${suffix}.png`);
-  refuseOverwriting(files, names.flatMap((name) => suffixes.map((suffix) => fileFor(name, suffix))));
+  refuseOverwriting(
+    files,
+    names.flatMap((name) => suffixes.map((suffix) => fileFor(name, suffix))),
+  );
   const { model, file } = await readModel(f);
   const interrupt = interruptible(out);
   const device = await openDevice(f, out);
   try {
     const network = buildNetwork(device, model);
     const size = sizeFor(f, model);
-    out.say(`${file}: ${model.network.kind}, ${model.classNames.length} classes${size ? `, images seen at ${size.join('x')}` : ''}`);
+    out.say(
+      `${file}: ${model.network.kind}, ${model.classNames.length} classes${size ? `, images seen at ${size.join('x')}` : ''}`,
+    );
     const images = await newImages(files, f, model, out);
     await makeFolder(f.out);
     const labeller = new Labeller(device, network);
     let sliding: SlidingWindow | null = null;
     const shares: { file: string; mask: string; classes: Record<string, number> }[] = [];
     let untold = scales.length > 1 || scales[0] !== 1 || f.flip === true;
-    const failures = await eachFile(files, out, 'let the network see less of it at once: --window, --size', async (path, i) => {
-      if (interrupt.signal.aborted) return;
-      const bytes = await readBytes(path);
-      const seen = await decodeImage(bytes, path, { ...images.reading(path), size });
-      const [height, width] = seen.own;
-      images.clipped(path, seen.clipped);
-      const sample: Sample = { id: names[i], ...seen, labels: null }, probabilities = seen.height !== height || seen.width !== width;
-      const whole = f.window === 0 || (f.window ? Math.max(seen.width, seen.height) <= f.window : seen.width * seen.height <= MOST_PIXELS);
-      let made!: { labels: Uint8Array; confidence: Float32Array; p?: Float32Array };
-      if (whole) {
-        await labeller.run([sample.id], async () => sample, { scales, flip: f.flip ?? false, probabilities }, (_, { labels }, confidence, p) => (made = { labels, confidence, p }));
-      } else {
-        if (untold) out.warn(`${path} is larger than the window and is predicted in tiles; --scales and --flip are ignored for it, and for all images of such a size (--window 0 takes images whole, --size makes them smaller)`);
-        untold = false;
-        sliding ??= new SlidingWindow(device, network, f.window ?? WINDOW);
-        made = await sliding.predict(sample, { probabilities });
-      }
-      const { labels, confidence } = made.p ? resizeProbabilities(made.p, [seen.height, seen.width], [height, width]) : made;
-      const target = (suffix: string): string => fileFor(names[i], suffix);
-      await writeWhole(target(''), maskPng(labels, width, height, model.palette));
-      const rgb = f.overlay && (probabilities ? await decodeImage(bytes, path, images.reading(path)) : seen).rgb;
-      if (rgb) await writeWhole(target('-overlay'), rgbPng(overlayLabels(rgb, labels, width, height, model.palette), width, height));
-      if (f.confidence) await writeWhole(target('-confidence'), rgbPng(confidenceColours(confidence), width, height));
-      const counts = new Float64Array(model.classNames.length);
-      for (const v of labels) counts[v]++;
-      shares.push({ file: path, mask: target(''), classes: Object.fromEntries(model.classNames.map((name, c) => [name, counts[c] / labels.length])) });
-      out.progress(`${i + 1}/${files.length}  ${path}`, { last: i === files.length - 1 });
-    });
+    const failures = await eachFile(
+      files,
+      out,
+      'let the network see less of it at once: --window, --size',
+      async (path, i) => {
+        if (interrupt.signal.aborted) return;
+        const bytes = await readBytes(path);
+        const seen = await decodeImage(bytes, path, { ...images.reading(path), size });
+        const [height, width] = seen.own;
+        images.clipped(path, seen.clipped);
+        const sample: Sample = { id: names[i], ...seen, labels: null };
+        const probabilities = seen.height !== height || seen.width !== width;
+        const whole =
+          f.window === 0 ||
+          (f.window ? Math.max(seen.width, seen.height) <= f.window : seen.width * seen.height <= MOST_PIXELS);
+        let made!: { labels: Uint8Array; confidence: Float32Array; p?: Float32Array };
+        if (whole) {
+          await labeller.run(
+            [sample.id],
+            async () => sample,
+            { scales, flip: f.flip ?? false, probabilities },
+            (_, { labels }, confidence, p) => (made = { labels, confidence, p }),
+          );
+        } else {
+          if (untold)
+            out.warn(
+              `${path} is larger than the window and is predicted in tiles; --scales and --flip are ignored for ` +
+                'it, and for all images of such a size (--window 0 takes images whole, --size makes them smaller)',
+            );
+          untold = false;
+          sliding ??= new SlidingWindow(device, network, f.window ?? WINDOW);
+          made = await sliding.predict(sample, { probabilities });
+        }
+        const { labels, confidence } = made.p
+          ? resizeProbabilities(made.p, [seen.height, seen.width], [height, width])
+          : made;
+        const target = (suffix: string): string => fileFor(names[i], suffix);
+        await writeWhole(target(''), maskPng(labels, width, height, model.palette));
+        const rgb = f.overlay && (probabilities ? await decodeImage(bytes, path, images.reading(path)) : seen).rgb;
+        if (rgb)
+          await writeWhole(
+            target('-overlay'),
+            rgbPng(overlayLabels(rgb, labels, width, height, model.palette), width, height),
+          );
+        if (f.confidence) await writeWhole(target('-confidence'), rgbPng(confidenceColours(confidence), width, height));
+        const counts = new Float64Array(model.classNames.length);
+        for (const v of labels) counts[v]++;
+        shares.push({
+          file: path,
+          mask: target(''),
+          classes: Object.fromEntries(model.classNames.map((name, c) => [name, counts[c] / labels.length])),
+        });
+        out.progress(`${i + 1}/${files.length}  ${path}`, { last: i === files.length - 1 });
+      },
+    );
     images.end();
     if (interrupt.signal.aborted) return 130;
     if (f.json) out.result(JSON.stringify([...shares, ...failures]));

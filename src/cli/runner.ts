@@ -55,14 +55,18 @@ const stepsOf = ({ steps }: Checkpoint): number => steps.at(-1)?.step ?? 0;
 const percent = (v: number): string => `${share(v)} %`;
 
 function progressLine(o: RunnerOptions, last: StepPoint, p: Progress): string {
-  const terms = Object.entries(last.terms).map(([k, v]) => `${k} ${decimals(v, 3)}`).join(', ');
+  const terms = Object.entries(last.terms)
+    .map(([k, v]) => `${k} ${decimals(v, 3)}`)
+    .join(', ');
   const parts = [
     `${o.title ? `${o.title} ` : ''}step ${p.done}/${p.total}`,
     p.stageName !== o.config.scheme ? p.stageName : '',
     `loss ${decimals(last.loss, 4)}${terms ? ` (${terms})` : ''}`,
     `lr ${last.lr.toPrecision(3)}`,
     last.accepted === undefined ? '' : `accepted ${percent(last.accepted)}`,
-    last.lossScale === undefined ? '' : `loss scale ${last.lossScale}${last.skipped ? ` (${last.skipped} skipped)` : ''}`,
+    last.lossScale === undefined
+      ? ''
+      : `loss scale ${last.lossScale}${last.skipped ? ` (${last.skipped} skipped)` : ''}`,
     last.pseudoAccuracy === undefined ? '' : `right ${percent(last.pseudoAccuracy)}`,
     `${p.rate.toFixed(p.rate < 10 ? 2 : 0)} steps/s`,
     `ETA ${duration((p.total - p.done) / p.rate)}`,
@@ -79,7 +83,8 @@ export async function runInFolder(o: RunnerOptions): Promise<{ record: RunRecord
   if (resume) {
     const now = { config, data: o.spec, pictures: dataset.pictures };
     sameRun(folder, resume.config, now, { mended: o.canChange && hasStopped(folder) });
-  } else if (!o.resume && existsSync(join(folder, 'checkpoint.json'))) throw new UsageError(`${folder} already contains a run`, 'use --resume to continue it, or another folder (--out)');
+  } else if (!o.resume && existsSync(join(folder, 'checkpoint.json')))
+    throw new UsageError(`${folder} already contains a run`, 'use --resume to continue it, or another folder (--out)');
   await writeWhole(join(folder, 'config.json'), `${JSON.stringify(config, null, 2)}\n`);
   const started: Started = { config, data: absoluteSpec(o.spec), pictures: dataset.pictures };
   await writeWhole(join(folder, STARTED), `${JSON.stringify(started, null, 2)}\n`);
@@ -90,30 +95,50 @@ export async function runInFolder(o: RunnerOptions): Promise<{ record: RunRecord
   let logged = Promise.resolve();
   if (resume) out.say(`${o.title ? `${o.title}: ` : ''}resuming after step ${stepsOf(resume)}`);
   else await forgetStop(folder);
-  let unsaved: Error | null = null, saved = false, pretrained = '';
+  let unsaved = null as Error | null;
+  let saved = false;
+  let pretrained = '';
   let kept = resume ? stepsOf(resume) : null;
   const model = {
-    network: config.network, classNames: dataset.classNames, palette: paletteRows(dataset),
+    network: config.network,
+    classNames: dataset.classNames,
+    palette: paletteRows(dataset),
     pictures: dataset.pictures ?? WITHOUT_FILES,
     ...(!isBuiltin(o.spec) && { size: o.spec.size, maskValues: o.spec.maskValues }),
   };
   const origin = { scheme: config.scheme, seed: config.seed, dataset: dataset.name };
   const result = await runSession({
-    device, dataset, config, resume: resume ?? undefined, judge: o.judge, cacheBytes: o.cacheBytes, signal: o.signal, saveEvery: 60 * o.saveEveryMinutes,
+    device,
+    dataset,
+    config,
+    resume: resume ?? undefined,
+    judge: o.judge,
+    cacheBytes: o.cacheBytes,
+    signal: o.signal,
+    saveEvery: 60 * o.saveEveryMinutes,
     makeScheme: (c, options) => createScheme(config.scheme, c, options),
     pretrained: config.pretrained ? await loadWeights(config.pretrained) : undefined,
     hooks: {
       onStart({ parameters, steps, sourceSize }) {
-        out.say(`${o.title ? `${o.title}: ` : ''}${config.scheme}, ${config.network.kind}, ${parameters.toLocaleString('en')} parameters, ${steps} steps, seed ${config.seed}`);
+        out.say(
+          `${o.title ? `${o.title}: ` : ''}${config.scheme}, ${config.network.kind}, ` +
+            `${parameters.toLocaleString('en')} parameters, ${steps} steps, seed ${config.seed}`,
+        );
         const shown = (config.crop[0] * config.crop[1]) / (sourceSize[0] * sourceSize[1]);
-        if (shown < LEAST_SHOWN) out.warn(`a crop of ${config.crop.join('x')} shows ${percent(shown)} of an image of ${sourceSize.join('x')}: the network sees little of what surrounds a pixel; --size HxW resizes the images, --crop makes larger crops`);
+        if (shown < LEAST_SHOWN)
+          out.warn(
+            `a crop of ${config.crop.join('x')} shows ${percent(shown)} of an image of ${sourceSize.join('x')}: ` +
+              'the network sees little of what surrounds a pixel; --size HxW resizes the images, --crop makes ' +
+              'larger crops',
+          );
       },
       onPretrained(report) {
         // Schemes with several networks load the same file for each.
         const line = describePretrained(report);
         if (!o.resume && line !== pretrained) out.say(`${o.title ? `${o.title}: ` : ''}${(pretrained = line)}`);
       },
-      onMemory: (stage, bytes) => out.say(`${o.title ? `${o.title}: ` : ''}${stage}: a step takes ${mib(bytes)} of GPU memory`),
+      onMemory: (stage, bytes) =>
+        out.say(`${o.title ? `${o.title}: ` : ''}${stage}: a step takes ${mib(bytes)} of GPU memory`),
       onSteps(points, progress) {
         out.progress(progressLine(o, points.at(-1)!, progress));
         logged = logged.then(() => appendFile(log, lines(points))).catch(() => undefined);
@@ -141,13 +166,22 @@ export async function runInFolder(o: RunnerOptions): Promise<{ record: RunRecord
       },
       async onTrained({ last, best }, step) {
         await saveModel(join(folder, 'last.safetensors'), { ...model, origin: { ...origin, step }, state: last });
-        if (best) await saveModel(join(folder, 'best.safetensors'), { ...model, origin: { ...origin, step: best.step, valMiou: best.miou }, state: best.state });
+        if (best)
+          await saveModel(join(folder, 'best.safetensors'), {
+            ...model,
+            origin: { ...origin, step: best.step, valMiou: best.miou },
+            state: best.state,
+          });
         else await rm(join(folder, 'best.safetensors'), { force: true });
       },
     },
   }).catch(async (error: unknown) => {
     await logged;
-    if (error instanceof DataError && saved) throw new DataError(`${error.message}; what was trained until then is saved`, 'fix the data, then use --resume; fewmask inspect finds all damaged files at once');
+    if (error instanceof DataError && saved)
+      throw new DataError(
+        `${error.message}; what was trained until then is saved`,
+        'fix the data, then use --resume; fewmask inspect finds all damaged files at once',
+      );
     if (error instanceof NonFiniteError) {
       throw await stopRun(error, { folder, config, kept, canChange: o.canChange ?? false });
     }

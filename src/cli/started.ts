@@ -1,4 +1,5 @@
-// What the run of a folder was started with: it goes on, or counts as done, only with the same settings and the same data.
+// What the run of a folder was started with: it goes on, or counts as done, only with the same settings and the same
+// data.
 
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -31,7 +32,10 @@ export function readStarted(folder: string): Started | null {
     if (code === 'ENOENT') return null;
     if (code) throw new CheckpointError(`${file} cannot be read: ${code}`);
   }
-  throw new CheckpointError(`${file} contains no settings of a run`, 'it is damaged; its settings stand in the checkpoint too: give them as flags to another folder');
+  throw new CheckpointError(
+    `${file} contains no settings of a run`,
+    'it is damaged; its settings stand in the checkpoint too: give them as flags to another folder',
+  );
 }
 
 /** Compares settings as they stand in files, where a missing one is undefined. `but` is left out. */
@@ -49,20 +53,29 @@ export function onTop(before: DatasetSpec | undefined, { labelsCover, ...now }: 
   // True is the default, and no flag says it.
   const spec: DatasetSpec = { ...before, ...given(labelsCover === false ? { ...now, labelsCover } : now) };
   if (now.images !== undefined && now.path === undefined) delete spec.path;
-  if (now.path !== undefined && now.images === undefined) for (const key of ['images', 'masks'] as const) if (now[key] === undefined) delete spec[key];
+  if (now.path !== undefined && now.images === undefined)
+    for (const key of ['images', 'masks'] as const) if (now[key] === undefined) delete spec[key];
   return spec;
 }
 
 /**
- * The data set on which a trained network is scored: that of its run, if none or the same is named; the settings given now on top. Another one is read at the
- * size of the training, and its masks as those of the training where they hold the same values.
+ * The data set on which a trained network is scored: that of its run, if none or the same is named; the settings given
+ * now on top. Another one is read at the size of the training, and its masks as those of the training where they hold
+ * the same values.
  * @param file the network's weights
  * @throws UsageError where no data set is named and none is known
  */
 export function scoredOn(file: string, model: Model, asked: DatasetSpec): DatasetSpec {
-  const run = readStarted(dirname(file))?.data, { path, images, masks } = absoluteSpec(asked), was = run && absoluteSpec(run), unnamed = asked.path === undefined && asked.images === undefined;
-  if (unnamed && !run) throw new UsageError(`no data set is named, and beside ${file} there is no ${STARTED} that names one`, 'give the data set; "builtin" is the built-in one');
-  const same = unnamed || was && path === was.path && images === was.images && (masks ?? was.masks) === was.masks;
+  const run = readStarted(dirname(file))?.data;
+  const { path, images, masks } = absoluteSpec(asked);
+  const was = run && absoluteSpec(run);
+  const unnamed = asked.path === undefined && asked.images === undefined;
+  if (unnamed && !run)
+    throw new UsageError(
+      `no data set is named, and beside ${file} there is no ${STARTED} that names one`,
+      'give the data set; "builtin" is the built-in one',
+    );
+  const same = unnamed || (was && path === was.path && images === was.images && (masks ?? was.masks) === was.masks);
   const { size, maskValues: trainedValues } = model;
   const pictures = model.pictures ?? UNRECORDED;
   return { ...onTop(same ? run : { size, trainedValues }, asked), scored: model.classNames, pictures };
@@ -94,7 +107,11 @@ export function sameRun(folder: string, config: object, now: Started, options: {
   const settings = 'resume with the same settings (its config.json holds them), or start another run (--out)';
   same(was, options.mended ? withUpdateOf(now.config, was) : now.config, folder, settings, ['memory']);
   const started = readStarted(folder);
-  if (!started) throw new CheckpointError(`${folder} does not say which data its run has seen (${STARTED} is missing)`, 'start another run (--out)');
+  if (!started)
+    throw new CheckpointError(
+      `${folder} does not say which data its run has seen (${STARTED} is missing)`,
+      'start another run (--out)',
+    );
   sameData(started.data, now.data, folder);
   if (!now.pictures) return;
   const hint = 'give the same images and the same --bits and --orientation, or start another run (--out)';

@@ -42,7 +42,8 @@ function remedies({ optimizer: { lr, clip }, warmup, precision }: RunConfig, res
  * @param at.canChange the command can continue from the checkpoint with changed settings
  */
 export async function stopRun(
-  error: NonFiniteError, at: { folder: string; config: RunConfig; kept: number | null; canChange: boolean },
+  error: NonFiniteError,
+  at: { folder: string; config: RunConfig; kept: number | null; canChange: boolean },
 ): Promise<NonFiniteError> {
   const { folder, config, kept, canChange } = at;
   const what = error.hint ? error.message.slice(0, -` — ${error.hint}`.length) : error.message;
@@ -53,6 +54,7 @@ export async function stopRun(
   const resumed = kept !== null && canChange;
   const next = resumed ? `${resume} continues from it` : `then start the ${canChange ? 'run' : 'comparison'} again`;
   return new NonFiniteError(
-    `${what}; ${state}`, `${remedies(config, resumed)}; ${next}; "fewmask inspect" checks the images and masks`,
+    `${what}; ${state}`,
+    `${remedies(config, resumed)}; ${next}; "fewmask inspect" checks the images and masks`,
   );
 }

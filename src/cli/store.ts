@@ -25,11 +25,21 @@ interface Pointer {
 /** What went wrong while a file was written, in words. */
 function writeError(file: string, error: unknown): CheckpointError {
   const code = (error as NodeJS.ErrnoException).code ?? (error as Error).message;
-  const why = code === 'ENOSPC' ? 'the disk is full' : code === 'EACCES' || code === 'EROFS' ? 'the folder cannot be written' : code === 'EEXIST' || code === 'ENOTDIR' ? 'a file stands where a folder should be' : code;
+  const why =
+    code === 'ENOSPC'
+      ? 'the disk is full'
+      : code === 'EACCES' || code === 'EROFS'
+        ? 'the folder cannot be written'
+        : code === 'EEXIST' || code === 'ENOTDIR'
+          ? 'a file stands where a folder should be'
+          : code;
   return new CheckpointError(`${file} was not saved: ${why}`, 'what was saved before is kept');
 }
 
-/** Writes a file under another name, makes sure that it is on the disk, and gives it its name. @throws CheckpointError */
+/**
+ * Writes a file under another name, makes sure that it is on the disk, and gives it its name.
+ * @throws CheckpointError
+ */
 export async function writeWhole(file: string, data: Uint8Array | string): Promise<void> {
   const temporary = `${file}.part`;
   try {
@@ -58,26 +68,42 @@ export async function makeFolder(folder: string): Promise<void> {
   }
 }
 
-/** Saves a checkpoint: the tensors under a name of their own, then the JSON that points to them; the one before is removed last. */
+/**
+ * Saves a checkpoint: the tensors under a name of their own, then the JSON that points to them; the one before is
+ * removed last.
+ */
 export async function saveCheckpoint(folder: string, c: Checkpoint): Promise<void> {
   const bytes = encodeCheckpoint(c);
   const file = `checkpoint-${c.position.stage}-${c.position.step}.safetensors`;
   await writeWhole(join(folder, file), bytes);
-  const pointer: Pointer = { file, bytes: bytes.length, sha256: digest(bytes), ...c.position, saved: new Date().toISOString() };
+  const pointer: Pointer = {
+    file,
+    bytes: bytes.length,
+    sha256: digest(bytes),
+    ...c.position,
+    saved: new Date().toISOString(),
+  };
   await writeWhole(join(folder, POINTER), `${JSON.stringify(pointer, null, 2)}\n`);
   for (const other of await readdir(folder)) {
-    if (other !== file && /^checkpoint-.*\.safetensors(\.part)?$/.test(other)) await rm(join(folder, other), { force: true });
+    if (other !== file && /^checkpoint-.*\.safetensors(\.part)?$/.test(other))
+      await rm(join(folder, other), { force: true });
   }
 }
 
 const digest = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
 
-/** The checkpoint of a run's folder, or null where it has none. @throws CheckpointError when it is damaged or foreign */
+/**
+ * The checkpoint of a run's folder, or null where it has none.
+ * @throws CheckpointError when it is damaged or foreign
+ */
 export async function loadCheckpoint(folder: string): Promise<Checkpoint | null> {
   const pointerFile = join(folder, POINTER);
   const text = await readFile(pointerFile, 'utf8').catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return null;
-    throw new CheckpointError(`${pointerFile} cannot be read: ${error.code ?? error.message}`, 'make it readable, or delete it to start again');
+    throw new CheckpointError(
+      `${pointerFile} cannot be read: ${error.code ?? error.message}`,
+      'make it readable, or delete it to start again',
+    );
   });
   if (text === null) return null;
   let pointer: Pointer;
@@ -86,11 +112,20 @@ export async function loadCheckpoint(folder: string): Promise<Checkpoint | null>
   } catch {
     throw new CheckpointError(`${pointerFile} is not JSON`, 'it is damaged; delete it to start again');
   }
-  if (typeof pointer?.file !== 'string' || !/^[\w.-]+$/.test(pointer.file)) throw new CheckpointError(`${pointerFile} names no checkpoint`, 'it is damaged or foreign; delete it to start again');
+  if (typeof pointer?.file !== 'string' || !/^[\w.-]+$/.test(pointer.file))
+    throw new CheckpointError(
+      `${pointerFile} names no checkpoint`,
+      'it is damaged or foreign; delete it to start again',
+    );
   const file = join(folder, pointer.file);
   const bytes = await readFile(file).catch(() => null);
-  if (!bytes) throw new CheckpointError(`${file}, which ${POINTER} names, is missing`, 'delete checkpoint.json to start again');
-  if (bytes.length !== pointer.bytes || digest(bytes) !== pointer.sha256) throw new CheckpointError(`${file} is damaged: it has ${bytes.length} of ${pointer.bytes} bytes, or other content than when it was saved`, 'restore it from a copy, or delete checkpoint.json to start again');
+  if (!bytes)
+    throw new CheckpointError(`${file}, which ${POINTER} names, is missing`, 'delete checkpoint.json to start again');
+  if (bytes.length !== pointer.bytes || digest(bytes) !== pointer.sha256)
+    throw new CheckpointError(
+      `${file} is damaged: it has ${bytes.length} of ${pointer.bytes} bytes, or other content than when it was saved`,
+      'restore it from a copy, or delete checkpoint.json to start again',
+    );
   return decodeCheckpoint(bytes, file);
 }
 
@@ -124,10 +159,19 @@ export async function saveModel(file: string, { state, ...rest }: Model): Promis
 /** Loads what {@link saveModel} saved. @throws CheckpointError, for weights that are NaN or infinite too */
 export async function loadModel(file: string): Promise<Model> {
   const bytes = await readFile(file).catch((error: NodeJS.ErrnoException) => {
-    throw new CheckpointError(`${file} cannot be read: ${error.code ?? error.message}`, 'give the folder of a run, or one of its .safetensors files of weights');
+    throw new CheckpointError(
+      `${file} cannot be read: ${error.code ?? error.message}`,
+      'give the folder of a run, or one of its .safetensors files of weights',
+    );
   });
   const { tensors, metadata } = decodeSafetensors(bytes, file);
-  if (metadata.format !== MODEL) throw new CheckpointError(`${file} is not a trained network of fewmask`, metadata.format ? `its format is ${metadata.format}; give last.safetensors or best.safetensors` : 'it holds weights without their architecture');
+  if (metadata.format !== MODEL)
+    throw new CheckpointError(
+      `${file} is not a trained network of fewmask`,
+      metadata.format
+        ? `its format is ${metadata.format}; give last.safetensors or best.safetensors`
+        : 'it holds weights without their architecture',
+    );
   refuseNonFinite(tensors, file);
   try {
     return { ...JSON.parse(metadata.model), state: tensors as Map<string, TorchTensor> };

@@ -10,17 +10,22 @@ import type { Dataset, Sample, SourceBatch } from './types.ts';
  * @throws DataError when an image is larger than `size`
  */
 export function pack(samples: readonly Sample[], size?: readonly [number, number]): SourceBatch {
-  const height = size?.[0] ?? Math.max(...samples.map((s) => s.height)), width = size?.[1] ?? Math.max(...samples.map((s) => s.width));
+  const height = size?.[0] ?? Math.max(...samples.map((s) => s.height));
+  const width = size?.[1] ?? Math.max(...samples.map((s) => s.width));
   const n = samples.length;
   const texels = new Uint32Array(n * height * width).fill(0xff000000);
   const sizes = new Int32Array(2 * n);
   samples.forEach((s, k) => {
     if (s.height > height || s.width > width) {
-      throw new DataError(`the image "${s.id}" is ${s.width}x${s.height}, larger than the ${width}x${height} of its batch`, 'pad batches to the largest image (Dataset.maxSize), or resize as images are read (--size)');
+      throw new DataError(
+        `the image "${s.id}" is ${s.width}x${s.height}, larger than the ${width}x${height} of its batch`,
+        'pad batches to the largest image (Dataset.maxSize), or resize as images are read (--size)',
+      );
     }
     sizes.set([s.height, s.width], 2 * k);
     const source = texelsOf(s);
-    for (let y = 0; y < s.height; y++) texels.set(source.subarray(y * s.width, (y + 1) * s.width), (k * height + y) * width);
+    for (let y = 0; y < s.height; y++)
+      texels.set(source.subarray(y * s.width, (y + 1) * s.width), (k * height + y) * width);
   });
   return { n, height, width, texels, sizes, ids: samples.map((s) => s.id) };
 }
@@ -76,7 +81,10 @@ export interface LoaderOptions {
   labels: boolean | ((id: string) => boolean);
   /** Height and width of every batch. */
   size?: readonly [number, number];
-  /** Steps whose images are decoded ahead of the one that is asked for (default 2): as many batches are held beside the cache. */
+  /**
+   * Steps whose images are decoded ahead of the one that is asked for (default 2): as many batches are held beside the
+   * cache.
+   */
   ahead?: number;
   /** Steps of the run, beyond which nothing is decoded ahead. */
   steps?: number;
@@ -85,8 +93,11 @@ export interface LoaderOptions {
 }
 
 /**
- * Shuffled passes over the ids; the batch of a step depends on the seed, the stream and the step alone. Steps asked for in order find their images decoded.
- * @example const loader = new Loader(new SampleCache(data), { ids: data.ids('labelled'), n: 8, seed: 0, stream: 1, labels: true, size: await data.maxSize() });
+ * Shuffled passes over the ids; the batch of a step depends on the seed, the stream and the step alone. Steps asked for
+ * in order find their images decoded.
+ * @example const loader = new Loader(new SampleCache(data), {
+ *   ids: data.ids('labelled'), n: 8, seed: 0, stream: 1, labels: true, size: await data.maxSize(),
+ * });
  */
 export class Loader {
   private readonly cache: SampleCache;
@@ -131,7 +142,8 @@ export class Loader {
     const { size, relabel, ahead = 2, steps = Infinity } = this.o;
     const wanted = this.samples(step);
     for (let s = step + 1; s <= step + ahead && s < steps; s++) void this.samples(s);
-    // The trainer may ask for a step while it still works on the one before: only what lies outside the window is let go.
+    // The trainer may ask for a step while it still works on the one before: only what lies outside the window is let
+    // go.
     for (const s of this.coming.keys()) if (s <= step || s > step + ahead) this.coming.delete(s);
     const samples = await wanted;
     return pack(relabel ? samples.map(relabel) : samples, size);

@@ -12,8 +12,13 @@ import { ADVANCE, drawText, LETTER_HEIGHT } from './tinyFont.ts';
 import type { Dataset, DatasetSplit, Sample } from './types.ts';
 
 type Colour = readonly [number, number, number];
-const BACKGROUND: Colour = [24, 26, 30], INK: Colour = [225, 228, 232], FAINT: Colour = [140, 146, 154], ALARM: Colour = [255, 110, 90];
-const SCALE = 2, GAP = 10, LINE = SCALE * LETTER_HEIGHT + 8;
+const BACKGROUND: Colour = [24, 26, 30];
+const INK: Colour = [225, 228, 232];
+const FAINT: Colour = [140, 146, 154];
+const ALARM: Colour = [255, 110, 90];
+const SCALE = 2;
+const GAP = 10;
+const LINE = SCALE * LETTER_HEIGHT + 8;
 /** Weight of a class's colour over the image. */
 const OVERLAY = 0.55;
 
@@ -41,7 +46,9 @@ class Canvas {
   /** Draws a text, cut to `most` pixels. */
   text(text: string, x: number, y: number, colour: Colour, most = Infinity): void {
     const letters = Math.floor(most / (ADVANCE * SCALE));
-    drawText(text.length > letters ? `${text.slice(0, Math.max(0, letters - 2))}..` : text, x, y, SCALE, (i, j) => this.dot(i, j, colour));
+    drawText(text.length > letters ? `${text.slice(0, Math.max(0, letters - 2))}..` : text, x, y, SCALE, (i, j) =>
+      this.dot(i, j, colour),
+    );
   }
 }
 
@@ -55,37 +62,61 @@ export interface ContactSheetOptions extends PoolOptions {
 }
 
 /** Evenly spread over a list. */
-const spread = <T>(items: readonly T[], n: number): T[] => Array.from({ length: Math.min(n, items.length) }, (_, i) => items[Math.floor((i * items.length) / Math.min(n, items.length))]);
+const spread = <T>(items: readonly T[], n: number): T[] =>
+  Array.from(
+    { length: Math.min(n, items.length) },
+    (_, i) => items[Math.floor((i * items.length) / Math.min(n, items.length))],
+  );
 
 function choose(set: Dataset, n: number): [string, DatasetSplit][] {
-  const of = (split: DatasetSplit, most: number): [string, DatasetSplit][] => spread(set.ids(split), most).map((id) => [id, split]);
-  const unlabelled = of('unlabelled', Math.floor(n / 4)), val = of('val', Math.floor(n / 4));
+  const of = (split: DatasetSplit, most: number): [string, DatasetSplit][] =>
+    spread(set.ids(split), most).map((id) => [id, split]);
+  const unlabelled = of('unlabelled', Math.floor(n / 4));
+  const val = of('val', Math.floor(n / 4));
   return [...of('labelled', n - unlabelled.length - val.length), ...val, ...unlabelled].slice(0, n);
 }
 
 /**
- * Writes a PNG: pairs of image and class colours over the image, a light line where classes meet, stripes where pixels are ignored; a legend with ids and names. Unlabelled
- * images stand alone, their masks stay closed. An image that cannot be read shows as a red box.
+ * Writes a PNG: pairs of image and class colours over the image, a light line where classes meet, stripes where pixels
+ * are ignored; a legend with ids and names. Unlabelled images stand alone, their masks stay closed. An image that
+ * cannot be read shows as a red box.
  * @returns the ids shown
- * @throws DataError, UsageError where the set cannot be opened at all, the file is one of its images or masks, or cannot be written
+ * @throws DataError, UsageError where the set cannot be opened at all, the file is one of its images or masks, or
+ *   cannot be written
  * @example await contactSheet({ path: 'camvid', labels: '1/8' }, 'sheet.png', { n: 12 });
  */
-export async function contactSheet(spec: DatasetSpec, file: string, options: ContactSheetOptions = {}): Promise<string[]> {
+export async function contactSheet(
+  spec: DatasetSpec,
+  file: string,
+  options: ContactSheetOptions = {},
+): Promise<string[]> {
   const { n = 12, side = 200, columns = 3 } = options;
   const set = await openDataset({ ...spec, tolerant: true }, options);
   try {
     refuseOverwriting(set.files(), [file]);
     const chosen = choose(set, n);
-    const samples = await Promise.all(chosen.map(([id, split]) => set.load(id, { labels: split !== 'unlabelled' }).catch((e: unknown) => e as Error)));
-    const cellWidth = 2 * side + 4, width = columns * (cellWidth + GAP) + GAP;
+    const samples = await Promise.all(
+      chosen.map(([id, split]) => set.load(id, { labels: split !== 'unlabelled' }).catch((e: unknown) => e as Error)),
+    );
+    const cellWidth = 2 * side + 4;
+    const width = columns * (cellWidth + GAP) + GAP;
     const legend = layLegend(set, width - 2 * GAP);
     // A row is as high as the highest of its images.
     const tops = [2 * GAP + legend.lines * LINE];
-    for (let i = 0; i < samples.length; i += columns) tops.push(tops.at(-1)! + LINE + GAP + Math.max(...samples.slice(i, i + columns).map((s) => (s instanceof Error ? side / 2 : shownSize(s, side)[0]))));
+    for (let i = 0; i < samples.length; i += columns)
+      tops.push(
+        tops.at(-1)! +
+          LINE +
+          GAP +
+          Math.max(
+            ...samples.slice(i, i + columns).map((s) => (s instanceof Error ? side / 2 : shownSize(s, side)[0])),
+          ),
+      );
     const canvas = new Canvas(width, Math.ceil(tops.at(-1)!));
     drawLegend(canvas, set, legend.at);
     for (const [i, [id, split]] of chosen.entries()) {
-      const x = GAP + (i % columns) * (cellWidth + GAP), y = tops[Math.floor(i / columns)];
+      const x = GAP + (i % columns) * (cellWidth + GAP);
+      const y = tops[Math.floor(i / columns)];
       canvas.text(`${split}: ${id}`, x, y, FAINT, cellWidth);
       const sample = samples[i];
       if (sample instanceof Error) {
@@ -96,7 +127,9 @@ export async function contactSheet(spec: DatasetSpec, file: string, options: Con
       }
     }
     const sharp = await loadSharp();
-    const png = await sharp(canvas.data, { raw: { width: canvas.width, height: canvas.height, channels: 3 } }).png({ compressionLevel: 9 }).toBuffer();
+    const png = await sharp(canvas.data, { raw: { width: canvas.width, height: canvas.height, channels: 3 } })
+      .png({ compressionLevel: 9 })
+      .toBuffer();
     try {
       await mkdir(dirname(file), { recursive: true });
       await writeFile(file, png);
@@ -117,7 +150,8 @@ interface Entry {
 
 /** Places of the classes in a legend of this width. */
 function layLegend(set: Dataset, width: number): { at: Entry[]; lines: number } {
-  let x = 0, line = 0;
+  let x = 0;
+  let line = 0;
   const at = set.classNames.map((name, c): Entry => {
     const label = name === `class ${c}` ? name : `${c} ${name}`;
     const wide = 20 + ADVANCE * SCALE * label.length + 2 * GAP;
@@ -149,10 +183,20 @@ function shownSize({ width, height }: Sample, side: number): [number, number] {
   return [Math.max(1, Math.round(height * scale)), Math.max(1, Math.round(width * scale))];
 }
 
-async function drawPair(canvas: Canvas, sample: Sample, palette: Uint8Array, x: number, y: number, side: number): Promise<void> {
+async function drawPair(
+  canvas: Canvas,
+  sample: Sample,
+  palette: Uint8Array,
+  x: number,
+  y: number,
+  side: number,
+): Promise<void> {
   const [h, w] = shownSize(sample, side);
   const sharp = await loadSharp();
-  const rgb = await sharp(sample.rgb, { raw: { width: sample.width, height: sample.height, channels: 3 } }).resize(w, h, { fit: 'fill' }).raw().toBuffer();
+  const rgb = await sharp(sample.rgb, { raw: { width: sample.width, height: sample.height, channels: 3 } })
+    .resize(w, h, { fit: 'fill' })
+    .raw()
+    .toBuffer();
   const labels = sample.labels && resizeLabels(sample.labels, [sample.height, sample.width], [h, w]);
   for (let j = 0; j < h; j++) {
     for (let i = 0; i < w; i++) {

@@ -1,4 +1,5 @@
-// What decoding threads do: read an image with or without its mask, count the ids of a mask, draw a scene of the built-in set.
+// What decoding threads do: read an image with or without its mask, count the ids of a mask, draw a scene of the
+// built-in set.
 
 import { createHash } from 'node:crypto';
 import { DataError } from '../../runtime/errors.ts';
@@ -77,8 +78,13 @@ export interface ImageFacts extends Header {
 }
 
 export type Job = FileJob | MaskJob | CheckJob | DepthJob | SceneJob;
-export type JobResult<J extends Job> =
-  J extends MaskJob ? MaskCounts : J extends CheckJob ? ImageFacts : J extends DepthJob ? Depth : Texels;
+export type JobResult<J extends Job> = J extends MaskJob
+  ? MaskCounts
+  : J extends CheckJob
+    ? ImageFacts
+    : J extends DepthJob
+      ? Depth
+      : Texels;
 
 async function readMask(file: string): Promise<Mask> {
   return decodeMask(await readBytes(file), file);
@@ -121,10 +127,15 @@ function sceneJob({ seed, stream, index, width, height, labels }: SceneJob): Tex
 
 /** Does a job on this thread. @throws DataError naming the file */
 export async function runJob<J extends Job>(job: J): Promise<JobResult<J>> {
-  const result = job.kind === 'file' ? fileJob(job)
-    : job.kind === 'mask' ? maskJob(job)
-    : job.kind === 'check' ? checkJob(job)
-    : job.kind === 'depth' ? imageDepth(job.image)
-    : sceneJob(job);
+  const result =
+    job.kind === 'file'
+      ? fileJob(job)
+      : job.kind === 'mask'
+        ? maskJob(job)
+        : job.kind === 'check'
+          ? checkJob(job)
+          : job.kind === 'depth'
+            ? imageDepth(job.image)
+            : sceneJob(job);
   return (await result) as JobResult<J>;
 }

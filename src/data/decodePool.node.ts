@@ -30,11 +30,17 @@ export interface PoolOptions {
   module?: URL;
 }
 
-/** As .mjs in a bundle; as .ts through tsx, whose loader a thread does not inherit and `--import` does not bring (Node 20), so that the thread calls for it itself. */
+/**
+ * As .mjs in a bundle; as .ts through tsx, whose loader a thread does not inherit and `--import` does not bring (Node
+ * 20), so that the thread calls for it itself.
+ */
 function startWorker(module: URL): Worker {
   if (!module.pathname.endsWith('.ts')) return new Worker(module);
   const loader = import.meta.resolve('tsx/esm/api');
-  return new Worker(`import(${JSON.stringify(loader)}).then((tsx) => { tsx.register(); return import(${JSON.stringify(module.href)}); })`, { eval: true, execArgv: [] });
+  return new Worker(
+    `import(${JSON.stringify(loader)}).then((tsx) => { tsx.register(); return import(${JSON.stringify(module.href)}); })`,
+    { eval: true, execArgv: [] },
+  );
 }
 
 function revive({ name, code, message, hint }: Extract<Reply, { error: unknown }>['error']): Error {
@@ -47,7 +53,8 @@ function revive({ name, code, message, hint }: Extract<Reply, { error: unknown }
 
 /**
  * Runs jobs on threads, first come, first served. Threads start with the first job, and do not keep the process alive.
- * @example const pool = new DecodePool(); const { texels } = await pool.run({ kind: 'file', image: 'a.jpg', mask: null, numClasses: 2, size: null });
+ * @example const pool = new DecodePool();
+ * const { texels } = await pool.run({ kind: 'file', image: 'a.jpg', mask: null, numClasses: 2, size: null });
  */
 export class DecodePool {
   private readonly count: number;
@@ -63,7 +70,9 @@ export class DecodePool {
     this.count = options.threads ?? Math.min(4, Math.max(1, availableParallelism() - 1));
     this.inProcess = this.count === 0;
     this.warn = options.warn ?? ((message) => console.error(message));
-    this.module = options.module ?? new URL(`./decodeWorker.node.${import.meta.url.endsWith('.ts') ? 'ts' : 'mjs'}`, import.meta.url);
+    this.module =
+      options.module ??
+      new URL(`./decodeWorker.node.${import.meta.url.endsWith('.ts') ? 'ts' : 'mjs'}`, import.meta.url);
   }
 
   /** @throws what the job throws, its type and message kept */
@@ -71,7 +80,7 @@ export class DecodePool {
     if (this.closed) return Promise.reject(new DataError('the data set was closed while images were still wanted'));
     if (this.inProcess) return runJob(job);
     return new Promise<JobResult<J>>((resolve, reject) => {
-      this.queue.push({ job, resolve: resolve as Task['resolve'], reject });
+      this.queue.push({ job, resolve: resolve, reject });
       this.start();
       this.feed();
     });
@@ -109,7 +118,9 @@ export class DecodePool {
   private feed(): void {
     if (!this.threads) return;
     for (let task = this.queue[0]; task; task = this.queue[0]) {
-      const free = this.threads.filter((t) => t.ready && t.tasks.size < HELD).sort((a, b) => a.tasks.size - b.tasks.size)[0];
+      const free = this.threads
+        .filter((t) => t.ready && t.tasks.size < HELD)
+        .sort((a, b) => a.tasks.size - b.tasks.size)[0];
       if (!free) break;
       this.queue.shift();
       const id = this.serial++;
@@ -117,7 +128,10 @@ export class DecodePool {
       free.worker.postMessage({ id, job: task.job });
     }
     // A process ends when nothing is wanted any more, without waiting for idle threads.
-    for (const t of this.threads) t.tasks.size > 0 || (!t.ready && this.queue.length > 0) ? t.worker.ref() : t.worker.unref();
+    for (const t of this.threads) {
+      if (t.tasks.size > 0 || (!t.ready && this.queue.length > 0)) t.worker.ref();
+      else t.worker.unref();
+    }
   }
 
   /** Threads do not work here: everything goes on in this one. */

@@ -32,8 +32,16 @@ const SIGNATURES: readonly (readonly [offset: number, bytes: string, what: strin
 
 /** Brands of ISO media files, whose first box is named "ftyp". */
 const BRANDS: Readonly<Record<string, string>> = {
-  heic: 'a HEIC image', heix: 'a HEIC image', hevc: 'a HEIC image', heim: 'a HEIC image', heis: 'a HEIC image',
-  mif1: 'a HEIF image', msf1: 'a HEIF image', avif: 'an AVIF image', avis: 'an AVIF image', 'crx ': 'a raw camera file',
+  heic: 'a HEIC image',
+  heix: 'a HEIC image',
+  hevc: 'a HEIC image',
+  heim: 'a HEIC image',
+  heis: 'a HEIC image',
+  mif1: 'a HEIF image',
+  msf1: 'a HEIF image',
+  avif: 'an AVIF image',
+  avis: 'an AVIF image',
+  'crx ': 'a raw camera file',
 };
 
 const latin = (bytes: Uint8Array, from: number, to: number): string =>
@@ -52,7 +60,10 @@ function isText(bytes: Uint8Array): boolean {
 }
 
 function textKind(bytes: Uint8Array): string {
-  const start = latin(bytes, 0, 1024).replace(/^\xef\xbb\xbf/, '').trimStart().toLowerCase();
+  const start = latin(bytes, 0, 1024)
+    .replace(/^\xef\xbb\xbf/, '')
+    .trimStart()
+    .toLowerCase();
   if (start.startsWith('<!doctype html') || start.startsWith('<html')) return 'an HTML page';
   if (/^(<\?xml[^>]*>\s*)?(<!--[^]*?-->\s*)?(<!doctype svg[^>]*>\s*)?<svg/.test(start)) return 'an SVG drawing';
   if (start.startsWith('<?xml')) return 'an XML file';

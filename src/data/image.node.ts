@@ -36,7 +36,9 @@ export interface Depth {
 
 /** Codes of the system in words. */
 const REASONS: Readonly<Record<string, string>> = {
-  ENOENT: 'it does not exist', EISDIR: 'it is a folder', EACCES: 'permission denied',
+  ENOENT: 'it does not exist',
+  EISDIR: 'it is a folder',
+  EACCES: 'permission denied',
 };
 
 function unreadable(file: string, error: unknown): DataError {

@@ -21,7 +21,9 @@ const WITH_MASKS = ['labelled', 'val', 'test'] as const;
 type WithMasks = (typeof WITH_MASKS)[number];
 
 /** Below these shares and sizes there is a warning. */
-const RARE = 0.001, TINY = 32, HUGE = 4096;
+const RARE = 0.001;
+const TINY = 32;
+const HUGE = 4096;
 
 /** Collects problems; those of one kind become one, with all its items. */
 export class Problems {
@@ -33,7 +35,8 @@ export class Problems {
 
   /** One problem for all items, or none where there are none. */
   group(level: Problem['level'], code: string, items: readonly string[], message: (n: number) => string): void {
-    if (items.length) this.add(level, code, items.length === 1 ? `${message(1)}: ${items[0]}` : message(items.length), items);
+    if (items.length)
+      this.add(level, code, items.length === 1 ? `${message(1)}: ${items[0]}` : message(items.length), items);
   }
 }
 
@@ -59,10 +62,13 @@ function addCounts(to: ClassCounts, counts: Uint32Array): void {
 }
 
 /**
- * Inspects a data set: decodes every image of its splits, and the masks of labelled, val and test images. Of unlabelled images it only says whether a mask is there.
- * (Labels by number or part are drawn as for training, which may read the masks of all candidates; a note says so.)
+ * Inspects a data set: decodes every image of its splits, and the masks of labelled, val and test images. Of unlabelled
+ * images it only says whether a mask is there. (Labels by number or part are drawn as for training, which may read the
+ * masks of all candidates; a note says so.)
  * @throws UsageError for settings that make no sense; bad data is reported instead
- * @example const report = await inspect({ path: 'camvid', labels: '1/8' }); console.log(formatInspection(report)); process.exitCode = exitCode(report);
+ * @example const report = await inspect({ path: 'camvid', labels: '1/8' });
+ * console.log(formatInspection(report));
+ * process.exitCode = exitCode(report);
  */
 export async function inspect(spec: DatasetSpec, options: PoolOptions = {}): Promise<Inspection> {
   checkSpec(spec);
@@ -74,21 +80,47 @@ export async function inspect(spec: DatasetSpec, options: PoolOptions = {}): Pro
   } catch (error) {
     if (!(error instanceof DataError)) throw error;
     problems.add('error', 'data', error.message);
-    return describe(spec.path ?? spec.images!, 0, [], { ids: { labelled: [], unlabelled: [], val: [], test: [], train: [] }, notes: [] }, problems);
+    return describe(
+      spec.path ?? spec.images!,
+      0,
+      [],
+      { ids: { labelled: [], unlabelled: [], val: [], test: [], train: [] }, notes: [] },
+      problems,
+    );
   } finally {
     await pool.close();
   }
 }
 
 /** The report without what only files have. */
-function describe(name: string, numClasses: number, classNames: readonly string[], { ids, notes }: Splits, problems: Problems, hasMask: (id: string) => boolean = () => false): Inspection {
+function describe(
+  name: string,
+  numClasses: number,
+  classNames: readonly string[],
+  { ids, notes }: Splits,
+  problems: Problems,
+  hasMask: (id: string) => boolean = () => false,
+): Inspection {
   const count = (split: DatasetSplit) => ({ images: ids[split].length, masks: ids[split].filter(hasMask).length });
   return {
-    name, numClasses,
+    name,
+    numClasses,
     classNames: Array.from({ length: numClasses }, (_, i) => classNames[i] ?? `class ${i}`),
-    splits: { train: count('train'), labelled: count('labelled'), unlabelled: count('unlabelled'), val: count('val'), test: count('test') },
+    splits: {
+      train: count('train'),
+      labelled: count('labelled'),
+      unlabelled: count('unlabelled'),
+      val: count('val'),
+      test: count('test'),
+    },
     pictures: null,
-    unused: 0, sizes: null, maskForms: {}, imagesWithoutMask: 0, masksWithoutImage: 0, notes: [...notes], problems: problems.list,
+    unused: 0,
+    sizes: null,
+    maskForms: {},
+    imagesWithoutMask: 0,
+    masksWithoutImage: 0,
+    notes: [...notes],
+    problems: problems.list,
     maskValues: [],
     classes: { labelled: emptyCounts(numClasses), val: emptyCounts(numClasses), test: emptyCounts(numClasses) },
   };
@@ -97,17 +129,25 @@ function describe(name: string, numClasses: number, classNames: readonly string[
 async function inspectBuiltin(spec: DatasetSpec, options: PoolOptions): Promise<Inspection> {
   const set: Dataset = await openDataset(spec, options);
   try {
-    const ids = { labelled: set.ids('labelled'), unlabelled: set.ids('unlabelled'), val: set.ids('val'), test: set.ids('test'), train: set.ids('train') };
+    const ids = {
+      labelled: set.ids('labelled'),
+      unlabelled: set.ids('unlabelled'),
+      val: set.ids('val'),
+      test: set.ids('test'),
+      train: set.ids('train'),
+    };
     const problems = new Problems();
     const out = describe(set.name, set.numClasses, set.classNames, { ids, notes: [] }, problems, () => true);
     const [height, width] = await set.maxSize();
     out.sizes = { height: rangeOf([height]), width: rangeOf([width]), distinct: 1 };
     for (const split of WITH_MASKS) {
-      await Promise.all(ids[split].map(async (id) => {
-        const counts = new Uint32Array(256);
-        for (const v of (await set.load(id, { labels: true })).labels!) counts[v]++;
-        addCounts(out.classes[split], counts);
-      }));
+      await Promise.all(
+        ids[split].map(async (id) => {
+          const counts = new Uint32Array(256);
+          for (const v of (await set.load(id, { labels: true })).labels!) counts[v]++;
+          addCounts(out.classes[split], counts);
+        }),
+      );
     }
     checkClasses(out, problems);
     return out;
@@ -127,7 +167,8 @@ async function inspectFiles(spec: DatasetSpec, pool: DecodePool, problems: Probl
   const layout = findFiles(spec, fail);
   const reader = new MaskReader(pool, layout);
   const splits = await resolveSplits(layout, spec, fail, (id) => reader.shown(id, spec.maskValues));
-  for (const [what, { code, first, items }] of alike) problems.add('error', code, items.length === 1 ? first : `${items.length} ${what}`, items);
+  for (const [what, { code, first, items }] of alike)
+    problems.add('error', code, items.length === 1 ? first : `${items.length} ${what}`, items);
 
   const { ids } = splits;
   const used = [...new Set(SPLITS.flatMap((s) => ids[s]))];
@@ -140,11 +181,13 @@ async function inspectFiles(spec: DatasetSpec, pool: DecodePool, problems: Probl
   const histograms = new Map([...counted].map(([id, mask]) => [id, { ...mask, file: layout.masks.get(id)! }]));
   const rule = ruleFor(histograms, ids, spec, declared);
   const refused = 'error' in rule ? rule : null;
-  const table = 'error' in rule ? null : rule.map?.table ?? null;
-  const numClasses = 'error' in rule ? declared ?? 0 : rule.numClasses;
+  const table = 'error' in rule ? null : (rule.map?.table ?? null);
+  const numClasses = 'error' in rule ? (declared ?? 0) : rule.numClasses;
   // Ids beyond the classes are named mask by mask, and the others counted.
   const counting = !refused || refused.code === 'ids-outside';
-  const out = describe(layout.name, numClasses, spec.classNames ?? layout.classNames ?? [], splits, problems, (id) => layout.masks.has(id));
+  const out = describe(layout.name, numClasses, spec.classNames ?? layout.classNames ?? [], splits, problems, (id) =>
+    layout.masks.has(id),
+  );
   out.pictures = pictures.rule;
   out.unused = layout.images.size - used.length;
   out.imagesWithoutMask = [...layout.images.keys()].filter((id) => !layout.masks.has(id)).length;
@@ -152,12 +195,19 @@ async function inspectFiles(spec: DatasetSpec, pool: DecodePool, problems: Probl
   out.masksWithoutImage = lone.length;
   problems.group('warning', 'mask-without-image', lone, (n) => `${masks(n)} without an image of the same name`);
   const sizes = [...facts.values()];
-  if (sizes.length) out.sizes = { height: rangeOf(sizes.map((s) => s.height)), width: rangeOf(sizes.map((s) => s.width)), distinct: new Set(sizes.map((s) => `${s.width}x${s.height}`)).size };
+  if (sizes.length)
+    out.sizes = {
+      height: rangeOf(sizes.map((s) => s.height)),
+      width: rangeOf(sizes.map((s) => s.width)),
+      distinct: new Set(sizes.map((s) => `${s.width}x${s.height}`)).size,
+    };
 
   for (const { value, pixels, masks: n } of valueFacts([...histograms.values()])) {
     out.maskValues.push({ value, pixels, masks: n, label: refused ? null : table ? table[value] : value });
   }
-  const outside: string[] = [], mismatched: string[] = [], blank: string[] = [];
+  const outside: string[] = [];
+  const mismatched: string[] = [];
+  const blank: string[] = [];
   const withMasks = WITH_MASKS.map((split) => [split, new Set(ids[split])] as const);
   for (const [id, m] of counted) {
     const file = layout.masks.get(id)!;
@@ -173,7 +223,12 @@ async function inspectFiles(spec: DatasetSpec, pool: DecodePool, problems: Probl
       mismatched.push(`${file} is ${sizeClash([m.height, m.width], image, image.upright)[0]}`);
     }
   }
-  problems.group('error', 'ids-outside', outside, (n) => `${masks(n)} with ids beyond the ${numClasses} classes (0 to ${numClasses - 1}; 255 is ignored)`);
+  problems.group(
+    'error',
+    'ids-outside',
+    outside,
+    (n) => `${masks(n)} with ids beyond the ${numClasses} classes (0 to ${numClasses - 1}; 255 is ignored)`,
+  );
   problems.group('error', 'size-mismatch', mismatched, (n) => `${masks(n)} of another size than the image`);
   problems.group('warning', 'mask-blank', blank, (n) => `${masks(n)} without any labelled pixel (255 everywhere)`);
   if (!refused) reportRule(rule as MaskRule, spec.maskValues !== undefined, out, problems);
@@ -193,9 +248,15 @@ function reportRule({ map, notes }: MaskRule, asked: boolean, out: Inspection, p
 }
 
 /** Counts ids in the masks of labelled, val and test images; of no others. */
-async function readMasks(layout: Layout, ids: Record<DatasetSplit, string[]>, reader: MaskReader, problems: Problems): Promise<Map<string, MaskCounts>> {
+async function readMasks(
+  layout: Layout,
+  ids: Record<DatasetSplit, string[]>,
+  reader: MaskReader,
+  problems: Problems,
+): Promise<Map<string, MaskCounts>> {
   const wanted = [...new Set(WITH_MASKS.flatMap((s) => ids[s]))].filter((id) => layout.masks.has(id));
-  const counted = new Map<string, MaskCounts>(), bad: string[] = [];
+  const counted = new Map<string, MaskCounts>();
+  const bad: string[] = [];
   const found = await Promise.all(wanted.map((id) => reader.counts(id).catch((e: unknown) => e as Error)));
   found.forEach((f, i) => (f instanceof Error ? bad.push(messageOf(f)) : counted.set(wanted[i], f)));
   problems.group('error', 'mask-unreadable', bad, (n) => `${masks(n)} cannot be used`);
@@ -203,28 +264,67 @@ async function readMasks(layout: Layout, ids: Record<DatasetSplit, string[]>, re
 }
 
 function checkOverlaps(ids: Record<DatasetSplit, string[]>, problems: Problems): void {
-  const pairs: [DatasetSplit, DatasetSplit, Problem['level']][] = [['labelled', 'val', 'error'], ['labelled', 'test', 'error'], ['val', 'test', 'warning'], ['unlabelled', 'val', 'warning'], ['unlabelled', 'test', 'warning'], ['labelled', 'unlabelled', 'warning']];
+  const pairs: [DatasetSplit, DatasetSplit, Problem['level']][] = [
+    ['labelled', 'val', 'error'],
+    ['labelled', 'test', 'error'],
+    ['val', 'test', 'warning'],
+    ['unlabelled', 'val', 'warning'],
+    ['unlabelled', 'test', 'warning'],
+    ['labelled', 'unlabelled', 'warning'],
+  ];
   for (const [a, b, level] of pairs) {
     const other = new Set(ids[b]);
-    problems.group(level, 'overlap', ids[a].filter((id) => other.has(id)), (n) => `${images(n)} both in ${a} and in ${b}`);
+    problems.group(
+      level,
+      'overlap',
+      ids[a].filter((id) => other.has(id)),
+      (n) => `${images(n)} both in ${a} and in ${b}`,
+    );
   }
-  if (ids.val.length === 0) problems.add('warning', 'no-val', 'there are no val images: nothing to choose settings by (--val takes a list, a number or a part)');
-  if (ids.unlabelled.length === 0) problems.add('warning', 'no-unlabelled', 'there are no unlabelled images: only supervised training makes sense');
+  if (ids.val.length === 0)
+    problems.add(
+      'warning',
+      'no-val',
+      'there are no val images: nothing to choose settings by (--val takes a list, a number or a part)',
+    );
+  if (ids.unlabelled.length === 0)
+    problems.add('warning', 'no-unlabelled', 'there are no unlabelled images: only supervised training makes sense');
 }
 
 function checkImages(
-  facts: ReadonlyMap<string, Picture>, ids: Record<DatasetSplit, string[]>, problems: Problems,
+  facts: ReadonlyMap<string, Picture>,
+  ids: Record<DatasetSplit, string[]>,
+  problems: Problems,
 ): void {
   const all = [...facts];
   const sized = ([id, f]: [string, Picture]): string => `${id} (${f.width}x${f.height})`;
-  problems.group('warning', 'tiny', all.filter(([, f]) => Math.min(f.width, f.height) < TINY).map(sized), (n) => `${images(n)} with a side below ${TINY} pixels`);
-  problems.group('warning', 'huge', all.filter(([, f]) => Math.max(f.width, f.height) > HUGE).map(sized), (n) => `${images(n)} with a side above ${HUGE} pixels: resize them as they are read (--size)`);
+  problems.group(
+    'warning',
+    'tiny',
+    all.filter(([, f]) => Math.min(f.width, f.height) < TINY).map(sized),
+    (n) => `${images(n)} with a side below ${TINY} pixels`,
+  );
+  problems.group(
+    'warning',
+    'huge',
+    all.filter(([, f]) => Math.max(f.width, f.height) > HUGE).map(sized),
+    (n) => `${images(n)} with a side above ${HUGE} pixels: resize them as they are read (--size)`,
+  );
   const byHash = new Map<string, string[]>();
   for (const [id, f] of all) byHash.set(f.hash, [...(byHash.get(f.hash) ?? []), id]);
   const splits = SPLITS.map((split) => [split, new Set(ids[split])] as const);
-  const where = (id: string): string => splits.filter(([, members]) => members.has(id)).map(([split]) => split).join('+');
+  const where = (id: string): string =>
+    splits
+      .filter(([, members]) => members.has(id))
+      .map(([split]) => split)
+      .join('+');
   const twins = [...byHash.values()].filter((same) => same.length > 1);
-  problems.group('warning', 'duplicates', twins.map((same) => same.map((id) => `${id} (${where(id)})`).join(' = ')), (n) => `${n} group${n === 1 ? '' : 's'} of images with the same bytes`);
+  problems.group(
+    'warning',
+    'duplicates',
+    twins.map((same) => same.map((id) => `${id} (${where(id)})`).join(' = ')),
+    (n) => `${n} group${n === 1 ? '' : 's'} of images with the same bytes`,
+  );
 }
 
 function checkClasses(o: Inspection, problems: Problems): void {
@@ -234,6 +334,18 @@ function checkClasses(o: Inspection, problems: Problems): void {
   const name = (c: number): string => `${c} ${o.classNames[c]}`;
   const held = (c: number): boolean => (['val', 'test'] as WithMasks[]).some((s) => o.classes[s].pixels[c] > 0);
   const classes = pixels.map((_, c) => c);
-  problems.group('warning', 'class-absent', classes.filter((c) => pixels[c] === 0).map((c) => `${name(c)}${held(c) ? ' (but in val or test)' : ''}`), (n) => `${n} class${n === 1 ? ' is' : 'es are'} in no labelled image`);
-  problems.group('warning', 'class-rare', classes.filter((c) => pixels[c] > 0 && pixels[c] < RARE * total).map((c) => `${name(c)} (${((100 * pixels[c]) / total).toFixed(3)} %, ${images(shown[c])})`), (n) => `${n} class${n === 1 ? ' has' : 'es have'} under ${100 * RARE} % of the labelled pixels`);
+  problems.group(
+    'warning',
+    'class-absent',
+    classes.filter((c) => pixels[c] === 0).map((c) => `${name(c)}${held(c) ? ' (but in val or test)' : ''}`),
+    (n) => `${n} class${n === 1 ? ' is' : 'es are'} in no labelled image`,
+  );
+  problems.group(
+    'warning',
+    'class-rare',
+    classes
+      .filter((c) => pixels[c] > 0 && pixels[c] < RARE * total)
+      .map((c) => `${name(c)} (${((100 * pixels[c]) / total).toFixed(3)} %, ${images(shown[c])})`),
+    (n) => `${n} class${n === 1 ? ' has' : 'es have'} under ${100 * RARE} % of the labelled pixels`,
+  );
 }

@@ -18,15 +18,21 @@ const imageCount = (n: number): string => `${n} image${n === 1 ? '' : 's'}`;
 
 /** Decodes images; what cannot be decoded becomes a problem. */
 export async function readImages(
-  layout: Layout, ids: readonly string[], pictures: Pictures, pool: DecodePool, problems: Problems,
+  layout: Layout,
+  ids: readonly string[],
+  pictures: Pictures,
+  pool: DecodePool,
+  problems: Problems,
 ): Promise<Map<string, Picture>> {
   const facts = new Map<string, Picture>();
   const bad: string[] = [];
   const bits = pictures.rule.bits ?? MOST_BITS;
-  const found = await Promise.all(ids.map(async (id) => {
-    const image = layout.images.get(id)!;
-    return pool.run({ kind: 'check', image, bits }).catch((e: unknown) => e as Error);
-  }));
+  const found = await Promise.all(
+    ids.map(async (id) => {
+      const image = layout.images.get(id)!;
+      return pool.run({ kind: 'check', image, bits }).catch((e: unknown) => e as Error);
+    }),
+  );
   found.forEach((f, i) => {
     if (f instanceof Error) return bad.push(f.message);
     const upright = pictures.isUpright(layout.images.get(ids[i])!);
@@ -42,15 +48,27 @@ export async function readImages(
  * clipped.
  */
 export function checkReading(
-  layout: Layout, facts: ReadonlyMap<string, Picture>, { undecided, rule }: Pictures, problems: Problems,
+  layout: Layout,
+  facts: ReadonlyMap<string, Picture>,
+  { undecided, rule }: Pictures,
+  problems: Problems,
 ): void {
   const turned = new Set(undecided);
   const open = [...facts.keys()].filter((id) => turned.has(layout.images.get(id)!));
   const done = rule.orientation === 'apply' ? 'applied' : 'ignored';
-  problems.group('warning', 'orientation', open, (n) =>
-    `${imageCount(n)} with an EXIF orientation, which is ${done}; no mask tells by its size whether masks are drawn on`
-    + ' the rotated image (--orientation)');
+  problems.group(
+    'warning',
+    'orientation',
+    open,
+    (n) =>
+      `${imageCount(n)} with an EXIF orientation, which is ${done}; no mask tells by its size whether masks are drawn on` +
+      ' the rotated image (--orientation)',
+  );
   const clipped = [...facts].filter(([, f]) => f.clipped > 0);
-  problems.group('warning', 'clipped', clipped.map(([id, f]) => clippedLine(id, f.clipped, rule.bits!)), (n) =>
-    `${imageCount(n)} with values beyond those of the training images`);
+  problems.group(
+    'warning',
+    'clipped',
+    clipped.map(([id, f]) => clippedLine(id, f.clipped, rule.bits!)),
+    (n) => `${imageCount(n)} with values beyond those of the training images`,
+  );
 }

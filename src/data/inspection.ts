@@ -70,10 +70,13 @@ export function exitCode(inspection: Inspection): 0 | 1 {
 /** Columns side by side; the first to the left, the others to the right. */
 function table(rows: readonly (readonly string[])[]): string[] {
   const widths = rows[0].map((_, c) => Math.max(...rows.map((r) => r[c].length)));
-  return rows.map((r) => `  ${r.map((cell, c) => (c === 0 ? cell.padEnd(widths[c]) : cell.padStart(widths[c]))).join('  ')}`.trimEnd());
+  return rows.map((r) =>
+    `  ${r.map((cell, c) => (c === 0 ? cell.padEnd(widths[c]) : cell.padStart(widths[c]))).join('  ')}`.trimEnd(),
+  );
 }
 
-const share = (part: number, whole: number): string => (whole === 0 ? '-' : `${((100 * part) / whole).toFixed(part / whole < 0.01 ? 2 : 1)} %`);
+const share = (part: number, whole: number): string =>
+  whole === 0 ? '-' : `${((100 * part) / whole).toFixed(part / whole < 0.01 ? 2 : 1)} %`;
 /** Values that the text names; the most frequent ones. */
 const MOST_VALUES = 16;
 
@@ -96,18 +99,31 @@ const range = (r: Range): string => (r.min === r.max ? `${r.min}` : `${r.min} to
 /** The inspection as text: counts, sizes, classes, problems. */
 export function formatInspection(o: Inspection): string {
   const lines = [`${o.name}: ${o.numClasses > 0 ? `${o.numClasses} classes` : 'classes unknown'}`, ''];
-  const splits = (['labelled', 'unlabelled', 'val', 'test'] as const).map((s) => [s, String(o.splits[s].images), String(o.splits[s].masks)]);
+  const splits = (['labelled', 'unlabelled', 'val', 'test'] as const).map((s) => [
+    s,
+    String(o.splits[s].images),
+    String(o.splits[s].masks),
+  ]);
   lines.push(...table([['split', 'images', 'mask files'], ...splits]));
   if (o.unused > 0) lines.push(`  (${o.unused} images are in no split)`);
-  if (o.imagesWithoutMask > 0 || o.masksWithoutImage > 0) lines.push(`  images without a mask: ${o.imagesWithoutMask}; masks without an image: ${o.masksWithoutImage}`);
-  if (o.sizes) lines.push('', `image height ${range(o.sizes.height)}; width ${range(o.sizes.width)}; ${o.sizes.distinct} different size${o.sizes.distinct > 1 ? 's' : ''}`);
+  if (o.imagesWithoutMask > 0 || o.masksWithoutImage > 0)
+    lines.push(`  images without a mask: ${o.imagesWithoutMask}; masks without an image: ${o.masksWithoutImage}`);
+  if (o.sizes)
+    lines.push(
+      '',
+      `image height ${range(o.sizes.height)}; width ${range(o.sizes.width)}; ${o.sizes.distinct} different ` +
+        `size${o.sizes.distinct > 1 ? 's' : ''}`,
+    );
   const forms = Object.entries(o.maskForms);
   if (forms.length) lines.push(`masks: ${forms.map(([form, n]) => `${n} ${form}`).join('; ')}`);
   lines.push(...valueLines(o.maskValues));
   const parts = (['labelled', 'val', 'test'] as const).filter((s) => o.classes[s].pixels.some((v) => v > 0));
   if (parts.length) {
     const totals = parts.map((s) => o.classes[s].pixels.reduce((a, b) => a + b, 0));
-    const rows = o.classNames.map((name, c) => [`${c} ${name}`, ...parts.flatMap((s, i) => [share(o.classes[s].pixels[c], totals[i]), String(o.classes[s].images[c])])]);
+    const rows = o.classNames.map((name, c) => [
+      `${c} ${name}`,
+      ...parts.flatMap((s, i) => [share(o.classes[s].pixels[c], totals[i]), String(o.classes[s].images[c])]),
+    ]);
     const mapped = o.maskValues.some((v) => v.label !== v.value);
     const shares = parts.flatMap((s, i) => [share(o.classes[s].ignored, totals[i] + o.classes[s].ignored), '']);
     const ignored = [mapped ? 'ignored' : '255 ignored', ...shares];
@@ -115,10 +131,19 @@ export function formatInspection(o: Inspection): string {
   }
   if (o.notes.length) lines.push('', ...o.notes.map((n) => `note: ${n}`));
   const errors = o.problems.filter((p) => p.level === 'error').length;
-  lines.push('', o.problems.length === 0 ? 'no problems' : `${errors} error${errors === 1 ? '' : 's'}, ${o.problems.length - errors} warning${o.problems.length - errors === 1 ? '' : 's'}`);
+  lines.push(
+    '',
+    o.problems.length === 0
+      ? 'no problems'
+      : `${errors} error${errors === 1 ? '' : 's'}, ${o.problems.length - errors} warning${o.problems.length - errors === 1 ? '' : 's'}`,
+  );
   for (const p of [...o.problems].sort((a, b) => a.level.localeCompare(b.level))) {
     lines.push(`${p.level}: ${p.message}`);
-    if (p.items.length > 1) lines.push(...p.items.slice(0, 8).map((f) => `    ${f}`), ...(p.items.length > 8 ? [`    and ${p.items.length - 8} more`] : []));
+    if (p.items.length > 1)
+      lines.push(
+        ...p.items.slice(0, 8).map((f) => `    ${f}`),
+        ...(p.items.length > 8 ? [`    and ${p.items.length - 8} more`] : []),
+      );
   }
   return lines.join('\n');
 }

@@ -43,7 +43,8 @@ const RAW = 'dng|cr2|cr3|nef|arw|orf|rw2|raf';
 const SCIENCE = 'nd2|czi|lif|dcm|npy|npz|mat|nii|exr|hdr|fits?';
 /** Names of images of other formats. */
 export const OTHER_FORMATS = new RegExp(
-  `\\.(?:tiff?|bmp|dib|gif|apng|avif|hei[cf]|hif|jp2|j2k|jxl|svg|psd|tga|p[bgnp]m|${RAW}|${SCIENCE})$`, 'i',
+  `\\.(?:tiff?|bmp|dib|gif|apng|avif|hei[cf]|hif|jp2|j2k|jxl|svg|psd|tga|p[bgnp]m|${RAW}|${SCIENCE})$`,
+  'i',
 );
 /** Folders that systems and archives leave behind. Hidden ones begin with a dot. */
 const LEFT_BEHIND = /^(?:__MACOSX|@eaDir|\$RECYCLE\.BIN|System Volume Information|lost\+found)$/i;
@@ -55,7 +56,9 @@ export function folder(path: string, what: string): string[] {
   if (!existsSync(path)) throw new DataError(`${what} ${path} does not exist`);
   if (!statSync(path).isDirectory()) throw new DataError(`${what} ${path} is not a folder`);
   try {
-    return readdirSync(path).filter((f) => !f.startsWith('.') && !LEFT_BEHIND.test(f)).sort();
+    return readdirSync(path)
+      .filter((f) => !f.startsWith('.') && !LEFT_BEHIND.test(f))
+      .sort();
   } catch (error) {
     throw new DataError(`${what} ${path} cannot be read: ${(error as NodeJS.ErrnoException).code}`);
   }
@@ -70,8 +73,9 @@ function byId(path: string, names: readonly string[], what: string, fail: Fail):
     if (other === undefined) files.set(id, join(path, name));
     else {
       const alike = composed(basename(other)) === composed(name);
-      const message = `${path} holds two ${what} named "${id}": ${basename(other)} and ${name}`
-        + (alike ? ', which differ in their Unicode form only (NFC and NFD)' : '');
+      const message =
+        `${path} holds two ${what} named "${id}": ${basename(other)} and ${name}` +
+        (alike ? ', which differ in their Unicode form only (NFC and NFD)' : '');
       fail(new DataError(message, 'names without extension must differ'));
     }
   }
@@ -84,27 +88,44 @@ function byId(path: string, names: readonly string[], what: string, fail: Fail):
  * @param known folders that are read by themselves
  */
 export function passedOver(
-  path: string, names: readonly string[], known: readonly (string | undefined)[] = [],
+  path: string,
+  names: readonly string[],
+  known: readonly (string | undefined)[] = [],
 ): string | null {
   const own = new Set(known.filter((f) => f !== undefined).map((f) => resolve(f)));
-  const others = names.filter((f) => OTHER_FORMATS.test(f)), folders = names.filter((f) => !IMAGE.test(f) && !own.has(resolve(path, f)) && statSync(join(path, f), { throwIfNoEntry: false })?.isDirectory());
-  const list = (all: readonly string[]): string => `${all.slice(0, 3).join(', ')}${all.length > 3 ? ` and ${all.length - 3} more` : ''}`;
-  const parts = [folders.length > 0 && `folders in it are not searched (${list(folders)})`, others.length > 0 && `only JPEG, PNG and WebP are read (not ${list(others)})`].filter(Boolean);
+  const others = names.filter((f) => OTHER_FORMATS.test(f));
+  const folders = names.filter(
+    (f) =>
+      !IMAGE.test(f) && !own.has(resolve(path, f)) && statSync(join(path, f), { throwIfNoEntry: false })?.isDirectory(),
+  );
+  const list = (all: readonly string[]): string =>
+    `${all.slice(0, 3).join(', ')}${all.length > 3 ? ` and ${all.length - 3} more` : ''}`;
+  const parts = [
+    folders.length > 0 && `folders in it are not searched (${list(folders)})`,
+    others.length > 0 && `only JPEG, PNG and WebP are read (not ${list(others)})`,
+  ].filter(Boolean);
   return parts.length > 0 ? `${path}: ${parts.join('; ')}` : null;
 }
 
 /** Class count and names from stats.json, class_names.txt, classes.txt or class_names.json. */
 function described(root: string, fail: Fail): Pick<Layout, 'numClasses' | 'classNames'> {
   const out: Pick<Layout, 'numClasses' | 'classNames'> = {};
-  const names = (v: unknown): string[] | undefined => (Array.isArray(v) && v.length > 0 && v.every((n) => typeof n === 'string') ? v : undefined);
-  for (const file of ['stats.json', 'class_names.json', 'class_names.txt', 'classes.txt'].map((f) => join(root, f)).filter((f) => existsSync(f))) {
+  const names = (v: unknown): string[] | undefined =>
+    Array.isArray(v) && v.length > 0 && v.every((n) => typeof n === 'string') ? v : undefined;
+  for (const file of ['stats.json', 'class_names.json', 'class_names.txt', 'classes.txt']
+    .map((f) => join(root, f))
+    .filter((f) => existsSync(f))) {
     const text = decodeText(readFileSync(file));
     if (text === null) {
       fail(new DataError(`${file} is not a text file`, 'save it as UTF-8'));
       continue;
     }
     if (file.endsWith('.txt')) {
-      out.classNames ??= names(linesOf(text).map((l) => l.trim()).filter(Boolean));
+      out.classNames ??= names(
+        linesOf(text)
+          .map((l) => l.trim())
+          .filter(Boolean),
+      );
       continue;
     }
     try {
@@ -120,7 +141,8 @@ function described(root: string, fail: Fail): Pick<Layout, 'numClasses' | 'class
 }
 
 /**
- * Finds images and masks, in VOC layout (`path`) or in two plain folders (`images`, `masks`), paired by name without extension.
+ * Finds images and masks, in VOC layout (`path`) or in two plain folders (`images`, `masks`), paired by name without
+ * extension.
  * @throws DataError where nothing can be found; what can be passed over goes to `fail`
  */
 export function findFiles(named: { path?: string; images?: string; masks?: string }, fail: Fail): Layout {
@@ -128,23 +150,55 @@ export function findFiles(named: { path?: string; images?: string; masks?: strin
   const spec = { path: stored(named.path), images: stored(named.images), masks: stored(named.masks) };
   if (spec.images !== undefined) {
     const names = folder(spec.images, 'the image folder');
-    const images = byId(spec.images, names, 'images', fail), beside = passedOver(spec.images, names, [spec.masks]);
-    if (images.size === 0) throw new DataError(`${spec.images} contains no JPEG, PNG or WebP images`, beside ?? undefined);
+    const images = byId(spec.images, names, 'images', fail);
+    const beside = passedOver(spec.images, names, [spec.masks]);
+    if (images.size === 0)
+      throw new DataError(`${spec.images} contains no JPEG, PNG or WebP images`, beside ?? undefined);
     const maskNames = spec.masks === undefined ? [] : folder(spec.masks, 'the mask folder');
     const masks = spec.masks === undefined ? new Map<string, string>() : byId(spec.masks, maskNames, 'masks', fail);
-    const notes = [beside, spec.masks === undefined ? null : passedOver(spec.masks, maskNames, [spec.images])].filter((n) => n !== null);
+    const notes = [beside, spec.masks === undefined ? null : passedOver(spec.masks, maskNames, [spec.images])].filter(
+      (n) => n !== null,
+    );
     const root = resolve(spec.images);
-    return { name: basename(root), root, listFolder: null, imageFolder: spec.images, maskFolder: spec.masks ?? '(no mask folder)', images, masks, notes, ...described(spec.masks ?? root, fail) };
+    return {
+      name: basename(root),
+      root,
+      listFolder: null,
+      imageFolder: spec.images,
+      maskFolder: spec.masks ?? '(no mask folder)',
+      images,
+      masks,
+      notes,
+      ...described(spec.masks ?? root, fail),
+    };
   }
   const path = spec.path!;
   const inside = folder(path, 'the data set');
-  const imageFolder = join(path, 'JPEGImages'), maskFolder = join(path, 'SegmentationClass');
+  const imageFolder = join(path, 'JPEGImages');
+  const maskFolder = join(path, 'SegmentationClass');
   if (!inside.includes('JPEGImages')) {
-    throw new DataError(inside.length === 0 ? `${path} is empty` : `${path} has no folder JPEGImages`, 'give a folder in VOC layout, or use --images and --masks');
+    throw new DataError(
+      inside.length === 0 ? `${path} is empty` : `${path} has no folder JPEGImages`,
+      'give a folder in VOC layout, or use --images and --masks',
+    );
   }
-  const names = folder(imageFolder, 'the image folder'), maskNames = existsSync(maskFolder) ? folder(maskFolder, 'the mask folder') : [];
-  const images = byId(imageFolder, names, 'images', fail), beside = passedOver(imageFolder, names);
-  if (images.size === 0) throw new DataError(`${imageFolder} contains no JPEG, PNG or WebP images`, beside ?? undefined);
-  const masks = byId(maskFolder, maskNames, 'masks', fail), notes = [beside, passedOver(maskFolder, maskNames)].filter((n) => n !== null);
-  return { name: basename(resolve(path)), root: path, listFolder: join(path, LISTS), imageFolder, maskFolder, images, masks, notes, ...described(path, fail) };
+  const names = folder(imageFolder, 'the image folder');
+  const maskNames = existsSync(maskFolder) ? folder(maskFolder, 'the mask folder') : [];
+  const images = byId(imageFolder, names, 'images', fail);
+  const beside = passedOver(imageFolder, names);
+  if (images.size === 0)
+    throw new DataError(`${imageFolder} contains no JPEG, PNG or WebP images`, beside ?? undefined);
+  const masks = byId(maskFolder, maskNames, 'masks', fail);
+  const notes = [beside, passedOver(maskFolder, maskNames)].filter((n) => n !== null);
+  return {
+    name: basename(resolve(path)),
+    root: path,
+    listFolder: join(path, LISTS),
+    imageFolder,
+    maskFolder,
+    images,
+    masks,
+    notes,
+    ...described(path, fail),
+  };
 }

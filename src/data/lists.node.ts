@@ -81,7 +81,10 @@ export function readList(layout: Layout, list: string, what: string, fail: Fail)
 
 function noList({ listFolder }: Layout, list: string, what: string): DataError {
   const files = listFolder && existsSync(listFolder) ? readdirSync(listFolder).filter((f) => f.endsWith('.txt')) : [];
-  const there = files.slice(0, 12).map((f) => f.slice(0, -4)).join(', ');
+  const there = files
+    .slice(0, 12)
+    .map((f) => f.slice(0, -4))
+    .join(', ');
   return new DataError(
     `there is no list "${list}" for the ${what} images${listFolder ? ` in ${listFolder}` : ''}`,
     there ? `there are ${there}${files.length > 12 ? ', …' : ''}` : 'give the path of a text file with one id a line',
@@ -130,8 +133,15 @@ const QUOTED = /^(["'])((?:(?!\1).)*)\1$/;
  * hold anything.
  */
 function formsOf(text: string): string[] {
-  const bare = text.trim().replace(/[,;]+$/, '').replace(QUOTED, '$2').trim();
-  const slashes = bare.replace(/\\/g, '/').replace(/^(?:\.\/+)+/, '').replace(/\/(?:\.?\/)+/g, '/');
+  const bare = text
+    .trim()
+    .replace(/[,;]+$/, '')
+    .replace(QUOTED, '$2')
+    .trim();
+  const slashes = bare
+    .replace(/\\/g, '/')
+    .replace(/^(?:\.\/+)+/, '')
+    .replace(/\/(?:\.?\/)+/g, '/');
   return [...new Set([text, bare, slashes])].filter(Boolean);
 }
 

@@ -18,7 +18,9 @@ export interface Mask {
 /** One value a byte from rows of 1, 2 or 4 bits, each of which starts at a byte. */
 function unpack(data: Uint8Array, width: number, height: number, depth: number): Uint8Array {
   const out = new Uint8Array(width * height);
-  const perByte = 8 / depth, stride = Math.ceil(width / perByte), top = (1 << depth) - 1;
+  const perByte = 8 / depth;
+  const stride = Math.ceil(width / perByte);
+  const top = (1 << depth) - 1;
   for (let y = 0; y < height; y++) {
     for (let x = 0; x < width; x++) {
       const shift = 8 - depth * (1 + (x % perByte));
@@ -39,8 +41,13 @@ export function decodeMask(bytes: Uint8Array, name: string): Mask {
     const what = `${name} is not a PNG file: it is ${fileKind(bytes)}`;
     throw new DataError(what, 'masks are PNG files whose values are class ids');
   }
-  // The decoder takes interlaced rows for whole bytes. In the header, bit depth and interlacing stand in bytes 24 and 28.
-  if (bytes[28] === 1 && bytes[24] < 8) throw new DataError(`${name} is an interlaced PNG of ${bytes[24]} bit${bytes[24] > 1 ? 's' : ''} a pixel, which cannot be read`, 'save it without interlacing, or with 8 bits');
+  // The decoder takes interlaced rows for whole bytes. In the header, bit depth and interlacing stand in bytes 24 and
+  // 28.
+  if (bytes[28] === 1 && bytes[24] < 8)
+    throw new DataError(
+      `${name} is an interlaced PNG of ${bytes[24]} bit${bytes[24] > 1 ? 's' : ''} a pixel, which cannot be read`,
+      'save it without interlacing, or with 8 bits',
+    );
   let image;
   try {
     image = decode(bytes);
@@ -63,7 +70,10 @@ export function decodeMask(bytes: Uint8Array, name: string): Mask {
     const at = p * channels;
     labels[p] = bytes8[at];
     if (channels >= 3 && (bytes8[at] !== bytes8[at + 1] || bytes8[at] !== bytes8[at + 2])) {
-      throw new DataError(`${name} is a colour picture, not a mask of class ids`, 'save masks as grey or palette PNG whose values are 0, 1, 2, … and 255 for ignored pixels');
+      throw new DataError(
+        `${name} is a colour picture, not a mask of class ids`,
+        'save masks as grey or palette PNG whose values are 0, 1, 2, … and 255 for ignored pixels',
+      );
     }
   }
   if (alpha) checkAlpha(labels, bytes8, channels, name);

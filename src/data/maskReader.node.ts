@@ -44,7 +44,7 @@ export class MaskReader {
 
   /** What a mask shows: classes by the setting `maskValues`, else its values. @throws DataError, UsageError */
   async shown(id: string, maskValues: string | undefined): Promise<number[]> {
-    const table = maskValues === undefined ? null : parseMaskValues(maskValues)?.table ?? null;
+    const table = maskValues === undefined ? null : (parseMaskValues(maskValues)?.table ?? null);
     const counts = labelCounts((await this.counts(id)).counts, table);
     // A map says what 255 is. Without one, the draw decides by all masks.
     return Array.from(counts.keys()).filter((v) => counts[v] > 0 && (maskValues === undefined || v !== IGNORED));
@@ -87,7 +87,10 @@ function portions(ids: readonly string[], size: number): string[][] {
  * @throws UsageError for a setting that makes no sense, DataError for masks that cannot be read
  */
 export async function readMaskRule(
-  reader: MaskReader, ids: SplitIds, spec: MaskSpec, declared: number | undefined,
+  reader: MaskReader,
+  ids: SplitIds,
+  spec: MaskSpec,
+  declared: number | undefined,
 ): Promise<MaskRule | MaskProblem> {
   const scored = spec.scored !== undefined;
   const tolerant = spec.tolerant ?? scored;
@@ -104,7 +107,10 @@ export async function readMaskRule(
  * @throws UsageError
  */
 export function ruleFor(
-  read: ReadonlyMap<string, MaskHistogram>, ids: SplitIds, spec: MaskSpec, declared: number | undefined,
+  read: ReadonlyMap<string, MaskHistogram>,
+  ids: SplitIds,
+  spec: MaskSpec,
+  declared: number | undefined,
 ): MaskRule | MaskProblem {
   const { maskValues, trainedValues } = spec;
   if (maskValues !== undefined) checkMaskValues(maskValues, declared);

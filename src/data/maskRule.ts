@@ -2,11 +2,26 @@
 
 import { DataError } from '../../runtime/errors.ts';
 import {
-  blackAndWhite, isInverted, listValues, looksLikeInstances, nearestLevel, paletteClash, smoothedLevels, valueFacts,
-  type MaskHistogram, type PaletteClash, type ValueFacts,
+  blackAndWhite,
+  isInverted,
+  listValues,
+  looksLikeInstances,
+  nearestLevel,
+  paletteClash,
+  smoothedLevels,
+  valueFacts,
+  type MaskHistogram,
+  type PaletteClash,
+  type ValueFacts,
 } from './maskStats.ts';
 import {
-  AS_IDS, IGNORED, mapInOrder, outsideMessage, parseMaskValues, unnamedMessage, type ValueMap,
+  AS_IDS,
+  IGNORED,
+  mapInOrder,
+  outsideMessage,
+  parseMaskValues,
+  unnamedMessage,
+  type ValueMap,
 } from './maskValues.ts';
 
 export interface RuleInput {
@@ -61,8 +76,10 @@ const MOST_NAMED = 8;
 const theMasks = (n: number): string => (n === 1 ? 'the mask' : `the ${n} masks`);
 const hold = (n: number): string => `${theMasks(n)} hold${n === 1 ? 's' : ''}`;
 const option = (values: readonly number[]): string => `--mask-values ${values.join(',')}`;
-const problem = (code: string, message: string, hint: string): MaskProblem =>
-  ({ code, error: new DataError(message, hint) });
+const problem = (code: string, message: string, hint: string): MaskProblem => ({
+  code,
+  error: new DataError(message, hint),
+});
 
 /**
  * Decides how masks are read.
@@ -182,9 +199,10 @@ function unclear({ ids, top, white, declared, text }: Found): MaskProblem {
     const rest = `${white ? ', 255 ignored,' : ''} and other classes are only absent here`;
     choices.push(`if they are ids${rest}, --classes ${Math.max(2, top + 1)}`);
   }
-  const why = declared === undefined
-    ? 'which are not the ids 0, 1, 2, … without a gap'
-    : `but there are ${declared} classes, with the ids 0 to ${declared - 1}`;
+  const why =
+    declared === undefined
+      ? 'which are not the ids 0, 1, 2, … without a gap'
+      : `but there are ${declared} classes, with the ids 0 to ${declared - 1}`;
   return problem('values-unclear', `${text}, ${why}`, choices.join('; '));
 }
 
@@ -233,23 +251,26 @@ function inOrder({ masks, declared, white }: Found, values: readonly number[]): 
 }
 
 function onlyBlackAndWhite(n: number, declared: number): MaskProblem {
-  const hint = 'if 255 is a class, say which, as in --mask-values 0:0,255:1; '
-    + `if it means ignored, so that all the rest is class 0, give --mask-values ${AS_IDS}`;
+  const hint =
+    'if 255 is a class, say which, as in --mask-values 0:0,255:1; ' +
+    `if it means ignored, so that all the rest is class 0, give --mask-values ${AS_IDS}`;
   return problem('black-and-white', `${hold(n)} 0 and 255 alone, but there are ${declared} classes`, hint);
 }
 
 function mixed(white: readonly string[], n: number): MaskProblem {
   const what = `${white.length} of ${theMasks(n)} are black and white (0 and 255 alone)`;
   const message = `${what}, the others hold ids and no 255: ${white[0]}`;
-  const hint = 'save all in one way; if 255 is a class, say which, as in --mask-values 0:0,1:1,255:1; '
-    + `if it means ignored, give --mask-values ${AS_IDS}`;
+  const hint =
+    'save all in one way; if 255 is a class, say which, as in --mask-values 0:0,1:1,255:1; ' +
+    `if it means ignored, give --mask-values ${AS_IDS}`;
   return problem('mixed', message, hint);
 }
 
 function palettesDiffer({ index, colours: [[file, colour], [other, different]] }: PaletteClash): MaskProblem {
   const message = `palettes of masks disagree: index ${index} is ${colour} in ${file}, ${different} in ${other}`;
-  const hint = 'colours are numbered differently in each file; save masks as grey PNG, or all with one palette; '
-    + `if the indices are class ids all the same, give --mask-values ${AS_IDS}`;
+  const hint =
+    'colours are numbered differently in each file; save masks as grey PNG, or all with one palette; ' +
+    `if the indices are class ids all the same, give --mask-values ${AS_IDS}`;
   return problem('palettes-differ', message, hint);
 }
 

@@ -65,8 +65,10 @@ export function smoothedLevels(facts: readonly ValueFacts[]): number[] | null {
   const byCount = [...facts].sort((a, b) => b.pixels - a.pixels);
   const total = byCount.reduce((sum, f) => sum + f.pixels, 0);
   const median = byCount[byCount.length >> 1].pixels;
-  return scattered(byCount, levelsOf(byCount, Math.max(8 * median, 0.0005 * total)), total)
-    ?? ringed(byCount, levelsOf(byCount, 0.0005 * total));
+  return (
+    scattered(byCount, levelsOf(byCount, Math.max(8 * median, 0.0005 * total)), total) ??
+    ringed(byCount, levelsOf(byCount, 0.0005 * total))
+  );
 }
 
 /** Values that stand out, far from each other. @param least pixels */

@@ -20,8 +20,9 @@ export interface ValueMap {
   classes: number;
 }
 
-const GRAMMAR = 'list the value of each class in order, as in "0,255"; or give classes, as in "0:0,128:ignore,255:1" '
-  + 'or "0-127:0,128-255:1"; "ids": values are class ids, 255 ignored (--mask-values)';
+const GRAMMAR =
+  'list the value of each class in order, as in "0,255"; or give classes, as in "0:0,128:ignore,255:1" ' +
+  'or "0-127:0,128-255:1"; "ids": values are class ids, 255 ignored (--mask-values)';
 
 function wrong(text: string, what: string): UsageError {
   return new UsageError(`mask values "${text}": ${what}`, GRAMMAR);

@@ -22,7 +22,10 @@ import type { Dataset, Sample } from './types.ts';
 export const MOST_SIDE = 16384;
 
 export interface DatasetSpec extends SplitSpec, MaskSpec, PictureSpec {
-  /** A folder in VOC layout (JPEGImages, SegmentationClass, ImageSets/Segmentation); "builtin" or nothing: the built-in set. */
+  /**
+   * A folder in VOC layout (JPEGImages, SegmentationClass, ImageSets/Segmentation); "builtin" or nothing: the built-in
+   * set.
+   */
   path?: string;
   /** Two plain folders instead of `path`, paired by name without extension. Images without a mask are unlabelled. */
   images?: string;
@@ -30,16 +33,25 @@ export interface DatasetSpec extends SplitSpec, MaskSpec, PictureSpec {
   /** The training pool: a list (default: `train` where there is one, else every image that is not in val or test). */
   train?: string;
   /**
-   * The labelled images: a list (name or path); or a number ("46") or part ("1/8", "12.5%") of the pool, drawn by `splitSeed`, nested. Default: every image of the
-   * pool that has a mask.
+   * The labelled images: a list (name or path); or a number ("46") or part ("1/8", "12.5%") of the pool, drawn by
+   * `splitSeed`, nested. Default: every image of the pool that has a mask.
    */
   labels?: string;
-  /** A list of the unlabelled images (default: the rest of the pool). Their masks may be absent, and are not opened where they are there. */
+  /**
+   * A list of the unlabelled images (default: the rest of the pool). Their masks may be absent, and are not opened
+   * where they are there.
+   */
   unlabelled?: string;
-  /** Lists (defaults: `val` and `test` where there are such lists); or a number or part of the images with masks, which then leave the pool. */
+  /**
+   * Lists (defaults: `val` and `test` where there are such lists); or a number or part of the images with masks, which
+   * then leave the pool.
+   */
   val?: string;
   test?: string;
-  /** Number of classes (default: from stats.json or a file of class names, else the largest id in the masks of labelled, val and test images, plus one). */
+  /**
+   * Number of classes (default: from stats.json or a file of class names, else the largest id in the masks of labelled,
+   * val and test images, plus one).
+   */
   classes?: number;
   classNames?: readonly string[];
   /**
@@ -56,13 +68,20 @@ export interface DatasetSpec extends SplitSpec, MaskSpec, PictureSpec {
   size?: readonly [number, number];
   splitSeed?: number;
   /**
-   * For labels by number or part: draw so that every class is present where possible (default true). The draw then reads the masks of all candidates, once, before
-   * training; without it no mask of an image that ends up unlabelled is ever opened.
+   * For labels by number or part: draw so that every class is present where possible (default true). The draw then
+   * reads the masks of all candidates, once, before training; without it no mask of an image that ends up unlabelled is
+   * ever opened.
    */
   labelsCover?: boolean;
-  /** The classes of a network that is to be scored: they count where the set says nothing of its own, and no labelled images are needed. */
+  /**
+   * The classes of a network that is to be scored: they count where the set says nothing of its own, and no labelled
+   * images are needed.
+   */
   scored?: readonly string[];
-  /** Let `load` open masks of unlabelled images, to judge pseudo-labels by them; where one is missing or cannot be used, the labels are null. */
+  /**
+   * Let `load` open masks of unlabelled images, to judge pseudo-labels by them; where one is missing or cannot be used,
+   * the labels are null.
+   */
   judge?: boolean;
   builtin?: SyntheticOptions;
 }
@@ -90,7 +109,9 @@ export async function openDataset(spec: DatasetSpec, options: PoolOptions = {}):
   checkSpec(spec);
   const pool = new DecodePool(options);
   try {
-    return isBuiltin(spec) ? openBuiltin(spec, pool) : await openFiles(spec, pool, options.warn ?? ((message) => console.error(message)));
+    return isBuiltin(spec)
+      ? openBuiltin(spec, pool)
+      : await openFiles(spec, pool, options.warn ?? ((message) => console.error(message)));
   } catch (error) {
     await pool.close();
     throw error;
@@ -109,7 +130,8 @@ export function absoluteSpec(spec: DatasetSpec): DatasetSpec {
   for (const key of ['path', 'images', 'masks'] as const) {
     if (out[key] !== undefined) out[key] = resolve(findPath(out[key]) ?? out[key]);
   }
-  for (const key of ['train', 'labels', 'unlabelled', 'val', 'test'] as const) if (out[key] !== undefined && !isAmount(out[key])) out[key] = absoluteList(spec.path, out[key]);
+  for (const key of ['train', 'labels', 'unlabelled', 'val', 'test'] as const)
+    if (out[key] !== undefined && !isAmount(out[key])) out[key] = absoluteList(spec.path, out[key]);
   if (out.maskValues !== undefined) out.maskValues = canonicalMaskValues(out.maskValues);
   return out;
 }
@@ -121,8 +143,10 @@ export function settledSpec(spec: DatasetSpec, { maskValues }: Pick<OpenDataset,
 
 /** Settings that the built-in set does not take: why, and their options. */
 const FOREIGN = [
-  ['train', 'has its own lists', 'train'], ['unlabelled', 'has its own lists', 'unlabelled'],
-  ['classes', 'has its own classes', 'classes'], ['classNames', 'has its own classes', 'class-names'],
+  ['train', 'has its own lists', 'train'],
+  ['unlabelled', 'has its own lists', 'unlabelled'],
+  ['classes', 'has its own classes', 'classes'],
+  ['classNames', 'has its own classes', 'class-names'],
   ['maskValues', 'has its own masks', 'mask-values'],
   ['orientation', 'is drawn: it has no image files', 'orientation'],
   ['bits', 'is drawn: it has no image files', 'bits'],
@@ -130,12 +154,21 @@ const FOREIGN = [
 
 /** @throws UsageError */
 export function checkSpec(spec: DatasetSpec): void {
-  if (spec.path !== undefined && (spec.images !== undefined || spec.masks !== undefined)) throw new UsageError(`both the data set ${spec.path} and plain folders are given`, 'give a folder in VOC layout, or --images and --masks');
+  if (spec.path !== undefined && (spec.images !== undefined || spec.masks !== undefined))
+    throw new UsageError(
+      `both the data set ${spec.path} and plain folders are given`,
+      'give a folder in VOC layout, or --images and --masks',
+    );
   if (spec.masks !== undefined && spec.images === undefined) throw new UsageError('--masks is given without --images');
   for (const classes of [spec.classes, spec.classNames?.length]) if (classes !== undefined) checkClassCount(classes);
   const twice = spec.classNames?.find((name, i, all) => all.indexOf(name) !== i);
-  if (twice !== undefined) throw new UsageError(`two classes are named "${twice}"`, 'give each a name of its own (--class-names)');
-  if (spec.classes !== undefined && spec.classNames && spec.classNames.length > spec.classes) throw new UsageError(`${spec.classNames.length} names for ${spec.classes} classes`, 'give as many (--class-names, --classes)');
+  if (twice !== undefined)
+    throw new UsageError(`two classes are named "${twice}"`, 'give each a name of its own (--class-names)');
+  if (spec.classes !== undefined && spec.classNames && spec.classNames.length > spec.classes)
+    throw new UsageError(
+      `${spec.classNames.length} names for ${spec.classes} classes`,
+      'give as many (--class-names, --classes)',
+    );
   if (spec.maskValues !== undefined) parseMaskValues(spec.maskValues);
   if (isBuiltin(spec)) {
     const foreign = FOREIGN.find(([key]) => spec[key] !== undefined);
@@ -143,10 +176,22 @@ export function checkSpec(spec: DatasetSpec): void {
       const [, why, flag] = foreign;
       throw new UsageError(`the built-in set ${why}`, `leave out --${flag}, or give a folder of images`);
     }
-    if (spec.builtin?.train !== undefined && spec.builtin.train < 1) throw new UsageError(`${spec.builtin.train} training images of the built-in set`, 'give at least one (--builtin-images)');
-  } else if (spec.builtin) throw new UsageError(`settings of the built-in set are given with ${spec.path ?? spec.images}`, 'leave out --builtin-images');
+    if (spec.builtin?.train !== undefined && spec.builtin.train < 1)
+      throw new UsageError(
+        `${spec.builtin.train} training images of the built-in set`,
+        'give at least one (--builtin-images)',
+      );
+  } else if (spec.builtin)
+    throw new UsageError(
+      `settings of the built-in set are given with ${spec.path ?? spec.images}`,
+      'leave out --builtin-images',
+    );
   checkPictures(spec);
-  if (spec.size && spec.size.some((v) => !Number.isInteger(v) || v < 1 || v > MOST_SIDE)) throw new UsageError(`a size of ${spec.size.join('x')}`, 'give height and width in pixels, such as 180x240 (--size)');
+  if (spec.size && spec.size.some((v) => !Number.isInteger(v) || v < 1 || v > MOST_SIDE))
+    throw new UsageError(
+      `a size of ${spec.size.join('x')}`,
+      'give height and width in pixels, such as 180x240 (--size)',
+    );
 }
 
 /** @throws UsageError */
@@ -161,7 +206,8 @@ export function checkPictures({ orientation, bits }: PictureSpec): void {
 
 /** @throws UsageError */
 export function checkClassCount(classes: number): void {
-  if (!(Number.isInteger(classes) && classes >= 2 && classes <= 255)) throw new UsageError(`${classes} classes`, 'give 2 to 255 (--classes)');
+  if (!(Number.isInteger(classes) && classes >= 2 && classes <= 255))
+    throw new UsageError(`${classes} classes`, 'give 2 to 255 (--classes)');
 }
 
 function openBuiltin(spec: DatasetSpec, pool: DecodePool): OpenDataset {
@@ -171,13 +217,18 @@ function openBuiltin(spec: DatasetSpec, pool: DecodePool): OpenDataset {
   const whole = o.train ?? createSynthetic().ids('train').length;
   if (spec.labels !== undefined) {
     const n = amountOf(spec.labels, whole, '--labels');
-    if (n === null) throw new UsageError(`the built-in set has no list "${spec.labels}"`, 'give a number of labelled images or a part such as 1/8 (--labels)');
+    if (n === null)
+      throw new UsageError(
+        `the built-in set has no list "${spec.labels}"`,
+        'give a number of labelled images or a part such as 1/8 (--labels)',
+      );
     o.labelled = n;
   }
   for (const split of ['val', 'test'] as const) {
     if (spec[split] === undefined) continue;
     const n = amountOf(spec[split], whole, `--${split}`);
-    if (n === null) throw new UsageError(`the built-in set has no list "${spec[split]}"`, `give a number of images (--${split})`);
+    if (n === null)
+      throw new UsageError(`the built-in set has no list "${spec[split]}"`, `give a number of images (--${split})`);
     o[split] = n;
   }
   const set = createSynthetic(o);
@@ -216,7 +267,8 @@ async function openFiles(spec: DatasetSpec, pool: DecodePool, warn: (message: st
   const bits = pictures.rule.bits ?? MOST_BITS;
   let toldOfClipping = false;
   const size = spec.size ?? null;
-  const fileOf = (id: string): string => layout.images.get(id) ?? fail(new DataError(`there is no image "${id}" in ${layout.imageFolder}`));
+  const fileOf = (id: string): string =>
+    layout.images.get(id) ?? fail(new DataError(`there is no image "${id}" in ${layout.imageFolder}`));
   const read = async (id: string, mask: string | null): Promise<Sample> => {
     const image = fileOf(id);
     const reading = { size, bits, upright: pictures.isUpright(image) };
@@ -245,8 +297,13 @@ async function openFiles(spec: DatasetSpec, pool: DecodePool, warn: (message: st
     async load(id, { labels }): Promise<Sample> {
       if (!labels) return read(id, null);
       const mask = layout.masks.get(id);
-      if (withLabels.has(id)) return read(id, mask ?? fail(new DataError(`"${id}" has no mask in ${layout.maskFolder}`)));
-      if (!spec.judge) throw new DataError(`the labels of the unlabelled image "${id}" were asked for`, 'masks of unlabelled images are not opened');
+      if (withLabels.has(id))
+        return read(id, mask ?? fail(new DataError(`"${id}" has no mask in ${layout.maskFolder}`)));
+      if (!spec.judge)
+        throw new DataError(
+          `the labels of the unlabelled image "${id}" were asked for`,
+          'masks of unlabelled images are not opened',
+        );
       if (mask === undefined || useless.has(id)) return read(id, null);
       try {
         return await read(id, mask);

@@ -39,9 +39,15 @@ export function refuseOverwriting(inputs: Iterable<string>, targets: Iterable<st
   }
   const places = new Set<string>();
   for (const target of targets) {
-    const id = identity(target), at = place(target);
-    if (id && kept.has(id)) throw new UsageError(`the result ${target} would overwrite an input`, 'give another place for the results');
-    if (places.has(at)) throw new UsageError(`two results would be written to ${target}`, 'give the images one after the other, with different folders (--out)');
+    const id = identity(target);
+    const at = place(target);
+    if (id && kept.has(id))
+      throw new UsageError(`the result ${target} would overwrite an input`, 'give another place for the results');
+    if (places.has(at))
+      throw new UsageError(
+        `two results would be written to ${target}`,
+        'give the images one after the other, with different folders (--out)',
+      );
     places.add(at);
   }
 }

@@ -81,7 +81,10 @@ export function shownBy(image: Header, mask: Size): Orientation | null {
  * @param name of the image, for the message
  */
 export function sizeClash(
-  mask: Size, image: Pick<Header, 'stored' | 'orientation'>, upright: boolean, name = '',
+  mask: Size,
+  image: Pick<Header, 'stored' | 'orientation'>,
+  upright: boolean,
+  name = '',
 ): [what: string, hint: string] {
   const text = ([h, w]: Size): string => `${w}x${h}`;
   const own = sizeOf(image, upright);

@@ -8,7 +8,14 @@ import type { DecodePool } from './decodePool.node.ts';
 import { imageHeader, type Depth } from './image.node.ts';
 import type { Layout } from './layout.node.ts';
 import {
-  bitsOf, isQuarterTurn, MOST_BITS, shownBy, type Header, type Orientation, type PictureRule, type PictureSpec,
+  bitsOf,
+  isQuarterTurn,
+  MOST_BITS,
+  shownBy,
+  type Header,
+  type Orientation,
+  type PictureRule,
+  type PictureSpec,
 } from './pictureRule.ts';
 import type { SplitSpec } from './splits.node.ts';
 import type { DatasetSplit } from './types.ts';
@@ -51,16 +58,22 @@ const are = (n: number, what: string, verbs: readonly [one: string, many: string
 
 /** Runs `look` for every file, a few at once, in their order; what cannot be read goes to `bad`. */
 async function lookAt<T>(
-  files: readonly string[], look: (file: string) => Promise<T>, bad: DataError[],
+  files: readonly string[],
+  look: (file: string) => Promise<T>,
+  bad: DataError[],
   enough: (found: ReadonlyMap<string, T>) => boolean = () => false,
 ): Promise<Map<string, T>> {
   const found = new Map<string, T>();
   for (let i = 0; i < files.length && !enough(found); i += PORTION) {
     const portion = files.slice(i, i + PORTION);
-    const results = await Promise.all(portion.map((file) => look(file).catch((error: unknown) => {
-      if (error instanceof DataError) return error;
-      throw error;
-    })));
+    const results = await Promise.all(
+      portion.map((file) =>
+        look(file).catch((error: unknown) => {
+          if (error instanceof DataError) return error;
+          throw error;
+        }),
+      ),
+    );
     results.forEach((result, k) => (result instanceof DataError ? bad.push(result) : found.set(portion[k], result)));
   }
   return found;
@@ -87,7 +100,7 @@ export async function surveyPictures(o: SurveyOptions): Promise<Pictures> {
     notes: [note, depthNote, animations].filter((n) => typeof n === 'string'),
     bad,
     headers,
-    isUpright: (file) => (asked === 'auto' ? shown.get(file) ?? orientation : asked) === 'apply',
+    isUpright: (file) => (asked === 'auto' ? (shown.get(file) ?? orientation) : asked) === 'apply',
     undecided: decided ? [] : tagged.map(([file]) => file),
   };
 }
@@ -118,12 +131,24 @@ function few(names: readonly string[]): string {
 
 /** What masks show by their size: of images whose orientation exchanges height and width, and that are not square. */
 async function masksShow(
-  tagged: readonly [file: string, header: Header][], o: SurveyOptions,
+  tagged: readonly [file: string, header: Header][],
+  o: SurveyOptions,
 ): Promise<Map<string, Orientation>> {
-  const telling = tagged.filter(([file, { orientation, stored: [h, w] }]) =>
-    isQuarterTurn(orientation) && h !== w && o.maskOf?.(file));
+  const telling = tagged.filter(
+    ([
+      file,
+      {
+        orientation,
+        stored: [h, w],
+      },
+    ]) => isQuarterTurn(orientation) && h !== w && o.maskOf?.(file),
+  );
   // A mask that cannot be read is reported when it is loaded.
-  const masks = await lookAt(telling.map(([file]) => file), (file) => imageHeader(o.maskOf!(file)!), []);
+  const masks = await lookAt(
+    telling.map(([file]) => file),
+    (file) => imageHeader(o.maskOf!(file)!),
+    [],
+  );
   const shown = new Map<string, Orientation>();
   for (const [file, header] of telling) {
     const mask = masks.get(file);
@@ -179,7 +204,9 @@ function decideOrientation(n: number, shown: readonly Orientation[], o: PictureS
  * @param all how many images there are
  */
 async function decideBits(
-  deep: readonly string[], all: number, o: SurveyOptions,
+  deep: readonly string[],
+  all: number,
+  o: SurveyOptions,
 ): Promise<{ bits: number | null; note?: string }> {
   const known = o.bits ?? o.pictures?.bits ?? null;
   if (deep.length === 0) return { bits: known };
@@ -200,9 +227,10 @@ async function decideBits(
   const [file, { largest }] = [...found].reduce((a, b) => (b[1].largest > a[1].largest ? b : a));
   const bits = bitsOf(largest);
   const most = bitsOfMost([...found.values()]);
-  const dark = most < bits
-    ? `; ${100 * (1 - RARE)} % of the values are below ${2 ** most}: if images look too dark, give --bits ${most}`
-    : '';
+  const dark =
+    most < bits
+      ? `; ${100 * (1 - RARE)} % of the values are below ${2 ** most}: if images look too dark, give --bits ${most}`
+      : '';
   const why = `the largest value is ${largest} (${basename(file)})`;
   return { bits, note: `${have}, and ${why}: ${white(bits)} (--bits)${dark}${others}` };
 }

@@ -1,4 +1,5 @@
-// Losses on hard pseudo-labels: FixMatch and cross pseudo supervision. Labels carry no gradient, so the stop-gradients are implicit.
+// Losses on hard pseudo-labels: FixMatch and cross pseudo supervision. Labels carry no gradient, so the stop-gradients
+// are implicit.
 
 import { add, gate, pseudoLabel } from '../../runtime/ops/index.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
@@ -18,7 +19,12 @@ export interface FixMatchLoss extends PseudoLabels {
  * @param options.denominator see {@link ceAccepted}
  * @param options.valid [...] f32: 0 where a pixel is padding
  */
-export function fixmatch(weak: Tensor, strong: Tensor, tau: number | Tensor, options: { denominator?: 'all' | 'valid' | 'kept'; valid?: Tensor } = {}): FixMatchLoss {
+export function fixmatch(
+  weak: Tensor,
+  strong: Tensor,
+  tau: number | Tensor,
+  options: { denominator?: 'all' | 'valid' | 'kept'; valid?: Tensor } = {},
+): FixMatchLoss {
   const { label, confidence } = pseudoLabel(weak, { valid: options.valid });
   const accepted = gate(confidence, tau, options.valid);
   const loss = ceAccepted(strong, label, accepted, options.denominator);
@@ -29,7 +35,8 @@ export function fixmatch(weak: Tensor, strong: Tensor, tau: number | Tensor, opt
  * Cross pseudo supervision: CE(P1, argmax P2) + CE(P2, argmax P1), without a threshold.
  * @param logits1 [..., C] of network 1
  * @param logits2 [..., C] of network 2
- * @param options.valid [...] f32: leaves padding out of the sums and of their denominators (the published code counts it)
+ * @param options.valid [...] f32: leaves padding out of the sums and of their denominators (the published code counts
+ *   it)
  */
 export function cps(logits1: Tensor, logits2: Tensor, options: { valid?: Tensor } = {}): Tensor {
   const y1 = pseudoLabel(logits1, options).label;

@@ -4,14 +4,22 @@ import { acceptedShare, crossEntropy, gate, percentile, weightedSum } from '../.
 import type { Tensor } from '../../runtime/tensor.ts';
 
 /**
- * (#pixels / #kept) * mean over the kept pixels of CE; kept are the valid pixels with an entropy below the given percentile of the valid ones.
+ * (#pixels / #kept) * mean over the kept pixels of CE; kept are the valid pixels with an entropy below the given
+ * percentile of the valid ones.
  * @param student [..., C] logits
  * @param label [...] i32 pseudo-labels
  * @param entropy [...] f32 of the teacher, see `predictionEntropy`
- * @param keepPercent percentile, 0 to 100; a scalar tensor where it changes between the replays of a plan (see {@link u2plPercent})
+ * @param keepPercent percentile, 0 to 100; a scalar tensor where it changes between the replays of a plan (see
+ * {@link u2plPercent})
  * @param valid [...] f32
  */
-export function u2pl(student: Tensor, label: Tensor, entropy: Tensor, keepPercent: number | Tensor, valid?: Tensor): Tensor {
+export function u2pl(
+  student: Tensor,
+  label: Tensor,
+  entropy: Tensor,
+  keepPercent: number | Tensor,
+  valid?: Tensor,
+): Tensor {
   const kept = gate(entropy, percentile(entropy, keepPercent, valid), valid, { below: true });
   const ce = crossEntropy(student, label, { pixelWeight: kept, denominator: 'kept' });
   return weightedSum([[ce, acceptedShare(kept, undefined, { inverse: true })]]);

@@ -16,18 +16,26 @@ export interface Scores {
 }
 
 /**
- * Counts pairs of truth and prediction on the host. Pixels whose truth is `ignoreIndex` or no class are dropped, as are those without a predicted class.
+ * Counts pairs of truth and prediction on the host. Pixels whose truth is `ignoreIndex` or no class are dropped, as are
+ * those without a predicted class.
  * @returns classes*classes counts, rows = truth
  * @throws ShapeError when the lengths differ, or are more than a count holds: 2^32 - 1
  */
-export function countConfusion(truth: ArrayLike<number>, prediction: ArrayLike<number>, classes: number, ignoreIndex = 255): Uint32Array {
-  if (truth.length !== prediction.length) throw new ShapeError('countConfusion', `${truth.length} true labels, ${prediction.length} predicted ones`);
+export function countConfusion(
+  truth: ArrayLike<number>,
+  prediction: ArrayLike<number>,
+  classes: number,
+  ignoreIndex = 255,
+): Uint32Array {
+  if (truth.length !== prediction.length)
+    throw new ShapeError('countConfusion', `${truth.length} true labels, ${prediction.length} predicted ones`);
   if (truth.length >= 2 ** 32) {
     throw new ShapeError('countConfusion', `${truth.length} labels are more than 32-bit counts hold`, 'sum parts');
   }
   const counts = new Uint32Array(classes * classes);
   for (let i = 0; i < truth.length; i++) {
-    const t = truth[i], p = prediction[i];
+    const t = truth[i];
+    const p = prediction[i];
     if (t !== ignoreIndex && t >= 0 && t < classes && p >= 0 && p < classes) counts[t * classes + p]++;
   }
   return counts;
@@ -39,16 +47,26 @@ export function countConfusion(truth: ArrayLike<number>, prediction: ArrayLike<n
  * @example scores(countConfusion([0, 0, 1], [0, 1, 1], 2), 2).miou; // (1/2 + 1/2) / 2
  */
 export function scores(confusion: ArrayLike<number>, classes: number): Scores {
-  if (confusion.length !== classes * classes) throw new ShapeError('scores', `${confusion.length} counts for ${classes} classes`, 'give a square matrix, rows = truth');
+  if (confusion.length !== classes * classes)
+    throw new ShapeError(
+      'scores',
+      `${confusion.length} counts for ${classes} classes`,
+      'give a square matrix, rows = truth',
+    );
   const iou: (number | null)[] = [];
-  let right = 0, judged = 0, sum = 0, present = 0;
+  let right = 0;
+  let judged = 0;
+  let sum = 0;
+  let present = 0;
   for (let c = 0; c < classes; c++) {
-    let row = 0, column = 0;
+    let row = 0;
+    let column = 0;
     for (let k = 0; k < classes; k++) {
       row += confusion[c * classes + k];
       column += confusion[k * classes + c];
     }
-    const hit = confusion[c * classes + c], union = row + column - hit;
+    const hit = confusion[c * classes + c];
+    const union = row + column - hit;
     right += hit;
     judged += row;
     iou.push(union ? hit / union : null);
@@ -57,7 +75,13 @@ export function scores(confusion: ArrayLike<number>, classes: number): Scores {
       present++;
     }
   }
-  return { iou, miou: present ? sum / present : 0, miouAbsentZero: sum / classes, pixelAccuracy: judged ? right / judged : 0, confusion: Array.from(confusion) };
+  return {
+    iou,
+    miou: present ? sum / present : 0,
+    miouAbsentZero: sum / classes,
+    pixelAccuracy: judged ? right / judged : 0,
+    confusion: Array.from(confusion),
+  };
 }
 
 /**

@@ -1,7 +1,22 @@
-// The attention branch of PseudoSeg (Zou et al. 2021): an image-level classifier, and self-attention that refines its activation maps into scores.
+// The attention branch of PseudoSeg (Zou et al. 2021): an image-level classifier, and self-attention that refines its
+// activation maps into scores.
 
 import {
-  add, batchNorm, channelMax, concat, detach, dropout, full, globalAvgPool, maskPairs, matmul, mul, reshape, resizeBilinear, softmax, weightedSum,
+  add,
+  batchNorm,
+  channelMax,
+  concat,
+  detach,
+  dropout,
+  full,
+  globalAvgPool,
+  maskPairs,
+  matmul,
+  mul,
+  reshape,
+  resizeBilinear,
+  softmax,
+  weightedSum,
 } from '../../runtime/ops/index.ts';
 import { ShapeError } from '../../runtime/errors.ts';
 import type { Parameter } from '../../runtime/modules/module.ts';
@@ -24,7 +39,8 @@ export interface AttentionOptions {
 }
 
 /**
- * Classifier and self-attention, trained beside a network. Parameters: `classifier`, `key`, `query`, `score`, `score_bn`.
+ * Classifier and self-attention, trained beside a network. Parameters: `classifier`, `key`, `query`, `score`,
+ * `score_bn`.
  * @example
  * const branch = new AttentionBranch(device, { encoderChannels: net.encoderChannels, numClasses: 21, foreground: 20 });
  * const m = branch.attend(features.stages, maps, valid, TRAIN);
@@ -44,7 +60,12 @@ export class AttentionBranch extends ParameterSet {
     const { device, options: o } = networkArguments(given);
     super(device, o.seed ?? 0);
     const [upper, deepest] = o.encoderChannels.slice(-2);
-    if (deepest === undefined) throw new ShapeError('attention', `the encoder has ${o.encoderChannels.length} stages`, 'the hypercolumn needs two');
+    if (deepest === undefined)
+      throw new ShapeError(
+        'attention',
+        `the encoder has ${o.encoderChannels.length} stages`,
+        'the hypercolumn needs two',
+      );
     this.dims = o.dims ?? 128;
     this.dropoutRate = o.dropout ?? 0.5;
     this.classifier = new Conv(this, 'classifier', deepest, o.foreground, 1, { bias: true });
@@ -80,7 +101,10 @@ export class AttentionBranch extends ParameterSet {
     const [upper, deepest] = stages.slice(-2);
     const [, h, w] = deepest.shape;
     const fits = upper.shape[1] === h && upper.shape[2] === w;
-    return concat([detach(fits ? upper : resizeBilinear(detach(upper), [h, w], { alignCorners: true })), detach(deepest)], 3);
+    return concat(
+      [detach(fits ? upper : resizeBilinear(detach(upper), [h, w], { alignCorners: true })), detach(deepest)],
+      3,
+    );
   }
 
   /**
@@ -102,8 +126,8 @@ export class AttentionBranch extends ParameterSet {
   }
 
   /**
-   * The branch's class scores: background b = 2 - max_c S beside S, a 1x1 convolution, batch normalisation with a shift only (eps 1e-3, decay 0.999).
-   * Gradients reach the parameters alone: stages and maps are constants.
+   * The branch's class scores: background b = 2 - max_c S beside S, a 1x1 convolution, batch normalisation with a shift
+   * only (eps 1e-3, decay 0.999). Gradients reach the parameters alone: stages and maps are constants.
    * @param stages the encoder's activations [n, h_i, w_i, c_i], deepest last
    * @param maps activation maps [n, h, w, foreground] in [0, 1], at the size of the deepest stage
    * @param valid f32 [n, h, w], 0 where a position does not count

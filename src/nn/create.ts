@@ -9,7 +9,8 @@ import { UNet, type UNetOptions } from './unet.ts';
 type Plain<O> = Omit<O, 'numClasses' | 'seed'>;
 
 /** A network's architecture: all that is needed, with the number of classes, to build it again. */
-export type NetworkConfig = ({ kind: 'unet' } & Plain<UNetOptions>) | ({ kind: 'deeplabv3plus' } & Plain<DeepLabOptions>);
+export type NetworkConfig =
+  ({ kind: 'unet' } & Plain<UNetOptions>) | ({ kind: 'deeplabv3plus' } & Plain<DeepLabOptions>);
 
 /** The architectures by name. */
 export const NETWORKS = ['unet', 'deeplabv3plus'] as const;
@@ -22,6 +23,7 @@ export const NETWORKS = ['unet', 'deeplabv3plus'] as const;
 export function createNetwork(device: Device, config: NetworkConfig, numClasses: number, seed: number): Network {
   const { kind, ...options } = config;
   if (kind === 'unet') return new UNet(device, { ...(options as Plain<UNetOptions>), numClasses, seed });
-  if (kind === 'deeplabv3plus') return new DeepLabV3Plus(device, { ...(options as Plain<DeepLabOptions>), numClasses, seed });
+  if (kind === 'deeplabv3plus')
+    return new DeepLabV3Plus(device, { ...(options as Plain<DeepLabOptions>), numClasses, seed });
   throw new UsageError(`there is no network "${String(kind)}"`, `choose one of ${NETWORKS.join(', ')}`);
 }

@@ -1,4 +1,5 @@
-// DeepLabV3+ (Chen et al. 2018): a dilated ResNet, atrous spatial pyramid pooling, and a decoder that joins the first stage.
+// DeepLabV3+ (Chen et al. 2018): a dilated ResNet, atrous spatial pyramid pooling, and a decoder that joins the first
+// stage.
 
 import { concat, globalAvgPool, resizeBilinear } from '../../runtime/ops/index.ts';
 import { single } from '../../runtime/modules/precision.ts';
@@ -28,9 +29,9 @@ export interface DeepLabOptions extends Omit<ResNetOptions, 'outputStride'> {
 const NAMES: readonly [string, string] = ['0', '1'];
 
 /**
- * DeepLabV3+. Takes any image size. Parameters are named as in torchvision's `deeplabv3_resnet*` (`backbone.*`, `classifier.0.*`); the decoder,
- * which torchvision lacks, is `decoder.*`, and the scores are `head`. Given a device, they are made there at once; else
- * by `init`.
+ * DeepLabV3+. Takes any image size. Parameters are named as in torchvision's `deeplabv3_resnet*` (`backbone.*`,
+ * `classifier.0.*`); the decoder, which torchvision lacks, is `decoder.*`, and the scores are `head`. Given a device,
+ * they are made there at once; else by `init`.
  * @example const net = new DeepLabV3Plus(device, { numClasses: 21, depth: 50, outputStride: 16 });
  */
 export class DeepLabV3Plus extends Network {
@@ -59,9 +60,15 @@ export class DeepLabV3Plus extends Network {
     const pyramid = { ...common, act };
     this.branches = [
       new ConvBn(this, 'classifier.0.convs.0', cin, aspp, 1, pyramid),
-      ...rates.map((r, i) => new ConvBn(this, `classifier.0.convs.${i + 1}`, cin, aspp, 3, { ...pyramid, padding: r, dilation: r })),
+      ...rates.map(
+        (r, i) =>
+          new ConvBn(this, `classifier.0.convs.${i + 1}`, cin, aspp, 3, { ...pyramid, padding: r, dilation: r }),
+      ),
     ];
-    this.pooled = new ConvBn(this, `classifier.0.convs.${rates.length + 1}`, cin, aspp, 1, { ...pyramid, names: ['1', '2'] });
+    this.pooled = new ConvBn(this, `classifier.0.convs.${rates.length + 1}`, cin, aspp, 1, {
+      ...pyramid,
+      names: ['1', '2'],
+    });
     this.project = new ConvBn(this, 'classifier.0.project', (rates.length + 2) * aspp, aspp, 1, pyramid);
     this.low = new ConvBn(this, 'decoder.low', this.backbone.channels[0], lowChannels, 1, common);
     this.decoder = [
@@ -77,12 +84,15 @@ export class DeepLabV3Plus extends Network {
   }
 
   private resize(x: Tensor, height: number, width: number): Tensor {
-    return x.shape[1] === height && x.shape[2] === width ? x : resizeBilinear(x, [height, width], { alignCorners: this.alignCorners });
+    return x.shape[1] === height && x.shape[2] === width
+      ? x
+      : resizeBilinear(x, [height, width], { alignCorners: this.alignCorners });
   }
 
   /** Scores at the size of the first stage: a quarter of the image. */
   decodeCoarse({ stages }: Features, mode: ForwardMode): Tensor {
-    const deep = stages[3], shallow = stages[0];
+    const deep = stages[3];
+    const shallow = stages[0];
     const parts = this.branches.map((b) => b.forward(deep, mode));
     parts.push(this.resize(this.pooled.forward(globalAvgPool(deep), mode), deep.shape[1], deep.shape[2]));
     let h = concat(parts, 3);

@@ -1,7 +1,12 @@
 // Layers: each registers its parameters with a network under PyTorch's names and is called with a tensor and a mode.
 
 import { leakyRelu } from '../../runtime/ops/index.ts';
-import { BatchNorm as BatchNormLayer, Conv2d, ConvTranspose2d, type Conv2dLayerOptions } from '../../runtime/modules/layers.ts';
+import {
+  BatchNorm as BatchNormLayer,
+  Conv2d,
+  ConvTranspose2d,
+  type Conv2dLayerOptions,
+} from '../../runtime/modules/layers.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
 import type { ForwardMode, ParameterSet } from './module.ts';
 

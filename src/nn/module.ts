@@ -139,9 +139,15 @@ export abstract class Network extends ParameterSet {
    * @returns stages [n, h_i, w_i, c_i], shallow to deep, with c_i as the last of `encoderChannels`
    */
   abstract encode(x: Tensor, mode: ForwardMode): Features;
-  /** The scores before the last enlargement, if the network has one. @returns [n, h', w', classes], h' and w' at most those of the input */
+  /**
+   * The scores before the last enlargement, if the network has one.
+   * @returns [n, h', w', classes], h' and w' at most those of the input
+   */
   abstract decodeCoarse(features: Features, mode: ForwardMode): Tensor;
-  /** The last enlargement: scores of `decodeCoarse` at the size of the input; those of a part of the batch too. @returns [n, h, w, classes] */
+  /**
+   * The last enlargement: scores of `decodeCoarse` at the size of the input; those of a part of the batch too.
+   * @returns [n, h, w, classes]
+   */
   enlarge(scores: Tensor, _size: Pick<Features, 'height' | 'width'>): Tensor {
     return scores;
   }

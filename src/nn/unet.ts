@@ -1,4 +1,5 @@
-// U-Net (Ronneberger et al. 2015): two 3x3 conv + BN + ReLU a level, 2x2 max-pool, enlargement, concatenation with the skip, 1x1 head.
+// U-Net (Ronneberger et al. 2015): two 3x3 conv + BN + ReLU a level, 2x2 max-pool, enlargement, concatenation with the
+// skip, 1x1 head.
 
 import { maxPool2d, pad2d, resizeBilinear, slice } from '../../runtime/ops/index.ts';
 import { single } from '../../runtime/modules/precision.ts';
@@ -14,7 +15,10 @@ export interface UNetOptions {
   depth?: number;
   /** Or the channels of every level. */
   widths?: readonly number[];
-  /** 'bilinear' (half-pixel) or 'transpose' (2x2 stride 2). Sides are padded inside with zeros: for 'transpose' to a multiple of 2^(depth-1), for 'bilinear' where they are shorter than that. */
+  /**
+   * 'bilinear' (half-pixel) or 'transpose' (2x2 stride 2). Sides are padded inside with zeros: for 'transpose' to a
+   * multiple of 2^(depth-1), for 'bilinear' where they are shorter than that.
+   */
   up?: 'bilinear' | 'transpose';
   channels?: number;
   seed?: number;
@@ -41,19 +45,21 @@ export class UNet extends Network {
   constructor(...given: NetworkArguments<UNetOptions>) {
     const { device, options } = networkArguments(given);
     super(device, options.numClasses, options.seed ?? 0);
-    const widths = options.widths ?? Array.from({ length: options.depth ?? 4 }, (_, i) => (options.width ?? 16) * 2 ** i);
+    const widths =
+      options.widths ?? Array.from({ length: options.depth ?? 4 }, (_, i) => (options.width ?? 16) * 2 ** i);
     const transpose = options.up === 'transpose';
     this.encoderChannels = widths;
     this.least = 2 ** (widths.length - 1);
     this.multiple = transpose ? this.least : 1;
     this.encoders = widths.map((c, i) => [
-      new ConvBn(this, `enc${i}.0`, i ? widths[i - 1] : options.channels ?? 3, c, 3, { padding: 1 }),
+      new ConvBn(this, `enc${i}.0`, i ? widths[i - 1] : (options.channels ?? 3), c, 3, { padding: 1 }),
       new ConvBn(this, `enc${i}.1`, c, c, 3, { padding: 1 }),
     ]);
     this.ups = [];
     this.decoders = [];
     for (let i = widths.length - 2; i >= 0; i--) {
-      const c = widths[i], deeper = widths[i + 1];
+      const c = widths[i];
+      const deeper = widths[i + 1];
       this.ups.push(transpose ? new ConvTranspose(this, `up${i}`, deeper, c, 2, 2) : null);
       this.decoders.push([
         new ConvBn(this, `dec${i}.0`, c + (transpose ? c : deeper), c, 3, { padding: 1 }),
@@ -67,7 +73,13 @@ export class UNet extends Network {
   encode(x: Tensor, mode: ForwardMode): Features {
     const [, height, width] = x.shape;
     const down = (n: number): number => Math.max(this.least, Math.ceil(n / this.multiple) * this.multiple) - n;
-    let h = down(height) || down(width) ? pad2d(x, [[0, down(height)], [0, down(width)]]) : x;
+    let h =
+      down(height) || down(width)
+        ? pad2d(x, [
+            [0, down(height)],
+            [0, down(width)],
+          ])
+        : x;
     const stages: Tensor[] = [];
     this.encoders.forEach(([a, b], i) => {
       if (i) h = maxPool2d(h, { kernel: 2, stride: 2 });

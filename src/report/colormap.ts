@@ -1,12 +1,16 @@
-// Perceptual colour maps: values in [0, 1] to RGB, interpolated between sampled colours of matplotlib's viridis and inferno.
+// Perceptual colour maps: values in [0, 1] to RGB, interpolated between sampled colours of matplotlib's viridis and
+// inferno.
 
-const sampled = (hex: string): number[][] => hex.split(' ').map((h) => [0, 2, 4].map((i) => parseInt(h.slice(i, i + 2), 16)));
+const sampled = (hex: string): number[][] =>
+  hex.split(' ').map((h) => [0, 2, 4].map((i) => parseInt(h.slice(i, i + 2), 16)));
 
 function table(colours: number[][]): Uint8Array {
   const out = new Uint8Array(768);
   for (let i = 0; i < 256; i++) {
-    const at = (i / 255) * (colours.length - 1), k = Math.min(Math.floor(at), colours.length - 2);
-    for (let c = 0; c < 3; c++) out[3 * i + c] = Math.round(colours[k][c] + (colours[k + 1][c] - colours[k][c]) * (at - k));
+    const at = (i / 255) * (colours.length - 1);
+    const k = Math.min(Math.floor(at), colours.length - 2);
+    for (let c = 0; c < 3; c++)
+      out[3 * i + c] = Math.round(colours[k][c] + (colours[k + 1][c] - colours[k][c]) * (at - k));
   }
   return out;
 }

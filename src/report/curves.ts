@@ -28,16 +28,22 @@ export interface Chart {
   measures: Measure[];
 }
 
-interface Point { step: number; value: number }
+interface Point {
+  step: number;
+  value: number;
+}
 
-/** More points than this are averaged in bins of steps: a screen shows no more, and losses of single batches are noise. */
+/**
+ * More points than this are averaged in bins of steps: a screen shows no more, and losses of single batches are noise.
+ */
 const BINS = 150;
 
 const short = (v: number | null): number | null => (v === null ? null : Number(v.toPrecision(5)));
 
 /** One run's values at the steps `x`: the mean of its points in (x[i-1], x[i]]. */
 function binned(points: readonly Point[], x: readonly number[]): (number | null)[] {
-  const sum = new Float64Array(x.length), count = new Uint32Array(x.length);
+  const sum = new Float64Array(x.length);
+  const count = new Uint32Array(x.length);
   let i = 0;
   for (const { step, value } of points) {
     while (i < x.length - 1 && step > x[i]) i++;
@@ -60,7 +66,8 @@ function measure(name: string, runs: readonly RunRecord[], get: (run: RunRecord)
   const curves = schemes.map((scheme): Curve => {
     const own = values.filter((_, r) => runs[r].scheme === scheme);
     const stats = x.map((_, i) => stat(own.map((v) => v[i])));
-    const edge = (sign: number): (number | null)[] => stats.map((s) => short(s && s.std !== null ? s.mean + sign * s.std : null));
+    const edge = (sign: number): (number | null)[] =>
+      stats.map((s) => short(s && s.std !== null ? s.mean + sign * s.std : null));
     return { scheme, mean: stats.map((s) => short(s && s.mean)), low: edge(-1), high: edge(1) };
   });
   return { name, x, curves };
@@ -68,15 +75,47 @@ function measure(name: string, runs: readonly RunRecord[], get: (run: RunRecord)
 
 /** The charts of the report; those without data are left out. */
 export function charts({ runs }: Comparison): Chart[] {
-  const terms = [...new Set(runs.flatMap((run) => (run.steps.length ? Object.keys(run.steps[run.steps.length - 1].terms) : [])))];
+  const terms = [
+    ...new Set(runs.flatMap((run) => (run.steps.length ? Object.keys(run.steps[run.steps.length - 1].terms) : []))),
+  ];
   const split = runs.some((run) => run.evals.some((e) => e.split === 'val')) ? 'val' : 'test';
   const steps = (name: string, get: (s: RunRecord['steps'][number]) => number | undefined): Measure | null =>
-    measure(name, runs, (run) => run.steps.flatMap((s) => (get(s) === undefined ? [] : [{ step: s.step, value: get(s)! }])));
+    measure(name, runs, (run) =>
+      run.steps.flatMap((s) => (get(s) === undefined ? [] : [{ step: s.step, value: get(s)! }])),
+    );
   const all: (Omit<Chart, 'measures'> & { measures: (Measure | null)[] })[] = [
-    { id: 'miou', title: `mIoU on ${split}`, note: 'nan-mean over classes, %', share: true, measures: [measure('mIoU', runs, (run) => run.evals.filter((e) => e.split === split).map((e) => ({ step: e.step, value: e.miou })))] },
-    { id: 'loss', title: 'Training loss', note: 'schemes add different terms: compare shapes, not heights', share: false, measures: [steps('total', (s) => s.loss), ...terms.map((t) => steps(t, (s) => s.terms[t]))] },
-    { id: 'accepted', title: 'Accepted pseudo-labels', note: '% of pixels of the unlabelled images', share: true, measures: [steps('accepted', (s) => s.accepted)] },
-    { id: 'accuracy', title: 'Accuracy of pseudo-labels', note: '% right among the judged: masks are read for this figure only', share: true, measures: [steps('accuracy', (s) => s.pseudoAccuracy)] },
+    {
+      id: 'miou',
+      title: `mIoU on ${split}`,
+      note: 'nan-mean over classes, %',
+      share: true,
+      measures: [
+        measure('mIoU', runs, (run) =>
+          run.evals.filter((e) => e.split === split).map((e) => ({ step: e.step, value: e.miou })),
+        ),
+      ],
+    },
+    {
+      id: 'loss',
+      title: 'Training loss',
+      note: 'schemes add different terms: compare shapes, not heights',
+      share: false,
+      measures: [steps('total', (s) => s.loss), ...terms.map((t) => steps(t, (s) => s.terms[t]))],
+    },
+    {
+      id: 'accepted',
+      title: 'Accepted pseudo-labels',
+      note: '% of pixels of the unlabelled images',
+      share: true,
+      measures: [steps('accepted', (s) => s.accepted)],
+    },
+    {
+      id: 'accuracy',
+      title: 'Accuracy of pseudo-labels',
+      note: '% right among the judged: masks are read for this figure only',
+      share: true,
+      measures: [steps('accuracy', (s) => s.pseudoAccuracy)],
+    },
   ];
   return all.map((c) => ({ ...c, measures: c.measures.filter((m) => m !== null) })).filter((c) => c.measures.length);
 }

@@ -8,12 +8,14 @@ const minus = (text: string): string => text.replace('-', '−');
 /** Mean ± sample standard deviation; one value stands alone, none is a dash. */
 export function spread(stat: Stat | null, digits: number, scale = 1, sign = false): string {
   if (!stat) return '–';
-  const mean = stat.mean * scale, plus = sign && mean >= 0 ? '+' : '';
+  const mean = stat.mean * scale;
+  const plus = sign && mean >= 0 ? '+' : '';
   return plus + minus(mean.toFixed(digits)) + (stat.std === null ? '' : ` ± ${(stat.std * scale).toFixed(digits)}`);
 }
 
 /** One share as percent. */
-export const share = (value: number | null, digits = 1): string => (value === null ? '–' : (100 * value).toFixed(digits));
+export const share = (value: number | null, digits = 1): string =>
+  value === null ? '–' : (100 * value).toFixed(digits);
 
 /** Shares as percent: their mean and deviation. */
 export const percent = (stat: Stat | null, digits = 2): string => spread(stat, digits, 100);
@@ -29,9 +31,8 @@ export function number(value: number): string {
 }
 
 /** A number with a fixed count of decimals; from a million on with an exponent, such as a loss that explodes. */
-export const decimals = (value: number, digits: number): string => (
-  Math.abs(value) < 1e6 ? value.toFixed(digits) : value.toExponential(2)
-);
+export const decimals = (value: number, digits: number): string =>
+  Math.abs(value) < 1e6 ? value.toFixed(digits) : value.toExponential(2);
 
 /** Bytes in MiB or GiB. */
 export function bytes(value: number): string {
@@ -44,7 +45,9 @@ export function duration(seconds: number): string {
   if (!Number.isFinite(seconds)) return '–';
   if (seconds < 99.5) return `${number(seconds)} s`;
   const minutes = Math.round(seconds / 60);
-  return minutes < 100 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${String(minutes % 60).padStart(2, '0')} min`;
+  return minutes < 100
+    ? `${minutes} min`
+    : `${Math.floor(minutes / 60)} h ${String(minutes % 60).padStart(2, '0')} min`;
 }
 
 /** Text without control characters: it goes to terminals. */

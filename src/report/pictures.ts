@@ -1,4 +1,5 @@
-// Pictures of images, labels, confidence and heat maps as PNG: for the report, and for the files of `predict` and `cam`. Runs in Node and in browsers.
+// Pictures of images, labels, confidence and heat maps as PNG: for the report, and for the files of `predict` and
+// `cam`. Runs in Node and in browsers.
 
 import { encode } from 'fast-png';
 import { ShapeError } from '../../runtime/errors.ts';
@@ -22,7 +23,8 @@ function fullPalette(palette: Palette): Uint8Array {
 }
 
 function sized(what: string, length: number, width: number, height: number, perPixel: number): void {
-  if (length !== width * height * perPixel) throw new ShapeError(what, `${length} values for ${width}x${height}`, `give ${perPixel} a pixel`);
+  if (length !== width * height * perPixel)
+    throw new ShapeError(what, `${length} values for ${width}x${height}`, `give ${perPixel} a pixel`);
 }
 
 /** PNG of RGB bytes, row-major. */
@@ -32,21 +34,30 @@ export function rgbPng(rgb: Uint8Array, width: number, height: number): Uint8Arr
 }
 
 /**
- * Mask as an indexed PNG of 8 bits: its pixel values are the class ids, its palette shows them in colour. What `predict` writes and `decodeMask` reads.
+ * Mask as an indexed PNG of 8 bits: its pixel values are the class ids, its palette shows them in colour. What
+ * `predict` writes and `decodeMask` reads.
  * @param labels one class id a pixel, 255 = ignored
  * @example writeFile('mask.png', maskPng(labels, width, height, dataset.palette));
  */
 export function maskPng(labels: ArrayLike<number>, width: number, height: number, palette: Palette): Uint8Array {
   sized('maskPng', labels.length, width, height, 1);
   const full = fullPalette(palette);
-  const colours = Array.from({ length: 256 }, (_, i) => [full[3 * i], full[3 * i + 1], full[3 * i + 2]] as [number, number, number]);
-  return encode({ width, height, data: Uint8Array.from(labels), channels: 1, depth: 8, palette: colours }, { zlib: { level: 9 } });
+  const colours = Array.from(
+    { length: 256 },
+    (_, i) => [full[3 * i], full[3 * i + 1], full[3 * i + 2]] as [number, number, number],
+  );
+  return encode(
+    { width, height, data: Uint8Array.from(labels), channels: 1, depth: 8, palette: colours },
+    { zlib: { level: 9 } },
+  );
 }
 
 /** RGB of labels. */
 export function colourLabels(labels: ArrayLike<number>, palette: Palette): Uint8Array {
-  const full = fullPalette(palette), out = new Uint8Array(labels.length * 3);
-  for (let i = 0; i < labels.length; i++) out.set(full.subarray(3 * (labels[i] & 255), 3 * (labels[i] & 255) + 3), 3 * i);
+  const full = fullPalette(palette);
+  const out = new Uint8Array(labels.length * 3);
+  for (let i = 0; i < labels.length; i++)
+    out.set(full.subarray(3 * (labels[i] & 255), 3 * (labels[i] & 255) + 3), 3 * i);
   return out;
 }
 
@@ -60,18 +71,33 @@ export interface OverlayOptions {
 }
 
 /** The image blended with the colours of its labels. Ignored pixels (255) show the image. @returns RGB */
-export function overlayLabels(rgb: Uint8Array, labels: ArrayLike<number>, width: number, height: number, palette: Palette, options: OverlayOptions = {}): Uint8Array {
+export function overlayLabels(
+  rgb: Uint8Array,
+  labels: ArrayLike<number>,
+  width: number,
+  height: number,
+  palette: Palette,
+  options: OverlayOptions = {},
+): Uint8Array {
   sized('overlayLabels', rgb.length, width, height, 3);
   sized('overlayLabels', labels.length, width, height, 1);
   const { opacity = 0.5, contours = true, clear } = options;
-  const full = fullPalette(palette), out = Uint8Array.from(rgb);
+  const full = fullPalette(palette);
+  const out = Uint8Array.from(rgb);
   for (let y = 0; y < height; y++) {
     for (let x = 0; x < width; x++) {
-      const p = y * width + x, label = labels[p];
+      const p = y * width + x;
+      const label = labels[p];
       if (label === 255 || label === clear) continue;
-      const border = contours && ((x > 0 && labels[p - 1] !== label) || (x < width - 1 && labels[p + 1] !== label) || (y > 0 && labels[p - width] !== label) || (y < height - 1 && labels[p + width] !== label));
+      const border =
+        contours &&
+        ((x > 0 && labels[p - 1] !== label) ||
+          (x < width - 1 && labels[p + 1] !== label) ||
+          (y > 0 && labels[p - width] !== label) ||
+          (y < height - 1 && labels[p + width] !== label));
       const share = border ? 1 : opacity;
-      for (let c = 0; c < 3; c++) out[3 * p + c] = Math.round(rgb[3 * p + c] + (full[3 * label + c] - rgb[3 * p + c]) * share);
+      for (let c = 0; c < 3; c++)
+        out[3 * p + c] = Math.round(rgb[3 * p + c] + (full[3 * label + c] - rgb[3 * p + c]) * share);
     }
   }
   return out;
@@ -82,7 +108,10 @@ export function confidenceColours(confidence: ArrayLike<number>): Uint8Array {
   return mapColours(confidence, VIRIDIS);
 }
 
-/** A heat map in [0, 1] (CAM, Grad-CAM) over the greyed image: the hotter, the more of inferno's colour. @returns RGB */
+/**
+ * A heat map in [0, 1] (CAM, Grad-CAM) over the greyed image: the hotter, the more of inferno's colour.
+ * @returns RGB
+ */
 export function overlayHeat(rgb: Uint8Array, heat: ArrayLike<number>, width: number, height: number): Uint8Array {
   sized('overlayHeat', rgb.length, width, height, 3);
   sized('overlayHeat', heat.length, width, height, 1);

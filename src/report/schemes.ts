@@ -1,4 +1,5 @@
-// What the schemes of a comparison are called in print, and their colours. Records of schemes that are not known here keep their names.
+// What the schemes of a comparison are called in print, and their colours. Records of schemes that are not known here
+// keep their names.
 
 import { schemeNames, schemes } from '../schemes/index.ts';
 
@@ -12,6 +13,7 @@ const SPARE = 4;
 
 /** Position of a scheme among the report's colours: the known ones keep theirs in every report. */
 export function colourSlot(scheme: string, shown: readonly string[]): number {
-  const known = schemeNames(), at = known.indexOf(scheme);
+  const known = schemeNames();
+  const at = known.indexOf(scheme);
   return at >= 0 ? at : known.length + (shown.filter((s) => !known.includes(s)).indexOf(scheme) % SPARE);
 }

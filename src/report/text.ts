@@ -6,7 +6,10 @@ import { footnotes, summarise, type SchemeSummary, type Summary } from './summar
 import type { Comparison } from './types.ts';
 
 type Row = string[];
-interface Table { head: Row; rows: Row[] }
+interface Table {
+  head: Row;
+  rows: Row[];
+}
 
 /** Widest line of the terminal form. */
 const WIDTH = 100;
@@ -18,34 +21,67 @@ function shorten(text: string, width: number): string {
 
 function scoreTable({ schemes, headline }: Summary): Table {
   const row = (s: SchemeSummary): Row => [
-    schemeName(s.scheme), percent(s.last.miou), percent(s.best.miou), s.gain ? points(s.gain[headline]) : '', percent(s[headline].miouAbsentZero), percent(s[headline].pixelAccuracy, 1),
+    schemeName(s.scheme),
+    percent(s.last.miou),
+    percent(s.best.miou),
+    s.gain ? points(s.gain[headline]) : '',
+    percent(s[headline].miouAbsentZero),
+    percent(s[headline].pixelAccuracy, 1),
   ];
-  return { head: ['scheme', 'mIoU last', 'mIoU best', `gain (${headline})`, `absent=0 (${headline})`, 'pixel acc'], rows: schemes.map(row) };
+  return {
+    head: ['scheme', 'mIoU last', 'mIoU best', `gain (${headline})`, `absent=0 (${headline})`, 'pixel acc'],
+    rows: schemes.map(row),
+  };
 }
 
 function costTable({ schemes }: Summary): Table {
   const mean = (s: { mean: number } | null): number => s?.mean ?? NaN;
   const row = (s: SchemeSummary): Row => [
-    schemeName(s.scheme), s.seeds.join(' '), number(mean(s.secondsPerStep)), number(mean(s.imagesPerSecond)), bytes(s.peakGpuBytes), duration(mean(s.seconds)),
+    schemeName(s.scheme),
+    s.seeds.join(' '),
+    number(mean(s.secondsPerStep)),
+    number(mean(s.imagesPerSecond)),
+    bytes(s.peakGpuBytes),
+    duration(mean(s.seconds)),
     ...(schemes.some((x) => x.accepted) ? [percent(s.accepted, 1), percent(s.pseudoAccuracy, 1)] : []),
   ];
-  return { head: ['scheme', 'seeds', 's/step', 'images/s', 'peak GPU', 'time a run', ...(schemes.some((x) => x.accepted) ? ['accepted', 'of them right'] : [])], rows: schemes.map(row) };
+  return {
+    head: [
+      'scheme',
+      'seeds',
+      's/step',
+      'images/s',
+      'peak GPU',
+      'time a run',
+      ...(schemes.some((x) => x.accepted) ? ['accepted', 'of them right'] : []),
+    ],
+    rows: schemes.map(row),
+  };
 }
 
 function classTable({ schemes, headline, classNames }: Summary): Table {
   const mean: Row = ['mean', ...schemes.map((s) => percent(s[headline].miou, 1))];
-  return { head: ['class', ...schemes.map((s) => schemeName(s.scheme))], rows: [...classNames.map((name, c) => [name, ...schemes.map((s) => percent(s[headline].iou[c], 1))]), mean] };
+  return {
+    head: ['class', ...schemes.map((s) => schemeName(s.scheme))],
+    rows: [...classNames.map((name, c) => [name, ...schemes.map((s) => percent(s[headline].iou[c], 1))]), mean],
+  };
 }
 
-/** Aligned columns: the first to the left, the others to the right. Too many columns go below, with the first repeated. */
+/**
+ * Aligned columns: the first to the left, the others to the right. Too many columns go below, with the first repeated.
+ */
 function aligned({ head, rows }: Table): string[] {
   const all = [head, ...rows].map((row) => row.map((cell, i) => shorten(cell, i ? 20 : 24)));
   const widths = head.map((_, i) => Math.max(...all.map((row) => row[i].length)));
   const lines: string[] = [];
-  for (let from = 1; from < head.length; ) {
-    let to = from, width = widths[0];
+  for (let from = 1; from < head.length;) {
+    let to = from;
+    let width = widths[0];
     while (to < head.length && (to === from || width + 2 + widths[to] <= WIDTH)) width += 2 + widths[to++];
-    const line = (row: Row): string => [row[0].padEnd(widths[0]), ...row.slice(from, to).map((cell, i) => cell.padStart(widths[from + i]))].join('  ').trimEnd();
+    const line = (row: Row): string =>
+      [row[0].padEnd(widths[0]), ...row.slice(from, to).map((cell, i) => cell.padStart(widths[from + i]))]
+        .join('  ')
+        .trimEnd();
     if (lines.length) lines.push('');
     lines.push(line(all[0]), '─'.repeat(width), ...all.slice(1).map(line));
     from = to;
@@ -56,7 +92,8 @@ function aligned({ head, rows }: Table): string[] {
 function wrap(text: string, indent = ''): string[] {
   const lines = [''];
   for (const word of plain(text).split(' ')) {
-    if (lines[lines.length - 1] && lines[lines.length - 1].length + word.length + 1 > WIDTH - indent.length) lines.push('');
+    if (lines[lines.length - 1] && lines[lines.length - 1].length + word.length + 1 > WIDTH - indent.length)
+      lines.push('');
     lines[lines.length - 1] += (lines[lines.length - 1] ? ' ' : '') + word;
   }
   return lines.map((l, i) => (i ? indent + l : l));
@@ -77,11 +114,21 @@ export function warningsOf(comparison: Comparison): string[] {
 
 /** The tables for a terminal: no line is wider than 100 columns (long words apart). */
 export function textReport(comparison: Comparison): string {
-  const summary = summarise(comparison), warnings = warningsOf(comparison);
+  const summary = summarise(comparison);
+  const warnings = warningsOf(comparison);
   const lines = [
-    ...wrap(comparison.title), ...wrap(`${comparison.dataset} · ${comparison.adapter} · ${comparison.date}`), ...wrap(comparison.command, '    '), '',
-    ...aligned(scoreTable(summary)), '', ...aligned(costTable(summary)), '', ...aligned(classTable(summary)), '',
-    ...footnotes(summary).flatMap((n) => wrap(n)), `All runs: ${duration(summary.seconds)}.`,
+    ...wrap(comparison.title),
+    ...wrap(`${comparison.dataset} · ${comparison.adapter} · ${comparison.date}`),
+    ...wrap(comparison.command, '    '),
+    '',
+    ...aligned(scoreTable(summary)),
+    '',
+    ...aligned(costTable(summary)),
+    '',
+    ...aligned(classTable(summary)),
+    '',
+    ...footnotes(summary).flatMap((n) => wrap(n)),
+    `All runs: ${duration(summary.seconds)}.`,
     ...(warnings.length ? ['', 'Warnings', ...warnings.flatMap((w) => wrap(`- ${w}`, '  '))] : []),
   ];
   return `${lines.join('\n')}\n`;
@@ -103,10 +150,21 @@ function markdownTable({ head, rows }: Table): string[] {
 
 /** The tables as GitHub markdown. */
 export function markdownReport(comparison: Comparison): string {
-  const summary = summarise(comparison), warnings = warningsOf(comparison);
+  const summary = summarise(comparison);
+  const warnings = warningsOf(comparison);
   const lines = [
-    `${escapeMarkdown(comparison.title)}: ${escapeMarkdown(comparison.dataset)}, ${escapeMarkdown(comparison.adapter)}, ${escapeMarkdown(comparison.date)}; all runs ${duration(summary.seconds)}.`, '', code(comparison.command), '',
-    ...markdownTable(scoreTable(summary)), '', ...markdownTable(costTable(summary)), '', ...markdownTable(classTable(summary)), '',
+    `${escapeMarkdown(comparison.title)}: ${escapeMarkdown(comparison.dataset)}, ` +
+      `${escapeMarkdown(comparison.adapter)}, ${escapeMarkdown(comparison.date)}; all runs ` +
+      `${duration(summary.seconds)}.`,
+    '',
+    code(comparison.command),
+    '',
+    ...markdownTable(scoreTable(summary)),
+    '',
+    ...markdownTable(costTable(summary)),
+    '',
+    ...markdownTable(classTable(summary)),
+    '',
     ...footnotes(summary).map(escapeMarkdown),
     ...(warnings.length ? ['', ...warnings.map((w) => `- ${escapeMarkdown(w)}`)] : []),
   ];
@@ -116,5 +174,6 @@ export function markdownReport(comparison: Comparison): string {
 /** The summary with what identifies the comparison, as JSON. Shares are 0..1, gains in points, times in seconds. */
 export function jsonReport(comparison: Comparison): string {
   const { title, command, date, adapter, dataset } = comparison;
-  return `${JSON.stringify({ title, command, date, adapter, dataset, ...summarise(comparison), warnings: warningsOf(comparison) }, null, 2)}\n`;
+  const all = { title, command, date, adapter, dataset, ...summarise(comparison), warnings: warningsOf(comparison) };
+  return `${JSON.stringify(all, null, 2)}\n`;
 }

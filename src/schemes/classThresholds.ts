@@ -10,7 +10,8 @@ import type { PixelLabels } from './views.ts';
 
 /** The option. */
 export const CLASSWISE = option(
-  nullable(number({ from: 0, below: 1 })), null,
+  nullable(number({ from: 0, below: 1 })),
+  null,
   'a threshold for each class: the mean confidence of its pixels, a moving average with this decay, tau at most; null: tau for all',
 );
 
@@ -30,12 +31,19 @@ export class ClassThresholds extends ParameterSet {
     updateClassConfidence(this.#means.value, label, confidence, this.#decay);
   }
 
-  gate({ label, confidence, valid }: Pick<PixelLabels, 'label' | 'confidence'> & { valid?: Tensor }, tau: number): Tensor {
+  gate(
+    { label, confidence, valid }: Pick<PixelLabels, 'label' | 'confidence'> & { valid?: Tensor },
+    tau: number,
+  ): Tensor {
     return classGate(label, confidence, this.#means.value, tau, valid);
   }
 }
 
 /** f32 [n, h, w]: 1 where the confidence reaches the threshold, tau or that of the class, and the pixel is valid. */
-export function accepts(q: Pick<PixelLabels, 'label' | 'confidence'> & { valid?: Tensor }, tau: number, classes: ClassThresholds | null): Tensor {
+export function accepts(
+  q: Pick<PixelLabels, 'label' | 'confidence'> & { valid?: Tensor },
+  tau: number,
+  classes: ClassThresholds | null,
+): Tensor {
   return classes ? classes.gate(q, tau) : gate(q.confidence, tau, q.valid);
 }

@@ -1,4 +1,5 @@
-// Cross pseudo supervision (Chen et al. 2021): two networks with different first weights label images for each other, without a threshold.
+// Cross pseudo supervision (Chen et al. 2021): two networks with different first weights label images for each other,
+// without a threshold.
 
 import { noGrad } from '../../runtime/autograd/tape.ts';
 import { add, concat, full, pseudoLabel, weightedSum } from '../../runtime/ops/index.ts';
@@ -13,8 +14,9 @@ import { groupsOption, passGroups, type Group } from './groups.ts';
 import { standardised } from './views.ts';
 
 /**
- * L = CE(P1, y) + CE(P2, y) + lambda [CE(P1, Y2) + CE(P2, Y1)], Y = argmax of the other network: on labelled and unlabelled images, or with CutMix on mixed
- * pairs of unlabelled ones. Every pass is in training mode and moves the statistics, those that label too. Network 1 alone is evaluated.
+ * L = CE(P1, y) + CE(P2, y) + lambda [CE(P1, Y2) + CE(P2, Y1)], Y = argmax of the other network: on labelled and
+ * unlabelled images, or with CutMix on mixed pairs of unlabelled ones. Every pass is in training mode and moves the
+ * statistics, those that label too. Network 1 alone is evaluated.
  */
 export const cps = defineScheme({
   name: 'cps',
@@ -22,42 +24,83 @@ export const cps = defineScheme({
   paper: 'Chen et al. 2021, https://arxiv.org/abs/2106.01226',
   about: 'two networks label mixed images for each other',
   options: {
-    cutmix: option(nullable(over(CPS_BOXES, BOX_MASK_FIELDS)), {}, 'boxes by which pairs of unlabelled images are mixed; null: none'),
-    weight: option(nullable(number({ from: 0 })), null, 'lambda; null: as published for VOC, 1 with CutMix and 1.5 without'),
+    cutmix: option(
+      nullable(over(CPS_BOXES, BOX_MASK_FIELDS)),
+      {},
+      'boxes by which pairs of unlabelled images are mixed; null: none',
+    ),
+    weight: option(
+      nullable(number({ from: 0 })),
+      null,
+      'lambda; null: as published for VOC, 1 with CutMix and 1.5 without',
+    ),
     ramp: RAMP,
     groups: groupsOption(
-      { l: 'labelled', u: 'unlabelled', v: "the other of CutMix's pair", m: 'mixed; those of u and v pass first, to label' },
-      { apart: [['l'], ['u'], ['v'], ['m']], joint: [['l', 'u', 'v'], ['l', 'm']] }, 'apart', ['u', 'v', 'm'],
+      {
+        l: 'labelled',
+        u: 'unlabelled',
+        v: "the other of CutMix's pair",
+        m: 'mixed; those of u and v pass first, to label',
+      },
+      {
+        apart: [['l'], ['u'], ['v'], ['m']],
+        joint: [
+          ['l', 'u', 'v'],
+          ['l', 'm'],
+        ],
+      },
+      'apart',
+      ['u', 'v', 'm'],
     ),
     ignorePadding: option(flag, true, 'padding does not count in the cross terms (the published code counts it)'),
   },
   renamed: { joint: 'groups=joint', boxes: 'cutmix={"range":[0.25,0.5],"boxes":3}' },
   build(parts, { cutmix, weight, ramp, groups, ignorePadding }) {
-    const nets = [parts.learner('net1', 0).net, parts.learner('net2', 1).net] as const, ce = ignorePadding ? ceValid : ceAll;
-    const pass = (net: Network) => (x: Tensor, mode: ForwardMode): Tensor => net.forward(x, mode);
+    const nets = [parts.learner('net1', 0).net, parts.learner('net2', 1).net] as const;
+    const ce = ignorePadding ? ceValid : ceAll;
+    const pass =
+      (net: Network) =>
+      (x: Tensor, mode: ForwardMode): Tensor =>
+        net.forward(x, mode);
     const labels = ({ views }: Group): boolean => views.includes('u') || views.includes('v');
-    const labelling = groups.filter(labels), learning = groups.filter((g) => !labels(g));
+    const labelling = groups.filter(labels);
+    const learning = groups.filter((g) => !labels(g));
     return {
       evaluated: nets[0],
       label: (x) => pseudoLabel(nets[1].forward(x, EVAL)),
       step(s) {
-        const l = s.labelled(), u = s.unlabelled(), other = cutmix && s.unlabelled('unlabelled 2');
-        const mask = cutmix && s.mask(u.image.shape[0], cutmix), mixed = (a: Tensor, b: Tensor): Tensor => mixBy(mask!, a, b);
-        const xl = standardised(l.image), xu = standardised(u.image), xv = other && standardised(other.image);
-        const valid = other ? mixed(u.valid, other.valid) : u.valid, truth = other ? mixed(u.truth, other.truth) : u.truth;
+        const l = s.labelled();
+        const u = s.unlabelled();
+        const other = cutmix && s.unlabelled('unlabelled 2');
+        const mask = cutmix && s.mask(u.image.shape[0], cutmix);
+        const mixed = (a: Tensor, b: Tensor): Tensor => mixBy(mask!, a, b);
+        const xl = standardised(l.image);
+        const xu = standardised(u.image);
+        const xv = other && standardised(other.image);
+        const valid = other ? mixed(u.valid, other.valid) : u.valid;
+        const truth = other ? mixed(u.truth, other.truth) : u.truth;
         /** The labels that network 1, which is evaluated, learns from are counted. */
-        const counted = (label: Tensor): void => parts.count({ label, truth }, ignorePadding ? valid : full(label.device, label.shape, 1));
+        const counted = (label: Tensor): void =>
+          parts.count({ label, truth }, ignorePadding ? valid : full(label.device, label.shape, 1));
         const known = ignorePadding ? { valid } : {};
-        let labelled: Tensor, cross: Tensor;
+        let labelled: Tensor;
+        let cross: Tensor;
         if (xv) {
-          // Logits are mixed before the argmax, as published; it is the same as mixing the labels. Labelled images may pass for the statistics alone.
-          const y = noGrad(() => nets.map((net) => passGroups(pass(net), { u: xu, v: xv }, labelling, [], { l: xl })).map((z) => pseudoLabel(mixed(z.u, z.v), known).label));
-          const m = mixed(xu, xv), z = nets.map((net) => passGroups(pass(net), { l: xl, m }, learning, ['l', 'm']));
+          // Logits are mixed before the argmax, as published; it is the same as mixing the labels. Labelled images may
+          // pass for the statistics alone.
+          const y = noGrad(() =>
+            nets
+              .map((net) => passGroups(pass(net), { u: xu, v: xv }, labelling, [], { l: xl }))
+              .map((z) => pseudoLabel(mixed(z.u, z.v), known).label),
+          );
+          const m = mixed(xu, xv);
+          const z = nets.map((net) => passGroups(pass(net), { l: xl, m }, learning, ['l', 'm']));
           counted(y[1]);
           labelled = add(ceValid(z[0].l, l.label), ceValid(z[1].l, l.label));
           cross = add(ce(z[0].m, y[1]), ce(z[1].m, y[0]));
         } else {
-          const z = nets.map((net) => passGroups(pass(net), { l: xl, u: xu }, groups, ['l', 'u'])), both = z.map((p) => concat([p.l, p.u], 0));
+          const z = nets.map((net) => passGroups(pass(net), { l: xl, u: xu }, groups, ['l', 'u']));
+          const both = z.map((p) => concat([p.l, p.u], 0));
           counted(pseudoLabel(z[1].u, known).label);
           labelled = add(ceValid(z[0].l, l.label), ceValid(z[1].l, l.label));
           cross = crossLoss(both[0], both[1], ignorePadding ? { valid: concat([l.valid, valid], 0) } : {});

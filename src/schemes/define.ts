@@ -1,4 +1,5 @@
-// How a scheme is declared: one record, from which come its check, its defaults, its help, what is saved and optimised, and the interface to the trainer.
+// How a scheme is declared: one record, from which come its check, its defaults, its help, what is saved and optimised,
+// and the interface to the trainer.
 
 import { UsageError } from '../../runtime/errors.ts';
 import { countPseudoLabels, pseudoLabelCounts } from '../../runtime/ops/index.ts';
@@ -8,7 +9,17 @@ import { sigmoidRamp } from '../../runtime/optim/schedules.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
 import type { BoxMaskOptions, SingleBoxOptions } from '../augment/cutmix.ts';
 import type { Network, ParameterSet } from '../nn/module.ts';
-import { checkFields, fill, helpOf, kindsOf, number, option, type Given, type Options, type Values } from '../options.ts';
+import {
+  checkFields,
+  fill,
+  helpOf,
+  kindsOf,
+  number,
+  option,
+  type Given,
+  type Options,
+  type Values,
+} from '../options.ts';
 import type { Scheme, SchemeContext, Stage, StepOutputs } from './scheme.ts';
 import type { Moment, StepContext, StreamSpec } from './step.ts';
 import { strengthen, type StrengthenExtra, type StrongOptions } from './strong.ts';
@@ -17,7 +28,11 @@ import type { LabelledView, Partner, PixelLabels, TargetView, UnlabelledView } f
 
 /** Options that several schemes have. */
 export const WEIGHT = option(number({ from: 0 }), 1, 'weight of the unlabelled loss');
-export const RAMP = option(number({ from: 0, to: 1 }), 0, 'share of the steps over which the weight rises as exp(-5 (1 - t)^2)');
+export const RAMP = option(
+  number({ from: 0, to: 1 }),
+  0,
+  'share of the steps over which the weight rises as exp(-5 (1 - t)^2)',
+);
 
 /** A network, or what is trained beside one, with its optimiser. */
 export interface Learner<N extends ParameterSet = Network> {
@@ -53,7 +68,12 @@ export class Step {
   }
 
   /** A strong view of weak ones: its labels move where its pixels do. @param name of its draws */
-  strong({ image }: { image: Tensor }, options: StrongOptions, name = 'strong', extra: StrengthenExtra = {}): TargetView {
+  strong(
+    { image }: { image: Tensor },
+    options: StrongOptions,
+    name = 'strong',
+    extra: StrengthenExtra = {},
+  ): TargetView {
     const changed = strengthen(this.ctx, name, image, options, extra);
     return { image: changed.image, carry: (q) => eachMap(q, changed.move) };
   }
@@ -163,7 +183,10 @@ export interface SchemeDefinition<O extends Options> {
   needsUnlabelled?: boolean;
   /** Options that suit a first small run, as the page offers them. */
   small?: Given<O>;
-  /** Settings of a run that takes so many steps over all stages, where a scheme has several (default: the steps as they are). */
+  /**
+   * Settings of a run that takes so many steps over all stages, where a scheme has several (default: the steps as they
+   * are).
+   */
   within?(steps: number): { steps: number; options: Given<O> };
   /** Checks what a kind cannot. @throws UsageError */
   check?(c: SchemeContext, o: Values<O>): void;
@@ -171,7 +194,10 @@ export interface SchemeDefinition<O extends Options> {
 }
 
 /** A scheme that can be built by its name. */
-export interface SchemeRecord extends Pick<SchemeDefinition<Options>, 'name' | 'title' | 'paper' | 'about' | 'options'> {
+export interface SchemeRecord extends Pick<
+  SchemeDefinition<Options>,
+  'name' | 'title' | 'paper' | 'about' | 'options'
+> {
   readonly needsUnlabelled: boolean;
   readonly small: Readonly<Record<string, unknown>>;
   within(steps: number): { steps: number; options: Record<string, unknown> };
@@ -197,16 +223,26 @@ export interface TypedScheme<O extends Options> extends SchemeRecord {
 
 /**
  * Declares a scheme. {@link registerScheme} makes it known by its name.
- * @example export const mine = defineScheme({ name: 'mine', title: 'Mine', paper: 'none', about: '…', options: { weight: WEIGHT }, build: … });
+ * @example export const mine = defineScheme({
+ *   name: 'mine', title: 'Mine', paper: 'none', about: '…', options: { weight: WEIGHT }, build: …
+ * });
  */
 export function defineScheme<O extends Options>(definition: SchemeDefinition<O>): TypedScheme<O> {
   const { name, title, paper, about, options, renamed = {}, needsUnlabelled = true } = definition;
   const all = { ...VIEW_OPTIONS, ...options };
   const kinds = kindsOf(all);
   const check = (values: object): void => checkFields(kinds, values, `the scheme ${name}`, '', renamed);
-  const filled = (values: object = {}) => fill(all, values as Given<typeof all>) as Values<O> & Values<typeof VIEW_OPTIONS>;
+  const filled = (values: object = {}) =>
+    fill(all, values as Given<typeof all>) as Values<O> & Values<typeof VIEW_OPTIONS>;
   return {
-    name, title, paper, about, options, needsUnlabelled, check, fill: filled,
+    name,
+    title,
+    paper,
+    about,
+    options,
+    needsUnlabelled,
+    check,
+    fill: filled,
     small: definition.small ?? {},
     within: (steps) => definition.within?.(steps) ?? { steps, options: {} },
     help: helpOf(options),
@@ -228,19 +264,32 @@ export function defineScheme<O extends Options>(definition: SchemeDefinition<O>)
 }
 
 /** The interface to the trainer. */
-function assemble(name: string, needsUnlabelled: boolean, parts: Parts, built: Built, views: Values<typeof VIEW_OPTIONS>): Scheme {
-  const { step, stages, ...rest } = built, { c, learners } = parts;
+function assemble(
+  name: string,
+  needsUnlabelled: boolean,
+  parts: Parts,
+  built: Built,
+  views: Values<typeof VIEW_OPTIONS>,
+): Scheme {
+  const { step, stages, ...rest } = built;
+  const { c, learners } = parts;
   const record = (ctx: StepContext): StepOutputs => {
-    const out = step!(new Step(ctx, c, views)), [average] = parts.averages;
+    const out = step!(new Step(ctx, c, views));
+    const [average] = parts.averages;
     const hyper = ctx.hyper({ emaDecay: average?.decay });
-    ctx.descend(out.loss, [...learners.values()].map(({ net, optimizer }) => [net.params, optimizer]), hyper);
+    ctx.descend(
+      out.loss,
+      [...learners.values()].map(({ net, optimizer }) => [net.params, optimizer]),
+      hyper,
+    );
     for (const { ema } of parts.averages) ema.update(hyper);
     return { ...out, counts: parts.counts };
   };
   if (!step && !stages) throw new UsageError(`the scheme ${name} has neither a step nor stages`);
   return {
     ...rest,
-    name, needsUnlabelled,
+    name,
+    needsUnlabelled,
     networks: parts.networks,
     optimizers: new Map([...learners].map(([key, { optimizer }]) => [key, optimizer])),
     stages: stages ?? [{ name, steps: c.steps, record }],

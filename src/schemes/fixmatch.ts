@@ -1,4 +1,5 @@
-// FixMatch (Sohn et al. 2020) for segmentation: the confident predictions on a weak view are the labels of a strong view of the same image.
+// FixMatch (Sohn et al. 2020) for segmentation: the confident predictions on a weak view are the labels of a strong
+// view of the same image.
 
 import { noGrad } from '../../runtime/autograd/tape.ts';
 import { pseudoLabel, weightedSum } from '../../runtime/ops/index.ts';
@@ -18,17 +19,34 @@ const options = {
   labelledWeight: option(number({ from: 0 }), 1, "weight of the labelled loss (UniMatch's baseline: both weights 0.5)"),
   weight: WEIGHT,
   ramp: RAMP,
-  denominator: option(choice('valid', 'all', 'kept'), 'valid', 'pixels that the accepted losses are divided by; the original: all'),
+  denominator: option(
+    choice('valid', 'all', 'kept'),
+    'valid',
+    'pixels that the accepted losses are divided by; the original: all',
+  ),
   groups: groupsOption(
     { l: 'labelled', w: 'weak', s: 'strong' },
-    { joint: [['l', 'w', 's']], separate: [['w'], ['l', 's']], still: [{ views: ['w'], update: false }, ['l', 's']], eval: [['l', 's']] },
+    {
+      joint: [['l', 'w', 's']],
+      separate: [['w'], ['l', 's']],
+      still: [{ views: ['w'], update: false }, ['l', 's']],
+      eval: [['l', 's']],
+    },
     'joint',
     ['w'],
   ),
   strong: strongOption({ learned: true }),
   cutmix: option(nullable(over(UNIMATCH_BOX, SINGLE_BOX_FIELDS)), {}, 'box of CutMix between strong views; null: none'),
-  partner: option(choice('next', 'others'), 'next', 'mixed in: the next image of the batch, or others, labelled by the running statistics'),
-  ema: option(nullable(number({ from: 0, below: 1 })), null, 'evaluate a moving average of the weights with this decay (the original: 0.999)'),
+  partner: option(
+    choice('next', 'others'),
+    'next',
+    'mixed in: the next image of the batch, or others, labelled by the running statistics',
+  ),
+  ema: option(
+    nullable(number({ from: 0, below: 1 })),
+    null,
+    'evaluate a moving average of the weights with this decay (the original: 0.999)',
+  ),
   emaWarmup: option(flag, false, 'the decay starts as 1 - 1 / (step + 1); needed for short runs'),
 };
 
@@ -45,12 +63,14 @@ export const fixmatch = defineScheme({
   renamed: { pseudo: 'groups', updateOnWeak: 'groups=still', scale: 'labelledWeight=0.5 and weight=0.5' },
   small: { tau: 0.8 },
   build(parts, o) {
-    const cta = ctAugmentOf(o.strong), { net } = parts.learner();
+    const cta = ctAugmentOf(o.strong);
+    const { net } = parts.learner();
     const decay = o.ema ?? (cta ? PROBE_DECAY : null);
     const rising = (step: number): number => (o.emaWarmup ? Math.min(1 - 1 / (step + 1), decay!) : decay!);
     const average = decay === null ? null : parts.average('ema', net, ({ step }) => rising(step));
     const { device, numClasses } = parts.c;
-    const classes = o.classwise === null ? null : parts.saved('classes', new ClassThresholds(device, numClasses, o.classwise));
+    const classes =
+      o.classwise === null ? null : parts.saved('classes', new ClassThresholds(device, numClasses, o.classwise));
     return {
       evaluated: o.ema !== null && average ? average : net,
       label(x) {
@@ -59,18 +79,29 @@ export const fixmatch = defineScheme({
       },
       hostState: cta ? { save: () => cta.save(), load: (state) => cta.load(state) } : undefined,
       step(s) {
-        const l = s.labelled(), u = s.unlabelled();
+        const l = s.labelled();
+        const u = s.unlabelled();
         const feedback = cta && average ? probe(s.ctx, s.c, cta, l, average) : undefined;
         const strong = s.strong(u, o.strong, 'strong', { cta });
         const mixed = s.cutmix(strong, o.cutmix, o.partner === 'others' ? () => others(s, net, o, cta) : undefined);
-        const z = passGroups((x, mode) => net.forward(standardised(x), mode), { l: l.image, w: u.image, s: mixed.image }, o.groups, ['l', 's']);
+        const z = passGroups(
+          (x, mode) => net.forward(standardised(x), mode),
+          { l: l.image, w: u.image, s: mixed.image },
+          o.groups,
+          ['l', 's'],
+        );
 
         const seen = labelsOf(z.w, u);
         classes?.update(seen);
-        const q = mixed.carry(seen), accepted = accepts(q, o.tau, classes);
+        const q = mixed.carry(seen);
+        const accepted = accepts(q, o.tau, classes);
         parts.count(q, accepted);
-        const labelled = ceValid(z.l, l.label), unlabelled = ceAccepted(z.s, q.label, accepted, o.denominator);
-        const loss = weightedSum([[labelled, o.labelledWeight], [unlabelled, s.ramped(o.weight, o.ramp)]]);
+        const labelled = ceValid(z.l, l.label);
+        const unlabelled = ceAccepted(z.s, q.label, accepted, o.denominator);
+        const loss = weightedSum([
+          [labelled, o.labelledWeight],
+          [unlabelled, s.ramped(o.weight, o.ramp)],
+        ]);
         return { loss, terms: { labelled, unlabelled }, feedback };
       },
     };
@@ -79,7 +110,8 @@ export const fixmatch = defineScheme({
 
 /** Other unlabelled images to mix in: their strong views with their pseudo-labels, made by the running statistics. */
 function others(s: Step, net: Network, o: Values<typeof options>, cta: ReturnType<typeof ctAugmentOf>): Partner {
-  const u = s.unlabelled('unlabelled 2'), strong = s.strong(u, o.strong, 'strong 2', { cta });
+  const u = s.unlabelled('unlabelled 2');
+  const strong = s.strong(u, o.strong, 'strong 2', { cta });
   const q = noGrad(() => labelsOf(net.forward(standardised(u.image), EVAL), u));
   return { image: strong.image, labels: strong.carry(q) };
 }

@@ -1,4 +1,5 @@
-// Which views pass a network together, and so share the statistics of batch normalisation: part of a method, and said in the same way by every scheme.
+// Which views pass a network together, and so share the statistics of batch normalisation: part of a method, and said
+// in the same way by every scheme.
 
 import { noGrad } from '../../runtime/autograd/tape.ts';
 import { concat, split } from '../../runtime/ops/index.ts';
@@ -17,7 +18,9 @@ export interface Group {
 export type Groups = readonly Group[];
 
 /** As they are given: lists of views, or lists with what else there is to say. */
-export type GivenGroups = readonly (readonly string[] | { readonly views: readonly string[]; readonly update?: boolean })[];
+export type GivenGroups = readonly (
+  readonly string[] | { readonly views: readonly string[]; readonly update?: boolean }
+)[];
 
 const filled = (groups: GivenGroups): Groups =>
   groups.map((g) => ('views' in g ? { views: g.views, update: g.update ?? true } : { views: g, update: true }));
@@ -34,10 +37,13 @@ export function groupsOption<N extends string>(
   usual: NoInfer<N>,
   optional: readonly string[] = [],
 ): Option<Groups, N | GivenGroups> {
-  const names = Object.keys(named).map((n) => JSON.stringify(n)).join(', ');
+  const names = Object.keys(named)
+    .map((n) => JSON.stringify(n))
+    .join(', ');
   const letters = Object.keys(views).join(', ');
   const fits = `${names}, or lists of the views ${letters} that pass together, such as ${JSON.stringify(named[usual])}`;
-  const known = (list: unknown): list is string[] => Array.isArray(list) && list.length > 0 && list.every((v) => Object.hasOwn(views, v as string));
+  const known = (list: unknown): list is string[] =>
+    Array.isArray(list) && list.length > 0 && list.every((v) => Object.hasOwn(views, v as string));
   const kind: Kind<Groups, N | GivenGroups> = {
     fits,
     words: names,
@@ -55,13 +61,15 @@ export function groupsOption<N extends string>(
     },
     fill: (value) => filled(typeof value === 'string' ? named[value] : value),
   };
-  const said = Object.entries(views).map(([letter, view]) => `${letter} ${view}`).join(', ');
+  const said = Object.entries(views)
+    .map(([letter, view]) => `${letter} ${view}`)
+    .join(', ');
   return option(kind, usual, `views that share batch normalisation (${said})`);
 }
 
 /**
- * Logits of views, group by group. A group of which no view is learned from passes without gradients, a view of no group with the running statistics, and
- * a view that has passed does not pass again.
+ * Logits of views, group by group. A group of which no view is learned from passes without gradients, a view of no
+ * group with the running statistics, and a view that has passed does not pass again.
  * @param run a pass of a network
  * @param views the images by letter; other letters of the groups do not take part
  * @param learned letters of the views whose logits the loss is made of
@@ -74,10 +82,21 @@ export function passGroups<V extends string>(
   learned: readonly NoInfer<V>[] = [],
   beside: Readonly<Record<string, Tensor>> = {},
 ): Record<V, Tensor> {
-  const out = {} as Record<V, Tensor>, images: Readonly<Record<string, Tensor>> = { ...beside, ...views };
-  const isView = (v: string): v is V => Object.hasOwn(views, v), isLearned = (v: string): boolean => (learned as readonly string[]).includes(v);
+  const out = {} as Record<V, Tensor>;
+  const images: Readonly<Record<string, Tensor>> = { ...beside, ...views };
+  const isView = (v: string): v is V => Object.hasOwn(views, v);
+  const isLearned = (v: string): boolean => (learned as readonly string[]).includes(v);
   const through = (members: readonly string[], mode: ForwardMode): void => {
-    const pass = (): Tensor => run(members.length === 1 ? images[members[0]] : concat(members.map((v) => images[v]), 0), mode);
+    const pass = (): Tensor =>
+      run(
+        members.length === 1
+          ? images[members[0]]
+          : concat(
+              members.map((v) => images[v]),
+              0,
+            ),
+        mode,
+      );
     const z = members.some(isLearned) ? pass() : noGrad(pass);
     const counts = members.map((v) => images[v].shape[0]);
     // Where all parts are learned from, one operation cuts them: its gradient is one concatenation.
@@ -97,14 +116,16 @@ export function passGroups<V extends string>(
 }
 
 /** Do the running statistics move in the pass of a view? */
-export const updates = (groups: Groups, view: string): boolean => groups.find((g) => g.views.includes(view))?.update ?? false;
+export const updates = (groups: Groups, view: string): boolean =>
+  groups.find((g) => g.views.includes(view))?.update ?? false;
 
 /**
- * Scores before the last enlargement, and the encoder's activations, of views that pass group by group: {@link passGroups} for schemes with another branch
- * on the encoder.
+ * Scores before the last enlargement, and the encoder's activations, of views that pass group by group:
+ * {@link passGroups} for schemes with another branch on the encoder.
  * @param options.learned letters of the views whose scores the loss is made of
  * @param options.wanted letters of the views whose activations are asked for
- * @param options.twice letter of the view whose activations a second branch learns from: in a group of its own its pass counts twice for the encoder's
+ * @param options.twice letter of the view whose activations a second branch learns from: in a group of its own its pass
+ *   counts twice for the encoder's
  *   running statistics, as where it passes for each branch
  */
 export function passStages<V extends string>(
@@ -113,17 +134,28 @@ export function passStages<V extends string>(
   groups: Groups,
   { learned, wanted, twice }: { learned: readonly NoInfer<V>[]; wanted: readonly NoInfer<V>[]; twice: NoInfer<V> },
 ): { logits: Record<V, Tensor>; stages: Record<V, readonly Tensor[]> } {
-  const stages = {} as Record<V, readonly Tensor[]>, logits = {} as Record<V, Tensor>;
+  const stages = {} as Record<V, readonly Tensor[]>;
+  const logits = {} as Record<V, Tensor>;
   for (const { views: names, update } of groups) {
-    const members = names.filter((v): v is V => Object.hasOwn(views, v)), alone = members.length === 1;
-    const scored = members.some((v) => learned.includes(v)), mode = { ...TRAIN, update };
+    const members = names.filter((v): v is V => Object.hasOwn(views, v));
+    const alone = members.length === 1;
+    const scored = members.some((v) => learned.includes(v));
+    const mode = { ...TRAIN, update };
     const within = <T>(tracked: boolean, f: () => T): T => (tracked ? f() : noGrad(f));
-    const x = alone ? views[members[0]] : concat(members.map((v) => views[v]), 0);
-    const features = within(scored || members.includes(twice), () => net.encode(x, { ...mode, ...(alone && { passes: members[0] === twice ? 2 : 1 }) }));
+    const x = alone
+      ? views[members[0]]
+      : concat(
+          members.map((v) => views[v]),
+          0,
+        );
+    const features = within(scored || members.includes(twice), () =>
+      net.encode(x, { ...mode, ...(alone && { passes: members[0] === twice ? 2 : 1 }) }),
+    );
     const z = within(scored, () => net.decodeCoarse(features, mode));
     let first = 0;
     for (const v of members) {
-      const from = first, n = views[v].shape[0];
+      const from = first;
+      const n = views[v].shape[0];
       logits[v] = alone ? z : within(learned.includes(v), () => take(z, from, n));
       if (wanted.includes(v)) stages[v] = alone ? features.stages : features.stages.map((s) => take(s, from, n));
       first += n;

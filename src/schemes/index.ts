@@ -9,7 +9,9 @@ import type { Scheme, SchemeContext } from './scheme.ts';
 import { selfTraining } from './selfTraining.ts';
 import { supervised } from './supervised.ts';
 
-const records = new Map<string, SchemeRecord>([supervised, selfTraining, fixmatch, pseudoseg, cps].map((s) => [s.name, s]));
+const records = new Map<string, SchemeRecord>(
+  [supervised, selfTraining, fixmatch, pseudoseg, cps].map((s) => [s.name, s]),
+);
 
 /** The schemes that are known, in the order of tables. */
 export const schemes = (): readonly SchemeRecord[] => [...records.values()];
@@ -26,7 +28,8 @@ export const schemeNames = (): readonly string[] => [...records.keys()];
  * @example registerScheme(defineScheme({ name: 'mine', … }));
  */
 export function registerScheme(record: SchemeRecord): void {
-  if (records.has(record.name) && records.get(record.name) !== record) throw new UsageError(`there is already a scheme "${record.name}"`, 'give it another name');
+  if (records.has(record.name) && records.get(record.name) !== record)
+    throw new UsageError(`there is already a scheme "${record.name}"`, 'give it another name');
   records.set(record.name, record);
 }
 
@@ -42,12 +45,21 @@ export function createScheme(name: string, c: SchemeContext, options: Record<str
   return schemeOf(name).make(c, options);
 }
 
-/** Checks options before a device is there. @throws UsageError when there is no such scheme, or an option does not fit */
+/**
+ * Checks options before a device is there.
+ * @throws UsageError when there is no such scheme, or an option does not fit
+ */
 export function checkOptions(name: string, options: Record<string, unknown>): void {
   const record = schemeOf(name);
   for (const key of Object.keys(options).filter((k) => !record.knows(k))) {
-    const others = schemes().filter((s) => s.knows(key)).map((s) => s.name);
-    if (others.length > 0 && !record.renames(key)) throw new UsageError(`the scheme ${name} has no option "${key}"`, `${others.join(', ')} ${others.length > 1 ? 'have' : 'has'} it: --set ${others[0]}.${key}=VALUE`);
+    const others = schemes()
+      .filter((s) => s.knows(key))
+      .map((s) => s.name);
+    if (others.length > 0 && !record.renames(key))
+      throw new UsageError(
+        `the scheme ${name} has no option "${key}"`,
+        `${others.join(', ')} ${others.length > 1 ? 'have' : 'has'} it: --set ${others[0]}.${key}=VALUE`,
+      );
   }
   record.check(options);
 }

@@ -1,4 +1,5 @@
-// How reliable the pseudo-labels of an image are (ST++, Yang et al. 2022): whether earlier states of the labeller agree with its last one.
+// How reliable the pseudo-labels of an image are (ST++, Yang et al. 2022): whether earlier states of the labeller agree
+// with its last one.
 
 import { countConfusion, scores } from '../metrics/miou.ts';
 import type { Network } from '../nn/module.ts';
@@ -23,8 +24,16 @@ export function snapshotStep(i: number, steps: number): number {
   return Math.max(1, Math.floor(((i + 1) * steps) / 3));
 }
 
-/** Reliability of each unlabelled image: the mean over the earlier states of the mIoU of their prediction with the last one's. No test-time augmentation. */
-export async function reliabilities(services: StageServices, last: Network, earlier: readonly Network[], classes: number): Promise<{ id: string; score: number }[]> {
+/**
+ * Reliability of each unlabelled image: the mean over the earlier states of the mIoU of their prediction with the last
+ * one's. No test-time augmentation.
+ */
+export async function reliabilities(
+  services: StageServices,
+  last: Network,
+  earlier: readonly Network[],
+  classes: number,
+): Promise<{ id: string; score: number }[]> {
   const final = new Map<string, { map: LabelMap; score: number }>();
   await services.predictUnlabelled(last, PLAIN, (id, map) => final.set(id, { map, score: 0 }));
   for (const net of earlier) {

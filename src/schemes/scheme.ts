@@ -1,4 +1,5 @@
-// The interface between schemes and the trainer. A scheme is one or more stages; a stage is a step that is recorded once and replayed.
+// The interface between schemes and the trainer. A scheme is one or more stages; a stage is a step that is recorded
+// once and replayed.
 
 import type { Device } from '../../runtime/device/device.ts';
 import type { Optimizer } from '../../runtime/optim/optimizer.ts';
@@ -14,7 +15,10 @@ export interface StepOutputs {
   terms?: Record<string, Tensor>;
   /** Counts of pseudo-labels (see pseudoLabelCounts), cleared by the trainer when it reads them. */
   counts?: Tensor;
-  /** Values that the host learns from: read after each step and applied before the next one is drawn. Costs a wait for the GPU in each step. */
+  /**
+   * Values that the host learns from: read after each step and applied before the next one is drawn. Costs a wait for
+   * the GPU in each step.
+   */
   feedback?: { values: Tensor; apply(values: Float32Array, at: Moment): void };
 }
 
@@ -28,10 +32,15 @@ export interface LabelMap {
 /** What the trainer does for a stage that prepares itself from the state of the networks. */
 export interface StageServices {
   /**
-   * Calls `visit` with the most likely classes of every unlabelled image (those that also have labels are left out) and their averaged
-   * probabilities, predicted by `network` in evaluation mode with test-time augmentation. The order of the images is fixed but not theirs in the list.
+   * Calls `visit` with the most likely classes of every unlabelled image (those that also have labels are left out) and
+   * their averaged probabilities, predicted by `network` in evaluation mode with test-time augmentation. The order of
+   * the images is fixed but not theirs in the list.
    */
-  predictUnlabelled(network: Network, options: PredictOptions, visit: (id: string, map: LabelMap, confidence: Float32Array) => void): Promise<void>;
+  predictUnlabelled(
+    network: Network,
+    options: PredictOptions,
+    visit: (id: string, map: LabelMap, confidence: Float32Array) => void,
+  ): Promise<void>;
   /**
    * Writes into `network` the weights that were best on the validation set in an earlier stage (one with `keepBest`).
    * @returns false where there are none: no validation set, or no evaluation
@@ -58,9 +67,15 @@ export interface Stage {
   readonly evaluated?: Network;
   /** A later stage asks for this one's best weights (`StageServices.loadBest`): the trainer keeps them. */
   readonly keepBest?: boolean;
-  /** How `prepare` has unlabelled images predicted: whether that fits into the memory is found out before the run begins. */
+  /**
+   * How `prepare` has unlabelled images predicted: whether that fits into the memory is found out before the run
+   * begins.
+   */
   readonly predicts?: PredictOptions;
-  /** Runs before the first step of the stage, again when a run is resumed there: it may change networks and `pseudoLabels`, and gives the same each time. */
+  /**
+   * Runs before the first step of the stage, again when a run is resumed there: it may change networks and
+   * `pseudoLabels`, and gives the same each time.
+   */
   prepare?(services: StageServices): Promise<void>;
   /** Called after each step has been sent to the GPU: copies of networks. */
   afterStep?(step: number): void;
@@ -70,7 +85,10 @@ export interface Stage {
 
 export interface Scheme {
   readonly name: string;
-  /** Is there nothing to do without unlabelled images? Those that have a label as well do not count where the scheme keeps pseudo-labels on the host. */
+  /**
+   * Is there nothing to do without unlabelled images? Those that have a label as well do not count where the scheme
+   * keeps pseudo-labels on the host.
+   */
   readonly needsUnlabelled: boolean;
   /** Every network, and what is trained beside them, in the order in which they are saved. */
   readonly networks: ReadonlyMap<string, ParameterSet>;
@@ -79,13 +97,16 @@ export interface Scheme {
   /** The network whose predictions count. */
   readonly evaluated: Network;
   /**
-   * The pseudo-labels that the scheme would give images, and where it would accept them (default: everywhere), in evaluation mode: for looking at.
-   * Where this is absent they are the predictions of the evaluated network.
+   * The pseudo-labels that the scheme would give images, and where it would accept them (default: everywhere), in
+   * evaluation mode: for looking at. Where this is absent they are the predictions of the evaluated network.
    * @param x [n, h, w, 3], standardised
    * @returns i32 [n, h, w], f32 [n, h, w]
    */
   label?(x: Tensor): { label: Tensor; accepted?: Tensor };
-  /** Labels for unlabelled images, by id, where the scheme keeps them on the host; saved beside a checkpoint and put back before the run goes on. */
+  /**
+   * Labels for unlabelled images, by id, where the scheme keeps them on the host; saved beside a checkpoint and put
+   * back before the run goes on.
+   */
   readonly pseudoLabels?: Map<string, LabelMap>;
   /** What else lives on the host and belongs into a checkpoint; plain JSON. */
   readonly hostState?: { save(): unknown; load(state: unknown): void };

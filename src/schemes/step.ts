@@ -1,4 +1,5 @@
-// What a step is recorded with: batches, draws and schedules become inputs of the plan, each with the function that fills it for a step.
+// What a step is recorded with: batches, draws and schedules become inputs of the plan, each with the function that
+// fills it for a step.
 
 import { grad } from '../../runtime/autograd/grad.ts';
 import type { DeclareInput } from '../../runtime/autograd/plan.ts';
@@ -22,7 +23,10 @@ export interface Moment {
 /** A batch that the trainer loads for each step. */
 export interface StreamSpec {
   name: string;
-  /** 'mixed': labelled images, repeated until they are as many as the others, shuffled with the unlabelled ones that have a label in the scheme's `pseudoLabels`. */
+  /**
+   * 'mixed': labelled images, repeated until they are as many as the others, shuffled with the unlabelled ones that
+   * have a label in the scheme's `pseudoLabels`.
+   */
   kind: 'labelled' | 'unlabelled' | 'mixed';
   n: number;
 }
@@ -63,9 +67,13 @@ export class StepContext {
    * @param watch sees all gradients
    */
   constructor(
-    device: Device, declare: DeclareInput,
+    device: Device,
+    declare: DeclareInput,
     options: {
-      seed: number; sourceSize: readonly [number, number]; lr: (at: Moment) => number; scaler?: LossScaler;
+      seed: number;
+      sourceSize: readonly [number, number];
+      lr: (at: Moment) => number;
+      scaler?: LossScaler;
       watch?: GradientWatch;
     },
   ) {
@@ -111,12 +119,15 @@ export class StepContext {
 
   /** Learning rate, step and EMA decay for the optimisers. */
   hyper(options: { name?: string; emaDecay?: (at: Moment) => number } = {}): Tensor {
-    return this.input(options.name ?? 'hyper', [HYPER_SIZE], 'f32', (at) => hyperValues({ lr: this.lr(at), step: at.step + 1, emaDecay: options.emaDecay?.(at) }));
+    return this.input(options.name ?? 'hyper', [HYPER_SIZE], 'f32', (at) =>
+      hyperValues({ lr: this.lr(at), step: at.step + 1, emaDecay: options.emaDecay?.(at) }),
+    );
   }
 
   /**
-   * One update of the learners by the gradient of a loss, in one walk: where the graphs of several meet in the loss alone, none sees another's gradient. In mixed precision
-   * the gradients of all are finite, or none of them is updated.
+   * One update of the learners by the gradient of a loss, in one walk: where the graphs of several meet in the loss
+   * alone, none sees another's gradient. In mixed precision the gradients of all are finite, or none of them is
+   * updated.
    */
   descend(loss: Tensor, learners: readonly Learner[], hyper: Tensor = this.hyper()): void {
     const params = learners.flatMap(([p]) => [...p.values()]);

@@ -1,5 +1,6 @@
-// Views as steps use them: the images of a batch, weakly or strongly augmented by draws that become inputs of the plan, and with them all that belongs to
-// their pixels, so that one call moves or mixes labels, confidences, validity, and the truth that judges them.
+// Views as steps use them: the images of a batch, weakly or strongly augmented by draws that become inputs of the plan,
+// and with them all that belongs to their pixels, so that one call moves or mixes labels, confidences, validity, and
+// the truth that judges them.
 
 import { gate, pseudoLabel, resizeBilinear, slice } from '../../runtime/ops/index.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
@@ -15,7 +16,8 @@ import type { StepContext, StreamSpec } from './step.ts';
 /** Options of every scheme: the geometry of weak views. A run fills in its own settings before these defaults. */
 export const VIEW_OPTIONS = {
   weak: option(
-    over<Omit<WeakOptions, 'crop'>>({ range: [0.5, 2] }, WEAK_FIELDS), {},
+    over<Omit<WeakOptions, 'crop'>>({ range: [0.5, 2] }, WEAK_FIELDS),
+    {},
     'scale and mirroring of weak views; what is left out is that of the run',
   ),
 };
@@ -40,7 +42,9 @@ export interface UnlabelledView {
   truth: Tensor;
 }
 
-/** Pseudo-labels of pixels, each tensor [n, h, w]. Pixels that are not valid have the label 255 and the confidence 0. */
+/**
+ * Pseudo-labels of pixels, each tensor [n, h, w]. Pixels that are not valid have the label 255 and the confidence 0.
+ */
 export interface PixelLabels {
   label: Tensor;
   confidence: Tensor;
@@ -65,15 +69,25 @@ export function labelsOf(logits: Tensor, { valid, truth }: Pick<UnlabelledView, 
 export function eachMap(q: PixelLabels, f: (map: Tensor, fill: number, of: keyof PixelLabels) => Tensor): PixelLabels {
   const { label, confidence, valid, truth } = q;
   return {
-    label: f(label, 255, 'label'), confidence: f(confidence, 0, 'confidence'), valid: f(valid, 0, 'valid'), truth: f(truth, 255, 'truth'),
+    label: f(label, 255, 'label'),
+    confidence: f(confidence, 0, 'confidence'),
+    valid: f(valid, 0, 'valid'),
+    truth: f(truth, 255, 'truth'),
   };
 }
 
 /** Samples the weak views of a stream, of the size of the crop. */
-export function weakView(ctx: StepContext, c: SchemeContext, stream: StreamSpec, weak: Values<typeof VIEW_OPTIONS>['weak']): LabelledView & UnlabelledView {
-  const { texels, sizes } = ctx.source(stream), name = `${stream.name}.view`;
+export function weakView(
+  ctx: StepContext,
+  c: SchemeContext,
+  stream: StreamSpec,
+  weak: Values<typeof VIEW_OPTIONS>['weak'],
+): LabelledView & UnlabelledView {
+  const { texels, sizes } = ctx.source(stream);
+  const name = `${stream.name}.view`;
   const table = ctx.input(name, [stream.n, VIEW_ROW], 'f32', (at, batches) =>
-    drawWeak(ctx.rng(name, at), batches.get(stream.name)!.sizes, { ...weak, crop: c.crop }));
+    drawWeak(ctx.rng(name, at), batches.get(stream.name)!.sizes, { ...weak, crop: c.crop }),
+  );
   const { image, labels, valid } = view(texels, sizes, table, c.crop);
   return { image, label: labels, valid, truth: labels };
 }
@@ -82,7 +96,13 @@ export function weakView(ctx: StepContext, c: SchemeContext, stream: StreamSpec,
 export const standardised = (image: Tensor): Tensor => normalise(image);
 
 /** CutMix masks [n, h, w]: joined boxes (French et al., CPS) or a single box with a probability (UniMatch). */
-export function cutMixMask(ctx: StepContext, c: SchemeContext, name: string, n: number, options: BoxMaskOptions | SingleBoxOptions): Tensor {
+export function cutMixMask(
+  ctx: StepContext,
+  c: SchemeContext,
+  name: string,
+  n: number,
+  options: BoxMaskOptions | SingleBoxOptions,
+): Tensor {
   const k = 'boxes' in options ? options.boxes : 1;
   const boxes = ctx.input(name, [n, k, 4], 'i32', (at) => {
     const rng = ctx.rng(name, at);
@@ -102,7 +122,8 @@ export interface Partner {
  * @param partner default: the next image of the batch
  */
 export function mixedView(mask: Tensor, target: TargetView, partner?: Partner): TargetView {
-  const mix = (t: Tensor, theirs: Tensor | undefined): Tensor => (theirs ? mixBy(mask, t, theirs) : mixBy(mask, t, t, 1));
+  const mix = (t: Tensor, theirs: Tensor | undefined): Tensor =>
+    theirs ? mixBy(mask, t, theirs) : mixBy(mask, t, t, 1);
   return {
     image: mix(target.image, partner?.image),
     carry: (q) => eachMap(target.carry(q), (map, _, of) => mix(map, partner?.labels[of])),

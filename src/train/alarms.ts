@@ -9,7 +9,8 @@ const COLLAPSED = 0.995;
 const EARLY = 0.25;
 
 /** A loss explodes at this multiple of its first value, which is taken as at least LEAST_FIRST. */
-const EXPLODED = 1000, LEAST_FIRST = 0.1;
+const EXPLODED = 1000;
+const LEAST_FIRST = 0.1;
 
 /** What has been said so far, and what it depends on: plain JSON for checkpoints. */
 export interface AlarmState {
@@ -68,7 +69,8 @@ export class Alarms {
     const line = oneClassLine(confusion, this.classNames);
     this.set(`one-class-${split}`, line !== null, () => `${split} images: ${line}`);
     const c = this.classNames.length;
-    const columns = new Float64Array(c), rows = new Float64Array(c);
+    const columns = new Float64Array(c);
+    const rows = new Float64Array(c);
     confusion.forEach((v, i) => {
       columns[i % c] += v;
       rows[Math.floor(i / c)] += v;
@@ -76,28 +78,59 @@ export class Alarms {
     const total = columns.reduce((a, b) => a + b, 0);
     const top = columns.indexOf(Math.max(...columns));
     const several = rows.filter((v) => v > 0.01 * total).length > 1;
-    this.set('collapse', progress >= EARLY && total > 0 && several && columns[top] >= COLLAPSED * total, () =>
-      `step ${step}: the network predicts "${this.classNames[top]}" for ${((100 * columns[top]) / total).toFixed(1)} % of the pixels: it has collapsed, or has not begun to learn; try a lower learning rate, a lower weight of the unlabelled loss (or a ramp), or more steps`);
+    this.set(
+      'collapse',
+      progress >= EARLY && total > 0 && several && columns[top] >= COLLAPSED * total,
+      () =>
+        `step ${step}: the network predicts "${this.classNames[top]}" for ` +
+        `${((100 * columns[top]) / total).toFixed(1)} % of the pixels: it has collapsed, or has not begun to ` +
+        'learn; try a lower learning rate, a lower weight of the unlabelled loss (or a ramp), or more steps',
+    );
   }
 
   /** Losses that explode, pseudo-labels of one class or none at all, gradients that overflow f16. */
   onSteps(points: readonly StepPoint[], progress: number): void {
     for (const { step, loss, accepted, pseudoHistogram, lossScale } of points) {
       this.firstLoss ??= loss;
-      this.set('explodes', loss >= EXPLODED * Math.max(this.firstLoss, LEAST_FIRST), () => (
-        `step ${step}: the loss is ${loss.toPrecision(3)}, over ${EXPLODED} times the first one: training diverges; `
-        + 'lower the learning rate, clip the gradients, or warm the learning rate up'
-      ));
-      if (lossScale !== undefined) this.set('loss-scale', lossScale <= 1, () => `step ${step}: gradients overflow f16 even where the loss is not scaled up, and such steps change nothing; lower the learning rate, or train in full precision (--precision full)`);
+      this.set(
+        'explodes',
+        loss >= EXPLODED * Math.max(this.firstLoss, LEAST_FIRST),
+        () =>
+          `step ${step}: the loss is ${loss.toPrecision(3)}, over ${EXPLODED} times the first one: training diverges; ` +
+          'lower the learning rate, clip the gradients, or warm the learning rate up',
+      );
+      if (lossScale !== undefined)
+        this.set(
+          'loss-scale',
+          lossScale <= 1,
+          () =>
+            `step ${step}: gradients overflow f16 even where the loss is not scaled up, and such steps change ` +
+            'nothing; lower the learning rate, or train in full precision (--precision full)',
+        );
       if (accepted === undefined) continue;
       const total = pseudoHistogram?.reduce((a, b) => a + b, 0) ?? 0;
       if (pseudoHistogram && total > 0) {
         const top = pseudoHistogram.indexOf(Math.max(...pseudoHistogram));
-        this.set('pseudo-collapse', progress >= EARLY && this.classNames.length > 1 && pseudoHistogram[top] >= COLLAPSED * total && accepted > 0.05, () =>
-          `step ${step}: ${((100 * pseudoHistogram[top]) / total).toFixed(1)} % of the accepted pseudo-labels are "${this.classNames[top]}": the unlabelled loss pulls everything to one class; lower its weight, ramp it up, or raise the threshold`);
+        this.set(
+          'pseudo-collapse',
+          progress >= EARLY &&
+            this.classNames.length > 1 &&
+            pseudoHistogram[top] >= COLLAPSED * total &&
+            accepted > 0.05,
+          () =>
+            `step ${step}: ${((100 * pseudoHistogram[top]) / total).toFixed(1)} % of the accepted pseudo-labels ` +
+            `are "${this.classNames[top]}": the unlabelled loss pulls everything to one class; lower its weight, ` +
+            'ramp it up, or raise the threshold',
+        );
       }
       this.unaccepted = accepted < 0.001 ? this.unaccepted + 1 : 0;
-      this.set('unaccepted', this.unaccepted >= 20, () => `step ${step}: hardly any pseudo-label has been accepted for a while: the unlabelled images teach nothing; lower the threshold, or train longer`);
+      this.set(
+        'unaccepted',
+        this.unaccepted >= 20,
+        () =>
+          `step ${step}: hardly any pseudo-label has been accepted for a while: the unlabelled images teach ` +
+          'nothing; lower the threshold, or train longer',
+      );
     }
   }
 }

@@ -33,7 +33,10 @@ export interface Checkpoint {
   soFar?: { alarms: AlarmState; timing: Timing; peakGpuBytes: number };
   /** By stage. */
   bests: Map<number, Best>;
-  /** Networks (`net/NAME/PARAMETER`), optimiser states (`optim/NAME/STATE.PARAMETER`), in PyTorch's layouts; the loss scale (`scaler/scale`, `scaler/counts`) in mixed precision. */
+  /**
+   * Networks (`net/NAME/PARAMETER`), optimiser states (`optim/NAME/STATE.PARAMETER`), in PyTorch's layouts; the loss
+   * scale (`scaler/scale`, `scaler/counts`) in mixed precision.
+   */
   tensors: Map<string, FileTensor>;
   pseudoLabels: Map<string, LabelMap>;
   /** What the scheme keeps on the host. */
@@ -41,12 +44,21 @@ export interface Checkpoint {
 }
 
 /** What stands in the file as JSON. */
-type Meta = Omit<Checkpoint, 'tensors' | 'bests' | 'pseudoLabels'> & { bests: { stage: number; step: number; miou: number }[] };
+type Meta = Omit<Checkpoint, 'tensors' | 'bests' | 'pseudoLabels'> & {
+  bests: { stage: number; step: number; miou: number }[];
+};
 
 const FORMAT = 'fewmask-checkpoint-1';
 
-/** Reads networks and optimiser states from the GPU. @throws NonFiniteError when a weight is NaN or infinite: such a state is never saved */
-export async function captureTensors(device: Device, scheme: Scheme, scaler?: LossScaler): Promise<Map<string, FileTensor>> {
+/**
+ * Reads networks and optimiser states from the GPU.
+ * @throws NonFiniteError when a weight is NaN or infinite: such a state is never saved
+ */
+export async function captureTensors(
+  device: Device,
+  scheme: Scheme,
+  scaler?: LossScaler,
+): Promise<Map<string, FileTensor>> {
   const all = stateTensors(scheme, scaler);
   const names = [...all.keys()];
   const values = await device.read([...all.values()]);
@@ -71,13 +83,22 @@ export function restoreTensors(scheme: Scheme, tensors: ReadonlyMap<string, File
   const writes: [Tensor, Float32Array][] = [];
   for (const [name, t] of own) {
     const given = tensors.get(name);
-    if (!given) throw new CheckpointError(`the checkpoint has no ${name}`, 'it was made by another scheme, network or optimiser');
+    if (!given)
+      throw new CheckpointError(`the checkpoint has no ${name}`, 'it was made by another scheme, network or optimiser');
     const { shape, data } = fromTorch({ shape: given.shape, data: given.data as Float32Array });
-    if (String(shape) !== String(t.shape)) throw new CheckpointError(`${name} is [${given.shape}] in the checkpoint, which does not fit the network's [${t.shape}]`, 'width, depth or number of classes differ');
+    if (String(shape) !== String(t.shape))
+      throw new CheckpointError(
+        `${name} is [${given.shape}] in the checkpoint, which does not fit the network's [${t.shape}]`,
+        'width, depth or number of classes differ',
+      );
     writes.push([t, data]);
   }
   const foreign = [...tensors.keys()].find((name) => !own.has(name));
-  if (foreign) throw new CheckpointError(`the checkpoint has ${foreign}, which this scheme lacks`, 'it was made by another scheme, network or optimiser');
+  if (foreign)
+    throw new CheckpointError(
+      `the checkpoint has ${foreign}, which this scheme lacks`,
+      'it was made by another scheme, network or optimiser',
+    );
   for (const [t, data] of writes) t.device.write(t, data);
 }
 
@@ -93,7 +114,8 @@ export function restore(scheme: Scheme, c: Checkpoint, config: RunConfig, scaler
   if (c.pseudoLabels.size > 0) {
     if (!scheme.pseudoLabels) {
       throw new CheckpointError(
-        'the checkpoint has pseudo-labels, which this scheme does not keep', 'it was made by another scheme',
+        'the checkpoint has pseudo-labels, which this scheme does not keep',
+        'it was made by another scheme',
       );
     }
     for (const [id, map] of c.pseudoLabels) scheme.pseudoLabels.set(id, map);
@@ -103,8 +125,10 @@ export function restore(scheme: Scheme, c: Checkpoint, config: RunConfig, scaler
 
 function stateTensors(scheme: Scheme, scaler: LossScaler | undefined): Map<string, Tensor> {
   const all = new Map<string, Tensor>();
-  for (const [name, net] of scheme.networks) for (const group of [net.params, net.buffers]) for (const [key, t] of group) all.set(`net/${name}/${key}`, t);
-  for (const [name, optimizer] of scheme.optimizers) for (const [key, t] of optimizer.state()) all.set(`optim/${name}/${key}`, t);
+  for (const [name, net] of scheme.networks)
+    for (const group of [net.params, net.buffers]) for (const [key, t] of group) all.set(`net/${name}/${key}`, t);
+  for (const [name, optimizer] of scheme.optimizers)
+    for (const [key, t] of optimizer.state()) all.set(`optim/${name}/${key}`, t);
   if (scaler) all.set('scaler/scale', scaler.scale).set('scaler/counts', scaler.counts);
   return all;
 }
@@ -126,10 +150,18 @@ export function encodeCheckpoint(c: Checkpoint): Uint8Array<ArrayBuffer> {
  * @throws CheckpointError when it is damaged, none of this program, or holds weights that are NaN or infinite
  */
 export function decodeCheckpoint(
-  bytes: Uint8Array, name: string, options: { allowNonFinite?: boolean } = {},
+  bytes: Uint8Array,
+  name: string,
+  options: { allowNonFinite?: boolean } = {},
 ): Checkpoint {
   const { tensors: file, metadata } = decodeSafetensors(bytes, name);
-  if (metadata.format !== FORMAT) throw new CheckpointError(`${name} is not a checkpoint of a fewmask run`, metadata.format ? `its format is ${metadata.format}` : 'a file of weights alone cannot be resumed; give it as --pretrained');
+  if (metadata.format !== FORMAT)
+    throw new CheckpointError(
+      `${name} is not a checkpoint of a fewmask run`,
+      metadata.format
+        ? `its format is ${metadata.format}`
+        : 'a file of weights alone cannot be resumed; give it as --pretrained',
+    );
   if (!options.allowNonFinite) refuseNonFinite(file, name);
   let meta: Meta;
   try {
@@ -137,12 +169,21 @@ export function decodeCheckpoint(
   } catch {
     throw new CheckpointError(`${name} has a state that cannot be read`, 'the file is damaged');
   }
-  const bests = new Map<number, Best>(meta.bests.map(({ stage, step, miou }) => [stage, { step, miou, state: new Map<string, TorchTensor>() }]));
-  const tensors = new Map<string, FileTensor>(), pseudoLabels = new Map<string, LabelMap>();
+  const bests = new Map<number, Best>(
+    meta.bests.map(({ stage, step, miou }) => [stage, { step, miou, state: new Map<string, TorchTensor>() }]),
+  );
+  const tensors = new Map<string, FileTensor>();
+  const pseudoLabels = new Map<string, LabelMap>();
   for (const [key, t] of file) {
     const [kind, stage] = key.split('/', 2);
-    if (kind === 'best') bests.get(Number(stage))?.state.set(key.slice(kind.length + stage.length + 2), t as TorchTensor);
-    else if (kind === 'pseudo') pseudoLabels.set(key.slice(kind.length + 1), { height: t.shape[0], width: t.shape[1], labels: t.data as Uint8Array });
+    if (kind === 'best')
+      bests.get(Number(stage))?.state.set(key.slice(kind.length + stage.length + 2), t as TorchTensor);
+    else if (kind === 'pseudo')
+      pseudoLabels.set(key.slice(kind.length + 1), {
+        height: t.shape[0],
+        width: t.shape[1],
+        labels: t.data as Uint8Array,
+      });
     else tensors.set(key, t);
   }
   return { ...meta, tensors, pseudoLabels, bests };

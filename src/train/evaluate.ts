@@ -17,7 +17,10 @@ const MOST_PLANS = 6;
 /** The greatest count of 32 bits. */
 const MOST_COUNTED = 2 ** 32 - 1;
 
-/** Counts a network's predictions against the truth. Batch norm: eval. Every image is seen at its own size, without padding. */
+/**
+ * Counts a network's predictions against the truth. Batch norm: eval. Every image is seen at its own size, without
+ * padding.
+ */
 export class Evaluator {
   private readonly device: Device;
   private readonly network: Network;
@@ -34,7 +37,10 @@ export class Evaluator {
    * (default: as many as a count of 32 bits holds)
    */
   constructor(
-    device: Device, network: Network, batch: number, options: { budget?: number; mostCounted?: number } = {},
+    device: Device,
+    network: Network,
+    batch: number,
+    options: { budget?: number; mostCounted?: number } = {},
   ) {
     this.device = device;
     this.network = network;
@@ -61,7 +67,10 @@ export class Evaluator {
     return fitted('evaluating', shape, () => this.plans.get(shape.join('x'), record));
   }
 
-  /** Makes ready for a batch, see `largestBatch`. @throws OutOfMemoryError when it does not fit beside what is in use */
+  /**
+   * Makes ready for a batch, see `largestBatch`.
+   * @throws OutOfMemoryError when it does not fit beside what is in use
+   */
   reserve(shape: readonly [n: number, height: number, width: number]): void {
     this.plan(shape);
   }
@@ -76,7 +85,8 @@ export class Evaluator {
     let counted = 0;
     this.device.clear(this.counts);
     for await (const samples of batchesBySize(ids, load, this.batch)) {
-      const { n, height, width, texels, sizes } = pack(samples), pixels = n * height * width;
+      const { n, height, width, texels, sizes } = pack(samples);
+      const pixels = n * height * width;
       if (counted + pixels > this.mostCounted) {
         await this.collect(sums);
         counted = 0;

@@ -30,7 +30,7 @@ export function failureAt(bad: BadStep, step: number): NonFiniteError {
   const { lr, mixed } = bad;
   return new NonFiniteError(
     `${happened(bad)} at step ${step} (learning rate ${Number(lr.toPrecision(3))})`,
-    `lower the learning rate (lr), clip the gradients (clip)${mixed ? ', train in full precision' : ''} or warm the `
-    + 'learning rate up (warmup); where that does not help, look at the images and masks',
+    `lower the learning rate (lr), clip the gradients (clip)${mixed ? ', train in full precision' : ''} or warm the ` +
+      'learning rate up (warmup); where that does not help, look at the images and masks',
   );
 }

@@ -29,15 +29,34 @@ function viewTable(n: number, mirrored: boolean): Float32Array {
 }
 
 /**
- * Records the prediction of n images of one size: the mean over scales, mirrored or not, of the softmax at that scale, resized to the images' size.
- * Scaling is bilinear with aligned corners, sizes are floor(scale * size). Batch norm: eval.
+ * Records the prediction of n images of one size: the mean over scales, mirrored or not, of the softmax at that scale,
+ * resized to the images' size. Scaling is bilinear with aligned corners, sizes are floor(scale * size). Batch norm:
+ * eval.
  */
-export function labelPlan(device: Device, network: Network, shape: readonly [number, number, number], options: PredictOptions, budget?: number): LabelPlan {
+export function labelPlan(
+  device: Device,
+  network: Network,
+  shape: readonly [number, number, number],
+  options: PredictOptions,
+  budget?: number,
+): LabelPlan {
   const [n, height, width] = shape;
-  const passes = options.scales.flatMap((scale) => (options.flip ? [{ scale, mirrored: false }, { scale, mirrored: true }] : [{ scale, mirrored: false }]));
+  const passes = options.scales.flatMap((scale) =>
+    options.flip
+      ? [
+          { scale, mirrored: false },
+          { scale, mirrored: true },
+        ]
+      : [{ scale, mirrored: false }],
+  );
   return new Plan(
     device,
-    { texels: { shape: [n, height, width], dtype: 'u32' }, sizes: { shape: [n, 2], dtype: 'i32' }, straight: { shape: [n, 8] }, mirror: { shape: [n, 8] } },
+    {
+      texels: { shape: [n, height, width], dtype: 'u32' },
+      sizes: { shape: [n, 2], dtype: 'i32' },
+      straight: { shape: [n, 8] },
+      mirror: { shape: [n, 8] },
+    },
     ({ texels, sizes, straight, mirror }) => {
       const sum = zeros(device, [n, height, width, network.numClasses]);
       for (const { scale, mirrored } of passes) {
@@ -56,8 +75,8 @@ export function labelPlan(device: Device, network: Network, shape: readonly [num
  * Predicts images of any sizes, those of one size in batches.
  * @example
  * const labeller = new Labeller(device, network);
- * await labeller.run(ids, (id) => cache.get(id, false), { scales: [0.5, 1, 2], flip: true }, (id, map) => maps.set(id, map));
- * labeller.dispose();
+ * await labeller.run(ids, (id) => cache.get(id, false), { scales: [0.5, 1, 2], flip: true }, (id, map) => maps.set(id,
+ * map)); labeller.dispose();
  */
 export class Labeller {
   private readonly device: Device;
@@ -79,39 +98,67 @@ export class Labeller {
 
   /**
    * @param ids the images; `options.ids` chooses among them
-   * @param visit gets each image's labels, the averaged probability of each label, and p [h, w, classes] where probabilities are asked for, all at the image's size;
+   * @param visit gets each image's labels, the averaged probability of each label, and p [h, w, classes] where
+   *   probabilities are asked for, all at the image's size;
    *   full batches come first
    * @throws UsageError without scales; OutOfMemoryError for images that are too large
    */
   async run(
-    ids: readonly string[], load: (id: string) => Promise<Sample>, options: PredictOptions,
+    ids: readonly string[],
+    load: (id: string) => Promise<Sample>,
+    options: PredictOptions,
     visit: (id: string, map: LabelMap, confidence: Float32Array, p?: Float32Array) => void,
   ): Promise<void> {
-    if (options.scales.length === 0 || options.scales.some((s) => !(s > 0))) throw new UsageError(`scales ${options.scales} for test-time augmentation`, 'give positive factors, such as 0.75, 1, 1.5');
+    if (options.scales.length === 0 || options.scales.some((s) => !(s > 0)))
+      throw new UsageError(
+        `scales ${options.scales} for test-time augmentation`,
+        'give positive factors, such as 0.75, 1, 1.5',
+      );
     const wanted = ids.filter((id) => options.ids?.has(id) ?? true);
     for await (const batch of batchesBySize(wanted, load)) await this.predict(batch, options, visit);
   }
 
-  /** Makes ready for a batch, see `largestBatch`. @throws OutOfMemoryError when it does not fit beside what is in use */
+  /**
+   * Makes ready for a batch, see `largestBatch`.
+   * @throws OutOfMemoryError when it does not fit beside what is in use
+   */
   reserve(shape: readonly [n: number, height: number, width: number], options: PredictOptions): void {
     this.planOf(shape, options);
   }
 
-  private async predict(samples: readonly Sample[], options: PredictOptions, visit: (id: string, map: LabelMap, confidence: Float32Array, p?: Float32Array) => void): Promise<void> {
-    const { height, width } = samples[0], n = samples.length;
+  private async predict(
+    samples: readonly Sample[],
+    options: PredictOptions,
+    visit: (id: string, map: LabelMap, confidence: Float32Array, p?: Float32Array) => void,
+  ): Promise<void> {
+    const { height, width } = samples[0];
+    const n = samples.length;
     const { texels, sizes } = pack(samples);
-    const { label, confidence, p } = this.planOf([n, height, width], options).run({ texels, sizes, straight: viewTable(n, false), mirror: viewTable(n, true) });
+    const { label, confidence, p } = this.planOf([n, height, width], options).run({
+      texels,
+      sizes,
+      straight: viewTable(n, false),
+      mirror: viewTable(n, true),
+    });
     const [labels, confidences, all] = await this.device.read(p ? [label, confidence, p] : [label, confidence]);
-    const pixels = height * width, values = pixels * this.network.numClasses;
+    const pixels = height * width;
+    const values = pixels * this.network.numClasses;
     samples.forEach(({ id }, k) => {
       const map = { height, width, labels: Uint8Array.from(labels.subarray(k * pixels, (k + 1) * pixels)) };
-      visit(id, map, confidences.slice(k * pixels, (k + 1) * pixels) as Float32Array, all?.slice(k * values, (k + 1) * values) as Float32Array | undefined);
+      visit(
+        id,
+        map,
+        confidences.slice(k * pixels, (k + 1) * pixels) as Float32Array,
+        all?.slice(k * values, (k + 1) * values) as Float32Array | undefined,
+      );
     });
   }
 
   private planOf(shape: readonly [number, number, number], options: PredictOptions): LabelPlan {
     const key = `${shape.join('x')} at ${options.scales.join()}${options.flip ? ' mirrored' : ''}${options.probabilities ? ' all' : ''}`;
-    return fitted('labelling', shape, () => this.plans.get(key, () => labelPlan(this.device, this.network, shape, options, this.budget)));
+    return fitted('labelling', shape, () =>
+      this.plans.get(key, () => labelPlan(this.device, this.network, shape, options, this.budget)),
+    );
   }
 
   /** Frees the plans' memory. */

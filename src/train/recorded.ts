@@ -27,9 +27,8 @@ function namedTensors(scheme: Scheme): Named[] {
   const several = scheme.networks.size > 1;
   return [...scheme.networks].flatMap(([network, { params, buffers }]) => {
     const of = several ? ` of the network ${network}` : '';
-    const named = (tensors: ReadonlyMap<string, Tensor>, what: string): Named[] => (
-      [...tensors].map(([name, t]) => [`the ${what} ${name}${of}`, t])
-    );
+    const named = (tensors: ReadonlyMap<string, Tensor>, what: string): Named[] =>
+      [...tensors].map(([name, t]) => [`the ${what} ${name}${of}`, t]);
     return [...named(params, 'weight'), ...named(buffers, 'running statistic')];
   });
 }
@@ -47,13 +46,20 @@ export function record(device: Device, scheme: Scheme, stage: number, options: R
   let counts: Tensor | undefined;
   let feedback: StepOutputs['feedback'];
   const watch = new Watch(device);
-  const tensors = namedTensors(scheme), nameOf = new Map(tensors.map(([name, t]) => [t, name]));
-  const watchGradients: GradientWatch = (params, grads, hyper) => (
-    watch.gradients(grads.map((dw, i) => [nameOf.get(params[i]) ?? 'a parameter', dw]), hyper, options.scaler?.scale)
-  );
+  const tensors = namedTensors(scheme);
+  const nameOf = new Map(tensors.map(([name, t]) => [t, name]));
+  const watchGradients: GradientWatch = (params, grads, hyper) =>
+    watch.gradients(
+      grads.map((dw, i) => [nameOf.get(params[i]) ?? 'a parameter', dw]),
+      hyper,
+      options.scaler?.scale,
+    );
   const body = (_: Record<string, Tensor>, declare: DeclareInput): Record<string, Tensor> => {
     context = new StepContext(device, declare, {
-      seed: options.seed + 1000003 * stage, sourceSize: options.sourceSize, lr: options.lr, scaler: options.scaler,
+      seed: options.seed + 1000003 * stage,
+      sourceSize: options.sourceSize,
+      lr: options.lr,
+      scaler: options.scaler,
       watch: watchGradients,
     });
     const step = (): StepOutputs => scheme.stages[stage].record(context);
@@ -64,7 +70,10 @@ export function record(device: Device, scheme: Scheme, stage: number, options: R
     names = ['loss', ...terms.map(([name]) => name)];
     const log = concat([out.loss.view([1]), ...terms.map(([, t]) => t.view([1]))], 0);
     // Networks of other stages do not change.
-    watch.finish(log, tensors.filter(([, t]) => device.recorder!.uses(t.storage)));
+    watch.finish(
+      log,
+      tensors.filter(([, t]) => device.recorder!.uses(t.storage)),
+    );
     const outputs: Record<string, Tensor> = { log };
     if (feedback) outputs.feedback = feedback.values;
     return outputs;

@@ -1,11 +1,13 @@
-// Whole images of many sizes: those of one size go through a network together, and a recorded plan serves every batch of its shape.
+// Whole images of many sizes: those of one size go through a network together, and a recorded plan serves every batch
+// of its shape.
 
 import type { Plan, PlanOutputs } from '../../runtime/autograd/plan.ts';
 import { OutOfMemoryError } from '../../runtime/errors.ts';
 import type { Dataset, Sample } from '../data/types.ts';
 
 /** Images of a batch by default, and the pixels that they may have together; an image that has more goes alone. */
-const MOST_IMAGES = 8, MOST_PIXELS = 2 ** 18;
+const MOST_IMAGES = 8;
+const MOST_PIXELS = 2 ** 18;
 /** Images that wait for others of their size. */
 const MOST_WAITING = 48;
 
@@ -14,8 +16,15 @@ export function batchSize(height: number, width: number, most = MOST_IMAGES): nu
   return Math.max(1, Math.min(most, Math.floor(MOST_PIXELS / (height * width))));
 }
 
-/** Batches of images of one size, full ones first; the next images are decoded meanwhile. Holds a few dozen images, however many sizes there are. */
-export async function* batchesBySize(ids: readonly string[], load: (id: string) => Promise<Sample>, most = MOST_IMAGES): AsyncGenerator<Sample[]> {
+/**
+ * Batches of images of one size, full ones first; the next images are decoded meanwhile. Holds a few dozen images,
+ * however many sizes there are.
+ */
+export async function* batchesBySize(
+  ids: readonly string[],
+  load: (id: string) => Promise<Sample>,
+  most = MOST_IMAGES,
+): AsyncGenerator<Sample[]> {
   const waiting = new Map<string, Sample[]>();
   const ahead: Promise<Sample>[] = [];
   let total = 0;
@@ -44,7 +53,11 @@ export async function* batchesBySize(ids: readonly string[], load: (id: string) 
 }
 
 /** The batch that takes most memory: images and their size. Null without images. Reads the files' headers alone. */
-export async function largestBatch(dataset: Dataset, ids: readonly string[], most = MOST_IMAGES): Promise<[n: number, height: number, width: number] | null> {
+export async function largestBatch(
+  dataset: Dataset,
+  ids: readonly string[],
+  most = MOST_IMAGES,
+): Promise<[n: number, height: number, width: number] | null> {
   let largest: [number, number, number] | null = null;
   const pixels = ([n, height, width]: readonly [number, number, number]): number => n * height * width;
   for (let i = 0; i < ids.length; i += 32) {
@@ -56,7 +69,10 @@ export async function largestBatch(dataset: Dataset, ids: readonly string[], mos
   return largest;
 }
 
-/** Recorded plans by key. The least recently used go when there are too many, and all when there is no memory for another. */
+/**
+ * Recorded plans by key. The least recently used go when there are too many, and all when there is no memory for
+ * another.
+ */
 export class PlanCache<O extends PlanOutputs> {
   private readonly plans = new Map<string, Plan<O>>();
   private readonly most: number;
@@ -70,7 +86,10 @@ export class PlanCache<O extends PlanOutputs> {
     return this.plans.size;
   }
 
-  /** The plan of a key; recorded where it is not held. @throws OutOfMemoryError when it does not fit beside what else is in use */
+  /**
+   * The plan of a key; recorded where it is not held.
+   * @throws OutOfMemoryError when it does not fit beside what else is in use
+   */
   get(key: string, record: () => Plan<O>): Plan<O> {
     let plan = this.plans.get(key);
     this.plans.delete(key);
@@ -105,6 +124,9 @@ export function fitted<T>(doing: string, [n, height, width]: readonly [number, n
     return record();
   } catch (error) {
     if (!(error instanceof OutOfMemoryError)) throw error;
-    throw new OutOfMemoryError(`${doing} ${n === 1 ? 'an image' : `${n} images`} of ${width}x${height} pixels: ${error.message.split(' — ')[0]}`, 'read images smaller (--size), use a smaller --width, or raise --memory');
+    throw new OutOfMemoryError(
+      `${doing} ${n === 1 ? 'an image' : `${n} images`} of ${width}x${height} pixels: ${error.message.split(' — ')[0]}`,
+      'read images smaller (--size), use a smaller --width, or raise --memory',
+    );
   }
 }

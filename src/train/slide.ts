@@ -23,7 +23,11 @@ export function windowStarts(side: number, window: number, stride: number): numb
 /** The part of an image from (y, x) on. */
 function cut(sample: Sample, y: number, x: number, height: number, width: number): Sample {
   const rgb = new Uint8Array(3 * height * width);
-  for (let i = 0; i < height; i++) rgb.set(sample.rgb.subarray(3 * ((y + i) * sample.width + x), 3 * ((y + i) * sample.width + x + width)), 3 * i * width);
+  for (let i = 0; i < height; i++)
+    rgb.set(
+      sample.rgb.subarray(3 * ((y + i) * sample.width + x), 3 * ((y + i) * sample.width + x + width)),
+      3 * i * width,
+    );
   return { id: sample.id, width, height, rgb, labels: null };
 }
 
@@ -40,8 +44,10 @@ export class SlidingWindow {
    * @param overlap share of a window that the next one repeats (default 1/3)
    */
   constructor(device: Device, network: Network, window: number, overlap = 1 / 3) {
-    if (!Number.isInteger(window) || window < 16) throw new UsageError(`a window of ${window} pixels`, 'give at least 16');
-    if (!(overlap >= 0 && overlap < 1)) throw new UsageError(`an overlap of ${overlap}`, 'give a share from 0 to below 1');
+    if (!Number.isInteger(window) || window < 16)
+      throw new UsageError(`a window of ${window} pixels`, 'give at least 16');
+    if (!(overlap >= 0 && overlap < 1))
+      throw new UsageError(`an overlap of ${overlap}`, 'give a share from 0 to below 1');
     this.device = device;
     this.network = network;
     this.window = window;
@@ -49,9 +55,21 @@ export class SlidingWindow {
   }
 
   private plan(height: number, width: number): Plan<{ p: Tensor }> {
-    return this.plans.get(`${height}x${width}`, () =>
-      new Plan(this.device, { texels: { shape: [1, height, width], dtype: 'u32' }, sizes: { shape: [1, 2], dtype: 'i32' }, table: { shape: [1, 8] } },
-        ({ texels, sizes, table }) => ({ p: softmax(this.network.forward(normalise(view(texels, sizes, table, [height, width]).image), EVAL)) })));
+    return this.plans.get(
+      `${height}x${width}`,
+      () =>
+        new Plan(
+          this.device,
+          {
+            texels: { shape: [1, height, width], dtype: 'u32' },
+            sizes: { shape: [1, 2], dtype: 'i32' },
+            table: { shape: [1, 8] },
+          },
+          ({ texels, sizes, table }) => ({
+            p: softmax(this.network.forward(normalise(view(texels, sizes, table, [height, width]).image), EVAL)),
+          }),
+        ),
+    );
   }
 
   /**
@@ -60,18 +78,29 @@ export class SlidingWindow {
    * @returns labels and confidence [h, w] at the image's size
    * @throws OutOfMemoryError when a window does not fit
    */
-  async predict(sample: Sample, options: { probabilities?: boolean } = {}): Promise<{ labels: Uint8Array; confidence: Float32Array; p?: Float32Array }> {
-    const { height, width } = sample, c = this.network.numClasses;
-    const h = Math.min(this.window, height), w = Math.min(this.window, width);
-    const rows = windowStarts(height, h, this.stride), columns = windowStarts(width, w, this.stride);
-    const labels = new Uint8Array(height * width), confidence = new Float32Array(height * width);
+  async predict(
+    sample: Sample,
+    options: { probabilities?: boolean } = {},
+  ): Promise<{ labels: Uint8Array; confidence: Float32Array; p?: Float32Array }> {
+    const { height, width } = sample;
+    const c = this.network.numClasses;
+    const h = Math.min(this.window, height);
+    const w = Math.min(this.window, width);
+    const rows = windowStarts(height, h, this.stride);
+    const columns = windowStarts(width, w, this.stride);
+    const labels = new Uint8Array(height * width);
+    const confidence = new Float32Array(height * width);
     const all = options.probabilities ? new Float32Array(height * width * c) : undefined;
     // Sums of the rows from `top` on; those above the next row of windows are final.
-    let sum = new Float32Array(h * width * c), count = new Uint16Array(h * width), top = 0;
+    let sum = new Float32Array(h * width * c);
+    let count = new Uint16Array(h * width);
+    let top = 0;
     for (const [i, y] of rows.entries()) {
       for (const x of columns) {
         const { texels, sizes } = pack([cut(sample, y, x, h, w)]);
-        const p = await this.plan(h, w).run({ texels, sizes, table: identityViews(1) }).p.read();
+        const p = await this.plan(h, w)
+          .run({ texels, sizes, table: identityViews(1) })
+          .p.read();
         for (let r = 0; r < h; r++) {
           const to = (y - top + r) * width + x;
           for (let k = 0; k < w * c; k++) sum[to * c + k] += p[r * w * c + k];
@@ -90,7 +119,8 @@ export class SlidingWindow {
         if (all) for (let k = 0; k < c; k++) all[(top * width + at) * c + k] = sum[at * c + k] / count[at];
       }
       const done = (next - top) * width;
-      const moved = new Float32Array(h * width * c), counted = new Uint16Array(h * width);
+      const moved = new Float32Array(h * width * c);
+      const counted = new Uint16Array(h * width);
       moved.set(sum.subarray(done * c));
       counted.set(count.subarray(done));
       sum = moved;

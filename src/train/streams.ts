@@ -17,7 +17,10 @@ export interface StreamOptions {
   seed: number;
   /** Height and width to which images are padded. */
   size: readonly [number, number];
-  /** Let the labels of unlabelled images travel along, for judging pseudo-labels only. Otherwise no mask of theirs is opened (default false). */
+  /**
+   * Let the labels of unlabelled images travel along, for judging pseudo-labels only. Otherwise no mask of theirs is
+   * opened (default false).
+   */
   judge?: boolean;
 }
 
@@ -28,12 +31,21 @@ export function withoutLabels(dataset: Dataset): string[] {
 }
 
 /**
- * Labelled ids, repeated until there are at least as many as pseudo-labelled ones, then those: what the student of self-training learns from.
+ * Labelled ids, repeated until there are at least as many as pseudo-labelled ones, then those: what the student of
+ * self-training learns from.
  * @throws DataError where no image has a pseudo-label
  */
-export function mixedIds(labelled: readonly string[], unlabelled: readonly string[], pseudoLabels: ReadonlyMap<string, LabelMap>): string[] {
+export function mixedIds(
+  labelled: readonly string[],
+  unlabelled: readonly string[],
+  pseudoLabels: ReadonlyMap<string, LabelMap>,
+): string[] {
   const known = unlabelled.filter((id) => pseudoLabels.has(id));
-  if (known.length === 0) throw new DataError('no unlabelled image has a pseudo-label', 'the unlabelled list is empty, or the labeller has not run');
+  if (known.length === 0)
+    throw new DataError(
+      'no unlabelled image has a pseudo-label',
+      'the unlabelled list is empty, or the labeller has not run',
+    );
   const times = Math.ceil(known.length / labelled.length);
   return [...Array.from({ length: times }, () => labelled).flat(), ...known];
 }
@@ -41,7 +53,11 @@ export function mixedIds(labelled: readonly string[], unlabelled: readonly strin
 /** Puts a label map in the place of a sample's labels. @throws FewmaskError where the sizes differ */
 export function relabelled(sample: Sample, map: LabelMap): Sample {
   if (map.height !== sample.height || map.width !== sample.width) {
-    throw new FewmaskError('data', `the pseudo-label of ${sample.id} is ${map.width}x${map.height}, the image ${sample.width}x${sample.height}`, 'the images have changed since the pseudo-labels were made');
+    throw new FewmaskError(
+      'data',
+      `the pseudo-label of ${sample.id} is ${map.width}x${map.height}, the image ${sample.width}x${sample.height}`,
+      'the images have changed since the pseudo-labels were made',
+    );
   }
   return withLabels(sample, map.labels);
 }
@@ -50,9 +66,22 @@ export function relabelled(sample: Sample, map: LabelMap): Sample {
  * Opens streams for the trainer.
  * @example train(device, scheme, { open: openStreams({ dataset, cache, scheme, seed, size }), … })
  */
-export function openStreams({ dataset, cache, scheme, seed, size, judge = false }: StreamOptions): (stream: StreamSpec, stage: number) => BatchSource {
+export function openStreams({
+  dataset,
+  cache,
+  scheme,
+  seed,
+  size,
+  judge = false,
+}: StreamOptions): (stream: StreamSpec, stage: number) => BatchSource {
   return ({ name, kind, n }, stage) => {
-    const common = { n, seed: seed + 1000003 * stage, stream: streamOf(name), size, steps: scheme.stages?.[stage].steps };
+    const common = {
+      n,
+      seed: seed + 1000003 * stage,
+      stream: streamOf(name),
+      size,
+      steps: scheme.stages?.[stage].steps,
+    };
     if (kind === 'labelled') return new Loader(cache, { ...common, ids: dataset.ids('labelled'), labels: true });
     if (kind === 'unlabelled') return new Loader(cache, { ...common, ids: dataset.ids('unlabelled'), labels: judge });
     const pseudo = scheme.pseudoLabels ?? new Map<string, LabelMap>();

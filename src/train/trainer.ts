@@ -1,4 +1,5 @@
-// Runs a scheme: records its stages as plans, keeps batches ahead of the GPU, reads losses in bundles, evaluates, and saves.
+// Runs a scheme: records its stages as plans, keeps batches ahead of the GPU, reads losses in bundles, evaluates, and
+// saves.
 
 import type { Plan } from '../../runtime/autograd/plan.ts';
 import type { Device } from '../../runtime/device/device.ts';
@@ -37,14 +38,20 @@ export interface TrainerOptions {
   evaluate(step: number, network: Network, stage: number): Promise<EvalPoint[]>;
   /** Steps between evaluations (the last step is always evaluated). */
   evalEvery: number;
-  /** Has the network been evaluated after so many steps over all stages? Where a run goes on at such a step it is done first, if not. */
+  /**
+   * Has the network been evaluated after so many steps over all stages? Where a run goes on at such a step it is done
+   * first, if not.
+   */
   evaluated?(step: number): boolean;
   /** Steps between read-backs of the losses (default 10, at most 256: counts of pixels have 32 bits). */
   readEvery?: number;
   /** Called after each read-back. */
   onSteps?(points: readonly StepPoint[], progress: Progress): void;
   onEval?(points: readonly EvalPoint[], progress: Progress): void | Promise<void>;
-  /** Called when the state is consistent; save here. `due` is true where a stage ends, the signal was given, or data fails that the next step needs. */
+  /**
+   * Called when the state is consistent; save here. `due` is true where a stage ends, the signal was given, or data
+   * fails that the next step needs.
+   */
   checkpoint?(position: Position, due: boolean): Promise<void>;
   signal?: AbortSignal;
   /** Bytes of GPU memory that may be in use at once, a step's included (default: the device's budget). */
@@ -52,7 +59,11 @@ export interface TrainerOptions {
   onMemory?(stage: string, bytes: number): void;
   /** Called when a stage's step is recorded, before its first step: what is evaluated later has to fit beside it. */
   onRecorded?(network: Network): void;
-  /** Awaited before each step: to pause, or to look at the networks between two steps. Its time does not count as the steps'. @param done steps over all stages */
+  /**
+   * Awaited before each step: to pause, or to look at the networks between two steps. Its time does not count as the
+   * steps'.
+   * @param done steps over all stages
+   */
   gate?(at: Position, done: number): Promise<void>;
 }
 
@@ -83,13 +94,19 @@ export interface Timing {
 }
 
 /**
- * Runs the scheme from `start` to its end, or until the signal. Where data cannot be read the state before it is handed to `checkpoint` first.
+ * Runs the scheme from `start` to its end, or until the signal. Where data cannot be read the state before it is handed
+ * to `checkpoint` first.
  * @returns false when the signal ended the run before its last step
  * @throws NonFiniteError at a step that makes a loss, a gradient norm or a weight NaN or infinite; nothing is handed to
  * `checkpoint` from such a step on
  * @throws what a batch, an evaluation or a stage's preparation throws
  */
-export async function train(device: Device, scheme: Scheme, options: TrainerOptions, start: Position = { stage: 0, step: 0 }): Promise<boolean> {
+export async function train(
+  device: Device,
+  scheme: Scheme,
+  options: TrainerOptions,
+  start: Position = { stage: 0, step: 0 },
+): Promise<boolean> {
   const { timing } = options;
   const total = scheme.stages.reduce((n, s) => n + s.steps, 0);
   let done = scheme.stages.slice(0, start.stage).reduce((n, s) => n + s.steps, 0) + start.step;
@@ -193,7 +210,9 @@ class StageLoop {
   private readonly stage: { stage: number; steps: number };
 
   constructor(
-    device: Device, { plan, context, names, counts, feedback, watch }: Recorded, options: TrainerOptions,
+    device: Device,
+    { plan, context, names, counts, feedback, watch }: Recorded,
+    options: TrainerOptions,
     stage: { stage: number; steps: number },
   ) {
     this.device = device;
@@ -207,7 +226,9 @@ class StageLoop {
     this.stage = stage;
     this.capacity = Math.min(options.readEvery ?? 10, MOST_BUNDLED);
     this.sources = context.streams.map((spec) => ({ spec, source: options.open(spec, stage.stage) }));
-    this.ring = device.keep(device.tensor(new Float32Array(this.capacity * names.length), [this.capacity, names.length]));
+    this.ring = device.keep(
+      device.tensor(new Float32Array(this.capacity * names.length), [this.capacity, names.length]),
+    );
   }
 
   get full(): boolean {
@@ -262,18 +283,26 @@ class StageLoop {
   async read(done: number): Promise<{ points: StepPoint[]; failure: NonFiniteError | null }> {
     const { scaler } = this.options;
     const [log, state, ...more] = await this.device.read([
-      this.ring, this.watch.state, ...(this.counts ? [this.counts] : []),
+      this.ring,
+      this.watch.state,
+      ...(this.counts ? [this.counts] : []),
       ...(scaler ? [scaler.scale, scaler.counts] : []),
     ]);
     const counts = this.counts && more.shift();
-    const k = this.names.length, n = this.pendingSteps.length;
+    const k = this.names.length;
+    const n = this.pendingSteps.length;
     const stats = counts ? pseudoLabelStats(counts as Uint32Array) : undefined;
     if (this.counts) this.device.clear(this.counts);
     const points = this.pendingSteps.map(({ lr }, i): StepPoint => {
       const value = (j: number): number => log[i * k + j];
       const terms = Object.fromEntries(this.names.slice(1).map((name, j) => [name, value(j + 1)]));
       const point: StepPoint = { step: done - n + i + 1, loss: value(0), terms, lr };
-      if (stats && i === n - 1) Object.assign(point, { accepted: stats.accepted, pseudoAccuracy: stats.accuracy, pseudoHistogram: stats.histogram });
+      if (stats && i === n - 1)
+        Object.assign(point, {
+          accepted: stats.accepted,
+          pseudoAccuracy: stats.accuracy,
+          pseudoHistogram: stats.histogram,
+        });
       return point;
     });
     if (scaler) Object.assign(points.at(-1)!, { lossScale: more[0][0], skipped: more[1][2] });
@@ -283,7 +312,8 @@ class StageLoop {
     this.lastRead = now;
     const bad = this.watch.first(state);
     if (!bad) return { points, failure: null };
-    const failed = points.length - 1 - (this.sent - bad.step), { step, lr } = points[failed];
+    const failed = points.length - 1 - (this.sent - bad.step);
+    const { step, lr } = points[failed];
     const losses = this.names.map((name, j) => ({ name, value: log[failed * k + j] }));
     const failure = failureAt({ ...bad, lr, losses, mixed: scaler !== undefined }, step);
     return { points: points.slice(0, failed), failure };

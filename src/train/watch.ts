@@ -23,7 +23,8 @@ export interface Bad {
 /** Tensors per launch of the kernel. */
 const TOGETHER = 5;
 /** As in the kernel. */
-const LANES = 64, MOST_GROUPS = 256;
+const LANES = 64;
+const MOST_GROUPS = 256;
 const STATE_WORDS = 8;
 const KINDS = ['loss', 'gradient', 'weight', 'scale'] as const;
 
@@ -84,7 +85,8 @@ export class Watch {
    * @param scale the loss scale, f32 [], in mixed precision
    */
   gradients(gradients: readonly Named[], hyper: Tensor, scale?: Tensor): void {
-    const device = this.#device, watched = gradients.filter(([, t]) => t.size > 0);
+    const device = this.#device;
+    const watched = gradients.filter(([, t]) => t.size > 0);
     if (watched.length === 0) return;
     const all = launches(watched, this.#gradients.length);
     this.#gradients.push(...watched.map(([name]) => name));
@@ -92,16 +94,23 @@ export class Watch {
     let part = 0;
     for (const { bindings, n, first, groups } of all) {
       device.run({
-        shaders: SEGMENTATION, shader: 'watch', entry: 'gradients',
+        shaders: SEGMENTATION,
+        shader: 'watch',
+        entry: 'gradients',
         bindings: { ...bindings, hyper, partials, state: this.state },
-        params: { n: n.slice(0, 4), last: n[4], first, part }, groups: [groups, 1, 1],
+        params: { n: n.slice(0, 4), last: n[4], first, part },
+        groups: [groups, 1, 1],
       });
       part += groups;
     }
     device.run({
-      shaders: SEGMENTATION, shader: 'watch', entry: 'norm', constants: { SCALED: scale !== undefined },
+      shaders: SEGMENTATION,
+      shader: 'watch',
+      entry: 'norm',
+      constants: { SCALED: scale !== undefined },
       bindings: { a: scale ?? hyper, hyper, partials, state: this.state },
-      params: { n: [0, 0, 0, 0], last: 0, first: 0, part }, groups: [1, 1, 1],
+      params: { n: [0, 0, 0, 0], last: 0, first: 0, part },
+      groups: [1, 1, 1],
     });
     partials.dispose();
   }
@@ -112,17 +121,26 @@ export class Watch {
    * @param weights f32, with the names for {@link Bad}
    */
   finish(losses: Tensor, weights: readonly Named[]): void {
-    const device = this.#device, watched = weights.filter(([, t]) => t.size > 0);
+    const device = this.#device;
+    const watched = weights.filter(([, t]) => t.size > 0);
     this.#weights = watched.map(([name]) => name);
     for (const { bindings, n, first, groups } of launches(watched, 0)) {
       device.run({
-        shaders: SEGMENTATION, shader: 'watch', entry: 'weights', bindings: { ...bindings, state: this.state },
-        params: { n: n.slice(0, 4), last: n[4], first, part: 0 }, groups: [groups, 1, 1],
+        shaders: SEGMENTATION,
+        shader: 'watch',
+        entry: 'weights',
+        bindings: { ...bindings, state: this.state },
+        params: { n: n.slice(0, 4), last: n[4], first, part: 0 },
+        groups: [groups, 1, 1],
       });
     }
     device.run({
-      shaders: SEGMENTATION, shader: 'watch', entry: 'finish', bindings: { a: losses, state: this.state },
-      params: { n: [losses.size, 0, 0, 0], last: 0, first: 0, part: 0 }, groups: [1, 1, 1],
+      shaders: SEGMENTATION,
+      shader: 'watch',
+      entry: 'finish',
+      bindings: { a: losses, state: this.state },
+      params: { n: [losses.size, 0, 0, 0], last: 0, first: 0, part: 0 },
+      groups: [1, 1, 1],
     });
   }
 

@@ -1,4 +1,5 @@
-// Bundles the page into a folder: page.js, worker.js, style.css, index.html. All of it is static: any web server can serve it.
+// Bundles the page into a folder: page.js, worker.js, style.css, index.html. All of it is static: any web server can
+// serve it.
 
 import { copyFileSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -11,8 +12,17 @@ const here = fileURLToPath(new URL('.', import.meta.url));
 export async function buildWeb(folder = join(here, '../../dist/web')): Promise<string> {
   mkdirSync(folder, { recursive: true });
   await build({
-    entryPoints: ['page.ts', 'worker.ts', 'style.css'].map((f) => join(here, f)), outdir: folder, bundle: true, minify: true, sourcemap: 'linked',
-    format: 'esm', platform: 'browser', target: ['chrome119', 'firefox121', 'safari17.4'], charset: 'utf8', legalComments: 'linked', logLevel: 'warning',
+    entryPoints: ['page.ts', 'worker.ts', 'style.css'].map((f) => join(here, f)),
+    outdir: folder,
+    bundle: true,
+    minify: true,
+    sourcemap: 'linked',
+    format: 'esm',
+    platform: 'browser',
+    target: ['chrome119', 'firefox121', 'safari17.4'],
+    charset: 'utf8',
+    legalComments: 'linked',
+    logLevel: 'warning',
   });
   copyFileSync(join(here, 'index.html'), join(folder, 'index.html'));
   return folder;

@@ -32,13 +32,18 @@ export class LiveChart {
   private steps = 0;
   private waiting = false;
 
-  /** @param figure holds `.plot` and `.values`: a place for the drawing and one for the latest values, which are the legend as well */
+  /**
+   * @param figure holds `.plot` and `.values`: a place for the drawing and one for the latest values, which are the
+   *   legend as well
+   */
   constructor(figure: HTMLElement, options: ChartOptions) {
     this.options = options;
     this.y = options.lines.map(() => []);
     const host = figure.querySelector<HTMLElement>('.plot')!;
     this.values = options.lines.map((line) => {
-      const item = document.createElement('span'), key = document.createElement('i'), value = document.createElement('b');
+      const item = document.createElement('span');
+      const key = document.createElement('i');
+      const value = document.createElement('b');
       key.className = 'key';
       key.style.background = `var(${line.colour})`;
       if (line.faint) key.classList.add('faint');
@@ -47,18 +52,45 @@ export class LiveChart {
       figure.querySelector('.values')!.append(item);
       return value;
     });
-    const axis = { stroke: () => variable('--muted'), font: `12px ${variable('--font')}`, grid: { stroke: () => variable('--line'), width: 1 }, ticks: { show: false }, border: { show: false } };
+    const axis = {
+      stroke: () => variable('--muted'),
+      font: `12px ${variable('--font')}`,
+      grid: { stroke: () => variable('--line'), width: 1 },
+      ticks: { show: false },
+      border: { show: false },
+    };
     this.plot = new uPlot(
       {
-        width: host.clientWidth || 300, height: HEIGHT, legend: { show: false }, padding: [8, 10, 0, 0],
-        scales: { x: { time: false, range: (_, __, high) => [0, Math.max(this.steps, high ?? 1)] }, y: { range: (_, low, high) => this.range(low, high) } },
-        axes: [{ ...axis, size: 28, space: 60 }, { ...axis, size: 42, space: 34 }],
+        width: host.clientWidth || 300,
+        height: HEIGHT,
+        legend: { show: false },
+        padding: [8, 10, 0, 0],
+        scales: {
+          x: { time: false, range: (_, __, high) => [0, Math.max(this.steps, high ?? 1)] },
+          y: { range: (_, low, high) => this.range(low, high) },
+        },
+        axes: [
+          { ...axis, size: 28, space: 60 },
+          { ...axis, size: 42, space: 34 },
+        ],
         cursor: { y: false, points: { show: false } },
-        hooks: { setCursor: [(u) => this.print(u.cursor.left !== undefined && u.cursor.left >= 0 ? u.cursor.idx : null)] },
-        series: [{}, ...options.lines.map(({ name, colour, faint, marks }): uPlot.Series => {
-          const stroke = (): string => (faint ? `color-mix(in srgb, ${variable(colour)} 35%, transparent)` : variable(colour));
-          return { label: name, stroke, width: faint ? 1 : 2, spanGaps: true, points: { show: marks ?? false, size: 6, fill: stroke } };
-        })],
+        hooks: {
+          setCursor: [(u) => this.print(u.cursor.left !== undefined && u.cursor.left >= 0 ? u.cursor.idx : null)],
+        },
+        series: [
+          {},
+          ...options.lines.map(({ name, colour, faint, marks }): uPlot.Series => {
+            const stroke = (): string =>
+              faint ? `color-mix(in srgb, ${variable(colour)} 35%, transparent)` : variable(colour);
+            return {
+              label: name,
+              stroke,
+              width: faint ? 1 : 2,
+              spanGaps: true,
+              points: { show: marks ?? false, size: 6, fill: stroke },
+            };
+          }),
+        ],
       },
       [this.x, ...this.y] as uPlot.AlignedData,
       host,

@@ -19,30 +19,37 @@ let known: readonly SchemeInfo[] = [];
 /** Fills in the choice of schemes, and the options of the one that is chosen. */
 export function showSchemes(form: HTMLFormElement, schemes: readonly SchemeInfo[], first: string): void {
   known = schemes;
-  element('schemes').replaceChildren(...schemes.map(({ name, title: shown, about }, slot) => {
-    const label = document.createElement('label'), input = document.createElement('input'), title = document.createElement('b'), text = document.createElement('small');
-    Object.assign(input, { type: 'radio', name: 'scheme', value: name, checked: name === first });
-    // The report has the same colours.
-    label.style.setProperty('--c', `var(--s${slot})`);
-    title.textContent = shown;
-    text.textContent = about;
-    label.append(input, title, text);
-    return label;
-  }));
+  element('schemes').replaceChildren(
+    ...schemes.map(({ name, title: shown, about }, slot) => {
+      const label = document.createElement('label');
+      const input = document.createElement('input');
+      const title = document.createElement('b');
+      const text = document.createElement('small');
+      Object.assign(input, { type: 'radio', name: 'scheme', value: name, checked: name === first });
+      // The report has the same colours.
+      label.style.setProperty('--c', `var(--s${slot})`);
+      title.textContent = shown;
+      text.textContent = about;
+      label.append(input, title, text);
+      return label;
+    }),
+  );
   const follow = (): void => element('options').replaceChildren(...(chosen(form)?.options ?? []).map(field));
   element('schemes').addEventListener('change', follow);
   follow();
 }
 
 /** The scheme that is chosen. */
-const chosen = (form: HTMLFormElement): SchemeInfo | undefined => known.find((s) => s.name === new FormData(form).get('scheme'));
+const chosen = (form: HTMLFormElement): SchemeInfo | undefined =>
+  known.find((s) => s.name === new FormData(form).get('scheme'));
 
 type Asked = SchemeInfo['options'][number];
 const nameOf = ({ name }: Asked): string => `option.${name}`;
 
 /** A field for an option. */
 function field(option: Asked): HTMLElement {
-  const { input, value, name, about } = option, label = document.createElement('label');
+  const { input, value, name, about } = option;
+  const label = document.createElement('label');
   label.title = about;
   label.append(name);
   if (input.type === 'choice') {
@@ -54,7 +61,15 @@ function field(option: Asked): HTMLElement {
     const box = document.createElement('input');
     box.name = nameOf(option);
     if (input.type === 'flag') Object.assign(box, { type: 'checkbox', defaultChecked: value });
-    else Object.assign(box, { type: 'number', min: input.min ?? '', max: input.max ?? '', step: input.whole ? '1' : 'any', defaultValue: String(value), required: true });
+    else
+      Object.assign(box, {
+        type: 'number',
+        min: input.min ?? '',
+        max: input.max ?? '',
+        step: input.whole ? '1' : 'any',
+        defaultValue: String(value),
+        required: true,
+      });
     label.append(box);
   }
   return label;
@@ -62,26 +77,45 @@ function field(option: Asked): HTMLElement {
 
 /** The value of an option's field. */
 function valueOf(option: Asked, values: FormData): unknown {
-  const given = values.get(nameOf(option)), { input } = option;
+  const given = values.get(nameOf(option));
+  const { input } = option;
   if (input.type === 'flag') return given !== null;
   return input.type === 'number' ? Number(given) : input.values.find((v) => String(v) === given);
 }
 
 export function readSettings(form: HTMLFormElement): RunSettings {
-  const values = new FormData(form), value = (name: string): number => Number(values.get(name));
+  const values = new FormData(form);
+  const value = (name: string): number => Number(values.get(name));
   const [height, width] = String(values.get('size')).split('x').map(Number);
   const options = Object.fromEntries((chosen(form)?.options ?? []).map((o) => [o.name, valueOf(o, values)]));
   return {
-    scheme: String(values.get('scheme')), width: value('width'), steps: value('steps'), labelled: value('labelled'), unlabelled: value('unlabelled'), size: [height, width],
-    batch: value('batch'), lr: value('lr'), seed: value('seed'), options,
+    scheme: String(values.get('scheme')),
+    width: value('width'),
+    steps: value('steps'),
+    labelled: value('labelled'),
+    unlabelled: value('unlabelled'),
+    size: [height, width],
+    batch: value('batch'),
+    lr: value('lr'),
+    seed: value('seed'),
+    options,
   };
 }
 
-/** Settings that a software adapter can train in minutes, where nobody has chosen others. @returns whether anything changed */
+/**
+ * Settings that a software adapter can train in minutes, where nobody has chosen others.
+ * @returns whether anything changed
+ */
 export function useSmallSettings(form: HTMLFormElement): boolean {
   const small: Record<string, string> = { width: '8', size: '48x64', steps: '200', batch: '4', unlabelled: '60' };
-  const fields = [...form.elements].filter((e): e is HTMLInputElement | HTMLSelectElement => e instanceof HTMLInputElement || e instanceof HTMLSelectElement);
-  const touched = fields.some((f) => (f instanceof HTMLInputElement ? f.type === 'number' && f.value !== f.defaultValue : !f.selectedOptions[0].defaultSelected));
+  const fields = [...form.elements].filter(
+    (e): e is HTMLInputElement | HTMLSelectElement => e instanceof HTMLInputElement || e instanceof HTMLSelectElement,
+  );
+  const touched = fields.some((f) =>
+    f instanceof HTMLInputElement
+      ? f.type === 'number' && f.value !== f.defaultValue
+      : !f.selectedOptions[0].defaultSelected,
+  );
   if (touched) return false;
   for (const f of fields) if (f.name in small) f.value = small[f.name];
   return true;

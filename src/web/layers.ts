@@ -1,4 +1,5 @@
-// The picture: an image with its prediction, pseudo-label, confidence, Grad-CAM and truth as layers of canvas above it, each with its opacity.
+// The picture: an image with its prediction, pseudo-label, confidence, Grad-CAM and truth as layers of canvas above it,
+// each with its opacity.
 
 import { mapColours, INFERNO, VIRIDIS } from '../report/colormap.ts';
 import { colourLabels } from '../report/pictures.ts';
@@ -50,7 +51,8 @@ const NONE = 255;
 /** RGBA of a layer; null where the picture does not have it. */
 export function layerPixels(name: LayerName, p: Picture, palette: Uint8Array): Uint8ClampedArray<ArrayBuffer> | null {
   const n = p.width * p.height;
-  let rgb: Uint8Array, labels: Uint8Array | null = null;
+  let rgb: Uint8Array;
+  let labels: Uint8Array | null = null;
   if (name === 'image') rgb = p.rgb;
   else if (name === 'confidence' || name === 'cam') {
     const values = p[name];
@@ -107,19 +109,37 @@ export class LayerStack {
   }
 
   private makeLayer(spec: LayerSpec): Layer {
-    const canvas = document.createElement('canvas'), thumb = document.createElement('canvas'), row = document.createElement('li');
-    const label = document.createElement('label'), box = document.createElement('input'), slider = document.createElement('input'), text = document.createElement('span'), only = document.createElement('button');
+    const canvas = document.createElement('canvas');
+    const thumb = document.createElement('canvas');
+    const row = document.createElement('li');
+    const label = document.createElement('label');
+    const box = document.createElement('input');
+    const slider = document.createElement('input');
+    const text = document.createElement('span');
+    const only = document.createElement('button');
     canvas.dataset.layer = spec.name;
     row.dataset.layer = spec.name;
     Object.assign(box, { type: 'checkbox', checked: spec.opacity > 0 });
-    Object.assign(slider, { type: 'range', min: '0', max: '100', step: '5', value: String(spec.opacity || 70), ariaLabel: `Opacity of ${spec.label}` });
+    Object.assign(slider, {
+      type: 'range',
+      min: '0',
+      max: '100',
+      step: '5',
+      value: String(spec.opacity || 70),
+      ariaLabel: `Opacity of ${spec.label}`,
+    });
     text.textContent = spec.label;
     if (spec.note) {
       const note = document.createElement('small');
       note.textContent = spec.note;
       text.append(note);
     }
-    Object.assign(only, { type: 'button', className: 'only', textContent: 'only', ariaLabel: `Show only ${spec.label}` });
+    Object.assign(only, {
+      type: 'button',
+      className: 'only',
+      textContent: 'only',
+      ariaLabel: `Show only ${spec.label}`,
+    });
     label.append(box, thumb, text);
     row.append(label, only, slider);
     const layer = { spec, canvas, thumb, row, box, slider };
@@ -167,13 +187,18 @@ export class LayerStack {
   }
 
   private point(event: PointerEvent): void {
-    const box = this.stage.getBoundingClientRect(), p = this.picture;
+    const box = this.stage.getBoundingClientRect();
+    const p = this.picture;
     if (!p) return;
-    this.moveTo({ x: Math.floor(((event.clientX - box.left) / box.width) * p.width), y: Math.floor(((event.clientY - box.top) / box.height) * p.height) });
+    this.moveTo({
+      x: Math.floor(((event.clientX - box.left) / box.width) * p.width),
+      y: Math.floor(((event.clientY - box.top) / box.height) * p.height),
+    });
   }
 
   private key(event: KeyboardEvent): void {
-    const p = this.picture, step = event.shiftKey ? 8 : 1;
+    const p = this.picture;
+    const step = event.shiftKey ? 8 : 1;
     const move = { ArrowLeft: [-step, 0], ArrowRight: [step, 0], ArrowUp: [0, -step], ArrowDown: [0, step] }[event.key];
     if (!move || !p) return;
     event.preventDefault();
@@ -186,7 +211,11 @@ export class LayerStack {
     const within = (v: number, n: number): number => Math.min(Math.max(v, 0), n - 1);
     this.at = at && p ? { x: within(at.x, p.width), y: within(at.y, p.height) } : null;
     this.cross.hidden = !this.at;
-    if (this.at && p) Object.assign(this.cross.style, { left: `${(100 * (this.at.x + 0.5)) / p.width}%`, top: `${(100 * (this.at.y + 0.5)) / p.height}%` });
+    if (this.at && p)
+      Object.assign(this.cross.style, {
+        left: `${(100 * (this.at.x + 0.5)) / p.width}%`,
+        top: `${(100 * (this.at.y + 0.5)) / p.height}%`,
+      });
     this.say();
   }
 
@@ -198,7 +227,8 @@ export class LayerStack {
       return;
     }
     const i = this.at.y * p.width + this.at.x;
-    const name = (labels: Uint8Array): string => (labels[i] === NONE ? 'none' : this.classNames[labels[i]] ?? String(labels[i]));
+    const name = (labels: Uint8Array): string =>
+      labels[i] === NONE ? 'none' : (this.classNames[labels[i]] ?? String(labels[i]));
     const share = (v: number): string => `${(100 * v).toFixed(0)} %`;
     const parts: string[] = [];
     if (p.prediction) parts.push(`predicted ${name(p.prediction)}${p.confidence ? `, ${share(p.confidence[i])}` : ''}`);

@@ -16,9 +16,21 @@ const worker = new Worker(new URL('./worker.js', import.meta.url), { type: 'modu
 const send = (message: ToWorker): void => worker.postMessage(message);
 
 const charts = {
-  loss: new LiveChart(element('loss'), { share: false, lines: [{ name: 'step', colour: '--accent', faint: true }, { name: 'smoothed', colour: '--accent' }] }),
+  loss: new LiveChart(element('loss'), {
+    share: false,
+    lines: [
+      { name: 'step', colour: '--accent', faint: true },
+      { name: 'smoothed', colour: '--accent' },
+    ],
+  }),
   miou: new LiveChart(element('miou'), { share: true, lines: [{ name: 'mIoU', colour: '--s4', marks: true }] }),
-  pseudo: new LiveChart(element('pseudo'), { share: true, lines: [{ name: 'accepted', colour: '--s2' }, { name: 'right', colour: '--s1' }] }),
+  pseudo: new LiveChart(element('pseudo'), {
+    share: true,
+    lines: [
+      { name: 'accepted', colour: '--s2' },
+      { name: 'right', colour: '--s1' },
+    ],
+  }),
 };
 const stack = new LayerStack(element('stage'), element('layers'), element('readout'));
 
@@ -34,7 +46,15 @@ let recent: { done: number; seconds: number }[] = [];
 
 // --- state ----------------------------------------------------------------------------------------------------------
 
-const WORDS: Record<State, string> = { opening: '', ready: '', running: 'Training', pausing: 'Pausing after this step…', paused: 'Paused', stopping: 'Stopping after this step…', broken: '' };
+const WORDS: Record<State, string> = {
+  opening: '',
+  ready: '',
+  running: 'Training',
+  pausing: 'Pausing after this step…',
+  paused: 'Paused',
+  stopping: 'Stopping after this step…',
+  broken: '',
+};
 
 /** @param words what the line below the buttons says */
 function enter(next: State, words = WORDS[next]): void {
@@ -107,23 +127,28 @@ function showPulse({ done, total, stage, seconds, memory }: Pulse): void {
 
 function showExamples(): void {
   const counts: Record<string, number> = {};
-  element('examples').replaceChildren(...examples.map((example) => {
-    const button = document.createElement('button'), canvas = document.createElement('canvas'), text = document.createElement('span');
-    button.type = 'button';
-    button.dataset.id = example.id;
-    paint(canvas, 'image', example, palette);
-    counts[example.split] = (counts[example.split] ?? 0) + 1;
-    text.textContent = `${example.split === 'val' ? 'validation' : example.split} ${counts[example.split]}`;
-    button.append(canvas, text);
-    button.addEventListener('click', () => choose(example.id));
-    return button;
-  }));
+  element('examples').replaceChildren(
+    ...examples.map((example) => {
+      const button = document.createElement('button');
+      const canvas = document.createElement('canvas');
+      const text = document.createElement('span');
+      button.type = 'button';
+      button.dataset.id = example.id;
+      paint(canvas, 'image', example, palette);
+      counts[example.split] = (counts[example.split] ?? 0) + 1;
+      text.textContent = `${example.split === 'val' ? 'validation' : example.split} ${counts[example.split]}`;
+      button.append(canvas, text);
+      button.addEventListener('click', () => choose(example.id));
+      return button;
+    }),
+  );
   choose(examples.some((e) => e.id === chosen) ? chosen : examples[0].id);
 }
 
 function choose(id: string): void {
   chosen = id;
-  for (const button of document.querySelectorAll<HTMLButtonElement>('#examples button')) button.ariaPressed = String(button.dataset.id === id);
+  for (const button of document.querySelectorAll<HTMLButtonElement>('#examples button'))
+    button.ariaPressed = String(button.dataset.id === id);
   showPicture(examples.find((e) => e.id === id)!);
   send({ kind: 'look', id });
 }
@@ -136,13 +161,16 @@ function showPicture(picture: Picture, step?: number): void {
 
 function showClasses(classNames: readonly string[]): void {
   stack.setClasses(classNames, palette);
-  element('classes').replaceChildren(...classNames.map((name, c) => {
-    const item = document.createElement('li'), swatch = document.createElement('span');
-    swatch.className = 'swatch';
-    swatch.style.background = `rgb(${palette.slice(3 * c, 3 * c + 3).join(' ')})`;
-    item.append(swatch, name);
-    return item;
-  }));
+  element('classes').replaceChildren(
+    ...classNames.map((name, c) => {
+      const item = document.createElement('li');
+      const swatch = document.createElement('span');
+      swatch.className = 'swatch';
+      swatch.style.background = `rgb(${palette.slice(3 * c, 3 * c + 3).join(' ')})`;
+      item.append(swatch, name);
+      return item;
+    }),
+  );
 }
 
 // --- messages -------------------------------------------------------------------------------------------------------
@@ -156,7 +184,11 @@ worker.onmessage = ({ data: m }: MessageEvent<FromWorker>) => {
       showSchemes(form, m.schemes, m.first);
       return send({ kind: 'browse', settings: readSettings(form) });
     case 'opened':
-      adapter(m.adapter + (m.software ? ' (software: slow)' : ''), m.software ? 'software' : 'ready', `${m.how}${m.f16 ? '; f16' : ''}`);
+      adapter(
+        m.adapter + (m.software ? ' (software: slow)' : ''),
+        m.software ? 'software' : 'ready',
+        `${m.how}${m.f16 ? '; f16' : ''}`,
+      );
       if (m.software && run === 0 && useSmallSettings(form)) {
         send({ kind: 'browse', settings: readSettings(form) });
         return enter('ready', 'No GPU here: small settings are chosen.');
@@ -200,9 +232,15 @@ worker.onmessage = ({ data: m }: MessageEvent<FromWorker>) => {
       if (state !== 'stopping') enter(m.paused ? 'paused' : 'running');
       return;
     case 'finished': {
-      const miou = (points: readonly EvalPoint[]): string => `${(100 * (points.find((e) => e.split === 'val')?.miou ?? 0)).toFixed(1)} %`;
+      const miou = (points: readonly EvalPoint[]): string =>
+        `${(100 * (points.find((e) => e.split === 'val')?.miou ?? 0)).toFixed(1)} %`;
       document.title = 'fewmask';
-      return enter('ready', m.interrupted ? `Stopped after ${duration(m.seconds)}.` : `Done in ${duration(m.seconds)}: ${miou(m.last)} mIoU at the end, ${miou(m.best)} at best.`);
+      return enter(
+        'ready',
+        m.interrupted
+          ? `Stopped after ${duration(m.seconds)}.`
+          : `Done in ${duration(m.seconds)}: ${miou(m.last)} mIoU at the end, ${miou(m.best)} at best.`,
+      );
     }
     case 'failed':
       if (m.run === null) {
@@ -217,7 +255,14 @@ worker.onmessage = ({ data: m }: MessageEvent<FromWorker>) => {
 };
 
 worker.onerror = (event) => {
-  fail({ code: 'unexpected', message: `the worker failed: ${event.message || 'it could not be loaded'}`, hint: 'reload the page' }, true);
+  fail(
+    {
+      code: 'unexpected',
+      message: `the worker failed: ${event.message || 'it could not be loaded'}`,
+      hint: 'reload the page',
+    },
+    true,
+  );
   enter('broken');
 };
 
@@ -236,7 +281,11 @@ form.addEventListener('submit', (event) => {
 });
 
 // A field that is folded away cannot say what is wrong with it.
-form.addEventListener('invalid', (event) => (event.target as HTMLElement).closest('details')?.setAttribute('open', ''), true);
+form.addEventListener(
+  'invalid',
+  (event) => (event.target as HTMLElement).closest('details')?.setAttribute('open', ''),
+  true,
+);
 
 form.addEventListener('change', (event) => {
   // Other sizes and numbers are other images: what was made of the earlier ones goes.

@@ -1,4 +1,5 @@
-// Runs trainings one after another on a device, between messages from the page: what the worker does, without the worker.
+// Runs trainings one after another on a device, between messages from the page: what the worker does, without the
+// worker.
 
 import type { Device } from '../../runtime/device/device.ts';
 import { FewmaskError } from '../../runtime/errors.ts';
@@ -16,7 +17,8 @@ const EXAMPLES = { unlabelled: 4, val: 3, labelled: 1 } as const;
 /** Previews between evaluations take at most this share of the time. */
 const LOOKING = 0.1;
 /** And come at least and at most so often, in milliseconds: the first takes long, since it compiles. */
-const LOOK_SOONEST = 1500, LOOK_LATEST = 15_000;
+const LOOK_SOONEST = 1500;
+const LOOK_LATEST = 15_000;
 
 export type Post = (message: FromWorker, transfer?: Transferable[]) => void;
 
@@ -24,14 +26,23 @@ export type Post = (message: FromWorker, transfer?: Transferable[]) => void;
 export function failureOf(error: unknown): Failure {
   if (error instanceof FewmaskError) {
     // Nothing is saved here from which a run could be resumed.
-    if (error.code === 'device-lost') return { code: error.code, message: error.message.split(' — ')[0], hint: 'start the run again; other tabs and programs may have taken the GPU, or the settings are too large for it' };
+    if (error.code === 'device-lost')
+      return {
+        code: error.code,
+        message: error.message.split(' — ')[0],
+        hint: 'start the run again; other tabs and programs may have taken the GPU, or the settings are too large for it',
+      };
     const given = error.hint ?? '';
     const message = given ? error.message.slice(0, -` — ${given}`.length) : error.message;
     // Of the settings that help, the page offers one.
     const hint = error.code === 'non-finite' ? 'lower the learning rate, and start the run again' : given;
     return { code: error.code, message, hint };
   }
-  return { code: 'unexpected', message: error instanceof Error ? error.message : String(error), hint: 'reload the page; if it happens again, it is a fault in the program' };
+  return {
+    code: 'unexpected',
+    message: error instanceof Error ? error.message : String(error),
+    hint: 'reload the page; if it happens again, it is a fault in the program',
+  };
 }
 
 /** Lets waiting messages in: a step may never wait for anything but the GPU's queue. */
@@ -83,7 +94,9 @@ export class Runner {
     await this.active;
     this.run?.result?.dispose();
     this.run = null;
-    this.active = this.train(id, settings, image).catch((error: unknown) => this.post({ kind: 'failed', run: id, failure: failureOf(error) }));
+    this.active = this.train(id, settings, image).catch((error: unknown) =>
+      this.post({ kind: 'failed', run: id, failure: failureOf(error) }),
+    );
     await this.active;
   }
 
@@ -109,24 +122,50 @@ export class Runner {
     run.chosen = image;
     run.wanted = true;
     run.wake?.();
-    if (run.result) void this.show(run, run.result.scheme).catch((error: unknown) => this.post({ kind: 'failed', run: run.id, failure: failureOf(error) }));
+    if (run.result)
+      void this.show(run, run.result.scheme).catch((error: unknown) =>
+        this.post({ kind: 'failed', run: run.id, failure: failureOf(error) }),
+      );
   }
 
   private async train(id: number, settings: RunSettings, image: string): Promise<void> {
-    const config = configOf(settings), dataset = datasetOf(settings);
+    const config = configOf(settings);
+    const dataset = datasetOf(settings);
     const run: Run = {
-      id, dataset, stop: new AbortController(), paused: false, wake: null, chosen: image, wanted: true, showing: false, shown: { at: -Infinity, took: 0 },
-      began: performance.now(), rested: 0, done: 0, total: 0, result: null,
+      id,
+      dataset,
+      stop: new AbortController(),
+      paused: false,
+      wake: null,
+      chosen: image,
+      wanted: true,
+      showing: false,
+      shown: { at: -Infinity, took: 0 },
+      began: performance.now(),
+      rested: 0,
+      done: 0,
+      total: 0,
+      result: null,
     };
     this.run = run;
     const { device, post } = this;
-    const pulse = (stage: string): Pulse => ({ done: run.done, total: run.total, stage, seconds: (performance.now() - run.began - run.rested) / 1000, memory: device.pool.stats.allocated });
+    const pulse = (stage: string): Pulse => ({
+      done: run.done,
+      total: run.total,
+      stage,
+      seconds: (performance.now() - run.began - run.rested) / 1000,
+      memory: device.pool.stats.allocated,
+    });
     const result = await runSession({
-      device, dataset, config, signal: run.stop.signal,
+      device,
+      dataset,
+      config,
+      signal: run.stop.signal,
       makeScheme: (context, options) => createScheme(config.scheme, context, options),
       // The built-in set knows all labels: pseudo-labels can be judged.
       judge: true,
-      // A wait for a GPU costs as much as several of its steps; a software adapter's steps take long enough to show each.
+      // A wait for a GPU costs as much as several of its steps; a software adapter's steps take long enough to show
+      // each.
       readEvery: device.info.kind === 'hardware' ? 10 : 1,
       hooks: {
         onStart({ parameters, steps }) {
@@ -149,7 +188,14 @@ export class Runner {
     const { record, interrupted } = result;
     run.wanted = true;
     await this.show(run, result.scheme);
-    post({ kind: 'finished', run: id, interrupted, last: record.last, best: record.best, seconds: (performance.now() - run.began - run.rested) / 1000 });
+    post({
+      kind: 'finished',
+      run: id,
+      interrupted,
+      last: record.last,
+      best: record.best,
+      seconds: (performance.now() - run.began - run.rested) / 1000,
+    });
   }
 
   /** Between two steps: messages come in, previews go out, a pause holds. */
@@ -157,7 +203,8 @@ export class Runner {
     await breathe();
     const { at, took } = run.shown;
     const now = performance.now();
-    if (run.wanted || now - at > Math.min(LOOK_LATEST, Math.max(LOOK_SOONEST, took / LOOKING))) await this.show(run, scheme, network);
+    if (run.wanted || now - at > Math.min(LOOK_LATEST, Math.max(LOOK_SOONEST, took / LOOKING)))
+      await this.show(run, scheme, network);
     if (!run.paused) return;
     const rested = performance.now();
     this.post({ kind: 'paused', run: run.id, paused: true });
@@ -176,12 +223,16 @@ export class Runner {
     try {
       do {
         run.wanted = false;
-        const began = performance.now(), step = run.done;
+        const began = performance.now();
+        const step = run.done;
         const sample = await run.dataset.load(run.chosen, { labels: true });
         const [made] = await preview(this.device, scheme, [sample], network);
         // Pseudo-labels that the scheme keeps are its own: a copy travels.
         const own = { ...made, pseudo: made.pseudo.slice() };
-        this.post({ kind: 'preview', run: run.id, step, preview: own }, buffers(own.rgb, own.truth, own.prediction, own.confidence, own.pseudo, own.cam));
+        this.post(
+          { kind: 'preview', run: run.id, step, preview: own },
+          buffers(own.rgb, own.truth, own.prediction, own.confidence, own.pseudo, own.cam),
+        );
         run.shown = { at: performance.now(), took: performance.now() - began };
       } while (run.wanted);
     } finally {
@@ -190,16 +241,27 @@ export class Runner {
   }
 }
 
-const buffers = (...arrays: (Uint8Array | Float32Array | null)[]): ArrayBuffer[] => arrays.flatMap((a) => (a ? [a.buffer as ArrayBuffer] : []));
+const buffers = (...arrays: (Uint8Array | Float32Array | null)[]): ArrayBuffer[] =>
+  arrays.flatMap((a) => (a ? [a.buffer as ArrayBuffer] : []));
 
 /** Posts images to look at: unlabelled ones, whose pseudo-labels teach, validation images, and a labelled one. */
 export async function browse(settings: RunSettings, post: Post): Promise<void> {
   const dataset = datasetOf(settings);
   const splits = Object.entries(EXAMPLES) as [Example['split'], number][];
-  const chosen = splits.flatMap(([split, n]) => dataset.ids(split).slice(0, n).map((id) => ({ id, split })));
-  const examples = await Promise.all(chosen.map(async ({ id, split }): Promise<Example> => {
-    const { width, height, rgb, labels } = await dataset.load(id, { labels: true });
-    return { id, split, width, height, rgb, truth: labels! };
-  }));
-  post({ kind: 'examples', classNames: dataset.classNames, palette: dataset.palette, examples }, buffers(...examples.flatMap((e) => [e.rgb, e.truth])));
+  const chosen = splits.flatMap(([split, n]) =>
+    dataset
+      .ids(split)
+      .slice(0, n)
+      .map((id) => ({ id, split })),
+  );
+  const examples = await Promise.all(
+    chosen.map(async ({ id, split }): Promise<Example> => {
+      const { width, height, rgb, labels } = await dataset.load(id, { labels: true });
+      return { id, split, width, height, rgb, truth: labels! };
+    }),
+  );
+  post(
+    { kind: 'examples', classNames: dataset.classNames, palette: dataset.palette, examples },
+    buffers(...examples.flatMap((e) => [e.rgb, e.truth])),
+  );
 }

@@ -28,7 +28,8 @@ export interface RunSettings {
 /** Validation images: enough for a curve, few enough for a software adapter. */
 const VALIDATION = 16;
 /** Evaluations of a run, and the fewest steps between two: on a software adapter one costs as much as several steps. */
-const EVALUATIONS = 20, LEAST_BETWEEN = 10;
+const EVALUATIONS = 20;
+const LEAST_BETWEEN = 10;
 
 /** The data set of a run: scenes of the built-in set. */
 export function datasetOf({ labelled, unlabelled, size: [height, width] }: RunSettings): Dataset {
@@ -52,9 +53,15 @@ export function schemeInfo({ name, title, about, needsUnlabelled, options, small
 export function configOf(s: RunSettings): RunConfig {
   const { steps, options } = schemeOf(s.scheme).within(s.steps);
   return resolveConfig({
-    scheme: s.scheme, options: { ...options, ...s.options }, steps, seed: s.seed, crop: s.size, batch: { labelled: s.batch, unlabelled: s.batch },
+    scheme: s.scheme,
+    options: { ...options, ...s.options },
+    steps,
+    seed: s.seed,
+    crop: s.size,
+    batch: { labelled: s.batch, unlabelled: s.batch },
     // The deepest stage still has a few pixels.
     network: { kind: 'unet', width: s.width, depth: Math.min(...s.size) < 64 ? 3 : 4 },
-    optimizer: { lr: s.lr }, evalEvery: Math.max(LEAST_BETWEEN, Math.round(s.steps / EVALUATIONS)),
+    optimizer: { lr: s.lr },
+    evalEvery: Math.max(LEAST_BETWEEN, Math.round(s.steps / EVALUATIONS)),
   });
 }

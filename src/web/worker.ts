@@ -27,7 +27,13 @@ async function open(): Promise<void> {
     device = await openBrowser();
     runner = new Runner(device, post);
     const { info } = device;
-    post({ kind: 'opened', adapter: info.description, how: info.how, software: info.kind !== 'hardware', f16: device.f16 });
+    post({
+      kind: 'opened',
+      adapter: info.description,
+      how: info.how,
+      software: info.kind !== 'hardware',
+      f16: device.f16,
+    });
   } catch (error) {
     post({ kind: 'failed', run: null, failure: failureOf(error) });
   }

@@ -25,21 +25,52 @@ function callables(): [string, Anything][] {
 
 /** Bases and containers, what is made of functions, and tables of what is alive: each has tests of its own. */
 const OTHERS = [
-  'Module', 'Optimizer', 'Tensor', 'Device', 'Plan', 'Shader', 'GradientSum', 'Sequential', 'Rng',
-  'lossReduce', 'counting',
+  'Module',
+  'Optimizer',
+  'Tensor',
+  'Device',
+  'Plan',
+  'Shader',
+  'GradientSum',
+  'Sequential',
+  'Rng',
+  'lossReduce',
+  'counting',
   'deviceDescriptor',
 ];
 
 const JUNK: readonly unknown[] = [
-  undefined, null, NaN, -1.5, 'junk', {}, [], { unknown: 1 }, [null], true, () => 0, Symbol('s'),
+  undefined,
+  null,
+  NaN,
+  -1.5,
+  'junk',
+  {},
+  [],
+  { unknown: 1 },
+  [null],
+  true,
+  () => 0,
+  Symbol('s'),
 ];
 
 test('junk is refused by name', async () => {
   const device = await testDevice();
-  const x = device.tensor([1, 2, 3, 4], [2, 2]), image = device.tensor(new Float32Array(64), [1, 4, 4, 4]);
+  const x = device.tensor([1, 2, 3, 4], [2, 2]);
+  const image = device.tensor(new Float32Array(64), [1, 4, 4, 4]);
   const labels = device.tensor([0, 1], [2], 'i32');
   const starts: unknown[][] = [
-    [], [x], [image], [labels], [device], [x, x], [image, image], [x, 1], [x, x, x], [device, [2]], [x, x, x, x],
+    [],
+    [x],
+    [image],
+    [labels],
+    [device],
+    [x, x],
+    [image, image],
+    [x, 1],
+    [x, x, x],
+    [device, [2]],
+    [x, x, x, x],
   ];
   const wrong: string[] = [];
   for (const [name, f] of callables()) {
@@ -74,7 +105,8 @@ function declaredOptions(checker: ts.TypeChecker, symbol: ts.Symbol): string[] {
 test('the options that are checked are those that the types have', () => {
   const root = fileURLToPath(new URL('../..', import.meta.url)).replace(/\/$/, '');
   const entries = ['runtime/index.ts', 'runtime/ops/index.ts', 'runtime/optim/schedules.ts'].map((f) => `${root}/${f}`);
-  const program = projectProgram(root, entries), checker = program.getTypeChecker();
+  const program = projectProgram(root, entries);
+  const checker = program.getTypeChecker();
   const resolved = (s: ts.Symbol): ts.Symbol => (s.flags & ts.SymbolFlags.Alias ? checker.getAliasedSymbol(s) : s);
   const exported = entries.flatMap((f) => {
     const module = checker.getSymbolAtLocation(program.getSourceFile(f)!)!;
@@ -95,18 +127,26 @@ test('the options that are checked are those that the types have', () => {
   assert.equal(wrong, []);
 });
 
-const told = (what: RegExp) => (e: unknown): boolean => e instanceof ShapeError && what.test(e.message);
+const told =
+  (what: RegExp) =>
+  (e: unknown): boolean =>
+    e instanceof ShapeError && what.test(e.message);
 
 test('the right call is in the message', async () => {
-  const device = await testDevice(), e = engine as unknown as Record<string, Anything>;
-  const x = device.tensor([1, 2, 3, 4], [2, 2]), image = device.tensor(new Float32Array(64), [1, 4, 4, 4]);
+  const device = await testDevice();
+  const e = engine as unknown as Record<string, Anything>;
+  const x = device.tensor([1, 2, 3, 4], [2, 2]);
+  const image = device.tensor(new Float32Array(64), [1, 4, 4, 4]);
   const cases: [() => unknown, RegExp][] = [
     [() => e.sum(x, { axis: 1 }), /^sum: axes is .* call sum\(x, axes\?, \{ keepdim\? \}\)$/],
     [() => e.maxPool2d(image, 2), /^maxPool2d: the options are 2, .* call maxPool2d\(x, \{ kernel, stride\?/],
     [() => e.zeros([2, 2]), /^zeros: device is \[2,2\], .* call zeros\(device, shape, dtype\?\)$/],
     [() => e.roll(x, -7, 0), /^roll: shifts is -7, not a list of numbers .* call roll\(x, shifts, axes\?\)$/],
     [() => e.softmax(x, -1, 0.5), /the options are 0.5, not an object .* call softmax\(x, axis\?, \{ scale\? \}\)/],
-    [() => e.conv2d(image, image, undefined, { strides: 2 }), /no option strides — use stride; there are stride, padding/],
+    [
+      () => e.conv2d(image, image, undefined, { strides: 2 }),
+      /no option strides — use stride; there are stride, padding/,
+    ],
     [() => e.sum(x, 0, { keepDims: true }), /no option keepDims — use keepdim/],
     [() => e.normalize(x, { axis: 1 }), /no option axis — use axes/],
     [() => e.uniform(x, [2], { minval: 0 }), /no option minval — use low/],
@@ -127,7 +167,9 @@ test('the right call is in the message', async () => {
 test('numbers that a dtype does not hold are refused wherever they enter', async () => {
   const device = await testDevice();
   const { arange, eye, full, linspace, maskedFill, mul, ones, pad, tensor, uniform, where, zeros } = engine;
-  const i = zeros(device, [2], 'i32'), u = zeros(device, [2], 'u32'), h = zeros(device, [2], 'f16');
+  const i = zeros(device, [2], 'i32');
+  const u = zeros(device, [2], 'u32');
+  const h = zeros(device, [2], 'f16');
   const seed = device.tensor(new Uint32Array(4), [4]);
   const cases: [() => unknown, RegExp][] = [
     [() => full(device, [2], 4e9, 'i32'), /^full: 4000000000 is not an i32/],
@@ -165,7 +207,8 @@ test('numbers that a dtype does not hold are refused wherever they enter', async
 
 test('console.log shows one line', async () => {
   const device = await testDevice();
-  const x = device.empty([2, 3]), net = new engine.Sequential(new engine.Linear(3, 4), engine.relu);
+  const x = device.empty([2, 3]);
+  const net = new engine.Sequential(new engine.Linear(3, 4), engine.relu);
   assert.is(inspect(x), 'Tensor f32 [2, 3]');
   assert.is(inspect({ x }), '{ x: Tensor f32 [2, 3] }');
   assert.is(inspect(device.empty([], 'i32')), 'Tensor i32 []');

@@ -1,4 +1,5 @@
-// The documentation of the public symbols: none is without, functions have an example and say what they throw, and the examples pass the type checker.
+// The documentation of the public symbols: none is without, functions have an example and say what they throw, and the
+// examples pass the type checker.
 
 import { existsSync, readFileSync } from 'node:fs';
 import { relative } from 'node:path';
@@ -16,16 +17,40 @@ const symbols = entries.flatMap((e) => publicSymbols(program, e));
 const byName = new Map(symbols.map((s) => [s.name, s]));
 const place = (s: PublicSymbol): string => `${s.name} (${relative(root, s.file)}:${s.line})`;
 
-/** Operations of runtime/ops that are pieces of the project's own training methods: they are imported from there, and may change at any time. */
+/**
+ * Operations of runtime/ops that are pieces of the project's own training methods: they are imported from there, and
+ * may change at any time.
+ */
 const INTERNAL = [
-  'acceptedShare', 'addConfusion', 'channelMax', 'classGate', 'confusionCounts', 'countPseudoLabels', 'fuse', 'gate', 'kthLargest', 'maskPairs', 'normaliseMaps', 'percentile', 'predictionEntropy', 'presentClasses',
-  'pseudoLabel', 'pseudoLabelCounts', 'pseudoLabelStats', 'sharpen', 'softmaxMse', 'updateClassConfidence',
+  'acceptedShare',
+  'addConfusion',
+  'channelMax',
+  'classGate',
+  'confusionCounts',
+  'countPseudoLabels',
+  'fuse',
+  'gate',
+  'kthLargest',
+  'maskPairs',
+  'normaliseMaps',
+  'percentile',
+  'predictionEntropy',
+  'presentClasses',
+  'pseudoLabel',
+  'pseudoLabelCounts',
+  'pseudoLabelStats',
+  'sharpen',
+  'softmaxMse',
+  'updateClassConfidence',
 ];
 
 test('every operation is public, or known to be internal', () => {
   const missing = Object.keys(ops).filter((name) => !(name in engine) && !INTERNAL.includes(name));
   assert.equal(missing, [], 'export them from runtime/index.ts');
-  assert.equal(INTERNAL.filter((name) => name in engine || !(name in ops)), []);
+  assert.equal(
+    INTERNAL.filter((name) => name in engine || !(name in ops)),
+    [],
+  );
 });
 
 test('every public symbol and member is documented', () => {
@@ -41,39 +66,65 @@ test('every function and class has an example', () => {
 /** Says what is thrown, itself or by pointing to a function of its kind that does. */
 function saysWhatItThrows(s: PublicSymbol, seen: readonly string[] = []): boolean {
   if (s.tags.includes('throws')) return true;
-  const others = [...s.comment.matchAll(/(?:See|[Aa]s in|as) \{@link (\w+)\}/g)].map((m) => m[1]).filter((name) => !seen.includes(name));
+  const others = [...s.comment.matchAll(/(?:See|[Aa]s in|as)\s+(?:\*\s+)?\{@link (\w+)\}/g)]
+    .map((m) => m[1])
+    .filter((name) => !seen.includes(name));
   return others.some((name) => byName.has(name) && saysWhatItThrows(byName.get(name)!, [...seen, s.name]));
 }
 
 test('what throws says so', () => {
   // Lists of what is alive cannot fail.
   const safe = ['liveTensors', 'leakReport', 'traceTensors', 'ParamGroup.match'];
-  const wanted = symbols.filter((s) => (s.kind === 'function' || s.kind === 'method') && s.mayThrow && !safe.includes(s.name));
+  const wanted = symbols.filter(
+    (s) => (s.kind === 'function' || s.kind === 'method') && s.mayThrow && !safe.includes(s.name),
+  );
   assert.equal(wanted.filter((s) => !saysWhatItThrows(s)).map(place), []);
 });
 
-/** Names that an example takes for granted: tensors, a device, a network, and what follows from their having no type. */
+/**
+ * Names that an example takes for granted: tensors, a device, a network, and what follows from their having no type.
+ */
 const UNKNOWN_NAME = [2304, 2552, 18004, 7006];
 
 test('the examples and those of README and guides pass the type checker', () => {
   const names = Object.keys(engine).filter((name) => name !== 'schedules');
-  const head = [`import { ${names.join(', ')} } from '${root}/runtime/index.ts';`, `import { ${Object.keys(engine.schedules).join(', ')} } from '${root}/runtime/optim/schedules.ts';`, `import type { ForwardMode } from '${root}/runtime/index.ts';`];
+  const head = [
+    `import { ${names.join(', ')} } from '${root}/runtime/index.ts';`,
+    `import { ${Object.keys(engine.schedules).join(', ')} } from '${root}/runtime/optim/schedules.ts';`,
+    `import type { ForwardMode } from '${root}/runtime/index.ts';`,
+  ];
   const examples = symbols.flatMap((s) => s.examples.map((code) => ({ s, code })));
-  const at: PublicSymbol[] = [], lines = [head.join(' ')];
+  const at: PublicSymbol[] = [];
+  const lines = [head.join(' ')];
   for (const { s, code } of examples) {
     for (const line of ['export async function example() {', ...code.split('\n'), '}']) {
       lines.push(line);
       at[lines.length] = s;
     }
   }
-  const file = `${root}/test/api/examples.generated.ts`, text = lines.map((line, i) => line.replace('function example()', `function example${i}()`)).join('\n');
+  const file = `${root}/test/api/examples.generated.ts`;
+  const text = lines.map((line, i) => line.replace('function example()', `function example${i}()`)).join('\n');
   const pages = ['README.md', 'docs/engine.md'].map((page) => readFileSync(`${root}/${page}`, 'utf8')).join('\n');
   const readme = [...pages.matchAll(/```ts\n(.*?)\n```/gs)].map((m) => m[1]);
-  const blocks = Object.fromEntries(readme.map((code, i) => [`${root}/test/api/readme${i}.generated.ts`, `declare const device: import('${root}/runtime/index.ts').Device;\n${code}\nexport {};`]));
+  const blocks = Object.fromEntries(
+    readme.map((code, i) => [
+      `${root}/test/api/readme${i}.generated.ts`,
+      `declare const device: import('${root}/runtime/index.ts').Device;\n${code}\nexport {};`,
+    ]),
+  );
   const library = existsSync(`${root}/src/index.ts`) ? 'src/index.ts' : 'src/nn/unet.ts';
-  const checked = projectProgram(root, [], { [file]: text, ...blocks }, { fewmask: [library], 'fewmask/engine': ['runtime/index.ts'], 'fewmask/node': ['runtime/node.ts'] });
-  const wrong = complaints(checked, file).filter((c) => !UNKNOWN_NAME.includes(c.code)).map((c) => `${at[c.line] ? place(at[c.line]) : 'imports'}: ${c.message} (${c.code}) in ${lines[c.line - 1]}`);
-  const wrongBlocks = Object.keys(blocks).flatMap((f) => complaints(checked, f).map((c) => `${relative(root, f)}:${c.line} ${c.message}`));
+  const checked = projectProgram(
+    root,
+    [],
+    { [file]: text, ...blocks },
+    { fewmask: [library], 'fewmask/engine': ['runtime/index.ts'], 'fewmask/node': ['runtime/node.ts'] },
+  );
+  const wrong = complaints(checked, file)
+    .filter((c) => !UNKNOWN_NAME.includes(c.code))
+    .map((c) => `${at[c.line] ? place(at[c.line]) : 'imports'}: ${c.message} (${c.code}) in ${lines[c.line - 1]}`);
+  const wrongBlocks = Object.keys(blocks).flatMap((f) =>
+    complaints(checked, f).map((c) => `${relative(root, f)}:${c.line} ${c.message}`),
+  );
   assert.equal([...wrong, ...wrongBlocks], []);
 });
 

@@ -11,7 +11,8 @@ import { exp, reshape, sum } from '../../runtime/ops/index.ts';
 import { testDevice } from '../support/device.ts';
 
 test('a leak report names the operation, the shape and the bytes', async () => {
-  const device = await testDevice(), x = device.tensor([1, 2, 3, 4], [2, 2]);
+  const device = await testDevice();
+  const x = device.tensor([1, 2, 3, 4], [2, 2]);
   const before = liveTensors(device);
   assert.ok(before.some((t) => t.tensor === x && t.op === 'tensor' && t.bytes === 16 && t.stack === undefined));
   const leaked = [exp(x), exp(x)];
@@ -19,14 +20,19 @@ test('a leak report names the operation, the shape and the bytes', async () => {
     sum(exp(x));
   });
   assert.equal(leakReport(device, before), '2 x exp [2,2] f32: 32 bytes');
-  assert.equal(liveTensors(device, before).map((t) => t.tensor), leaked);
+  assert.equal(
+    liveTensors(device, before).map((t) => t.tensor),
+    leaked,
+  );
   for (const t of leaked) t.dispose();
   assert.equal(leakReport(device, before), '');
   x.dispose();
 });
 
 test('stacks are kept where they are asked for', async () => {
-  const device = await testDevice(), x = device.tensor([1], [1]), before = liveTensors(device);
+  const device = await testDevice();
+  const x = device.tensor([1], [1]);
+  const before = liveTensors(device);
   traceTensors(device);
   const y = exp(x);
   traceTensors(device, false);
@@ -39,7 +45,8 @@ test('stacks are kept where they are asked for', async () => {
 });
 
 test('plans leave nothing behind', async () => {
-  const device = await testDevice(), before = liveTensors(device);
+  const device = await testDevice();
+  const before = liveTensors(device);
   const step = plan(device, { x: { shape: [4] } }, ({ x }) => ({ y: exp(reshape(x, [2, 2])) }));
   step.run({ x: Float32Array.of(1, 2, 3, 4) });
   step.dispose();
@@ -47,10 +54,13 @@ test('plans leave nothing behind', async () => {
 });
 
 test('use after dispose is an error of its own', async () => {
-  const device = await testDevice(), x = device.tensor([1, 2], [2]), other = device.tensor([1, 2], [2]);
+  const device = await testDevice();
+  const x = device.tensor([1, 2], [2]);
+  const other = device.tensor([1, 2], [2]);
   x.dispose();
   x.dispose();
-  const refused = (e: unknown): boolean => e instanceof DisposedError && /tensor made by tensor \[2\] has been disposed/.test(e.message);
+  const refused = (e: unknown): boolean =>
+    e instanceof DisposedError && /tensor made by tensor \[2\] has been disposed/.test(e.message);
   assert.throws(() => x.buffer, refused);
   assert.throws(() => x.view([2, 1]), refused);
   assert.throws(() => reshape(x, [1, 2]), refused);
@@ -60,7 +70,10 @@ test('use after dispose is an error of its own', async () => {
   assert.throws(() => device.copy(other, x), refused);
   assert.throws(() => device.clear(x), refused);
   for (const read of [() => x.read(), () => device.read([other, x])]) {
-    const error = await read().then(() => null, (e: unknown) => e);
+    const error = await read().then(
+      () => null,
+      (e: unknown) => e,
+    );
     assert.ok(refused(error));
   }
   other.dispose();
@@ -99,10 +112,15 @@ test('out of memory says what is alive, and whether a scope may be missing', asy
   };
   const eager = until(() => void [exp(x), reshape(exp(x), [16, 16])]);
   const count = liveTensors(device).length;
-  assert.match(eager.message, new RegExp(`does not fit: .*; ${count} tensors are alive \\(0\\.1 MiB\\): [0-9]+ × exp, 1 × tensor`));
+  assert.match(
+    eager.message,
+    new RegExp(`does not fit: .*; ${count} tensors are alive \\(0\\.1 MiB\\): [0-9]+ × exp, 1 × tensor`),
+  );
   assert.match(eager.message, /the largest is (exp|tensor) \[256\] f32 of 0\.0 MiB/);
   assert.match(eager.hint!, /is a scope missing\?/);
-  const planned = until(() => plan(device, { x: { shape: [64, 256] } }, ({ x: input }) => ({ y: exp(sum(exp(input), 0)) })));
+  const planned = until(() =>
+    plan(device, { x: { shape: [64, 256] } }, ({ x: input }) => ({ y: exp(sum(exp(input), 0)) })),
+  );
   assert.match(planned.message, /the step needs .*; most of it is for 2 × exp, 1 × input x, .*tensors are alive/);
   assert.match(planned.hint!, /is a scope missing\?/);
   for (const { tensor: t } of liveTensors(device)) if (t !== x) t.dispose();
@@ -124,11 +142,20 @@ test('no memory left on the GPU is out of memory as well', async () => {
       pushErrorScope: () => undefined,
       popErrorScope: () => Promise.resolve(new GPUOutOfMemoryError('full')),
     };
-    const watch = new Watch(gpu as unknown as GPUDevice, owned, () => ({ message: '; 3 tensors are alive', hint: 'a scope?' }));
-    assert.is(watch.guardMemory(() => 7), 7);
+    const watch = new Watch(gpu as unknown as GPUDevice, owned, () => ({
+      message: '; 3 tensors are alive',
+      hint: 'a scope?',
+    }));
+    assert.is(
+      watch.guardMemory(() => 7),
+      7,
+    );
     if (owned) raise({ error: new GPUOutOfMemoryError('full') });
     await watch.settled;
-    assert.throws(() => watch.check(), (e: unknown) => e instanceof OutOfMemoryError && /full; 3 tensors are alive/.test(e.message));
+    assert.throws(
+      () => watch.check(),
+      (e: unknown) => e instanceof OutOfMemoryError && /full; 3 tensors are alive/.test(e.message),
+    );
   }
 });
 

@@ -7,7 +7,19 @@ import { parameter, randomSeed, tensor } from '../../runtime/create.ts';
 import { CheckpointError, ShapeError, UsageError } from '../../runtime/errors.ts';
 import { decodeSafetensors, encodeSafetensors, type FileTensor } from '../../runtime/io/safetensors.ts';
 import { liveTensors } from '../../runtime/memory.ts';
-import { BatchNorm, Conv2d, ConvTranspose2d, Dropout, Dropout2d, Embedding, GroupNorm, LayerNorm, Linear, RMSNorm, Sequential } from '../../runtime/modules/layers.ts';
+import {
+  BatchNorm,
+  Conv2d,
+  ConvTranspose2d,
+  Dropout,
+  Dropout2d,
+  Embedding,
+  GroupNorm,
+  LayerNorm,
+  Linear,
+  RMSNorm,
+  Sequential,
+} from '../../runtime/modules/layers.ts';
 import { EVAL, Module, Parameter, TRAIN, type ForwardMode } from '../../runtime/modules/module.ts';
 import { Sgd } from '../../runtime/optim/sgd.ts';
 import { add, concat, mean, mul, relu, sum } from '../../runtime/ops/index.ts';
@@ -62,44 +74,71 @@ const NAMES = [
 ];
 
 test("names, shapes and order are PyTorch's", async () => {
-  const device = await testDevice(), net = new Net().init(device, { seed: 3 });
+  const device = await testDevice();
+  const net = new Net().init(device, { seed: 3 });
   assert.equal([...net.params.keys()], NAMES);
-  assert.equal([...net.buffers.keys()], ['blocks.0.bn.running_mean', 'blocks.0.bn.running_var', 'blocks.1.bn.running_mean', 'blocks.1.bn.running_var']);
+  assert.equal(
+    [...net.buffers.keys()],
+    ['blocks.0.bn.running_mean', 'blocks.0.bn.running_var', 'blocks.1.bn.running_mean', 'blocks.1.bn.running_var'],
+  );
   const state = await net.stateDict();
   assert.equal(state.get('stem.0.weight')!.shape, [4, 3, 2, 2]);
   assert.equal(state.get('blocks.0.conv.weight')!.shape, [4, 2, 3, 1]);
   assert.equal(state.get('head.weight')!.shape, [5, 4]);
   assert.is(net.parameterCount, 4 + (48 + 4) + (16 + 4) + 2 * (24 + 8) + 25);
-  const held = await net.head.weight.value.read(), saved = state.get('head.weight')!.data;
+  const held = await net.head.weight.value.read();
+  const saved = state.get('head.weight')!.data;
   for (let i = 0; i < 4; i++) for (let o = 0; o < 5; o++) assert.is(saved[o * 4 + i], held[i * 5 + o]);
   net.dispose();
 });
 
 test('a state_dict goes through a file into another network, and back bit for bit', async () => {
-  const device = await testDevice(), a = new Net().init(device, { seed: 1 }), b = new Net().init(device, { seed: 2 });
+  const device = await testDevice();
+  const a = new Net().init(device, { seed: 1 });
+  const b = new Net().init(device, { seed: 2 });
   const file = decodeSafetensors(encodeSafetensors(await a.stateDict()));
   assert.equal(b.loadStateDict(file.tensors).length, NAMES.length + 4);
   assert.equal(await b.stateDict(), await a.stateDict());
-  const x = tensor(device, new Float32Array(2 * 5 * 5 * 3).map((_, i) => Math.sin(i)), { shape: [2, 5, 5, 3] });
+  const x = tensor(
+    device,
+    new Float32Array(2 * 5 * 5 * 3).map((_, i) => Math.sin(i)),
+    { shape: [2, 5, 5, 3] },
+  );
   assert.equal(await a.forward(x, EVAL).read(), await b.forward(x, EVAL).read());
   for (const net of [a, b]) net.dispose();
 });
 
 test('a state_dict that does not fit changes nothing', async () => {
-  const device = await testDevice(), net = new Sequential(new Linear(2, 2), new BatchNorm(2)).init(device), before = await net.stateDict();
-  const wrong = (change: (state: Map<string, { shape: readonly number[]; data: Float32Array }>) => void, message: RegExp): void => {
+  const device = await testDevice();
+  const net = new Sequential(new Linear(2, 2), new BatchNorm(2)).init(device);
+  const before = await net.stateDict();
+  const wrong = (
+    change: (state: Map<string, { shape: readonly number[]; data: Float32Array }>) => void,
+    message: RegExp,
+  ): void => {
     const state = new Map([...before].map(([name, t]) => [name, { shape: t.shape, data: t.data.map(() => 7) }]));
     change(state);
-    assert.throws(() => net.loadStateDict(state), (e: unknown) => e instanceof CheckpointError && message.test(e.message));
+    assert.throws(
+      () => net.loadStateDict(state),
+      (e: unknown) => e instanceof CheckpointError && message.test(e.message),
+    );
   };
   wrong((s) => s.delete('1.running_var'), /has no 1.running_var/);
   wrong((s) => s.set('2.bias', { shape: [1], data: new Float32Array(1) }), /has 2.bias, which the network lacks/);
-  wrong((s) => s.set('1.bias', { shape: [3], data: new Float32Array(3) }), /1.bias is \[3\] in the checkpoint, the network has \[2\]/);
+  wrong(
+    (s) => s.set('1.bias', { shape: [3], data: new Float32Array(3) }),
+    /1.bias is \[3\] in the checkpoint, the network has \[2\]/,
+  );
   wrong((s) => s.set('1.bias', { shape: [2], data: new Float32Array(1) }), /1 elements in a Float32Array/);
   wrong((s) => s.set('1.bias', { shape: [2], data: new Int32Array(2) as unknown as Float32Array }), /Int32Array/);
   assert.equal(await net.stateDict(), before);
-  assert.equal(net.loadStateDict(new Map([['0.bias', { shape: [2], data: Float32Array.of(1, 2) }]]), { partial: true }), ['0.bias']);
-  net.loadStateDict(new Map<string, FileTensor>([...before, ['1.num_batches_tracked', { shape: [], data: new Int32Array(1) }]]));
+  assert.equal(
+    net.loadStateDict(new Map([['0.bias', { shape: [2], data: Float32Array.of(1, 2) }]]), { partial: true }),
+    ['0.bias'],
+  );
+  net.loadStateDict(
+    new Map<string, FileTensor>([...before, ['1.num_batches_tracked', { shape: [], data: new Int32Array(1) }]]),
+  );
   net.dispose();
 });
 
@@ -113,7 +152,8 @@ test('first values depend on seed and name alone', async () => {
   const a = await weights(new Sequential(new Linear(3, 3), new Linear(3, 8)), 5);
   assert.equal(await weights(new Sequential(relu, new Linear(3, 8), new Linear(8, 8)), 5), a);
   assert.not.equal(await weights(new Sequential(relu, new Linear(3, 8)), 6), a);
-  const constant = new Parameter([2], { init: 0.5 }), own = new Parameter([2], { init: (rng, name) => [rng.uniform(), name.length] });
+  const constant = new Parameter([2], { init: 0.5 });
+  const own = new Parameter([2], { init: (rng, name) => [rng.uniform(), name.length] });
   class Own extends Module {
     constant = constant;
     own = own;
@@ -125,20 +165,31 @@ test('first values depend on seed and name alone', async () => {
 });
 
 test('gradients by name train every parameter', async () => {
-  const device = await testDevice(), net = new Net().init(device);
-  const x = tensor(device, new Float32Array(2 * 5 * 5 * 3).map((_, i) => Math.cos(i)), { shape: [2, 5, 5, 3] });
-  const y = net.forward(x, { ...TRAIN, dropout: null }), grads = grad(sum(mul(y, y)), net.params);
+  const device = await testDevice();
+  const net = new Net().init(device);
+  const x = tensor(
+    device,
+    new Float32Array(2 * 5 * 5 * 3).map((_, i) => Math.cos(i)),
+    { shape: [2, 5, 5, 3] },
+  );
+  const y = net.forward(x, { ...TRAIN, dropout: null });
+  const grads = grad(sum(mul(y, y)), net.params);
   assert.equal([...grads.keys()], NAMES);
   for (const [name, g] of grads) {
     assert.equal(g.shape, net.params.get(name)!.shape);
-    assert.ok((await g.read()).some((v) => v !== 0), name);
+    assert.ok(
+      (await g.read()).some((v) => v !== 0),
+      name,
+    );
   }
   net.dispose();
 });
 
 test('modes that are missing are errors, not guesses', async () => {
-  const device = await testDevice(), x = tensor(device, new Float32Array(8).fill(1), { shape: [4, 2] });
-  const bn = new BatchNorm(2).init(device), drop = new Dropout().init(device);
+  const device = await testDevice();
+  const x = tensor(device, new Float32Array(8).fill(1), { shape: [4, 2] });
+  const bn = new BatchNorm(2).init(device);
+  const drop = new Dropout().init(device);
   const usage = (e: unknown): boolean => e instanceof UsageError;
   assert.throws(() => new Linear(2, 2).forward(x), usage);
   assert.throws(() => bn.forward(x), usage);
@@ -151,10 +202,17 @@ test('modes that are missing are errors, not guesses', async () => {
 });
 
 test('dropout layers draw apart, and again the same', async () => {
-  const device = await testDevice(), net = new Sequential(new Dropout(), new Dropout(), new Dropout2d()).init(device);
-  const x = tensor(device, new Float32Array(256).fill(1), { shape: [4, 8, 8] }), mode: ForwardMode = { ...TRAIN, dropout: randomSeed(device, 9, 0, 4) };
+  const device = await testDevice();
+  const net = new Sequential(new Dropout(), new Dropout(), new Dropout2d()).init(device);
+  const x = tensor(device, new Float32Array(256).fill(1), { shape: [4, 8, 8] });
+  const mode: ForwardMode = { ...TRAIN, dropout: randomSeed(device, 9, 0, 4) };
   const [a, b, c] = net.steps as [Dropout, Dropout, Dropout2d];
-  const [first, again, second, channels] = await device.read([a.forward(x, mode), a.forward(x, mode), b.forward(x, mode), c.forward(x, mode)]);
+  const [first, again, second, channels] = await device.read([
+    a.forward(x, mode),
+    a.forward(x, mode),
+    b.forward(x, mode),
+    c.forward(x, mode),
+  ]);
   assert.equal(first, again);
   assert.not.equal(first, second);
   for (let i = 0; i < 256; i++) assert.is(channels[i], channels[Math.floor(i / 64) * 64 + (i % 8)]);
@@ -162,11 +220,23 @@ test('dropout layers draw apart, and again the same', async () => {
 });
 
 test('layers compute what their operations do', async () => {
-  const device = await testDevice(), x = tensor(device, [[1, 2, 3, 6]]);
-  close(await new LayerNorm(4).init(device).forward(x).read(), [-1.0690443, -0.5345221, 0, 1.6035664], 1e-5, 'layer norm');
-  close(await new RMSNorm(4).init(device).forward(x).read(), [1, 2, 3, 6].map((v) => v / Math.sqrt(12.5)), 1e-5, 'RMS norm');
+  const device = await testDevice();
+  const x = tensor(device, [[1, 2, 3, 6]]);
+  close(
+    await new LayerNorm(4).init(device).forward(x).read(),
+    [-1.0690443, -0.5345221, 0, 1.6035664],
+    1e-5,
+    'layer norm',
+  );
+  close(
+    await new RMSNorm(4).init(device).forward(x).read(),
+    [1, 2, 3, 6].map((v) => v / Math.sqrt(12.5)),
+    1e-5,
+    'RMS norm',
+  );
   close(await new GroupNorm(2, 4).init(device).forward(x).read(), [-1, 1, -1, 1], 1e-4, 'group norm');
-  const table = new Embedding(3, 2).init(device), w = await table.weight.value.read();
+  const table = new Embedding(3, 2).init(device);
+  const w = await table.weight.value.read();
   assert.equal([...(await table.forward(tensor(device, [2, 0], { dtype: 'i32' })).read())], [w[4], w[5], w[0], w[1]]);
   const up = new ConvTranspose2d(2, 3, 2, { stride: 2 }).init(device);
   assert.equal((await up.stateDict()).get('weight')!.shape, [2, 3, 2, 2]);
@@ -174,20 +244,39 @@ test('layers compute what their operations do', async () => {
 });
 
 test('a convolution of several images is that of the joined ones', async () => {
-  const device = await testDevice(), rng = new Rng(4, 0), layer = new Conv2d(11, 6, 3, { padding: 1, stride: 2 }).init(device, { seed: 2 });
-  const parts = [4, 1, 6].map((c) => device.tensor(Float32Array.from({ length: 2 * 7 * 9 * c }, () => rng.normal()), [2, 7, 9, c]));
+  const device = await testDevice();
+  const rng = new Rng(4, 0);
+  const layer = new Conv2d(11, 6, 3, { padding: 1, stride: 2 }).init(device, { seed: 2 });
+  const parts = [4, 1, 6].map((c) =>
+    device.tensor(
+      Float32Array.from({ length: 2 * 7 * 9 * c }, () => rng.normal()),
+      [2, 7, 9, c],
+    ),
+  );
   for (const p of parts) p.requiresGrad = true;
   const wrt = [...parts, layer.weight.value, layer.bias!.value];
-  const y = layer.forward(parts), joined = layer.forward(concat(parts, 3)), dy = device.tensor(Float32Array.from({ length: y.size }, () => rng.normal()), y.shape);
+  const y = layer.forward(parts);
+  const joined = layer.forward(concat(parts, 3));
+  const dy = device.tensor(
+    Float32Array.from({ length: y.size }, () => rng.normal()),
+    y.shape,
+  );
   close(await y.read(), await joined.read(), 1e-5, 'y');
   const [got, want] = [grad(y, wrt, { dy }), grad(joined, wrt, { dy })];
   for (const [i, g] of got.entries()) close(await g.read(), await want[i].read(), 1e-5, `gradient ${i}`);
-  assert.throws(() => layer.forward(parts.slice(0, 2)), (e: Error) => e instanceof ShapeError);
-  assert.throws(() => layer.forward([...parts, parts[1]]), (e: Error) => e instanceof ShapeError);
+  assert.throws(
+    () => layer.forward(parts.slice(0, 2)),
+    (e: Error) => e instanceof ShapeError,
+  );
+  assert.throws(
+    () => layer.forward([...parts, parts[1]]),
+    (e: Error) => e instanceof ShapeError,
+  );
 });
 
 test('a shared module is saved under each name, trained once, and freed', async () => {
-  const device = await testDevice(), before = liveTensors(device).length;
+  const device = await testDevice();
+  const before = liveTensors(device).length;
   class Tied extends Module {
     a = new Linear(2, 2);
     b = this.a;
@@ -204,7 +293,10 @@ test('parts in arrays of arrays, maps and plain objects, also in a circle', asyn
   const device = await testDevice();
   class Parts extends Module {
     grid = [[new Linear(1, 1, { bias: false })], [null, new Parameter([2])]];
-    map = new Map<string, unknown>([['k', new Parameter([3])], ['deep', { list: [new Parameter([4])] }]]);
+    map = new Map<string, unknown>([
+      ['k', new Parameter([3])],
+      ['deep', { list: [new Parameter([4])] }],
+    ]);
     plain: Record<string, unknown> = { p: new Parameter([5]), size: 3 };
     #hidden = new Parameter([6]);
 
@@ -224,7 +316,10 @@ test('parts in arrays of arrays, maps and plain objects, also in a circle', asyn
   class Twice extends Module {
     a = { 'b.c': new Parameter([1]), b: { c: new Parameter([1]) } };
   }
-  assert.throws(() => new Twice().init(device), (e: unknown) => e instanceof UsageError && /two parameters are called a\.b\.c/.test(e.message));
+  assert.throws(
+    () => new Twice().init(device),
+    (e: unknown) => e instanceof UsageError && /two parameters are called a\.b\.c/.test(e.message),
+  );
 });
 
 test('a tensor that requires a gradient and is not a Parameter is refused', async () => {
@@ -238,12 +333,16 @@ test('a tensor that requires a gradient and is not a Parameter is refused', asyn
   assert.is(net.params.size, 2);
   net.w = mul(net.lin.weight.value, 2);
   assert.is(net.params.size, 2);
-  const refused = (e: unknown): boolean => e instanceof UsageError && /Loose\.w(\.0)? \[3\] f32 requires a gradient.*new Parameter/.test(e.message);
+  const refused = (e: unknown): boolean =>
+    e instanceof UsageError && /Loose\.w(\.0)? \[3\] f32 requires a gradient.*new Parameter/.test(e.message);
   for (const w of [parameter(tensor(device, [1, 2, 3])), [parameter(tensor(device, [1, 2, 3]))]]) {
     net.w = w;
     assert.throws(() => net.params, refused);
     assert.throws(() => net.parameterCount, refused);
-    const error = await net.stateDict().then(() => null, (e: unknown) => e);
+    const error = await net.stateDict().then(
+      () => null,
+      (e: unknown) => e,
+    );
     assert.ok(refused(error));
   }
 });
@@ -255,20 +354,35 @@ test('a part that is replaced after init, and optimisers of what they do not kno
     head = new Linear(3, 1);
   }
   const net = new Body();
-  assert.throws(() => new Sgd(net.params, { lr: 1 }), (e: unknown) => e instanceof UsageError && /init\(device\)/.test(e.message));
-  assert.throws(() => new Sgd(new Map(), { lr: 1 }), (e: unknown) => e instanceof UsageError && /no parameters/.test(e.message));
+  assert.throws(
+    () => new Sgd(net.params, { lr: 1 }),
+    (e: unknown) => e instanceof UsageError && /init\(device\)/.test(e.message),
+  );
+  assert.throws(
+    () => new Sgd(new Map(), { lr: 1 }),
+    (e: unknown) => e instanceof UsageError && /no parameters/.test(e.message),
+  );
   net.init(device);
   const sgd = new Sgd(net.head.params, { lr: 1 });
   const grads = grad(sum(net.head.forward(net.body.forward(tensor(device, [[1, 2]])))), net.params);
-  assert.throws(() => sgd.step(grads), (e: unknown) => e instanceof UsageError && /called body\.weight, …, its parameters weight/.test(e.message));
+  assert.throws(
+    () => sgd.step(grads),
+    (e: unknown) => e instanceof UsageError && /called body\.weight, …, its parameters weight/.test(e.message),
+  );
   const body = await net.body.weight.value.read();
   net.head.dispose();
   net.head = new Linear(3, 5);
-  assert.throws(() => net.params, (e: unknown) => e instanceof UsageError && /init\(device\)/.test(e.message));
+  assert.throws(
+    () => net.params,
+    (e: unknown) => e instanceof UsageError && /init\(device\)/.test(e.message),
+  );
   net.init(device);
   assert.is(net.parameterCount, 9 + 20);
   assert.equal(await net.body.weight.value.read(), body);
-  assert.throws(() => net.init(device), (e: unknown) => e instanceof UsageError && /already/.test(e.message));
+  assert.throws(
+    () => net.init(device),
+    (e: unknown) => e instanceof UsageError && /already/.test(e.message),
+  );
   net.dispose();
 });
 

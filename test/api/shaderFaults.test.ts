@@ -15,18 +15,26 @@ import { add, mul, relu, sum } from '../../runtime/ops/index.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
 import { testDevice } from '../support/device.ts';
 
-const kernel = (name: string, statement: string, type = 'array<f32>', more = ''): Shader => shader(name, `
+const kernel = (name: string, statement: string, type = 'array<f32>', more = ''): Shader =>
+  shader(
+    name,
+    `
 @group(0) @binding(0) var<storage, read> x: ${type};
 @group(0) @binding(1) var<storage, read_write> y: array<f32>;
 @group(0) @binding(2) var<uniform> n: u32;
 ${more}
 @compute @workgroup_size(64) fn main(@builtin(global_invocation_id) id: vec3u) {
   if (id.x < n) { ${statement} }
-}`);
+}`,
+  );
 const launch = (s: Shader, x: Tensor, y: Tensor, constants?: Record<string, number>): void => {
   s.run({ entry: 'main', bindings: { x, y }, params: { n: x.size }, threads: x.size, ...(constants && { constants }) });
 };
-const errorOf = (promise: Promise<unknown>): Promise<unknown> => promise.then(() => null, (e: unknown) => e);
+const errorOf = (promise: Promise<unknown>): Promise<unknown> =>
+  promise.then(
+    () => null,
+    (e: unknown) => e,
+  );
 const isShaderError = (e: unknown, message: RegExp): boolean => e instanceof ShaderError && message.test(e.message);
 const rejects = async (promise: Promise<unknown>, message: RegExp): Promise<void> => {
   const error = await errorOf(promise);
@@ -36,7 +44,10 @@ const rejects = async (promise: Promise<unknown>, message: RegExp): Promise<void
 /** A device of the engine's own, and one over the caller's. */
 const devices = async (): Promise<[string, Device][]> => {
   const own = await testDevice();
-  return [['own', own], ["the caller's", new Device(own.gpu, own.info)]];
+  return [
+    ['own', own],
+    ["the caller's", new Device(own.gpu, own.info)],
+  ];
 };
 
 const FAULTS: Record<string, [make: () => Shader, message: RegExp, constants?: Record<string, number>]> = {
@@ -52,14 +63,18 @@ const FAULTS: Record<string, [make: () => Shader, message: RegExp, constants?: R
     /^sized: .*(size|binding)/i,
   ],
   'a constant beyond what the adapter takes': [
-    () => shader('wide', `
+    () =>
+      shader(
+        'wide',
+        `
       override WIDTH = 64u;
       @group(0) @binding(0) var<storage, read> x: array<f32>;
       @group(0) @binding(1) var<storage, read_write> y: array<f32>;
       @group(0) @binding(2) var<uniform> n: u32;
       @compute @workgroup_size(WIDTH) fn main(@builtin(global_invocation_id) id: vec3u) {
         if (id.x < n) { y[id.x] = x[id.x]; }
-      }`),
+      }`,
+      ),
     /^wide: /,
     { WIDTH: 100000 },
   ],
@@ -85,7 +100,10 @@ for (const [what, [make, message, constants]] of Object.entries(FAULTS)) {
       await device.sync();
       // A launch that fits what is known is refused at once, unless only its sizes were at fault.
       if (what !== 'a tensor that is smaller than the array of its binding') {
-        assert.throws(() => launch(wrong, x, y, constants), (e: unknown) => isShaderError(e, message));
+        assert.throws(
+          () => launch(wrong, x, y, constants),
+          (e: unknown) => isShaderError(e, message),
+        );
       }
       launch(kernel('mended', 'y[id.x] = x[id.x] + 1.0;'), x, y);
       assert.equal([...(await y.read())], [2, -1]);
@@ -108,7 +126,10 @@ for (const [what, [make, message, constants]] of Object.entries(FAULTS)) {
       const { y } = good.run({ x: Float32Array.of(-1, 2) });
       assert.equal([...(await y.read())], [0, 2]);
       await rejects(z.read(), message);
-      assert.throws(() => step.run(), (e: unknown) => isShaderError(e, message));
+      assert.throws(
+        () => step.run(),
+        (e: unknown) => isShaderError(e, message),
+      );
       assert.equal([...(await good.run().y.read())], [0, 2]);
       step.dispose();
       good.dispose();

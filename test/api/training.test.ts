@@ -21,9 +21,14 @@ const loss = (w: Tensor): Tensor => sum(square(sub(w, 3)));
 
 test('steps with the own learning rate are those with hyper-parameters, eagerly and replayed', async () => {
   const device = await testDevice();
-  for (const make of [(w: Tensor, o: object) => new Sgd({ w }, { momentum: 0.9, ...o }), (w: Tensor, o: object) => new AdamW({ w }, { betas: [0.8, 0.9], ...o })]) {
+  for (const make of [
+    (w: Tensor, o: object) => new Sgd({ w }, { momentum: 0.9, ...o }),
+    (w: Tensor, o: object) => new AdamW({ w }, { betas: [0.8, 0.9], ...o }),
+  ]) {
     const [a, b, c] = [0, 0, 0].map(() => parameter(tensor(device, [1, 2])));
-    const given = make(a, {}), eager = make(b, { lr }), planned = make(c, { lr });
+    const given = make(a, {});
+    const eager = make(b, { lr });
+    const planned = make(c, { lr });
     const step = plan(device, {}, () => {
       const l = loss(c);
       planned.step(grad(l, [c]));
@@ -44,22 +49,38 @@ test('steps with the own learning rate are those with hyper-parameters, eagerly 
 });
 
 test('wrong use of an optimiser is an error before anything changes', async () => {
-  const device = await testDevice(), w = parameter(tensor(device, [1, 2])), v = parameter(tensor(device, [1]));
-  const g = tensor(device, [1, 1]), usage = (e: unknown): boolean => e instanceof UsageError;
+  const device = await testDevice();
+  const w = parameter(tensor(device, [1, 2]));
+  const v = parameter(tensor(device, [1]));
+  const g = tensor(device, [1, 1]);
+  const usage = (e: unknown): boolean => e instanceof UsageError;
   assert.throws(() => new Sgd({ w }).step([g]), usage);
   const sgd = new Sgd({ w, v }, { lr: 1 });
-  assert.throws(() => sgd.step([g, g]), (e: unknown) => e instanceof ShapeError && /gradient of v/.test(e.message));
-  assert.throws(() => sgd.step([g]), (e: unknown) => e instanceof ShapeError);
+  assert.throws(
+    () => sgd.step([g, g]),
+    (e: unknown) => e instanceof ShapeError && /gradient of v/.test(e.message),
+  );
+  assert.throws(
+    () => sgd.step([g]),
+    (e: unknown) => e instanceof ShapeError,
+  );
   assert.equal([[...(await w.read())], sgd.steps], [[1, 2], 0]);
-  assert.throws(() => plan(device, {}, () => {
-    sgd.step(new Map([['w', g]]));
-    sgd.step(new Map([['w', g]]));
-    return {};
-  }), usage);
+  assert.throws(
+    () =>
+      plan(device, {}, () => {
+        sgd.step(new Map([['w', g]]));
+        sgd.step(new Map([['w', g]]));
+        return {};
+      }),
+    usage,
+  );
 });
 
 test('a learning rate can be changed between replays', async () => {
-  const device = await testDevice(), w = parameter(tensor(device, [0])), g = tensor(device, [1]), sgd = new Sgd({ w }, { lr: 1 });
+  const device = await testDevice();
+  const w = parameter(tensor(device, [0]));
+  const g = tensor(device, [1]);
+  const sgd = new Sgd({ w }, { lr: 1 });
   const step = plan(device, {}, () => {
     sgd.step([g]);
     return {};
@@ -72,28 +93,39 @@ test('a learning rate can be changed between replays', async () => {
 });
 
 test('an average with its own decay', async () => {
-  const device = await testDevice(), t = tensor(device, [1, 2]), s = tensor(device, [3, 6]);
+  const device = await testDevice();
+  const t = tensor(device, [1, 2]);
+  const s = tensor(device, [3, 6]);
   const networks = [t, s].map((w) => ({ params: new Map([['w', w]]), buffers: new Map<string, Tensor>() }));
   const ema = new Ema(networks[0], networks[1], { buffers: 'own', decay: 0.75 });
   ema.update();
   assert.equal([...(await t.read())], [1.5, 3]);
-  assert.throws(() => new Ema(networks[0], networks[1], { buffers: 'own' }).update(), (e: unknown) => e instanceof UsageError);
+  assert.throws(
+    () => new Ema(networks[0], networks[1], { buffers: 'own' }).update(),
+    (e: unknown) => e instanceof UsageError,
+  );
   const before = liveTensors(device).length;
   ema.dispose();
   assert.is(liveTensors(device).length, before - 1);
 });
 
 test('the norm of gradients without hyper-parameters', async () => {
-  const device = await testDevice(), { norm, coefficient } = clipCoefficient([tensor(device, [3]), tensor(device, [4])], 2.5);
+  const device = await testDevice();
+  const { norm, coefficient } = clipCoefficient([tensor(device, [3]), tensor(device, [4])], 2.5);
   assert.is(await norm.item(), 5);
   assert.ok(Math.abs((await coefficient.item()) - 0.5) < 1e-6);
 });
 
 test('gradients by name, and of what no gradient is recorded for', async () => {
-  const device = await testDevice(), w = parameter(tensor(device, [2])), b = tensor(device, [3]);
+  const device = await testDevice();
+  const w = parameter(tensor(device, [2]));
+  const b = tensor(device, [3]);
   const grads = grad(sum(mul(w, b)), new Map([['w', w]]));
   assert.is(await grads.get('w')!.item(), 3);
-  assert.throws(() => grad(sum(mul(w, b)), [w, b]), (e: unknown) => e instanceof GradientError && /tensor 1 \[1\]/.test(e.message));
+  assert.throws(
+    () => grad(sum(mul(w, b)), [w, b]),
+    (e: unknown) => e instanceof GradientError && /tensor 1 \[1\]/.test(e.message),
+  );
   const other = parameter(tensor(device, [1, 1]));
   assert.equal([...(await grad(sum(w), [other])[0].read())], [0, 0]);
 });

@@ -1,9 +1,35 @@
-// What the compiler knows: dtypes and ranks of tensors, of what is read from them, and of a plan's inputs. `npm run check` is the test; each wrong use must be an error.
+// What the compiler knows: dtypes and ranks of tensors, of what is read from them, and of a plan's inputs. `npm run
+// check` is the test; each wrong use must be an error.
 
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import {
-  add, argmax, cast, conv2d, div, emptyLike, eq, full, gt, maxPool2d, ones, parameter, plan, randomSeed, relu, reshape, ShapeError, sort, sum, tensor, where, zeros, zerosLike, type Elements, type Plan, type Tensor,
+  add,
+  argmax,
+  cast,
+  conv2d,
+  div,
+  emptyLike,
+  eq,
+  full,
+  gt,
+  maxPool2d,
+  ones,
+  parameter,
+  plan,
+  randomSeed,
+  relu,
+  reshape,
+  ShapeError,
+  sort,
+  sum,
+  tensor,
+  where,
+  zeros,
+  zerosLike,
+  type Elements,
+  type Plan,
+  type Tensor,
 } from '../../runtime/index.ts';
 import { testDevice } from '../support/device.ts';
 
@@ -13,11 +39,21 @@ const same = <A, B>(_: Equal<A, B>): void => {};
 
 test('makers know the dtype', async () => {
   const device = await testDevice();
-  const x = tensor(device, [[1, 2], [3, 4]]), i = tensor(device, [1, 2], { dtype: 'i32' }), u = tensor(device, new Uint32Array(2));
+  const x = tensor(device, [
+    [1, 2],
+    [3, 4],
+  ]);
+  const i = tensor(device, [1, 2], { dtype: 'i32' });
+  const u = tensor(device, new Uint32Array(2));
   same<typeof x, Tensor<'f32', 2>>(true);
   same<typeof i, Tensor<'i32', 1>>(true);
   same<typeof u, Tensor<'u32', 1>>(true);
-  const z = zeros(device, [2]), o = ones(device, [2], 'i32'), f = full(device, [2], 1, 'f16'), p = parameter(zerosLike(x)), e = emptyLike(u), seed = randomSeed(device, 1);
+  const z = zeros(device, [2]);
+  const o = ones(device, [2], 'i32');
+  const f = full(device, [2], 1, 'f16');
+  const p = parameter(zerosLike(x));
+  const e = emptyLike(u);
+  const seed = randomSeed(device, 1);
   same<typeof z, Tensor<'f32', 1>>(true);
   same<typeof o, Tensor<'i32', 1>>(true);
   same<typeof f, Tensor<'f16', 1>>(true);
@@ -26,14 +62,19 @@ test('makers know the dtype', async () => {
   same<typeof seed, Tensor<'u32'>>(true);
   // @ts-expect-error a Float32Array holds no i32
   assert.throws(() => tensor(device, new Float32Array(2), { dtype: 'i32' }));
-  // @ts-expect-error there is no such dtype
-  assert.throws(() => zeros(device, [2], 'f64'), (error: unknown) => error instanceof ShapeError && /no dtype f64/.test(error.message));
+  assert.throws(
+    // @ts-expect-error there is no such dtype
+    () => zeros(device, [2], 'f64'),
+    (error: unknown) => error instanceof ShapeError && /no dtype f64/.test(error.message),
+  );
   assert.ok(Number.isFinite(device.pool.stats.inUse));
 });
 
 test('reading gives the array of the dtype', async () => {
-  const device = await testDevice(), x = tensor(device, [1, 2]);
-  const real = await x.read(), whole = await cast(x, 'i32').read();
+  const device = await testDevice();
+  const x = tensor(device, [1, 2]);
+  const real = await x.read();
+  const whole = await cast(x, 'i32').read();
   same<typeof real, Float32Array>(true);
   same<typeof whole, Int32Array>(true);
   assert.instance(real, Float32Array);
@@ -45,8 +86,11 @@ test('reading gives the array of the dtype', async () => {
 });
 
 test('comparisons and indices are i32', async () => {
-  const device = await testDevice(), x = tensor(device, [1, 2]);
-  const mask = gt(x, 1), best = argmax(x), { indices } = sort(x);
+  const device = await testDevice();
+  const x = tensor(device, [1, 2]);
+  const mask = gt(x, 1);
+  const best = argmax(x);
+  const { indices } = sort(x);
   same<typeof mask, Tensor<'i32', 1>>(true);
   same<typeof best, Tensor<'i32'>>(true);
   same<typeof indices, Tensor<'i32'>>(true);
@@ -59,7 +103,9 @@ test('comparisons and indices are i32', async () => {
 
 test('ranks go through operations, and a wrong one is an error', async () => {
   const device = await testDevice();
-  const x = zeros(device, [1, 8, 8, 4]), w = zeros(device, [3, 3, 4, 2]), rows = zeros(device, [4, 6]);
+  const x = zeros(device, [1, 8, 8, 4]);
+  const w = zeros(device, [3, 3, 4, 2]);
+  const rows = zeros(device, [4, 6]);
   const y = relu(maxPool2d(conv2d(x, w, undefined, { padding: 1 }), { kernel: 2 }));
   same<typeof y, Tensor<'f32', 4>>(true);
   const [n, h, width, c] = y.shape;
@@ -67,14 +113,23 @@ test('ranks go through operations, and a wrong one is an error', async () => {
   assert.equal([n, h, width, c], [1, 4, 4, 2]);
   // @ts-expect-error there is no fifth axis
   assert.is(y.shape[4], undefined);
-  // @ts-expect-error rows are no images
-  assert.throws(() => conv2d(rows, w), (error: unknown) => error instanceof ShapeError);
-  const flat = reshape(y, [n, -1]), total = sum(flat), perRow = sum(flat, 1), biased = add(flat, zeros(device, [1])), any: Tensor = y;
+  assert.throws(
+    // @ts-expect-error rows must be images
+    () => conv2d(rows, w),
+    (error: unknown) => error instanceof ShapeError,
+  );
+  const flat = reshape(y, [n, -1]);
+  const total = sum(flat);
+  const perRow = sum(flat, 1);
+  const biased = add(flat, zeros(device, [1]));
+  const any: Tensor = y;
   same<typeof flat, Tensor<'f32', 2>>(true);
   same<typeof total, Tensor<'f32', 0>>(true);
   same<typeof perRow, Tensor<'f32'>>(true);
   same<typeof biased, Tensor<'f32', 1 | 2>>(true);
-  const whole = zeros(device, [3], 'i32'), half = div(whole, 2), more = add(whole, 1);
+  const whole = zeros(device, [3], 'i32');
+  const half = div(whole, 2);
+  const more = add(whole, 1);
   same<typeof half, Tensor<'f32', 1>>(true);
   same<typeof more, Tensor<'i32', 1>>(true);
   assert.equal([half.dtype, more.dtype], ['f32', 'i32']);

@@ -6,7 +6,8 @@ import { Rng } from '../../runtime/random.ts';
 import { binProbabilities, CtAugment } from '../../src/augment/ctaugment.ts';
 import { OP_ROW } from '../../src/augment/operations.ts';
 
-const near = (got: number, want: number, tolerance = 5e-9): void => assert.ok(Math.abs(got - want) <= tolerance, `${got}, expected ${want}`);
+const near = (got: number, want: number, tolerance = 5e-9): void =>
+  assert.ok(Math.abs(got - want) <= tolerance, `${got}, expected ${want}`);
 
 test('an update, and the probabilities of bins', () => {
   const cta = new CtAugment();
@@ -67,7 +68,8 @@ test('tables end with the square in strong views alone; options leave geometry o
 });
 
 test('state goes through JSON', () => {
-  const a = new CtAugment(), b = new CtAugment();
+  const a = new CtAugment();
+  const b = new CtAugment();
   const rng = new Rng(5, 5);
   for (let i = 0; i < 200; i++) a.update(a.probe(rng), rng.uniform());
   b.load(JSON.parse(JSON.stringify(a.save())));

@@ -10,21 +10,32 @@ import { testDevice } from '../support/device.ts';
 
 test('images, labels and validity; a colour, or noise from a seed', async () => {
   const device = await testDevice();
-  const n = 3, h = 17, w = 23, pixels = n * h * w;
+  const n = 3;
+  const h = 17;
+  const w = 23;
+  const pixels = n * h * w;
   // The second image has an empty box beside its own, the third one that is larger than it.
   const boxes = Int32Array.of(2, 3, 9, 11, 4, 5, 12, 6, 5, 5, 5, 9, 0, 0, 1, 1, -4, -4, 99, 99, 0, 0, 0, 0);
   const rng = new Rng(2, 2);
-  const x = Float32Array.from({ length: 3 * pixels }, () => rng.uniform()), labels = Int32Array.from({ length: pixels }, () => rng.int(5)), valid = Float32Array.from(labels, () => rng.int(2));
+  const x = Float32Array.from({ length: 3 * pixels }, () => rng.uniform());
+  const labels = Int32Array.from({ length: pixels }, () => rng.int(5));
+  const valid = Float32Array.from(labels, () => rng.int(2));
   for (const seed of [null, Uint32Array.of(3, 9, 4, 0)]) {
-    const out = device.scope(() => cutout(device.tensor(x, [n, h, w, 3]), device.tensor(boxes, [n, 2, 4]), {
-      labels: device.tensor(labels, [n, h, w]), valid: device.tensor(valid, [n, h, w]), ...(seed && { noise: device.tensor(seed, [4]) }),
-    }));
+    const out = device.scope(() =>
+      cutout(device.tensor(x, [n, h, w, 3]), device.tensor(boxes, [n, 2, 4]), {
+        labels: device.tensor(labels, [n, h, w]),
+        valid: device.tensor(valid, [n, h, w]),
+        ...(seed && { noise: device.tensor(seed, [4]) }),
+      }),
+    );
     const [image, outLabels, outValid] = await device.read([out.image, out.labels, out.valid]);
     const draws = seed && new Rng(seed[0], seed[1], seed[2]);
     const noise = Float32Array.from(x, () => draws?.uniform() ?? 0);
     let cut = 0;
     for (let p = 0; p < pixels; p++) {
-      const k = Math.floor(p / (h * w)), i = Math.floor(p / w) % h, j = p % w;
+      const k = Math.floor(p / (h * w));
+      const i = Math.floor(p / w) % h;
+      const j = p % w;
       const inside = [0, 1].some((b) => {
         const [y0, x0, y1, x1] = boxes.subarray(8 * k + 4 * b);
         return i >= y0 && i < y1 && j >= x0 && j < x1;
@@ -32,7 +43,8 @@ test('images, labels and validity; a colour, or noise from a seed', async () => 
       if (inside) cut++;
       assert.is(outLabels[p], inside ? 255 : labels[p]);
       assert.is(outValid[p], inside ? 0 : valid[p]);
-      for (let c = 0; c < 3; c++) assert.is(image[3 * p + c], inside ? (seed ? noise[3 * p + c] : Math.fround(MEAN[c])) : x[3 * p + c]);
+      for (let c = 0; c < 3; c++)
+        assert.is(image[3 * p + c], inside ? (seed ? noise[3 * p + c] : Math.fround(MEAN[c])) : x[3 * p + c]);
     }
     assert.is(cut, 7 * 8 + 8 * 1 - 5 * 1 + 1 + h * w);
   }
@@ -40,7 +52,8 @@ test('images, labels and validity; a colour, or noise from a seed', async () => 
 
 test('only the image, another colour; what does not fit', async () => {
   const device = await testDevice();
-  const x = device.tensor(new Float32Array(12), [1, 2, 2, 3]), boxes = device.tensor(Int32Array.of(0, 0, 1, 1), [1, 1, 4]);
+  const x = device.tensor(new Float32Array(12), [1, 2, 2, 3]);
+  const boxes = device.tensor(Int32Array.of(0, 0, 1, 1), [1, 1, 4]);
   const out = cutout(x, boxes, { fill: [1, 0.5, 0.25] });
   assert.equal([...(await out.image.read())], [1, 0.5, 0.25, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
   assert.is(out.labels, undefined);
@@ -52,7 +65,8 @@ test('only the image, another colour; what does not fit', async () => {
 test('squares lie inside, and most of them whole', () => {
   assert.is(pseudosegHalf([513, 513]), 50);
   assert.is(pseudosegHalf([96, 128]), 9);
-  let whole = 0, least = 1e9;
+  let whole = 0;
+  let least = 1e9;
   for (let step = 0; step < 500; step++) {
     const [y0, x0, y1, x1] = drawCutout(new Rng(1, 5, step), 1, [96, 128], 9);
     assert.ok(y0 >= 0 && x0 >= 0 && y1 <= 96 && x1 <= 128);

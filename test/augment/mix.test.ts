@@ -3,7 +3,15 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { Rng } from '../../runtime/random.ts';
-import { boxSize, CPS_BOXES, drawBoxes, drawSingleBoxes, FRENCH_BOXES, rasterise, UNIMATCH_BOX } from '../../src/augment/cutmix.ts';
+import {
+  boxSize,
+  CPS_BOXES,
+  drawBoxes,
+  drawSingleBoxes,
+  FRENCH_BOXES,
+  rasterise,
+  UNIMATCH_BOX,
+} from '../../src/augment/cutmix.ts';
 import { boxMask, mixBy } from '../../src/augment/gpu/mix.ts';
 import { testDevice } from '../support/device.ts';
 
@@ -16,7 +24,10 @@ test('box sizes of the published generator', () => {
 });
 
 test('two identical boxes cancel', () => {
-  assert.is(rasterise(Int32Array.of(1, 2, 5, 6, 1, 2, 5, 6), [8, 8]).reduce((a, b) => a + b, 0), 0);
+  assert.is(
+    rasterise(Int32Array.of(1, 2, 5, 6, 1, 2, 5, 6), [8, 8]).reduce((a, b) => a + b, 0),
+    0,
+  );
 });
 
 test('boxes lie inside and cover what they should', () => {
@@ -37,7 +48,8 @@ test('boxes lie inside and cover what they should', () => {
 });
 
 test("UniMatch's CutMix keeps its area, so that it is uniform; ST++'s CutOut draws it again, which favours small boxes", () => {
-  const n = 20_000, size = [321, 321] as const;
+  const n = 20_000;
+  const size = [321, 321] as const;
   const areas = (keepArea: boolean): number[] => {
     const boxes = drawSingleBoxes(new Rng(5, 2), n, size, { ...UNIMATCH_BOX, probability: 1 }, keepArea);
     return Array.from({ length: n }, (_, i) => {
@@ -45,7 +57,8 @@ test("UniMatch's CutMix keeps its area, so that it is uniform; ST++'s CutOut dra
       return ((y1 - y0) * (x1 - x0)) / (size[0] * size[1]);
     });
   };
-  const kept = areas(true), again = areas(false);
+  const kept = areas(true);
+  const again = areas(false);
   const mean = (a: number[]): number => a.reduce((s, v) => s + v, 0) / a.length;
   const below = (a: number[], v: number): number => a.filter((x) => x <= v).length / a.length;
   // U(0.02, 0.4): mean 0.21, less what cutting sides to whole pixels takes away.
@@ -55,7 +68,10 @@ test("UniMatch's CutMix keeps its area, so that it is uniform; ST++'s CutOut dra
 });
 
 test('boxes that never fit are made to, with their number of draws limited', () => {
-  for (const options of [{ probability: 1, area: [1, 1], ratio: [1, 1] }, { probability: 1, area: [0.5, 0.5], ratio: [9, 9] }] as const) {
+  for (const options of [
+    { probability: 1, area: [1, 1], ratio: [1, 1] },
+    { probability: 1, area: [0.5, 0.5], ratio: [9, 9] },
+  ] as const) {
     const [y0, x0, y1, x1] = drawSingleBoxes(new Rng(3, 2), 1, [72, 96], options, true);
     assert.ok(y0 >= 0 && x0 >= 0 && y1 === 72 && x1 <= 96 && x1 > x0, `${[y0, x0, y1, x1]}`);
   }
@@ -64,28 +80,40 @@ test('boxes that never fit are made to, with their number of draws limited', () 
 test('without invert a mask is the complement', async () => {
   const device = await testDevice();
   const boxes = drawBoxes(new Rng(7, 1), 2, [20, 30], FRENCH_BOXES);
-  const [inside, outside] = await device.read([true, false].map((invert) => boxMask(device.tensor(boxes, [2, 1, 4]), [20, 30], { invert })));
+  const [inside, outside] = await device.read(
+    [true, false].map((invert) => boxMask(device.tensor(boxes, [2, 1, 4]), [20, 30], { invert })),
+  );
   assert.ok(inside.every((v, i) => v + outside[i] === 1));
   assert.equal(rasterise(boxes.slice(0, 4), [20, 30], false), Uint8Array.from(outside.subarray(0, 600)));
 });
 
 test('masks and mixing on the GPU', async () => {
   const device = await testDevice();
-  const n = 3, h = 17, w = 22, c = 5;
+  const n = 3;
+  const h = 17;
+  const w = 22;
+  const c = 5;
   const boxes = drawBoxes(new Rng(4, 4), n, [h, w], CPS_BOXES);
   const rng = new Rng(6, 6);
-  const a = Float32Array.from({ length: n * h * w * c }, () => rng.normal()), b = Float32Array.from(a, () => rng.normal());
-  const la = Int32Array.from({ length: n * h * w }, () => rng.int(9)), lb = Int32Array.from(la, () => rng.int(9));
+  const a = Float32Array.from({ length: n * h * w * c }, () => rng.normal());
+  const b = Float32Array.from(a, () => rng.normal());
+  const la = Int32Array.from({ length: n * h * w }, () => rng.int(9));
+  const lb = Int32Array.from(la, () => rng.int(9));
   const masks = Array.from({ length: n }, (_, k) => rasterise(boxes.slice(12 * k, 12 * k + 12), [h, w]));
   for (const shift of [0, 1]) {
     const out = device.scope(() => {
       const mask = boxMask(device.tensor(boxes, [n, 3, 4]), [h, w]);
-      return { mask, image: mixBy(mask, device.tensor(a, [n, h, w, c]), device.tensor(b, [n, h, w, c]), shift), labels: mixBy(mask, device.tensor(la, [n, h, w]), device.tensor(lb, [n, h, w]), shift) };
+      return {
+        mask,
+        image: mixBy(mask, device.tensor(a, [n, h, w, c]), device.tensor(b, [n, h, w, c]), shift),
+        labels: mixBy(mask, device.tensor(la, [n, h, w]), device.tensor(lb, [n, h, w]), shift),
+      };
     });
     const [mask, image, labels] = await device.read([out.mask, out.image, out.labels]);
     for (let k = 0; k < n; k++)
       for (let p = 0; p < h * w; p++) {
-        const q = k * h * w + p, from = ((k + shift) % n) * h * w + p;
+        const q = k * h * w + p;
+        const from = ((k + shift) % n) * h * w + p;
         assert.is(mask[q], masks[k][p]);
         assert.is(labels[q], masks[k][p] ? lb[from] : la[q]);
         for (let i = 0; i < c; i++) assert.is(image[q * c + i], masks[k][p] ? b[from * c + i] : a[q * c + i]);

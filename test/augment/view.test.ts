@@ -7,7 +7,8 @@ import { view } from '../../src/augment/gpu/view.ts';
 import { drawWeak, identityViews, type WeakOptions } from '../../src/augment/weak.ts';
 import { testDevice } from '../support/device.ts';
 
-const H = 20, W = 31;
+const H = 20;
+const W = 31;
 const sizes = Int32Array.of(20, 31, 13, 31, 17, 9);
 
 function texels(): Uint32Array {
@@ -17,7 +18,9 @@ function texels(): Uint32Array {
 
 async function sample(table: Float32Array, size: [number, number]) {
   const device = await testDevice();
-  const out = device.scope(() => view(device.tensor(texels(), [3, H, W]), device.tensor(sizes, [3, 2]), device.tensor(table, [3, 8]), size));
+  const out = device.scope(() =>
+    view(device.tensor(texels(), [3, H, W]), device.tensor(sizes, [3, 2]), device.tensor(table, [3, 8]), size),
+  );
   const [image, labels, valid] = await device.read([out.image, out.labels, out.valid]);
   for (const t of Object.values(out)) t.dispose();
   return { image, labels, valid };
@@ -39,11 +42,13 @@ for (const [name, options] of OPTIONS) {
       const got = await sample(table, [h, w]);
       for (let k = 0; k < 3; k++) {
         const [y0, x0, sy, sx, flip, vh, vw] = table.subarray(8 * k, 8 * k + 8);
-        const height = sizes[2 * k], width = sizes[2 * k + 1];
+        const height = sizes[2 * k];
+        const width = sizes[2 * k + 1];
         for (let i = 0; i < h; i++)
           for (let column = 0; column < w; column++) {
             const j = flip ? w - 1 - column : column;
-            const y = y0 + (i + 0.5) * sy - 0.5, x = x0 + (j + 0.5) * sx - 0.5;
+            const y = y0 + (i + 0.5) * sy - 0.5;
+            const x = x0 + (j + 0.5) * sx - 0.5;
             // Rounding decides at exact borders; the sampler may go either way there.
             const border = [y + 0.5, x + 0.5, height - 0.5 - y, width - 0.5 - x].some((d) => Math.abs(d) < 1e-3);
             if (border) continue;
@@ -55,16 +60,27 @@ for (const [name, options] of OPTIONS) {
               assert.ok(Math.abs(got.image[3 * p] - 0.485) < 1e-6);
               continue;
             }
-            const cy = Math.min(Math.max(y, 0), height - 1), cx = Math.min(Math.max(x, 0), width - 1);
-            const ya = Math.floor(cy), xa = Math.floor(cx), yb = Math.min(ya + 1, height - 1), xb = Math.min(xa + 1, width - 1);
+            const cy = Math.min(Math.max(y, 0), height - 1);
+            const cx = Math.min(Math.max(x, 0), width - 1);
+            const ya = Math.floor(cy);
+            const xa = Math.floor(cx);
+            const yb = Math.min(ya + 1, height - 1);
+            const xb = Math.min(xa + 1, width - 1);
             const texel = (yy: number, xx: number) => source[(k * H + yy) * W + xx];
             for (let c = 0; c < 3; c++) {
               const v = (yy: number, xx: number) => ((texel(yy, xx) >>> (8 * c)) & 255) / 255;
-              const want = (v(ya, xa) * (1 - cx + xa) + v(ya, xb) * (cx - xa)) * (1 - cy + ya) + (v(yb, xa) * (1 - cx + xa) + v(yb, xb) * (cx - xa)) * (cy - ya);
-              assert.ok(Math.abs(got.image[3 * p + c] - want) < 1e-4, `${name}: ${got.image[3 * p + c]} for ${want} at ${k} ${i} ${column}`);
+              const want =
+                (v(ya, xa) * (1 - cx + xa) + v(ya, xb) * (cx - xa)) * (1 - cy + ya) +
+                (v(yb, xa) * (1 - cx + xa) + v(yb, xb) * (cx - xa)) * (cy - ya);
+              assert.ok(
+                Math.abs(got.image[3 * p + c] - want) < 1e-4,
+                `${name}: ${got.image[3 * p + c]} for ${want} at ${k} ${i} ${column}`,
+              );
             }
-            const ny = Math.floor(y + 0.5), nx = Math.floor(x + 0.5);
-            if (Math.abs(y + 0.5 - Math.round(y + 0.5)) > 1e-3 && Math.abs(x + 0.5 - Math.round(x + 0.5)) > 1e-3) assert.is(got.labels[p], texel(ny, nx) >>> 24);
+            const ny = Math.floor(y + 0.5);
+            const nx = Math.floor(x + 0.5);
+            if (Math.abs(y + 0.5 - Math.round(y + 0.5)) > 1e-3 && Math.abs(x + 0.5 - Math.round(x + 0.5)) > 1e-3)
+              assert.is(got.labels[p], texel(ny, nx) >>> 24);
           }
       }
     }
@@ -72,7 +88,8 @@ for (const [name, options] of OPTIONS) {
 }
 
 test('a long side goes before a choice of scales, and that before a range', () => {
-  const draw = (options: Partial<WeakOptions>): Float32Array => drawWeak(new Rng(1, 2), sizes, { crop: [12, 16], range: [0.5, 0.5], ...options });
+  const draw = (options: Partial<WeakOptions>): Float32Array =>
+    drawWeak(new Rng(1, 2), sizes, { crop: [12, 16], range: [0.5, 0.5], ...options });
   const longSide = { base: 62, range: [1, 1] } as const;
   assert.is(draw({})[2], 2);
   assert.is(draw({ choice: [0.25] })[2], 4);

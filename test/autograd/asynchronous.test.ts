@@ -15,7 +15,8 @@ import { testDevice } from '../support/device.ts';
 const unhandled: unknown[] = [];
 const note = (e: unknown): void => void unhandled.push(e);
 const pause = (): Promise<void> => new Promise((done) => setTimeout(done, 5));
-const refused = (e: unknown, what: RegExp): boolean => e instanceof FewmaskError && /must not be asynchronous/.test(e.message) && what.test(e.message);
+const refused = (e: unknown, what: RegExp): boolean =>
+  e instanceof FewmaskError && /must not be asynchronous/.test(e.message) && what.test(e.message);
 
 test.before(() => void process.on('unhandledRejection', note));
 test.after(() => void process.off('unhandledRejection', note));
@@ -41,7 +42,10 @@ test('scope, noGrad and mixedPrecision reject when the body is declared async, a
     ...(device.f16 ? [[/mixedPrecision/, () => mixedPrecision(device, body)] as [RegExp, () => Promise<Tensor>]] : []),
   ];
   for (const [what, use] of uses) {
-    const error = await use().then(() => null, (e: unknown) => e);
+    const error = await use().then(
+      () => null,
+      (e: unknown) => e,
+    );
     assert.ok(refused(error, what), String(error));
   }
   assert.is(calls, 0);
@@ -55,11 +59,17 @@ test('a body that returns a promise is refused, and how that ends disturbs nobod
     const y = exp(x);
     return pause().then(() => mul(y, y));
   };
-  assert.throws(() => device.scope(body), (e: unknown) => refused(e, /scope/));
+  assert.throws(
+    () => device.scope(body),
+    (e: unknown) => refused(e, /scope/),
+  );
   await pause();
   await pause();
   assert.is(device.pool.stats.inUse, before);
-  assert.throws(() => noGrad(() => Promise.reject(new Error('mine'))), (e: unknown) => refused(e, /noGrad/));
+  assert.throws(
+    () => noGrad(() => Promise.reject(new Error('mine'))),
+    (e: unknown) => refused(e, /noGrad/),
+  );
   const w = parameter(tensor(device, [3, 4]));
   assert.equal([...(await grad(sum(square(w)), [w])[0].read())], [6, 8]);
 });
@@ -74,7 +84,10 @@ test('forward and backward of an operation of the user', async () => {
     forward: (async ({ x: input }: Record<string, Tensor>) => exp(input)) as never,
     backward: { x: null },
   });
-  assert.throws(() => forward({ x }, undefined), (e: unknown) => refused(e, /late: forward/));
+  assert.throws(
+    () => forward({ x }, undefined),
+    (e: unknown) => refused(e, /late: forward/),
+  );
   const backward = defineOp({
     name: 'late',
     inputs: ['x'],
@@ -83,7 +96,10 @@ test('forward and backward of an operation of the user', async () => {
     backward: { x: (async () => Promise.reject(new Error('mine'))) as never },
   });
   const { y } = backward({ x }, undefined);
-  assert.throws(() => grad(sum(y), [x]), (e: unknown) => refused(e, /late: backward/));
+  assert.throws(
+    () => grad(sum(y), [x]),
+    (e: unknown) => refused(e, /late: backward/),
+  );
 });
 
 test.run();

@@ -30,7 +30,8 @@ test('replays with new inputs; gradients are part of it', async () => {
 });
 
 test('compiles its kernels beforehand, each once', async () => {
-  const { gpu, info } = await testDevice(), made: string[] = [];
+  const { gpu, info } = await testDevice();
+  const made: string[] = [];
   const counting = new Proxy(gpu, {
     get(target, key) {
       const value = Reflect.get(target, key, target);
@@ -41,11 +42,15 @@ test('compiles its kernels beforehand, each once', async () => {
       };
     },
   });
-  const device = new Device(counting, info), step = plan(device, { x: { shape: [4] } }, ({ x }) => ({ y: relu(add(relu(add(x, 1)), x)) }));
+  const device = new Device(counting, info);
+  const step = plan(device, { x: { shape: [4] } }, ({ x }) => ({ y: relu(add(relu(add(x, 1)), x)) }));
   assert.equal(made, []);
   await step.compile();
   await step.compile();
-  assert.equal(made, Array.from({ length: new Set(step.kernels).size }, () => 'createComputePipelineAsync'));
+  assert.equal(
+    made,
+    Array.from({ length: new Set(step.kernels).size }, () => 'createComputePipelineAsync'),
+  );
   assert.equal([...(await step.run({ x: Float32Array.of(-3, -1, 0, 2) }).y.read())], [0, 0, 1, 5]);
   assert.is(made.length, 3);
   step.dispose();
@@ -69,8 +74,12 @@ test('views of tensors from outside and constants made while recording live as l
 test('the memory is known before the first run, and refused beyond the budget', async () => {
   const device = await testDevice();
   const before = device.pool.stats.inUse;
-  const body = () => plan(device, { x: { shape: [512, 512] } }, ({ x }) => ({ y: relu(relu(relu(x))) }), { budget: 2 * 2 ** 20 });
-  assert.throws(body, (e: unknown) => e instanceof OutOfMemoryError && /the step needs .* budget is 2\.0 MiB/.test(e.message));
+  const body = () =>
+    plan(device, { x: { shape: [512, 512] } }, ({ x }) => ({ y: relu(relu(relu(x))) }), { budget: 2 * 2 ** 20 });
+  assert.throws(
+    body,
+    (e: unknown) => e instanceof OutOfMemoryError && /the step needs .* budget is 2\.0 MiB/.test(e.message),
+  );
   assert.is(device.pool.stats.inUse, before);
 });
 
@@ -99,15 +108,19 @@ test('a constant made in a scope inside the body; inputs made in a scope outside
     return made;
   });
   const other = device.tensor([-1, -1], [2]);
-  assert.equal([...(await step.run({ x: Float32Array.of(10, 20), z: Float32Array.of(100, 200) }).y.read())], [111, 222]);
+  assert.equal(
+    [...(await step.run({ x: Float32Array.of(10, 20), z: Float32Array.of(100, 200) }).y.read())],
+    [111, 222],
+  );
   step.dispose();
   other.dispose();
 });
 
-test('a disposed plan: neither its inputs nor its outputs show memory that is somebody else\'s', async () => {
+test("a disposed plan: neither its inputs nor its outputs show memory that is somebody else's", async () => {
   const device = await testDevice();
   const step = plan(device, { x: { shape: [2] } }, ({ x }) => ({ y: relu(x) }));
-  const { x } = step.inputs, { y } = step.run({ x: Float32Array.of(1, 2) });
+  const { x } = step.inputs;
+  const { y } = step.run({ x: Float32Array.of(1, 2) });
   step.dispose();
   let error: unknown;
   await y.read().catch((e: unknown) => (error = e));
@@ -134,7 +147,8 @@ test('a plan that fails leaves no memory behind, whenever it fails', async () =>
   const body = (x: Tensor): { y: Tensor } => ({ y: add(add(x, w), device.tensor([1, 2], [2])) });
   assert.throws(() => plan(device, { x: { shape: [2] } }, ({ x }) => body(x) && relu(x).view([5]) && body(x)));
   assert.throws(() => plan(device, { x: { shape: [2] } }, ({ x }) => body(x), { budget: 0 }));
-  const { gpu } = device, group = gpu.createBindGroup;
+  const { gpu } = device;
+  const group = gpu.createBindGroup;
   gpu.createBindGroup = () => {
     throw new Error('no group');
   };
@@ -149,7 +163,10 @@ test('a plan that fails leaves no memory behind, whenever it fails', async () =>
 
 test('an input that does not fit leaves all of them as they were', async () => {
   const device = await testDevice();
-  const step = plan(device, { a: { shape: [2] }, b: { shape: [2], dtype: 'i32' } }, ({ a, b }) => ({ y: relu(a), b: b.view([2]) }));
+  const step = plan(device, { a: { shape: [2] }, b: { shape: [2], dtype: 'i32' } }, ({ a, b }) => ({
+    y: relu(a),
+    b: b.view([2]),
+  }));
   step.run({ a: Float32Array.of(1, 2), b: Int32Array.of(3, 4) });
   const wrong = (e: unknown): boolean => e instanceof ShapeError;
   assert.throws(() => step.run({ a: Float32Array.of(7, 8), b: Int32Array.of(1) }), wrong);
@@ -159,7 +176,10 @@ test('an input that does not fit leaves all of them as they were', async () => {
   step.dispose();
 });
 
-const usage = (message: RegExp) => (e: unknown): boolean => e instanceof UsageError && message.test(e.message);
+const usage =
+  (message: RegExp) =>
+  (e: unknown): boolean =>
+    e instanceof UsageError && message.test(e.message);
 
 test('an input that was never written is refused by name; one that nothing reads, or that the caller fills, is not', async () => {
   const device = await testDevice();
@@ -187,7 +207,10 @@ test('inputs that are not known, or are of another length, type or kind', async 
   const device = await testDevice();
   const step = plan(device, { x: { shape: [2] } }, ({ x }) => ({ y: relu(x) }));
   const wrong = (inputs: Record<string, unknown>, message: RegExp): void => {
-    assert.throws(() => step.run(inputs as never), (e: unknown) => e instanceof ShapeError && message.test(e.message));
+    assert.throws(
+      () => step.run(inputs as never),
+      (e: unknown) => e instanceof ShapeError && message.test(e.message),
+    );
   };
   wrong({ z: Float32Array.of(1, 2) }, /no input z.*its inputs are x/);
   wrong({ x: Float32Array.of(1) }, /input x is \[2\] f32, not 1 elements/);
@@ -204,7 +227,8 @@ test('an asynchronous body is refused, at once or when it has returned a promise
   const note = (e: unknown): void => void unhandled.push(e);
   process.on('unhandledRejection', note);
   const pause = (): Promise<void> => new Promise((done) => setTimeout(done, 5));
-  const refused = (e: unknown): boolean => e instanceof FewmaskError && /the body of a plan must not be asynchronous/.test(e.message);
+  const refused = (e: unknown): boolean =>
+    e instanceof FewmaskError && /the body of a plan must not be asynchronous/.test(e.message);
   const later = async (x: Tensor): Promise<{ y: Tensor }> => {
     await pause();
     return { y: relu(x) };

@@ -16,7 +16,8 @@ import { Rng } from '../../runtime/random.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
 import { testDevice } from '../support/device.ts';
 
-const layers = async (): Promise<Sequential> => new Sequential(new Dropout(0.5), new Dropout2d(0.3)).init(await testDevice());
+const layers = async (): Promise<Sequential> =>
+  new Sequential(new Dropout(0.5), new Dropout2d(0.3)).init(await testDevice());
 const DRAWS: Record<string, (x: Tensor, seed: Tensor, net: Sequential) => Tensor> = {
   uniform: (_, seed) => uniform(seed, [4, 8, 2]),
   normal: (_, seed) => normal(seed, [4, 8, 2]),
@@ -26,7 +27,10 @@ const DRAWS: Record<string, (x: Tensor, seed: Tensor, net: Sequential) => Tensor
   modules: (x, seed, net) => net.forward(x, { ...TRAIN, dropout: seed }),
 };
 const ones = new Float32Array(64).fill(1);
-const refused = (message: RegExp) => (e: unknown): boolean => e instanceof UsageError && message.test(e.message);
+const refused =
+  (message: RegExp) =>
+  (e: unknown): boolean =>
+    e instanceof UsageError && message.test(e.message);
 
 for (const [name, draw] of Object.entries(DRAWS)) {
   const run = async (device: Device, net: Sequential, first: number, count: number): Promise<number[][]> => {
@@ -63,7 +67,10 @@ for (const [name, draw] of Object.entries(DRAWS)) {
       () => add(tensor(device, Uint32Array.of(1, 2, 3, 0)), tensor(device, Uint32Array.of(0, 1, 0, 0))),
     ];
     for (const seed of constants) {
-      assert.throws(() => plan(device, sizes, ({ x }) => ({ y: draw(x, seed(), net) })), refused(/seed is a constant of the plan.*randomSeed/));
+      assert.throws(
+        () => plan(device, sizes, ({ x }) => ({ y: draw(x, seed(), net) })),
+        refused(/seed is a constant of the plan.*randomSeed/),
+      );
     }
     const outside = randomSeed(device, 42, 7, 0);
     const step = plan(device, sizes, ({ x }) => ({ y: draw(x, outside, net) }));
@@ -82,7 +89,9 @@ for (const [name, draw] of Object.entries(DRAWS)) {
     const net = await layers();
     const sizes = { x: { shape: [4, 8, 2] }, seed: { shape: [4], dtype: 'u32' } } as const;
     const step = plan(device, sizes, ({ x, seed }) => ({ y: draw(x, seed, net) }));
-    const at = async (i: number): Promise<number[]> => [...(await step.run({ x: ones, seed: Uint32Array.of(1, 2, i, 0) }).y.read())];
+    const at = async (i: number): Promise<number[]> => [
+      ...(await step.run({ x: ones, seed: Uint32Array.of(1, 2, i, 0) }).y.read()),
+    ];
     const [a, b, c] = [await at(0), await at(1), await at(0)];
     assert.not.equal(a, b);
     assert.equal(a, c);
@@ -95,9 +104,15 @@ test('the first seed and the largest step', async () => {
   const device = await testDevice();
   const step = plan(device, {}, () => ({ u: uniform(randomSeed(device, 3, 4, 2 ** 32 - 1), [4]) }));
   const rng = new Rng(3, 4, 2 ** 32 - 1);
-  assert.equal([...(await step.run().u.read())], [0, 1, 2, 3].map(() => rng.uniform()));
+  assert.equal(
+    [...(await step.run().u.read())],
+    [0, 1, 2, 3].map(() => rng.uniform()),
+  );
   const next = new Rng(3, 4, 0);
-  assert.equal([...(await step.run().u.read())], [0, 1, 2, 3].map(() => next.uniform()));
+  assert.equal(
+    [...(await step.run().u.read())],
+    [0, 1, 2, 3].map(() => next.uniform()),
+  );
   step.dispose();
 });
 
@@ -105,10 +120,16 @@ test('other numbers of the host that a plan would keep: writes and hyper-paramet
   const device = await testDevice();
   const w = tensor(device, [1, 2]);
   w.requiresGrad = true;
-  assert.throws(() => plan(device, {}, () => void device.write(w, Float32Array.of(3, 4)) as never), refused(/write: a plan is being recorded/));
+  assert.throws(
+    () => plan(device, {}, () => void device.write(w, Float32Array.of(3, 4)) as never),
+    refused(/write: a plan is being recorded/),
+  );
   const sgd = new Sgd({ w }, { lr: 0.5 });
   const update = (hyper?: Tensor): void => sgd.step(grad(sum(square(w)), [w]), hyper);
-  assert.throws(() => plan(device, {}, () => void update(hyperTensor(device, { lr: 0.5, step: 1 })) as never), refused(/hyperTensor: in a plan/));
+  assert.throws(
+    () => plan(device, {}, () => void update(hyperTensor(device, { lr: 0.5, step: 1 })) as never),
+    refused(/hyperTensor: in a plan/),
+  );
   const step = plan(device, {}, () => {
     update();
     return {};

@@ -24,12 +24,15 @@ const refused = (body: () => unknown, ...words: RegExp[]): void => {
   assert.throws(body, (e: unknown) => e instanceof GradientError && words.every((w) => w.test(e.message)));
 };
 const leaf = (device: Device, values: readonly number[]): Tensor => parameter(tensor(device, values as number[]));
-const doubled = shader('doubled', `
+const doubled = shader(
+  'doubled',
+  `
   @group(0) @binding(0) var<storage, read_write> y: array<f32>;
   @group(0) @binding(1) var<uniform> n: u32;
   @compute @workgroup_size(64) fn main(@builtin(global_invocation_id) id: vec3u) {
     if (id.x < n) { y[id.x] = 2.0 * y[id.x]; }
-  }`);
+  }`,
+);
 
 /** Everything that changes a tensor [2] in place, by the name that the message says. */
 const CHANGES: Record<string, [by: RegExp, change: (t: Tensor, device: Device) => void]> = {
@@ -37,7 +40,10 @@ const CHANGES: Record<string, [by: RegExp, change: (t: Tensor, device: Device) =
   'write through a view': [/which write changed/, (t, d) => d.write(t.view([1, 2]), Float32Array.of(5, 6))],
   'write through a reshape': [/which write changed/, (t, d) => d.write(reshape(t, [2, 1]), Float32Array.of(5, 6))],
   'write through detach': [/which write changed/, (t, d) => d.write(detach(t), Float32Array.of(5, 6))],
-  'write through a wrapped buffer': [/which write changed/, (t, d) => d.write(d.wrap(t.buffer, [2]), Float32Array.of(5, 6))],
+  'write through a wrapped buffer': [
+    /which write changed/,
+    (t, d) => d.write(d.wrap(t.buffer, [2]), Float32Array.of(5, 6)),
+  ],
   copy: [/which copy changed/, (t, d) => d.copy(tensor(d, [5, 6]), t)],
   copyInto: [/which copyInto changed/, (t, d) => d.copyInto(tensor(d, [5]), t, 1)],
   clear: [/which clear changed/, (t, d) => d.clear(t)],
@@ -47,13 +53,20 @@ const CHANGES: Record<string, [by: RegExp, change: (t: Tensor, device: Device) =
   'Ema.update': [/which ema changed/, (t, d) => average(t, d).update()],
   'Ema.copy': [/which copy changed/, (t, d) => average(t, d).copy()],
   accumulate: [/which accumulate changed/, (t, d) => accumulate(t, tensor(d, [1, 1]))],
-  'a kernel of the user': [/which doubled changed/, (t) => void doubled.run({ entry: 'main', bindings: { y: t }, params: { n: 2 }, threads: 2 })],
+  'a kernel of the user': [
+    /which doubled changed/,
+    (t) => void doubled.run({ entry: 'main', bindings: { y: t }, params: { n: 2 }, threads: 2 }),
+  ],
   'a replay of a plan': [/a replay of a plan changed/, (t, d) => replay(t, d)],
 };
 
 function average(t: Tensor, d: Device): Ema {
   const none = new Map<string, Tensor>();
-  return new Ema({ params: new Map([['t', t]]), buffers: none }, { params: new Map([['t', tensor(d, [7, 8])]]), buffers: none }, { buffers: 'own', decay: 0.5 });
+  return new Ema(
+    { params: new Map([['t', t]]), buffers: none },
+    { params: new Map([['t', tensor(d, [7, 8])]]), buffers: none },
+    { buffers: 'own', decay: 0.5 },
+  );
 }
 
 function replay(t: Tensor, d: Device): void {
@@ -133,7 +146,13 @@ test('a parameter that a step has changed, in the gradient of a second loss', as
 
 test('batch norm: its own statistics move in training; those that an evaluation used must not', async () => {
   const device = await testDevice();
-  const x = parameter(tensor(device, [[1, 2], [3, 5], [6, 1]]));
+  const x = parameter(
+    tensor(device, [
+      [1, 2],
+      [3, 5],
+      [6, 1],
+    ]),
+  );
   const gamma = leaf(device, [1, 1]);
   const beta = leaf(device, [0, 0]);
   const running = { mean: tensor(device, [0, 0]), variance: tensor(device, [1, 1]) };
@@ -181,13 +200,15 @@ test('while a plan is being recorded', async () => {
   const w = leaf(device, [1, 2]);
   const x = leaf(device, [3, 4]);
   const sgd = new Sgd({ w }, { lr: 0.1 });
-  const body = (late: boolean) => ({ z }: { z: Tensor }) => {
-    const y = sum(mul(mul(x, w), z));
-    if (late) sgd.step([z]);
-    const [dx] = grad(y, [x]);
-    if (!late) sgd.step([z]);
-    return { dx };
-  };
+  const body =
+    (late: boolean) =>
+    ({ z }: { z: Tensor }) => {
+      const y = sum(mul(mul(x, w), z));
+      if (late) sgd.step([z]);
+      const [dx] = grad(y, [x]);
+      if (!late) sgd.step([z]);
+      return { dx };
+    };
   const sizes = { z: { shape: [2] } };
   refused(() => plan(device, sizes, body(true)), /which sgd changed/);
   const step = plan(device, sizes, body(false));

@@ -26,21 +26,48 @@ else {
   test('the bundle has what it needs, and no images', async () => {
     await stage(folder);
     for (const file of [
-      'run.sh', 'README.txt', 'LICENSES.txt', 'package.json', 'bin/node', 'node_modules/webgpu/index.js', 'node_modules/webgpu/dist/linux-x64/dawn.node',
-      'node_modules/webgpu/dist/linux-x64/libvulkan.so.1', 'lib/libstdc++.so.6', 'dist/fewmask.mjs', 'bench/gpu.mjs', 'bench/launch.mjs', 'bench/probe.mjs', 'bench/engines/torchWorker.py',
-    ]) assert.ok(existsSync(join(folder, file)), file);
-    assert.is(execFileSync('sh', ['-c', `find '${folder}' -name '*.jpg' -o -name '*.png' -o -name '*.map'`], { encoding: 'utf8' }), '');
+      'run.sh',
+      'README.txt',
+      'LICENSES.txt',
+      'package.json',
+      'bin/node',
+      'node_modules/webgpu/index.js',
+      'node_modules/webgpu/dist/linux-x64/dawn.node',
+      'node_modules/webgpu/dist/linux-x64/libvulkan.so.1',
+      'lib/libstdc++.so.6',
+      'dist/fewmask.mjs',
+      'bench/gpu.mjs',
+      'bench/launch.mjs',
+      'bench/probe.mjs',
+      'bench/engines/torchWorker.py',
+    ])
+      assert.ok(existsSync(join(folder, file)), file);
+    assert.is(
+      execFileSync('sh', ['-c', `find '${folder}' -name '*.jpg' -o -name '*.png' -o -name '*.map'`], {
+        encoding: 'utf8',
+      }),
+      '',
+    );
     // xz makes a quarter of it: the archive stays far below its 60 MB, which the command itself checks.
     assert.ok(bytesOf(folder) < 150e6, String(bytesOf(folder)));
   });
 
   test('it runs with no environment: a case is measured, results are written', () => {
     const out = join(folder, 'out');
-    const { status, stdout, stderr } = spawnSync('/bin/sh', [join(folder, 'run.sh'), '--out', out, 'bench', '--quick', '--no-torch', '--only', '^matmul-96$'], { env: {}, encoding: 'utf8', timeout: 120_000 });
+    const { status, stdout, stderr } = spawnSync(
+      '/bin/sh',
+      [join(folder, 'run.sh'), '--out', out, 'bench', '--quick', '--no-torch', '--only', '^matmul-96$'],
+      { env: {}, encoding: 'utf8', timeout: 120_000 },
+    );
     assert.is(status, 0, stderr.slice(-1000));
     assert.match(stdout, /^matmul-96 +fewmask +\d/m);
-    const { cases } = JSON.parse(readFileSync(join(out, 'gpu.json'), 'utf8')) as { cases: { name: string; results: { right?: boolean }[] }[] };
-    assert.equal(cases.map((c) => [c.name, c.results[0].right]), [['matmul-96', true]]);
+    const { cases } = JSON.parse(readFileSync(join(out, 'gpu.json'), 'utf8')) as {
+      cases: { name: string; results: { right?: boolean }[] }[];
+    };
+    assert.equal(
+      cases.map((c) => [c.name, c.results[0].right]),
+      [['matmul-96', true]],
+    );
     assert.match(readFileSync(join(out, 'driver.txt'), 'utf8'), /^as the machine is: /m);
   });
 

@@ -10,14 +10,31 @@ import { loadOnnx } from '../../runtime/io/onnx/graph.ts';
 import { testDevice } from '../support/device.ts';
 
 const report = (ms: number): Report => ({
-  adapter: 'a', versions: {}, command: '', date: '', peaks: { gflops: 100, gbps: 10 },
-  cases: [{ name: 'matmul-512', flops: 2e9, bytes: 1e6, results: [{ engine: 'fewmask', median_ms: ms, min_ms: ms, max_ms: ms, samples: 5, dropped: 1 }, { engine: 'tfjs', median_ms: 3 * ms, right: false, difference: [0.5] }] }],
+  adapter: 'a',
+  versions: {},
+  command: '',
+  date: '',
+  peaks: { gflops: 100, gbps: 10 },
+  cases: [
+    {
+      name: 'matmul-512',
+      flops: 2e9,
+      bytes: 1e6,
+      results: [
+        { engine: 'fewmask', median_ms: ms, min_ms: ms, max_ms: ms, samples: 5, dropped: 1 },
+        { engine: 'tfjs', median_ms: 3 * ms, right: false, difference: [0.5] },
+      ],
+    },
+  ],
 });
 
 test('rates follow from the time', () => {
   const r = withRates({ engine: 'fewmask', median_ms: 100 }, { flops: 2e9, bytes: 1e8 }, { gflops: 100, gbps: 10 });
   assert.equal([r.gflops, r.gbps, r.roofline], [20, 1, 0.2]);
-  assert.equal(withRates({ engine: 'tfjs', why: 'none' }, { flops: 1, bytes: 1 }, { gflops: 1, gbps: 1 }).gflops, undefined);
+  assert.equal(
+    withRates({ engine: 'tfjs', why: 'none' }, { flops: 1, bytes: 1 }, { gflops: 1, gbps: 1 }).gflops,
+    undefined,
+  );
 });
 
 test('the table says the ratio to fewmask, and which times are of wrong values', () => {
@@ -32,8 +49,21 @@ test('a regression is more than ten per cent', () => {
 });
 
 test('the layouts turn back', () => {
-  const { x, w } = inputsOf('c', { op: 'conv', n: 2, cin: 3, h: 4, w: 5, cout: 6, kernel: 3, stride: 1, dilation: 1, groups: 1, backward: false });
-  const image = toNhwc(x), kernel = toHwio(w);
+  const { x, w } = inputsOf('c', {
+    op: 'conv',
+    n: 2,
+    cin: 3,
+    h: 4,
+    w: 5,
+    cout: 6,
+    kernel: 3,
+    stride: 1,
+    dilation: 1,
+    groups: 1,
+    backward: false,
+  });
+  const image = toNhwc(x);
+  const kernel = toHwio(w);
   assert.equal(image.shape, [2, 4, 5, 3]);
   assert.equal(fromNhwc(image.data, image.shape), x.data);
   assert.equal(fromHwio(kernel.data, kernel.shape), w.data);
@@ -47,8 +77,12 @@ test('every case has a name of its own', () => {
 test('the models written for onnxruntime-web are ONNX', async () => {
   const device = await testDevice();
   const bytes = writeOnnx({
-    nodes: [{ op: 'Conv', inputs: ['x', 'w'], outputs: ['y'], attributes: { kernel_shape: [1, 1], pads: [0, 0, 0, 0] } }],
-    inputs: { x: [1, 2, 1, 2] }, outputs: ['y'], weights: { w: { shape: [1, 2, 1, 1], data: Float32Array.of(2, -1) } },
+    nodes: [
+      { op: 'Conv', inputs: ['x', 'w'], outputs: ['y'], attributes: { kernel_shape: [1, 1], pads: [0, 0, 0, 0] } },
+    ],
+    inputs: { x: [1, 2, 1, 2] },
+    outputs: ['y'],
+    weights: { w: { shape: [1, 2, 1, 1], data: Float32Array.of(2, -1) } },
   });
   const graph = loadOnnx(bytes, device);
   const { y } = await graph.run({ x: device.tensor([1, 2, 3, 4], [1, 2, 1, 2]) });

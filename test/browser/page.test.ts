@@ -1,4 +1,5 @@
-// The training page in a real browser: every scheme trains, the losses are Node's, what the screen shows is what the worker reported.
+// The training page in a real browser: every scheme trains, the losses are Node's, what the screen shows is what the
+// worker reported.
 
 import { mkdtempSync, rmSync } from 'node:fs';
 import type { Server } from 'node:http';
@@ -21,12 +22,22 @@ import { testDevice } from '../support/device.ts';
 
 const STEPS = 30;
 const settingsOf = (scheme: string): RunSettings => ({
-  scheme, width: 4, steps: STEPS, labelled: 4, unlabelled: 6, size: [48, 64], batch: 2, lr: 0.03, seed: 2, options: scheme === 'fixmatch' ? { tau: 0.5 } : {},
+  scheme,
+  width: 4,
+  steps: STEPS,
+  labelled: 4,
+  unlabelled: 6,
+  size: [48, 64],
+  batch: 2,
+  lr: 0.03,
+  seed: 2,
+  options: scheme === 'fixmatch' ? { tau: 0.5 } : {},
 });
 /**
- * Relative difference of two adapters in the loss of a step. They differ in the fusing of multiply and add and in exp and log: 1e-7 in the first losses.
- * Where an argmax or a rectifier tips over, updates enlarge that two- to threefold a step: between SwiftShader and lavapipe 2e-7 to 1e-4 was measured after
- * ten steps of these settings, 1e-3 with a network twice as wide.
+ * Relative difference of two adapters in the loss of a step. They differ in the fusing of multiply and add and in exp
+ * and log: 1e-7 in the first losses. Where an argmax or a rectifier tips over, updates enlarge that two- to threefold a
+ * step: between SwiftShader and lavapipe 2e-7 to 1e-4 was measured after ten steps of these settings, 1e-3 with a
+ * network twice as wide.
  */
 const tolerance = (step: number): number => (step < 2 ? 1e-5 : 5e-3);
 
@@ -38,7 +49,13 @@ async function nodeLosses(settings: RunSettings, n: number): Promise<number[]> {
   const losses: number[] = [];
   const config = configOf(settings);
   const result = await runSession({
-    device: await testDevice(), dataset: datasetOf(settings), config, makeScheme: (c, options) => createScheme(config.scheme, c, options), readEvery: 1, judge: true, signal: stop.signal,
+    device: await testDevice(),
+    dataset: datasetOf(settings),
+    config,
+    makeScheme: (c, options) => createScheme(config.scheme, c, options),
+    readEvery: 1,
+    judge: true,
+    signal: stop.signal,
     hooks: {
       onSteps(points) {
         losses.push(...points.map((p) => p.loss));
@@ -59,14 +76,20 @@ interface Recorded extends Window {
 async function fill(page: Page, s: RunSettings): Promise<void> {
   await page.locator('details').evaluate((d: HTMLDetailsElement) => (d.open = true));
   await page.getByText(schemeOf(s.scheme).about).click();
-  for (const name of ['labelled', 'steps', 'seed', 'unlabelled', 'batch', 'lr'] as const) await page.fill(`[name=${name}]`, String(s[name]));
+  for (const name of ['labelled', 'steps', 'seed', 'unlabelled', 'batch', 'lr'] as const)
+    await page.fill(`[name=${name}]`, String(s[name]));
   for (const [name, value] of Object.entries(s.options)) await page.fill(`[name="option.${name}"]`, String(value));
   await page.selectOption('[name=width]', String(s.width));
   await page.selectOption('[name=size]', s.size.join('x'));
 }
 
 /** Waits for the words of the state to match. */
-const waitFor = (page: Page, words: RegExp): Promise<unknown> => page.waitForFunction((source) => new RegExp(source).test(document.getElementById('state')!.textContent!), words.source, { timeout: 300_000 });
+const waitFor = (page: Page, words: RegExp): Promise<unknown> =>
+  page.waitForFunction(
+    (source) => new RegExp(source).test(document.getElementById('state')!.textContent),
+    words.source,
+    { timeout: 300_000 },
+  );
 
 interface Look {
   width: number;
@@ -83,10 +106,15 @@ interface Look {
 function reported(page: Page): Promise<{ points: StepPoint[]; look: Look; palette: number[] }> {
   return page.evaluate(() => {
     const all = (window as unknown as Recorded).messages;
-    const last = all.findLast((m) => m.kind === 'preview')!, examples = all.findLast((m) => m.kind === 'examples')!;
-    const { preview } = last as FromWorker & { kind: 'preview' };
+    const last = all.findLast((m) => m.kind === 'preview')!;
+    const examples = all.findLast((m) => m.kind === 'examples')!;
+    const { preview } = last;
     const arrays = Object.entries(preview).map(([k, v]) => [k, ArrayBuffer.isView(v) ? [...(v as Uint8Array)] : v]);
-    return { points: all.flatMap((m) => (m.kind === 'steps' ? m.points : [])), look: Object.fromEntries(arrays) as Look, palette: [...(examples as FromWorker & { kind: 'examples' }).palette] };
+    return {
+      points: all.flatMap((m) => (m.kind === 'steps' ? m.points : [])),
+      look: Object.fromEntries(arrays) as Look,
+      palette: [...examples.palette],
+    };
   });
 }
 
@@ -94,7 +122,10 @@ function reported(page: Page): Promise<{ points: StepPoint[]; look: Look; palett
 async function screen(page: Page, look: Look): Promise<(x: number, y: number) => number[]> {
   const shot = decode(await page.locator('#stage').screenshot());
   return (x, y) => {
-    const at = shot.channels * (Math.floor(((y + 0.5) * shot.height) / look.height) * shot.width + Math.floor(((x + 0.5) * shot.width) / look.width));
+    const at =
+      shot.channels *
+      (Math.floor(((y + 0.5) * shot.height) / look.height) * shot.width +
+        Math.floor(((x + 0.5) * shot.width) / look.width));
     return [...shot.data.slice(at, at + 3)];
   };
 }
@@ -104,18 +135,29 @@ function expected(layer: string, look: Look, palette: readonly number[], i: numb
   if (layer === 'Confidence') return [...mapColours([look.confidence[i]], VIRIDIS)];
   if (layer === 'Grad-CAM') return [...mapColours([look.cam[i]], INFERNO)];
   const label = { Prediction: look.prediction, 'Pseudo-label': look.pseudo, Truth: look.truth }[layer]?.[i];
-  return label === undefined || label === 255 ? look.rgb.slice(3 * i, 3 * i + 3) : palette.slice(3 * label, 3 * label + 3);
+  return label === undefined || label === 255
+    ? look.rgb.slice(3 * i, 3 * i + 3)
+    : palette.slice(3 * label, 3 * label + 3);
 }
 
 const chromium = chromiumPath();
-if (!chromium) console.log('skipped: the page in a browser: no Chromium (npm run setup -- --with-browser, apt-get install chromium, or FEWMASK_CHROMIUM)');
+if (!chromium)
+  console.log(
+    'skipped: the page in a browser: no Chromium (npm run setup -- --with-browser, apt-get install chromium, or FEWMASK_CHROMIUM)',
+  );
 else {
   const folder = mkdtempSync(join(tmpdir(), 'fewmask-web-'));
   const complaints: string[] = [];
-  let browser: Browser, server: Server, url: string, page: Page;
+  let browser: Browser;
+  let server: Server;
+  let url: string;
+  let page: Page;
 
   async function open(from: Browser, options: { width?: number; dark?: boolean } = {}): Promise<Page> {
-    const made = await from.newPage({ viewport: { width: options.width ?? 1280, height: 900 }, colorScheme: options.dark ? 'dark' : 'light' });
+    const made = await from.newPage({
+      viewport: { width: options.width ?? 1280, height: 900 },
+      colorScheme: options.dark ? 'dark' : 'light',
+    });
     made.on('console', (m) => ['error', 'warning'].includes(m.type()) && complaints.push(m.text()));
     made.on('pageerror', (e) => complaints.push(String(e)));
     made.on('response', (r) => r.status() >= 400 && complaints.push(`${r.status()} ${r.url()}`));
@@ -151,9 +193,16 @@ else {
 
   for (const scheme of schemeNames()) {
     test(`${scheme}: ${STEPS} steps; the loss falls, as in Node; the screen shows what was reported`, async () => {
-      const settings = settingsOf(scheme), began = performance.now();
+      const settings = settingsOf(scheme);
+      const began = performance.now();
       await fill(page, settings);
-      await page.evaluate(() => (window as unknown as Recorded).messages.splice(0, Infinity, ...(window as unknown as Recorded).messages.filter((m) => m.kind === 'examples')));
+      await page.evaluate(() =>
+        (window as unknown as Recorded).messages.splice(
+          0,
+          Infinity,
+          ...(window as unknown as Recorded).messages.filter((m) => m.kind === 'examples'),
+        ),
+      );
       await page.click('#start');
       await waitFor(page, /^(Done|The run failed)/);
       const seconds = ((performance.now() - began) / 1000).toFixed(1);
@@ -165,22 +214,35 @@ else {
 
       // Every stage starts anew.
       const stages = scheme === 'self-training' ? [losses.slice(0, STEPS / 2), losses.slice(STEPS / 2)] : [losses];
-      for (const stage of stages) assert.ok(mean(stage.slice(-5)) < 0.9 * mean(stage.slice(0, 5)), `losses ${stage.map((l) => l.toFixed(3))}`);
+      for (const stage of stages)
+        assert.ok(mean(stage.slice(-5)) < 0.9 * mean(stage.slice(0, 5)), `losses ${stage.map((l) => l.toFixed(3))}`);
 
       const node = await nodeLosses(settings, 10);
       const apart = node.map((l, i) => Math.abs(losses[i] - l) / l);
-      console.log(`  ${scheme}: ${seconds} s in the browser; relative difference of the first ten losses from Node's: ${apart.map((a) => a.toExponential(0)).join(' ')}`);
-      assert.ok(apart.every((a, i) => a < tolerance(i)), `${losses.slice(0, 10)} in the browser, ${node} in Node`);
+      console.log(
+        `  ${scheme}: ${seconds} s in the browser; relative difference of the first ten losses from Node's: ` +
+          `${apart.map((a) => a.toExponential(0)).join(' ')}`,
+      );
+      assert.ok(
+        apart.every((a, i) => a < tolerance(i)),
+        `${losses.slice(0, 10)} in the browser, ${node} in Node`,
+      );
 
-      for (const layer of scheme === 'fixmatch' ? ['Prediction', 'Pseudo-label', 'Confidence', 'Grad-CAM', 'Truth', 'Image'] : ['Prediction']) {
+      for (const layer of scheme === 'fixmatch'
+        ? ['Prediction', 'Pseudo-label', 'Confidence', 'Grad-CAM', 'Truth', 'Image']
+        : ['Prediction']) {
         await page.getByRole('button', { name: `Show only ${layer}` }).click();
         await page.locator('h1').hover();
         const at = await screen(page, look);
         // All but the rounded corners.
         for (let y = 2; y < look.height - 2; y += 3) {
           for (let x = 2; x < look.width - 2; x += 3) {
-            const wanted = expected(layer, look, palette, y * look.width + x), seen = at(x, y);
-            assert.ok(seen.every((v, c) => Math.abs(v - wanted[c]) <= 1), `${layer} at ${x}, ${y}: ${seen} on the screen, ${wanted} reported`);
+            const wanted = expected(layer, look, palette, y * look.width + x);
+            const seen = at(x, y);
+            assert.ok(
+              seen.every((v, c) => Math.abs(v - wanted[c]) <= 1),
+              `${layer} at ${x}, ${y}: ${seen} on the screen, ${wanted} reported`,
+            );
           }
         }
       }
@@ -189,7 +251,8 @@ else {
 
   test('pause, look at another image, resume, stop: by the keyboard', async () => {
     await fill(page, { ...settingsOf('supervised'), steps: 2000 });
-    const steps = (): Promise<number> => page.evaluate(() => (window as unknown as Recorded).messages.filter((m) => m.kind === 'steps').length);
+    const steps = (): Promise<number> =>
+      page.evaluate(() => (window as unknown as Recorded).messages.filter((m) => m.kind === 'steps').length);
     await page.focus('#start');
     await page.keyboard.press('Enter');
     await waitFor(page, /^Training/);
@@ -200,14 +263,20 @@ else {
     await page.locator('#examples button').nth(2).focus();
     await page.keyboard.press('Enter');
     const other = await page.locator('#examples button').nth(2).getAttribute('data-id');
-    await page.waitForFunction((id) => (window as unknown as Recorded).messages.some((m) => m.kind === 'preview' && m.preview.id === id), other);
+    await page.waitForFunction(
+      (id) => (window as unknown as Recorded).messages.some((m) => m.kind === 'preview' && m.preview.id === id),
+      other,
+    );
     await page.focus('#stage');
     await page.keyboard.press('ArrowLeft');
     assert.match(await page.innerText('#readout'), /^31, 24: predicted \w+, \d+ % · truth \w+/);
     assert.is(await steps(), done, 'nothing is trained in a pause');
     await page.focus('#pause');
     await page.keyboard.press('Enter');
-    await page.waitForFunction((n) => (window as unknown as Recorded).messages.filter((m) => m.kind === 'steps').length > n + 1, done);
+    await page.waitForFunction(
+      (n) => (window as unknown as Recorded).messages.filter((m) => m.kind === 'steps').length > n + 1,
+      done,
+    );
     await page.focus('#stop');
     await page.keyboard.press('Enter');
     await waitFor(page, /^Stopped/);
@@ -222,7 +291,11 @@ else {
   });
 
   test('no side-scrolling at 390 and 1280 pixels, light and dark', async () => {
-    for (const [width, dark] of [[390, false], [390, true], [1280, true]] as const) {
+    for (const [width, dark] of [
+      [390, false],
+      [390, true],
+      [1280, true],
+    ] as const) {
       const small = await open(browser, { width, dark });
       await small.waitForSelector('#examples button');
       assert.is(await small.evaluate(() => document.documentElement.scrollWidth), width);
@@ -247,7 +320,8 @@ else {
   });
 
   test('the server serves its files alone, and takes another port where one is taken', async () => {
-    for (const path of ['nothing.js', '..%2f..%2fpackage.json', 'sub/page.js']) assert.is((await fetch(url + path)).status, 404, path);
+    for (const path of ['nothing.js', '..%2f..%2fpackage.json', 'sub/page.js'])
+      assert.is((await fetch(url + path)).status, 404, path);
     assert.is((await fetch(url, { method: 'POST' })).status, 405);
     const second = await serve(folder, Number(new URL(url).port));
     assert.not.equal(second.url, url);

@@ -14,10 +14,20 @@ test('an address that is none is refused; the server goes on', async () => {
   const { server, url } = await serve(folder, 0);
   try {
     // fetch would not send such addresses.
-    const status = (path: string): Promise<number | undefined> => new Promise((resolve, reject) => {
-      request(url, { path }, (response) => resolve(response.resume().statusCode)).on('error', reject).end();
-    });
-    for (const [path, expected] of [['//', 400], ['http://[', 400], ['/', 200], ['/index.html', 200], ['/../serve.test.ts', 404]] as const) assert.is(await status(path), expected, path);
+    const status = (path: string): Promise<number | undefined> =>
+      new Promise((resolve, reject) => {
+        request(url, { path }, (response) => resolve(response.resume().statusCode))
+          .on('error', reject)
+          .end();
+      });
+    for (const [path, expected] of [
+      ['//', 400],
+      ['http://[', 400],
+      ['/', 200],
+      ['/index.html', 200],
+      ['/../serve.test.ts', 404],
+    ] as const)
+      assert.is(await status(path), expected, path);
   } finally {
     server.close();
   }

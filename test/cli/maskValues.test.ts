@@ -85,7 +85,10 @@ test('a score on one class is told, in words and beside JSON', async () => {
 
 test('what is unclear is refused before a GPU is opened, and settled by --mask-values', async () => {
   const holes = await folders((i) => [0, 1, i === 3 ? 254 : 1]);
-  for (const command of [['train', ...SHORT, '--out', join(out, 'holes')], ['compare', '--out', join(out, 'holes')]]) {
+  for (const command of [
+    ['train', ...SHORT, '--out', join(out, 'holes')],
+    ['compare', '--out', join(out, 'holes')],
+  ]) {
     const run = await fewmask([...command, ...holes]);
     assert.is(run.code, 1, run.stderr);
     assert.match(run.stderr, /error: the 6 masks hold 0 \(.*254 \(32 pixels, 1 mask: .*m3\.png\)/);

@@ -42,8 +42,14 @@ test('--lr 1e3: stops early; the checkpoint is kept, and the run continues with 
   );
   const step = Number(/at step (\d+)/.exec(run.stderr)![1]);
   assert.ok(step < 30, run.stderr);
-  const logged = readFileSync(join(folder, 'log.jsonl'), 'utf8').trim().split('\n').map((line) => JSON.parse(line));
-  assert.equal(logged.map((p) => p.step), Array.from({ length: step - 1 }, (_, i) => i + 1));
+  const logged = readFileSync(join(folder, 'log.jsonl'), 'utf8')
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line));
+  assert.equal(
+    logged.map((p) => p.step),
+    Array.from({ length: step - 1 }, (_, i) => i + 1),
+  );
   assert.ok(logged.every((p) => Number.isFinite(p.loss)));
   assert.ok(allFinite(folder) && !existsSync(join(folder, 'last.safetensors')));
 
@@ -66,7 +72,8 @@ test('--lr 1e3: stops early; the checkpoint is kept, and the run continues with 
 });
 
 test('--lr 1e30: no checkpoint yet, and the folder can be used again', async () => {
-  const folder = at('absurd'), args = ['train', ...TINY, '--scheme', 'cps', '--out', folder];
+  const folder = at('absurd');
+  const args = ['train', ...TINY, '--scheme', 'cps', '--out', folder];
   await fails(
     /at step [12] \(learning rate .*\); no checkpoint had been saved yet — .*--lr 0\.02.*--warmup 100.*start the run/,
     [...args, '--lr', '1e30', '--steps', '20'],
@@ -81,17 +88,20 @@ test('weights with NaN in a file: predict, eval, cam and --pretrained refuse the
   const made = await fewmask(['train', ...TINY, '--scheme', 'supervised', '--steps', '2', '--out', folder]);
   assert.is(made.code, 0, made.stderr);
   const { tensors, metadata } = decodeSafetensors(readFileSync(join(folder, 'last.safetensors')));
-  const broken = at('broken.safetensors'), photos = at('photos');
+  const broken = at('broken.safetensors');
+  const photos = at('photos');
   const [name, { data }] = [...tensors].find(([key]) => key.endsWith('conv.weight'))!;
   data.set([NaN, Infinity], 1);
   writeFileSync(broken, encodeSafetensors(tensors, metadata));
   write(photos, { 'a.jpg': await jpeg(40) });
   const said = new RegExp(`broken.safetensors: 2 of ${data.length} values of ${name} are NaN or infinite`);
   for (const args of [
-    ['eval', ...TINY.slice(0, 11), '--model', broken], ['predict', photos, '--model', broken, '--out', at('masks')],
+    ['eval', ...TINY.slice(0, 11), '--model', broken],
+    ['predict', photos, '--model', broken, '--out', at('masks')],
     ['cam', photos, '--model', broken, '--out', at('cams')],
     ['train', ...TINY, '--steps', '2', '--pretrained', broken, '--out', at('further')],
-  ]) await fails(said, args);
+  ])
+    await fails(said, args);
 });
 
 test.run();

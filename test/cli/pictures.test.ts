@@ -12,8 +12,20 @@ import { deep, jpeg, mask, removeFolders, tagged, tempFolder, write } from '../s
 let root = '';
 const at = (...parts: string[]): string => join(root, ...parts);
 const SHORT = [
-  '--steps', '2', '--crop', '8', '--width', '4', '--depth', '2', '--batch', '1', '--classes', '2',
-  '--scheme', 'supervised',
+  '--steps',
+  '2',
+  '--crop',
+  '8',
+  '--width',
+  '4',
+  '--depth',
+  '2',
+  '--batch',
+  '1',
+  '--classes',
+  '2',
+  '--scheme',
+  'supervised',
 ];
 const plain = (): string[] => ['--images', at('in'), '--masks', at('out'), '--val', at('val.txt')];
 
@@ -24,17 +36,27 @@ async function done(args: readonly string[], code = 0): Promise<{ stdout: string
   return run;
 }
 
-const sizeOf = async (file: string): Promise<string> => sharp(file).metadata().then((m) => `${m.width}x${m.height}`);
+const sizeOf = async (file: string): Promise<string> =>
+  sharp(file)
+    .metadata()
+    .then((m) => `${m.width}x${m.height}`);
 
 // Masks lie on the rotated picture; 16-bit images use 12 bits.
 test.before(async () => {
   root = tempFolder();
   write(root, {
-    'in/phone.png': await tagged(6, 12, 8), 'out/phone.png': mask([0, 1], 8, 12),
-    'in/deep.png': deep([0, 4000]), 'out/deep.png': mask([0, 1]), 'in/free.jpg': await jpeg(3),
-    'in/v.png': await tagged(6, 12, 8), 'out/v.png': mask([0, 1], 8, 12), 'val.txt': 'v\n',
-    'new/square.jpg': await tagged(6, 8, 8, 'jpeg'), 'new/tall.jpg': await tagged(8, 12, 8, 'jpeg'),
-    'new/over.png': deep([0, 4000, 4096, 65535]), 'new/scan.tif': 'x',
+    'in/phone.png': await tagged(6, 12, 8),
+    'out/phone.png': mask([0, 1], 8, 12),
+    'in/deep.png': deep([0, 4000]),
+    'out/deep.png': mask([0, 1]),
+    'in/free.jpg': await jpeg(3),
+    'in/v.png': await tagged(6, 12, 8),
+    'out/v.png': mask([0, 1], 8, 12),
+    'val.txt': 'v\n',
+    'new/square.jpg': await tagged(6, 8, 8, 'jpeg'),
+    'new/tall.jpg': await tagged(8, 12, 8, 'jpeg'),
+    'new/over.png': deep([0, 4000, 4096, 65535]),
+    'new/scan.tif': 'x',
   });
 });
 test.after(removeFolders);
@@ -42,7 +64,8 @@ test.after(removeFolders);
 test('train says what it decides and keeps it; --resume and eval read the same', async () => {
   const { stderr } = await done(['train', ...plain(), ...SHORT, '--out', at('run')]);
   assert.match(
-    stderr, /data: 2 images have an EXIF orientation: it is applied, as viewers do \(2 masks fit the rotated image\)/,
+    stderr,
+    /data: 2 images have an EXIF orientation: it is applied, as viewers do \(2 masks fit the rotated image\)/,
   );
   assert.match(
     stderr,
@@ -65,10 +88,14 @@ test('train says what it decides and keeps it; --resume and eval read the same',
 });
 
 test('predict and cam: results lie on the upright image, values are scaled as in the training', async () => {
-  for (const [command, suffix] of [['predict', ''], ['cam', '-cam']]) {
+  for (const [command, suffix] of [
+    ['predict', ''],
+    ['cam', '-cam'],
+  ]) {
     const run = await done([command, at('new'), '--model', at('run'), '--out', at(command)]);
     assert.match(
-      run.stderr, /images: 2 images have an EXIF orientation: it is applied, as viewers do, as in the training/,
+      run.stderr,
+      /images: 2 images have an EXIF orientation: it is applied, as viewers do, as in the training/,
     );
     assert.match(run.stderr, /images: results lie on the images as viewers show them/);
     assert.match(run.stderr, /images: 1 of 3 images have 16 bits a channel: 4095 is white, as in the training/);
@@ -77,10 +104,11 @@ test('predict and cam: results lie on the upright image, values are scaled as in
       /warning: .*over\.png has values beyond 12 bits \(50\.0 % of them\), which are read as white \(--bits\)\n/,
     );
     assert.match(run.stderr, /only JPEG, PNG and WebP are read \(not scan\.tif\)/);
-    assert.equal(
-      await Promise.all(['square', 'tall', 'over'].map((n) => sizeOf(at(command, `${n}${suffix}.png`)))),
-      ['8x8', '8x12', '12x8'],
-    );
+    assert.equal(await Promise.all(['square', 'tall', 'over'].map((n) => sizeOf(at(command, `${n}${suffix}.png`)))), [
+      '8x8',
+      '8x12',
+      '12x8',
+    ]);
     const other = ['--out', at(`${command}-stored`), '--orientation', 'ignore', '--bits', '16'];
     const stored = await done([command, at('new'), '--model', at('run'), ...other]);
     assert.match(stored.stderr, /it is ignored: the stored pixels are read \(--orientation ignore\)/);
@@ -111,15 +139,18 @@ test('a run without image files knows of no rule: viewers and the values decide'
 });
 
 test('files that are not images: one line each, the others get their masks', async () => {
-  write(
-    root,
-    {
-      'odd/a.jpg': '<html>', 'odd/b.jpg': '', 'odd/c.jpg': Buffer.from('\0\0\0\x18ftypheic\0\0\0\0', 'latin1'),
-      'odd/d.jpg': await jpeg(3),
-    },
-  );
+  write(root, {
+    'odd/a.jpg': '<html>',
+    'odd/b.jpg': '',
+    'odd/c.jpg': Buffer.from('\0\0\0\x18ftypheic\0\0\0\0', 'latin1'),
+    'odd/d.jpg': await jpeg(3),
+  });
   const { stderr } = await done(['predict', at('odd'), '--model', at('run'), '--out', at('odd-masks')], 1);
-  for (const [name, kind] of [['a', 'an HTML page'], ['b', 'an empty file'], ['c', 'a HEIC image']]) {
+  for (const [name, kind] of [
+    ['a', 'an HTML page'],
+    ['b', 'an empty file'],
+    ['c', 'a HEIC image'],
+  ]) {
     const lines = stderr.split('\n').filter((l) => l.includes(`${name}.jpg cannot be decoded: it is ${kind} — only`));
     assert.is(lines.length, 1, stderr);
   }
@@ -145,13 +176,23 @@ test('files that are not images: one line each, the others get their masks', asy
 
 test('compare keeps the rule in each run and refuses to mix two', async () => {
   const args = [
-    'compare', ...plain(), ...SHORT.slice(0, -2), '--schemes', 'supervised', '--seeds', '1', '--pictures', '0', '--out',
+    'compare',
+    ...plain(),
+    ...SHORT.slice(0, -2),
+    '--schemes',
+    'supervised',
+    '--seeds',
+    '1',
+    '--pictures',
+    '0',
+    '--out',
     at('compare'),
   ];
   await done(args);
-  assert.equal(
-    JSON.parse(readFileSync(at('compare/supervised-0/run.json'), 'utf8')).pictures, { orientation: 'apply', bits: 12 },
-  );
+  assert.equal(JSON.parse(readFileSync(at('compare/supervised-0/run.json'), 'utf8')).pictures, {
+    orientation: 'apply',
+    bits: 12,
+  });
   assert.match((await done([...args, '--resume'])).stderr, /done before/);
   assert.match((await done([...args, '--resume', '--bits', '16'], 2)).stderr, /was started with bits 12, not 16/);
 });
@@ -159,7 +200,8 @@ test('compare keeps the rule in each run and refuses to mix two', async () => {
 test('inspect says the same; --config in UTF-16', async () => {
   const { stdout } = await done(['inspect', ...plain(), '--classes', '2']);
   assert.match(
-    stdout, /note: 2 images have an EXIF orientation: it is applied, as viewers do \(2 masks fit the rotated image\)/,
+    stdout,
+    /note: 2 images have an EXIF orientation: it is applied, as viewers do \(2 masks fit the rotated image\)/,
   );
   assert.match(stdout, /note: 1 of 4 images have 16 bits a channel/);
   writeFileSync(at('config.json'), Buffer.from('\uFEFF{"steps": 1}', 'utf16le'));

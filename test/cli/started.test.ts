@@ -21,7 +21,8 @@ function refusal(body: () => void): Error {
 }
 
 test('run.json is read, absent, or refused', () => {
-  const folder = tempFolder(), started = { config: resolveConfig({}), data: { path: '/photos' } };
+  const folder = tempFolder();
+  const started = { config: resolveConfig({}), data: { path: '/photos' } };
   assert.is(readStarted(folder), null);
   write(folder, { 'run.json': JSON.stringify(started) });
   assert.equal(readStarted(folder), started);
@@ -34,16 +35,25 @@ test('run.json is read, absent, or refused', () => {
 });
 
 test('the same run: the order of keys, the memory budget and the form of a path do not count', () => {
-  const folder = tempFolder(), data = tempFolder();
-  const config = resolveConfig({ options: { tau: 0.9, weight: 2 } }), other = resolveConfig({ options: { weight: 2, tau: 0.9 }, memory: 7 });
+  const folder = tempFolder();
+  const data = tempFolder();
+  const config = resolveConfig({ options: { tau: 0.9, weight: 2 } });
+  const other = resolveConfig({ options: { weight: 2, tau: 0.9 }, memory: 7 });
   write(folder, { 'run.json': JSON.stringify({ config, data: { path: data, labels: '1/8' } }) });
   sameRun(folder, config, { config: other, data: { path: relative(process.cwd(), data), labels: '1/8' } });
   // Runs of earlier versions do not say their precision: it was full.
   const { precision: _, ...earlier } = config;
   sameRun(folder, earlier, { config, data: { path: data, labels: '1/8' } });
-  assert.match(refusal(() => sameRun(folder, earlier, { config: { ...config, precision: 'mixed' }, data: { path: data, labels: '1/8' } })).message, /precision "full", not "mixed"/);
+  assert.match(
+    refusal(() =>
+      sameRun(folder, earlier, { config: { ...config, precision: 'mixed' }, data: { path: data, labels: '1/8' } }),
+    ).message,
+    /precision "full", not "mixed"/,
+  );
   const differs = (change: { steps?: number }, spec: object): string => {
-    const error = refusal(() => sameRun(folder, config, { config: { ...config, ...change }, data: { path: data, labels: '1/8', ...spec } }));
+    const error = refusal(() =>
+      sameRun(folder, config, { config: { ...config, ...change }, data: { path: data, labels: '1/8', ...spec } }),
+    );
     assert.instance(error, UsageError);
     return error.message;
   };
@@ -51,7 +61,10 @@ test('the same run: the order of keys, the memory budget and the form of a path 
   assert.match(differs({}, { labels: '1/4' }), /was started with labels "1\/8", not "1\/4" — give the same data set/);
   assert.match(differs({}, { size: [8, 8] }), /was started with size unset, not \[8,8\]/);
   assert.match(differs({}, { path: '/elsewhere' }), /was started with path .*, not "\/elsewhere"/);
-  assert.match(refusal(() => sameRun(tempFolder(), config, { config, data: {} })).message, /does not say which data its run has seen/);
+  assert.match(
+    refusal(() => sameRun(tempFolder(), config, { config, data: {} })).message,
+    /does not say which data its run has seen/,
+  );
   sameData({}, { path: 'builtin' }, folder);
 
   // How images were read counts; runs that do not say it took the stored pixels and the high 8 of 16 bits.

@@ -13,8 +13,15 @@ import { removeFolders, tempFolder } from '../support/files.ts';
 test.after(removeFolders);
 
 const checkpoint = (step: number): Checkpoint => ({
-  config: resolveConfig({}), position: { stage: 0, step }, classNames: ['a', 'b'], steps: [], evals: [], seconds: step, hostState: { rates: [1, 0.5] },
-  tensors: new Map([['net/net/w', { shape: [2], data: Float32Array.of(step, -step) }]]), pseudoLabels: new Map([['x/1', { height: 1, width: 3, labels: Uint8Array.of(0, 1, 255) }]]),
+  config: resolveConfig({}),
+  position: { stage: 0, step },
+  classNames: ['a', 'b'],
+  steps: [],
+  evals: [],
+  seconds: step,
+  hostState: { rates: [1, 0.5] },
+  tensors: new Map([['net/net/w', { shape: [2], data: Float32Array.of(step, -step) }]]),
+  pseudoLabels: new Map([['x/1', { height: 1, width: 3, labels: Uint8Array.of(0, 1, 255) }]]),
   bests: new Map([[0, { step: 3, miou: 0.25, state: new Map([['w', { shape: [1], data: Float32Array.of(7) }]]) }]]),
 });
 
@@ -70,7 +77,16 @@ test('files appear whole', async () => {
 
 test('a model keeps its description', async () => {
   const file = join(tempFolder(), 'm.safetensors');
-  const model = { network: { kind: 'unet' as const, width: 4 }, classNames: ['a', 'b'], palette: [[0, 0, 0], [1, 2, 3]], origin: { step: 4 }, state: new Map([['w', { shape: [2], data: Float32Array.of(1, 2) }]]) };
+  const model = {
+    network: { kind: 'unet' as const, width: 4 },
+    classNames: ['a', 'b'],
+    palette: [
+      [0, 0, 0],
+      [1, 2, 3],
+    ],
+    origin: { step: 4 },
+    state: new Map([['w', { shape: [2], data: Float32Array.of(1, 2) }]]),
+  };
   await saveModel(file, model);
   assert.equal(await loadModel(file), model);
 });

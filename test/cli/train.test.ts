@@ -16,17 +16,41 @@ test.before(() => {
 });
 test.after(removeFolders);
 const at = (...parts: string[]): string => join(folder, ...parts);
-const losses = (run: string): { step: number; loss: number }[] => readFileSync(join(run, 'log.jsonl'), 'utf8').trim().split('\n').map((l) => JSON.parse(l));
+const losses = (run: string): { step: number; loss: number }[] =>
+  readFileSync(join(run, 'log.jsonl'), 'utf8')
+    .trim()
+    .split('\n')
+    .map((l) => JSON.parse(l));
 
 test('train writes settings, checkpoint, weights, record and log; progress is plain lines', async () => {
-  const run = await fewmask(['train', ...TINY, '--scheme', 'fixmatch', '--steps', '12', '--set', 'tau=0.5', '--out', at('a')]);
+  const run = await fewmask([
+    'train',
+    ...TINY,
+    '--scheme',
+    'fixmatch',
+    '--steps',
+    '12',
+    '--set',
+    'tau=0.5',
+    '--out',
+    at('a'),
+  ]);
   assert.is(run.code, 0, run.stderr);
   assert.match(run.stderr, /adapter: .*\(/);
   assert.match(run.stderr, /a step takes .* MiB of GPU memory/);
   assert.match(run.stderr, /step \d+\/12 .*loss .*lr .*accepted .*steps\/s.*ETA .*MiB/);
   assert.not.match(run.stderr, /\x1b|\r/);
   assert.match(run.stdout, /test mIoU .* absent classes as 0/);
-  for (const file of ['config.json', 'run.json', 'checkpoint.json', 'last.safetensors', 'best.safetensors', 'record.json', 'log.jsonl']) assert.ok(existsSync(at('a', file)), file);
+  for (const file of [
+    'config.json',
+    'run.json',
+    'checkpoint.json',
+    'last.safetensors',
+    'best.safetensors',
+    'record.json',
+    'log.jsonl',
+  ])
+    assert.ok(existsSync(at('a', file)), file);
   assert.is(readdirSync(at('a')).filter((f) => f.startsWith('checkpoint-')).length, 1);
   const config = JSON.parse(readFileSync(at('a', 'config.json'), 'utf8'));
   assert.is(config.options.tau, 0.5);
@@ -41,17 +65,48 @@ test('a folder with a run is not overwritten', async () => {
 });
 
 test('--json and --quiet', async () => {
-  const run = await fewmask(['train', ...TINY, '--scheme', 'supervised', '--steps', '6', '--out', at('json'), '--json', '--quiet']);
+  const run = await fewmask([
+    'train',
+    ...TINY,
+    '--scheme',
+    'supervised',
+    '--steps',
+    '6',
+    '--out',
+    at('json'),
+    '--json',
+    '--quiet',
+  ]);
   assert.is(run.code, 0, run.stderr);
   // Warnings are said all the same: after six steps the network may well call everything ground.
-  assert.equal(run.stderr.split('\n').filter((line) => line && !line.startsWith('warning: ')), []);
+  assert.equal(
+    run.stderr.split('\n').filter((line) => line && !line.startsWith('warning: ')),
+    [],
+  );
   const record = JSON.parse(run.stdout);
   assert.is(record.steps.length, 6);
-  assert.equal(record.last.map((e: { split: string }) => e.split), ['val', 'test']);
+  assert.equal(
+    record.last.map((e: { split: string }) => e.split),
+    ['val', 'test'],
+  );
 });
 
 test('the same settings from the configuration of a run, flags on top', async () => {
-  const run = await fewmask(['train', ...TINY.slice(0, 11), '--config', at('a', 'config.json'), '--scheme', 'fixmatch', '--steps', '6', '--nesterov', '--no-decay-vectors', '--out', at('b'), '--quiet']);
+  const run = await fewmask([
+    'train',
+    ...TINY.slice(0, 11),
+    '--config',
+    at('a', 'config.json'),
+    '--scheme',
+    'fixmatch',
+    '--steps',
+    '6',
+    '--nesterov',
+    '--no-decay-vectors',
+    '--out',
+    at('b'),
+    '--quiet',
+  ]);
   assert.is(run.code, 0, run.stderr);
   const [a, b] = ['a', 'b'].map((f) => JSON.parse(readFileSync(at(f, 'config.json'), 'utf8')));
   assert.equal({ ...a, steps: 6, optimizer: { ...a.optimizer, nesterov: true, decayVectors: false } }, b);
@@ -69,7 +124,20 @@ test('the scheme and the seed of a configuration count, and name the folder', as
 for (const signal of ['SIGKILL', 'SIGINT'] as const) {
   test(`a run ended by ${signal} goes on to the same losses, bit for bit`, async () => {
     const name = signal.toLowerCase();
-    const args = (out: string): string[] => ['train', ...TINY, '--scheme', 'cps', '--steps', '200', '--eval-every', '100', '--out', at(out), '--save-every', '0'];
+    const args = (out: string): string[] => [
+      'train',
+      ...TINY,
+      '--scheme',
+      'cps',
+      '--steps',
+      '200',
+      '--eval-every',
+      '100',
+      '--out',
+      at(out),
+      '--save-every',
+      '0',
+    ];
     const whole = await fewmask([...args(`${name}-whole`), '--quiet']);
     assert.is(whole.code, 0, whole.stderr);
     let ended = false;
@@ -91,10 +159,16 @@ for (const signal of ['SIGKILL', 'SIGINT'] as const) {
     assert.is(rest.code, 0, rest.stderr);
     assert.match(rest.stderr, /resuming after step/);
     const [a, b] = ['whole', 'part'].map((p) => JSON.parse(readFileSync(at(`${name}-${p}`, 'record.json'), 'utf8')));
-    assert.equal(b.steps.map((s: { step: number; loss: number }) => [s.step, s.loss]), a.steps.map((s: { step: number; loss: number }) => [s.step, s.loss]));
+    assert.equal(
+      b.steps.map((s: { step: number; loss: number }) => [s.step, s.loss]),
+      a.steps.map((s: { step: number; loss: number }) => [s.step, s.loss]),
+    );
     assert.equal(b.evals, a.evals);
     assert.equal(losses(at(`${name}-part`)), b.steps);
-    assert.equal(readFileSync(at(`${name}-part`, 'last.safetensors')), readFileSync(at(`${name}-whole`, 'last.safetensors')));
+    assert.equal(
+      readFileSync(at(`${name}-part`, 'last.safetensors')),
+      readFileSync(at(`${name}-whole`, 'last.safetensors')),
+    );
   });
 }
 
@@ -105,7 +179,12 @@ test('resuming with other settings is refused', async () => {
 });
 
 test('resuming with other data is refused, in words; the same data may be named again', async () => {
-  for (const [flags, pattern] of [[['--labels', '6'], /labels "4", not "6"/], [['--size', '48x64'], /size \[24,32\], not \[48,64\]/], [['/photos'], /path "builtin", not "\/photos"/], [['--images', '/photos'], /path "builtin", not unset/]] as const) {
+  for (const [flags, pattern] of [
+    [['--labels', '6'], /labels "4", not "6"/],
+    [['--size', '48x64'], /size \[24,32\], not \[48,64\]/],
+    [['/photos'], /path "builtin", not "\/photos"/],
+    [['--images', '/photos'], /path "builtin", not unset/],
+  ] as const) {
     const run = await fewmask(['train', ...flags, '--out', at('a'), '--resume']);
     assert.is(run.code, 2, run.stderr);
     assert.match(run.stderr, new RegExp(`the run in .* was started with .*${pattern.source}`));
@@ -116,20 +195,53 @@ test('resuming with other data is refused, in words; the same data may be named 
 
 test('without val images nothing is called the best', async () => {
   const data = await vocFolder((root) => rmSync(join(root, 'ImageSets/Segmentation/val.txt')));
-  const run = await fewmask(['train', data, '--labels', 'labelled', '--scheme', 'supervised', '--steps', '2', '--crop', '8', '--width', '4', '--depth', '2', '--batch', '1', '--out', at('no-val')]);
+  const run = await fewmask([
+    'train',
+    data,
+    '--labels',
+    'labelled',
+    '--scheme',
+    'supervised',
+    '--steps',
+    '2',
+    '--crop',
+    '8',
+    '--width',
+    '4',
+    '--depth',
+    '2',
+    '--batch',
+    '1',
+    '--out',
+    at('no-val'),
+  ]);
   assert.is(run.code, 0, run.stderr);
   assert.match(run.stdout, /weights: .*last\.safetensors\n/);
   assert.not.match(run.stdout, /best/);
   assert.is(JSON.parse(readFileSync(at('no-val', 'run.json'), 'utf8')).data.path, data);
   // c and d are unlabelled, without masks that can be read.
-  const scored = await fewmask(['eval', data, '--labels', 'labelled', '--model', at('no-val'), '--split', 'train', '--json']);
+  const scored = await fewmask([
+    'eval',
+    data,
+    '--labels',
+    'labelled',
+    '--model',
+    at('no-val'),
+    '--split',
+    'train',
+    '--json',
+  ]);
   assert.is(scored.code, 0, scored.stderr);
-  assert.is(JSON.parse(scored.stdout).confusion.reduce((a: number, b: number) => a + b), 2 * 96);
+  assert.is(
+    JSON.parse(scored.stdout).confusion.reduce((a: number, b: number) => a + b),
+    2 * 96,
+  );
 });
 
 test('damaged, truncated and foreign checkpoints are refused whole', async () => {
   const pointer = JSON.parse(readFileSync(at('a', 'checkpoint.json'), 'utf8'));
-  const file = at('a', pointer.file), good = readFileSync(file);
+  const file = at('a', pointer.file);
+  const good = readFileSync(file);
   const refused = async (pattern: RegExp): Promise<void> => {
     const run = await fewmask(['train', '--out', at('a'), '--resume']);
     assert.is(run.code, 1, run.stderr);
@@ -158,7 +270,18 @@ test('a full disk: said, and the run goes on; at the end it is an error', async 
   const start = (out: string, full: string, saveEvery: number) => {
     mkdirSync(at(out));
     symlinkSync('/dev/full', at(out, `${full}.part`));
-    return fewmask(['train', ...TINY, '--scheme', 'supervised', '--steps', '12', '--save-every', String(saveEvery), '--out', at(out)]);
+    return fewmask([
+      'train',
+      ...TINY,
+      '--scheme',
+      'supervised',
+      '--steps',
+      '12',
+      '--save-every',
+      String(saveEvery),
+      '--out',
+      at(out),
+    ]);
   };
   const first = await start('full-first', 'checkpoint-0-0.safetensors', 0);
   assert.is(first.code, 0, first.stderr);
@@ -167,7 +290,11 @@ test('a full disk: said, and the run goes on; at the end it is an error', async 
   for (const file of ['checkpoint-0-12.safetensors', 'last.safetensors']) {
     const run = await start(`full-${file}`, file, 100);
     assert.is(run.code, 1);
-    assert.is(existsSync(at(`full-${file}`, 'last.safetensors')), file !== 'last.safetensors', 'the weights are kept where they can be');
+    assert.is(
+      existsSync(at(`full-${file}`, 'last.safetensors')),
+      file !== 'last.safetensors',
+      'the weights are kept where they can be',
+    );
     assert.match(run.stderr, new RegExp(`error: .*${file} was not saved: the disk is full`));
     assert.not.ok(existsSync(at(`full-${file}`, file)));
   }
@@ -176,19 +303,50 @@ test('a full disk: said, and the run goes on; at the end it is an error', async 
 test('eval, predict and cam use what was trained', async () => {
   const scored = await fewmask(['eval', ...TINY.slice(0, 11), '--model', at('a'), '--split', 'test', '--json']);
   assert.is(scored.code, 0, scored.stderr);
-  const result = JSON.parse(scored.stdout), record = JSON.parse(readFileSync(at('a', 'record.json'), 'utf8'));
+  const result = JSON.parse(scored.stdout);
+  const record = JSON.parse(readFileSync(at('a', 'record.json'), 'utf8'));
   assert.is(result.miou, record.best.find((e: { split: string }) => e.split === 'test').miou);
-  const photo = at('photo.jpg'), wide = at('wide.png');
-  await sharp({ create: { width: 61, height: 40, channels: 3, background: '#406080' } }).jpeg().toFile(photo);
-  await sharp({ create: { width: 150, height: 37, channels: 3, background: '#a06040', noise: { type: 'gaussian', mean: 128, sigma: 40 } } }).png().toFile(wide);
-  const predicted = await fewmask(['predict', photo, wide, '--model', at('a'), '--out', at('masks'), '--overlay', '--confidence', '--window', '64', '--json']);
+  const photo = at('photo.jpg');
+  const wide = at('wide.png');
+  await sharp({ create: { width: 61, height: 40, channels: 3, background: '#406080' } })
+    .jpeg()
+    .toFile(photo);
+  await sharp({
+    create: {
+      width: 150,
+      height: 37,
+      channels: 3,
+      background: '#a06040',
+      noise: { type: 'gaussian', mean: 128, sigma: 40 },
+    },
+  })
+    .png()
+    .toFile(wide);
+  const predicted = await fewmask([
+    'predict',
+    photo,
+    wide,
+    '--model',
+    at('a'),
+    '--out',
+    at('masks'),
+    '--overlay',
+    '--confidence',
+    '--window',
+    '64',
+    '--json',
+  ]);
   assert.is(predicted.code, 0, predicted.stderr);
   assert.is(JSON.parse(predicted.stdout).length, 2);
-  for (const [name, width, height] of [['photo', 61, 40], ['wide', 150, 37]] as const) {
+  for (const [name, width, height] of [
+    ['photo', 61, 40],
+    ['wide', 150, 37],
+  ] as const) {
     const mask = decodeMask(readFileSync(at('masks', `${name}.png`)), name);
     assert.equal([mask.width, mask.height], [width, height]);
     assert.ok(mask.palette && mask.labels.every((v) => v < 6));
-    for (const suffix of ['overlay', 'confidence']) assert.is((await sharp(at('masks', `${name}-${suffix}.png`)).metadata()).width, width);
+    for (const suffix of ['overlay', 'confidence'])
+      assert.is((await sharp(at('masks', `${name}-${suffix}.png`)).metadata()).width, width);
   }
   const cam = await fewmask(['cam', photo, '--model', at('a'), '--out', at('cams'), '--class', 'each']);
   assert.is(cam.code, 0, cam.stderr);
@@ -200,10 +358,35 @@ test('eval, predict and cam use what was trained', async () => {
 
 test('images that were resized for training are so for scoring and predicting; masks have the size of their image', async () => {
   const data = await vocFolder();
-  const run = await fewmask(['train', data, '--labels', 'labelled', '--scheme', 'supervised', '--steps', '2', '--size', '40x24', '--width', '4', '--depth', '2', '--batch', '1', '--json', '--out', at('sized')]);
+  const run = await fewmask([
+    'train',
+    data,
+    '--labels',
+    'labelled',
+    '--scheme',
+    'supervised',
+    '--steps',
+    '2',
+    '--size',
+    '40x24',
+    '--width',
+    '4',
+    '--depth',
+    '2',
+    '--batch',
+    '1',
+    '--json',
+    '--out',
+    at('sized'),
+  ]);
   assert.is(run.code, 0, run.stderr);
-  assert.equal(JSON.parse(readFileSync(at('sized', 'config.json'), 'utf8')).crop, [40, 24], 'crops are no larger than the images');
-  const { last } = JSON.parse(run.stdout), scored = await fewmask(['eval', '--model', at('sized'), '--weights', 'last', '--json']);
+  assert.equal(
+    JSON.parse(readFileSync(at('sized', 'config.json'), 'utf8')).crop,
+    [40, 24],
+    'crops are no larger than the images',
+  );
+  const { last } = JSON.parse(run.stdout);
+  const scored = await fewmask(['eval', '--model', at('sized'), '--weights', 'last', '--json']);
   assert.is(scored.code, 0, scored.stderr);
   assert.is(JSON.parse(scored.stdout).miou, last.find((e: { split: string }) => e.split === 'val').miou);
   assert.is(JSON.parse(scored.stdout).confusion.reduce((a: number, b: number) => a + b) % (40 * 24), 0);
@@ -213,15 +396,42 @@ test('images that were resized for training are so for scoring and predicting; m
   assert.is(JSON.parse(own.stdout).confusion.reduce((a: number, b: number) => a + b) % (12 * 8), 0);
 
   const photo = at('large.png');
-  await sharp({ create: { width: 150, height: 90, channels: 3, background: '#a06040', noise: { type: 'gaussian', mean: 128, sigma: 40 } } }).png().toFile(photo);
+  await sharp({
+    create: {
+      width: 150,
+      height: 90,
+      channels: 3,
+      background: '#a06040',
+      noise: { type: 'gaussian', mean: 128, sigma: 40 },
+    },
+  })
+    .png()
+    .toFile(photo);
   const masks: Uint8Array[] = [];
-  for (const [name, size, window] of [['trained', [], []], ['same', ['--size', '40x24'], []], ['windows', [], ['--window', '32']], ['own', ['--size', 'own'], []]] as const) {
-    const predicted = await fewmask(['predict', photo, '--model', at('sized'), ...size, ...window, '--overlay', '--confidence', '--out', at(name)]);
+  for (const [name, size, window] of [
+    ['trained', [], []],
+    ['same', ['--size', '40x24'], []],
+    ['windows', [], ['--window', '32']],
+    ['own', ['--size', 'own'], []],
+  ] as const) {
+    const predicted = await fewmask([
+      'predict',
+      photo,
+      '--model',
+      at('sized'),
+      ...size,
+      ...window,
+      '--overlay',
+      '--confidence',
+      '--out',
+      at(name),
+    ]);
     assert.is(predicted.code, 0, predicted.stderr);
     assert.is(/seen at 40x24/.test(predicted.stderr), name !== 'own', predicted.stderr);
     const mask = decodeMask(readFileSync(at(name, 'large.png')), name);
     assert.equal([mask.width, mask.height], [150, 90]);
-    for (const suffix of ['overlay', 'confidence']) assert.is((await sharp(at(name, `large-${suffix}.png`)).metadata()).width, 150);
+    for (const suffix of ['overlay', 'confidence'])
+      assert.is((await sharp(at(name, `large-${suffix}.png`)).metadata()).width, 150);
     masks.push(mask.labels);
   }
   assert.equal(masks[0], masks[1]);
@@ -231,13 +441,45 @@ test('images that were resized for training are so for scoring and predicting; m
 });
 
 test('crops that show next to nothing of an image are warned of', async () => {
-  const run = await fewmask(['train', await vocFolder(), '--labels', 'labelled', '--scheme', 'supervised', '--steps', '1', '--size', '160x160', '--crop', '8', '--width', '4', '--depth', '2', '--out', at('little')]);
+  const run = await fewmask([
+    'train',
+    await vocFolder(),
+    '--labels',
+    'labelled',
+    '--scheme',
+    'supervised',
+    '--steps',
+    '1',
+    '--size',
+    '160x160',
+    '--crop',
+    '8',
+    '--width',
+    '4',
+    '--depth',
+    '2',
+    '--out',
+    at('little'),
+  ]);
   assert.is(run.code, 0, run.stderr);
   assert.match(run.stderr, /warning: a crop of 8x8 shows 0\.[23] % of an image of 160x160/);
 });
 
 test('compare writes a table, JSON and one HTML page, and is resumed by run', async () => {
-  const args = ['compare', ...TINY, '--schemes', 'supervised,fixmatch', '--seeds', '2', '--steps', '6', '--out', at('compare'), '--pictures', '1'];
+  const args = [
+    'compare',
+    ...TINY,
+    '--schemes',
+    'supervised,fixmatch',
+    '--seeds',
+    '2',
+    '--steps',
+    '6',
+    '--out',
+    at('compare'),
+    '--pictures',
+    '1',
+  ];
   const run = await fewmask(args);
   assert.is(run.code, 0, run.stderr);
   assert.match(run.stdout, /Supervised.*\n.*FixMatch/);
@@ -248,7 +490,13 @@ test('compare writes a table, JSON and one HTML page, and is resumed by run', as
   assert.is(again.code, 0, again.stderr);
   assert.match(again.stderr, /\[4\/4\] fixmatch seed 1: done before/);
   const table = JSON.parse(again.stdout);
-  assert.equal(table.schemes.map((s: { scheme: string; seeds: number[] }) => [s.scheme, s.seeds]), [['supervised', [0, 1]], ['fixmatch', [0, 1]]]);
+  assert.equal(
+    table.schemes.map((s: { scheme: string; seeds: number[] }) => [s.scheme, s.seeds]),
+    [
+      ['supervised', [0, 1]],
+      ['fixmatch', [0, 1]],
+    ],
+  );
   assert.not.match(again.stdout, /data:image/);
   assert.equal(JSON.parse(readFileSync(at('compare', 'table.json'), 'utf8')), table);
   assert.is(JSON.parse(readFileSync(at('compare', 'comparison.json'), 'utf8')).runs.length, 4);

@@ -1,4 +1,5 @@
-// ONNX's node tests (conformance set onnx-node) through the graph runner, and their original files through the importer.
+// ONNX's node tests (conformance set onnx-node) through the graph runner, and their original files through the
+// importer.
 
 import { existsSync, readFileSync } from 'node:fs';
 import { test } from 'uvu';
@@ -17,17 +18,20 @@ const LEAST = 714;
 const folder = sharedFolder('conformance/onnx-node');
 if (!folder) console.log('conformance/onnx-node is not there: skipped');
 else {
-  const { cases, data } = openCases(folder), all = cases as unknown as OnnxCase[];
+  const { cases, data } = openCases(folder);
+  const all = cases as unknown as OnnxCase[];
 
   test('every supported case', async () => {
-    const device = await testDevice(), failures: string[] = [];
+    const device = await testDevice();
+    const failures: string[] = [];
     let passed = 0;
     for (const c of all) {
       try {
         await runOnnxCase(device, data, c);
         passed++;
       } catch (error) {
-        if (!(error instanceof UnsupportedError || error instanceof Unsupported)) failures.push(`${c.name}: ${(error as Error).message}`);
+        if (!(error instanceof UnsupportedError || error instanceof Unsupported))
+          failures.push(`${c.name}: ${(error as Error).message}`);
       }
     }
     assert.equal(failures, []);
@@ -39,7 +43,8 @@ else {
     for (const c of all) {
       const path = `${folder}/onnx/test_${c.name}/model.onnx`;
       if (!existsSync(path)) continue;
-      const model = readOnnx(new Uint8Array(readFileSync(path))), want = modelOf(c);
+      const model = readOnnx(new Uint8Array(readFileSync(path)));
+      const want = modelOf(c);
       assert.is(model.opset, want.opset, c.name);
       const declared = (values: OnnxCase['inputs']): OnnxValueInfo[] =>
         values.map(({ name, dtype, shape }) => ({ name, dtype, shape }));
@@ -55,7 +60,10 @@ else {
 /** Nodes as text, floats rounded to what f32 holds. */
 function shown(nodes: readonly unknown[]): string[] {
   const short = (v: unknown): unknown => (typeof v === 'number' ? Number(v.toPrecision(6)) : v === 'NaN' ? null : v);
-  const sorted = (v: unknown): unknown => (v && typeof v === 'object' && !Array.isArray(v) ? Object.fromEntries(Object.entries(v).sort(([a], [b]) => (a < b ? -1 : 1))) : v);
+  const sorted = (v: unknown): unknown =>
+    v && typeof v === 'object' && !Array.isArray(v)
+      ? Object.fromEntries(Object.entries(v).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : v;
   return nodes.map((n) => JSON.stringify(sorted(n), (_, v) => sorted(short(v))));
 }
 

@@ -1,6 +1,7 @@
 // Runs a folder of conformance cases: npm run conformance [-- --dir DIR --filter PATTERN --json]
 //
-// Prints passed / failed / unsupported by operation, why what is unsupported is so, and every failure with its first mismatch.
+// Prints passed / failed / unsupported by operation, why what is unsupported is so, and every failure with its first
+// mismatch.
 // Exit code 1 when a case fails.
 
 import { existsSync } from 'node:fs';
@@ -18,7 +19,11 @@ import { runWebnnCase, type WebnnCase } from '../support/webnnCases.ts';
 import { FAMILIES } from './torch/index.ts';
 import { WEBNN } from './webnn/index.ts';
 
-interface Count { passed: number; failed: number; unsupported: number }
+interface Count {
+  passed: number;
+  failed: number;
+  unsupported: number;
+}
 /** Runs a case of a set. Throws Unsupported for one that is beyond the engine, another error for one that fails. */
 type Runner = (device: Device, set: CaseSet<any>, c: any) => Promise<void>;
 
@@ -40,7 +45,9 @@ function open(dir: string): CaseSet<{ name: string; op: string }> {
   return openCases(dir);
 }
 
-const { values } = parseArgs({ options: { dir: { type: 'string' }, filter: { type: 'string' }, json: { type: 'boolean', default: false } } });
+const { values } = parseArgs({
+  options: { dir: { type: 'string' }, filter: { type: 'string' }, json: { type: 'boolean', default: false } },
+});
 const dir = values.dir ?? sharedFolder('conformance/torch-ops');
 if (!dir) {
   console.error('there are no cases: give their folder with --dir');
@@ -53,7 +60,11 @@ try {
   console.error(`there are no cases in ${dir}: ${(error as Error).message}`);
   process.exit(2);
 }
-const run = RUNNERS[set.set] ?? (async () => { throw new Unsupported(`the set ${set.set}`); });
+const run =
+  RUNNERS[set.set] ??
+  (async () => {
+    throw new Unsupported(`the set ${set.set}`);
+  });
 const wanted = new RegExp(values.filter ?? '');
 const byOp: Record<string, Count> = {};
 /** How many cases of an operation are unsupported, by the reason. */
@@ -78,15 +89,26 @@ for (const c of set.cases.filter((k) => wanted.test(k.name))) {
   }
 }
 const total = (key: keyof Count): number => Object.values(byOp).reduce((n, c) => n + c[key], 0);
-const result = { passed: total('passed'), failed: total('failed'), unsupported: total('unsupported'), byOp, reasons, failures };
+const result = {
+  passed: total('passed'),
+  failed: total('failed'),
+  unsupported: total('unsupported'),
+  byOp,
+  reasons,
+  failures,
+};
 if (values.json) console.log(JSON.stringify(result, null, 1));
 else {
   const width = Math.max(9, ...Object.keys(byOp).map((op) => op.length));
   console.log(`${'operation'.padEnd(width)}  passed  failed  unsupported`);
   const cell = (n: number, w: number): string => String(n || '').padStart(w);
   for (const [op, c] of Object.entries(byOp)) {
-    const why = Object.entries(reasons[op] ?? {}).map(([reason, n]) => `${n} ${reason}`).join(', ');
-    console.log(`${op.padEnd(width)}  ${String(c.passed).padStart(6)}  ${cell(c.failed, 6)}  ${cell(c.unsupported, 11)}${why && `  (${why})`}`);
+    const why = Object.entries(reasons[op] ?? {})
+      .map(([reason, n]) => `${n} ${reason}`)
+      .join(', ');
+    console.log(
+      `${op.padEnd(width)}  ${String(c.passed).padStart(6)}  ${cell(c.failed, 6)}  ${cell(c.unsupported, 11)}${why && `  (${why})`}`,
+    );
   }
   for (const f of failures) console.log(`${f.name}: ${f.mismatch}`);
   console.log(`${set.set}: ${result.passed} passed, ${result.failed} failed, ${result.unsupported} unsupported`);

@@ -1,4 +1,5 @@
-// Operations, losses, optimisers and metrics against PyTorch in float64 (conformance set torch-ops): forward and gradients, at the stored tolerances.
+// Operations, losses, optimisers and metrics against PyTorch in float64 (conformance set torch-ops): forward and
+// gradients, at the stored tolerances.
 
 import { test } from 'uvu';
 import { torchTests } from '../support/torchCases.ts';

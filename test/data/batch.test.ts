@@ -16,7 +16,8 @@ const scenes = () => createSynthetic({ width: 16, height: 12, train: 20, labelle
 
 /** A data set that notes what is loaded. */
 function noting(): { set: Dataset; loads: string[] } {
-  const loads: string[] = [], inner = scenes();
+  const loads: string[] = [];
+  const inner = scenes();
   return {
     loads,
     set: {
@@ -29,25 +30,48 @@ function noting(): { set: Dataset; loads: string[] } {
   };
 }
 
-const options = (set: Dataset, more: Partial<LoaderOptions> = {}): LoaderOptions => ({ ids: set.ids('train'), n: 3, seed: 4, stream: 2, labels: false, ...more });
+const options = (set: Dataset, more: Partial<LoaderOptions> = {}): LoaderOptions => ({
+  ids: set.ids('train'),
+  n: 3,
+  seed: 4,
+  stream: 2,
+  labels: false,
+  ...more,
+});
 
 test('texels hold colours and labels; a relabelled copy packs its new labels', () => {
-  const rgb = Uint8Array.of(1, 2, 3, 4, 5, 6), labels = Uint8Array.of(7, 255);
+  const rgb = Uint8Array.of(1, 2, 3, 4, 5, 6);
+  const labels = Uint8Array.of(7, 255);
   const plain = { id: 'x', width: 2, height: 1, rgb, labels };
   const lazy = texelSample('x', 2, 1, packTexels(rgb, labels), true);
   assert.equal([lazy.rgb, lazy.labels], [rgb, labels]);
   assert.is(texelSample('x', 2, 1, packTexels(rgb, null), false).labels, null);
   for (const sample of [plain, lazy]) {
-    assert.equal([...pack([sample], [2, 3]).texels].map((t) => t.toString(16)), ['7030201', 'ff060504', 'ff000000', 'ff000000', 'ff000000', 'ff000000']);
-    assert.equal([...texelsOf({ ...sample, labels: Uint8Array.of(1, 2) })].map((t) => t >>> 24), [1, 2]);
+    assert.equal(
+      [...pack([sample], [2, 3]).texels].map((t) => t.toString(16)),
+      ['7030201', 'ff060504', 'ff000000', 'ff000000', 'ff000000', 'ff000000'],
+    );
+    assert.equal(
+      [...texelsOf({ ...sample, labels: Uint8Array.of(1, 2) })].map((t) => t >>> 24),
+      [1, 2],
+    );
     const other = withLabels(sample, Uint8Array.of(1, 200));
     assert.equal([other.id, other.rgb, other.labels, other.width], ['x', rgb, Uint8Array.of(1, 200), 2]);
-    assert.equal([...texelsOf(other)].map((t) => t.toString(16)), ['1030201', 'c8060504']);
+    assert.equal(
+      [...texelsOf(other)].map((t) => t.toString(16)),
+      ['1030201', 'c8060504'],
+    );
   }
 });
 
 test('images of several sizes are padded; one that is larger than the batch is refused', () => {
-  const of = (width: number, height: number) => ({ id: `${width}x${height}`, width, height, rgb: new Uint8Array(3 * width * height).fill(9), labels: null });
+  const of = (width: number, height: number) => ({
+    id: `${width}x${height}`,
+    width,
+    height,
+    rgb: new Uint8Array(3 * width * height).fill(9),
+    labels: null,
+  });
   const batch = pack([of(2, 3), of(4, 1)]);
   assert.equal([batch.height, batch.width, [...batch.sizes]], [3, 4, [3, 2, 1, 4]]);
   assert.is(batch.texels.filter((t) => t === 0xff090909).length, 10);
@@ -56,7 +80,10 @@ test('images of several sizes are padded; one that is larger than the batch is r
 });
 
 test('a crop larger than the image is padded: the rest of the view is not valid', () => {
-  const [, , sy, sx, , validHeight, validWidth] = drawWeak(new Rng(1, 1), Int32Array.of(12, 16), { crop: [64, 64], flip: 0 });
+  const [, , sy, sx, , validHeight, validWidth] = drawWeak(new Rng(1, 1), Int32Array.of(12, 16), {
+    crop: [64, 64],
+    flip: 0,
+  });
   assert.equal([sy, sx, validHeight, validWidth], [1, 1, 12, 16]);
 });
 
@@ -89,7 +116,8 @@ test('a pass is decoded once where the budget allows, and the budget holds', asy
   const loader = new Loader(new SampleCache(set), options(set));
   for (let s = 0; s < 40; s++) await loader.batch(s);
   assert.is(loads.length, 20);
-  const bytes = 4 * 16 * 12, small = noting();
+  const bytes = 4 * 16 * 12;
+  const small = noting();
   const cache = new SampleCache(small.set, 5 * bytes);
   for (const id of small.set.ids('train')) await cache.get(id, false);
   assert.ok(cache.bytes <= 5 * bytes, `${cache.bytes}`);
@@ -111,7 +139,16 @@ test('what cannot be loaded is reported by the batch that needs it; nothing to l
 });
 
 test('masks: nearest resizing; what a file is', () => {
-  assert.equal([...resizeLabels(Uint8Array.from({ length: 16 }, (_, i) => i), [4, 4], [2, 2])], [5, 7, 13, 15]);
+  assert.equal(
+    [
+      ...resizeLabels(
+        Uint8Array.from({ length: 16 }, (_, i) => i),
+        [4, 4],
+        [2, 2],
+      ),
+    ],
+    [5, 7, 13, 15],
+  );
   assert.is(decodeMask(mask(3), 'm.png').form, 'grey, 8 bits');
   assert.throws(() => decodeMask(colourMask(), 'm.png'), /m\.png is a colour picture/);
 });

@@ -28,12 +28,20 @@ async function labelled(spec: DatasetSpec): Promise<string[] | string> {
 
 test('names composed in one place and decomposed in another belong together', async () => {
   assert.is(NFC, NFD.normalize('NFC'));
-  for (const [image, masked, listed] of [[NFC, NFD, NFC], [NFD, NFC, NFC], [NFD, NFD, NFC], [NFC, NFC, NFD]]) {
+  for (const [image, masked, listed] of [
+    [NFC, NFD, NFC],
+    [NFD, NFC, NFC],
+    [NFD, NFD, NFC],
+    [NFC, NFC, NFD],
+  ]) {
     const root = tempFolder();
     write(root, {
-      [`${image}/${image}.jpg`]: await jpeg(1), [`masks/${masked}.png`]: mask([0, 1]),
-      [`${image}/other.jpg`]: await jpeg(9), [`masks/my ${masked}.png`]: mask(2),
-      'names.txt': `${listed}.jpg\n`, 'paths.txt': `${join(root, listed, listed)}.jpg\n`,
+      [`${image}/${image}.jpg`]: await jpeg(1),
+      [`masks/${masked}.png`]: mask([0, 1]),
+      [`${image}/other.jpg`]: await jpeg(9),
+      [`masks/my ${masked}.png`]: mask(2),
+      'names.txt': `${listed}.jpg\n`,
+      'paths.txt': `${join(root, listed, listed)}.jpg\n`,
       'pairs.txt': `${listed}.jpg ${listed}.png\nother.jpg my ${listed}.png\n`,
     });
     // The folder, too, is named in another form than it has.
@@ -58,16 +66,27 @@ test('names composed in one place and decomposed in another belong together', as
 });
 
 test('encodings, line ends, slashes, quotes, blanks', async () => {
-  const root = await vocFolder(
-    async (r) => write(
-      r,
-      { 'JPEGImages/my photo.jpg': await jpeg(3), 'SegmentationClass/my photo.png': mask(1), 'masks/b.png': mask(2) },
-    ),
+  const root = await vocFolder(async (r) =>
+    write(r, {
+      'JPEGImages/my photo.jpg': await jpeg(3),
+      'SegmentationClass/my photo.png': mask(1),
+      'masks/b.png': mask(2),
+    }),
   );
   const lines = [
-    '.\\JPEGImages\\a.jpg', './JPEGImages//b.jpg\t', '"my photo.jpg"', "'JPEGImages\\my photo.jpg'", 'a  ', '"a"',
-    '"JPEGImages\\b.jpg" "masks\\b.png"', 'JPEGImages\\b.jpg\tmasks\\b.png', 'b.jpg,masks/b.png',
-    '"JPEGImages/b.jpg masks/b.png"', 'b.jpg,', '\\JPEGImages\\a.jpg', 'a.JPG',
+    '.\\JPEGImages\\a.jpg',
+    './JPEGImages//b.jpg\t',
+    '"my photo.jpg"',
+    "'JPEGImages\\my photo.jpg'",
+    'a  ',
+    '"a"',
+    '"JPEGImages\\b.jpg" "masks\\b.png"',
+    'JPEGImages\\b.jpg\tmasks\\b.png',
+    'b.jpg,masks/b.png',
+    '"JPEGImages/b.jpg masks/b.png"',
+    'b.jpg,',
+    '\\JPEGImages\\a.jpg',
+    'a.JPG',
   ];
   const list = join(root, 'list.txt');
   const expect = async (bytes: string | Uint8Array, ids: string[]): Promise<void> => {
@@ -80,7 +99,10 @@ test('encodings, line ends, slashes, quotes, blanks', async () => {
   await expect(Buffer.from(text, 'utf16le'), ['a', 'b', 'my photo']);
   await expect(Buffer.from(text, 'utf16le').swap16(), ['a', 'b', 'my photo']);
   const set = await openDataset({ path: root, labels: list, classes: 3 }, { threads: 0 });
-  assert.ok((await set.load('b', { labels: true })).labels!.every((v) => v === 2), 'the mask that the pair names');
+  assert.ok(
+    (await set.load('b', { labels: true })).labels!.every((v) => v === 2),
+    'the mask that the pair names',
+  );
   await set.close();
   write(root, { 'list.txt': mask(1) });
   assert.match(
@@ -92,20 +114,24 @@ test('encodings, line ends, slashes, quotes, blanks', async () => {
 test('names that hold backslashes or quotes themselves are found first', async () => {
   const root = tempFolder();
   write(root, { 'in/it"s.jpg': await jpeg(1), 'out/it"s.png': mask(1), 'list.txt': 'it"s.jpg\n' });
-  assert.equal(
-    await labelled({ images: join(root, 'in'), masks: join(root, 'out'), labels: join(root, 'list.txt') }), ['it"s'],
-  );
+  assert.equal(await labelled({ images: join(root, 'in'), masks: join(root, 'out'), labels: join(root, 'list.txt') }), [
+    'it"s',
+  ]);
 });
 
 test('a list of which no line can be used says why, kind by kind', async () => {
-  const root = await vocFolder((r) => write(r, {
-    'JPEGImages/scan.tif': 'x', 'masks/a.png': mask(1),
-    'none.txt': 'zz\nyy\nscan.tif\nJPEGImages/a.jpg gone/a.png\n', 'one.txt': 'zz\n', 'case.txt': 'A.jpg\n',
-    'blank.txt': '\uFEFF\r\n \r\n',
-  }));
-  const message = async (list: string): Promise<string> => String(
-    await labelled({ path: root, labels: join(root, `${list}.txt`) }),
+  const root = await vocFolder((r) =>
+    write(r, {
+      'JPEGImages/scan.tif': 'x',
+      'masks/a.png': mask(1),
+      'none.txt': 'zz\nyy\nscan.tif\nJPEGImages/a.jpg gone/a.png\n',
+      'one.txt': 'zz\n',
+      'case.txt': 'A.jpg\n',
+      'blank.txt': '\uFEFF\r\n \r\n',
+    }),
   );
+  const message = async (list: string): Promise<string> =>
+    String(await labelled({ path: root, labels: join(root, `${list}.txt`) }));
   const none = await message('none');
   assert.match(none, /none of the 4 lines of the labelled list .*none\.txt can be used: /);
   assert.match(none, /used: 2 entries of it are not in .*JPEGImages; first, it names "zz" \(line 1\)/);
@@ -124,13 +150,11 @@ test('a list of which no line can be used says why, kind by kind', async () => {
 
 test('class names in UTF-16, folders that archives leave behind, names that differ in their suffix only', async () => {
   const root = tempFolder();
-  write(
-    root,
-    {
-      'in/a.JPG': await jpeg(1), 'out/a.PNG': mask([0, 1]),
-      'out/classes.txt': Buffer.from('\uFEFFMeer\r\nK\u00fcste\r\n', 'utf16le'),
-    },
-  );
+  write(root, {
+    'in/a.JPG': await jpeg(1),
+    'out/a.PNG': mask([0, 1]),
+    'out/classes.txt': Buffer.from('\uFEFFMeer\r\nK\u00fcste\r\n', 'utf16le'),
+  });
   for (const name of ['__MACOSX', '@eaDir', '.git']) mkdirSync(join(root, 'in', name));
   const set = await openDataset({ images: join(root, 'in'), masks: join(root, 'out') }, { threads: 0 });
   assert.equal([set.classNames, set.notes], [['Meer', 'K\u00fcste'], []]);

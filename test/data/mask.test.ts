@@ -16,7 +16,9 @@ function crc(bytes: Uint8Array): number {
 }
 
 function chunk(type: string, data: Uint8Array): Buffer {
-  const body = Buffer.concat([Buffer.from(type), data]), head = Buffer.alloc(4), tail = Buffer.alloc(4);
+  const body = Buffer.concat([Buffer.from(type), data]);
+  const head = Buffer.alloc(4);
+  const tail = Buffer.alloc(4);
   head.writeUInt32BE(data.length);
   tail.writeUInt32BE(crc(body));
   return Buffer.concat([head, body, tail]);
@@ -31,10 +33,17 @@ function png(ids: Uint8Array, width: number, height: number, depth: number, colo
   const stride = Math.ceil((width * depth) / 8);
   const rows = Buffer.alloc((stride + 1) * height);
   for (let y = 0; y < height; y++) {
-    for (let x = 0; x < width; x++) rows[y * (stride + 1) + 1 + Math.floor((x * depth) / 8)] |= ids[y * width + x] << (8 - depth - ((x * depth) % 8));
+    for (let x = 0; x < width; x++)
+      rows[y * (stride + 1) + 1 + Math.floor((x * depth) / 8)] |= ids[y * width + x] << (8 - depth - ((x * depth) % 8));
   }
   const palette = colour === 3 ? [chunk('PLTE', vocPalette().subarray(0, 3 * 2 ** depth))] : [];
-  return Buffer.concat([Buffer.from([137, 80, 78, 71, 13, 10, 26, 10]), chunk('IHDR', header), ...palette, chunk('IDAT', deflateSync(rows)), chunk('IEND', new Uint8Array())]);
+  return Buffer.concat([
+    Buffer.from([137, 80, 78, 71, 13, 10, 26, 10]),
+    chunk('IHDR', header),
+    ...palette,
+    chunk('IDAT', deflateSync(rows)),
+    chunk('IEND', new Uint8Array()),
+  ]);
 }
 
 test('palette and grey of 1, 2, 4 and 8 bits give the stored values', () => {
@@ -52,7 +61,10 @@ test('palette and grey of 1, 2, 4 and 8 bits give the stored values', () => {
 test('an interlaced mask of few bits is refused for what it is', () => {
   const file = Uint8Array.from(png(new Uint8Array(64), 8, 8, 4, 0));
   file[28] = 1;
-  assert.throws(() => decodeMask(file, 'm.png'), /m\.png is an interlaced PNG of 4 bits a pixel, which cannot be read — save it without interlacing/);
+  assert.throws(
+    () => decodeMask(file, 'm.png'),
+    /m\.png is an interlaced PNG of 4 bits a pixel, which cannot be read — save it without interlacing/,
+  );
 });
 
 test.run();

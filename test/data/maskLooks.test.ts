@@ -8,7 +8,11 @@ import * as assert from 'uvu/assert';
 import { decodeMask } from '../../src/data/mask.ts';
 import { decideMaskRule } from '../../src/data/maskRule.ts';
 import {
-  looksLikeInstances, nearestLevel, paletteClash, smoothedLevels, valueFacts,
+  looksLikeInstances,
+  nearestLevel,
+  paletteClash,
+  smoothedLevels,
+  valueFacts,
 } from '../../src/data/maskStats.ts';
 import { inspect } from '../../src/data/inspect.node.ts';
 import { openDataset, type DatasetSpec } from '../../src/data/open.node.ts';
@@ -27,9 +31,15 @@ const disc = (radius: number, inner: number, outer: number): Uint8Array =>
   picture((x, y) => (outside(x, y, radius) < 0 ? inner : outer));
 const grey = (data: Uint8Array): Uint8Array => encode({ width: SIDE, height: SIDE, channels: 1, depth: 8, data });
 const raw = (data: Uint8Array): Sharp => sharp(data, { raw: { width: SIDE, height: SIDE, channels: 1 } });
-const throughJpeg = async (data: Uint8Array): Promise<Uint8Array> => grey(new Uint8Array(
-  await sharp(await raw(data).jpeg({ quality: 75 }).toBuffer()).toColourspace('b-w').raw().toBuffer(),
-));
+const throughJpeg = async (data: Uint8Array): Promise<Uint8Array> =>
+  grey(
+    new Uint8Array(
+      await sharp(await raw(data).jpeg({ quality: 75 }).toBuffer())
+        .toColourspace('b-w')
+        .raw()
+        .toBuffer(),
+    ),
+  );
 
 /** Each value three times: grey as RGB. */
 const triple = (data: Uint8Array): Uint8Array =>
@@ -44,7 +54,10 @@ async function folder(masks: readonly Uint8Array[]): Promise<DatasetSpec> {
 
 async function messageOf(spec: DatasetSpec): Promise<string> {
   let message = '';
-  await openDataset(spec, { threads: 0 }).then((set) => set.close(), (error: Error) => (message = error.message));
+  await openDataset(spec, { threads: 0 }).then(
+    (set) => set.close(),
+    (error: Error) => (message = error.message),
+  );
   const { problems } = await inspect(spec, { threads: 0 });
   const errors = problems.filter((p) => p.level === 'error').map((p) => p.message);
   assert.ok(errors.includes(message), [message, ...errors].join('\n'));
@@ -52,7 +65,10 @@ async function messageOf(spec: DatasetSpec): Promise<string> {
 }
 
 test('masks that went through JPEG or smooth resizing are recognised; --mask-values reads them', async () => {
-  const small = await raw(disc(20, 255, 0)).resize(24, 24, { kernel: 'cubic' }).png().toBuffer();
+  const small = await raw(disc(20, 255, 0))
+    .resize(24, 24, { kernel: 'cubic' })
+    .png()
+    .toBuffer();
   const enlarged = await sharp(small).resize(SIDE, SIDE, { kernel: 'cubic' }).toColourspace('b-w').raw().toBuffer();
   const sets = [
     [await throughJpeg(disc(20, 255, 0)), await throughJpeg(disc(9, 255, 0))],
@@ -95,7 +111,8 @@ test('instances are recognised: numbers that begin anew in each mask, or that oc
   await set.close();
   // Classes that many masks share are no instances.
   const streets = Array.from({ length: 6 }, (_, i) => ({
-    file: `${i}`, counts: Uint32Array.from({ length: 256 }, (_v, c) => Number(c < 11 && (c + i) % 5 > 0)),
+    file: `${i}`,
+    counts: Uint32Array.from({ length: 256 }, (_v, c) => Number(c < 11 && (c + i) % 5 > 0)),
   }));
   assert.not.ok(looksLikeInstances(streets, valueFacts(streets)));
 });
@@ -126,10 +143,38 @@ const layered = (channels: 2 | 4, pixel: (inside: boolean) => number[]): Uint8Ar
 
 test('an object that lies in alpha alone is refused; alpha that says nothing of its own is left aside', () => {
   const alone = /m\.png holds its object in the transparency \(alpha\) alone: its grey is (0|255) everywhere — save/;
-  assert.throws(() => decodeMask(layered(4, (i) => [0, 0, 0, i ? 255 : 0]), 'm.png'), alone);
-  assert.throws(() => decodeMask(layered(4, (i) => [255, 255, 255, i ? 255 : 0]), 'm.png'), alone);
-  assert.throws(() => decodeMask(layered(4, (i) => [0, 0, 0, i ? 0 : 255]), 'm.png'), alone);
-  assert.throws(() => decodeMask(layered(2, (i) => [0, i ? 128 : 0]), 'm.png'), alone);
+  assert.throws(
+    () =>
+      decodeMask(
+        layered(4, (i) => [0, 0, 0, i ? 255 : 0]),
+        'm.png',
+      ),
+    alone,
+  );
+  assert.throws(
+    () =>
+      decodeMask(
+        layered(4, (i) => [255, 255, 255, i ? 255 : 0]),
+        'm.png',
+      ),
+    alone,
+  );
+  assert.throws(
+    () =>
+      decodeMask(
+        layered(4, (i) => [0, 0, 0, i ? 0 : 255]),
+        'm.png',
+      ),
+    alone,
+  );
+  assert.throws(
+    () =>
+      decodeMask(
+        layered(2, (i) => [0, i ? 128 : 0]),
+        'm.png',
+      ),
+    alone,
+  );
   const clear = layered(4, (i) => (i ? [0, 0, 0, 255] : [255, 255, 255, 0]));
   assert.throws(() => decodeMask(clear, 'm.png'), /transparent pixels whose grey is 255/);
   const expected = [...disc(20, 1, 0)];
@@ -166,12 +211,34 @@ test('palettes that each file numbers in its own way are refused; inverted ones 
   const palette = (colours: readonly number[][]): Uint8Array => Uint8Array.from(colours.flat());
   const ground = [0, 0, 0];
   const red = [255, 0, 0];
-  const masks = [[ground, red], [red, ground], [ground, red, [0, 255, 0]]].map((colours, i) => ({
-    file: `${i}.png`, counts: Uint32Array.from({ length: 256 }, (_, v) => Number(v < 2)), palette: palette(colours),
+  const masks = [
+    [ground, red],
+    [red, ground],
+    [ground, red, [0, 255, 0]],
+  ].map((colours, i) => ({
+    file: `${i}.png`,
+    counts: Uint32Array.from({ length: 256 }, (_, v) => Number(v < 2)),
+    palette: palette(colours),
   }));
-  assert.equal(paletteClash(masks), { index: 0, colours: [['0.png', '#000000'], ['1.png', '#ff0000']] });
+  assert.equal(paletteClash(masks), {
+    index: 0,
+    colours: [
+      ['0.png', '#000000'],
+      ['1.png', '#ff0000'],
+    ],
+  });
   assert.is(paletteClash([masks[0], masks[2]]), null);
-  const inverted = decideMaskRule({ masks: [{ ...masks[0], palette: palette([[255, 255, 255], [0, 0, 0]]) }] });
+  const inverted = decideMaskRule({
+    masks: [
+      {
+        ...masks[0],
+        palette: palette([
+          [255, 255, 255],
+          [0, 0, 0],
+        ]),
+      },
+    ],
+  });
   assert.match('notes' in inverted ? inverted.notes.join('\n') : '', /class 0 in white and class 1 in black/);
   assert.ok('error' in decideMaskRule({ masks, declared: 2 }));
   const asked = decideMaskRule({ masks, declared: 2, asked: 'ids' });

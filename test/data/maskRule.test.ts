@@ -55,7 +55,18 @@ test('black and white: two classes, told in one line, with and without their num
   const plain = await folder(BINARY);
   for (const spec of [plain, named, { ...plain, classes: 2 }, { ...plain, classNames: ['a', 'b'] }]) {
     const { classes, setting, labels, notes } = await read(spec);
-    assert.equal([classes, setting, labels], [2, '0:0,255:1', [[0, 1, 0], [0, 0, 0], [0, 0, 1]]]);
+    assert.equal(
+      [classes, setting, labels],
+      [
+        2,
+        '0:0,255:1',
+        [
+          [0, 1, 0],
+          [0, 0, 0],
+          [0, 0, 1],
+        ],
+      ],
+    );
     assert.match(notes, /^the 3 masks hold the values 0, 255 only, read as 2 classes: 0 as class 0, 255 as class 1 /m);
     assert.match(notes, / \(--mask-values 0:0,255:1; if 255 means ignored, give --mask-values ids\)$/m);
     const report = await inspect(spec, { threads: 0 });
@@ -72,12 +83,20 @@ test('black and white: two classes, told in one line, with and without their num
 
 test('two classes of other values', async () => {
   for (const [values, classes, setting] of [
-    [[0, 128], undefined, '0:0,128:1'], [[0, 254], undefined, '0:0,254:1'], [[0, 128], 2, '0:0,128:1'],
-    [[0, 2], 2, '0:0,2:1'], [[1, 2], 2, '1:0,2:1'], [[100, 200], 2, '100:0,200:1'], [[1, 2, 3], 3, '1-3:0-2'],
+    [[0, 128], undefined, '0:0,128:1'],
+    [[0, 254], undefined, '0:0,254:1'],
+    [[0, 128], 2, '0:0,128:1'],
+    [[0, 2], 2, '0:0,2:1'],
+    [[1, 2], 2, '1:0,2:1'],
+    [[100, 200], 2, '100:0,200:1'],
+    [[1, 2, 3], 3, '1-3:0-2'],
   ] as const) {
     const { labels, notes, ...how } = await read({ ...(await folder([values, values[0]])), classes });
     assert.equal(how, { classes: classes ?? 2, setting }, values.join());
-    assert.equal(labels, [[0, 1, values.length > 2 ? 2 : 0], [0, 0, 0]]);
+    assert.equal(labels, [
+      [0, 1, values.length > 2 ? 2 : 0],
+      [0, 0, 0],
+    ]);
     assert.match(notes, /read as [23] classes/);
   }
   const rimmed = await read({ ...(await folder([[1, 2, 255]])), classes: 2 });
@@ -87,13 +106,36 @@ test('two classes of other values', async () => {
 
 test('class ids stay what they are, a rim of 255 ignored, a class absent by chance', async () => {
   for (const [masks, classes] of [
-    [[[0, 1, 255]], undefined], [[[0, 1]], 2], [[1], 2], [[0], 2], [[[1, 255]], 2], [[[0, 2]], 3], [[[1, 2]], 3],
-    [[[0, 255], [0, 1, 255]], 2], [[[0, 1, 254]], 255], [[[0, 1], [0, 255]], 2],
+    [[[0, 1, 255]], undefined],
+    [[[0, 1]], 2],
+    [[1], 2],
+    [[0], 2],
+    [[[1, 255]], 2],
+    [[[0, 2]], 3],
+    [[[1, 2]], 3],
+    [
+      [
+        [0, 255],
+        [0, 1, 255],
+      ],
+      2,
+    ],
+    [[[0, 1, 254]], 255],
+    [
+      [
+        [0, 1],
+        [0, 255],
+      ],
+      2,
+    ],
   ] as const) {
     const { classes: found, setting, labels } = await read({ ...(await folder(masks)), classes });
     assert.equal([found, setting], [classes ?? 2, undefined], JSON.stringify(masks));
     const first: readonly number[] = typeof masks[0] === 'number' ? [masks[0]] : masks[0];
-    assert.equal(labels[0], Array.from({ length: 3 }, (_, i) => first[i % first.length]));
+    assert.equal(
+      labels[0],
+      Array.from({ length: 3 }, (_, i) => first[i % first.length]),
+    );
   }
   assert.match((await read(await folder([[0, 1], 2]))).notes, /^3 classes: the largest id in 2 masks is 2$/m);
 });
@@ -117,7 +159,10 @@ test('values that leave it open are refused, with what occurs and the choices', 
   await refused(await folder([0, 0]), /the masks \(2\) show class 0 alone/);
   await refused(await folder([1, 1]), /the masks \(2\) show class 1 alone/);
   await refused(
-    await folder([[0, 1], [0, 1, 1, 254]]),
+    await folder([
+      [0, 1],
+      [0, 1, 1, 254],
+    ]),
     /the 2 masks hold 0 \(72 pixels, 2 masks\), 1 \(96 pixels, 2 masks\), 254 \(24 pixels, 1 mask: .*m1\.png\), /,
     /which are not the ids 0, 1, 2, … without a gap/,
     /if they are 3 classes, give --mask-values 0,1,254; .*--classes 255/,
@@ -137,9 +182,25 @@ test('values that leave it open are refused, with what occurs and the choices', 
   const more = /m1\.png has class id 2, but there are 2 classes .*count the background too \(--classes 3\)/;
   await refused({ ...(await folder([[0, 1], 2])), classes: 2 }, more);
   const beyond = /m1\.png has class id 7, but there are 3 classes .* — raise --classes/;
-  await refused({ ...(await folder([[0, 1], [2, 7]])), classes: 3 }, beyond);
+  await refused(
+    {
+      ...(await folder([
+        [0, 1],
+        [2, 7],
+      ])),
+      classes: 3,
+    },
+    beyond,
+  );
   const mixed = /2 of the 3 masks are black and white .*, the others hold ids and no 255: .*m1\.png/;
-  await refused(await folder([[0, 1], [0, 255], [0, 255]]), mixed);
+  await refused(
+    await folder([
+      [0, 1],
+      [0, 255],
+      [0, 255],
+    ]),
+    mixed,
+  );
 });
 
 test('a map that was given is checked by what occurs', async () => {
@@ -166,7 +227,10 @@ test('a map that was given is checked by what occurs', async () => {
 test('a network is scored on masks as it was trained, else by the same rule', async () => {
   const scored = ['a', 'b'];
   const white = await folder([255, 255]);
-  assert.equal((await read({ ...white, scored, trainedValues: '0:0,255:1' })).labels, [[1, 1, 1], [1, 1, 1]]);
+  assert.equal((await read({ ...white, scored, trainedValues: '0:0,255:1' })).labels, [
+    [1, 1, 1],
+    [1, 1, 1],
+  ]);
   assert.match((await read({ ...white, scored, trainedValues: '0:0,255:1' })).notes, /as in the training: 0:0,255:1/);
   await refused({ ...white, scored }, /every pixel of the 2 masks is 255/);
   assert.equal((await read({ ...(await folder([[0, 1]])), scored, trainedValues: '0:0,255:1' })).labels, [[0, 1, 0]]);

@@ -15,7 +15,10 @@ import { sharedFolder } from '../support/shared.ts';
 
 test.after(removeFolders);
 
-async function using<T>(spec: DatasetSpec, body: (set: Awaited<ReturnType<typeof openDataset>>) => Promise<T>): Promise<T> {
+async function using<T>(
+  spec: DatasetSpec,
+  body: (set: Awaited<ReturnType<typeof openDataset>>) => Promise<T>,
+): Promise<T> {
   const set = await openDataset(spec, { threads: 0 });
   try {
     return await body(set);
@@ -27,7 +30,13 @@ async function using<T>(spec: DatasetSpec, body: (set: Awaited<ReturnType<typeof
 /** Loads every image of every stream, as training and evaluation do. */
 async function loadAll(set: Awaited<ReturnType<typeof openDataset>>): Promise<void> {
   const cache = new SampleCache(set);
-  for (const [split, labels] of [['labelled', true], ['unlabelled', false], ['train', false], ['val', true], ['test', true]] as const) {
+  for (const [split, labels] of [
+    ['labelled', true],
+    ['unlabelled', false],
+    ['train', false],
+    ['val', true],
+    ['test', true],
+  ] as const) {
     const ids = set.ids(split);
     if (ids.length === 0) continue;
     const size = await set.maxSize(ids);
@@ -43,7 +52,10 @@ test('lists: images, masks, splits; the masks of unlabelled images cannot be ope
   const path = await vocFolder();
   for (const threads of [0, 1]) {
     const set = await openDataset({ path, labels: 'labelled' }, { threads });
-    assert.equal([set.ids('labelled'), set.ids('unlabelled'), set.ids('val'), set.ids('test')], [['a', 'b'], ['c', 'd'], ['v'], []]);
+    assert.equal(
+      [set.ids('labelled'), set.ids('unlabelled'), set.ids('val'), set.ids('test')],
+      [['a', 'b'], ['c', 'd'], ['v'], []],
+    );
     assert.is(set.numClasses, 3);
     assert.match(set.notes.join(), /3 classes: the largest id in 3 masks is 2/);
     const a = await set.load('a', { labels: true });
@@ -65,13 +77,16 @@ test('a list of unlabelled images closes their masks to the draw, too', async ()
     await loadAll(set);
   });
   let message = '';
-  await openDataset({ path, labels: '1', unlabelled: 'train', classes: 3 }, { threads: 0 }).catch((e: Error) => (message = e.message));
+  await openDataset({ path, labels: '1', unlabelled: 'train', classes: 3 }, { threads: 0 }).catch(
+    (e: Error) => (message = e.message),
+  );
   assert.match(message, /none of the 4 training images has a mask in .* and is not in the unlabelled list/);
 });
 
 test('by fraction without cover, too, only masks of labelled images are opened: counted', async () => {
   const root = tempFolder();
-  for (let i = 0; i < 16; i++) write(root, { [`JPEGImages/${i}.jpg`]: await jpeg(i), [`SegmentationClass/${i}.png`]: mask(i % 3) });
+  for (let i = 0; i < 16; i++)
+    write(root, { [`JPEGImages/${i}.jpg`]: await jpeg(i), [`SegmentationClass/${i}.png`]: mask(i % 3) });
   const opened: string[] = [];
   const original = fs.readFile;
   const count = async (labelsCover: boolean): Promise<{ before: string[]; after: string[]; labelled: string[] }> => {
@@ -105,12 +120,17 @@ test('by fraction without cover, too, only masks of labelled images are opened: 
 test('draws are nested, seeded, within the pool, and show every class', async () => {
   const root = tempFolder();
   // Class 3 in one image of 64, class 2 in four.
-  for (let i = 0; i < 64; i++) write(root, { [`JPEGImages/i${i}.jpg`]: await jpeg(i), [`SegmentationClass/i${i}.png`]: mask([0, i === 37 ? 3 : i % 16 === 5 ? 2 : 1]) });
-  const draw = (labels: string, splitSeed = 0, more: DatasetSpec = {}) => using({ path: root, labels, splitSeed, classes: 4, ...more }, async (set) => {
-    assert.equal([...set.ids('labelled'), ...set.ids('unlabelled')].sort(), set.ids('train').sort());
-    assert.is(new Set(set.ids('train')).size, 64);
-    return set.ids('labelled');
-  });
+  for (let i = 0; i < 64; i++)
+    write(root, {
+      [`JPEGImages/i${i}.jpg`]: await jpeg(i),
+      [`SegmentationClass/i${i}.png`]: mask([0, i === 37 ? 3 : i % 16 === 5 ? 2 : 1]),
+    });
+  const draw = (labels: string, splitSeed = 0, more: DatasetSpec = {}) =>
+    using({ path: root, labels, splitSeed, classes: 4, ...more }, async (set) => {
+      assert.equal([...set.ids('labelled'), ...set.ids('unlabelled')].sort(), set.ids('train').sort());
+      assert.is(new Set(set.ids('train')).size, 64);
+      return set.ids('labelled');
+    });
   const [few, some, many] = [await draw('1/16'), await draw('1/8'), await draw('1/4')];
   assert.equal([few.length, some.length, many.length], [4, 8, 16]);
   assert.ok(few.every((id) => some.includes(id)) && some.every((id) => many.includes(id)));
@@ -126,7 +146,11 @@ test('draws are nested, seeded, within the pool, and show every class', async ()
   });
   write(root, { 'list.txt': Array.from({ length: 60 }, (_, i) => `i${i}`).join('\n') });
   await using({ path: root, labels: join(root, 'list.txt'), val: '4', classes: 4 }, async (set) => {
-    assert.equal([set.ids('labelled').length, set.ids('val').sort()], [60, ['i60', 'i61', 'i62', 'i63']], 'listed labels are not held out');
+    assert.equal(
+      [set.ids('labelled').length, set.ids('val').sort()],
+      [60, ['i60', 'i61', 'i62', 'i63']],
+      'listed labels are not held out',
+    );
   });
 });
 
@@ -141,34 +165,81 @@ test('lists: CRLF, blank lines, repeated ids, extensions, pairs of paths, paths 
   });
   await using({ path, labels: 'odd', classes: 3 }, async (set) => assert.equal(set.ids('labelled'), ['a', 'b']));
   await using({ path, labels: join(path, 'pairs.txt'), unlabelled: 'unlabelled', classes: 3 }, async (set) => {
-    assert.equal([set.ids('labelled'), set.ids('unlabelled'), set.ids('train')], [['a', 'b'], ['c', 'd'], ['a', 'b', 'c', 'd']]);
-    assert.ok((await set.load('a', { labels: true })).labels!.every((v) => v === 1), 'the mask that the pair names');
+    assert.equal(
+      [set.ids('labelled'), set.ids('unlabelled'), set.ids('train')],
+      [
+        ['a', 'b'],
+        ['c', 'd'],
+        ['a', 'b', 'c', 'd'],
+      ],
+    );
+    assert.ok(
+      (await set.load('a', { labels: true })).labels!.every((v) => v === 1),
+      'the mask that the pair names',
+    );
   });
 });
 
 test('lists: the same name in two folders, names with spaces, absolute paths', async () => {
   const path = await vocFolder(async (root) => {
-    for (const [i, f] of ['train/001', 'val/001', 'other/a', 'JPEGImages/my photo', 'JPEGImages/my'].entries()) write(root, { [`${f}.jpg`]: await jpeg(10 * i), [`masks/${f}.png`]: mask(i % 3) });
+    for (const [i, f] of ['train/001', 'val/001', 'other/a', 'JPEGImages/my photo', 'JPEGImages/my'].entries())
+      write(root, { [`${f}.jpg`]: await jpeg(10 * i), [`masks/${f}.png`]: mask(i % 3) });
     write(root, {
-      'train.txt': `train/001.jpg masks/train/001.png\nother/a.jpg masks/other/a.png\nJPEGImages/my photo.jpg masks/JPEGImages/my photo.png\n${join(root, 'JPEGImages/b.jpg')}\nJPEGImages/a.jpg b.png\n`,
-      'val.txt': 'val/001.jpg masks/val/001.png\nJPEGImages/v.jpg SegmentationClass/v.png\n', 'spaces.txt': 'my photo.jpg\nmy photo\nJPEGImages/my photo\n',
+      'train.txt':
+        'train/001.jpg masks/train/001.png\nother/a.jpg masks/other/a.png\nJPEGImages/my photo.jpg ' +
+        `masks/JPEGImages/my photo.png\n${join(root, 'JPEGImages/b.jpg')}\nJPEGImages/a.jpg b.png\n`,
+      'val.txt': 'val/001.jpg masks/val/001.png\nJPEGImages/v.jpg SegmentationClass/v.png\n',
+      'spaces.txt': 'my photo.jpg\nmy photo\nJPEGImages/my photo\n',
       // The masks of unlabelled images may be gone.
       'gone.txt': 'JPEGImages/c.jpg SegmentationClass/moved.png\nd.jpg gone.png\n',
     });
   });
-  await using({ path, labels: join(path, 'train.txt'), train: join(path, 'train.txt'), val: join(path, 'val.txt'), classes: 3 }, async (set) => {
-    assert.equal([set.ids('labelled'), set.ids('val')], [['001', 'other/a', 'my photo', 'b', 'a'], ['val/001', 'v']]);
-    for (const [id, label] of [['001', 0], ['val/001', 1], ['other/a', 2], ['my photo', 0], ['a', 1]] as const) assert.ok((await set.load(id, { labels: true })).labels!.every((v) => v === label), id);
-    await loadAll(set);
-  });
-  await using({ path, labels: 'labelled', unlabelled: join(path, 'spaces.txt'), classes: 3 }, async (set) => assert.equal(set.ids('unlabelled'), ['my photo']));
-  await using({ path, labels: 'labelled', unlabelled: join(path, 'gone.txt'), classes: 3 }, async (set) => assert.equal(set.ids('unlabelled'), ['c', 'd']));
+  await using(
+    { path, labels: join(path, 'train.txt'), train: join(path, 'train.txt'), val: join(path, 'val.txt'), classes: 3 },
+    async (set) => {
+      assert.equal(
+        [set.ids('labelled'), set.ids('val')],
+        [
+          ['001', 'other/a', 'my photo', 'b', 'a'],
+          ['val/001', 'v'],
+        ],
+      );
+      for (const [id, label] of [
+        ['001', 0],
+        ['val/001', 1],
+        ['other/a', 2],
+        ['my photo', 0],
+        ['a', 1],
+      ] as const)
+        assert.ok(
+          (await set.load(id, { labels: true })).labels!.every((v) => v === label),
+          id,
+        );
+      await loadAll(set);
+    },
+  );
+  await using({ path, labels: 'labelled', unlabelled: join(path, 'spaces.txt'), classes: 3 }, async (set) =>
+    assert.equal(set.ids('unlabelled'), ['my photo']),
+  );
+  await using({ path, labels: 'labelled', unlabelled: join(path, 'gone.txt'), classes: 3 }, async (set) =>
+    assert.equal(set.ids('unlabelled'), ['c', 'd']),
+  );
 });
 
 test('judging by masks of unlabelled images: one that is missing or damaged leaves the truth unknown', async () => {
-  const path = await vocFolder(async (r) => write(r, { 'JPEGImages/e.jpg': await jpeg(9), 'JPEGImages/f.jpg': await jpeg(8), 'SegmentationClass/f.png': mask(2), 'ImageSets/Segmentation/unlabelled.txt': 'c\nd\ne\nf\n' }));
+  const path = await vocFolder(async (r) =>
+    write(r, {
+      'JPEGImages/e.jpg': await jpeg(9),
+      'JPEGImages/f.jpg': await jpeg(8),
+      'SegmentationClass/f.png': mask(2),
+      'ImageSets/Segmentation/unlabelled.txt': 'c\nd\ne\nf\n',
+    }),
+  );
   const warnings: string[] = [];
-  const set = await openDataset({ path, labels: 'labelled', unlabelled: 'unlabelled', judge: true }, { threads: 0, warn: (m) => warnings.push(m) });
+  const set = await openDataset(
+    { path, labels: 'labelled', unlabelled: 'unlabelled', judge: true },
+    { threads: 0, warn: (m) => warnings.push(m) },
+  );
   for (const id of ['c', 'd', 'e', 'c']) assert.is((await set.load(id, { labels: true })).labels, null, id);
   assert.equal([...new Set((await set.load('f', { labels: true })).labels)], [2]);
   assert.is(warnings.length, 2);
@@ -178,23 +249,31 @@ test('judging by masks of unlabelled images: one that is missing or damaged leav
 
 test('a list of unlabelled images closes them to the draws of val and test', async () => {
   const root = tempFolder();
-  for (let i = 0; i < 8; i++) write(root, { [`JPEGImages/${i}.jpg`]: await jpeg(i), [`SegmentationClass/${i}.png`]: mask(i % 3) });
+  for (let i = 0; i < 8; i++)
+    write(root, { [`JPEGImages/${i}.jpg`]: await jpeg(i), [`SegmentationClass/${i}.png`]: mask(i % 3) });
   write(root, { 'list.txt': '0\n1\n2\n3\n4\n' });
-  await using({ path: root, labels: '1', val: '1', test: '1', unlabelled: join(root, 'list.txt'), classes: 3 }, async (set) => {
-    assert.equal(set.ids('unlabelled'), ['0', '1', '2', '3', '4']);
-    assert.equal([...set.ids('labelled'), ...set.ids('val'), ...set.ids('test')].sort(), ['5', '6', '7']);
-  });
+  await using(
+    { path: root, labels: '1', val: '1', test: '1', unlabelled: join(root, 'list.txt'), classes: 3 },
+    async (set) => {
+      assert.equal(set.ids('unlabelled'), ['0', '1', '2', '3', '4']);
+      assert.equal([...set.ids('labelled'), ...set.ids('val'), ...set.ids('test')].sort(), ['5', '6', '7']);
+    },
+  );
 });
 
 test('a mask that cannot be read does not stop the draw', async () => {
   const root = tempFolder();
-  for (let i = 0; i < 6; i++) write(root, { [`JPEGImages/${i}.jpg`]: await jpeg(i), [`SegmentationClass/${i}.png`]: mask([0, 1]) });
+  for (let i = 0; i < 6; i++)
+    write(root, { [`JPEGImages/${i}.jpg`]: await jpeg(i), [`SegmentationClass/${i}.png`]: mask([0, 1]) });
   const labelled = await using({ path: root, labels: '2', classes: 2 }, async (set) => set.ids('labelled'));
   const bad = ['0', '1', '2', '3', '4', '5'].find((id) => !labelled.includes(id))!;
   write(root, { [`SegmentationClass/${bad}.png`]: 'nonsense' });
   await using({ path: root, labels: '2' }, async (set) => {
     assert.equal(set.ids('labelled'), labelled);
-    assert.match(set.notes.join(), new RegExp(`1 mask could not be read for the draw: .*${bad}\\.png is not a PNG file`));
+    assert.match(
+      set.notes.join(),
+      new RegExp(`1 mask could not be read for the draw: .*${bad}\\.png is not a PNG file`),
+    );
     await loadAll(set);
   });
 });
@@ -202,7 +281,12 @@ test('a mask that cannot be read does not stop the draw', async () => {
 test('a data set by absolute paths; numbers and names of lists stay', async () => {
   const path = await vocFolder((r) => write(r, { 'mine.txt': 'a\n' }));
   const near = relative(process.cwd(), path);
-  assert.equal(absoluteSpec({ path: near, labels: 'labelled', val: join(near, 'mine.txt'), test: '1/8' }), { path, labels: 'labelled', val: join(path, 'mine.txt'), test: '1/8' });
+  assert.equal(absoluteSpec({ path: near, labels: 'labelled', val: join(near, 'mine.txt'), test: '1/8' }), {
+    path,
+    labels: 'labelled',
+    val: join(path, 'mine.txt'),
+    test: '1/8',
+  });
   assert.equal(absoluteSpec({ labels: '8' }), absoluteSpec({ path: 'builtin', labels: '8' }));
 });
 
@@ -223,8 +307,19 @@ test('a white object in one mask of many is seen, and an id beyond the classes r
 
 test('two plain folders: images without a mask are unlabelled', async () => {
   const root = tempFolder();
-  for (const id of ['p', 'q', 'r']) write(root, { [`in/${id}.png`]: await sharp({ create: { width: WIDTH, height: HEIGHT, channels: 3, background: '#fff' } }).png().toBuffer() });
-  write(root, { 'out/p.png': mask([0, 1]), 'out/q.png': mask(1), 'out/stats.json': '\uFEFF{"num_classes": 2}', 'out/class_names.txt': '\uFEFFsky\r\nsea\r\n', 'in/notes.txt': 'no image' });
+  for (const id of ['p', 'q', 'r'])
+    write(root, {
+      [`in/${id}.png`]: await sharp({ create: { width: WIDTH, height: HEIGHT, channels: 3, background: '#fff' } })
+        .png()
+        .toBuffer(),
+    });
+  write(root, {
+    'out/p.png': mask([0, 1]),
+    'out/q.png': mask(1),
+    'out/stats.json': '\uFEFF{"num_classes": 2}',
+    'out/class_names.txt': '\uFEFFsky\r\nsea\r\n',
+    'in/notes.txt': 'no image',
+  });
   await using({ images: join(root, 'in'), masks: join(root, 'out') }, async (set) => {
     assert.equal([set.ids('labelled'), set.ids('unlabelled'), set.classNames], [['p', 'q'], ['r'], ['sky', 'sea']]);
     await loadAll(set);
@@ -232,35 +327,70 @@ test('two plain folders: images without a mask are unlabelled', async () => {
 });
 
 test('folders and images of other formats that lie beside are told of', async () => {
-  const root = tempFolder(), picture = await jpeg(1);
-  write(root, { 'a.jpg': picture, 'masks/a.png': mask([0, 1]), 'masks/tries/a.png': mask(1), '._a.jpg': 'none', 'notes.txt': 'none', 'Thumbs.db': 'none' });
+  const root = tempFolder();
+  const picture = await jpeg(1);
+  write(root, {
+    'a.jpg': picture,
+    'masks/a.png': mask([0, 1]),
+    'masks/tries/a.png': mask(1),
+    '._a.jpg': 'none',
+    'notes.txt': 'none',
+    'Thumbs.db': 'none',
+  });
   const spec: DatasetSpec = { images: root, masks: join(root, 'masks'), classes: 2 };
-  await using(spec, async (set) => assert.equal(set.notes.filter((n) => n.includes('read') || n.includes('searched')), [`${join(root, 'masks')}: folders in it are not searched (tries)`]));
+  await using(spec, async (set) =>
+    assert.equal(
+      set.notes.filter((n) => n.includes('read') || n.includes('searched')),
+      [`${join(root, 'masks')}: folders in it are not searched (tries)`],
+    ),
+  );
   write(root, { 'b.tif': 'none', 'c/d.jpg': picture });
-  await using(spec, async (set) => assert.ok(set.notes.includes(`${root}: folders in it are not searched (c); only JPEG, PNG and WebP are read (not b.tif)`), set.notes.join('\n')));
+  await using(spec, async (set) =>
+    assert.ok(
+      set.notes.includes(`${root}: folders in it are not searched (c); only JPEG, PNG and WebP are read (not b.tif)`),
+      set.notes.join('\n'),
+    ),
+  );
   const only = tempFolder();
   write(only, { 'c/d.jpg': picture });
-  await openDataset({ images: only, classes: 2 }, { threads: 0 }).then(() => assert.unreachable(), (error: Error) => assert.match(error.message, /not searched \(c\)/));
+  await openDataset({ images: only, classes: 2 }, { threads: 0 }).then(
+    () => assert.unreachable(),
+    (error: Error) => assert.match(error.message, /not searched \(c\)/),
+  );
 });
 
 test('grey, transparent, 16-bit, CMYK, WebP; masks on stored pixels; sizes from headers; resizing', async () => {
   const root = tempFolder();
-  const flat = (channels: 3 | 4, background: { r: number; g: number; b: number; alpha?: number }) => sharp({ create: { width: 6, height: 4, channels, background } });
+  const flat = (channels: 3 | 4, background: { r: number; g: number; b: number; alpha?: number }) =>
+    sharp({ create: { width: 6, height: 4, channels, background } });
   const deep = new Uint16Array(6 * 4 * 3).map((_, i) => [0x1234, 0x8001, 0xfffe][i % 3]);
   write(root, {
     'grey.png': encode({ width: 6, height: 4, channels: 1, depth: 8, data: new Uint8Array(24).fill(77) }),
-    'greyAlpha.png': encode({ width: 6, height: 4, channels: 2, depth: 8, data: Uint8Array.from({ length: 48 }, (_, i) => (i % 2 ? 9 : 77)) }),
+    'greyAlpha.png': encode({
+      width: 6,
+      height: 4,
+      channels: 2,
+      depth: 8,
+      data: Uint8Array.from({ length: 48 }, (_, i) => (i % 2 ? 9 : 77)),
+    }),
     'rgba.png': await flat(4, { r: 10, g: 20, b: 30, alpha: 0.2 }).png().toBuffer(),
     'deep.png': encode({ width: 6, height: 4, channels: 3, depth: 16, data: deep }),
     'deepGrey.png': encode({ width: 6, height: 4, channels: 1, depth: 16, data: new Uint16Array(24).fill(0x9abc) }),
     'cmyk.jpg': await flat(3, { r: 200, g: 40, b: 40 }).toColourspace('cmyk').jpeg({ quality: 100 }).toBuffer(),
-    'clear.png': encode({ width: 6, height: 4, channels: 4, depth: 8, data: Uint8Array.from({ length: 96 }, (_, i) => [10, 20, 30, (i >> 2) % 3 ? 255 : 0][i % 4]) }),
+    'clear.png': encode({
+      width: 6,
+      height: 4,
+      channels: 4,
+      depth: 8,
+      data: Uint8Array.from({ length: 96 }, (_, i) => [10, 20, 30, (i >> 2) % 3 ? 255 : 0][i % 4]),
+    }),
     'web.webp': await flat(3, { r: 10, g: 20, b: 30 }).webp({ lossless: true }).toBuffer(),
     'turned.jpg': await flat(3, { r: 10, g: 20, b: 30 }).withMetadata({ orientation: 6 }).jpeg().toBuffer(),
     'big.JPG': await jpeg(9, 31, 3),
   });
   const spec: DatasetSpec = { images: root, masks: join(root, 'masks'), classes: 2 };
-  for (const id of ['grey', 'greyAlpha', 'rgba', 'deep', 'deepGrey', 'cmyk', 'web', 'turned']) write(root, { [`masks/${id}.png`]: mask([0, 1], 6, 4) });
+  for (const id of ['grey', 'greyAlpha', 'rgba', 'deep', 'deepGrey', 'cmyk', 'web', 'turned'])
+    write(root, { [`masks/${id}.png`]: mask([0, 1], 6, 4) });
   await using(spec, async (set) => {
     const first = async (id: string) => {
       const s = await set.load(id, { labels: true });
@@ -280,32 +410,48 @@ test('grey, transparent, 16-bit, CMYK, WebP; masks on stored pixels; sizes from 
   await using({ ...spec, size: [2, 3] }, async (set) => {
     const s = await set.load('grey', { labels: true });
     assert.equal([s.width, s.height, s.labels!.length, await set.maxSize()], [3, 2, 6, [2, 3]]);
-    assert.equal([...(await set.load('clear', { labels: false })).rgb], Array.from({ length: 6 }, () => [10, 20, 30]).flat(), 'colours are not weighed by alpha');
+    assert.equal(
+      [...(await set.load('clear', { labels: false })).rgb],
+      Array.from({ length: 6 }, () => [10, 20, 30]).flat(),
+      'colours are not weighed by alpha',
+    );
   });
 });
 
 test('the built-in set: labels by part, the same scenes as without threads', async () => {
   const builtin = { width: 32, height: 24, train: 40 };
   const set = await openDataset({ labels: '1/8', builtin }, { threads: 1 });
-  assert.equal([set.ids('labelled'), set.ids('unlabelled').length], [['train-0', 'train-1', 'train-2', 'train-3', 'train-4'], 35]);
+  assert.equal(
+    [set.ids('labelled'), set.ids('unlabelled').length],
+    [['train-0', 'train-1', 'train-2', 'train-3', 'train-4'], 35],
+  );
   const there = await set.load('train-7', { labels: true });
   await set.close();
   await using({ path: 'builtin', builtin }, async (same) => {
     const here = await same.load('train-7', { labels: true });
     assert.equal([here.rgb, here.labels], [there.rgb, there.labels]);
   });
-  await using({ builtin: { train: 10 } }, async (few) => assert.equal([few.ids('labelled').length, few.ids('unlabelled').length], [1, 9]));
-  await using({ labels: '10', splitSeed: 3, builtin }, async (ten) => using({ labels: '5', splitSeed: 3, builtin }, async (five) => {
-    assert.equal(five.ids('labelled'), ten.ids('labelled').slice(0, 5));
-    assert.not.equal(five.ids('labelled'), ['train-0', 'train-1', 'train-2', 'train-3', 'train-4']);
-  }));
+  await using({ builtin: { train: 10 } }, async (few) =>
+    assert.equal([few.ids('labelled').length, few.ids('unlabelled').length], [1, 9]),
+  );
+  await using({ labels: '10', splitSeed: 3, builtin }, async (ten) =>
+    using({ labels: '5', splitSeed: 3, builtin }, async (five) => {
+      assert.equal(five.ids('labelled'), ten.ids('labelled').slice(0, 5));
+      assert.not.equal(five.ids('labelled'), ['train-0', 'train-1', 'train-2', 'train-3', 'train-4']);
+    }),
+  );
 });
 
-const camvid = sharedFolder('data/camvid'), voc = sharedFolder('data/voc2012_subset'), nuclei = sharedFolder('data/nuclei');
+const camvid = sharedFolder('data/camvid');
+const voc = sharedFolder('data/voc2012_subset');
+const nuclei = sharedFolder('data/nuclei');
 if (camvid && voc && nuclei) {
   test('the real sets: lists, sizes, palette masks, draws that show every class', async () => {
     await using({ path: camvid, labels: 'labeled_1_8' }, async (set) => {
-      assert.equal((['train', 'labelled', 'unlabelled', 'val', 'test'] as const).map((s) => set.ids(s).length), [367, 46, 321, 101, 175]);
+      assert.equal(
+        (['train', 'labelled', 'unlabelled', 'val', 'test'] as const).map((s) => set.ids(s).length),
+        [367, 46, 321, 101, 175],
+      );
       assert.equal([set.numClasses, await set.maxSize()], [11, [180, 240]]);
     });
     await using({ path: camvid, labels: '1/16' }, async (set) => {
@@ -313,15 +459,20 @@ if (camvid && voc && nuclei) {
       for (const id of set.ids('labelled')) (await set.load(id, { labels: true })).labels!.forEach((v) => seen.add(v));
       assert.equal([set.ids('labelled').length, [...seen].filter((v) => v !== 255).length], [23, 11]);
     });
-    await using({ path: nuclei, labels: '21' }, async (set) => assert.equal([set.ids('labelled').length, set.numClasses], [21, 2]));
+    await using({ path: nuclei, labels: '21' }, async (set) =>
+      assert.equal([set.ids('labelled').length, set.numClasses], [21, 2]),
+    );
     await using({ path: voc, labels: 'labeled_1_8', train: 'train_aug', unlabelled: 'unlabeled_1_8' }, async (set) => {
       assert.is(set.numClasses, 21);
       assert.is(set.ids('train').length, 1237);
       assert.ok(Math.max(...(await set.maxSize())) === 256);
       // By the statistics that come with the set: indices, not colours.
       const counts = new Array<number>(21).fill(0);
-      for (const id of set.ids('labelled')) for (const v of (await set.load(id, { labels: true })).labels!) if (v !== 255) counts[v]++;
-      const stats = JSON.parse(await fs.readFile(join(voc, 'stats.json'), 'utf8')) as { splits: Record<string, { pixels_per_class: number[] }> };
+      for (const id of set.ids('labelled'))
+        for (const v of (await set.load(id, { labels: true })).labels!) if (v !== 255) counts[v]++;
+      const stats = JSON.parse(await fs.readFile(join(voc, 'stats.json'), 'utf8')) as {
+        splits: Record<string, { pixels_per_class: number[] }>;
+      };
       assert.equal(counts, stats.splits.labeled_1_8.pixels_per_class);
     });
   });

@@ -1,4 +1,5 @@
-// A device's memory: the pool beside work that has not been sent, reading, and elements on their way to and from the GPU.
+// A device's memory: the pool beside work that has not been sent, reading, and elements on their way to and from the
+// GPU.
 
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -30,21 +31,29 @@ test('a free buffer that work which has not been sent still uses outlives that w
 
 test('reading a disposed tensor is an error that leaves the device as it was', async () => {
   const device = await testDevice();
-  const a = device.tensor([1, 2], [2]), b = device.tensor([3], [1]);
+  const a = device.tensor([1, 2], [2]);
+  const b = device.tensor([3], [1]);
   b.dispose();
   let error: unknown;
   await device.read([a, b]).catch((e: unknown) => (error = e));
   assert.instance(error, DisposedError);
   await device.sync();
   assert.equal([...(await a.read())], [1, 2]);
-  assert.throws(() => b.view([1]), (e: unknown) => e instanceof DisposedError);
+  assert.throws(
+    () => b.view([1]),
+    (e: unknown) => e instanceof DisposedError,
+  );
   a.dispose();
 });
 
 test('elements must be in the array of the dtype; numbers are converted', async () => {
   const device = await testDevice();
-  const wrong = (body: () => unknown, what: RegExp): void => assert.throws(body, (e: unknown) => e instanceof ShapeError && what.test(e.message));
-  wrong(() => device.tensor(new Float32Array(2), [2], 'i32'), /tensor: the elements are in a Float32Array — i32 needs a Int32Array/);
+  const wrong = (body: () => unknown, what: RegExp): void =>
+    assert.throws(body, (e: unknown) => e instanceof ShapeError && what.test(e.message));
+  wrong(
+    () => device.tensor(new Float32Array(2), [2], 'i32'),
+    /tensor: the elements are in a Float32Array — i32 needs a Int32Array/,
+  );
   wrong(() => device.tensor(new Int32Array(2), [2], 'u32'), /Int32Array/);
   wrong(() => device.tensor(new Float32Array(2), [2], 'f16'), /f16 needs a Uint16Array/);
   wrong(() => device.tensor(new Uint8Array(2) as never, [2]), /Uint8Array/);
@@ -53,7 +62,8 @@ test('elements must be in the array of the dtype; numbers are converted', async 
   wrong(() => device.write(i, new Float32Array(2)), /write: the elements are in a Float32Array/);
   assert.equal([...(await i.read())], [1, -2]);
   // An odd number of f16 elements is no whole number of words.
-  const h = device.tensor([1, -0.5, 65504], [3], 'f16'), bits = device.tensor(Uint16Array.of(0x3c00, 0x0001, 0x8000), [3]);
+  const h = device.tensor([1, -0.5, 65504], [3], 'f16');
+  const bits = device.tensor(Uint16Array.of(0x3c00, 0x0001, 0x8000), [3]);
   assert.equal([...(await h.read())], [1, -0.5, 65504]);
   assert.is(bits.dtype, 'f16');
   assert.equal([...(await bits.read())], [1, 2 ** -24, -0]);
@@ -61,12 +71,21 @@ test('elements must be in the array of the dtype; numbers are converted', async 
 
 test('f16 from numbers and back, to the nearest', () => {
   for (let h = 0; h < 0x7c00; h += 7) assert.is(floatToHalf(halfToFloat(Uint16Array.of(h)))[0], h);
-  assert.equal([...floatToHalf([1 + 2 ** -11, 1 + 3 * 2 ** -11, 65519, 65520, -1e9, 2 ** -25, 2 ** -24 * 1.6, NaN, 2047.9])], [0x3c00, 0x3c02, 0x7bff, 0x7c00, 0xfc00, 0, 2, 0x7e00, 0x6800]);
+  assert.equal(
+    [...floatToHalf([1 + 2 ** -11, 1 + 3 * 2 ** -11, 65519, 65520, -1e9, 2 ** -25, 2 ** -24 * 1.6, NaN, 2047.9])],
+    [0x3c00, 0x3c02, 0x7bff, 0x7c00, 0xfc00, 0, 2, 0x7e00, 0x6800],
+  );
 });
 
 test('what is larger than the adapter binds is refused, given or not', async () => {
   const device = await testDevice();
-  const small = new Device({ ...proxied(device.gpu), limits: { ...limitsOf(device.gpu), maxStorageBufferBindingSize: 1024 } } as unknown as GPUDevice, device.info);
+  const small = new Device(
+    {
+      ...proxied(device.gpu),
+      limits: { ...limitsOf(device.gpu), maxStorageBufferBindingSize: 1024 },
+    } as unknown as GPUDevice,
+    device.info,
+  );
   assert.throws(() => small.empty([300]), /larger than the adapter can bind/);
   assert.throws(() => small.tensor(new Float32Array(300), [300]), /larger than the adapter can bind/);
 });
@@ -82,9 +101,16 @@ function limitsOf({ limits }: GPUDevice): Record<string, number> {
 
 test('tensors that are used after their end', async () => {
   const device = await testDevice();
-  const a = device.tensor([1], [1]), b = device.tensor([2], [1]);
+  const a = device.tensor([1], [1]);
+  const b = device.tensor([2], [1]);
   b.dispose();
-  for (const use of [() => add(a, b), () => device.clear(b), () => device.copy(b, a), () => device.write(b, Float32Array.of(1))]) assert.throws(use, (e: unknown) => e instanceof DisposedError);
+  for (const use of [
+    () => add(a, b),
+    () => device.clear(b),
+    () => device.copy(b, a),
+    () => device.write(b, Float32Array.of(1)),
+  ])
+    assert.throws(use, (e: unknown) => e instanceof DisposedError);
   a.dispose();
 });
 

@@ -11,8 +11,11 @@ import { full } from '../../runtime/ops/fill.ts';
 test('eager launches lend them and hand them on; trimming frees them', async () => {
   const device = await openNode();
   if (!device.broadcasts) return device.close();
-  const x = full(device, [1, 16, 16, 8], 1), w = full(device, [1, 1, 8, 8], 1), { inUse } = device.pool.stats;
-  const first = conv2d(x, w), { created } = device.pool.stats;
+  const x = full(device, [1, 16, 16, 8], 1);
+  const w = full(device, [1, 1, 8, 8], 1);
+  const { inUse } = device.pool.stats;
+  const first = conv2d(x, w);
+  const { created } = device.pool.stats;
   first.dispose();
   const second = conv2d(x, w);
   assert.is(device.pool.stats.created, created, 'the second launch takes the textures of the first');
@@ -29,18 +32,29 @@ test('eager launches lend them and hand them on; trimming frees them', async () 
 test('a plan holds one for each place, as large as its largest tensor, says so before it runs, and gives them back', async () => {
   const device = await openNode();
   if (!device.broadcasts) return device.close();
-  const w = full(device, [1, 1, 8, 8], 0.125), before = device.pool.stats.inUse;
+  const w = full(device, [1, 1, 8, 8], 0.125);
+  const before = device.pool.stats.inUse;
   const shapes = { small: { shape: [1, 8, 8, 8] }, large: { shape: [1, 128, 160, 8] } };
-  const step = plan(device, shapes, ({ small, large }) => ({ a: conv2d(small, w), b: conv2d(large, w), c: conv2d(small, w) }));
+  const step = plan(device, shapes, ({ small, large }) => ({
+    a: conv2d(small, w),
+    b: conv2d(large, w),
+    c: conv2d(small, w),
+  }));
   const textures = texelSize(4 * 128 * 160 * 8, 'rgba32float') + texelSize(256, 'rgba32float');
   assert.ok(step.memory.bytes >= textures + 2 * 4 * 128 * 160 * 8);
   assert.is(device.pool.stats.inUse - before, step.memory.bytes);
   assert.is(step.kernels.filter((k) => k === 'texels').length, 6);
   for (const value of [3, 5]) {
-    step.run({ small: new Float32Array(512).fill(value), large: new Float32Array(128 * 160 * 8).map((_, i) => (i >> 3) % 7919) });
+    step.run({
+      small: new Float32Array(512).fill(value),
+      large: new Float32Array(128 * 160 * 8).map((_, i) => (i >> 3) % 7919),
+    });
     const [a, b, c] = await device.read([step.outputs.a, step.outputs.b, step.outputs.c]);
     assert.ok(a.every((v) => v === value) && c.every((v) => v === value));
-    assert.ok(b.every((v, i) => v === (i >> 3) % 7919), 'in all rows of texels, the last one in part');
+    assert.ok(
+      b.every((v, i) => v === (i >> 3) % 7919),
+      'in all rows of texels, the last one in part',
+    );
   }
   step.dispose();
   assert.is(device.pool.stats.inUse, before);

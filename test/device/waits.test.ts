@@ -9,7 +9,8 @@ import { testDevice } from '../support/device.ts';
 /** Milliseconds and turns of the event loop until a promise has settled. */
 async function turns(promise: Promise<unknown>): Promise<{ ms: number; count: number }> {
   const start = performance.now();
-  let count = 0, open = true;
+  let count = 0;
+  let open = true;
   const turn = (): void => {
     count++;
     if (open) setImmediate(turn);
@@ -20,16 +21,22 @@ async function turns(promise: Promise<unknown>): Promise<{ ms: number; count: nu
 }
 
 test('a long wait turns the event loop about once a millisecond', async () => {
-  const device = await testDevice(), a = device.tensor(Float32Array.from({ length: 512 * 512 }, (_, i) => Math.sin(i) / 16), [512, 512]);
-  const work = (): Tensor => device.scope(() => {
-    let y = a;
-    for (let i = 0; i < 24; i++) y = matmul(y, a);
-    return y;
-  });
+  const device = await testDevice();
+  const a = device.tensor(
+    Float32Array.from({ length: 512 * 512 }, (_, i) => Math.sin(i) / 16),
+    [512, 512],
+  );
+  const work = (): Tensor =>
+    device.scope(() => {
+      let y = a;
+      for (let i = 0; i < 24; i++) y = matmul(y, a);
+      return y;
+    });
   work().dispose();
   await device.sync();
   for (const wait of ['sync', 'read'] as const) {
-    const y = work(), { ms, count } = await turns(wait === 'sync' ? device.sync() : y.read());
+    const y = work();
+    const { ms, count } = await turns(wait === 'sync' ? device.sync() : y.read());
     y.dispose();
     console.log(`${wait}: ${count} turns in ${ms.toFixed(0)} ms`);
     assert.ok(count < 200 + 2 * ms, `${count} turns in ${ms} ms`);

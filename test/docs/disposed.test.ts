@@ -8,7 +8,8 @@ import { SAMPLES } from './samples.ts';
 import { tensors, tryOut } from './table.ts';
 
 test('a disposed argument is an error of its own', async () => {
-  const device = await testDevice(), silent: string[] = [];
+  const device = await testDevice();
+  const silent: string[] = [];
   for (const [name, sample] of Object.entries(SAMPLES)) {
     for (const arg of Object.keys(sample.args).filter((a) => a !== 'like')) {
       try {

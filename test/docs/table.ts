@@ -1,4 +1,5 @@
-// The rows of the table of operations: the functions of runtime/ops with what they can do, found out by small calls, and the records that they are made of.
+// The rows of the table of operations: the functions of runtime/ops with what they can do, found out by small calls,
+// and the records that they are made of.
 
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -47,15 +48,35 @@ interface OpFunction {
 /** The exported functions of runtime/ops/index.ts. */
 function functions(): OpFunction[] {
   const entries = [join(root, 'runtime/ops/index.ts'), join(root, 'runtime/index.ts')];
-  const program = ts.createProgram(entries, { target: ts.ScriptTarget.ES2022, moduleResolution: ts.ModuleResolutionKind.Bundler, module: ts.ModuleKind.ESNext, allowImportingTsExtensions: true, noEmit: true });
+  const program = ts.createProgram(entries, {
+    target: ts.ScriptTarget.ES2022,
+    moduleResolution: ts.ModuleResolutionKind.Bundler,
+    module: ts.ModuleKind.ESNext,
+    allowImportingTsExtensions: true,
+    noEmit: true,
+  });
   const checker = program.getTypeChecker();
-  const [all, open] = entries.map((e) => checker.getExportsOfModule(checker.getSymbolAtLocation(program.getSourceFile(e)!)!));
+  const [all, open] = entries.map((e) =>
+    checker.getExportsOfModule(checker.getSymbolAtLocation(program.getSourceFile(e)!)!),
+  );
   const shown = new Set(open.map((s) => s.name));
   return all.flatMap((exported) => {
     const symbol = exported.flags & ts.SymbolFlags.Alias ? checker.getAliasedSymbol(exported) : exported;
     if (!(symbol.flags & ts.SymbolFlags.Function)) return [];
-    const comments = symbol.declarations!.flatMap((d) => ts.getJSDocCommentsAndTags(d).filter(ts.isJSDoc).map((c) => c.getText()));
-    return [{ name: exported.name, file: basename(symbol.declarations![0].getSourceFile().fileName, '.ts'), doc: comments.join('\n'), public: shown.has(exported.name) }];
+    const comments = symbol.declarations!.flatMap((d) =>
+      ts
+        .getJSDocCommentsAndTags(d)
+        .filter(ts.isJSDoc)
+        .map((c) => c.getText()),
+    );
+    return [
+      {
+        name: exported.name,
+        file: basename(symbol.declarations![0].getSourceFile().fileName, '.ts'),
+        doc: comments.join('\n'),
+        public: shown.has(exported.name),
+      },
+    ];
   });
 }
 
@@ -76,14 +97,25 @@ const isReal = (a: Arg): a is readonly number[] => Array.isArray(a);
 
 /** The arguments of a sample: real ones between 0.25 and 0.75, or 1 and 2 where they are whole numbers. */
 export function tensors(device: Device, { args }: Sample, dtype: DType): Record<string, Tensor> {
-  return Object.fromEntries(Object.entries(args).map(([name, a]) => {
-    // A seed that was only written would draw the same in each replay of a plan, and is refused there.
-    if (name === 'seed') return [name, randomSeed(device, 1)];
-    const shape = isReal(a) ? a : a.shape, n = sizeOf(shape);
-    const whole = !isReal(a) || dtype === 'i32' || dtype === 'u32';
-    const value = (i: number): number => (isReal(a) ? (whole ? 1 + (i % 2) : 0.25 + (0.5 * (i % 7)) / 7) : i % a.below);
-    return [name, device.tensor(Array.from({ length: n }, (_, i) => value(i)), shape, isReal(a) ? dtype : a.dtype ?? 'i32')];
-  }));
+  return Object.fromEntries(
+    Object.entries(args).map(([name, a]) => {
+      // A seed that was only written would draw the same in each replay of a plan, and is refused there.
+      if (name === 'seed') return [name, randomSeed(device, 1)];
+      const shape = isReal(a) ? a : a.shape;
+      const n = sizeOf(shape);
+      const whole = !isReal(a) || dtype === 'i32' || dtype === 'u32';
+      const value = (i: number): number =>
+        isReal(a) ? (whole ? 1 + (i % 2) : 0.25 + (0.5 * (i % 7)) / 7) : i % a.below;
+      return [
+        name,
+        device.tensor(
+          Array.from({ length: n }, (_, i) => value(i)),
+          shape,
+          isReal(a) ? dtype : (a.dtype ?? 'i32'),
+        ),
+      ];
+    }),
+  );
 }
 
 /** Records the call without running it: kernels are not compiled for that. */
@@ -112,18 +144,24 @@ function row(device: Device, { name, file, doc, public: open }: OpFunction, samp
       return results(sample.call(t)).some((y) => y.tracked && !Object.values(t).includes(y));
     });
   const gradient = real.filter(differentiable);
-  const twice = gradient.length > 0 && tryOut(device, () => {
-    const t = tensors(device, sample, 'f32');
-    for (const arg of gradient) t[arg].requiresGrad = true;
-    const y = results(sample.call(t)).find((r) => r.tracked)!;
-    try {
-      grad(y, gradient.map((arg) => t[arg]), { dy: device.tensor(Array<number>(y.size).fill(1), y.shape, y.dtype), createGraph: true });
-      return true;
-    } catch (error) {
-      if (error instanceof GradientError) return false;
-      throw error;
-    }
-  });
+  const twice =
+    gradient.length > 0 &&
+    tryOut(device, () => {
+      const t = tensors(device, sample, 'f32');
+      for (const arg of gradient) t[arg].requiresGrad = true;
+      const y = results(sample.call(t)).find((r) => r.tracked)!;
+      try {
+        grad(
+          y,
+          gradient.map((arg) => t[arg]),
+          { dy: device.tensor(Array<number>(y.size).fill(1), y.shape, y.dtype), createGraph: true },
+        );
+        return true;
+      } catch (error) {
+        if (error instanceof GradientError) return false;
+        throw error;
+      }
+    });
   const takes = (dtype: DType): boolean => {
     if (dtype === 'f16' && !device.f16) return false;
     try {
@@ -134,9 +172,21 @@ function row(device: Device, { name, file, doc, public: open }: OpFunction, samp
       throw error;
     }
   };
-  const dtypes = Object.values(sample.args).some(isReal) ? (['f32', 'f16', 'i32', 'u32'] as const).filter(takes) : (['f32'] as const);
-  const source = /Source: ([^\n*]+)/.exec(doc)?.[1].replace(/@example.*/, '').trim();
-  return { name, public: open, gradient, twice, dtypes, reference: `test/ops/${file}.test.ts${source ? `; ${source}` : ''}` };
+  const dtypes = Object.values(sample.args).some(isReal)
+    ? (['f32', 'f16', 'i32', 'u32'] as const).filter(takes)
+    : (['f32'] as const);
+  const source = /Source: ([^\n*]+)/
+    .exec(doc)?.[1]
+    .replace(/@example.*/, '')
+    .trim();
+  return {
+    name,
+    public: open,
+    gradient,
+    twice,
+    dtypes,
+    reference: `test/ops/${file}.test.ts${source ? `; ${source}` : ''}`,
+  };
 }
 
 /** Functions of runtime/ops that work on the host and take no tensor. */
@@ -147,14 +197,17 @@ export const HOST = ['pseudoLabelStats'];
  * @throws Error for a function that has no sample
  */
 export async function opTable(device: Device): Promise<{ rows: OpRow[]; records: FoundRecord[] }> {
-  const records = await collectRecords(), { SAMPLES } = await import('./samples.ts');
-  const rows = functions().filter((f) => !HOST.includes(f.name)).map((f) => {
-    if (!SAMPLES[f.name]) throw new Error(`test/docs/samples.ts has no call of ${f.name}`);
-    try {
-      return row(device, f, SAMPLES[f.name]);
-    } catch (error) {
-      throw new Error(`the sample of ${f.name}: ${(error as Error).message}`, { cause: error });
-    }
-  });
+  const records = await collectRecords();
+  const { SAMPLES } = await import('./samples.ts');
+  const rows = functions()
+    .filter((f) => !HOST.includes(f.name))
+    .map((f) => {
+      if (!SAMPLES[f.name]) throw new Error(`test/docs/samples.ts has no call of ${f.name}`);
+      try {
+        return row(device, f, SAMPLES[f.name]);
+      } catch (error) {
+        throw new Error(`the sample of ${f.name}: ${(error as Error).message}`, { cause: error });
+      }
+    });
   return { rows, records };
 }

@@ -1,4 +1,5 @@
-// What the fuzzer knows of an operation: how to draw a valid call of it from a seed, the engine's call, and the same in float64.
+// What the fuzzer knows of an operation: how to draw a valid call of it from a seed, the engine's call, and the same in
+// float64.
 
 import { floatToHalf, halfToFloat } from '../../runtime/half.ts';
 import { sizeOf, type DType, type Shape, type Tensor, type TensorData } from '../../runtime/tensor.ts';
@@ -25,7 +26,10 @@ export interface Call {
   bound?: Bound;
   /** Inputs that have a gradient (default: all f32 and f16 ones); for the other f32 inputs it must be 0. */
   grads?: readonly number[];
-  /** Magnitude of what is added up inside the operation for operands up to 4, where that is larger than inputs and outputs tell (default 0). */
+  /**
+   * Magnitude of what is added up inside the operation for operands up to 4, where that is larger than inputs and
+   * outputs tell (default 0).
+   */
   inner?: number;
   /** Factor on the bound of the error, for approximations within the operation (default 1). */
   slack?: number;
@@ -47,7 +51,9 @@ export interface Entry {
 
 /** @param reasons why special values, or gradients that meet a NaN, have no right answer */
 export const entry = (
-  name: string, draw: (s: Source) => Call, reasons: Pick<Entry, 'specials' | 'nanGradients'> = {},
+  name: string,
+  draw: (s: Source) => Call,
+  reasons: Pick<Entry, 'specials' | 'nanGradients'> = {},
 ): Entry => ({ name, draw, ...reasons });
 
 /** Thrown while a call is drawn: these operands do not suit it. */
@@ -110,7 +116,18 @@ export class Source extends Draw {
   /** A length: mostly small, sometimes 0, seldom long enough for a second pass. */
   length(least = 0): number {
     const u = this.uniform();
-    const n = u < 0.05 ? 0 : u < 0.15 ? 1 : u < 0.3 ? 4 : u < 0.9 ? this.whole(1, 7) : u < 0.98 ? this.whole(8, 40) : this.whole(64, 300);
+    const n =
+      u < 0.05
+        ? 0
+        : u < 0.15
+          ? 1
+          : u < 0.3
+            ? 4
+            : u < 0.9
+              ? this.whole(1, 7)
+              : u < 0.98
+                ? this.whole(8, 40)
+                : this.whole(64, 300);
     return Math.max(least, n);
   }
 
@@ -128,7 +145,9 @@ export class Source extends Draw {
 
   /** Some axes of a rank in any order and either count. */
   axes(rank: number, least = 1): number[] {
-    return this.order(rank).slice(0, this.whole(least, rank)).map((a) => (this.bernoulli(0.5) ? a - rank : a));
+    return this.order(rank)
+      .slice(0, this.whole(least, rank))
+      .map((a) => (this.bernoulli(0.5) ? a - rank : a));
   }
 
   flag(p = 0.5): boolean {
@@ -137,7 +156,9 @@ export class Source extends Draw {
 
   /** A shape that broadcasts with the given one, now and then beyond it. */
   partner(shape: Shape): number[] {
-    return shape.slice(this.int(shape.length + 1)).map((d) => (d === 1 && this.flag(0.1) ? this.whole(1, 3) : this.flag(0.3) ? 1 : d));
+    return shape
+      .slice(this.int(shape.length + 1))
+      .map((d) => (d === 1 && this.flag(0.1) ? this.whole(1, 3) : this.flag(0.3) ? 1 : d));
   }
 
   /** Shapes for a wish: draws until one fits. */
@@ -159,18 +180,26 @@ export class Source extends Draw {
 
   /** Small images [n, h, w, c], every other one with channels that 4 divides. */
   image(want: Want = {}): Value {
-    const otherwise = [this.whole(0, 2) || this.whole(0, 1), this.whole(1, 8), this.whole(1, 8), this.flag(0.4) ? 4 * this.whole(1, 2) : this.whole(1, 6)];
-    const fits = ([n, h, w, c]: Shape): boolean => n <= 3 && h >= 1 && h <= 12 && w >= 1 && w <= 12 && c >= 1 && c <= 16;
+    const otherwise = [
+      this.whole(0, 2) || this.whole(0, 1),
+      this.whole(1, 8),
+      this.whole(1, 8),
+      this.flag(0.4) ? 4 * this.whole(1, 2) : this.whole(1, 6),
+    ];
+    const fits = ([n, h, w, c]: Shape): boolean =>
+      n <= 3 && h >= 1 && h <= 12 && w >= 1 && w <= 12 && c >= 1 && c <= 16;
     return this.tensor({ rank: 4, fits, otherwise, ...want });
   }
 
   /** Elements of all magnitudes between two limits. */
   private magnitudes(dtype: DType, n: number, [low, high]: readonly [number, number]): number[] {
-    const whole = dtype === 'i32' || dtype === 'u32', ends = dtype === 'u32' ? [0, 1, 2 ** 31, 2 ** 32 - 1] : [0, -1, 1, 2 ** 31 - 1, -(2 ** 31)];
+    const whole = dtype === 'i32' || dtype === 'u32';
+    const ends = dtype === 'u32' ? [0, 1, 2 ** 31, 2 ** 32 - 1] : [0, -1, 1, 2 ** 31 - 1, -(2 ** 31)];
     return Array.from({ length: n }, () => {
       if (whole && this.flag(0.3)) return this.choice(ends);
       if (whole) return dtype === 'u32' ? this.u32() : this.u32() | 0;
-      const most = Math.log10(Math.max(Math.abs(low), high)), least = low > 0 ? Math.log10(low) : Math.min(-6, most - 6);
+      const most = Math.log10(Math.max(Math.abs(low), high));
+      const least = low > 0 ? Math.log10(low) : Math.min(-6, most - 6);
       for (;;) {
         const v = Math.fround((low < 0 && this.flag() ? -1 : 1) * 10 ** this.uniform(least, most));
         if (v >= low && v <= high) return v;
@@ -186,24 +215,46 @@ export class Source extends Draw {
   }
 
   private drawn(want: Want): Value {
-    const shape = this.wish(want), n = sizeOf(shape), dtype = want.dtype ?? 'f32', whole = dtype === 'i32' || dtype === 'u32';
+    const shape = this.wish(want);
+    const n = sizeOf(shape);
+    const dtype = want.dtype ?? 'f32';
+    const whole = dtype === 'i32' || dtype === 'u32';
     if (n > 4 * MOST_ELEMENTS) throw new Reject('too many elements');
-    const [least, high] = want.within ?? (whole ? [-9, 9] : [-3, 3]), low = dtype === 'u32' ? Math.max(0, least) : least;
-    if (want.element) return { shape, dtype, data: rounded(dtype, Array.from({ length: n }, (_, i) => want.element!(i))) };
-    if (this.wild && dtype !== 'f16' && (want.wide || (!want.within && !want.away?.length)) && this.flag(0.6)) return { shape, dtype, data: rounded(dtype, this.magnitudes(dtype, n, want.wide ?? [-1e6, 1e6])) };
+    const [least, high] = want.within ?? (whole ? [-9, 9] : [-3, 3]);
+    const low = dtype === 'u32' ? Math.max(0, least) : least;
+    if (want.element)
+      return {
+        shape,
+        dtype,
+        data: rounded(
+          dtype,
+          Array.from({ length: n }, (_, i) => want.element!(i)),
+        ),
+      };
+    if (this.wild && dtype !== 'f16' && (want.wide || (!want.within && !want.away?.length)) && this.flag(0.6))
+      return { shape, dtype, data: rounded(dtype, this.magnitudes(dtype, n, want.wide ?? [-1e6, 1e6])) };
     if (this.smooth && want.distinct && !whole) {
       const places = this.order(n);
-      return { shape, dtype, data: rounded(dtype, places.map((p) => low + ((p + this.uniform(0.3, 0.7)) * (high - low)) / n)) };
+      return {
+        shape,
+        dtype,
+        data: rounded(
+          dtype,
+          places.map((p) => low + ((p + this.uniform(0.3, 0.7)) * (high - low)) / n),
+        ),
+      };
     }
     // Now and then a coarse grid: ties, zeros, exact sums.
-    const coarse = !this.smooth && !whole && this.flag(0.15), off = (v: number): boolean => want.away?.some((k) => Math.abs(v - k) < MARGIN) ?? false;
+    const coarse = !this.smooth && !whole && this.flag(0.15);
+    const off = (v: number): boolean => want.away?.some((k) => Math.abs(v - k) < MARGIN) ?? false;
     const draw = (): number => {
       if (whole) return this.whole(low, high);
       return want.within ? this.uniform(low, high) : Math.min(high, Math.max(low, this.normal()));
     };
     const data = Array.from({ length: n }, () => {
       for (;;) {
-        const v = draw(), u = coarse ? Math.round(2 * v) / 2 : v;
+        const v = draw();
+        const u = coarse ? Math.round(2 * v) / 2 : v;
         if (!off(u) && u >= low && u <= high) return u;
         if (coarse && !off(v)) return v;
       }
@@ -218,7 +269,9 @@ export function listed<T extends object>(made: T | readonly T[]): readonly T[] {
 }
 
 export const dtypeOf = (c: Call, k: number): DType => c.dtypes?.[k] ?? 'f32';
-export const gradsOf = (c: Call): readonly number[] => c.grads ?? c.inputs.flatMap((v, i) => (v.dtype === 'f32' || v.dtype === 'f16' ? [i] : []));
+export const gradsOf = (c: Call): readonly number[] =>
+  c.grads ?? c.inputs.flatMap((v, i) => (v.dtype === 'f32' || v.dtype === 'f16' ? [i] : []));
 
 /** The printed call. */
-export const shown = (name: string, c: Call): string => `${name}(${c.inputs.map((v) => `[${v.shape}]${v.dtype === 'f32' ? '' : ` ${v.dtype}`}`).join(', ')}${c.text ? `; ${c.text}` : ''})`;
+export const shown = (name: string, c: Call): string =>
+  `${name}(${c.inputs.map((v) => `[${v.shape}]${v.dtype === 'f32' ? '' : ` ${v.dtype}`}`).join(', ')}${c.text ? `; ${c.text}` : ''})`;

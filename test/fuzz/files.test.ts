@@ -5,7 +5,8 @@ import * as assert from 'uvu/assert';
 import { fuzzFiles } from './files.ts';
 
 test('damaged safetensors and ONNX files are loaded right or refused', async () => {
-  const seed = Number(process.env.FEWMASK_SEED ?? Date.now() % 2 ** 32), { ran, failures } = await fuzzFiles({ count: 300, seed, log: console.log });
+  const seed = Number(process.env.FEWMASK_SEED ?? Date.now() % 2 ** 32);
+  const { ran, failures } = await fuzzFiles({ count: 300, seed, log: console.log });
   assert.is(ran, 600);
   assert.equal(failures.slice(0, 5), []);
 });

@@ -25,24 +25,60 @@ export const joined = (...parts: readonly ArrayLike<number>[]): Uint8Array => {
 export const noise = (rng: Rng, n: number): Uint8Array => Uint8Array.from({ length: n }, () => rng.int(256));
 
 /** Numbers at which readers go wrong. */
-export const HARD = [0n, 1n, 127n, 128n, 255n, 2n ** 15n, 2n ** 31n - 1n, 2n ** 31n, 2n ** 32n - 1n, 2n ** 32n, 2n ** 53n, 2n ** 63n - 1n, 2n ** 63n, 2n ** 64n - 1n] as const;
+export const HARD = [
+  0n,
+  1n,
+  127n,
+  128n,
+  255n,
+  2n ** 15n,
+  2n ** 31n - 1n,
+  2n ** 31n,
+  2n ** 32n - 1n,
+  2n ** 32n,
+  2n ** 53n,
+  2n ** 63n - 1n,
+  2n ** 63n,
+  2n ** 64n - 1n,
+] as const;
 
 /** Damage of the kinds that disks, networks and hands do. */
 export function damaged(rng: Rng, seed: Uint8Array): Mutation {
-  const bytes = seed.slice(), n = bytes.length, at = rng.int(n), length = 1 + rng.int(Math.min(32, n - at)), part = bytes.subarray(at, at + length);
+  const bytes = seed.slice();
+  const n = bytes.length;
+  const at = rng.int(n);
+  const length = 1 + rng.int(Math.min(32, n - at));
+  const part = bytes.subarray(at, at + length);
   switch (rng.int(9)) {
-    case 0: return { what: `cut at ${at}`, bytes: bytes.slice(0, at), expect: 'either' };
+    case 0:
+      return { what: `cut at ${at}`, bytes: bytes.slice(0, at), expect: 'either' };
     case 1: {
-      for (let k = rng.int(4); k >= 0; k--) bytes[rng.int(n)] = pick(rng, [0, 1, 7, 8, 34, 44, 91, 92, 123, 125, 127, 128, 192, 255]);
+      for (let k = rng.int(4); k >= 0; k--)
+        bytes[rng.int(n)] = pick(rng, [0, 1, 7, 8, 34, 44, 91, 92, 123, 125, 127, 128, 192, 255]);
       return { what: 'bytes changed', bytes, expect: 'either' };
     }
     case 2: {
       bytes[at] ^= 1 << rng.int(8);
       return { what: `bit of byte ${at} flipped`, bytes, expect: 'either' };
     }
-    case 3: return { what: `${length} bytes at ${at} left out`, bytes: joined(bytes.subarray(0, at), bytes.subarray(at + length)), expect: 'either' };
-    case 4: return { what: `${length} bytes at ${at} doubled`, bytes: joined(bytes.subarray(0, at + length), bytes.subarray(at)), expect: 'either' };
-    case 5: return { what: `noise at ${at}`, bytes: joined(bytes.subarray(0, at), noise(rng, length), bytes.subarray(at)), expect: 'either' };
+    case 3:
+      return {
+        what: `${length} bytes at ${at} left out`,
+        bytes: joined(bytes.subarray(0, at), bytes.subarray(at + length)),
+        expect: 'either',
+      };
+    case 4:
+      return {
+        what: `${length} bytes at ${at} doubled`,
+        bytes: joined(bytes.subarray(0, at + length), bytes.subarray(at)),
+        expect: 'either',
+      };
+    case 5:
+      return {
+        what: `noise at ${at}`,
+        bytes: joined(bytes.subarray(0, at), noise(rng, length), bytes.subarray(at)),
+        expect: 'either',
+      };
     case 6: {
       const to = rng.int(n - length + 1);
       bytes.copyWithin(to, at, at + length);
@@ -54,6 +90,7 @@ export function damaged(rng: Rng, seed: Uint8Array): Mutation {
       part.set(new Uint8Array(view.buffer).subarray(0, Math.min(8, length)));
       return { what: `a hard number at ${at}`, bytes, expect: 'either' };
     }
-    default: return { what: `${length} bytes of noise`, bytes: noise(rng, length), expect: 'either' };
+    default:
+      return { what: `${length} bytes of noise`, bytes: noise(rng, length), expect: 'either' };
   }
 }

@@ -1,5 +1,5 @@
-// Many seeds, one after another: single calls of every operation (values, gradients), and programs. A failure comes with the command that repeats it alone,
-// and with the least program that shows it.
+// Many seeds, one after another: single calls of every operation (values, gradients), and programs. A failure comes
+// with the command that repeats it alone, and with the least program that shows it.
 
 import type { Device } from '../../runtime/device/device.ts';
 import { checkProgram, type Failure } from './check.ts';
@@ -35,7 +35,12 @@ async function tried(devices: Devices, program: Program, turn = Math.floor(progr
     for (const d of devices.list) d.check();
     return wrong;
   } catch (error) {
-    const failure = { message: String(error instanceof Error ? error.stack : error).split('\n').slice(0, 4).join(' | ') };
+    const failure = {
+      message: String(error instanceof Error ? error.stack : error)
+        .split('\n')
+        .slice(0, 4)
+        .join(' | '),
+    };
     if (devices.list.every((d) => alive(d))) return failure;
     if (devices.reopen) devices.list = await devices.reopen();
     return failure;
@@ -51,7 +56,10 @@ function alive(device: Device): boolean {
   }
 }
 
-/** The shortest beginning of a program that fails, without the steps that its last one does not need, where that fails too. */
+/**
+ * The shortest beginning of a program that fails, without the steps that its last one does not need, where that fails
+ * too.
+ */
 async function shrunk(devices: Devices, program: Program): Promise<Program> {
   let least = program;
   for (let n = 1; n < program.steps.length; n++) {
@@ -66,18 +74,23 @@ async function shrunk(devices: Devices, program: Program): Promise<Program> {
 }
 
 async function run(
-  devices: Devices, kind: string, { count, seed, log }: FuzzOptions, draw: (seed: number) => Program | null,
+  devices: Devices,
+  kind: string,
+  { count, seed, log }: FuzzOptions,
+  draw: (seed: number) => Program | null,
   turn?: (seed: number) => number,
 ): Promise<FuzzResult> {
   const failures: string[] = [];
   let ran = 0;
   for (let i = 0; i < count; i++) {
-    const own = seed + i, program = draw(own);
+    const own = seed + i;
+    const program = draw(own);
     if (!program) continue;
     ran++;
     const wrong = await tried(devices, program, turn?.(own));
     if (wrong) {
-      const least = await shrunk(devices, program), message = (await tried(devices, least, turn?.(own)))?.message ?? wrong.message;
+      const least = await shrunk(devices, program);
+      const message = (await tried(devices, least, turn?.(own)))?.message ?? wrong.message;
       failures.push(`npm run fuzz -- --only ${kind} --seed ${own} --count 1\n${described(least)}\n  ${message}`);
       log(failures[failures.length - 1]);
     }
@@ -86,21 +99,35 @@ async function run(
   return { ran, failures };
 }
 
-/** Single calls, operation after operation; each both smooth (with its gradient) and with ties, zeros and jumps. @param only leaves the others' seeds out */
+/**
+ * Single calls, operation after operation; each both smooth (with its gradient) and with ties, zeros and jumps.
+ * @param only leaves the others' seeds out
+ */
 export const fuzzGradients = (devices: Devices, options: FuzzOptions, only?: readonly Entry[]): Promise<FuzzResult> =>
   run(devices, 'gradients', options, (seed) => {
-    const n = OPERATIONS.length, entry = OPERATIONS[seed % n];
+    const n = OPERATIONS.length;
+    const entry = OPERATIONS[seed % n];
     return only && !only.includes(entry) ? null : drawSingle(entry, seed, Math.floor(seed / n) % 3 !== 0);
   });
 
-/** Single calls with NaN, infinities, signed zeros, denormals: values, and every third time where a NaN reaches gradients. */
+/**
+ * Single calls with NaN, infinities, signed zeros, denormals: values, and every third time where a NaN reaches
+ * gradients.
+ */
 export const fuzzSpecials = (devices: Devices, options: FuzzOptions, only?: readonly Entry[]): Promise<FuzzResult> =>
-  run(devices, 'specials', options, (seed) => {
-    const n = OPERATIONS.length;
-    const operation = OPERATIONS[seed % n];
-    if (only && !only.includes(operation)) return null;
-    return (Math.floor(seed / n) % 3 === 0 ? drawNanGradient(operation, seed) : null) ?? drawSpecial(operation, seed);
-  }, (seed) => Math.floor(seed / (3 * OPERATIONS.length)));
+  run(
+    devices,
+    'specials',
+    options,
+    (seed) => {
+      const n = OPERATIONS.length;
+      const operation = OPERATIONS[seed % n];
+      if (only && !only.includes(operation)) return null;
+      return (Math.floor(seed / n) % 3 === 0 ? drawNanGradient(operation, seed) : null) ?? drawSpecial(operation, seed);
+    },
+    (seed) => Math.floor(seed / (3 * OPERATIONS.length)),
+  );
 
 /** Random programs. */
-export const fuzzPrograms = (devices: Devices, options: FuzzOptions): Promise<FuzzResult> => run(devices, 'programs', options, (seed) => drawProgram(OPERATIONS, seed));
+export const fuzzPrograms = (devices: Devices, options: FuzzOptions): Promise<FuzzResult> =>
+  run(devices, 'programs', options, (seed) => drawProgram(OPERATIONS, seed));

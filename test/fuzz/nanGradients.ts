@@ -46,10 +46,12 @@ export function drawNanGradient(operation: Entry, seed: number): Program | null 
 function terms(p: Prepared, call: Call, data: Data): Float64Array {
   const { outputs } = p.program.steps[0];
   const made = listed(call.reference(...call.inputs.map((v, i) => ({ shape: v.shape, data: data[i] }))));
-  return Float64Array.from(outputs.flatMap((v, k) => {
-    const r = p.weights.get(v);
-    return r ? Array.from(made[k].data, (y, i) => y * r[i]) : [];
-  }));
+  return Float64Array.from(
+    outputs.flatMap((v, k) => {
+      const r = p.weights.get(v);
+      return r ? Array.from(made[k].data, (y, i) => y * r[i]) : [];
+    }),
+  );
 }
 
 const at = (data: Data, changes: readonly (readonly [number, number, number])[]): Data => {
@@ -100,7 +102,14 @@ function fromAbove({ p, call, base }: Judge, i: number, input: number, k: number
 function fromOperand({ p, call, base }: Judge, other: number, j: number, input: number, k: number): Verdict {
   const [a, b] = [base[other][j], base[input][k]];
   const y = (da: number, db: number): Float64Array =>
-    terms(p, call, at(base, [[other, j, a + da], [input, k, b + db]]));
+    terms(
+      p,
+      call,
+      at(base, [
+        [other, j, a + da],
+        [input, k, b + db],
+      ]),
+    );
   const mixed = (da: number, db: number): { sum: number; largest: number } => {
     const [both, one, two, none] = [y(da, db), y(da, 0), y(0, db), y(0, 0)];
     let sum = 0;
@@ -113,14 +122,30 @@ function fromOperand({ p, call, base }: Judge, other: number, j: number, input: 
     });
     return { sum, largest };
   };
-  const steps = [[0.3, 0.4], [-0.3, 0.2], [-3, 4], [6, -5], [30, 29], [-30, -29], [0.01 - a, 0.02 - b]];
+  const steps = [
+    [0.3, 0.4],
+    [-0.3, 0.2],
+    [-3, 4],
+    [6, -5],
+    [30, 29],
+    [-30, -29],
+    [0.01 - a, 0.02 - b],
+  ];
   if (steps.every(([da, db]) => mixed(da, db).largest < 1e-13)) {
     // A number that changes nothing where NaN does (a softmax of one class): nothing tells what it contributes to.
     const rest = y(0, 0);
     const moved = (now: Float64Array): boolean => now.some((v, i) => !Object.is(v, rest[i]));
     const told = (change: (step: number) => Float64Array, those: readonly number[]): boolean =>
       those.some((step) => moved(change(step))) || !moved(change(NaN));
-    const apart = told((da) => y(da, 0), steps.map((s) => s[0])) && told((db) => y(0, db), steps.map((s) => s[1]));
+    const apart =
+      told(
+        (da) => y(da, 0),
+        steps.map((s) => s[0]),
+      ) &&
+      told(
+        (db) => y(0, db),
+        steps.map((s) => s[1]),
+      );
     return apart ? 'same' : 'either';
   }
   const h = 2 ** -7;
@@ -130,7 +155,10 @@ function fromOperand({ p, call, base }: Judge, other: number, j: number, input: 
 
 /** @param what where the NaN is */
 function judged(
-  j: Judge, got: readonly Float64Array[], clean: readonly Float64Array[], what: string,
+  j: Judge,
+  got: readonly Float64Array[],
+  clean: readonly Float64Array[],
+  what: string,
   verdict: (input: number, k: number) => Verdict,
 ): string | null {
   for (const [w, v] of j.p.wrt.entries()) {
@@ -171,7 +199,10 @@ async function judgeAbove(device: Device, judge: Judge, clean: readonly Float64A
   const i = rng.int(outputs[chosen].data.length);
   const before = outputs.slice(0, chosen).reduce((n, v) => n + v.data.length, 0);
   const weights = new Map(p.weights);
-  weights.set(outputs[chosen], p.weights.get(outputs[chosen])!.map((r, k) => (k === i ? NaN : r)));
+  weights.set(
+    outputs[chosen],
+    p.weights.get(outputs[chosen])!.map((r, k) => (k === i ? NaN : r)),
+  );
   const got = await gradientsOf(device, { ...p, weights }, base);
   const what = `NaN in the gradient of output element [${i}]`;
   return judged(judge, got, clean, what, (input, k) => fromAbove(judge, before + i, input, k));
@@ -185,5 +216,6 @@ async function judgeOperand(device: Device, judge: Judge, clean: readonly Float6
   const j = rng.int(base[other].length);
   const got = await gradientsOf(device, p, at(base, [[other, j, NaN]]));
   return judged(judge, got, clean, `NaN in input ${other} at [${j}]`, (input, k) =>
-    input === other && k === j ? 'either' : fromOperand(judge, other, j, input, k));
+    input === other && k === j ? 'either' : fromOperand(judge, other, j, input, k),
+  );
 }

@@ -31,16 +31,26 @@ const { fround } = Math;
 const whole = (rng: Rng, low: number, high: number): number => low + rng.int(high - low + 1);
 const sizes = (rng: Rng, rank: number): number[] => Array.from({ length: rank }, () => whole(rng, 1, 4));
 const count = (n: number): number[] => Array.from({ length: n }, (_, i) => i);
-const filled = (dtype: OnnxType, shape: Shape, draw: () => number): OnnxTensor =>
-  ({ dtype, shape, data: Array.from({ length: sizeOf(shape) }, draw) });
+const filled = (dtype: OnnxType, shape: Shape, draw: () => number): OnnxTensor => ({
+  dtype,
+  shape,
+  data: Array.from({ length: sizeOf(shape) }, draw),
+});
 const reals = (rng: Rng, shape: Shape, low = -2, high = 2): OnnxTensor =>
   filled('f32', shape, () => fround(low + (high - low) * rng.uniform()));
 const list = (data: readonly number[]): OnnxTensor => ({ dtype: 'i64', shape: [data.length], data });
 const floats = (data: readonly number[]): OnnxTensor => ({ dtype: 'f32', shape: [data.length], data });
 
 const BINARY: Readonly<Record<string, (a: number, b: number) => number>> = {
-  Add: (a, b) => a + b, Sub: (a, b) => a - b, Mul: (a, b) => a * b, Div: (a, b) => a / b, Pow: (a, b) => a ** b,
-  Greater: (a, b) => Number(a > b), Less: (a, b) => Number(a < b), And: (a, b) => a & b, Or: (a, b) => a | b,
+  Add: (a, b) => a + b,
+  Sub: (a, b) => a - b,
+  Mul: (a, b) => a * b,
+  Div: (a, b) => a / b,
+  Pow: (a, b) => a ** b,
+  Greater: (a, b) => Number(a > b),
+  Less: (a, b) => Number(a < b),
+  And: (a, b) => a & b,
+  Or: (a, b) => a | b,
   Xor: (a, b) => a ^ b,
 };
 
@@ -50,7 +60,7 @@ function binary(rng: Rng): Drawn {
   const opset = pick(rng, [1, 6, 7, 9, 13]);
   const logical = /And|Or|Xor/.test(op);
   const tensor = (shape: Shape): OnnxTensor =>
-    (logical ? filled('bool', shape, () => rng.int(2)) : reals(rng, shape, 0.5, 2));
+    logical ? filled('bool', shape, () => rng.int(2)) : reals(rng, shape, 0.5, 2);
   const shape = sizes(rng, whole(rng, 1, 4));
   const a = tensor(shape);
   const drawn = (b: OnnxTensor, attributes: Setting, at: ((i: number[]) => number[]) | null): Drawn => {
@@ -69,7 +79,8 @@ function binary(rng: Rng): Drawn {
   const attributes = { broadcast: 1, ...(suffix && rng.bernoulli(0.5) ? {} : { axis }) };
   const at = (i: number[]): number[] => i.slice(axis, axis + rank);
   switch (rng.int(4)) {
-    case 0: return drawn(tensor([1]), { broadcast: 1 }, () => [0]);
+    case 0:
+      return drawn(tensor([1]), { broadcast: 1 }, () => [0]);
     case 1: {
       // Of another shape, and with nothing to say so.
       const same = rank === shape.length;
@@ -79,7 +90,8 @@ function binary(rng: Rng): Drawn {
       const wrong = own.map((d, k) => (k === 0 ? d + 1 : d));
       return drawn(tensor(wrong), attributes, null);
     }
-    default: return drawn(tensor(own), attributes, at);
+    default:
+      return drawn(tensor(own), attributes, at);
   }
 }
 
@@ -142,7 +154,13 @@ function moved(rng: Rng): Drawn {
   const axis = rng.int(3);
   const kept = (i: number): number => (rng.bernoulli(0.5) ? i : i - 3);
   const node = (
-    op: string, opset: number, since: number, name: string, values: readonly number[], want: F64, more: Setting = {},
+    op: string,
+    opset: number,
+    since: number,
+    name: string,
+    values: readonly number[],
+    want: F64,
+    more: Setting = {},
   ): Drawn =>
     opset < since
       ? { op, opset, inputs: [x], attributes: { [name]: values, ...more }, want }
@@ -175,10 +193,13 @@ function moved(rng: Rng): Drawn {
       const opset = pick(rng, [1, 2, 11, 13, 18]);
       const pads = Array.from({ length: 6 }, () => rng.int(3));
       const value = fround(rng.uniform());
-      const want = made(shape.map((d, k) => d + pads[k] + pads[k + 3]), (i) => {
-        const at = i.map((v, k) => v - pads[k]);
-        return at.every((v, k) => v >= 0 && v < shape[k]) ? x.data[place(shape, at)] : value;
-      });
+      const want = made(
+        shape.map((d, k) => d + pads[k] + pads[k + 3]),
+        (i) => {
+          const at = i.map((v, k) => v - pads[k]);
+          return at.every((v, k) => v >= 0 && v < shape[k]) ? x.data[place(shape, at)] : value;
+        },
+      );
       if (opset < 11) return node('Pad', opset, 11, opset < 2 ? 'paddings' : 'pads', pads, want, { value });
       const scalar: OnnxTensor = { dtype: 'f32', shape: [], data: [value] };
       return { op: 'Pad', opset, inputs: [x, list(pads), scalar], attributes: {}, want };
@@ -188,7 +209,16 @@ function moved(rng: Rng): Drawn {
       const times = whole(rng, 1, 3);
       const repeats = shape.map((_, k) => (k === axis ? times : 1));
       const out = shape.map((d, k) => d * repeats[k]);
-      const want = made(out, (i) => x.data[place(shape, i.map((v, k) => v % shape[k]))]);
+      const want = made(
+        out,
+        (i) =>
+          x.data[
+            place(
+              shape,
+              i.map((v, k) => v % shape[k]),
+            )
+          ],
+      );
       const scalar = (v: number): OnnxTensor => ({ dtype: 'f32', shape: [], data: [v] });
       const inputs = opset < 6 ? [x, scalar(times), scalar(axis)] : [x, list(repeats)];
       return { op: 'Tile', opset, inputs, attributes: {}, want };
@@ -197,7 +227,16 @@ function moved(rng: Rng): Drawn {
       const opset = pick(rng, [1, 3, 4, 11, 13]);
       const along = opset < 4 && rng.bernoulli(0.5) ? 1 : axis;
       const out = shape.map((d, k) => (k === along ? 2 * d : d));
-      const want = made(out, (i) => x.data[place(shape, i.map((v, k) => (k === along ? v % shape[k] : v)))]);
+      const want = made(
+        out,
+        (i) =>
+          x.data[
+            place(
+              shape,
+              i.map((v, k) => (k === along ? v % shape[k] : v)),
+            )
+          ],
+      );
       const attributes: Setting = along === axis && !(opset < 4 && axis === 1) ? { axis } : {};
       return { op: 'Concat', opset, inputs: [x, x], attributes, want };
     }

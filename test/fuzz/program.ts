@@ -1,9 +1,21 @@
-// Random programs: each operation takes what earlier ones made, or new tensors. All is drawn from one seed, step by step, so that a shorter program of
-// the same seed is the beginning of the longer one.
+// Random programs: each operation takes what earlier ones made, or new tensors. All is drawn from one seed, step by
+// step, so that a shorter program of the same seed is the beginning of the longer one.
 
 import { sizeOf, type Shape } from '../../runtime/tensor.ts';
 import type { F64 } from '../support/op.ts';
-import { dtypeOf, listed, MOST_ELEMENTS, Reject, rounded, shown, Source, type Call, type Entry, type Value, type Want } from './call.ts';
+import {
+  dtypeOf,
+  listed,
+  MOST_ELEMENTS,
+  Reject,
+  rounded,
+  shown,
+  Source,
+  type Call,
+  type Entry,
+  type Value,
+  type Want,
+} from './call.ts';
 
 /** One call; its outputs are known by their Values, as the inputs of later ones are. */
 export interface Step {
@@ -45,7 +57,8 @@ class Pool extends Source {
 
   private suits(v: Value, { shape, rank = [0, 5], fits, dtype = 'f32', within, away, distinct }: Want): boolean {
     if (v.dtype !== dtype) return false;
-    if (shape ? String(shape) !== String(v.shape) || shape.length !== v.shape.length : !ranked(v.shape, rank)) return false;
+    if (shape ? String(shape) !== String(v.shape) || shape.length !== v.shape.length : !ranked(v.shape, rank))
+      return false;
     if (!shape && fits && !fits(v.shape)) return false;
     if (within && v.data.some((e) => e < within[0] || e > within[1])) return false;
     if (away && v.data.some((e) => away.some((k) => Math.abs(e - k) < 0.02))) return false;
@@ -57,7 +70,8 @@ class Pool extends Source {
   }
 }
 
-const ranked = (shape: Shape, rank: number | readonly [number, number]): boolean => (typeof rank === 'number' ? shape.length === rank : shape.length >= rank[0] && shape.length <= rank[1]);
+const ranked = (shape: Shape, rank: number | readonly [number, number]): boolean =>
+  typeof rank === 'number' ? shape.length === rank : shape.length >= rank[0] && shape.length <= rank[1];
 
 /** What a call makes of its operands, rounded to the dtypes. */
 export function evaluate(call: Call, inputs: readonly F64[]): readonly F64[] {
@@ -68,7 +82,11 @@ export function evaluate(call: Call, inputs: readonly F64[]): readonly F64[] {
 export function drawStep(entry: Entry, source: Source, alone: boolean): Step {
   const call = entry.draw(source);
   if (source.smooth && call.rough && !alone) throw new Reject('rough');
-  const outputs = evaluate(call, call.inputs).map((y, k): Value => ({ shape: y.shape, dtype: dtypeOf(call, k), data: y.data }));
+  const outputs = evaluate(call, call.inputs).map((y, k): Value => ({
+    shape: y.shape,
+    dtype: dtypeOf(call, k),
+    data: y.data,
+  }));
   for (const y of outputs) {
     if (sizeOf(y.shape) > 4 * MOST_ELEMENTS || y.shape.length > 6) throw new Reject('too large');
     if (!alone && y.data.some((v) => !(Math.abs(v) <= MOST))) throw new Reject('out of range');
@@ -81,7 +99,11 @@ export function drawStep(entry: Entry, source: Source, alone: boolean): Step {
 export function drawSingle(entry: Entry, seed: number, smooth: boolean): Program {
   for (let attempt = 0; attempt < 200; attempt++) {
     try {
-      return { seed, steps: [drawStep(entry, new Source((seed + attempt * 1000003) >>> 0, smooth, !smooth && seed % 4 < 2), true)], smooth };
+      return {
+        seed,
+        steps: [drawStep(entry, new Source((seed + attempt * 1000003) >>> 0, smooth, !smooth && seed % 4 < 2), true)],
+        smooth,
+      };
     } catch (error) {
       if (!(error instanceof Reject)) throw error;
     }
@@ -91,7 +113,10 @@ export function drawSingle(entry: Entry, seed: number, smooth: boolean): Program
 
 /** A program of 3 to 12 steps; every other one is smooth. @param most cuts it off earlier */
 export function drawProgram(table: readonly Entry[], seed: number, most = Infinity): Program {
-  const smooth = seed % 2 === 1, pool = new Pool(seed, smooth), steps: Step[] = [], length = pool.whole(3, 12);
+  const smooth = seed % 2 === 1;
+  const pool = new Pool(seed, smooth);
+  const steps: Step[] = [];
+  const length = pool.whole(3, 12);
   for (let attempt = 0; steps.length < Math.min(length, most) && attempt < 300; attempt++) {
     try {
       const step = drawStep(pool.choice(table), pool, false);
@@ -120,7 +145,8 @@ export function sinksOf({ steps }: Program): Value[] {
 
 /** Without the steps that step `last` does not need. */
 export function pruned(p: Program, last: number): Program {
-  const needed = new Set(p.steps[last].call.inputs), kept = [p.steps[last]];
+  const needed = new Set(p.steps[last].call.inputs);
+  const kept = [p.steps[last]];
   for (let i = last - 1; i >= 0; i--) {
     if (!p.steps[i].outputs.some((v) => needed.has(v))) continue;
     kept.unshift(p.steps[i]);
@@ -133,8 +159,10 @@ export function pruned(p: Program, last: number): Program {
 export function described(p: Program): string {
   const names = new Map<Value, string>();
   const name = (v: Value): string => names.get(v) ?? (names.set(v, `x${names.size}`), names.get(v)!);
-  return p.steps.map((s) => {
-    const inputs = s.call.inputs.map(name).join(', ');
-    return `  ${s.outputs.map(name).join(', ')} = ${shown(s.name, s.call)}  of ${inputs}`;
-  }).join('\n');
+  return p.steps
+    .map((s) => {
+      const inputs = s.call.inputs.map(name).join(', ');
+      return `  ${s.outputs.map(name).join(', ')} = ${shown(s.name, s.call)}  of ${inputs}`;
+    })
+    .join('\n');
 }

@@ -1,6 +1,6 @@
-// npm run fuzz [-- --only programs|gradients|specials|files --count N --seed S]: random programs, single calls with their gradients, single calls with special
-// values (NaN, infinities, signed zeros, denormals), and mutated files, until one
-// fails or the count is reached. Exit code 1 when something failed.
+// npm run fuzz [-- --only programs|gradients|specials|files --count N --seed S]: random programs, single calls with
+// their gradients, single calls with special values (NaN, infinities, signed zeros, denormals), and mutated files,
+// until one fails or the count is reached. Exit code 1 when something failed.
 
 import { parseArgs } from 'node:util';
 import { Device } from '../../runtime/device/device.ts';
@@ -10,14 +10,21 @@ import { fuzzGradients, fuzzPrograms, fuzzSpecials, type Devices, type FuzzOptio
 
 const PARTS = ['programs', 'gradients', 'specials', 'files'] as const;
 
-const { values } = parseArgs({ options: { only: { type: 'string' }, count: { type: 'string', default: '10000' }, seed: { type: 'string' } } });
-const count = Number(values.count), seed = Number(values.seed ?? process.env.FEWMASK_SEED ?? Math.floor(Math.random() * 2 ** 31)), only = values.only as (typeof PARTS)[number] | undefined;
+const { values } = parseArgs({
+  options: { only: { type: 'string' }, count: { type: 'string', default: '10000' }, seed: { type: 'string' } },
+});
+const count = Number(values.count);
+const seed = Number(values.seed ?? process.env.FEWMASK_SEED ?? Math.floor(Math.random() * 2 ** 31));
+const only = values.only as (typeof PARTS)[number] | undefined;
 if ((only && !PARTS.includes(only)) || ![count, seed].every((v) => Number.isInteger(v) && v >= 0)) {
   console.error(`usage: npm run fuzz [-- --only ${PARTS.join('|')} --count N --seed S]`);
   process.exit(2);
 }
 
-/** A device, and the same adapter taken for a GPU and for another software adapter: every variant of a kernel has its turn. */
+/**
+ * A device, and the same adapter taken for a GPU and for another software adapter: every variant of a kernel has its
+ * turn.
+ */
 async function open(): Promise<readonly Device[]> {
   const device = await openNode();
   const kinds = ['hardware', 'swiftshader'] as const;

@@ -26,21 +26,39 @@ test('the count, and an error that names file, tensor and numbers', () => {
   assert.is(nonFiniteCount(Float32Array.of(3.4e38, -3.4e38, 3.4e38, 1e-45, -0)), 0);
   assert.is(nonFiniteCount(new Float32Array(0)), 0);
   assert.is(nonFiniteCount(Float32Array.of(NaN, 1, Infinity, -Infinity)), 3);
-  const good = [['a', floats(1, 2)], ['steps', whole(0x7fc00000, -1)]] as const;
+  const good = [
+    ['a', floats(1, 2)],
+    ['steps', whole(0x7fc00000, -1)],
+  ] as const;
   refuseNonFinite(new Map(good), 'net.safetensors');
   const refused = (tensors: [string, FileTensor][], message: RegExp): void => {
     const fits = (e: unknown): boolean => e instanceof CheckpointError && message.test(e.message);
     assert.throws(() => refuseNonFinite([...good, ...tensors], 'net.safetensors'), fits);
   };
   refused([['b', floats(1, NaN, 2)]], /^net\.safetensors: 1 of 3 values of b are NaN or infinite — the weights are/);
-  refused([['b', floats(NaN, -Infinity)], ['c', floats(NaN)]], /2 of 2 values of b .*, and 1 more tensor has such/);
-  refused([['b', floats(NaN)], ['c', floats(NaN)], ['d', floats(NaN)]], /and 2 more tensors have such values/);
+  refused(
+    [
+      ['b', floats(NaN, -Infinity)],
+      ['c', floats(NaN)],
+    ],
+    /2 of 2 values of b .*, and 1 more tensor has such/,
+  );
+  refused(
+    [
+      ['b', floats(NaN)],
+      ['c', floats(NaN)],
+      ['d', floats(NaN)],
+    ],
+    /and 2 more tensors have such values/,
+  );
 });
 
 test('half floats, bfloat16, doubles; doubles that f32 cannot hold', () => {
   const files: Record<string, ArrayBufferView> = {
-    F16: Uint16Array.of(0x3c00, 0x7c00, 0xfc00, 0x7e01), BF16: Uint16Array.of(0x3f80, 0x7f80, 0xff80, 0x7fc1),
-    F32: Float32Array.of(1, Infinity, -Infinity, NaN), F64: Float64Array.of(1, 1e300, -Infinity, NaN),
+    F16: Uint16Array.of(0x3c00, 0x7c00, 0xfc00, 0x7e01),
+    BF16: Uint16Array.of(0x3f80, 0x7f80, 0xff80, 0x7fc1),
+    F32: Float32Array.of(1, Infinity, -Infinity, NaN),
+    F64: Float64Array.of(1, 1e300, -Infinity, NaN),
   };
   for (const [dtype, raw] of Object.entries(files)) {
     const { tensors } = decodeSafetensors(fileOf(dtype, raw));
@@ -51,23 +69,32 @@ test('half floats, bfloat16, doubles; doubles that f32 cannot hold', () => {
 });
 
 test('loadStateDict refuses them before anything changes, unless an option allows them', async () => {
-  const device = await testDevice(), net = new Sequential(new Linear(2, 2), new BatchNorm(2)).init(device);
+  const device = await testDevice();
+  const net = new Sequential(new Linear(2, 2), new BatchNorm(2)).init(device);
   const before = await net.stateDict();
   const state = new Map([...before].map(([name, { shape, data }]) => [name, { shape, data: data.slice() }]));
   state.get('1.running_var')!.data[1] = Infinity;
-  const refused = (load: () => unknown, name: string): void => assert.throws(load, (e: unknown) => (
-    e instanceof CheckpointError && new RegExp(`1 of \\d+ values of ${name} are NaN.*allowNonFinite`).test(e.message)
-  ));
+  const refused = (load: () => unknown, name: string): void =>
+    assert.throws(
+      load,
+      (e: unknown) =>
+        e instanceof CheckpointError &&
+        new RegExp(`1 of \\d+ values of ${name} are NaN.*allowNonFinite`).test(e.message),
+    );
   refused(() => net.loadStateDict(state), '1\\.running_var');
   assert.equal(await net.stateDict(), before);
   // What is not loaded does not matter.
-  const part = new Map([['0.bias', floats(1, 2)], ['other', floats(NaN)]]);
+  const part = new Map([
+    ['0.bias', floats(1, 2)],
+    ['other', floats(NaN)],
+  ]);
   assert.equal(net.loadStateDict(part, { partial: true }), ['0.bias']);
   net.loadStateDict(state, { allowNonFinite: true });
   assert.equal((await net.stateDict()).get('1.running_var')!.data, Float32Array.of(1, Infinity));
   net.dispose();
 
-  const unet = new UNet(device, { numClasses: 3, width: 4, depth: 1, seed: 0 }), own = await unet.stateDict();
+  const unet = new UNet(device, { numClasses: 3, width: 4, depth: 1, seed: 0 });
+  const own = await unet.stateDict();
   own.get('head.weight')!.data[3] = NaN;
   const file = decodeSafetensors(encodeSafetensors(own)).tensors as typeof own;
   refused(() => unet.loadStateDict(file), 'head\\.weight');

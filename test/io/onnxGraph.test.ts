@@ -18,7 +18,10 @@ const MIB = 2 ** 20;
 const scaled = onnxFile({
   opset: 13,
   nodes: [node('Add', ['x', 'x'], 'twice'), node('Mul', ['twice', 'w'], 'y')],
-  inputs: [{ name: 'x', dtype: 'f32', shape: ['batch', 2] }, { name: 'w', dtype: 'f32', shape: [2] }],
+  inputs: [
+    { name: 'x', dtype: 'f32', shape: ['batch', 2] },
+    { name: 'w', dtype: 'f32', shape: [2] },
+  ],
   outputs: [{ name: 'y', dtype: 'f32', shape: ['batch', 2] }],
   initializers: { w: reals([2], [10, 100]) },
 });
@@ -79,13 +82,16 @@ test('unknown inputs are refused; an input overrides its initializer, a weight c
   await refused(() => graph.run({ x, w: three }), ShapeError, /the input w is \[3\]/, /declares \[2\]/);
   await refused(() => graph.run({ x, w: device.tensor(Int32Array.of(1, 2), [2]) }), ShapeError, /the input w is i32/);
   graph.dispose();
-  const fixed = loadOnnx(onnxFile({
-    opset: 13,
-    nodes: [node('Mul', ['x', 'w'], 'y')],
-    inputs: [{ name: 'x', dtype: 'f32' }],
-    outputs: ['y'],
-    initializers: { w: reals([1], [2]) },
-  }), device);
+  const fixed = loadOnnx(
+    onnxFile({
+      opset: 13,
+      nodes: [node('Mul', ['x', 'w'], 'y')],
+      inputs: [{ name: 'x', dtype: 'f32' }],
+      outputs: ['y'],
+      initializers: { w: reals([1], [2]) },
+    }),
+    device,
+  );
   await refused(() => fixed.run({ x, w }), ShapeError, /w is a weight of the model, not an input/);
   fixed.dispose();
   const contradiction = onnxFile({
@@ -100,15 +106,18 @@ test('unknown inputs are refused; an input overrides its initializer, a weight c
 
 test('shapes, types and named dimensions are checked before anything runs', async () => {
   const device = await testDevice();
-  const graph = loadOnnx(onnxFile({
-    opset: 13,
-    nodes: [node('Add', ['a', 'b'], 'y')],
-    inputs: [
-      { name: 'a', dtype: 'f32', shape: ['n', 3, null, 'n'] },
-      { name: 'b', dtype: 'f32', shape: [1, 3, 1, 'n'] },
-    ],
-    outputs: ['y'],
-  }), device);
+  const graph = loadOnnx(
+    onnxFile({
+      opset: 13,
+      nodes: [node('Add', ['a', 'b'], 'y')],
+      inputs: [
+        { name: 'a', dtype: 'f32', shape: ['n', 3, null, 'n'] },
+        { name: 'b', dtype: 'f32', shape: [1, 3, 1, 'n'] },
+      ],
+      outputs: ['y'],
+    }),
+    device,
+  );
   const t = (...shape: number[]): Tensor => device.tensor(new Float32Array(shape.reduce((p, q) => p * q, 1)), shape);
   const b = t(1, 3, 1, 2);
   assert.equal((await graph.run({ a: t(2, 3, 5, 2), b })).y.shape, [2, 3, 5, 2]);
@@ -139,7 +148,10 @@ test('forty Relu on [1, 8, 512, 512] run within 96 MiB', async () => {
   const bytes = onnxFile({
     opset: 13,
     // The last first: the order is found.
-    nodes: names.slice(1).map((name, i) => node('Relu', [names[i]], name)).reverse(),
+    nodes: names
+      .slice(1)
+      .map((name, i) => node('Relu', [names[i]], name))
+      .reverse(),
     inputs: [{ name: 'x0', dtype: 'f32' }],
     outputs: ['x40'],
   });
@@ -183,7 +195,12 @@ test('a value lives until its last use, whatever its names are, and a run leaves
     assert.is(made.length, 7 + (round === 0 ? 1 : 0));
     const values = await device.read(Object.values(outputs));
     assert.equal(Object.fromEntries(Object.keys(outputs).map((name, i) => [name, [...values[i]]])), {
-      k: [-2, -4, -6, -8], y: [3, 9, 19, 33], a: [1, 2], input: [1, 2, 3, 4], weight: [7], c: [1, 1, 1, 1],
+      k: [-2, -4, -6, -8],
+      y: [3, 9, 19, 33],
+      a: [1, 2],
+      input: [1, 2, 3, 4],
+      weight: [7],
+      c: [1, 1, 1, 1],
       x: [1, 2, 3, 4],
     });
     for (const t of Object.values(outputs)) t.dispose();
@@ -197,14 +214,23 @@ test('a value lives until its last use, whatever its names are, and a run leaves
 test('a run that throws frees all that it made; a model that cannot be loaded leaves nothing', async () => {
   const device = await testDevice();
   const x = device.tensor([1, 2, 3, 4], [2, 2]);
-  const graph = loadOnnx(onnxFile({
-    opset: 13,
-    nodes: [
-      node('Exp', ['x'], 'a'), node('Exp', ['a'], 'b'), node('MatMul', ['b', 'v'], 'c'), node('Add', ['b', 'c'], 'y'),
-    ],
-    inputs: [{ name: 'x', dtype: 'f32' }, { name: 'v', dtype: 'f32' }],
-    outputs: ['y', 'a'],
-  }), device);
+  const graph = loadOnnx(
+    onnxFile({
+      opset: 13,
+      nodes: [
+        node('Exp', ['x'], 'a'),
+        node('Exp', ['a'], 'b'),
+        node('MatMul', ['b', 'v'], 'c'),
+        node('Add', ['b', 'c'], 'y'),
+      ],
+      inputs: [
+        { name: 'x', dtype: 'f32' },
+        { name: 'v', dtype: 'f32' },
+      ],
+      outputs: ['y', 'a'],
+    }),
+    device,
+  );
   const v = device.tensor([1, 2, 3], [3]);
   const before = device.pool.stats.inUse;
   await refused(() => graph.run({ x, v }), ShapeError, /matmul/i);

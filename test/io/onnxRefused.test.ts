@@ -6,7 +6,18 @@ import { OnnxError, UnsupportedError, UsageError } from '../../runtime/errors.ts
 import { loadOnnx, onnxFiles } from '../../runtime/onnx.ts';
 import { testDevice } from '../support/device.ts';
 import {
-  attribute, externalTensor, int, list, node, onnxFile, part, rawBytes, reals, str, tensorHead, type FileNode,
+  attribute,
+  externalTensor,
+  int,
+  list,
+  node,
+  onnxFile,
+  part,
+  rawBytes,
+  reals,
+  str,
+  tensorHead,
+  type FileNode,
 } from '../support/onnxFile.ts';
 import { refused } from '../support/onnxRows.ts';
 
@@ -15,17 +26,18 @@ test('external data is read where a resolver is given, and else refused by the n
   const w = reals([2], [3, 5]);
   const place = { location: 'weights/part 1.bin', offset: '4', length: '8' };
   const inFile = externalTensor('k', w, { location: 'c.bin' });
-  const model = (where: Record<string, string>, ...more: number[][]): Uint8Array => onnxFile({
-    opset: 13,
-    nodes: [
-      node('Mul', ['x', 'w'], 'm'),
-      node('Add', ['m', 'c'], 'y'),
-      { op: 'Constant', inputs: [], outputs: ['c'], raw: [[str(1, 'value'), part(5, ...inFile), int(20, 4)]] },
-    ],
-    inputs: [{ name: 'x', dtype: 'f32' }],
-    outputs: ['y'],
-    raw: [part(5, ...externalTensor('w', w, where), ...more)],
-  });
+  const model = (where: Record<string, string>, ...more: number[][]): Uint8Array =>
+    onnxFile({
+      opset: 13,
+      nodes: [
+        node('Mul', ['x', 'w'], 'm'),
+        node('Add', ['m', 'c'], 'y'),
+        { op: 'Constant', inputs: [], outputs: ['c'], raw: [[str(1, 'value'), part(5, ...inFile), int(20, 4)]] },
+      ],
+      inputs: [{ name: 'x', dtype: 'f32' }],
+      outputs: ['y'],
+      raw: [part(5, ...externalTensor('w', w, where), ...more)],
+    });
   const files: Record<string, Uint8Array | ArrayBuffer> = {
     'weights/part 1.bin': Uint8Array.from([0, 0, 0, 0, ...rawBytes(w), 9]),
     'c.bin': Uint8Array.from(rawBytes(w)).buffer,
@@ -51,24 +63,34 @@ test('external data is read where a resolver is given, and else refused by the n
     [{ ...place, offset: '-4' }, /the offset .* is '-4'/],
     [{ ...place, offset: '1e1' }, /the offset/],
     [{ ...place, length: '99999999999999999999' }, /the length/],
-    ...['../secret', 'a/../../b', '/etc/passwd', 'C:\\x', 'http://x/y', ''].map((location) =>
-      [{ location }, /absolute or contain \.\./] as [Record<string, string>, RegExp]),
+    ...['../secret', 'a/../../b', '/etc/passwd', 'C:\\x', 'http://x/y', ''].map(
+      (location) => [{ location }, /absolute or contain \.\./] as [Record<string, string>, RegExp],
+    ),
     [place, /data both here and in/, part(9, rawBytes(w))],
   ];
   for (const [where, what, ...more] of wrong) {
     await refused(() => loadOnnx(model(where, ...more), device, { external }), OnnxError, what);
   }
-  assert.throws(() => onnxFiles(model({ location: '../secret' })), (e: unknown) => e instanceof OnnxError);
+  assert.throws(
+    () => onnxFiles(model({ location: '../secret' })),
+    (e: unknown) => e instanceof OnnxError,
+  );
   x.dispose();
   graph.dispose();
 });
 
 test('control flow, quantised models, segments, sparse and other tensors, sequences: by their own names', async () => {
   const device = await testDevice();
-  const model = (n: FileNode, ...raw: number[][]): (() => unknown) => () =>
-    loadOnnx(onnxFile({ opset: 13, nodes: [n], inputs: [{ name: 'x', dtype: 'f32' }], outputs: ['y'], raw }), device);
+  const model =
+    (n: FileNode, ...raw: number[][]): (() => unknown) =>
+    () =>
+      loadOnnx(onnxFile({ opset: 13, nodes: [n], inputs: [{ name: 'x', dtype: 'f32' }], outputs: ['y'], raw }), device);
   const graphs = (name: string, id = 6, kind = 5): FileNode['raw'] => [[str(1, name), part(id), int(20, kind)]];
-  for (const [op, ...names] of [['If', 'then_branch', 'else_branch'], ['Loop', 'body'], ['Scan', 'body']]) {
+  for (const [op, ...names] of [
+    ['If', 'then_branch', 'else_branch'],
+    ['Loop', 'body'],
+    ['Scan', 'body'],
+  ]) {
     const n: FileNode = { ...node(op, ['x'], 'y'), raw: names.flatMap((b) => graphs(b)!) };
     await refused(model(n), UnsupportedError, new RegExp(`^${op}: .*subgraph \\(${names[0]}\\)`), /control flow/);
   }
@@ -78,8 +100,15 @@ test('control flow, quantised models, segments, sparse and other tensors, sequen
   await refused(model(sparse), UnsupportedError, /^Constant: .*sparse_value is a sparse tensor/);
   const int8 = part(5, int(1, 1), int(2, 3), str(8, 'wq'), part(9, [200]));
   const quantised = [
-    'QuantizeLinear', 'DequantizeLinear', 'DynamicQuantizeLinear', 'QLinearConv', 'QLinearMatMul', 'ConvInteger',
-    'MatMulInteger', 'com.microsoft.QAttention', 'com.microsoft.MatMulNBits',
+    'QuantizeLinear',
+    'DequantizeLinear',
+    'DynamicQuantizeLinear',
+    'QLinearConv',
+    'QLinearMatMul',
+    'ConvInteger',
+    'MatMulInteger',
+    'com.microsoft.QAttention',
+    'com.microsoft.MatMulNBits',
   ];
   for (const name of quantised) {
     const [op, ...domain] = name.split('.').reverse();

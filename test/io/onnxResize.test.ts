@@ -16,7 +16,11 @@ type Setting = Record<string, OnnxAttribute>;
 
 /** A row of n pixels resized by Resize of opset 11 and later. */
 async function resized(
-  n: number, by: OnnxTensor | null, attributes: Setting, sizes?: OnnxTensor, opset = 13,
+  n: number,
+  by: OnnxTensor | null,
+  attributes: Setting,
+  sizes?: OnnxTensor,
+  opset = 13,
 ): Promise<number[]> {
   const inputs = [line(n), null, by, ...(sizes ? [sizes] : [])];
   return [...(await runNode('Resize', inputs, attributes, { opset }))[0].data];
@@ -69,7 +73,13 @@ test("what PyTorch's interpolate(size) exports below opset 11: scales that are o
 test('nearest of opset 10 rounds up where it shrinks by a scale that is not one size over the other', async () => {
   const x = reals([1, 1, 2, 4], [1, 2, 3, 4, 5, 6, 7, 8]);
   const [y] = await runNode('Resize', [x, scales(1, 1, 0.6, 0.6)], { mode: 'nearest' }, { opset: 10 });
-  assert.equal([y.shape, [...y.data]], [[1, 1, 1, 2], [1, 3]]);
+  assert.equal(
+    [y.shape, [...y.data]],
+    [
+      [1, 1, 1, 2],
+      [1, 3],
+    ],
+  );
   assert.equal(await older(10, 7, 0.4), [0, 3]);
   assert.equal(await older(10, 5, 1.5), [0, 0, 1, 2, 2, 3, 4]);
   const [linear] = await runNode('Resize', [x, scales(1, 1, 0.6, 0.6)], { mode: 'linear' }, { opset: 10 });
@@ -81,7 +91,14 @@ test('coordinates in f32 where they are rounded', async () => {
   assert.equal(await resized(11, scales(1, 1, 1, 0.6), asymmetric), [0, 1, 3, 5, 6, 8]);
   for (const nearest_mode of ['floor', 'ceil', 'round_prefer_floor', 'round_prefer_ceil']) {
     for (const how of ['asymmetric', 'half_pixel', 'pytorch_half_pixel', 'tf_half_pixel_for_nn', 'align_corners']) {
-      for (const [from, scale] of [[11, 0.6], [10, 0.45], [7, 1.3], [5, 2.7], [4, 0.3], [9, 3]]) {
+      for (const [from, scale] of [
+        [11, 0.6],
+        [10, 0.45],
+        [7, 1.3],
+        [5, 2.7],
+        [4, 0.3],
+        [9, 3],
+      ]) {
         const s = fround(scale);
         const to = Math.floor(fround(from * s));
         const over = (o: number): number => fround(fround(o + 0.5) / s);
@@ -116,17 +133,32 @@ test('tf_half_pixel_for_nn is (o + 0.5) / scale', async () => {
 });
 
 test('sizes: coordinates from both sizes, without the rounding of their quotient', async () => {
-  for (const [from, to] of [[14, 2], [14, 8], [10, 6], [7, 21], [30, 13]]) {
+  for (const [from, to] of [
+    [14, 2],
+    [14, 8],
+    [10, 6],
+    [7, 21],
+    [30, 13],
+  ]) {
     const want = count(to).map((o) => Math.floor((o * from) / to));
     assert.equal(await resized(from, null, asymmetric, list(1, 1, 1, to)), want, `${from} to ${to}`);
   }
 });
 
 test('sizes that keep the proportions round half up', async () => {
-  for (const [policy, h, w] of [['not_larger', 4, 5], ['not_smaller', 6, 9]] as const) {
-    const [y] = await runNode('Resize', [reals([1, 1, 7, 10], count(70)), null, null, list(6, 5)], {
-      axes: [2, 3], keep_aspect_ratio_policy: policy,
-    }, { opset: 18 });
+  for (const [policy, h, w] of [
+    ['not_larger', 4, 5],
+    ['not_smaller', 6, 9],
+  ] as const) {
+    const [y] = await runNode(
+      'Resize',
+      [reals([1, 1, 7, 10], count(70)), null, null, list(6, 5)],
+      {
+        axes: [2, 3],
+        keep_aspect_ratio_policy: policy,
+      },
+      { opset: 18 },
+    );
     assert.equal([...y.shape], [1, 1, h, w], policy);
   }
 });
@@ -155,7 +187,10 @@ test('Upsample: two attributes, then one, then an input; linear under its first 
 
 test('what a version does not have is refused', async () => {
   const refused = async (kind: new (...a: never[]) => Error, what: RegExp, run: Promise<unknown>): Promise<void> => {
-    const error = await run.then(() => undefined, (e: unknown) => e);
+    const error = await run.then(
+      () => undefined,
+      (e: unknown) => e,
+    );
     assert.instance(error, kind);
     assert.match((error as Error).message, what);
   };

@@ -11,20 +11,32 @@ import { check, count, ints, refuse, scalar, truths, vector, type Row, type Sett
 import { f64 } from '../support/op.ts';
 
 test('BatchNormalization: how it is told to train, and statistics of each activation', async () => {
-  const x = f64([2, 2, 3], count(12).map((i) => Math.sin(3 * i)));
+  const x = f64(
+    [2, 2, 3],
+    count(12).map((i) => Math.sin(3 * i)),
+  );
   const input = reals(x.shape, [...x.data]);
-  const [gamma, beta, mean, variance] = [[1.5, -2], [0.5, 0.25], [0.1, -0.3], [0.7, 1.2]];
+  const [gamma, beta, mean, variance] = [
+    [1.5, -2],
+    [0.5, 0.25],
+    [0.1, -0.3],
+    [0.7, 1.2],
+  ];
   const inputs = [input, ...[gamma, beta, mean, variance].map((v) => vector(...v))];
-  const by = (m: number[], v: number[]): number[] => [...made(x.shape, ([n, c, i]) => {
-    const unit = (of(x, [n, c, i]) - m[c]) / Math.sqrt(v[c] + 1e-5);
-    return unit * gamma[c] + beta[c];
-  }).data];
+  const by = (m: number[], v: number[]): number[] => [
+    ...made(x.shape, ([n, c, i]) => {
+      const unit = (of(x, [n, c, i]) - m[c]) / Math.sqrt(v[c] + 1e-5);
+      return unit * gamma[c] + beta[c];
+    }).data,
+  ];
   const stored = [x.shape, by(mean, variance)] as const;
   const channel = (c: number): number[] => [0, 1].flatMap((n) => count(3).map((i) => of(x, [n, c, i])));
   const m = [0, 1].map((c) => channel(c).reduce((a, b) => a + b, 0) / 6);
   const v = [0, 1].map((c) => channel(c).reduce((a, b) => a + (b - m[c]) ** 2, 0) / 6);
-  const moved = (old: number[], now: number[]): readonly [number[], number[]] =>
-    [[2], old.map((o, c) => 0.9 * o + 0.1 * now[c])];
+  const moved = (old: number[], now: number[]): readonly [number[], number[]] => [
+    [2],
+    old.map((o, c) => 0.9 * o + 0.1 * now[c]),
+  ];
   const trained = [x.shape, by(m, v)] as const;
   const statistics = [moved(mean, m), moved(variance, v)] as const;
   await check([
@@ -34,7 +46,8 @@ test('BatchNormalization: how it is told to train, and statistics of each activa
     ['BatchNormalization', 6, inputs, { is_test: 0 }, trained, ...statistics, [[2], m], [[2], v]],
     ['BatchNormalization', 7, inputs, {}, stored],
     ['BatchNormalization', 7, inputs, {}, trained, ...statistics, [[2], m], [[2], v]],
-    ['BatchNormalization', 9, inputs, {}, stored], ['BatchNormalization', 9, inputs, {}, trained, ...statistics],
+    ['BatchNormalization', 9, inputs, {}, stored],
+    ['BatchNormalization', 9, inputs, {}, trained, ...statistics],
     ['BatchNormalization', 14, inputs, {}, stored],
     ['BatchNormalization', 14, inputs, { training_mode: 1 }, trained, ...statistics],
     ['BatchNormalization', 15, inputs, { training_mode: 1 }, trained],
@@ -57,8 +70,13 @@ test('BatchNormalization: how it is told to train, and statistics of each activa
     ['BatchNormalization', 7, [input, ...each4], { spatial: 0 }, [x.shape, [...spread.data]]],
     ['BatchNormalization', 6, [input, ...each4], { spatial: 0 }, [x.shape, [...batch.data]]],
     // One axis alone is a batch of one channel.
-    ['BatchNormalization', 9, [vector(1, 3), ...[2, 1, 1, 4].map((n) => vector(n))], {},
-      [[2], [1, 1 + 4 / Math.sqrt(4 + 1e-5)]]],
+    [
+      'BatchNormalization',
+      9,
+      [vector(1, 3), ...[2, 1, 1, 4].map((n) => vector(n))],
+      {},
+      [[2], [1, 1 + 4 / Math.sqrt(4 + 1e-5)]],
+    ],
   ]);
   await refuse([
     ['BatchNormalization', 9, [input, vector(1), ...inputs.slice(2)], {}, /input 1 is \[1\] for 2 channels/],
@@ -92,19 +110,47 @@ test('Dropout: trains below opset 7 unless told otherwise, then never, from 12 o
 });
 
 test('GroupNormalization: a scale for each group before opset 21, then for each channel', async () => {
-  const x = f64([1, 4, 2], count(8).map((i) => Math.cos(2 * i)));
-  const by = (scale: (c: number) => number, bias: (c: number) => number): number[] => [...made(x.shape, ([, c, i]) => {
-    const group = [0, 1, 2, 3].map((k) => x.data[4 * Math.floor(c / 2) + k]);
-    const m = group.reduce((a, b) => a + b, 0) / 4;
-    const v = group.reduce((a, b) => a + (b - m) ** 2, 0) / 4;
-    return ((x.data[2 * c + i] - m) / Math.sqrt(v + 1e-5)) * scale(c) + bias(c);
-  }).data];
+  const x = f64(
+    [1, 4, 2],
+    count(8).map((i) => Math.cos(2 * i)),
+  );
+  const by = (scale: (c: number) => number, bias: (c: number) => number): number[] => [
+    ...made(x.shape, ([, c, i]) => {
+      const group = [0, 1, 2, 3].map((k) => x.data[4 * Math.floor(c / 2) + k]);
+      const m = group.reduce((a, b) => a + b, 0) / 4;
+      const v = group.reduce((a, b) => a + (b - m) ** 2, 0) / 4;
+      return ((x.data[2 * c + i] - m) / Math.sqrt(v + 1e-5)) * scale(c) + bias(c);
+    }).data,
+  ];
   const input = reals(x.shape, [...x.data]);
   const four = vector(1, 2, 3, 4);
   await check([
-    ['GroupNormalization', 18, [input, vector(2, 3), vector(-1, 1)], { num_groups: 2 },
-      [x.shape, by((c) => (c < 2 ? 2 : 3), (c) => (c < 2 ? -1 : 1))]],
-    ['GroupNormalization', 21, [input, four, four], { num_groups: 2 }, [x.shape, by((c) => 1 + c, (c) => 1 + c)]],
+    [
+      'GroupNormalization',
+      18,
+      [input, vector(2, 3), vector(-1, 1)],
+      { num_groups: 2 },
+      [
+        x.shape,
+        by(
+          (c) => (c < 2 ? 2 : 3),
+          (c) => (c < 2 ? -1 : 1),
+        ),
+      ],
+    ],
+    [
+      'GroupNormalization',
+      21,
+      [input, four, four],
+      { num_groups: 2 },
+      [
+        x.shape,
+        by(
+          (c) => 1 + c,
+          (c) => 1 + c,
+        ),
+      ],
+    ],
   ]);
   await refuse([
     ['GroupNormalization', 18, [input, four, four], { num_groups: 2 }, /opset 18 needs \[2\]/],
@@ -114,24 +160,40 @@ test('GroupNormalization: a scale for each group before opset 21, then for each 
 });
 
 test('LayerNormalization and RMSNormalization with scales that broadcast', async () => {
-  const x = f64([2, 2, 3], count(12).map((i) => Math.sin(5 * i) + i / 7));
+  const x = f64(
+    [2, 2, 3],
+    count(12).map((i) => Math.sin(5 * i) + i / 7),
+  );
   const input = reals(x.shape, [...x.data]);
   const at = (t: OnnxTensor, index: number[]): number => {
     const own = index.slice(index.length - t.shape.length);
-    return t.data[place(t.shape, t.shape.map((d, k) => (d === 1 ? 0 : own[k])))];
+    return t.data[
+      place(
+        t.shape,
+        t.shape.map((d, k) => (d === 1 ? 0 : own[k])),
+      )
+    ];
   };
   const shapes = [[3], [1], [], [2, 3], [2, 1], [1, 3], [1, 1, 1], [2, 2, 3], [2, 1, 1]];
   for (const axis of [-1, 1, 2, 0, -2]) {
     const first = axis < 0 ? axis + 3 : axis;
     const row = (index: number[]): number[] => {
       const found: number[] = [];
-      each(x.shape, (k, i) => { if (k.slice(0, first).every((v, d) => v === index[d])) found.push(x.data[i]); });
+      each(x.shape, (k, i) => {
+        if (k.slice(0, first).every((v, d) => v === index[d])) found.push(x.data[i]);
+      });
       return found;
     };
     for (const shape of shapes) {
       const n = shape.reduce((a, b) => a * b, 1);
-      const scale = reals(shape, count(n).map((i) => 1 + i / 2));
-      const bias = reals(shape, count(n).map((i) => i / 5 - 1));
+      const scale = reals(
+        shape,
+        count(n).map((i) => 1 + i / 2),
+      );
+      const bias = reals(
+        shape,
+        count(n).map((i) => i / 5 - 1),
+      );
       const want = made(x.shape, (index) => {
         const r = row(index);
         const m = r.reduce((a, b) => a + b, 0) / r.length;
@@ -157,34 +219,64 @@ test('LayerNormalization and RMSNormalization with scales that broadcast', async
 
 test('MaxUnpool puts elements where MaxPool of PyTorch found them, also in images of odd size', async () => {
   const cases = [
-    [5, 2, 2, 0, 0], [7, 3, 2, 0, 0], [6, 3, 2, 0, 0], [7, 2, 3, 0, 0], [5, 3, 2, 1, 0], [9, 4, 3, 1, 0],
-    [5, 2, 2, 0, 1], [4, 2, 2, 0, 0],
+    [5, 2, 2, 0, 0],
+    [7, 3, 2, 0, 0],
+    [6, 3, 2, 0, 0],
+    [7, 2, 3, 0, 0],
+    [5, 3, 2, 1, 0],
+    [9, 4, 3, 1, 0],
+    [5, 2, 2, 0, 1],
+    [4, 2, 2, 0, 0],
   ];
   for (const [size, kernel, stride, pad, ceil] of cases) {
     const n = 2 * 2 * size * (size + 1);
-    const x = reals([2, 2, size, size + 1], count(n).map((i) => 1 + ((i * 37) % n)));
+    const x = reals(
+      [2, 2, size, size + 1],
+      count(n).map((i) => 1 + ((i * 37) % n)),
+    );
     const attributes = { kernel_shape: [kernel, kernel], strides: [stride, stride], pads: [pad, pad, pad, pad] };
     const [y, places] = await runNode('MaxPool', [x], { ...attributes, ceil_mode: ceil }, { opset: 12, outputs: 2 });
     const want = Array<number>(n).fill(0);
     places.data.forEach((at, i) => (want[at] = y.data[i]));
     const pooled = [reals(y.shape, [...y.data]), ints(places.shape, [...places.data])];
     for (const opset of [9, 11, 22]) {
-      await check([
-        ['MaxUnpool', opset, [...pooled, list(...x.shape)], attributes, [x.shape, want]],
-      ]);
+      await check([['MaxUnpool', opset, [...pooled, list(...x.shape)], attributes, [x.shape, want]]]);
     }
   }
-  const row = (data: number[], places: number[]): OnnxTensor[] =>
-    [reals([1, 1, data.length], data), ints([1, 1, places.length], places)];
+  const row = (data: number[], places: number[]): OnnxTensor[] => [
+    reals([1, 1, data.length], data),
+    ints([1, 1, places.length], places),
+  ];
   const two = { kernel_shape: [2], strides: [2] };
   await check([
-    ['MaxUnpool', 9, [...row([1, 2, 3, 4], [1, 3, 4, 6]), list(1, 1, 9)], two,
-      [[1, 1, 9], [0, 1, 0, 2, 3, 0, 4, 0, 0]]],
-    ['MaxUnpool', 9, row([1, 2], [0, 3]), two, [[1, 1, 4], [1, 0, 0, 2]]],
+    [
+      'MaxUnpool',
+      9,
+      [...row([1, 2, 3, 4], [1, 3, 4, 6]), list(1, 1, 9)],
+      two,
+      [
+        [1, 1, 9],
+        [0, 1, 0, 2, 3, 0, 4, 0, 0],
+      ],
+    ],
+    [
+      'MaxUnpool',
+      9,
+      row([1, 2], [0, 3]),
+      two,
+      [
+        [1, 1, 4],
+        [1, 0, 0, 2],
+      ],
+    ],
     // What onnxruntime has for the places 1, 3, 10 and 12 of an image of 5 x 5.
-    ['MaxUnpool', 11, [reals([1, 1, 2, 2], [1, 2, 3, 4]), ints([1, 1, 2, 2], [1, 3, 10, 12]), list(1, 1, 5, 5)],
+    [
+      'MaxUnpool',
+      11,
+      [reals([1, 1, 2, 2], [1, 2, 3, 4]), ints([1, 1, 2, 2], [1, 3, 10, 12]), list(1, 1, 5, 5)],
       { kernel_shape: [2, 2], strides: [2, 2] },
-      [[1, 1, 5, 5], count(25).map((i) => ({ 1: 1, 3: 2, 10: 3, 12: 4 })[i] ?? 0)]],
+      [[1, 1, 5, 5], count(25).map((i) => ({ 1: 1, 3: 2, 10: 3, 12: 4 })[i] ?? 0)],
+    ],
   ]);
   await refuse([
     ['MaxUnpool', 11, [...row([1, 2], [0, 3]), list(1, 1)], two, /cannot become \[1,1\]/],
@@ -197,18 +289,130 @@ test('pooling: padding that counts (7), sizes rounded up (10), dilations (19); r
   const x = reals([1, 1, 5], [1, 2, 3, 4, 5]);
   const k2 = { kernel_shape: [2], strides: [2] };
   await check([
-    ['AveragePool', 1, [x], { ...k2, pads: [1, 0] }, [[1, 1, 3], [1, 2.5, 4.5]]],
-    ['AveragePool', 7, [x], { ...k2, pads: [1, 0], count_include_pad: 1 }, [[1, 1, 3], [0.5, 2.5, 4.5]]],
-    ['AveragePool', 10, [x], { ...k2, ceil_mode: 1 }, [[1, 1, 3], [1.5, 3.5, 5]]],
-    ['AveragePool', 10, [x], { ...k2, ceil_mode: 1, count_include_pad: 1 }, [[1, 1, 3], [1.5, 3.5, 5]]],
-    ['AveragePool', 19, [x], { kernel_shape: [2], dilations: [3] }, [[1, 1, 2], [2.5, 3.5]]],
-    ['MaxPool', 1, [x], k2, [[1, 1, 2], [2, 4]]],
-    ['MaxPool', 8, [x], k2, [[1, 1, 2], [2, 4]], [[1, 1, 2], [1, 3]]],
-    ['MaxPool', 10, [x], { kernel_shape: [2], dilations: [3], ceil_mode: 1 }, [[1, 1, 2], [4, 5]]],
-    ['LpPool', 1, [x], { ...k2, p: 2.0 }, [[1, 1, 2], [Math.sqrt(5), 5]]],
-    ['LpPool', 1, [x], { ...k2, p: 1.5 }, [[1, 1, 2], [(1 + 2 ** 1.5) ** (2 / 3), (3 ** 1.5 + 8) ** (2 / 3)]]],
-    ['LpPool', 2, [x], { ...k2, p: 1 }, [[1, 1, 2], [3, 7]]],
-    ['LpPool', 18, [x], { ...k2, p: 1, ceil_mode: 1 }, [[1, 1, 3], [3, 7, 5]]],
+    [
+      'AveragePool',
+      1,
+      [x],
+      { ...k2, pads: [1, 0] },
+      [
+        [1, 1, 3],
+        [1, 2.5, 4.5],
+      ],
+    ],
+    [
+      'AveragePool',
+      7,
+      [x],
+      { ...k2, pads: [1, 0], count_include_pad: 1 },
+      [
+        [1, 1, 3],
+        [0.5, 2.5, 4.5],
+      ],
+    ],
+    [
+      'AveragePool',
+      10,
+      [x],
+      { ...k2, ceil_mode: 1 },
+      [
+        [1, 1, 3],
+        [1.5, 3.5, 5],
+      ],
+    ],
+    [
+      'AveragePool',
+      10,
+      [x],
+      { ...k2, ceil_mode: 1, count_include_pad: 1 },
+      [
+        [1, 1, 3],
+        [1.5, 3.5, 5],
+      ],
+    ],
+    [
+      'AveragePool',
+      19,
+      [x],
+      { kernel_shape: [2], dilations: [3] },
+      [
+        [1, 1, 2],
+        [2.5, 3.5],
+      ],
+    ],
+    [
+      'MaxPool',
+      1,
+      [x],
+      k2,
+      [
+        [1, 1, 2],
+        [2, 4],
+      ],
+    ],
+    [
+      'MaxPool',
+      8,
+      [x],
+      k2,
+      [
+        [1, 1, 2],
+        [2, 4],
+      ],
+      [
+        [1, 1, 2],
+        [1, 3],
+      ],
+    ],
+    [
+      'MaxPool',
+      10,
+      [x],
+      { kernel_shape: [2], dilations: [3], ceil_mode: 1 },
+      [
+        [1, 1, 2],
+        [4, 5],
+      ],
+    ],
+    [
+      'LpPool',
+      1,
+      [x],
+      { ...k2, p: 2.0 },
+      [
+        [1, 1, 2],
+        [Math.sqrt(5), 5],
+      ],
+    ],
+    [
+      'LpPool',
+      1,
+      [x],
+      { ...k2, p: 1.5 },
+      [
+        [1, 1, 2],
+        [(1 + 2 ** 1.5) ** (2 / 3), (3 ** 1.5 + 8) ** (2 / 3)],
+      ],
+    ],
+    [
+      'LpPool',
+      2,
+      [x],
+      { ...k2, p: 1 },
+      [
+        [1, 1, 2],
+        [3, 7],
+      ],
+    ],
+    [
+      'LpPool',
+      18,
+      [x],
+      { ...k2, p: 1, ceil_mode: 1 },
+      [
+        [1, 1, 3],
+        [3, 7, 5],
+      ],
+    ],
     ['GlobalLpPool', 1, [x], { p: 1.5 }, [[1, 1, 1], [[1, 2, 3, 4, 5].reduce((s, v) => s + v ** 1.5, 0) ** (2 / 3)]]],
     ['GlobalLpPool', 2, [x], { p: 1 }, [[1, 1, 1], [15]]],
   ]);
@@ -217,50 +421,85 @@ test('pooling: padding that counts (7), sizes rounded up (10), dilations (19); r
 test('padding that is found in a way that ONNX does not have', async () => {
   const x = reals([1, 1, 5], count(5));
   const w = reals([1, 1, 2], [1, 1]);
-  await refuse([
-    ['MaxPool', 12, [x], { kernel_shape: [2], auto_pad: 'SAME' }, /there is no auto_pad SAME/],
-    ['Conv', 11, [x, w], { auto_pad: 'same_upper' }, /there is no auto_pad same_upper/],
-    ['ConvTranspose', 11, [x, w], { auto_pad: 'SAME' }, /there is no auto_pad SAME/],
-  ], UnsupportedError);
+  await refuse(
+    [
+      ['MaxPool', 12, [x], { kernel_shape: [2], auto_pad: 'SAME' }, /there is no auto_pad SAME/],
+      ['Conv', 11, [x, w], { auto_pad: 'same_upper' }, /there is no auto_pad same_upper/],
+      ['ConvTranspose', 11, [x, w], { auto_pad: 'SAME' }, /there is no auto_pad SAME/],
+    ],
+    UnsupportedError,
+  );
 });
 
 test('ConvTranspose: before opset 11 the odd element of a padding is cut off on the other side', async () => {
   const inputs = [reals([1, 1, 2], [1, 10]), reals([1, 1, 3], [1, 2, 3])];
   // The whole result is 1 2 3 10 20 30 with stride 3; one of the five is cut off where 5 are wanted.
-  const end = [[1, 1, 5], [1, 2, 3, 10, 20]] as const;
-  const front = [[1, 1, 5], [2, 3, 10, 20, 30]] as const;
+  const end = [
+    [1, 1, 5],
+    [1, 2, 3, 10, 20],
+  ] as const;
+  const front = [
+    [1, 1, 5],
+    [2, 3, 10, 20, 30],
+  ] as const;
   await check([
     ['ConvTranspose', 1, inputs, { strides: [3], output_shape: [5] }, end],
     ['ConvTranspose', 1, inputs, { strides: [3], output_shape: [5], auto_pad: 'SAME_UPPER' }, front],
     ['ConvTranspose', 11, inputs, { strides: [3], output_shape: [5] }, front],
     ['ConvTranspose', 11, inputs, { strides: [3], output_shape: [5], auto_pad: 'SAME_UPPER' }, end],
     ['ConvTranspose', 1, inputs, { strides: [3], output_shape: [1, 1, 5] }, end],
-    ['ConvTranspose', 22, inputs, { strides: [3], auto_pad: 'SAME_LOWER' }, [[1, 1, 6], [1, 2, 3, 10, 20, 30]]],
+    [
+      'ConvTranspose',
+      22,
+      inputs,
+      { strides: [3], auto_pad: 'SAME_LOWER' },
+      [
+        [1, 1, 6],
+        [1, 2, 3, 10, 20, 30],
+      ],
+    ],
   ]);
 });
 
 test('GridSample: the names of its modes changed in opset 20', async () => {
   const inputs = [reals([1, 1, 2, 2], [0, 1, 2, 3]), reals([1, 1, 2, 2], [0, 0, -1, -1])];
-  for (const [mode16, mode20] of [['bilinear', 'linear'], ['bicubic', 'cubic'], ['nearest', 'nearest']]) {
+  for (const [mode16, mode20] of [
+    ['bilinear', 'linear'],
+    ['bicubic', 'cubic'],
+    ['nearest', 'nearest'],
+  ]) {
     const [a] = await runNode('GridSample', inputs, { mode: mode16, align_corners: 1 }, { opset: 16 });
     const [b] = await runNode('GridSample', inputs, { mode: mode20, align_corners: 1 }, { opset: 20 });
     assert.equal([...a.data], [...b.data], mode20);
   }
-  const sampled = [[1, 1, 1, 2], [1.5, 0]] as const;
+  const sampled = [
+    [1, 1, 1, 2],
+    [1.5, 0],
+  ] as const;
   await check([16, 20].map((opset) => ['GridSample', opset, inputs, { align_corners: 1 }, sampled] as const));
 });
 
 test('Attention: windows of opset 25, and rows that see nothing', async () => {
-  const tokens = (n: number, j: number): OnnxTensor => reals([1, 1, n, 1], count(n).map((i) => Math.sin(3 * i + j)));
+  const tokens = (n: number, j: number): OnnxTensor =>
+    reals(
+      [1, 1, n, 1],
+      count(n).map((i) => Math.sin(3 * i + j)),
+    );
   const [q, k, v] = [tokens(4, 0), tokens(6, 1), tokens(6, 2)];
-  const attended = (seen: (i: number, j: number) => boolean): number[] => count(4).map((i) => {
-    const keys = count(6).filter((j) => seen(i, j));
-    const weights = keys.map((j) => Math.exp(q.data[i] * k.data[j]));
-    const total = weights.reduce((a, b) => a + b, 0);
-    return keys.reduce((s, j, n) => s + (weights[n] / (total || 1)) * v.data[j], 0);
-  });
-  const row = (setting: Setting, seen: (i: number, j: number) => boolean, ...more: (OnnxTensor | null)[]): Row =>
-    ['Attention', 25, [q, k, v, ...more], setting, [[1, 1, 4, 1], attended(seen)]];
+  const attended = (seen: (i: number, j: number) => boolean): number[] =>
+    count(4).map((i) => {
+      const keys = count(6).filter((j) => seen(i, j));
+      const weights = keys.map((j) => Math.exp(q.data[i] * k.data[j]));
+      const total = weights.reduce((a, b) => a + b, 0);
+      return keys.reduce((s, j, n) => s + (weights[n] / (total || 1)) * v.data[j], 0);
+    });
+  const row = (setting: Setting, seen: (i: number, j: number) => boolean, ...more: (OnnxTensor | null)[]): Row => [
+    'Attention',
+    25,
+    [q, k, v, ...more],
+    setting,
+    [[1, 1, 4, 1], attended(seen)],
+  ];
   await check([
     row({ left_window_size: 2, right_window_size: 1 }, (i, j) => i - 2 <= j && j <= i + 1),
     row({ left_window_size: 0 }, (i, j) => j >= i),

@@ -10,13 +10,22 @@ test('axes are counted from the front, each once', () => {
   assert.equal(normaliseAxes('t', [2, 3, 4]), [0, 1, 2]);
   assert.equal(normaliseAxes('t', [2, 3], []), [0, 1]);
   assert.equal(normaliseAxes('t', [], -1), [0]);
-  for (const wrong of [3, -4, 0.5, [0, -3]]) assert.throws(() => normaliseAxes('t', [2, 3, 4], wrong), (e: unknown) => e instanceof ShapeError);
+  for (const wrong of [3, -4, 0.5, [0, -3]])
+    assert.throws(
+      () => normaliseAxes('t', [2, 3, 4], wrong),
+      (e: unknown) => e instanceof ShapeError,
+    );
 });
 
 test('neighbouring axes become one group, axes of size 1 none', () => {
   const r = reduction('t', [2, 3, 1, 4, 5], [1, 3], false);
   assert.equal([r.k, r.n, r.shape], [10, 12, [2, 1, 5]]);
-  assert.equal(r.gather, { kept_size: [1, 1, 2, 5], kept_stride: [0, 0, 60, 1], reduced_size: [1, 1, 1, 12], reduced_stride: [0, 0, 0, 5] });
+  assert.equal(r.gather, {
+    kept_size: [1, 1, 2, 5],
+    kept_stride: [0, 0, 60, 1],
+    reduced_size: [1, 1, 1, 12],
+    reduced_stride: [0, 0, 0, 5],
+  });
   assert.equal([...r.spread.stride_a, ...r.spread.stride_b], [0, 0, 0, 0, 0, 5, 0, 1]);
   assert.equal(reduction('t', [2, 3], 0, true).shape, [1, 3]);
 });

@@ -4,7 +4,9 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { SHADERS } from '../../runtime/kernel/generated.ts';
 
-const entries = Object.entries(SHADERS).flatMap(([shader, info]) => Object.entries(info.entries).map(([entry, e]) => ({ name: `${shader}.${entry}`, constants: info.constants, ...e })));
+const entries = Object.entries(SHADERS).flatMap(([shader, info]) =>
+  Object.entries(info.entries).map(([entry, e]) => ({ name: `${shader}.${entry}`, constants: info.constants, ...e })),
+);
 
 test('no entry binds more than eight storage buffers', () => {
   assert.ok(entries.length > 100);
@@ -13,8 +15,12 @@ test('no entry binds more than eight storage buffers', () => {
 });
 
 test('no workgroup has more than 256 invocations', () => {
-  const size = (e: (typeof entries)[number]): number => e.workgroup.reduce((n, w) => n * parseInt(e.constants[w]?.value ?? w, 10), 1);
-  assert.equal(entries.filter((e) => !(size(e) >= 1 && size(e) <= 256)).map((e) => e.name), []);
+  const size = (e: (typeof entries)[number]): number =>
+    e.workgroup.reduce((n, w) => n * parseInt(e.constants[w]?.value ?? w, 10), 1);
+  assert.equal(
+    entries.filter((e) => !(size(e) >= 1 && size(e) <= 256)).map((e) => e.name),
+    [],
+  );
 });
 
 test.run();

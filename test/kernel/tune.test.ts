@@ -13,7 +13,8 @@ import { matmul } from '../../runtime/ops/matmul.ts';
 import type { PlanOutputs } from '../../runtime/autograd/plan.ts';
 import { gpuVariants, softwareVariants, testDevice } from '../support/device.ts';
 
-const folder = mkdtempSync(join(tmpdir(), 'fewmask-tuning-')), file = join(folder, 'tuning.json');
+const folder = mkdtempSync(join(tmpdir(), 'fewmask-tuning-'));
+const file = join(folder, 'tuning.json');
 const previous = process.env.FEWMASK_CACHE;
 test.before(() => void (process.env.FEWMASK_CACHE = folder));
 test.after(() => {
@@ -24,11 +25,19 @@ test.after(() => {
 
 /** Forward and both gradients of a convolution, and a product. */
 function work(device: Device): () => PlanOutputs {
-  const numbers = (...shape: number[]) => device.tensor(Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, (_, i) => Math.sin(i)), shape);
-  const x = numbers(2, 9, 16, 8), w = numbers(3, 3, 8, 16), dy = numbers(2, 9, 16, 16), m = numbers(36, 36);
+  const numbers = (...shape: number[]) =>
+    device.tensor(
+      Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, (_, i) => Math.sin(i)),
+      shape,
+    );
+  const x = numbers(2, 9, 16, 8);
+  const w = numbers(3, 3, 8, 16);
+  const dy = numbers(2, 9, 16, 16);
+  const m = numbers(36, 36);
   x.requiresGrad = w.requiresGrad = true;
   return () => {
-    const y = conv2d(x, w, undefined, { padding: 1 }), [dx, dw] = grad(y, [x, w], { dy });
+    const y = conv2d(x, w, undefined, { padding: 1 });
+    const [dx, dw] = grad(y, [x, w], { dy });
     return { y, dx, dw, z: matmul(m, m) };
   };
 }
@@ -41,13 +50,15 @@ async function results(device: Device): Promise<Float32Array[]> {
 test('a winner for each place, the same results but for rounding, and later devices know it', async () => {
   const device = await openNode();
   assert.equal(device.choices, {});
-  const want = await results(device), choices = await tune(device, work(device));
+  const want = await results(device);
+  const choices = await tune(device, work(device));
   assert.ok(Object.keys(choices).length >= (device.broadcasts ? 4 : 2), JSON.stringify(choices));
   assert.is(device.choices, choices);
   assert.equal(JSON.parse(readFileSync(file, 'utf8')), { [device.info.description]: choices });
   const later = await openNode();
   assert.equal(later.choices, choices);
-  for (const [i, got] of (await results(later)).entries()) assert.ok(got.every((v, k) => Math.abs(v - want[i][k]) < 1e-4));
+  for (const [i, got] of (await results(later)).entries())
+    assert.ok(got.every((v, k) => Math.abs(v - want[i][k]) < 1e-4));
   device.close();
   later.close();
 });
@@ -57,9 +68,28 @@ test('every variant gives the same', async () => {
     const before = device.choices;
     device.choices = {};
     const want = await results(device);
-    for (const taken of ['8 2', '4 2', '4 4', '2', '4', '8', '64 2 1 4', '64 4 1 8', '64 4 2 8', '64 8 2 8', '128 8 2 8', 'buffers', 'textures', 'nonsense']) {
+    for (const taken of [
+      '8 2',
+      '4 2',
+      '4 4',
+      '2',
+      '4',
+      '8',
+      '64 2 1 4',
+      '64 4 1 8',
+      '64 4 2 8',
+      '64 8 2 8',
+      '128 8 2 8',
+      'buffers',
+      'textures',
+      'nonsense',
+    ]) {
       device.choices = new Proxy({}, { get: () => taken });
-      for (const [i, got] of (await results(device)).entries()) assert.ok(got.every((v, k) => Math.abs(v - want[i][k]) < 1e-4), taken);
+      for (const [i, got] of (await results(device)).entries())
+        assert.ok(
+          got.every((v, k) => Math.abs(v - want[i][k]) < 1e-4),
+          taken,
+        );
     }
     device.choices = before;
   }

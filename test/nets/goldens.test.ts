@@ -1,4 +1,5 @@
-// Two whole networks in miniature against PyTorch: logits, loss, every gradient, running statistics, and three steps of SGD and of AdamW.
+// Two whole networks in miniature against PyTorch: logits, loss, every gradient, running statistics, and three steps of
+// SGD and of AdamW.
 
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -35,13 +36,40 @@ const deeplabName = (name: string): string =>
     .replace(/^(classifier|decoder)(.*)\.conv\./, '$1$2.0.')
     .replace(/^(classifier|decoder)(.*)\.bn\./, '$1$2.1.');
 
-const NETS: { name: string; make(device: Device): Network; rename(name: string): string; taps: Record<string, string> }[] = [
-  { name: 'unet-tiny', make: (d) => new UNet(d, { numClasses: 4, widths: [8, 16, 32], up: 'transpose' }), rename: (n) => n, taps: { 'enc0.1.relu': 'enc0.1', 'enc2.1.relu': 'enc2.1' } },
+const NETS: {
+  name: string;
+  make(device: Device): Network;
+  rename(name: string): string;
+  taps: Record<string, string>;
+}[] = [
+  {
+    name: 'unet-tiny',
+    make: (d) => new UNet(d, { numClasses: 4, widths: [8, 16, 32], up: 'transpose' }),
+    rename: (n) => n,
+    taps: { 'enc0.1.relu': 'enc0.1', 'enc2.1.relu': 'enc2.1' },
+  },
   {
     name: 'deeplabv3plus-resnet18-tiny',
-    make: (d) => new DeepLabV3Plus(d, { numClasses: 5, depth: 18, widths: [8, 12, 16, 24], rates: [2, 4, 6], asppChannels: 16, lowChannels: 6, decoderChannels: 16, alignCorners: false, dilateFirst: true }),
+    make: (d) =>
+      new DeepLabV3Plus(d, {
+        numClasses: 5,
+        depth: 18,
+        widths: [8, 12, 16, 24],
+        rates: [2, 4, 6],
+        asppChannels: 16,
+        lowChannels: 6,
+        decoderChannels: 16,
+        alignCorners: false,
+        dilateFirst: true,
+      }),
     rename: deeplabName,
-    taps: { 'stem.pool': 'backbone.maxpool', 'layer1.1.out': 'backbone.layer1.1', 'layer4.1.out': 'backbone.layer4.1', 'aspp.cat': 'aspp.cat', head: 'head' },
+    taps: {
+      'stem.pool': 'backbone.maxpool',
+      'layer1.1.out': 'backbone.layer1.1',
+      'layer4.1.out': 'backbone.layer4.1',
+      'aspp.cat': 'aspp.cat',
+      head: 'head',
+    },
   },
 ];
 
@@ -55,15 +83,24 @@ for (const spec of NETS) {
     continue;
   }
   const golden = JSON.parse(readFileSync(`${file}.json`, 'utf8')) as Net;
-  const { tensors } = decodeSafetensors(readFileSync(`${file}.safetensors`), file), read = (key: string): FileTensor => tensors.get(key)!;
+  const { tensors } = decodeSafetensors(readFileSync(`${file}.safetensors`), file);
+  const read = (key: string): FileTensor => tensors.get(key)!;
 
-  const compare = (name: string, got: ArrayLike<number>): void => matches(got, read(name).data as Float32Array, golden.tolerances[name], `${spec.name} ${name}`);
-  const image = (device: Device, key: string): Tensor => nhwc(device.tensor(read(key).data as Float32Array, read(key).shape));
-  const asImage = async (t: Tensor): Promise<Float32Array> => (await t.device.scope(() => nchw(t)).read()) as Float32Array;
-  const labels = (device: Device, key: string): Tensor => device.tensor(read(key).data as Int32Array, read(key).shape, 'i32');
+  const compare = (name: string, got: ArrayLike<number>): void =>
+    matches(got, read(name).data, golden.tolerances[name], `${spec.name} ${name}`);
+  const image = (device: Device, key: string): Tensor =>
+    nhwc(device.tensor(read(key).data as Float32Array, read(key).shape));
+  const asImage = async (t: Tensor): Promise<Float32Array> =>
+    (await t.device.scope(() => nchw(t)).read()) as Float32Array;
+  const labels = (device: Device, key: string): Tensor =>
+    device.tensor(read(key).data as Int32Array, read(key).shape, 'i32');
   const load = (net: Network): void => {
     const state = new Map<string, TorchTensor>();
-    for (const [prefix, names] of [['param', golden.params], ['buffer', golden.buffers]] as const) for (const n of names) state.set(spec.rename(n), read(`${prefix}.${n}`) as TorchTensor);
+    for (const [prefix, names] of [
+      ['param', golden.params],
+      ['buffer', golden.buffers],
+    ] as const)
+      for (const n of names) state.set(spec.rename(n), read(`${prefix}.${n}`) as TorchTensor);
     net.loadStateDict(state);
   };
   const stateAs = async (net: Network, prefix: string, names: string[]): Promise<void> => {
@@ -108,7 +145,10 @@ for (const spec of NETS) {
       for (let s = 0; s < 3; s++) {
         const loss = device.scope(() => {
           const loss = crossEntropy(net.forward(image(device, `x${s}`), { bn: 'train' }), labels(device, `y${s}`));
-          optimizer.step(grad(loss, [...net.params.values()]), hyperTensor(device, { lr: golden[name].lr, step: s + 1 }));
+          optimizer.step(
+            grad(loss, [...net.params.values()]),
+            hyperTensor(device, { lr: golden[name].lr, step: s + 1 }),
+          );
           return loss;
         });
         losses.push(await loss.item());
@@ -117,7 +157,10 @@ for (const spec of NETS) {
       compare(`${name}.losses`, losses);
       await stateAs(net, `${name}3`, golden.params);
       await stateAs(net, `${name}3_buffer`, golden.buffers);
-      compare(`${name}3_eval_logits`, await asImage(device.scope(() => net.forward(image(device, 'x0'), { bn: 'eval' }))));
+      compare(
+        `${name}3_eval_logits`,
+        await asImage(device.scope(() => net.forward(image(device, 'x0'), { bn: 'eval' }))),
+      );
       optimizer.dispose();
       net.dispose();
     });

@@ -20,7 +20,11 @@ const FIRST = 'enc1.0.conv.weight';
 
 const picture = (device: Device) => {
   const rng = new Rng(3, 4);
-  return device.tensor(Float32Array.from({ length: 2 * 16 * 24 * 3 }, () => rng.normal()), [2, 16, 24, 3], 'f32');
+  return device.tensor(
+    Float32Array.from({ length: 2 * 16 * 24 * 3 }, () => rng.normal()),
+    [2, 16, 24, 3],
+    'f32',
+  );
 };
 
 for (const [name, open] of Object.entries(devices)) {

@@ -19,15 +19,23 @@ for (const up of ['bilinear', 'transpose'] as const) {
   test(`${up}: sides shorter than the deepest level needs are padded inside`, async () => {
     const device = await testDevice();
     const net = new UNet(device, { numClasses: 3, width: 4, depth: 4, up });
-    for (const [h, w] of [[1, 1], [6, 6], [5, 40], [40, 7], [8, 8]]) {
-      const x = device.tensor(picture(h, w, 2), [2, h, w, 3]), z = net.forward(x, TRAIN);
+    for (const [h, w] of [
+      [1, 1],
+      [6, 6],
+      [5, 40],
+      [40, 7],
+      [8, 8],
+    ]) {
+      const x = device.tensor(picture(h, w, 2), [2, h, w, 3]);
+      const z = net.forward(x, TRAIN);
       assert.equal([...z.shape], [2, h, w, 3]);
       assert.ok((await z.read()).every(Number.isFinite));
       const [g] = grad(mean(mul(z, z)), [net.params.get('enc3.0.conv.weight')!]);
       assert.ok((await g.read()).every(Number.isFinite));
     }
     // The padding is what zeros right of and below the image would be.
-    const padded = new Float32Array(8 * 8 * 3), small = picture(5, 6);
+    const padded = new Float32Array(8 * 8 * 3);
+    const small = picture(5, 6);
     for (let y = 0; y < 5; y++) padded.set(small.subarray(y * 18, y * 18 + 18), y * 24);
     const all = await net.forward(device.tensor(padded, [1, 8, 8, 3]), EVAL).read();
     const want = Array.from({ length: 5 * 6 * 3 }, (_, i) => all[Math.floor(i / 18) * 24 + (i % 18)]);

@@ -20,18 +20,35 @@ import { UNet } from '../../src/nn/unet.ts';
 import { testDevice } from '../support/device.ts';
 
 const SMALL = { numClasses: 2, width: 4, depth: 2 };
-const DEEPLAB = { numClasses: 3, depth: 18, widths: [4, 4, 6, 8], asppChannels: 4, lowChannels: 4, decoderChannels: 4 } as const;
+const DEEPLAB = {
+  numClasses: 3,
+  depth: 18,
+  widths: [4, 4, 6, 8],
+  asppChannels: 4,
+  lowChannels: 4,
+  decoderChannels: 4,
+} as const;
 const image = (device: Device): Tensor => {
-  return tensor(device, Float32Array.from({ length: 2 * 8 * 8 * 3 }, (_, i) => Math.sin(i)), { shape: [2, 8, 8, 3] });
+  return tensor(
+    device,
+    Float32Array.from({ length: 2 * 8 * 8 * 3 }, (_, i) => Math.sin(i)),
+    { shape: [2, 8, 8, 3] },
+  );
 };
-const usage = (message: RegExp) => (e: unknown): boolean => e instanceof UsageError && message.test(e.message);
+const usage =
+  (message: RegExp) =>
+  (e: unknown): boolean =>
+    e instanceof UsageError && message.test(e.message);
 
 test('init makes what the device in the constructor makes', async () => {
   const device = await testDevice();
   const branch = { encoderChannels: [4, 8], numClasses: 3, foreground: 2, seed: 3 };
   const pairs: [Network | AttentionBranch, Network | AttentionBranch][] = [
     [new UNet(device, { ...SMALL, seed: 3 }), new UNet({ ...SMALL, seed: 3 }).init(device)],
-    [new UNet(device, { ...SMALL, up: 'transpose', seed: 3 }), new UNet({ ...SMALL, up: 'transpose' }).init(device, { seed: 3 })],
+    [
+      new UNet(device, { ...SMALL, up: 'transpose', seed: 3 }),
+      new UNet({ ...SMALL, up: 'transpose' }).init(device, { seed: 3 }),
+    ],
     [new DeepLabV3Plus(device, { ...DEEPLAB, seed: 3 }), new DeepLabV3Plus({ ...DEEPLAB, seed: 3 }).init(device)],
     [new AttentionBranch(device, branch), new AttentionBranch(branch).init(device)],
   ];
@@ -76,7 +93,10 @@ for (const [how, make] of [
     const { net } = module;
     const names = [...net.params.keys()];
     assert.equal([...module.params.keys()], ['refine.weight', 'refine.bias', ...names.map((n) => `net.${n}`)]);
-    assert.equal([...module.buffers.keys()], [...net.buffers.keys()].map((n) => `net.${n}`));
+    assert.equal(
+      [...module.buffers.keys()],
+      [...net.buffers.keys()].map((n) => `net.${n}`),
+    );
     assert.is(module.parameterCount, net.parameterCount + 2 * 2 * 9 + 2);
     const x = image(device);
     const sgd = new Sgd(module.params, { lr: 0.1 });

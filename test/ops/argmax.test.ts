@@ -23,14 +23,25 @@ const SHAPES: readonly { shape: Shape; axis: number }[] = [
   { shape: [2, 70001], axis: 1 },
 ];
 
-const first = (l: number[], smallest: boolean): number => l.reduce((best, v, i) => ((smallest ? v < l[best] : v > l[best]) ? i : best), 0);
+const first = (l: number[], smallest: boolean): number =>
+  l.reduce((best, v, i) => ((smallest ? v < l[best] : v > l[best]) ? i : best), 0);
 
 const cases: OpCase[] = SHAPES.flatMap(({ shape, axis }) => {
   const size = sizeOf(shape);
   const inputs = { x: { shape, draw: (_: unknown, i: number) => ((i * 7919 + 13) % Math.max(1, size)) / size } };
   return [
-    { name: `maxDim [${shape}] along ${axis}`, inputs, run: ({ x }) => maxDim(x, axis, { keepdim: true }).values, reference: ({ x }) => mapLines(x, axis, (l) => [l[first(l, false)]]) },
-    { name: `minDim [${shape}] along ${axis}`, inputs, run: ({ x }) => minDim(x, axis, { keepdim: true }).values, reference: ({ x }) => mapLines(x, axis, (l) => [l[first(l, true)]]) },
+    {
+      name: `maxDim [${shape}] along ${axis}`,
+      inputs,
+      run: ({ x }) => maxDim(x, axis, { keepdim: true }).values,
+      reference: ({ x }) => mapLines(x, axis, (l) => [l[first(l, false)]]),
+    },
+    {
+      name: `minDim [${shape}] along ${axis}`,
+      inputs,
+      run: ({ x }) => minDim(x, axis, { keepdim: true }).values,
+      reference: ({ x }) => mapLines(x, axis, (l) => [l[first(l, true)]]),
+    },
   ];
 });
 
@@ -39,13 +50,16 @@ for (const c of cases) test(c.name, async () => checkCase(await testDevice(), { 
 for (const { shape, axis } of SHAPES) {
   test(`argmax and argmin [${shape}] along ${axis}, with equal elements`, async () => {
     const device = await testDevice();
-    const v = Float32Array.from({ length: sizeOf(shape) }, (_, i) => (i * 7919) % 11 - 5);
+    const v = Float32Array.from({ length: sizeOf(shape) }, (_, i) => ((i * 7919) % 11) - 5);
     const x = device.tensor(v, shape);
     const [high, low] = [argmax(x, axis, { keepdim: true }), argmin(x, axis)];
     const [a, b] = await device.read([high, low]);
     assert.equal([...a], [...mapLines(f64(shape, v), axis, (l) => [first(l, false)]).data]);
     assert.equal([...b], [...mapLines(f64(shape, v), axis, (l) => [first(l, true)]).data]);
-    assert.equal(low.shape, shape.filter((_, i) => i !== (axis + shape.length) % shape.length));
+    assert.equal(
+      low.shape,
+      shape.filter((_, i) => i !== (axis + shape.length) % shape.length),
+    );
   });
 }
 
@@ -75,20 +89,38 @@ test('the first of equal elements gets the gradient', async () => {
   const device = await testDevice();
   const x = device.tensor([1, 5, 5, 2, 2, 9], [2, 3]);
   x.requiresGrad = true;
-  assert.equal([...(await grad(maxDim(x, 1).values, [x], { dy: device.tensor([6, 4], [2]) })[0].read())], [0, 6, 0, 0, 0, 4]);
+  assert.equal(
+    [...(await grad(maxDim(x, 1).values, [x], { dy: device.tensor([6, 4], [2]) })[0].read())],
+    [0, 6, 0, 0, 0, 4],
+  );
 });
 
 test('what has no largest element is refused', async () => {
   const device = await testDevice();
-  for (const call of [() => argmax(device.empty([2, 0]), 1), () => argmax(device.empty([0])), () => maxDim(device.empty([2]), 1)]) {
+  for (const call of [
+    () => argmax(device.empty([2, 0]), 1),
+    () => argmax(device.empty([0])),
+    () => maxDim(device.empty([2]), 1),
+  ]) {
     assert.throws(call, (e: unknown) => e instanceof ShapeError);
   }
   assert.equal(argmax(device.empty([2, 0]), 0).shape, [0]);
 });
 
 test('a workgroup chooses without races', () => {
-  const data = { x: Uint32Array.from({ length: 26 }, (_, i) => (i * 7919) % 101), candidates: new Uint32Array(1), index: new Uint32Array(4), y: new Uint32Array(4) };
-  checkRaces({ shader: 'argmax', entry: 'rows', constants: { WG: 8, TYPE: 2 }, data, params: { lines: 2, n: 13, inner: 1, count: 13, chunk: 13, chunks: 1 } });
+  const data = {
+    x: Uint32Array.from({ length: 26 }, (_, i) => (i * 7919) % 101),
+    candidates: new Uint32Array(1),
+    index: new Uint32Array(4),
+    y: new Uint32Array(4),
+  };
+  checkRaces({
+    shader: 'argmax',
+    entry: 'rows',
+    constants: { WG: 8, TYPE: 2 },
+    data,
+    params: { lines: 2, n: 13, inner: 1, count: 13, chunk: 13, chunks: 1 },
+  });
 });
 
 test.run();

@@ -30,17 +30,58 @@ const CASES: [Shape, AvgPool2dOptions][] = [
 
 for (const [shape, o] of CASES) {
   const name = `avgPool2d [${shape}] ${JSON.stringify(o)}`;
-  test(name, async () => checkCase(await testDevice(), {
-    name,
-    inputs: { x: { shape } },
-    run: ({ x }) => avgPool2d(x, o),
-    reference: ({ x }) => poolReference(x, o, (w) => w.values.reduce((s, v) => s + v, 0) / (o.divisor ?? ((o.countIncludePad ?? true) ? w.padded : w.values.length))),
-  }));
+  test(name, async () =>
+    checkCase(await testDevice(), {
+      name,
+      inputs: { x: { shape } },
+      run: ({ x }) => avgPool2d(x, o),
+      reference: ({ x }) =>
+        poolReference(
+          x,
+          o,
+          (w) =>
+            w.values.reduce((s, v) => s + v, 0) /
+            (o.divisor ?? ((o.countIncludePad ?? true) ? w.padded : w.values.length)),
+        ),
+    }),
+  );
 }
 
-for (const [shape, size] of [[[2, 8, 10, 4], [1, 1]], [[2, 8, 10, 3], [3, 5]], [[1, 3, 3, 2], [5, 4]], [[1, 7, 7, 8], [7, 7]], [[1, 40, 33, 4], [6, 6]], [[0, 3, 3, 1], [2, 2]]] as [Shape, [number, number]][]) {
+for (const [shape, size] of [
+  [
+    [2, 8, 10, 4],
+    [1, 1],
+  ],
+  [
+    [2, 8, 10, 3],
+    [3, 5],
+  ],
+  [
+    [1, 3, 3, 2],
+    [5, 4],
+  ],
+  [
+    [1, 7, 7, 8],
+    [7, 7],
+  ],
+  [
+    [1, 40, 33, 4],
+    [6, 6],
+  ],
+  [
+    [0, 3, 3, 1],
+    [2, 2],
+  ],
+] as [Shape, [number, number]][]) {
   const name = `adaptiveAvgPool2d [${shape}] to ${size}`;
-  test(name, async () => checkCase(await testDevice(), { name, inputs: { x: { shape } }, run: ({ x }) => adaptiveAvgPool2d(x, size), reference: ({ x }) => adaptiveReference(x, size, (w) => mean(w.values)) }));
+  test(name, async () =>
+    checkCase(await testDevice(), {
+      name,
+      inputs: { x: { shape } },
+      run: ({ x }) => adaptiveAvgPool2d(x, size),
+      reference: ({ x }) => adaptiveReference(x, size, (w) => mean(w.values)),
+    }),
+  );
 }
 
 test('it is linear: the second derivative is that of what is around it', async () => {
@@ -58,7 +99,8 @@ test('what does not fit is refused', async () => {
   const x = device.empty([1, 4, 4, 4]);
   assert.throws(() => avgPool2d(x, { kernel: 5 }), /does not fit/);
   assert.throws(() => avgPool2d(x, { kernel: 2, padding: 2 }), /as large as a window/);
-  const row = device.empty([1, 1, 6, 1]), holes = { kernel: [3, 1], padding: [3, 3, 0, 0], dilation: [2, 1], countIncludePad: false } as const;
+  const row = device.empty([1, 1, 6, 1]);
+  const holes = { kernel: [3, 1], padding: [3, 3, 0, 0], dilation: [2, 1], countIncludePad: false } as const;
   assert.throws(() => avgPool2d(row, holes), /sees nothing/);
   assert.equal([...avgPool2d(row, { ...holes, countIncludePad: true }).shape], [1, 1, 6, 1]);
   assert.throws(() => avgPool2d(x, { kernel: 2, divisor: 0 }), /divisor is 0/);

@@ -11,22 +11,39 @@ import { gpuVariants, softwareVariants, testDevice } from '../support/device.ts'
 import { checkCase, close, f64, type F64, type OpCase } from '../support/op.ts';
 
 function moments(x: F64): { mean: Float64Array; variance: Float64Array } {
-  const c = x.shape[x.shape.length - 1], rows = x.data.length / c;
-  const mean = new Float64Array(c), variance = new Float64Array(c);
+  const c = x.shape[x.shape.length - 1];
+  const rows = x.data.length / c;
+  const mean = new Float64Array(c);
+  const variance = new Float64Array(c);
   x.data.forEach((v, i) => (mean[i % c] += v / rows));
   x.data.forEach((v, i) => (variance[i % c] += (v - mean[i % c]) ** 2 / rows));
   return { mean, variance };
 }
 
-function normalise(x: F64, gamma: F64, beta: F64, mean: ArrayLike<number>, variance: ArrayLike<number>, relu: boolean): F64 {
+function normalise(
+  x: F64,
+  gamma: F64,
+  beta: F64,
+  mean: ArrayLike<number>,
+  variance: ArrayLike<number>,
+  relu: boolean,
+): F64 {
   const c = gamma.data.length;
-  return f64(x.shape, x.data.map((v, i) => {
-    const y = ((v - mean[i % c]) / Math.sqrt(variance[i % c] + 1e-5)) * gamma.data[i % c] + beta.data[i % c];
-    return relu ? Math.max(y, 0) : y;
-  }));
+  return f64(
+    x.shape,
+    x.data.map((v, i) => {
+      const y = ((v - mean[i % c]) / Math.sqrt(variance[i % c] + 1e-5)) * gamma.data[i % c] + beta.data[i % c];
+      return relu ? Math.max(y, 0) : y;
+    }),
+  );
 }
 
-const SHAPES: Shape[] = [[2, 3, 4, 5], [3, 16, 17, 8], [2, 48, 64, 3], [7, 1]];
+const SHAPES: Shape[] = [
+  [2, 3, 4, 5],
+  [3, 16, 17, 8],
+  [2, 48, 64, 3],
+  [7, 1],
+];
 
 for (const shape of SHAPES) {
   const c = shape[shape.length - 1];
@@ -46,8 +63,13 @@ for (const shape of SHAPES) {
     const evaluation: OpCase = {
       ...train,
       name: `batchNorm eval [${shape}]${relu ? ' relu' : ''}`,
-      inputs: { ...train.inputs, mean: { shape: [c], grad: false }, variance: { shape: [c], grad: false, draw: (r) => r.uniform(0.5, 2) } },
-      run: ({ x, gamma, beta, mean, variance }) => batchNorm(x, gamma, beta, { mean, variance }, { mode: 'eval', relu }),
+      inputs: {
+        ...train.inputs,
+        mean: { shape: [c], grad: false },
+        variance: { shape: [c], grad: false, draw: (r) => r.uniform(0.5, 2) },
+      },
+      run: ({ x, gamma, beta, mean, variance }) =>
+        batchNorm(x, gamma, beta, { mean, variance }, { mode: 'eval', relu }),
       reference: ({ x, gamma, beta, mean, variance }) => normalise(x, gamma, beta, mean.data, variance.data, relu),
     };
     test(evaluation.name, async () => checkCase(await testDevice(), evaluation));
@@ -56,10 +78,15 @@ for (const shape of SHAPES) {
         ...alone,
         name: `${alone.name} residual`,
         inputs: { ...alone.inputs, residual: { shape } },
-        run: ({ x, gamma, beta, mean, variance, residual }) => batchNorm(x, gamma, beta, mean && { mean, variance }, { mode: mean ? 'eval' : 'train', relu, residual }),
+        run: ({ x, gamma, beta, mean, variance, residual }) =>
+          batchNorm(x, gamma, beta, mean && { mean, variance }, { mode: mean ? 'eval' : 'train', relu, residual }),
         reference: ({ x, gamma, beta, mean, variance, residual }) => {
-          const m = mean ? { mean: mean.data, variance: variance.data } : moments(x), y = normalise(x, gamma, beta, m.mean, m.variance, false);
-          return f64(y.shape, y.data.map((v, i) => (relu ? Math.max(v + residual.data[i], 0) : v + residual.data[i])));
+          const m = mean ? { mean: mean.data, variance: variance.data } : moments(x);
+          const y = normalise(x, gamma, beta, m.mean, m.variance, false);
+          return f64(
+            y.shape,
+            y.data.map((v, i) => (relu ? Math.max(v + residual.data[i], 0) : v + residual.data[i])),
+          );
         },
       };
       test(residual.name, async () => checkCase(await testDevice(), residual));
@@ -70,8 +97,10 @@ for (const shape of SHAPES) {
 test('running statistics: unbiased variance, momentum 0.1, untouched without update; biased on demand', async () => {
   const device = await testDevice();
   const x = device.tensor([1, 2, 3, 6], [4, 1]);
-  const one = device.tensor([1], [1]), zero = device.tensor([0], [1]);
-  const mean = device.tensor([0], [1]), variance = device.tensor([1], [1]);
+  const one = device.tensor([1], [1]);
+  const zero = device.tensor([0], [1]);
+  const mean = device.tensor([0], [1]);
+  const variance = device.tensor([1], [1]);
   batchNorm(x, one, zero, { mean, variance }, { mode: 'train', update: false });
   assert.equal([await mean.item(), await variance.item()], [0, 1]);
   batchNorm(x, one, zero, { mean, variance }, { mode: 'train' });
@@ -86,14 +115,24 @@ test('a large common offset costs no digits', async () => {
   const device = await testDevice();
   const values = Float32Array.from({ length: 4096 }, (_, i) => 10000 + Math.fround(Math.sin(i)));
   const { mean, variance } = moments(f64([4096, 1], values));
-  const y = batchNorm(device.tensor(values, [4096, 1]), device.tensor([1], [1]), device.tensor([0], [1]), undefined, { mode: 'train' });
-  close(await y.read(), Float64Array.from(values, (v) => (v - mean[0]) / Math.sqrt(variance[0] + 1e-5)), 2e-3, 'y');
+  const y = batchNorm(device.tensor(values, [4096, 1]), device.tensor([1], [1]), device.tensor([0], [1]), undefined, {
+    mode: 'train',
+  });
+  close(
+    await y.read(),
+    Float64Array.from(values, (v) => (v - mean[0]) / Math.sqrt(variance[0] + 1e-5)),
+    2e-3,
+    'y',
+  );
 });
 
 test('in evaluation the running statistics stay what they are: tensors without a history, not freed', async () => {
   const device = await testDevice();
-  const x = device.tensor([1, 2, 3, 6], [4, 1]), one = device.tensor([1], [1]), zero = device.tensor([0], [1]);
-  const mean = device.tensor([3], [1]), variance = device.tensor([4], [1]);
+  const x = device.tensor([1, 2, 3, 6], [4, 1]);
+  const one = device.tensor([1], [1]);
+  const zero = device.tensor([0], [1]);
+  const mean = device.tensor([3], [1]);
+  const variance = device.tensor([4], [1]);
   one.requiresGrad = true;
   const y = batchNorm(x, one, zero, { mean, variance }, { mode: 'eval' });
   assert.ok(y.tracked && !mean.tracked && !variance.tracked);
@@ -109,13 +148,22 @@ for (const [name, open] of Object.entries(devices)) {
     for (const c of [1, 3, 8]) {
       test(`NaN stays NaN behind the ReLU: ${dtype}, ${c} channels, kernels for ${name}`, async () => {
         const device = await open();
-        const values = [NaN, 2, -2, Infinity, -Infinity], rows = values.length;
+        const values = [NaN, 2, -2, Infinity, -Infinity];
+        const rows = values.length;
         const row = (i: number): number => Math.floor(i / c);
         const whole = (v: (i: number) => number): Tensor => {
-          return cast(device.tensor(Float32Array.from({ length: rows * c }, (_, i) => v(i)), [rows, c]), dtype);
+          return cast(
+            device.tensor(
+              Float32Array.from({ length: rows * c }, (_, i) => v(i)),
+              [rows, c],
+            ),
+            dtype,
+          );
         };
         const channels = (v: number): Tensor => device.tensor(Array(c).fill(v), [c]);
-        const x = whole((i) => values[row(i)]), one = channels(1), zero = channels(0);
+        const x = whole((i) => values[row(i)]);
+        const one = channels(1);
+        const zero = channels(0);
         const running = { mean: zero, variance: channels(1 - 1e-5) };
         const residual = whole(() => 0);
         x.requiresGrad = residual.requiresGrad = true;
@@ -142,8 +190,13 @@ for (const [name, open] of Object.entries(devices)) {
 }
 
 test('a channel that is NaN leaves the others alone', async () => {
-  const device = await testDevice(), one = device.tensor([1, 1, 1, 1], [4]), zero = device.tensor([0, 0, 0, 0], [4]);
-  const x = device.tensor(Float32Array.from({ length: 64 * 4 }, (_, i) => (i === 5 ? NaN : Math.sin(i))), [64, 4]);
+  const device = await testDevice();
+  const one = device.tensor([1, 1, 1, 1], [4]);
+  const zero = device.tensor([0, 0, 0, 0], [4]);
+  const x = device.tensor(
+    Float32Array.from({ length: 64 * 4 }, (_, i) => (i === 5 ? NaN : Math.sin(i))),
+    [64, 4],
+  );
   x.requiresGrad = true;
   const y = batchNorm(x, one, zero, undefined, { mode: 'train', relu: true });
   const [got, dx] = await device.read([y, grad(y, [x], { dy: full(device, [64, 4], 1) })[0]]);

@@ -7,7 +7,13 @@ import type { Tensor } from '../../runtime/tensor.ts';
 import { testDevice } from '../support/device.ts';
 import { races } from '../support/races.ts';
 
-for (const [n, bins] of [[0, 3], [1, 1], [50, 7], [100003, 21], [300001, 5000]]) {
+for (const [n, bins] of [
+  [0, 3],
+  [1, 1],
+  [50, 7],
+  [100003, 21],
+  [300001, 5000],
+]) {
   test(`bincount of ${n} in ${bins} bins`, async () => {
     const device = await testDevice();
     const v = Int32Array.from({ length: n }, (_, i) => ((i * 7919) % (bins + 3)) - 1);
@@ -29,7 +35,16 @@ test('no bins, and what is refused', async () => {
 
 test('a workgroup counts without races', () => {
   const data = { x: Uint32Array.from({ length: 13 }, (_, i) => i % 4), y: new Uint32Array(3) };
-  assert.equal(races({ shader: 'bincount', entry: 'forward', constants: { WG: 8, LOCAL: 16 }, data, params: { n: 13, bins: 3, items: 2 } }), []);
+  assert.equal(
+    races({
+      shader: 'bincount',
+      entry: 'forward',
+      constants: { WG: 8, LOCAL: 16 },
+      data,
+      params: { n: 13, bins: 3, items: 2 },
+    }),
+    [],
+  );
 });
 
 test.run();

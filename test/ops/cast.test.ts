@@ -13,8 +13,11 @@ const read = async (t: Tensor): Promise<number[]> => [...(await t.read())];
 
 test('every f16 to f32 and back, bit by bit', async () => {
   const device = await testDevice();
-  const bits = Uint16Array.from({ length: 65536 }, (_, i) => i), x = device.tensor(bits, [65536]);
-  const y = cast(x, 'f32'), want = halfToFloat(bits), got = await y.read();
+  const bits = Uint16Array.from({ length: 65536 }, (_, i) => i);
+  const x = device.tensor(bits, [65536]);
+  const y = cast(x, 'f32');
+  const want = halfToFloat(bits);
+  const got = await y.read();
   want.forEach((w, i) => assert.ok(Object.is(got[i], w), `0x${i.toString(16)} is ${got[i]}, expected ${w}`));
   const back = await cast(y, 'f16').read();
   want.forEach((w, i) => assert.ok(Object.is(back[i], w), `0x${i.toString(16)} comes back as ${back[i]}`));
@@ -22,10 +25,33 @@ test('every f16 to f32 and back, bit by bit', async () => {
 
 test('f32 to the nearest f16', async () => {
   const device = await testDevice();
-  const rng = new Rng(3, 1), ties = [65519.996, 65520, 65504, 1 + 2 ** -11, 1 + 3 * 2 ** -11, 2 ** -25, 2 ** -25 * 1.0000001, 3 * 2 ** -25, 2 ** -14 - 2 ** -25, 6.1e-5, 1e-10, 1e-42, 1e38, Infinity, -Infinity, NaN, -0, 0];
+  const rng = new Rng(3, 1);
+  const ties = [
+    65519.996,
+    65520,
+    65504,
+    1 + 2 ** -11,
+    1 + 3 * 2 ** -11,
+    2 ** -25,
+    2 ** -25 * 1.0000001,
+    3 * 2 ** -25,
+    2 ** -14 - 2 ** -25,
+    6.1e-5,
+    1e-10,
+    1e-42,
+    1e38,
+    Infinity,
+    -Infinity,
+    NaN,
+    -0,
+    0,
+  ];
   for (const n of [0, 1, 2, 5, 20000]) {
-    const x = Float32Array.from({ length: n }, (_, i) => (i < ties.length ? ties[i] : rng.normal() * 2 ** rng.uniform(-30, 17)));
-    const got = await cast(device.tensor(x, [n]), 'f16').read(), want = halfToFloat(floatToHalf(x));
+    const x = Float32Array.from({ length: n }, (_, i) =>
+      i < ties.length ? ties[i] : rng.normal() * 2 ** rng.uniform(-30, 17),
+    );
+    const got = await cast(device.tensor(x, [n]), 'f16').read();
+    const want = halfToFloat(floatToHalf(x));
     want.forEach((w, i) => assert.ok(Object.is(got[i], w), `${x[i]} is ${got[i]}, expected ${w}`));
   }
 });
@@ -52,18 +78,29 @@ test('any shape, and the same type', async () => {
   for (const shape of [[], [0], [1], [3, 5], [2, 3, 1, 2, 2], [8, 128, 128, 3]]) {
     const n = shape.reduce((a, b) => a * b, 1);
     for (const dtype of ['f32', 'f16', 'i32', 'u32'] as DType[]) {
-      const y = cast(device.tensor(Float32Array.from({ length: n }, (_, k) => k % 100), shape), dtype);
+      const y = cast(
+        device.tensor(
+          Float32Array.from({ length: n }, (_, k) => k % 100),
+          shape,
+        ),
+        dtype,
+      );
       assert.equal([y.dtype, y.shape], [dtype, shape]);
-      assert.ok((await y.read()).every((v, k) => v === k % 100), `${dtype} [${shape}]`);
+      assert.ok(
+        (await y.read()).every((v, k) => v === k % 100),
+        `${dtype} [${shape}]`,
+      );
     }
   }
 });
 
 test('the gradient passes between floats, also twice, and ends at integers', async () => {
   const device = await testDevice();
-  const x = device.tensor([1, 2, 3], [3]), ones = full(device, [3], 1);
+  const x = device.tensor([1, 2, 3], [3]);
+  const ones = full(device, [3], 1);
   x.requiresGrad = true;
-  const half = cast(x, 'f16'), y = cast(half, 'f32');
+  const half = cast(x, 'f16');
+  const y = cast(half, 'f32');
   const [dx] = grad(mul(y, mul(y, y)), [x], { dy: ones, createGraph: true });
   assert.equal([dx.dtype, await read(dx)], ['f32', [3, 12, 27]]);
   assert.equal(await read(grad(dx, [x], { dy: ones })[0]), [6, 12, 18]);

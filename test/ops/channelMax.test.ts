@@ -14,7 +14,10 @@ const cases: OpCase[] = [[5], [3, 1], [2, 7, 9, 21]].map((shape) => {
     name: `channelMax [${shape}]`,
     inputs: { x: { shape } },
     run: ({ x }) => channelMax(x),
-    reference: ({ x }) => ({ shape: out, data: Float64Array.from({ length: x.data.length / c }, (_, r) => Math.max(...x.data.subarray(r * c, r * c + c))) }),
+    reference: ({ x }) => ({
+      shape: out,
+      data: Float64Array.from({ length: x.data.length / c }, (_, r) => Math.max(...x.data.subarray(r * c, r * c + c))),
+    }),
   };
 });
 

@@ -20,7 +20,21 @@ const FUNCTIONS: Record<string, [run: (a: Operand, b: Operand) => Tensor, f: (a:
   logicalOr: [ops.logicalOr, (a, b) => a !== 0 || b !== 0],
   logicalXor: [ops.logicalXor, (a, b) => (a !== 0) !== (b !== 0)],
 };
-const SHAPES: [number[], number[]][] = [[[], []], [[0], [1]], [[7], [7]], [[3, 5, 2], [5, 1]], [[], [4]], [[2, 1, 3, 1, 5], [4, 1, 7, 1]], [[2, 9, 11, 5], [5]]];
+const SHAPES: [number[], number[]][] = [
+  [[], []],
+  [[0], [1]],
+  [[7], [7]],
+  [
+    [3, 5, 2],
+    [5, 1],
+  ],
+  [[], [4]],
+  [
+    [2, 1, 3, 1, 5],
+    [4, 1, 7, 1],
+  ],
+  [[2, 9, 11, 5], [5]],
+];
 
 const caseOf = (name: string, a: number[], b: number[], dtype: DType): OpCase => {
   const few = (rng: { normal(): number }): number => Math.round(2 * rng.normal()); // so that many are equal, or 0
@@ -42,11 +56,16 @@ for (const name of Object.keys(FUNCTIONS)) {
   });
 
   test(`${name} of every kind of number`, async () => {
-    const device = await testDevice(), f = FUNCTIONS[name][1];
-    const odd = [NaN, -Infinity, -3e38, -1, -1e-42, -0, 0, 1e-42, 1, 16777217, 3e38, Infinity], all = Float32Array.from(odd);
+    const device = await testDevice();
+    const f = FUNCTIONS[name][1];
+    const odd = [NaN, -Infinity, -3e38, -1, -1e-42, -0, 0, 1e-42, 1, 16777217, 3e38, Infinity];
+    const all = Float32Array.from(odd);
     const y = await FUNCTIONS[name][0](device.tensor(all, [12, 1]), device.tensor(all, [12])).read();
-    all.forEach((u, i) => all.forEach((v, j) => assert.is(y[12 * i + j], Number(f(u, v)), `${name} ${odd[i]} ${odd[j]}`)));
-    const whole = Int32Array.from([-(2 ** 31), -1, 0, 1, 16777217, 2 ** 31 - 1]), unsigned = Uint32Array.from(whole);
+    all.forEach((u, i) =>
+      all.forEach((v, j) => assert.is(y[12 * i + j], Number(f(u, v)), `${name} ${odd[i]} ${odd[j]}`)),
+    );
+    const whole = Int32Array.from([-(2 ** 31), -1, 0, 1, 16777217, 2 ** 31 - 1]);
+    const unsigned = Uint32Array.from(whole);
     for (const k of [whole, unsigned]) {
       const z = await FUNCTIONS[name][0](device.tensor(k, [6, 1]), device.tensor(k, [6])).read();
       k.forEach((u, i) => k.forEach((v, j) => assert.is(z[6 * i + j], Number(f(u, v)), `${name} ${u} ${v}`)));
@@ -56,7 +75,8 @@ for (const name of Object.keys(FUNCTIONS)) {
 
 test('numbers as operands', async () => {
   const device = await testDevice();
-  const x = device.tensor([-1, 0.5, 2], [3]), labels = device.tensor(Int32Array.from([1, 255, 3]), [3]);
+  const x = device.tensor([-1, 0.5, 2], [3]);
+  const labels = device.tensor(Int32Array.from([1, 255, 3]), [3]);
   assert.equal([...(await ops.gt(x, 0.5).read())], [0, 0, 1]);
   assert.equal([...(await ops.gt(0.5, x).read())], [1, 0, 0]);
   assert.equal([...(await ops.eq(labels, 255).read())], [0, 1, 0]);
@@ -66,7 +86,8 @@ test('numbers as operands', async () => {
 
 test('what kind of number an element is', async () => {
   const device = await testDevice();
-  const x = device.tensor([NaN, Infinity, -Infinity, 0, -0, 3e38, 1e-42], [7]), k = device.tensor(Int32Array.from([0, 5, 0x7fc00000]), [3]);
+  const x = device.tensor([NaN, Infinity, -Infinity, 0, -0, 3e38, 1e-42], [7]);
+  const k = device.tensor(Int32Array.from([0, 5, 0x7fc00000]), [3]);
   const read = async (t: Tensor): Promise<number[]> => [...(await t.read())];
   assert.equal(await read(ops.isNan(x)), [1, 0, 0, 0, 0, 0, 0]);
   assert.equal(await read(ops.isInf(x)), [0, 1, 1, 0, 0, 0, 0]);

@@ -17,7 +17,8 @@ const CASES: { x: Shape; w: Shape; g: Partial<Geometry>; bias?: boolean }[] = [
   { x: [1, 11, 9, 4], w: [3, 3, 4, 8], g: { pad: [1, 1, 1, 1], stride: [2, 2] } },
   { x: [1, 15, 13, 4], w: [3, 3, 4, 4], g: { pad: [6, 6, 6, 6], dilation: [6, 6] } },
   { x: [2, 5, 6, 16], w: [1, 1, 16, 11], g: {}, bias: true },
-  // Whole vectors: rows of 8 pixels and of 4 with a rest, kernels taken by three taps of a row or one by one, 3 vectors of 2 or 4.
+  // Whole vectors: rows of 8 pixels and of 4 with a rest, kernels taken by three taps of a row or one by one, 3 vectors
+  // of 2 or 4.
   { x: [2, 5, 16, 4], w: [3, 3, 4, 12], g: { pad: [1, 1, 1, 1] }, bias: true },
   { x: [1, 4, 19, 8], w: [3, 3, 8, 20], g: { pad: [2, 0, 0, 2] }, bias: true },
   { x: [1, 3, 11, 12], w: [2, 3, 12, 16], g: { pad: [1, 0, 1, 1], dilation: [2, 1] } },
@@ -30,7 +31,8 @@ const CASES: { x: Shape; w: Shape; g: Partial<Geometry>; bias?: boolean }[] = [
   { x: [1, 8, 9, 5], w: [2, 4, 5, 7], g: { pad: [0, 1, 2, 0], stride: [1, 2], dilation: [2, 1] }, bias: true },
   { x: [1, 12, 11, 3], w: [7, 7, 3, 8], g: { pad: [3, 3, 3, 3], stride: [2, 2] } },
   { x: [1, 1, 1, 20], w: [1, 1, 20, 12], g: {} },
-  // What the broadcasting kernels tell apart: whole and broken tiles of channels, the phases of a stride, padding beyond the kernel's reach.
+  // What the broadcasting kernels tell apart: whole and broken tiles of channels, the phases of a stride, padding
+  // beyond the kernel's reach.
   { x: [2, 6, 5, 8], w: [3, 3, 8, 16], g: { pad: [1, 1, 1, 1] }, bias: true },
   { x: [1, 7, 8, 16], w: [3, 3, 16, 8], g: { pad: [2, 2, 2, 2], dilation: [2, 2] }, bias: true },
   { x: [1, 9, 8, 16], w: [3, 3, 16, 16], g: { pad: [1, 1, 1, 1], stride: [2, 2] }, bias: true },
@@ -71,7 +73,8 @@ const TRANSPOSED: { x: Shape; w: Shape; g: Partial<Geometry>; extra?: number; bi
 
 for (const { x, w, g: partial, extra = 0, bias } of TRANSPOSED) {
   const g = geometry(partial);
-  const size = (n: number, axis: 0 | 1) => (n - 1) * g.stride[axis] - g.pad[2 * axis] - g.pad[2 * axis + 1] + g.dilation[axis] * (w[axis] - 1) + extra + 1;
+  const size = (n: number, axis: 0 | 1) =>
+    (n - 1) * g.stride[axis] - g.pad[2 * axis] - g.pad[2 * axis + 1] + g.dilation[axis] * (w[axis] - 1) + extra + 1;
   const y: Shape = [x[0], size(x[1], 0), size(x[2], 1), w[2] * g.groups];
   const c: OpCase = {
     name: `convTranspose2d x [${x}] w [${w}] ${JSON.stringify(partial)} output padding ${extra}`,
@@ -89,11 +92,19 @@ for (const { x, w, g: partial, extra = 0, bias } of TRANSPOSED) {
   test(`${c.name}, kernels in registers`, async () => checkCase(await softwareVariants(), c));
 }
 
-// The sizes at which 32-bit index overflow and lazy reductions show: every weight gradient is compared with a float64 sum.
-for (const [n, side, ci, co] of [[8, 128, 4, 4], [1, 256, 4, 4], [1, 256, 3, 5], [1, 256, 4, 16]]) {
+// The sizes at which 32-bit index overflow and lazy reductions show: every weight gradient is compared with a float64
+// sum.
+for (const [n, side, ci, co] of [
+  [8, 128, 4, 4],
+  [1, 256, 4, 4],
+  [1, 256, 3, 5],
+  [1, 256, 4, 16],
+]) {
   test(`weight gradient at ${n}x${side}x${side}, ${ci} to ${co} channels`, async () => {
     const rng = new Rng(3, side);
-    const xs: Shape = [n, side, side, ci], ws: Shape = [3, 3, ci, co], ys: Shape = [n, side, side, co];
+    const xs: Shape = [n, side, side, ci];
+    const ws: Shape = [3, 3, ci, co];
+    const ys: Shape = [n, side, side, co];
     const x = Float32Array.from({ length: n * side * side * ci }, () => rng.uniform(-1, 1));
     const dy = Float32Array.from({ length: n * side * side * co }, () => rng.uniform(-1, 1));
     const want = new Float64Array(9 * ci * co);
@@ -112,14 +123,25 @@ for (const [n, side, ci, co] of [[8, 128, 4, 4], [1, 256, 4, 4], [1, 256, 3, 5],
 }
 
 // With dx = dy * w^T, the gradients of <dx, r> are those of <r * w, dy>.
-for (const [ci, co, stride] of [[8, 16, 1], [16, 16, 2], [3, 5, 2]]) {
+for (const [ci, co, stride] of [
+  [8, 16, 1],
+  [16, 16, 2],
+  [3, 5, 2],
+]) {
   test(`second derivatives, ${ci} to ${co} channels, stride ${stride}`, async () => {
     const rng = new Rng(5, ci);
     const g = geometry({ stride: [stride, stride], pad: [1, 1, 1, 1] });
-    const xs: Shape = [2, 7, 6, ci], ws: Shape = [3, 3, ci, co], ys = outShape(xs, ws, g);
-    const draw = (s: Shape): Float32Array<ArrayBuffer> => Float32Array.from({ length: sizeOf(s) }, () => rng.uniform(-1, 1));
-    const x = draw(xs), w = draw(ws), dy = draw(ys), r = draw(xs);
-    const dw = new Float64Array(w.length), ddy = new Float64Array(dy.length);
+    const xs: Shape = [2, 7, 6, ci];
+    const ws: Shape = [3, 3, ci, co];
+    const ys = outShape(xs, ws, g);
+    const draw = (s: Shape): Float32Array<ArrayBuffer> =>
+      Float32Array.from({ length: sizeOf(s) }, () => rng.uniform(-1, 1));
+    const x = draw(xs);
+    const w = draw(ws);
+    const dy = draw(ys);
+    const r = draw(xs);
+    const dw = new Float64Array(w.length);
+    const ddy = new Float64Array(dy.length);
     products(xs, ws, ys, g, (xi, wi, yi) => {
       dw[wi] += r[xi] * dy[yi];
       ddy[yi] += r[xi] * w[wi];
@@ -150,7 +172,8 @@ test('conv2d refuses shapes that do not fit', async () => {
 
 test('settings that are not whole numbers are refused', async () => {
   const device = await testDevice();
-  const x = device.empty([1, 8, 8, 4]), w = device.empty([3, 3, 4, 4]);
+  const x = device.empty([1, 8, 8, 4]);
+  const w = device.empty([3, 3, 4, 4]);
   assert.throws(() => conv2d(x, w, undefined, { stride: 1.5 }), /stride is 1.5, 1.5/);
   assert.throws(() => conv2d(x, w, undefined, { stride: [0, 1] }), /stride is 0, 1/);
   assert.throws(() => conv2d(x, w, undefined, { dilation: 0.5 }), /dilation/);
@@ -161,7 +184,9 @@ test('settings that are not whole numbers are refused', async () => {
 
 test('a batch of no images: all gradients are zeros', async () => {
   const device = await testDevice();
-  const x = device.empty([0, 5, 5, 3]), w = full(device, [3, 3, 3, 4], 1), b = full(device, [4], 1);
+  const x = device.empty([0, 5, 5, 3]);
+  const w = full(device, [3, 3, 3, 4], 1);
+  const b = full(device, [4], 1);
   for (const t of [x, w, b]) t.requiresGrad = true;
   const y = conv2d(x, w, b);
   const [dx, dw, db] = await device.read(grad(y, [x, w, b], { dy: device.empty(y.shape) }));
@@ -169,15 +194,28 @@ test('a batch of no images: all gradients are zeros', async () => {
 });
 
 test('the weight gradient of more weights than one dimension of the grid holds', async () => {
-  for (const [device, taps, ci, co] of [[await gpuVariants(), 1, 2049, 2049], [await testDevice(), 524297, 1, 4]] as const) {
-    const x = device.tensor(Float32Array.from({ length: taps * ci }, (_, i) => (i * 3) % 17), [1, 1, taps, ci]), dy = device.tensor(Float32Array.from({ length: co }, (_, i) => (i * 5) % 17), [1, 1, 1, co]);
+  for (const [device, taps, ci, co] of [
+    [await gpuVariants(), 1, 2049, 2049],
+    [await testDevice(), 524297, 1, 4],
+  ] as const) {
+    const x = device.tensor(
+      Float32Array.from({ length: taps * ci }, (_, i) => (i * 3) % 17),
+      [1, 1, taps, ci],
+    );
+    const dy = device.tensor(
+      Float32Array.from({ length: co }, (_, i) => (i * 5) % 17),
+      [1, 1, 1, co],
+    );
     const got = device.scope(() => {
       const w = device.empty([1, taps, ci, co]);
       w.requiresGrad = true;
       return grad(conv2d(x, w), [w], { dy })[0];
     });
     const dw = await got.read();
-    assert.ok(dw.every((v, i) => v === ((Math.floor(i / co) * 3) % 17) * (((i % co) * 5) % 17)), `${taps} taps, ${ci} to ${co}`);
+    assert.ok(
+      dw.every((v, i) => v === ((Math.floor(i / co) * 3) % 17) * (((i % co) * 5) % 17)),
+      `${taps} taps, ${ci} to ${co}`,
+    );
     for (const t of [got, x, dy]) t.dispose();
   }
 });
@@ -185,9 +223,30 @@ test('the weight gradient of more weights than one dimension of the grid holds',
 test('workgroups past the last pixel store nothing', async () => {
   const device = await testDevice();
   if (!device.broadcasts) return; // the kernel is for such adapters alone
-  const x = device.tensor(Float32Array.from({ length: 64 }, (_, i) => i), [1, 8, 2, 4]), w = full(device, [1, 1, 4, 4], 1), y = full(device, [1, 8, 2, 4], -1);
-  const params = { x_size: x.shape, y_size: y.shape, kernel: [1, 1, 4, 4], stride: [1, 1], pad: [0, 0], dilation: [1, 1], bias: 0 };
-  const run = (groups: number): void => device.run({ shaders: device.options.native, shader: 'conv2dTexture', entry: 'forward', bindings: { x, w, b: w, y }, params, groups: [groups, 1, 1] });
+  const x = device.tensor(
+    Float32Array.from({ length: 64 }, (_, i) => i),
+    [1, 8, 2, 4],
+  );
+  const w = full(device, [1, 1, 4, 4], 1);
+  const y = full(device, [1, 8, 2, 4], -1);
+  const params = {
+    x_size: x.shape,
+    y_size: y.shape,
+    kernel: [1, 1, 4, 4],
+    stride: [1, 1],
+    pad: [0, 0],
+    dilation: [1, 1],
+    bias: 0,
+  };
+  const run = (groups: number): void =>
+    device.run({
+      shaders: device.options.native,
+      shader: 'conv2dTexture',
+      entry: 'forward',
+      bindings: { x, w, b: w, y },
+      params,
+      groups: [groups, 1, 1],
+    });
   run(1);
   const want = await y.read();
   assert.is(want[0], 0 + 1 + 2 + 3);

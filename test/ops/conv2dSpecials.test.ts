@@ -36,7 +36,9 @@ const devices: Record<string, () => Promise<Device>> = {
 
 /** Ordinary values, with some that are not finite: the first, the last, and one in twenty at the ends of rows. */
 function poisoned(rng: Rng, shape: Shape): Float32Array {
-  const n = sizeOf(shape), c = shape[3], ends = (i: number): boolean => Math.floor(i / c) % shape[2] >= shape[2] - 2;
+  const n = sizeOf(shape);
+  const c = shape[3];
+  const ends = (i: number): boolean => Math.floor(i / c) % shape[2] >= shape[2] - 2;
   const draw = (): number => [NaN, NaN, Infinity, -Infinity][rng.int(4)];
   const values = Float32Array.from({ length: n }, () => rng.uniform(0.5, 1) * (rng.int(2) ? 1 : -1));
   values.forEach((_, i) => (i === 0 || i === n - 1 || (ends(i) && rng.int(20) === 0)) && (values[i] = draw()));
@@ -56,9 +58,14 @@ for (const dtype of ['f32', 'f16'] as const) {
     test(`convolution of NaN and infinities, ${dtype}, kernels for ${name}`, async () => {
       const device = await open();
       for (const [k, { x, w, g: partial }] of CASES.entries()) {
-        const g = geometry(partial), y = outShape(x, w, g), rng = new Rng(k, 12);
+        const g = geometry(partial);
+        const y = outShape(x, w, g);
+        const rng = new Rng(k, 12);
         const plain = (s: Shape): Float32Array => Float32Array.from({ length: sizeOf(s) }, () => rng.uniform(0.5, 1));
-        const xs = poisoned(rng, x), ws = plain(w), sound = plain(y), broken = poisoned(rng, y);
+        const xs = poisoned(rng, x);
+        const ws = plain(w);
+        const sound = plain(y);
+        const broken = poisoned(rng, y);
         const [wantY, wantX, wantW] = [y, x, w].map((s) => new Float64Array(sizeOf(s)));
         products(x, w, y, g, (xi, wi, yi) => {
           wantY[yi] += xs[xi] * ws[wi];
@@ -66,10 +73,12 @@ for (const dtype of ['f32', 'f16'] as const) {
           wantX[xi] += ws[wi] * broken[yi];
         });
         const of = (values: Float32Array, shape: Shape): Tensor => cast(device.tensor(values, shape), dtype);
-        const tx = of(xs, x), tw = of(ws, w);
+        const tx = of(xs, x);
+        const tw = of(ws, w);
         tx.requiresGrad = tw.requiresGrad = true;
         const made = conv2d(tx, tw, undefined, options(g));
-        const [dw] = grad(made, [tw], { dy: of(sound, y) }), [dx] = grad(made, [tx], { dy: of(broken, y) });
+        const [dw] = grad(made, [tw], { dy: of(sound, y) });
+        const [dx] = grad(made, [tx], { dy: of(broken, y) });
         const got = await device.read([made, dw, dx]);
         const said = `x [${x}] w [${w}] ${JSON.stringify(partial)}`;
         const wrong = [wantY, wantW, wantX].flatMap((want, i) => differences(['y', 'dw', 'dx'][i], got[i], want));

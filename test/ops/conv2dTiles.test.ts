@@ -1,4 +1,5 @@
-// Convolutions and products by tiles, as GPUs have them: every size of tile, at shapes of which tiles leave rests, against float64.
+// Convolutions and products by tiles, as GPUs have them: every size of tile, at shapes of which tiles leave rests,
+// against float64.
 
 import { test } from 'uvu';
 import { Device } from '../../runtime/device/device.ts';
@@ -12,23 +13,37 @@ import { gpuVariants } from '../support/device.ts';
 import { close } from '../support/op.ts';
 import { checkRaces } from '../support/races.ts';
 
-const TILES = ['64 2 1 4', '64 4 1 8', '64 4 2 8', '64 8 2 8', '128 8 2 8'], MATRICES = ['matrix 128 4 1', 'matrix 128 8 2', 'matrix 128 16 2', 'matrix 256 32 2'];
+const TILES = ['64 2 1 4', '64 4 1 8', '64 4 2 8', '64 8 2 8', '128 8 2 8'];
+const MATRICES = ['matrix 128 4 1', 'matrix 128 8 2', 'matrix 128 16 2', 'matrix 256 32 2'];
 /** Numbers that f16 holds. */
-const rng = new Rng(11, 4), draw = (s: Shape): Float32Array<ArrayBuffer> => Float32Array.from({ length: sizeOf(s) }, () => Math.round(rng.uniform(-1, 1) * 1024) / 1024);
+const rng = new Rng(11, 4);
+const draw = (s: Shape): Float32Array<ArrayBuffer> =>
+  Float32Array.from({ length: sizeOf(s) }, () => Math.round(rng.uniform(-1, 1) * 1024) / 1024);
 
 const { f16, options } = await gpuVariants();
-if (!options.matrix) console.log('skipped: products by subgroup matrices, which this adapter has not (lavapipe has them from Mesa 26 on)');
-const KERNELS = [...TILES.map((tile) => [tile, 'f32'] as const), ...(f16 ? [[TILES[1], 'f16'], [TILES[4], 'f16']] as const : []), ...(options.matrix ? MATRICES.map((m) => [m, 'f16'] as const) : [])];
+if (!options.matrix)
+  console.log('skipped: products by subgroup matrices, which this adapter has not (lavapipe has them from Mesa 26 on)');
+const KERNELS = [
+  ...TILES.map((tile) => [tile, 'f32'] as const),
+  ...(f16
+    ? ([
+        [TILES[1], 'f16'],
+        [TILES[4], 'f16'],
+      ] as const)
+    : []),
+  ...(options.matrix ? MATRICES.map((m) => [m, 'f16'] as const) : []),
+];
 
 /** The adapter taken for a GPU on which such tiles won. */
 async function withTiles(taken: string): Promise<Device> {
-  const { gpu, info, options } = await gpuVariants(), device = new Device(gpu, info, { native: options.native, matrix: options.matrix });
+  const { gpu, info, options } = await gpuVariants();
+  const device = new Device(gpu, info, { native: options.native, matrix: options.matrix });
   device.choices = new Proxy({}, { get: () => taken });
   return device;
 }
 
-// Inner sizes of whole and broken rounds, several tiles of rows and of columns, groups, strides whose taps fall between pixels (by whole rounds where 16 divides the
-// channels of y), negative padding of the turned kernel.
+// Inner sizes of whole and broken rounds, several tiles of rows and of columns, groups, strides whose taps fall between
+// pixels (by whole rounds where 16 divides the channels of y), negative padding of the turned kernel.
 const CASES: { x: Shape; w: Shape; stride?: number; padding?: number; dilation?: number; groups?: number }[] = [
   { x: [2, 13, 11, 20], w: [3, 3, 20, 36], padding: 1 },
   { x: [1, 17, 16, 12], w: [3, 3, 12, 16], padding: 3, dilation: 3 },
@@ -42,42 +57,88 @@ const CASES: { x: Shape; w: Shape; stride?: number; padding?: number; dilation?:
 for (const [tile, dtype] of KERNELS) {
   const tolerance = dtype === 'f16' ? 1e-3 : 1e-5;
   for (const { x: xs, w: ws, stride = 1, padding = 0, dilation = 1, groups = 1 } of CASES) {
-    test(`x [${xs}] w [${ws}] stride ${stride} padding ${padding} dilation ${dilation} groups ${groups}, ${dtype}, tiles ${tile}`, async () => {
-      const device = await withTiles(tile), out = (axis: number): number => Math.floor((xs[axis] + 2 * padding - dilation * (ws[axis - 1] - 1) - 1) / stride) + 1;
-      const ys = [xs[0], out(1), out(2), ws[3]], x = draw(xs), w = draw(ws), b = draw([ws[3]]), dy = draw(ys), [, , ci, co] = ws;
-      const y = Float64Array.from({ length: sizeOf(ys) }, (_, i) => b[i % co]), dx = new Float64Array(x.length), dw = new Float64Array(w.length);
-      for (let p = 0; p < y.length / co; p++)
-        for (let t = 0; t < ws[0] * ws[1]; t++) {
-          const row = Math.floor(p / ys[2]), iy = (row % ys[1]) * stride + Math.floor(t / ws[1]) * dilation - padding, ix = (p % ys[2]) * stride + (t % ws[1]) * dilation - padding;
-          if (iy < 0 || ix < 0 || iy >= xs[1] || ix >= xs[2]) continue;
-          const at = ((Math.floor(row / ys[1]) * xs[1] + iy) * xs[2] + ix) * xs[3];
-          for (let o = 0; o < co; o++)
-            for (let c = 0; c < ci; c++) {
-              const xi = at + Math.floor(o / (co / groups)) * ci + c, wi = (t * ci + c) * co + o, yi = p * co + o;
-              y[yi] += x[xi] * w[wi];
-              dx[xi] += dy[yi] * w[wi];
-              dw[wi] += x[xi] * dy[yi];
-            }
-        }
-      const made = device.scope(() => {
-        const [tx, tw, tb, tdy] = [device.tensor(x, xs), device.tensor(w, ws), device.tensor(b, [co]), device.tensor(dy, ys)].map((t) => cast(t, dtype));
-        tx.requiresGrad = tw.requiresGrad = true;
-        const ty = conv2d(tx, tw, tb, { stride, padding, dilation, groups });
-        return [ty, ...grad(ty, [tx, tw], { dy: tdy })].map((t) => cast(t, 'f32'));
-      });
-      const got = await device.read(made);
-      [y, dx, dw].forEach((want, i) => close(got[i], want, tolerance, ['y', 'dx', 'dw'][i]));
-      for (const t of made) t.dispose();
-    });
+    test(
+      `x [${xs}] w [${ws}] stride ${stride} padding ${padding} dilation ${dilation} groups ${groups}, ` +
+        `${dtype}, tiles ${tile}`,
+      async () => {
+        const device = await withTiles(tile);
+        const out = (axis: number): number =>
+          Math.floor((xs[axis] + 2 * padding - dilation * (ws[axis - 1] - 1) - 1) / stride) + 1;
+        const ys = [xs[0], out(1), out(2), ws[3]];
+        const x = draw(xs);
+        const w = draw(ws);
+        const b = draw([ws[3]]);
+        const dy = draw(ys);
+        const [, , ci, co] = ws;
+        const y = Float64Array.from({ length: sizeOf(ys) }, (_, i) => b[i % co]);
+        const dx = new Float64Array(x.length);
+        const dw = new Float64Array(w.length);
+        for (let p = 0; p < y.length / co; p++)
+          for (let t = 0; t < ws[0] * ws[1]; t++) {
+            const row = Math.floor(p / ys[2]);
+            const iy = (row % ys[1]) * stride + Math.floor(t / ws[1]) * dilation - padding;
+            const ix = (p % ys[2]) * stride + (t % ws[1]) * dilation - padding;
+            if (iy < 0 || ix < 0 || iy >= xs[1] || ix >= xs[2]) continue;
+            const at = ((Math.floor(row / ys[1]) * xs[1] + iy) * xs[2] + ix) * xs[3];
+            for (let o = 0; o < co; o++)
+              for (let c = 0; c < ci; c++) {
+                const xi = at + Math.floor(o / (co / groups)) * ci + c;
+                const wi = (t * ci + c) * co + o;
+                const yi = p * co + o;
+                y[yi] += x[xi] * w[wi];
+                dx[xi] += dy[yi] * w[wi];
+                dw[wi] += x[xi] * dy[yi];
+              }
+          }
+        const made = device.scope(() => {
+          const [tx, tw, tb, tdy] = [
+            device.tensor(x, xs),
+            device.tensor(w, ws),
+            device.tensor(b, [co]),
+            device.tensor(dy, ys),
+          ].map((t) => cast(t, dtype));
+          tx.requiresGrad = tw.requiresGrad = true;
+          const ty = conv2d(tx, tw, tb, { stride, padding, dilation, groups });
+          return [ty, ...grad(ty, [tx, tw], { dy: tdy })].map((t) => cast(t, 'f32'));
+        });
+        const got = await device.read(made);
+        [y, dx, dw].forEach((want, i) => close(got[i], want, tolerance, ['y', 'dx', 'dw'][i]));
+        for (const t of made) t.dispose();
+      },
+    );
   }
 
   test(`products, ${dtype}, tiles ${tile}`, async () => {
     const device = await withTiles(tile);
-    for (const [m, n, k] of [[70, 36, 52], [4, 4, 4], [132, 200, 300]])
-      for (const [transposeA, transposeB] of [[false, false], [true, false], [false, true], [true, true]]) {
-        const a = draw(transposeA ? [k, m] : [m, k]), b = draw(transposeB ? [n, k] : [k, n]), want = new Float64Array(m * n);
-        for (let i = 0; i < want.length; i++) for (let q = 0; q < k; q++) want[i] += a[transposeA ? q * m + Math.floor(i / n) : Math.floor(i / n) * k + q] * b[transposeB ? (i % n) * k + q : q * n + (i % n)];
-        const y = device.scope(() => cast(matmul(cast(device.tensor(a, transposeA ? [k, m] : [m, k]), dtype), cast(device.tensor(b, transposeB ? [n, k] : [k, n]), dtype), { transposeA, transposeB }), 'f32'));
+    for (const [m, n, k] of [
+      [70, 36, 52],
+      [4, 4, 4],
+      [132, 200, 300],
+    ])
+      for (const [transposeA, transposeB] of [
+        [false, false],
+        [true, false],
+        [false, true],
+        [true, true],
+      ]) {
+        const a = draw(transposeA ? [k, m] : [m, k]);
+        const b = draw(transposeB ? [n, k] : [k, n]);
+        const want = new Float64Array(m * n);
+        for (let i = 0; i < want.length; i++)
+          for (let q = 0; q < k; q++)
+            want[i] +=
+              a[transposeA ? q * m + Math.floor(i / n) : Math.floor(i / n) * k + q] *
+              b[transposeB ? (i % n) * k + q : q * n + (i % n)];
+        const y = device.scope(() =>
+          cast(
+            matmul(
+              cast(device.tensor(a, transposeA ? [k, m] : [m, k]), dtype),
+              cast(device.tensor(b, transposeB ? [n, k] : [k, n]), dtype),
+              { transposeA, transposeB },
+            ),
+            'f32',
+          ),
+        );
         close(await y.read(), want, tolerance, `${m} x ${n} x ${k}`);
         y.dispose();
       }
@@ -86,10 +147,35 @@ for (const [tile, dtype] of KERNELS) {
 
 test('no memory is touched by two lanes without a barrier between', () => {
   // Longer than their tensors: the detector has no bounds that hold loads whose result is thrown away.
-  const numbers = (n: number): Float32Array => Float32Array.from({ length: n + 1024 }, (_, i) => Math.sin(i)), constants = { WG: 4, TX: 2, CB: 1, PX: 4 };
-  const params = { x_size: [1, 3, 3, 4], y_size: [1, 3, 3, 8], kernel: [3, 1, 4, 8], stride: [1, 1], pad: [1, 0], dilation: [1, 1], bias: 0, chunk: 9, chunks: 1 };
-  checkRaces({ shader: 'conv2dTiles', entry: 'forward', constants, data: { x: numbers(36), w: numbers(96), b: numbers(8), y: numbers(72) }, params, groups: 2 });
-  checkRaces({ shader: 'conv2dTiles', entry: 'weightGrad', constants, data: { x: numbers(36), dy: numbers(72), parts: numbers(96) }, params, groups: 2 });
+  const numbers = (n: number): Float32Array => Float32Array.from({ length: n + 1024 }, (_, i) => Math.sin(i));
+  const constants = { WG: 4, TX: 2, CB: 1, PX: 4 };
+  const params = {
+    x_size: [1, 3, 3, 4],
+    y_size: [1, 3, 3, 8],
+    kernel: [3, 1, 4, 8],
+    stride: [1, 1],
+    pad: [1, 0],
+    dilation: [1, 1],
+    bias: 0,
+    chunk: 9,
+    chunks: 1,
+  };
+  checkRaces({
+    shader: 'conv2dTiles',
+    entry: 'forward',
+    constants,
+    data: { x: numbers(36), w: numbers(96), b: numbers(8), y: numbers(72) },
+    params,
+    groups: 2,
+  });
+  checkRaces({
+    shader: 'conv2dTiles',
+    entry: 'weightGrad',
+    constants,
+    data: { x: numbers(36), dy: numbers(72), parts: numbers(96) },
+    params,
+    groups: 2,
+  });
 });
 
 test.run();

@@ -1,9 +1,17 @@
-// Cross-entropy and negative log-likelihood: every option and denominator against float64, pixels that must not count, and the case without valid pixels.
+// Cross-entropy and negative log-likelihood: every option and denominator against float64, pixels that must not count,
+// and the case without valid pixels.
 
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { grad } from '../../runtime/autograd/grad.ts';
-import { crossEntropy, crossEntropyMap, logSoftmax, nll, nllMap, type CrossEntropyOptions } from '../../runtime/ops/index.ts';
+import {
+  crossEntropy,
+  crossEntropyMap,
+  logSoftmax,
+  nll,
+  nllMap,
+  type CrossEntropyOptions,
+} from '../../runtime/ops/index.ts';
 import type { Shape, Tensor } from '../../runtime/tensor.ts';
 import { testDevice } from '../support/device.ts';
 import { checkCase, close, f64, type CaseInput, type F64, type OpCase } from '../support/op.ts';
@@ -12,9 +20,13 @@ type Plain = Omit<CrossEntropyOptions, 'classWeights' | 'pixelWeight'>;
 
 /** The losses of the pixels and their shares of the denominator. */
 function reference(t: Record<string, F64>, o: Plain, map: boolean): F64 {
-  const c = t.logits.shape.at(-1)!, n = t.labels.data.length, s = o.labelSmoothing ?? 0;
+  const c = t.logits.shape.at(-1)!;
+  const n = t.labels.data.length;
+  const s = o.labelSmoothing ?? 0;
   const losses = new Float64Array(n);
-  let valid = 0, weight = 0, kept = 0;
+  let valid = 0;
+  let weight = 0;
+  let kept = 0;
   for (let p = 0; p < n; p++) {
     const label = t.labels.data[p];
     if (label === (o.ignoreIndex ?? 255) || label < 0 || label >= c) continue;
@@ -25,7 +37,8 @@ function reference(t: Record<string, F64>, o: Plain, map: boolean): F64 {
     const w = t.pixelWeight?.data[p] ?? 1;
     if (o.focalGamma) {
       losses[p] = w * k(label) * (1 - Math.exp(z[label] - l)) ** o.focalGamma * (l - z[label]);
-    } else losses[p] = w * ((1 - s) * k(label) * (l - z[label]) + (s / c) * z.reduce((a, v, i) => a + k(i) * (l - v), 0));
+    } else
+      losses[p] = w * ((1 - s) * k(label) * (l - z[label]) + (s / c) * z.reduce((a, v, i) => a + k(i) * (l - v), 0));
     valid++;
     weight += k(label);
     kept += w;
@@ -36,14 +49,26 @@ function reference(t: Record<string, F64>, o: Plain, map: boolean): F64 {
   return f64([], [by === 0 ? 0 : losses.reduce((a, v) => a + v, 0) / by]);
 }
 
-const labelsFor = (c: number, ignore: number) => (rng: { uniform(): number; int(n: number): number }): number => (rng.uniform() < 0.2 ? ignore : rng.int(c));
+const labelsFor =
+  (c: number, ignore: number) =>
+  (rng: { uniform(): number; int(n: number): number }): number =>
+    rng.uniform() < 0.2 ? ignore : rng.int(c);
 
 function makeCase(shape: Shape, o: Plain, weights: { k?: boolean; w?: boolean } = {}, map = false): OpCase {
-  const c = shape.at(-1)!, pixels = shape.slice(0, -1);
-  const inputs: Record<string, CaseInput> = { logits: { shape, draw: (r) => 3 * r.normal() }, labels: { shape: pixels, dtype: 'i32', draw: labelsFor(c, o.ignoreIndex ?? 255) } };
+  const c = shape.at(-1)!;
+  const pixels = shape.slice(0, -1);
+  const inputs: Record<string, CaseInput> = {
+    logits: { shape, draw: (r) => 3 * r.normal() },
+    labels: { shape: pixels, dtype: 'i32', draw: labelsFor(c, o.ignoreIndex ?? 255) },
+  };
   if (weights.k) inputs.classWeights = { shape: [c], grad: false, draw: (r) => 0.2 + r.uniform() };
-  if (weights.w) inputs.pixelWeight = { shape: pixels, grad: false, draw: (r) => (r.uniform() < 0.4 ? 0 : r.uniform()) };
-  const given = ({ classWeights, pixelWeight }: Record<string, Tensor>): CrossEntropyOptions => ({ ...o, classWeights, pixelWeight });
+  if (weights.w)
+    inputs.pixelWeight = { shape: pixels, grad: false, draw: (r) => (r.uniform() < 0.4 ? 0 : r.uniform()) };
+  const given = ({ classWeights, pixelWeight }: Record<string, Tensor>): CrossEntropyOptions => ({
+    ...o,
+    classWeights,
+    pixelWeight,
+  });
   return {
     name: `crossEntropy${map ? 'Map' : ''} [${shape}] ${JSON.stringify(o)} ${Object.keys(weights)}`,
     inputs,
@@ -68,7 +93,14 @@ const cases: OpCase[] = [
   makeCase([70, 3], {}, {}, true),
 ];
 
-cases.push(makeCase([5], {}), makeCase([5], { focalGamma: 2 }), makeCase([2, 3, 2, 5, 4], { focalGamma: 2 }), makeCase([2, 3, 2, 5, 4], { denominator: 'weight' }, { k: true }), makeCase([0, 4], {}), makeCase([0, 4], {}, {}, true));
+cases.push(
+  makeCase([5], {}),
+  makeCase([5], { focalGamma: 2 }),
+  makeCase([2, 3, 2, 5, 4], { focalGamma: 2 }),
+  makeCase([2, 3, 2, 5, 4], { denominator: 'weight' }, { k: true }),
+  makeCase([0, 4], {}),
+  makeCase([0, 4], {}, {}, true),
+);
 
 /** The negative log-likelihood of log-probabilities is linear in them. */
 function nllCase(shape: Shape, o: Plain, weights: { k?: boolean; w?: boolean } = {}, map = false): OpCase {
@@ -76,37 +108,65 @@ function nllCase(shape: Shape, o: Plain, weights: { k?: boolean; w?: boolean } =
   return {
     ...given,
     name: given.name.replace('crossEntropy', 'nll'),
-    run: ({ logits, labels, classWeights, pixelWeight }) => (map ? nllMap : nll)(logits, labels, { ...o, classWeights, pixelWeight }),
+    run: ({ logits, labels, classWeights, pixelWeight }) =>
+      (map ? nllMap : nll)(logits, labels, { ...o, classWeights, pixelWeight }),
     reference: ({ logits, labels, classWeights, pixelWeight }) => {
-      const c = shape.at(-1)!, ignore = o.ignoreIndex ?? 255;
+      const c = shape.at(-1)!;
+      const ignore = o.ignoreIndex ?? 255;
       const k = (p: number): number => classWeights?.data[labels.data[p]] ?? 1;
       const counts = [...labels.data.keys()].filter((p) => labels.data[p] !== ignore);
       const losses = f64(labels.shape);
-      for (const p of counts) losses.data[p] = -(pixelWeight?.data[p] ?? 1) * k(p) * logits.data[p * c + labels.data[p]];
+      for (const p of counts)
+        losses.data[p] = -(pixelWeight?.data[p] ?? 1) * k(p) * logits.data[p * c + labels.data[p]];
       if (map) return losses;
-      const by = o.denominator === 'weight' ? counts.reduce((s, p) => s + k(p), 0) : o.denominator === 'none-sum' ? 1 : counts.length;
+      const by =
+        o.denominator === 'weight'
+          ? counts.reduce((s, p) => s + k(p), 0)
+          : o.denominator === 'none-sum'
+            ? 1
+            : counts.length;
       return f64([], [by === 0 ? 0 : losses.data.reduce((s, v) => s + v, 0) / by]);
     },
   };
 }
 
-cases.push(nllCase([5], {}), nllCase([7, 1], {}), nllCase([2, 9, 8, 11], { denominator: 'weight' }, { k: true }), nllCase([2, 3, 4, 2, 3], { denominator: 'none-sum', ignoreIndex: 0 }, { w: true }), nllCase([3, 17, 3], {}, { k: true, w: true }, true), nllCase([0, 3], {}));
+cases.push(
+  nllCase([5], {}),
+  nllCase([7, 1], {}),
+  nllCase([2, 9, 8, 11], { denominator: 'weight' }, { k: true }),
+  nllCase([2, 3, 4, 2, 3], { denominator: 'none-sum', ignoreIndex: 0 }, { w: true }),
+  nllCase([3, 17, 3], {}, { k: true, w: true }, true),
+  nllCase([0, 3], {}),
+);
 
 for (const c of cases) test(c.name, async () => checkCase(await testDevice(), c));
 
 test('more pixels than one pass of the grid holds', async () => {
   const device = await testDevice();
   const n = 64 * 1024 + 4321;
-  const logits = device.tensor(Float32Array.from({ length: 2 * n }, (_, i) => Math.sin(i)), [n, 2]);
-  const labels = device.tensor(Int32Array.from({ length: n }, (_, i) => [0, 1, 255][i % 3]), [n]);
-  const want = reference({ logits: f64([n, 2], await logits.read()), labels: f64([n], await labels.read()) }, {}, false).data[0];
+  const logits = device.tensor(
+    Float32Array.from({ length: 2 * n }, (_, i) => Math.sin(i)),
+    [n, 2],
+  );
+  const labels = device.tensor(
+    Int32Array.from({ length: n }, (_, i) => [0, 1, 255][i % 3]),
+    [n],
+  );
+  const want = reference({ logits: f64([n, 2], await logits.read()), labels: f64([n], await labels.read()) }, {}, false)
+    .data[0];
   assert.ok(Math.abs((await crossEntropy(logits, labels).item()) - want) < 1e-5);
 });
 
 test('cross-entropy is the negative log-likelihood of the log-softmax, gradient and all', async () => {
   const device = await testDevice();
-  const logits = device.tensor(Float32Array.from({ length: 60 }, (_, i) => 3 * Math.sin(i)), [4, 5, 3]);
-  const labels = device.tensor(Int32Array.from({ length: 20 }, (_, i) => [0, 1, 2, 255][i % 4]), [4, 5]);
+  const logits = device.tensor(
+    Float32Array.from({ length: 60 }, (_, i) => 3 * Math.sin(i)),
+    [4, 5, 3],
+  );
+  const labels = device.tensor(
+    Int32Array.from({ length: 20 }, (_, i) => [0, 1, 2, 255][i % 4]),
+    [4, 5],
+  );
   logits.requiresGrad = true;
   const y = [crossEntropy(logits, labels), nll(logSoftmax(logits), labels)];
   const [a, b, da, db] = await device.read([...y, ...y.map((l) => grad(l, [logits])[0])]);
@@ -130,14 +190,15 @@ test('the logits of ignored and of gated pixels do not matter', async () => {
   const device = await testDevice();
   const labels = device.tensor(Int32Array.of(0, 255, 1), [3]);
   const pixelWeight = device.tensor([1, 1, 0], [3]);
-  const at = async (v: number): Promise<number> => crossEntropy(device.tensor([1, 2, v, -v, 3 * v, 0], [3, 2]), labels, { pixelWeight }).item();
+  const at = async (v: number): Promise<number> =>
+    crossEntropy(device.tensor([1, 2, v, -v, 3 * v, 0], [3, 2]), labels, { pixelWeight }).item();
   assert.is(await at(1), await at(-1e30));
 });
 
 test('huge logits', async () => {
   const device = await testDevice();
   const logits = device.tensor([1e30, 0, -1e30, 3e38, -3e38, 0], [2, 3]);
-  assert.ok(Math.abs((await crossEntropy(logits, device.tensor(Int32Array.of(0, 0), [2])).item())) < 1e-6);
+  assert.ok(Math.abs(await crossEntropy(logits, device.tensor(Int32Array.of(0, 0), [2])).item()) < 1e-6);
   // A common offset changes neither the loss nor the gradient.
   const far = device.tensor([30001, 30000, 30000], [1, 3]);
   far.requiresGrad = true;
@@ -150,29 +211,55 @@ test('shapes that do not fit', async () => {
   const logits = device.empty([2, 3, 4]);
   assert.throws(() => crossEntropy(logits, device.empty([2, 4], 'i32')), /labels \[2,4\].*\[2,3\]/);
   assert.throws(() => crossEntropy(logits, device.empty([2, 3])), /f32/);
-  assert.throws(() => crossEntropy(logits, device.empty([2, 3], 'i32'), { classWeights: device.empty([3]) }), /4 classes/);
-  assert.throws(() => crossEntropy(logits, device.empty([2, 3], 'i32'), { pixelWeight: device.empty([3]) }), /pixel weights/);
+  assert.throws(
+    () => crossEntropy(logits, device.empty([2, 3], 'i32'), { classWeights: device.empty([3]) }),
+    /4 classes/,
+  );
+  assert.throws(
+    () => crossEntropy(logits, device.empty([2, 3], 'i32'), { pixelWeight: device.empty([3]) }),
+    /pixel weights/,
+  );
   assert.throws(() => crossEntropy(logits, device.empty([2, 3], 'i32'), { denominator: 0 }), /positive/);
   assert.throws(() => crossEntropy(logits, device.empty([2, 3], 'i32'), { labelSmoothing: 2 }), /smoothing/);
-  assert.throws(() => crossEntropy(logits, device.empty([2, 3], 'i32'), { focalGamma: 2, labelSmoothing: 0.1 }), /focal exponent/);
+  assert.throws(
+    () => crossEntropy(logits, device.empty([2, 3], 'i32'), { focalGamma: 2, labelSmoothing: 0.1 }),
+    /focal exponent/,
+  );
 });
 
 test('a NaN logit: its pixel has a NaN loss and gradient, the others have theirs; an ignored or unweighted pixel has none', async () => {
   const device = await testDevice();
   const rows = (v: number): number[] => [1, 2, 3, v, 1, 2, 3, v, 1, 0, v, 2];
-  const labels = device.tensor(Int32Array.of(2, 1, 255, 0), [4]), pixelWeight = device.tensor([1, 1, 1, 0], [4]);
+  const labels = device.tensor(Int32Array.of(2, 1, 255, 0), [4]);
+  const pixelWeight = device.tensor([1, 1, 1, 0], [4]);
   for (const options of [{}, { labelSmoothing: 0.1 }, { focalGamma: 2 }]) {
     const all = async (v: number, masked: number): Promise<{ losses: number[]; loss: number; dx: number[] }> => {
-      const x = device.tensor(rows(v).map((e, i) => (i === 7 || i === 10 ? masked : e)), [4, 3]);
+      const x = device.tensor(
+        rows(v).map((e, i) => (i === 7 || i === 10 ? masked : e)),
+        [4, 3],
+      );
       x.requiresGrad = true;
-      const o = { ...options, pixelWeight }, loss = crossEntropy(x, labels, o);
-      return { losses: [...(await crossEntropyMap(x, labels, o).read())], loss: await loss.item(), dx: [...(await grad(loss, [x])[0].read())] };
+      const o = { ...options, pixelWeight };
+      const loss = crossEntropy(x, labels, o);
+      return {
+        losses: [...(await crossEntropyMap(x, labels, o).read())],
+        loss: await loss.item(),
+        dx: [...(await grad(loss, [x])[0].read())],
+      };
     };
-    const clean = await all(0, 0), hidden = await all(0, NaN), bad = await all(NaN, NaN);
+    const clean = await all(0, 0);
+    const hidden = await all(0, NaN);
+    const bad = await all(NaN, NaN);
     assert.equal(hidden, clean, 'what is left out leaves nothing behind');
-    assert.equal(bad.losses, clean.losses.map((l, i) => (i === 1 ? NaN : l)));
+    assert.equal(
+      bad.losses,
+      clean.losses.map((l, i) => (i === 1 ? NaN : l)),
+    );
     assert.equal(bad.loss, NaN);
-    assert.equal(bad.dx, clean.dx.map((g, i) => (i >= 3 && i < 6 ? NaN : g)));
+    assert.equal(
+      bad.dx,
+      clean.dx.map((g, i) => (i >= 3 && i < 6 ? NaN : g)),
+    );
   }
 });
 
@@ -190,7 +277,10 @@ test('nll: a NaN class weight stays with its class', async () => {
   const y = nllMap(x, device.tensor(Int32Array.of(0, 1), [2]), { classWeights: device.tensor([1, NaN, 1], [3]) });
   assert.equal([...(await y.read())], [1, NaN]);
   const [dx] = grad(y, [x], { dy: device.tensor([1, 1], [2]) });
-  assert.equal([...(await dx.read())].map((g) => (g === 0 ? 0 : g)), [-1, 0, 0, 0, NaN, 0]);
+  assert.equal(
+    [...(await dx.read())].map((g) => (g === 0 ? 0 : g)),
+    [-1, 0, 0, 0, NaN, 0],
+  );
 });
 
 test.run();

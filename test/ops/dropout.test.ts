@@ -22,15 +22,29 @@ function makeCase(shape: Shape, p: number): OpCase {
   };
 }
 
-for (const c of [makeCase([7], 0.5), makeCase([4, 1, 1, 130], 0.5), makeCase([3, 5, 2], 0), makeCase([2, 9, 31, 5], 0.9)]) test(c.name, async () => checkCase(await testDevice(), c));
+for (const c of [
+  makeCase([7], 0.5),
+  makeCase([4, 1, 1, 130], 0.5),
+  makeCase([3, 5, 2], 0),
+  makeCase([2, 9, 31, 5], 0.9),
+])
+  test(c.name, async () => checkCase(await testDevice(), c));
 
-for (const shape of [[3, 4, 5, 7], [5, 6], [2, 64, 64, 16], [0, 4, 4, 2]] as Shape[]) {
+for (const shape of [
+  [3, 4, 5, 7],
+  [5, 6],
+  [2, 64, 64, 16],
+  [0, 4, 4, 2],
+] as Shape[]) {
   const c: OpCase = {
     ...makeCase(shape, 0.4),
     name: `dropout2d [${shape}]`,
     run: ({ x, seed }) => dropout2d(x, seed, 0.4),
     reference: ({ x }) => {
-      const rng = new Rng(SEED[0], SEED[1], SEED[2]), c = shape[shape.length - 1], u = Array.from({ length: shape[0] * c }, () => rng.uniform()), sample = x.data.length / shape[0];
+      const rng = new Rng(SEED[0], SEED[1], SEED[2]);
+      const c = shape[shape.length - 1];
+      const u = Array.from({ length: shape[0] * c }, () => rng.uniform());
+      const sample = x.data.length / shape[0];
       return { shape, data: x.data.map((v, i) => (u[Math.floor(i / sample) * c + (i % c)] >= 0.4 ? v / 0.6 : 0)) };
     },
   };

@@ -22,8 +22,15 @@ test('fractions and negative values', async () => {
 
 test('large integers are exact; f16, also of an odd number of elements', async () => {
   const device = await testDevice();
-  const [a, b, c] = await device.read([full(device, [3], 2 ** 24 + 1, 'i32'), full(device, [3], 4294967295, 'u32'), full(device, [5], -0.375, 'f16')]);
-  assert.equal([[...a], [...b], [...c]], [Array(3).fill(2 ** 24 + 1), Array(3).fill(4294967295), Array(5).fill(-0.375)]);
+  const [a, b, c] = await device.read([
+    full(device, [3], 2 ** 24 + 1, 'i32'),
+    full(device, [3], 4294967295, 'u32'),
+    full(device, [5], -0.375, 'f16'),
+  ]);
+  assert.equal(
+    [[...a], [...b], [...c]],
+    [Array(3).fill(2 ** 24 + 1), Array(3).fill(4294967295), Array(5).fill(-0.375)],
+  );
 });
 
 test.run();

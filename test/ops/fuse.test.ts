@@ -8,11 +8,14 @@ import { testDevice } from '../support/device.ts';
 import { checkCase, type OpCase } from '../support/op.ts';
 
 const softmax = (z: Float64Array): Float64Array => {
-  const top = Math.max(...z), e = z.map((v) => Math.exp(v - top)), sum = e.reduce((a, v) => a + v, 0);
+  const top = Math.max(...z);
+  const e = z.map((v) => Math.exp(v - top));
+  const sum = e.reduce((a, v) => a + v, 0);
   return e.map((v) => v / sum);
 };
 const sharp = (p: Float64Array, t: number): Float64Array => {
-  const e = p.map((v) => v ** (1 / t)), sum = e.reduce((a, v) => a + v, 0);
+  const e = p.map((v) => v ** (1 / t));
+  const sum = e.reduce((a, v) => a + v, 0);
   return e.map((v) => v / sum);
 };
 const rows = (x: Float64Array, c: number, f: (row: Float64Array, at: number) => Float64Array): Float64Array => {
@@ -23,7 +26,8 @@ const rows = (x: Float64Array, c: number, f: (row: Float64Array, at: number) => 
 const squares = (x: Float64Array): number => x.reduce((s, v) => s + v * v, 0);
 
 function makeCase(shape: Shape, o: FuseOptions): OpCase {
-  const c = shape.at(-1)!, { norm = 'rms-batch', gamma = 0.5, temperature = 0.5 } = o;
+  const c = shape.at(-1)!;
+  const { norm = 'rms-batch', gamma = 0.5, temperature = 0.5 } = o;
   return {
     name: `fuse [${shape}] ${JSON.stringify(o)}`,
     inputs: { a: { shape, draw: (r) => 5 * r.normal() }, b: { shape } },
@@ -33,8 +37,12 @@ function makeCase(shape: Shape, o: FuseOptions): OpCase {
       const data = rows(a.data, c, (row, at) => {
         const other = b.data.subarray(at, at + c);
         const r = norm === 'l2-pixel' ? Math.sqrt(squares(row) + squares(other)) : rms;
-        const p = softmax(row.map((v) => v / r)), m = softmax(other.map((v) => v / r));
-        return sharp(p.map((v, i) => gamma * v + (1 - gamma) * m[i]), temperature);
+        const p = softmax(row.map((v) => v / r));
+        const m = softmax(other.map((v) => v / r));
+        return sharp(
+          p.map((v, i) => gamma * v + (1 - gamma) * m[i]),
+          temperature,
+        );
       });
       return { shape, data };
     },
@@ -42,11 +50,22 @@ function makeCase(shape: Shape, o: FuseOptions): OpCase {
   };
 }
 
-const shapes: Shape[] = [[7, 1], [2, 5, 6, 3], [2, 9, 8, 21], [2, 48, 64, 16]];
+const shapes: Shape[] = [
+  [7, 1],
+  [2, 5, 6, 3],
+  [2, 9, 8, 21],
+  [2, 48, 64, 16],
+];
 const cases: OpCase[] = shapes.flatMap((shape) => [
   makeCase(shape, {}),
   makeCase(shape, { norm: 'l2-pixel', gamma: 0.3, temperature: 0.7 }),
-  { name: `sharpen [${shape}]`, inputs: { p: { shape, draw: (r) => r.uniform() } }, run: ({ p }) => sharpen(p, 0.4), reference: ({ p }) => ({ shape, data: rows(p.data, shape.at(-1)!, (row) => sharp(row, 0.4)) }), h: 0 },
+  {
+    name: `sharpen [${shape}]`,
+    inputs: { p: { shape, draw: (r) => r.uniform() } },
+    run: ({ p }) => sharpen(p, 0.4),
+    reference: ({ p }) => ({ shape, data: rows(p.data, shape.at(-1)!, (row) => sharp(row, 0.4)) }),
+    h: 0,
+  },
 ]);
 
 for (const c of cases) test(c.name, async () => checkCase(await testDevice(), c));
@@ -56,7 +75,8 @@ test('one map alone, certain and impossible classes, zero logits', async () => {
   const p = device.tensor([1, 0, 0.5, 0.5], [2, 2]);
   assert.equal([...(await sharpen(p, 0.5).read())], [1, 0, 0.5, 0.5]);
   const zero = device.tensor([0, 0], [1, 2]);
-  for (const norm of ['rms-batch', 'l2-pixel'] as const) assert.equal([...(await fuse(zero, zero, { norm }).read())], [0.5, 0.5]);
+  for (const norm of ['rms-batch', 'l2-pixel'] as const)
+    assert.equal([...(await fuse(zero, zero, { norm }).read())], [0.5, 0.5]);
 });
 
 test('what cannot be fused', async () => {

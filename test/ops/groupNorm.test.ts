@@ -9,21 +9,46 @@ import { checkCase, close, f64, type F64, type OpCase } from '../support/op.ts';
 import { checkRaces } from '../support/races.ts';
 
 /** x as [n, pixels, groups, width]. */
-function reference({ x, gamma, beta }: Record<string, F64>, [pixels, groups, width]: number[], eps: number, centre: boolean): F64 {
-  const y = f64(x.shape), c = groups * width, n = x.data.length / (pixels * c);
-  for (let s = 0; s < n; s++) for (let g = 0; g < groups; g++) {
-    const places = Array.from({ length: pixels * width }, (_, k) => (s * pixels + Math.floor(k / width)) * c + g * width + (k % width));
-    const mean = centre ? places.reduce((m, i) => m + x.data[i], 0) / places.length : 0;
-    const variance = places.reduce((m, i) => m + (x.data[i] - mean) ** 2, 0) / places.length;
-    for (const i of places) y.data[i] = ((x.data[i] - mean) / Math.sqrt(variance + eps)) * (gamma?.data[i % c] ?? 1) + (beta?.data[i % c] ?? 0);
-  }
+function reference(
+  { x, gamma, beta }: Record<string, F64>,
+  [pixels, groups, width]: number[],
+  eps: number,
+  centre: boolean,
+): F64 {
+  const y = f64(x.shape);
+  const c = groups * width;
+  const n = x.data.length / (pixels * c);
+  for (let s = 0; s < n; s++)
+    for (let g = 0; g < groups; g++) {
+      const places = Array.from(
+        { length: pixels * width },
+        (_, k) => (s * pixels + Math.floor(k / width)) * c + g * width + (k % width),
+      );
+      const mean = centre ? places.reduce((m, i) => m + x.data[i], 0) / places.length : 0;
+      const variance = places.reduce((m, i) => m + (x.data[i] - mean) ** 2, 0) / places.length;
+      for (const i of places)
+        y.data[i] =
+          ((x.data[i] - mean) / Math.sqrt(variance + eps)) * (gamma?.data[i % c] ?? 1) + (beta?.data[i % c] ?? 0);
+    }
   return y;
 }
 
-function add(name: string, x: Shape, split: number[], affine: Shape, given: string[], eps: number, centre: boolean, run: (t: Record<string, Tensor>) => Tensor): void {
+function add(
+  name: string,
+  x: Shape,
+  split: number[],
+  affine: Shape,
+  given: string[],
+  eps: number,
+  centre: boolean,
+  run: (t: Record<string, Tensor>) => Tensor,
+): void {
   const c: OpCase = {
     name: `${name} [${x}] ${given.join(' ')}`,
-    inputs: { x: { shape: x, draw: (r) => 1 + 2 * r.normal() }, ...Object.fromEntries(given.map((k) => [k, { shape: affine }])) },
+    inputs: {
+      x: { shape: x, draw: (r) => 1 + 2 * r.normal() },
+      ...Object.fromEntries(given.map((k) => [k, { shape: affine }])),
+    },
     run,
     reference: (t) => reference(t, split, eps, centre),
     tolerance: 2e-5,
@@ -34,33 +59,76 @@ function add(name: string, x: Shape, split: number[], affine: Shape, given: stri
 
 const BOTH = ['gamma', 'beta'];
 
-for (const [x, axes] of [[[4, 16], 1], [[2, 5, 8], 1], [[2, 5, 3, 4], 2], [[7], 1], [[3, 1000], 1], [[2, 2, 2, 3, 1], 4], [[200, 48], 1], [[3, 40, 33, 8], 3], [[0, 6], 1]] as [Shape, number][]) {
-  const shape = x.slice(-axes), d = sizeOf(shape);
+for (const [x, axes] of [
+  [[4, 16], 1],
+  [[2, 5, 8], 1],
+  [[2, 5, 3, 4], 2],
+  [[7], 1],
+  [[3, 1000], 1],
+  [[2, 2, 2, 3, 1], 4],
+  [[200, 48], 1],
+  [[3, 40, 33, 8], 3],
+  [[0, 6], 1],
+] as [Shape, number][]) {
+  const shape = x.slice(-axes);
+  const d = sizeOf(shape);
   for (const given of [[], ['gamma'], BOTH]) {
     add('layerNorm', x, [1, 1, d], shape, given, 1e-5, true, (t) => layerNorm(t.x, shape, t.gamma, t.beta));
-    if (given !== BOTH) add('rmsNorm', x, [1, 1, d], shape, given, 1e-3, false, (t) => rmsNorm(t.x, shape, t.gamma, { eps: 1e-3 }));
+    if (given !== BOTH)
+      add('rmsNorm', x, [1, 1, d], shape, given, 1e-3, false, (t) => rmsNorm(t.x, shape, t.gamma, { eps: 1e-3 }));
   }
 }
 
-for (const [x, groups] of [[[2, 5, 4, 8], 2], [[2, 5, 4, 6], 6], [[1, 7, 3, 9], 1], [[3, 12], 4], [[2, 128, 128, 6], 3], [[2, 2, 3, 2, 4], 2]] as [Shape, number][]) {
-  const c = x[x.length - 1], pixels = sizeOf(x.slice(1, -1));
-  add(`groupNorm ${groups}`, x, [pixels, groups, c / groups], [c], BOTH, 1e-5, true, (t) => groupNorm(t.x, groups, t.gamma, t.beta));
-  if (pixels > 1) add('instanceNorm', x, [pixels, c, 1], [c], BOTH, 1e-4, true, (t) => instanceNorm(t.x, t.gamma, t.beta, { eps: 1e-4 }));
+for (const [x, groups] of [
+  [[2, 5, 4, 8], 2],
+  [[2, 5, 4, 6], 6],
+  [[1, 7, 3, 9], 1],
+  [[3, 12], 4],
+  [[2, 128, 128, 6], 3],
+  [[2, 2, 3, 2, 4], 2],
+] as [Shape, number][]) {
+  const c = x[x.length - 1];
+  const pixels = sizeOf(x.slice(1, -1));
+  add(`groupNorm ${groups}`, x, [pixels, groups, c / groups], [c], BOTH, 1e-5, true, (t) =>
+    groupNorm(t.x, groups, t.gamma, t.beta),
+  );
+  if (pixels > 1)
+    add('instanceNorm', x, [pixels, c, 1], [c], BOTH, 1e-4, true, (t) =>
+      instanceNorm(t.x, t.gamma, t.beta, { eps: 1e-4 }),
+    );
 }
 add('groupNorm 2 alone', [2, 3, 3, 4], [9, 2, 2], [4], [], 1e-5, true, (t) => groupNorm(t.x, 2));
 
 test('a large common offset costs no digits', async () => {
   const device = await testDevice();
-  const x: F64 = f64([1, 64, 64, 4], Float32Array.from({ length: 16384 }, (_, i) => 10000 + Math.fround(Math.sin(i))));
+  const x: F64 = f64(
+    [1, 64, 64, 4],
+    Float32Array.from({ length: 16384 }, (_, i) => 10000 + Math.fround(Math.sin(i))),
+  );
   const y = groupNorm(device.tensor(Float32Array.from(x.data), x.shape), 2);
   close(await y.read(), reference({ x }, [4096, 2, 2], 1e-5, true).data, 2e-3, 'y');
 });
 
 test('the trees have no races', () => {
   const f = (n: number) => Float32Array.from({ length: n }, (_, i) => (i * 37) % 11);
-  const params = { n: 2, pixels: 3, groups: 2, width: 2, channels: 4, chunk: 2, chunks: 2, eps: 1e-5 }, constants = { WG: 8, LANES: 4 };
-  checkRaces({ shader: 'groupNorm', entry: 'statistics', constants, data: { x: f(24), parts: f(16) }, params, groups: 4 });
-  checkRaces({ shader: 'groupNorm', entry: 'gradSums', constants, data: { x: f(24), gamma: f(4), stats: f(8), dy: f(24), parts: f(16) }, params, groups: 4 });
+  const params = { n: 2, pixels: 3, groups: 2, width: 2, channels: 4, chunk: 2, chunks: 2, eps: 1e-5 };
+  const constants = { WG: 8, LANES: 4 };
+  checkRaces({
+    shader: 'groupNorm',
+    entry: 'statistics',
+    constants,
+    data: { x: f(24), parts: f(16) },
+    params,
+    groups: 4,
+  });
+  checkRaces({
+    shader: 'groupNorm',
+    entry: 'gradSums',
+    constants,
+    data: { x: f(24), gamma: f(4), stats: f(8), dy: f(24), parts: f(16) },
+    params,
+    groups: 4,
+  });
 });
 
 test('what does not fit is refused', async () => {

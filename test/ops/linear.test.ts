@@ -7,23 +7,34 @@ import type { Shape } from '../../runtime/tensor.ts';
 import { testDevice } from '../support/device.ts';
 import { checkCase, f64 } from '../support/op.ts';
 
-for (const [shape, cout, bias] of [[[7], 3, true], [[4, 6], 5, true], [[2, 3, 8], 16, false], [[1, 1], 1, true], [[2, 1, 3, 2, 5], 4, true], [[0, 6], 5, true], [[512, 48], 64, true]] as [Shape, number, boolean][]) {
+for (const [shape, cout, bias] of [
+  [[7], 3, true],
+  [[4, 6], 5, true],
+  [[2, 3, 8], 16, false],
+  [[1, 1], 1, true],
+  [[2, 1, 3, 2, 5], 4, true],
+  [[0, 6], 5, true],
+  [[512, 48], 64, true],
+] as [Shape, number, boolean][]) {
   const cin = shape[shape.length - 1];
   const name = `linear [${shape}] to ${cout}${bias ? ' bias' : ''}`;
-  test(name, async () => checkCase(await testDevice(), {
-    name,
-    inputs: { x: { shape }, w: { shape: [cin, cout] }, ...(bias ? { b: { shape: [cout] } } : {}) },
-    run: ({ x, w, b }) => linear(x, w, b),
-    reference: ({ x, w, b }) => {
-      const y = f64([...shape.slice(0, -1), cout]);
-      y.data.forEach((_, i) => {
-        const row = Math.floor(i / cout), j = i % cout;
-        for (let k = 0; k < cin; k++) y.data[i] += x.data[row * cin + k] * w.data[k * cout + j];
-        if (b) y.data[i] += b.data[j];
-      });
-      return y;
-    },
-  }));
+  test(name, async () =>
+    checkCase(await testDevice(), {
+      name,
+      inputs: { x: { shape }, w: { shape: [cin, cout] }, ...(bias ? { b: { shape: [cout] } } : {}) },
+      run: ({ x, w, b }) => linear(x, w, b),
+      reference: ({ x, w, b }) => {
+        const y = f64([...shape.slice(0, -1), cout]);
+        y.data.forEach((_, i) => {
+          const row = Math.floor(i / cout);
+          const j = i % cout;
+          for (let k = 0; k < cin; k++) y.data[i] += x.data[row * cin + k] * w.data[k * cout + j];
+          if (b) y.data[i] += b.data[j];
+        });
+        return y;
+      },
+    }),
+  );
 }
 
 test('sizes that do not fit are refused', async () => {

@@ -8,9 +8,13 @@ import { testDevice } from '../support/device.ts';
 for (const groups of [1, 3, 255, 256, 1000]) {
   test(`lossReduce of ${groups} pairs`, async () => {
     const device = await testDevice();
-    const partials = device.tensor(Float32Array.from({ length: 2 * groups }, (_, i) => (i % 2 ? 2 : i / 2)), [groups, 2]);
+    const partials = device.tensor(
+      Float32Array.from({ length: 2 * groups }, (_, i) => (i % 2 ? 2 : i / 2)),
+      [groups, 2],
+    );
     const total = (groups * (groups - 1)) / 2;
-    const added = lossReduce(partials, 0), fixed = lossReduce(partials, 8);
+    const added = lossReduce(partials, 0);
+    const fixed = lossReduce(partials, 8);
     assert.ok(Math.abs((await added.y.item()) - total / (2 * groups)) <= 1e-6 * groups);
     assert.ok(Math.abs((await added.inverse.item()) - 1 / (2 * groups)) < 1e-7);
     assert.is(await fixed.y.item(), total / 8);
@@ -23,7 +27,8 @@ test('nothing counted gives 0', async () => {
 });
 
 test('a scalar factor comes after the sums: an infinite one does not meet the 0 of a masked workgroup', async () => {
-  const device = await testDevice(), partials = device.tensor([3, 1, 0, 0], [2, 2]);
+  const device = await testDevice();
+  const partials = device.tensor([3, 1, 0, 0], [2, 2]);
   assert.is(await lossReduce(partials, 0, { scalar: device.tensor([Infinity], [1]) }).y.item(), Infinity);
   assert.is(await lossReduce(partials, 2, { scalar: device.tensor([4], [1]) }).y.item(), 6);
 });

@@ -5,7 +5,14 @@ import * as assert from 'uvu/assert';
 import { grad } from '../../runtime/autograd/grad.ts';
 import { floatToHalf } from '../../runtime/half.ts';
 import {
-  adaptiveMaxPool2d, adaptiveMaxPool2dWithIndices, cast, globalMaxPool, maxPool2d, maxPool2dWithIndices, sum, type MaxPool2dOptions,
+  adaptiveMaxPool2d,
+  adaptiveMaxPool2dWithIndices,
+  cast,
+  globalMaxPool,
+  maxPool2d,
+  maxPool2dWithIndices,
+  sum,
+  type MaxPool2dOptions,
 } from '../../runtime/ops/index.ts';
 import type { Shape } from '../../runtime/tensor.ts';
 import { gpuVariants, softwareVariants, testDevice } from '../support/device.ts';
@@ -35,13 +42,14 @@ const CASES: [Shape, MaxPool2dOptions][] = [
 for (const [shape, o] of CASES) {
   const name = `maxPool2d [${shape}] ${JSON.stringify(o)}`;
   for (const kept of [false, true]) {
-    test(`${name}${kept ? ' with indices' : ''}`, async () => checkCase(await testDevice(), {
-      name,
-      inputs: { x: { shape } },
-      run: ({ x }) => (kept ? maxPool2dWithIndices(x, o).y : maxPool2d(x, o)),
-      reference: ({ x }) => poolReference(x, o, highest),
-      h: 1e-8,
-    }));
+    test(`${name}${kept ? ' with indices' : ''}`, async () =>
+      checkCase(await testDevice(), {
+        name,
+        inputs: { x: { shape } },
+        run: ({ x }) => (kept ? maxPool2dWithIndices(x, o).y : maxPool2d(x, o)),
+        reference: ({ x }) => poolReference(x, o, highest),
+        h: 1e-8,
+      }));
   }
   test(`${name}: the places`, async () => {
     const device = await testDevice();
@@ -52,9 +60,34 @@ for (const [shape, o] of CASES) {
   });
 }
 
-for (const [shape, size] of [[[1, 7, 8, 3], [2, 3]], [[2, 8, 10, 4], [1, 1]], [[1, 3, 3, 2], [5, 4]], [[2, 33, 40, 8], [4, 7]]] as [Shape, [number, number]][]) {
+for (const [shape, size] of [
+  [
+    [1, 7, 8, 3],
+    [2, 3],
+  ],
+  [
+    [2, 8, 10, 4],
+    [1, 1],
+  ],
+  [
+    [1, 3, 3, 2],
+    [5, 4],
+  ],
+  [
+    [2, 33, 40, 8],
+    [4, 7],
+  ],
+] as [Shape, [number, number]][]) {
   const name = `adaptiveMaxPool2d [${shape}] to ${size}`;
-  test(name, async () => checkCase(await testDevice(), { name, inputs: { x: { shape } }, run: ({ x }) => adaptiveMaxPool2d(x, size), reference: ({ x }) => adaptiveReference(x, size, highest), h: 1e-8 }));
+  test(name, async () =>
+    checkCase(await testDevice(), {
+      name,
+      inputs: { x: { shape } },
+      run: ({ x }) => adaptiveMaxPool2d(x, size),
+      reference: ({ x }) => adaptiveReference(x, size, highest),
+      h: 1e-8,
+    }),
+  );
   test(`${name}: the places`, async () => {
     const device = await testDevice();
     const values = Float32Array.from({ length: shape.reduce((a, b) => a * b) }, (_, i) => (i * 7919) % 10007);
@@ -63,7 +96,14 @@ for (const [shape, size] of [[[1, 7, 8, 3], [2, 3]], [[2, 8, 10, 4], [1, 1]], [[
   });
 }
 
-test('globalMaxPool [2,33,40,5]', async () => checkCase(await testDevice(), { name: 'globalMaxPool', inputs: { x: { shape: [2, 33, 40, 5] } }, run: ({ x }) => globalMaxPool(x), reference: ({ x }) => adaptiveReference(x, [1, 1], highest), h: 1e-8 }));
+test('globalMaxPool [2,33,40,5]', async () =>
+  checkCase(await testDevice(), {
+    name: 'globalMaxPool',
+    inputs: { x: { shape: [2, 33, 40, 5] } },
+    run: ({ x }) => globalMaxPool(x),
+    reference: ({ x }) => adaptiveReference(x, [1, 1], highest),
+    h: 1e-8,
+  }));
 
 test('without a gradient the places are freed', async () => {
   const device = await testDevice();
@@ -85,7 +125,10 @@ test('settings that are not whole numbers, and other dtypes, are refused', async
   assert.throws(() => maxPool2d(x, { kernel: 2, padding: 0.5 }), /padding/);
   assert.throws(() => maxPool2d(x, { kernel: 2, padding: 2 }), /as large as a window/);
   // Taps at -3, -1 and 1 of a single row.
-  assert.throws(() => maxPool2d(x.device.empty([1, 1, 6, 1]), { kernel: [3, 1], padding: [3, 3, 0, 0], dilation: [2, 1] }), /window 0 along axis 1 .* sees nothing/);
+  assert.throws(
+    () => maxPool2d(x.device.empty([1, 1, 6, 1]), { kernel: [3, 1], padding: [3, 3, 0, 0], dilation: [2, 1] }),
+    /window 0 along axis 1 .* sees nothing/,
+  );
   assert.throws(() => maxPool2d(x.device.empty([1, 0, 6, 1]), { kernel: 3, padding: 2 }), /sees nothing/);
   assert.throws(() => maxPool2d(x.device.empty([1, 8, 8, 4], 'i32'), { kernel: 2 }), /is i32/);
   assert.throws(() => globalMaxPool(x.device.empty([1, 0, 8, 4])), /globalMaxPool/);
@@ -96,13 +139,16 @@ test('NaN wins wherever it stands in a window, of several the last, and has the 
     for (const dtype of ['f32', 'f16'] as const) {
       for (const channels of [1, 4]) {
         for (let place = 0; place < 4; place++) {
-          const data = [1, 4, 2, 3].flatMap((v, p) => Array.from({ length: channels }, (_, c) => (p === place && c === 0 ? NaN : v)));
+          const data = [1, 4, 2, 3].flatMap((v, p) =>
+            Array.from({ length: channels }, (_, c) => (p === place && c === 0 ? NaN : v)),
+          );
           const x = device.tensor(dtype === 'f16' ? floatToHalf(data) : data, [1, 2, 2, channels], dtype);
           x.requiresGrad = true;
           const others = Array(channels - 1).fill(4);
           const { y, indices } = maxPool2dWithIndices(x, { kernel: 2 });
           const pooled = [y, maxPool2d(x, { kernel: 2 }), globalMaxPool(x), adaptiveMaxPool2d(x, 1)];
-          for (const made of pooled) assert.equal([...(await made.read())], [NaN, ...others], `${dtype} ${channels} at ${place}`);
+          for (const made of pooled)
+            assert.equal([...(await made.read())], [NaN, ...others], `${dtype} ${channels} at ${place}`);
           assert.equal([...(await indices.read())], [place, ...Array(channels - 1).fill(1)]);
           for (const made of pooled) {
             const [dx] = grad(sum(cast(made, 'f32')), [x]);

@@ -6,7 +6,19 @@ import { grad } from '../../runtime/autograd/grad.ts';
 import type { Device } from '../../runtime/device/device.ts';
 import { clipCoefficient } from '../../runtime/optim/clip.ts';
 import { hyperTensor } from '../../runtime/optim/hyper.ts';
-import { acceptedShare, batchNorm, crossEntropy, dice, dropout, fuse, kthLargest, mse, percentile, softCrossEntropy, softmaxMse } from '../../runtime/ops/index.ts';
+import {
+  acceptedShare,
+  batchNorm,
+  crossEntropy,
+  dice,
+  dropout,
+  fuse,
+  kthLargest,
+  mse,
+  percentile,
+  softCrossEntropy,
+  softmaxMse,
+} from '../../runtime/ops/index.ts';
 import { sizeOf, type Tensor } from '../../runtime/tensor.ts';
 import { testDevice } from '../support/device.ts';
 
@@ -38,12 +50,18 @@ const OPS: Record<string, (g: Given) => Tensor | Record<string, Tensor>> = {
 for (const [name, run] of Object.entries(OPS)) {
   test(name, async () => {
     const device = await testDevice();
-    const z = device.tensor(Float32Array.from({ length: 60 }, (_, i) => Math.sin(i)), [4, 5, 3]), q = device.tensor(new Float32Array(60).fill(1 / 3), [4, 5, 3]);
-    const labels = device.tensor(new Int32Array(20), [4, 5]), ones = device.tensor([1, 1, 1], [3]), seed = device.tensor(Uint32Array.of(1, 2, 3, 0), [4]);
+    const z = device.tensor(
+      Float32Array.from({ length: 60 }, (_, i) => Math.sin(i)),
+      [4, 5, 3],
+    );
+    const q = device.tensor(new Float32Array(60).fill(1 / 3), [4, 5, 3]);
+    const labels = device.tensor(new Int32Array(20), [4, 5]);
+    const ones = device.tensor([1, 1, 1], [3]);
+    const seed = device.tensor(Uint32Array.of(1, 2, 3, 0), [4]);
     const given = { device, z, q, labels, ones, seed, hyper: hyperTensor(device, { lr: 1, step: 1 }) };
     const before = device.pool.stats.inUse;
     const result = run(given);
-    for (const t of 'storage' in result ? [result as Tensor] : Object.values(result as Record<string, Tensor>)) t.dispose();
+    for (const t of 'storage' in result ? [result as Tensor] : Object.values(result)) t.dispose();
     assert.is(device.pool.stats.inUse, before);
     // What is freed is not the input.
     assert.is((await z.read()).length, sizeOf(z.shape));

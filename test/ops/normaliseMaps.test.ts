@@ -19,7 +19,8 @@ function makeCase(shape: Shape, by: NormaliseMapsOptions['by'], scale: number): 
         for (let ch = 0; ch < c; ch++) {
           const at = (p: number): number => (k * h * w + p) * c + ch;
           const v = Array.from({ length: h * w }, (_, p) => Math.max(0, x.data[at(p)]));
-          const low = by === 'max' ? 0 : Math.min(...v), spread = Math.max(...v) - low;
+          const low = by === 'max' ? 0 : Math.min(...v);
+          const spread = Math.max(...v) - low;
           v.forEach((u, p) => (data[at(p)] = spread > 0 ? (present.data[k * c + ch] * (u - low)) / spread : 0));
         }
       return { shape, data };
@@ -28,7 +29,12 @@ function makeCase(shape: Shape, by: NormaliseMapsOptions['by'], scale: number): 
   };
 }
 
-for (const c of [makeCase([1, 1, 1, 1], 'max', 1), makeCase([2, 3, 3, 5], 'min-max', 1), makeCase([2, 16, 17, 3], 'max', 1e-20), makeCase([3, 9, 30, 21], 'min-max', 1e4)]) {
+for (const c of [
+  makeCase([1, 1, 1, 1], 'max', 1),
+  makeCase([2, 3, 3, 5], 'min-max', 1),
+  makeCase([2, 16, 17, 3], 'max', 1e-20),
+  makeCase([3, 9, 30, 21], 'min-max', 1e4),
+]) {
   test(c.name, async () => checkCase(await testDevice(), c));
 }
 
@@ -37,7 +43,12 @@ test('worked example, and maps without spread', async () => {
   const cam = device.tensor([0.1, 0.1, 0.2, 0.6], [1, 2, 2, 1]);
   close(await normaliseMaps(cam).read(), [0.16666667, 0.16666667, 0.33333333, 1], 1e-6, 'max');
   close(await normaliseMaps(cam, { by: 'min-max' }).read(), [0, 0, 0.2, 1], 1e-6, 'min-max');
-  for (const v of [0, -3, 2]) assert.equal([...(await normaliseMaps(device.tensor([v, v], [1, 1, 2, 1]), { by: 'min-max' }).read())], [0, 0], `all ${v}`);
+  for (const v of [0, -3, 2])
+    assert.equal(
+      [...(await normaliseMaps(device.tensor([v, v], [1, 1, 2, 1]), { by: 'min-max' }).read())],
+      [0, 0],
+      `all ${v}`,
+    );
   assert.equal([...(await normaliseMaps(device.tensor([0, -1], [1, 1, 2, 1])).read())], [0, 0]);
   assert.throws(() => normaliseMaps(device.empty([3, 3])), /\[3,3\]/);
   assert.throws(() => normaliseMaps(device.empty([2, 0, 3, 1])), /with pixels/);

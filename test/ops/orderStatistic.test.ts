@@ -9,7 +9,8 @@ import { Rng } from '../../runtime/random.ts';
 import { testDevice } from '../support/device.ts';
 
 function wanted(sorted: Float32Array, q: number): number {
-  const at = (q / 100) * (sorted.length - 1), low = Math.floor(at);
+  const at = (q / 100) * (sorted.length - 1);
+  const low = Math.floor(at);
   return sorted[low] + (at - low) * ((sorted[low + 1] ?? sorted[low]) - sorted[low]);
 }
 
@@ -17,14 +18,22 @@ for (const n of [1, 2, 63, 1000, 70000]) {
   test(`order statistics of ${n} numbers`, async () => {
     const device = await testDevice();
     const rng = new Rng(n, 1);
-    const values = Float32Array.from({ length: n }, () => (rng.uniform() < 0.2 ? Math.round(rng.normal()) : rng.normal() * 10 ** rng.int(4)));
+    const values = Float32Array.from({ length: n }, () =>
+      rng.uniform() < 0.2 ? Math.round(rng.normal()) : rng.normal() * 10 ** rng.int(4),
+    );
     const mask = Float32Array.from({ length: n }, (_, i) => (i === 0 || rng.uniform() < 0.7 ? 1 : 0));
-    const x = device.tensor(values, [n]), valid = device.tensor(mask, [n]);
-    const sorted = values.slice().sort(), masked = values.filter((_, i) => mask[i] !== 0).sort();
+    const x = device.tensor(values, [n]);
+    const valid = device.tensor(mask, [n]);
+    const sorted = values.slice().sort();
+    const masked = values.filter((_, i) => mask[i] !== 0).sort();
     for (const k of [1, Math.ceil(n / 3), n]) assert.is(await kthLargest(x, k).item(), sorted[n - k]);
     for (const q of [0, 20, 50, 80, 97.5, 100]) {
-      for (const [t, s] of [[undefined, sorted], [valid, masked]] as const) {
-        const got = await percentile(x, q, t).item(), want = wanted(s, q);
+      for (const [t, s] of [
+        [undefined, sorted],
+        [valid, masked],
+      ] as const) {
+        const got = await percentile(x, q, t).item();
+        const want = wanted(s, q);
         assert.ok(Math.abs(got - want) <= 1e-5 * Math.max(1, Math.abs(want)), `${q}: ${got}, expected ${want}`);
       }
     }
@@ -44,7 +53,13 @@ test('a percentile from a tensor that changes between replays', async () => {
   const device = await testDevice();
   const x = device.tensor([4, 1, 3, 2, 5], [5]);
   const step = plan(device, { q: { shape: [] } }, ({ q }) => ({ y: percentile(x, q) }));
-  for (const [q, want] of [[0, 1], [50, 3], [62.5, 3.5], [100, 5], [120, 5]]) {
+  for (const [q, want] of [
+    [0, 1],
+    [50, 3],
+    [62.5, 3.5],
+    [100, 5],
+    [120, 5],
+  ]) {
     step.run({ q: Float32Array.of(q) });
     assert.is(await step.outputs.y.item(), want);
   }
@@ -57,9 +72,17 @@ test('the rank is exact beyond what f32 holds', async () => {
   const counts = new Uint32Array(256);
   counts[3] = 2 ** 24 + 1;
   counts[7] = 5;
-  const bins = device.tensor(counts, [256]), state = device.tensor(new Uint32Array(6), [6]);
+  const bins = device.tensor(counts, [256]);
+  const state = device.tensor(new Uint32Array(6), [6]);
   const params = { n: 2 ** 24 + 6, items: 1, shift: 24, rank: 2 ** 24 + 1, share: -1 };
-  device.run({ shaders: SEGMENTATION, shader: 'orderStatistic', entry: 'walk', bindings: { bins, state, percent: device.tensor([0], [1]) }, params, groups: [1, 1, 1] });
+  device.run({
+    shaders: SEGMENTATION,
+    shader: 'orderStatistic',
+    entry: 'walk',
+    bindings: { bins, state, percent: device.tensor([0], [1]) },
+    params,
+    groups: [1, 1, 1],
+  });
   assert.equal([...(await state.read())].slice(0, 2), [7 * 2 ** 24, 0]);
 });
 
@@ -82,7 +105,11 @@ test('NaN of either sign is the largest number, and makes a percentile NaN unles
 test('a percentile between a number and an infinity is that infinity', async () => {
   const device = await testDevice();
   const at = (row: number[], q: number): Promise<number> => percentile(device.tensor(row, [row.length]), q).item();
-  for (const [row, q, y] of [[[1, Infinity], 50, Infinity], [[-Infinity, 1], 50, -Infinity], [[-Infinity, 1], 100, 1]] as const) {
+  for (const [row, q, y] of [
+    [[1, Infinity], 50, Infinity],
+    [[-Infinity, 1], 50, -Infinity],
+    [[-Infinity, 1], 100, 1],
+  ] as const) {
     assert.is(await at([...row], q), y);
   }
   assert.is(await at([Infinity, Infinity], 50), Infinity);

@@ -3,13 +3,22 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { plan } from '../../runtime/autograd/plan.ts';
-import { acceptedShare, countPseudoLabels, gate, predictionEntropy, pseudoLabel, pseudoLabelCounts, pseudoLabelStats } from '../../runtime/ops/index.ts';
+import {
+  acceptedShare,
+  countPseudoLabels,
+  gate,
+  predictionEntropy,
+  pseudoLabel,
+  pseudoLabelCounts,
+  pseudoLabelStats,
+} from '../../runtime/ops/index.ts';
 import { Rng } from '../../runtime/random.ts';
 import { gpuVariants, softwareVariants, testDevice } from '../support/device.ts';
 import { close } from '../support/op.ts';
 
 function expected(z: Float32Array, c: number, probabilities = false): { label: number[]; confidence: number[] } {
-  const label: number[] = [], confidence: number[] = [];
+  const label: number[] = [];
+  const confidence: number[] = [];
   for (let p = 0; p < z.length / c; p++) {
     const row = Array.from(z.subarray(p * c, p * c + c));
     const best = row.indexOf(Math.max(...row));
@@ -19,14 +28,23 @@ function expected(z: Float32Array, c: number, probabilities = false): { label: n
   return { label, confidence };
 }
 
-for (const shape of [[5, 1], [7, 3], [2, 9, 8, 5], [2, 9, 8, 11], [2, 48, 64, 16], [3, 256]]) {
+for (const shape of [
+  [5, 1],
+  [7, 3],
+  [2, 9, 8, 5],
+  [2, 9, 8, 11],
+  [2, 48, 64, 16],
+  [3, 256],
+]) {
   test(`pseudoLabel [${shape}]`, async () => {
     const device = await testDevice();
-    const rng = new Rng(2, 9), c = shape.at(-1)!;
+    const rng = new Rng(2, 9);
+    const c = shape.at(-1)!;
     const z = Float32Array.from({ length: shape.reduce((a, b) => a * b) }, () => 2 * rng.normal());
     const logits = device.tensor(z, shape);
     for (const probabilities of [false, true]) {
-      const got = pseudoLabel(logits, { probabilities }), want = expected(z, c, probabilities);
+      const got = pseudoLabel(logits, { probabilities });
+      const want = expected(z, c, probabilities);
       assert.equal([...got.label.shape], shape.slice(0, -1));
       assert.equal([...(await got.label.read())], want.label);
       close(await got.confidence.read(), want.confidence, 1e-6, 'confidence');
@@ -67,9 +85,21 @@ test('the gate is >=, with tau as a number or from a tensor that changes between
 test('share of accepted pixels', async () => {
   const device = await testDevice();
   const n = 70000;
-  const accepted = device.tensor(Float32Array.from({ length: n }, (_, i) => (i % 4 === 0 ? 1 : 0)), [n]);
+  const accepted = device.tensor(
+    Float32Array.from({ length: n }, (_, i) => (i % 4 === 0 ? 1 : 0)),
+    [n],
+  );
   assert.is(await acceptedShare(accepted).item(), 0.25);
-  assert.is(await acceptedShare(accepted, device.tensor(Float32Array.from({ length: n }, (_, i) => (i % 2 === 0 ? 1 : 0)), [n])).item(), 0.5);
+  assert.is(
+    await acceptedShare(
+      accepted,
+      device.tensor(
+        Float32Array.from({ length: n }, (_, i) => (i % 2 === 0 ? 1 : 0)),
+        [n],
+      ),
+    ).item(),
+    0.5,
+  );
   assert.is(await acceptedShare(accepted, device.tensor(new Float32Array(n), [n])).item(), 0);
   assert.is(await acceptedShare(accepted, undefined, { inverse: true }).item(), 4);
   assert.is(await acceptedShare(device.tensor(new Float32Array(n), [n]), undefined, { inverse: true }).item(), 0);
@@ -80,11 +110,17 @@ test('entropy', async () => {
   const rng = new Rng(1, 2);
   const z = Float32Array.from({ length: 70 * 5 }, () => 3 * rng.normal());
   const want = Array.from({ length: 70 }, (_, p) => {
-    const e = Array.from(z.subarray(p * 5, p * 5 + 5), Math.exp), sum = e.reduce((a, v) => a + v, 0);
+    const e = Array.from(z.subarray(p * 5, p * 5 + 5), Math.exp);
+    const sum = e.reduce((a, v) => a + v, 0);
     return -e.reduce((a, v) => a + (v / sum) * Math.log(v / sum), 0);
   });
   close(await predictionEntropy(device.tensor(z, [7, 10, 5])).read(), want, 1e-6, 'entropy');
-  close(await predictionEntropy(device.tensor([3e38, -3e38, 0, 0], [2, 2])).read(), [0, Math.log(2)], 1e-6, 'huge logits');
+  close(
+    await predictionEntropy(device.tensor([3e38, -3e38, 0, 0], [2, 2])).read(),
+    [0, Math.log(2)],
+    1e-6,
+    'huge logits',
+  );
 });
 
 test('a gate that opens below tau, and a bound on tau', async () => {
@@ -95,7 +131,11 @@ test('a gate that opens below tau, and a bound on tau', async () => {
   assert.equal([...(await gate(x, device.tensor([0.75], []), undefined, { atMost: 0.5 }).read())], [0, 1, 1]);
 });
 
-for (const [n, c] of [[10, 3], [70000, 21], [5000, 256]]) {
+for (const [n, c] of [
+  [10, 3],
+  [70000, 21],
+  [5000, 256],
+]) {
   test(`counts of ${n} pixels, ${c} classes, over two batches`, async () => {
     const device = await testDevice();
     const counts = pseudoLabelCounts(device, c);
@@ -127,10 +167,21 @@ for (const [n, c] of [[10, 3], [70000, 21], [5000, 256]]) {
 test('without truth there is no accuracy', async () => {
   const device = await testDevice();
   const counts = pseudoLabelCounts(device, 2);
-  assert.equal(pseudoLabelStats((await counts.read()) as Uint32Array), { accepted: 0, accuracy: undefined, histogram: [0, 0] });
+  assert.equal(pseudoLabelStats((await counts.read()) as Uint32Array), {
+    accepted: 0,
+    accuracy: undefined,
+    histogram: [0, 0],
+  });
   countPseudoLabels(counts, device.tensor(Int32Array.of(1, 0), [2]), device.tensor([1, 0], [2]));
-  assert.equal(pseudoLabelStats((await counts.read()) as Uint32Array), { accepted: 0.5, accuracy: undefined, histogram: [0, 1] });
-  assert.throws(() => countPseudoLabels(device.empty([3]), device.empty([2], 'i32'), device.empty([2])), /pseudoLabelCounts/);
+  assert.equal(pseudoLabelStats((await counts.read()) as Uint32Array), {
+    accepted: 0.5,
+    accuracy: undefined,
+    histogram: [0, 1],
+  });
+  assert.throws(
+    () => countPseudoLabels(device.empty([3]), device.empty([2], 'i32'), device.empty([2])),
+    /pseudoLabelCounts/,
+  );
 });
 
 test('shapes that do not fit', async () => {
@@ -141,7 +192,12 @@ test('shapes that do not fit', async () => {
 
 test('a pixel with a NaN has the class of the first one, the confidence and entropy NaN, and opens no gate', async () => {
   for (const device of [await testDevice(), await gpuVariants(), await softwareVariants()]) {
-    const rows = [[1, NaN, 2], [NaN, 1, NaN], [3, 1, 2], [1, 2, NaN]];
+    const rows = [
+      [1, NaN, 2],
+      [NaN, 1, NaN],
+      [3, 1, 2],
+      [1, 2, NaN],
+    ];
     for (const probabilities of [false, true]) {
       const { label, confidence } = pseudoLabel(device.tensor(rows.flat(), [4, 3]), { probabilities });
       assert.equal([...(await label.read())], [1, 0, 0, 2]);
@@ -153,13 +209,17 @@ test('a pixel with a NaN has the class of the first one, the confidence and entr
     }
     const entropy = predictionEntropy(device.tensor(rows.flat(), [4, 3]));
     assert.equal([...(await entropy.read())].map(Number.isNaN), [true, true, false, true]);
-    for (const tau of [Infinity, 100]) assert.equal([...(await gate(entropy, tau, undefined, { below: true }).read())], [0, 0, 1, 0]);
-    const sure = device.tensor([0.5, 0.9], [2]), none = device.tensor([NaN], []);
+    for (const tau of [Infinity, 100])
+      assert.equal([...(await gate(entropy, tau, undefined, { below: true }).read())], [0, 0, 1, 0]);
+    const sure = device.tensor([0.5, 0.9], [2]);
+    const none = device.tensor([NaN], []);
     for (const options of [{}, { below: true }, { atMost: 0.7 }, { atMost: 0.7, below: true }]) {
       assert.equal([...(await gate(sure, none, undefined, options).read())], [0, 0], 'a threshold that is NaN');
     }
     // -Infinity is a class that is ruled out, not a fault.
-    assert.ok(Math.abs((await predictionEntropy(device.tensor([0, 0, -Infinity], [1, 3])).read())[0] - Math.LN2) < 1e-6);
+    assert.ok(
+      Math.abs((await predictionEntropy(device.tensor([0, 0, -Infinity], [1, 3])).read())[0] - Math.LN2) < 1e-6,
+    );
   }
 });
 

@@ -7,44 +7,157 @@ import { checkRaces, races, type RaceCase } from '../support/races.ts';
 const numbers = (n: number): Float32Array => Float32Array.from({ length: n }, (_, i) => Math.sin(1 + i));
 const ids = (n: number, c: number): Int32Array => Int32Array.from({ length: n }, (_, i) => i % c);
 
-const N = 13, C = 3;
+const N = 13;
+const C = 3;
 const pair = { classWeights: numbers(C), pixelWeight: numbers(N), scalar: numbers(1), partials: numbers(4) };
 const watched = { a: numbers(N), b: numbers(1), c: numbers(8), d: numbers(3), e: numbers(1) };
 const chunk = { n: N, c: C, items: 2 };
 
 const cases: RaceCase[] = [
-  { shader: 'lossReduce', entry: 'forward', constants: { WG: 8 }, data: { partials: numbers(40), scalar: numbers(1), y: numbers(1), inverse: numbers(1) }, params: { n: 20, fixed: 0, empty: 0 } },
-  { shader: 'crossEntropy', entry: 'forward', constants: { WG: 8 }, data: { ...pair, logits: numbers(N * C), labels: ids(N, C) }, params: { ...chunk, ignore: 255, smoothing: 0, focal: 0, count: 1 } },
-  { shader: 'softCrossEntropy', entry: 'forward', constants: { WG: 8 }, data: { ...pair, logits: numbers(N * C), targets: numbers(N * C) }, params: { ...chunk, smoothing: 0, count: 1 } },
-  { shader: 'pairLoss', entry: 'forward', constants: { WG: 8 }, data: { ...pair, a: numbers(N), b: numbers(N) }, params: { ...chunk, c: 1, share: 1, beta: 1 } },
-  { shader: 'softmaxMse', entry: 'forward', constants: { WG: 8 }, data: { ...pair, logits: numbers(N * C), targets: numbers(N * C) }, params: { ...chunk, share: 1 } },
-  { shader: 'fuse', entry: 'squares', constants: { WG: 8 }, data: { a: numbers(N), b: numbers(N), partials: numbers(2) }, params: { ...chunk, count: 26, gamma: 0.5, power: 2 } },
-  { shader: 'fuse', entry: 'finish', constants: { WG: 8 }, data: { partials: numbers(N), norm: numbers(1) }, params: { ...chunk, count: 26, gamma: 0.5, power: 2 } },
-  { shader: 'dice', entry: 'finish', constants: { WG: 8 }, data: { partials: numbers(2 * 11 * 4), y: numbers(1), scores: numbers(22) }, params: { n: N, c: 11, ignore: 255, smoothing: 1, chunk: 8, chunks: 2 } },
-  { shader: 'gradNorm', entry: 'squares', constants: { WG: 8 }, data: { dw: numbers(N), hyper: numbers(8), partials: numbers(2) }, params: { n: N, items: 2, first: 0, most: 1 } },
-  { shader: 'gradNorm', entry: 'finish', constants: { WG: 8 }, data: { partials: numbers(N), norm: numbers(1), coefficient: numbers(1) }, params: { n: N, items: 2, first: 0, most: 1 } },
   {
-    shader: 'watch', entry: 'gradients', constants: { WG: 8 }, groups: 4,
+    shader: 'lossReduce',
+    entry: 'forward',
+    constants: { WG: 8 },
+    data: { partials: numbers(40), scalar: numbers(1), y: numbers(1), inverse: numbers(1) },
+    params: { n: 20, fixed: 0, empty: 0 },
+  },
+  {
+    shader: 'crossEntropy',
+    entry: 'forward',
+    constants: { WG: 8 },
+    data: { ...pair, logits: numbers(N * C), labels: ids(N, C) },
+    params: { ...chunk, ignore: 255, smoothing: 0, focal: 0, count: 1 },
+  },
+  {
+    shader: 'softCrossEntropy',
+    entry: 'forward',
+    constants: { WG: 8 },
+    data: { ...pair, logits: numbers(N * C), targets: numbers(N * C) },
+    params: { ...chunk, smoothing: 0, count: 1 },
+  },
+  {
+    shader: 'pairLoss',
+    entry: 'forward',
+    constants: { WG: 8 },
+    data: { ...pair, a: numbers(N), b: numbers(N) },
+    params: { ...chunk, c: 1, share: 1, beta: 1 },
+  },
+  {
+    shader: 'softmaxMse',
+    entry: 'forward',
+    constants: { WG: 8 },
+    data: { ...pair, logits: numbers(N * C), targets: numbers(N * C) },
+    params: { ...chunk, share: 1 },
+  },
+  {
+    shader: 'fuse',
+    entry: 'squares',
+    constants: { WG: 8 },
+    data: { a: numbers(N), b: numbers(N), partials: numbers(2) },
+    params: { ...chunk, count: 26, gamma: 0.5, power: 2 },
+  },
+  {
+    shader: 'fuse',
+    entry: 'finish',
+    constants: { WG: 8 },
+    data: { partials: numbers(N), norm: numbers(1) },
+    params: { ...chunk, count: 26, gamma: 0.5, power: 2 },
+  },
+  {
+    shader: 'dice',
+    entry: 'finish',
+    constants: { WG: 8 },
+    data: { partials: numbers(2 * 11 * 4), y: numbers(1), scores: numbers(22) },
+    params: { n: N, c: 11, ignore: 255, smoothing: 1, chunk: 8, chunks: 2 },
+  },
+  {
+    shader: 'gradNorm',
+    entry: 'squares',
+    constants: { WG: 8 },
+    data: { dw: numbers(N), hyper: numbers(8), partials: numbers(2) },
+    params: { n: N, items: 2, first: 0, most: 1 },
+  },
+  {
+    shader: 'gradNorm',
+    entry: 'finish',
+    constants: { WG: 8 },
+    data: { partials: numbers(N), norm: numbers(1), coefficient: numbers(1) },
+    params: { n: N, items: 2, first: 0, most: 1 },
+  },
+  {
+    shader: 'watch',
+    entry: 'gradients',
+    constants: { WG: 8 },
+    groups: 4,
     params: { n: [13, 0, 8, 3], last: 0, first: 0, part: 0 },
     data: { ...watched, hyper: numbers(8), partials: new Float32Array(4), state: new Uint32Array(8) },
   },
   {
-    shader: 'watch', entry: 'norm', constants: { WG: 8 }, params: { n: [0, 0, 0, 0], last: 0, first: 0, part: 13 },
+    shader: 'watch',
+    entry: 'norm',
+    constants: { WG: 8 },
+    params: { n: [0, 0, 0, 0], last: 0, first: 0, part: 13 },
     data: { ...watched, hyper: numbers(8), partials: numbers(N), state: new Uint32Array(8) },
   },
-  { shader: 'pseudoLabel', entry: 'share', constants: { WG: 8 }, data: { valid: numbers(N), gates: numbers(N), partials: numbers(2) }, params: { ...chunk, ignore: 255, tau: 0 } },
-  { shader: 'proximity', entry: 'forward', constants: { WG: 8 }, data: { logits: numbers(N * C), labels: ids(N, C), y: numbers(1) }, params: { pixels: N, c: C, ignore: 255 } },
-  { shader: 'normaliseMaps', entry: 'forward', constants: { WG: 8, MIN_MAX: true }, data: { x: numbers(2 * N), present: numbers(2), y: new Float32Array(2 * N) }, params: { pixels: N, c: 2 } },
+  {
+    shader: 'pseudoLabel',
+    entry: 'share',
+    constants: { WG: 8 },
+    data: { valid: numbers(N), gates: numbers(N), partials: numbers(2) },
+    params: { ...chunk, ignore: 255, tau: 0 },
+  },
+  {
+    shader: 'proximity',
+    entry: 'forward',
+    constants: { WG: 8 },
+    data: { logits: numbers(N * C), labels: ids(N, C), y: numbers(1) },
+    params: { pixels: N, c: C, ignore: 255 },
+  },
+  {
+    shader: 'normaliseMaps',
+    entry: 'forward',
+    constants: { WG: 8, MIN_MAX: true },
+    data: { x: numbers(2 * N), present: numbers(2), y: new Float32Array(2 * N) },
+    params: { pixels: N, c: 2 },
+  },
 ];
 
-/** Counts by atomics: without their barrier the values are wrong, but the accesses stay atomic, and the detector has nothing to notice. */
+/**
+ * Counts by atomics: without their barrier the values are wrong, but the accesses stay atomic, and the detector has
+ * nothing to notice.
+ */
 const atomics: RaceCase[] = [
-  { shader: 'confusion', entry: 'forward', constants: { WG: 8, LOCAL: 16 }, data: { truth: ids(N, C), prediction: ids(N, C), counts: new Uint32Array(C * C) }, params: { ...chunk, ignore: 255 } },
-  { shader: 'pseudoLabel', entry: 'stats', constants: { WG: 8, LOCAL: 16 }, data: { labels: ids(N, C), gates: numbers(N), truth: ids(N, C), counts: new Uint32Array(4 + C) }, params: { ...chunk, ignore: 255, tau: 0 } },
-  { shader: 'oneHot', entry: 'present', constants: { WG: 8, LOCAL: 16 }, data: { labels: ids(N, C), weight: numbers(N), y: numbers(C) }, params: { n: N, c: C, only: -1 } },
   {
-    shader: 'tone', entry: 'histogram', constants: { WG: 8 }, params: { n: 1, pixels: N, slot: 0, slots: 1, groups: 1, items: 2 },
-    data: { table: Int32Array.from({ length: 16 }, (_, i) => (i === 0 ? 2 : 0)), x: Uint32Array.from({ length: N }, (_, i) => i * 70707), counts: new Uint32Array(1024) },
+    shader: 'confusion',
+    entry: 'forward',
+    constants: { WG: 8, LOCAL: 16 },
+    data: { truth: ids(N, C), prediction: ids(N, C), counts: new Uint32Array(C * C) },
+    params: { ...chunk, ignore: 255 },
+  },
+  {
+    shader: 'pseudoLabel',
+    entry: 'stats',
+    constants: { WG: 8, LOCAL: 16 },
+    data: { labels: ids(N, C), gates: numbers(N), truth: ids(N, C), counts: new Uint32Array(4 + C) },
+    params: { ...chunk, ignore: 255, tau: 0 },
+  },
+  {
+    shader: 'oneHot',
+    entry: 'present',
+    constants: { WG: 8, LOCAL: 16 },
+    data: { labels: ids(N, C), weight: numbers(N), y: numbers(C) },
+    params: { n: N, c: C, only: -1 },
+  },
+  {
+    shader: 'tone',
+    entry: 'histogram',
+    constants: { WG: 8 },
+    params: { n: 1, pixels: N, slot: 0, slots: 1, groups: 1, items: 2 },
+    data: {
+      table: Int32Array.from({ length: 16 }, (_, i) => (i === 0 ? 2 : 0)),
+      x: Uint32Array.from({ length: N }, (_, i) => i * 70707),
+      counts: new Uint32Array(1024),
+    },
   },
 ];
 

@@ -8,22 +8,68 @@ import { testDevice } from '../support/device.ts';
 import { checkCase } from '../support/op.ts';
 import { nearest, POSITIONS, resizeReference } from '../support/resize.ts';
 
-const ROUND = { floor: Math.floor, ceil: Math.ceil, roundPreferFloor: (s: number) => Math.ceil(s - 0.5), roundPreferCeil: (s: number) => Math.floor(s + 0.5) };
+const ROUND = {
+  floor: Math.floor,
+  ceil: Math.ceil,
+  roundPreferFloor: (s: number) => Math.ceil(s - 0.5),
+  roundPreferCeil: (s: number) => Math.floor(s + 0.5),
+};
 
 // Factors of two (ties are exact) and sizes without ties.
-for (const [shape, size] of [[[2, 4, 6, 3], [8, 12]], [[1, 8, 6, 4], [4, 3]], [[1, 5, 7, 2], [12, 9]], [[1, 10, 9, 8], [4, 4]], [[1, 1, 1, 5], [6, 3]], [[1, 5, 4, 1], [1, 1]], [[0, 2, 2, 4], [3, 3]], [[2, 48, 64, 3], [96, 32]]] as [Shape, [number, number]][]) {
+for (const [shape, size] of [
+  [
+    [2, 4, 6, 3],
+    [8, 12],
+  ],
+  [
+    [1, 8, 6, 4],
+    [4, 3],
+  ],
+  [
+    [1, 5, 7, 2],
+    [12, 9],
+  ],
+  [
+    [1, 10, 9, 8],
+    [4, 4],
+  ],
+  [
+    [1, 1, 1, 5],
+    [6, 3],
+  ],
+  [
+    [1, 5, 4, 1],
+    [1, 1],
+  ],
+  [
+    [0, 2, 2, 4],
+    [3, 3],
+  ],
+  [
+    [2, 48, 64, 3],
+    [96, 32],
+  ],
+] as [Shape, [number, number]][]) {
   for (const coordinates of ['halfPixel', 'alignCorners', 'asymmetric'] as const) {
     for (const rounding of ['floor', 'ceil', 'roundPreferFloor', 'roundPreferCeil'] as const) {
-      // At quotients of sizes that are no binary fractions a position may lie an ulp beside a pixel: float32 decides, as it does in PyTorch.
+      // At quotients of sizes that are no binary fractions a position may lie an ulp beside a pixel: float32 decides,
+      // as it does in PyTorch.
       const exact = coordinates !== 'alignCorners' || size[0] === 1;
       if (!exact && rounding !== 'roundPreferCeil') continue;
       const name = `resizeNearest [${shape}] to ${size} ${coordinates} ${rounding}`;
-      test(name, async () => checkCase(await testDevice(), {
-        name,
-        inputs: { x: { shape } },
-        run: ({ x }) => resizeNearest(x, size, { coordinates, rounding }),
-        reference: ({ x }) => resizeReference(x, size, nearest((o, from, to) => Math.round(POSITIONS[coordinates](o, from, to) * 1e9) / 1e9, ROUND[rounding])),
-      }));
+      test(name, async () =>
+        checkCase(await testDevice(), {
+          name,
+          inputs: { x: { shape } },
+          run: ({ x }) => resizeNearest(x, size, { coordinates, rounding }),
+          reference: ({ x }) =>
+            resizeReference(
+              x,
+              size,
+              nearest((o, from, to) => Math.round(POSITIONS[coordinates](o, from, to) * 1e9) / 1e9, ROUND[rounding]),
+            ),
+        }),
+      );
     }
   }
 }
@@ -41,8 +87,14 @@ test('labels keep their dtype; a factor gives the positions', async () => {
 });
 
 test('a crop, and what lies beyond the picture', async () => {
-  const device = await testDevice(), x = device.tensor(Int32Array.of(1, 2, 3, 4, 5, 6), [1, 2, 3, 1]);
-  const y = resizeNearest(x, [2, 4], { coordinates: 'tfCropAndResize', roi: [0, 1, -0.5, 1], extrapolation: -7, rounding: 'floor' });
+  const device = await testDevice();
+  const x = device.tensor(Int32Array.of(1, 2, 3, 4, 5, 6), [1, 2, 3, 1]);
+  const y = resizeNearest(x, [2, 4], {
+    coordinates: 'tfCropAndResize',
+    roi: [0, 1, -0.5, 1],
+    extrapolation: -7,
+    rounding: 'floor',
+  });
   assert.equal([...(await y.read())], [-7, 1, 2, 3, -7, 4, 5, 6]);
 });
 

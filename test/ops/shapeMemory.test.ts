@@ -3,7 +3,28 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { grad } from '../../runtime/autograd/grad.ts';
-import { embedding, expand, flip, full, gather, index, indexAdd, pad, permute, pixelShuffle, repeat, repeatInterleave, roll, scatter, scatterAdd, slice, split, stack, triu, unfold } from '../../runtime/ops/index.ts';
+import {
+  embedding,
+  expand,
+  flip,
+  full,
+  gather,
+  index,
+  indexAdd,
+  pad,
+  permute,
+  pixelShuffle,
+  repeat,
+  repeatInterleave,
+  roll,
+  scatter,
+  scatterAdd,
+  slice,
+  split,
+  stack,
+  triu,
+  unfold,
+} from '../../runtime/ops/index.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
 import { testDevice } from '../support/device.ts';
 
@@ -20,7 +41,17 @@ const SINGLE: Record<string, (g: Given) => Tensor> = {
   repeatInterleave: ({ z }) => repeatInterleave(z, 2),
   pixelShuffle: ({ z }) => pixelShuffle(z, 2),
   slice: ({ z }) => slice(z, [null, [1, null, 2]]),
-  'pad reflect': ({ z }) => pad(z, [[0, 0], [1, 1], [1, 1], [0, 0]], { mode: 'reflect' }),
+  'pad reflect': ({ z }) =>
+    pad(
+      z,
+      [
+        [0, 0],
+        [1, 1],
+        [1, 1],
+        [0, 0],
+      ],
+      { mode: 'reflect' },
+    ),
   stack: ({ z, w }) => stack([z, w], 1),
   split({ z }) {
     const [a, b] = split(z, 2, 1);
@@ -46,10 +77,15 @@ const SEVERAL: Record<string, (g: Given) => Tensor> = {
 for (const [name, run] of Object.entries({ ...SINGLE, ...SEVERAL })) {
   test(name, async () => {
     const device = await testDevice();
-    const numbers = (n: number): Float32Array => Float32Array.from({ length: n }, (_, i) => Math.sin(i)), bits = (n: number): Int32Array => Int32Array.from({ length: n }, (_, i) => i % 2);
+    const numbers = (n: number): Float32Array => Float32Array.from({ length: n }, (_, i) => Math.sin(i));
+    const bits = (n: number): Int32Array => Int32Array.from({ length: n }, (_, i) => i % 2);
     const given: Given = {
-      z: device.tensor(numbers(256), [2, 4, 4, 8]), w: device.tensor(numbers(256), [2, 4, 4, 8]),
-      picks: device.tensor(bits(32), [2, 4, 4, 1]), few: device.tensor(bits(5), [1, 1, 1, 5]), one: device.tensor(bits(1), [1]), list: device.tensor(bits(8), [8]),
+      z: device.tensor(numbers(256), [2, 4, 4, 8]),
+      w: device.tensor(numbers(256), [2, 4, 4, 8]),
+      picks: device.tensor(bits(32), [2, 4, 4, 1]),
+      few: device.tensor(bits(5), [1, 1, 1, 5]),
+      one: device.tensor(bits(1), [1]),
+      list: device.tensor(bits(8), [8]),
     };
     const before = device.pool.stats.inUse;
     run(given).dispose();
@@ -57,7 +93,9 @@ for (const [name, run] of Object.entries({ ...SINGLE, ...SEVERAL })) {
     if (name in SINGLE) {
       given.z.requiresGrad = true;
       device.scope(() => {
-        const y = run(given), dy = full(device, y.shape, 1), held = device.pool.stats.inUse;
+        const y = run(given);
+        const dy = full(device, y.shape, 1);
+        const held = device.pool.stats.inUse;
         grad(y, [given.z], { dy })[0].dispose();
         assert.is(device.pool.stats.inUse, held, 'the gradient leaves nothing');
       });

@@ -10,15 +10,25 @@ import { checkRaces } from '../support/races.ts';
 import { mapLines } from '../support/reduction.ts';
 
 function reference(line: number[], scale: number, log: boolean): number[] {
-  const z = line.map((v) => scale * v), top = Math.max(...z);
+  const z = line.map((v) => scale * v);
+  const top = Math.max(...z);
   const sum = z.reduce((s, v) => s + Math.exp(v - top), 0);
   return z.map((v) => (log ? v - top - Math.log(sum) : Math.exp(v - top) / sum));
 }
 
 const SHAPES: readonly (readonly [shape: readonly number[], axis: number])[] = [
-  [[5], -1], [[3, 1], -1], [[2, 9, 11, 21], -1], [[40, 257], -1], [[8, 128, 128, 3], -1],
-  [[5, 7], 0], [[2, 3, 4, 5, 3], 2], [[2, 21, 9, 11], -3], [[0, 3], 1], [[3, 0], 1],
-  [[3, 1029], -1], [[2, 2049, 3], 1], // a workgroup for each line
+  [[5], -1],
+  [[3, 1], -1],
+  [[2, 9, 11, 21], -1],
+  [[40, 257], -1],
+  [[8, 128, 128, 3], -1],
+  [[5, 7], 0],
+  [[2, 3, 4, 5, 3], 2],
+  [[2, 21, 9, 11], -3],
+  [[0, 3], 1],
+  [[3, 0], 1],
+  [[3, 1029], -1],
+  [[2, 2049, 3], 1], // a workgroup for each line
 ];
 
 const cases: OpCase[] = SHAPES.flatMap(([shape, axis]) =>
@@ -49,19 +59,60 @@ test('the same, where a workgroup has the line', async () => {
 });
 
 test('the second argument is the axis, as in PyTorch, tfjs and jax; the scale is an option', async () => {
-  const device = await testDevice(), x = device.tensor([1, 2, 3, 5, 8, 13], [2, 3]);
-  const columns = [[1, 5], [2, 8], [3, 13]].map((l) => reference(l, 1, false)), rows = [[1, 2, 3], [5, 8, 13]];
-  close(await softmax(x, -1).read(), rows.flatMap((l) => reference(l, 1, false)), 1e-6, 'last axis');
-  close(await softmax(x, 1).read(), rows.flatMap((l) => reference(l, 1, false)), 1e-6, 'axis 1');
-  close(await softmax(x, 0).read(), [0, 1].flatMap((r) => columns.map((c) => c[r])), 1e-6, 'axis 0');
-  close(await softmax(x, -2).read(), [0, 1].flatMap((r) => columns.map((c) => c[r])), 1e-6, 'axis -2');
-  close(await softmax(x, undefined, { scale: 0.1 }).read(), rows.flatMap((l) => reference(l, 0.1, false)), 1e-6, 'scale');
-  close(await logSoftmax(x, 1).read(), rows.flatMap((l) => reference(l, 1, true)), 1e-6, 'logSoftmax');
+  const device = await testDevice();
+  const x = device.tensor([1, 2, 3, 5, 8, 13], [2, 3]);
+  const columns = [
+    [1, 5],
+    [2, 8],
+    [3, 13],
+  ].map((l) => reference(l, 1, false));
+  const rows = [
+    [1, 2, 3],
+    [5, 8, 13],
+  ];
+  close(
+    await softmax(x, -1).read(),
+    rows.flatMap((l) => reference(l, 1, false)),
+    1e-6,
+    'last axis',
+  );
+  close(
+    await softmax(x, 1).read(),
+    rows.flatMap((l) => reference(l, 1, false)),
+    1e-6,
+    'axis 1',
+  );
+  close(
+    await softmax(x, 0).read(),
+    [0, 1].flatMap((r) => columns.map((c) => c[r])),
+    1e-6,
+    'axis 0',
+  );
+  close(
+    await softmax(x, -2).read(),
+    [0, 1].flatMap((r) => columns.map((c) => c[r])),
+    1e-6,
+    'axis -2',
+  );
+  close(
+    await softmax(x, undefined, { scale: 0.1 }).read(),
+    rows.flatMap((l) => reference(l, 0.1, false)),
+    1e-6,
+    'scale',
+  );
+  close(
+    await logSoftmax(x, 1).read(),
+    rows.flatMap((l) => reference(l, 1, true)),
+    1e-6,
+    'logSoftmax',
+  );
   assert.throws(() => softmax(x, 1 / Math.sqrt(2)), /no axis 0\.707/);
 });
 
 test('second derivatives along any axis', async () => {
-  const device = await testDevice(), shape = [2, 3, 4], n = 24;
+  const device = await testDevice();
+  const shape = [2, 3, 4];
+  const n = 24;
   const values = Float64Array.from({ length: n }, (_, i) => Math.sin(1 + 3 * i));
   const weights = (k: number): number[] => Array.from({ length: n }, (_, i) => Math.cos(k + 2 * i));
   for (const axis of [0, 1, -1]) {
@@ -81,10 +132,16 @@ test('second derivatives along any axis', async () => {
         return y.map((v, i) => 0.7 * (log ? dy[i] - Math.exp(v) * total[i] : v * (dy[i] - total[i])));
       };
       close(await dx.read(), gradient(values), 1e-5, `dx along ${axis}`);
-      const h = 1e-5, moved = (by: number): Float64Array => gradient(values.map((v, i) => v + by * weights(2)[i]));
+      const h = 1e-5;
+      const moved = (by: number): Float64Array => gradient(values.map((v, i) => v + by * weights(2)[i]));
       // The Hessian is symmetric: H v is the derivative of the gradient along v.
       const [up, down] = [moved(h), moved(-h)];
-      close(await ddx.read(), up.map((v, i) => (v - down[i]) / (2 * h)), 1e-4, `ddx along ${axis}`);
+      close(
+        await ddx.read(),
+        up.map((v, i) => (v - down[i]) / (2 * h)),
+        1e-4,
+        `ddx along ${axis}`,
+      );
     }
   }
 });
@@ -96,22 +153,38 @@ test('scalars, and axes that are not there', async () => {
 });
 
 test('a workgroup has no races', () => {
-  const x = Float32Array.from({ length: 26 }, (_, i) => Math.sin(1 + i)), y = new Float32Array(26);
+  const x = Float32Array.from({ length: 26 }, (_, i) => Math.sin(1 + i));
+  const y = new Float32Array(26);
   const params = { rows: 2, c: 13, scale: 1, inner: 1 };
   checkRaces({ shader: 'softmax', entry: 'forwardWide', constants: { WG: 8 }, data: { x, y }, params, groups: 2 });
-  checkRaces({ shader: 'softmax', entry: 'backwardWide', constants: { WG: 8 }, data: { y_in: x, dy: x, dx: y }, params, groups: 2 });
+  checkRaces({
+    shader: 'softmax',
+    entry: 'backwardWide',
+    constants: { WG: 8 },
+    data: { y_in: x, dy: x, dx: y },
+    params,
+    groups: 2,
+  });
 });
 
 test('a NaN makes its line NaN, and no other; -Infinity is a score that is ruled out', async () => {
   for (const device of [await testDevice(), await gpuVariants(), await softwareVariants()]) {
-    for (const [rows, c] of [[3, 4], [3, 2000], [2000, 3]]) {
-      const data = new Float32Array(rows * c).fill(1), bad = rows - 2;
+    for (const [rows, c] of [
+      [3, 4],
+      [3, 2000],
+      [2000, 3],
+    ]) {
+      const data = new Float32Array(rows * c).fill(1);
+      const bad = rows - 2;
       data[bad * c + c - 1] = NaN;
       data[0] = -Infinity;
       const x = device.tensor(data, [rows, c]);
       for (const f of [softmax, logSoftmax]) {
         const y = await f(x).read();
-        assert.ok(y.every((v, i) => Number.isNaN(v) === (Math.floor(i / c) === bad)), `${f.name} of [${rows}, ${c}]`);
+        assert.ok(
+          y.every((v, i) => Number.isNaN(v) === (Math.floor(i / c) === bad)),
+          `${f.name} of [${rows}, ${c}]`,
+        );
         assert.is(y[0], f === softmax ? 0 : -Infinity);
       }
     }

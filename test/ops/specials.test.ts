@@ -27,9 +27,15 @@ const dgeluTanh = (v: number): number => Math.sqrt(2 / Math.PI) * (1 + 3 * 0.044
 const below = (v: number, limit: number, f: F): number => (v < limit ? nan : f(v));
 const dsigmoid = (v: number): number => sigmoid(v) * sigmoid(-v);
 /** d of a piecewise function: `otherwise` where v is NaN, which PyTorch's comparisons lead to. */
-const piece = (otherwise: number, df: F): F => (v) => (Number.isNaN(v) ? otherwise : df(v));
+const piece =
+  (otherwise: number, df: F): F =>
+  (v) =>
+    Number.isNaN(v) ? otherwise : df(v);
 const SELU = [1.6732632423543772, 1.0507009873554805];
-const elu = (a: number, b: number, c: number): F => (v) => (v <= 0 ? a * Math.expm1(b * v) : c * v);
+const elu =
+  (a: number, b: number, c: number): F =>
+  (v) =>
+    v <= 0 ? a * Math.expm1(b * v) : c * v;
 const delu = (a: number, b: number, c: number): F => piece(c, (v) => (v <= 0 ? a * b * Math.exp(b * v) : c));
 
 const TABLE: Record<string, Row> = {
@@ -104,9 +110,12 @@ const tiny = 2 ** -126;
 
 /** Whether an adapter may give `got` where f is to be taken at v: denormals may be 0 on the way in and out. */
 function right(got: number, f: F, v: number, half: boolean): boolean {
-  const bound = half ? 2e-3 : 2e-5, most = half ? 65504 : 3.4028235e38, least = half ? 2 ** -14 : tiny;
+  const bound = half ? 2e-3 : 2e-5;
+  const most = half ? 65504 : 3.4028235e38;
+  const least = half ? 2 ** -14 : tiny;
   return (Math.abs(v) < least ? [v, v < 0 || Object.is(v, -0) ? -0 : 0] : [v]).some((at) => {
-    const exact = f(at), want = half ? (Math.abs(exact) >= 65520 ? Math.sign(exact) * inf : exact) : fround(exact);
+    const exact = f(at);
+    const want = half ? (Math.abs(exact) >= 65520 ? Math.sign(exact) * inf : exact) : fround(exact);
     if (Number.isNaN(want)) return Number.isNaN(got);
     if (!Number.isFinite(want)) return got === want || (Number.isFinite(exact) && Math.abs(got) >= 0.999 * most);
     return Math.abs(got - want) <= bound * Math.max(Math.abs(want), half ? 1e-3 : 1e-5) + 2 * least;
@@ -115,11 +124,16 @@ function right(got: number, f: F, v: number, half: boolean): boolean {
 
 for (const dtype of ['f32', 'f16'] as const) {
   test(`functions of one ${dtype} element`, async () => {
-    const device = await testDevice(), half = dtype === 'f16', values = half ? HALVES : VALUES, wrong: string[] = [];
+    const device = await testDevice();
+    const half = dtype === 'f16';
+    const values = half ? HALVES : VALUES;
+    const wrong: string[] = [];
     for (const [name, [run, f, df]] of Object.entries(TABLE)) {
-      const x = device.tensor(values, [values.length], dtype), given = await x.read();
+      const x = device.tensor(values, [values.length], dtype);
+      const given = await x.read();
       x.requiresGrad = true;
-      const y = run(x), seed = ops.full(device, [values.length], 1, dtype);
+      const y = run(x);
+      const seed = ops.full(device, [values.length], 1, dtype);
       const [got, slopes] = await device.read([y, df ? grad(y, [x], { dy: seed })[0] : y]);
       given.forEach((v: number, i: number) => {
         if (!right(got[i], f, v, half)) wrong.push(`${name}(${v}) is ${got[i]}, expected ${f(v)}`);
@@ -148,7 +162,11 @@ test('a gradient that is NaN does not reach what a flat piece has made', async (
       const x = device.tensor(values, [values.length]);
       x.requiresGrad = true;
       const [dx] = grad(run(x), [x], { dy: ops.full(device, [values.length], upstream) });
-      assert.equal([...(await dx.read())].map(Math.abs), values.map(() => 0), `${name}, ${upstream}`);
+      assert.equal(
+        [...(await dx.read())].map(Math.abs),
+        values.map(() => 0),
+        `${name}, ${upstream}`,
+      );
     }
   }
 });
@@ -159,7 +177,8 @@ const remainder = (a: number, b: number): number => (a % b !== 0 && a % b < 0 !=
 /** PyTorch's, by way of the rest. */
 function floorDivide(a: number, b: number): number {
   if (b === 0) return a / b;
-  const r = a % b, whole = Math.round((a - r) / b);
+  const r = a % b;
+  const whole = Math.round((a - r) / b);
   return r !== 0 && r < 0 !== b < 0 ? whole - 1 : whole;
 }
 const PAIRS: Record<string, readonly [run: Two, f: (a: number, b: number) => number]> = {
@@ -190,18 +209,23 @@ const PAIRS: Record<string, readonly [run: Two, f: (a: number, b: number) => num
 
 for (const dtype of ['f32', 'f16'] as const) {
   test(`functions of two ${dtype} elements, tensors and numbers`, async () => {
-    const device = await testDevice(), half = dtype === 'f16', wrong: string[] = [];
+    const device = await testDevice();
+    const half = dtype === 'f16';
+    const wrong: string[] = [];
     const values = (half ? HALVES : VALUES).filter((v) => v === 0 || !(Math.abs(v) < (half ? 1e-4 : 1e-35)));
     const n = values.length;
     const check = (name: string, u: number, v: number, got: number): void => {
-      const f = PAIRS[name][1], want = f(fround(u), fround(v));
+      const f = PAIRS[name][1];
+      const want = f(fround(u), fround(v));
       if (!right(got, () => want, 1, half)) wrong.push(`${name}(${u}, ${v}) is ${got}, expected ${want}`);
     };
-    const a = device.tensor(values, [n, 1], dtype), b = device.tensor(values, [1, n], dtype);
+    const a = device.tensor(values, [n, 1], dtype);
+    const b = device.tensor(values, [1, n], dtype);
     for (const [name, [run]] of Object.entries(PAIRS)) {
       const got = await run(a, b).read();
       for (let i = 0; i < n * n; i++) {
-        const u = values[Math.floor(i / n)], v = values[i % n];
+        const u = values[Math.floor(i / n)];
+        const v = values[i % n];
         check(name, u, v, got[i]);
       }
     }
@@ -221,20 +245,26 @@ for (const dtype of ['f32', 'f16'] as const) {
 }
 
 test('the signs of atan2 beside zeros and infinities', async () => {
-  const device = await testDevice(), values = [0, -0, 1, -1, inf, -inf], n = values.length;
+  const device = await testDevice();
+  const values = [0, -0, 1, -1, inf, -inf];
+  const n = values.length;
   const got = await ops.atan2(device.tensor(values, [n, 1]), device.tensor(values, [1, n])).read();
-  values.forEach((u, i) => values.forEach((v, k) => {
-    const want = Math.atan2(u, v), is = got[i * n + k];
-    const same = Math.abs(is - want) < 1e-6 && Object.is(Math.sign(is), Math.sign(want));
-    assert.ok(same, `atan2(${u}, ${v}) is ${is}, expected ${want}`);
-  }));
+  values.forEach((u, i) =>
+    values.forEach((v, k) => {
+      const want = Math.atan2(u, v);
+      const is = got[i * n + k];
+      const same = Math.abs(is - want) < 1e-6 && Object.is(Math.sign(is), Math.sign(want));
+      assert.ok(same, `atan2(${u}, ${v}) is ${is}, expected ${want}`);
+    }),
+  );
 });
 
 test('gradients of functions of two elements where one is special', async () => {
   const device = await testDevice();
   /** The gradients of a and b with dy = 1. */
   const at = async (run: Two, u: number, v: number, upstream: number): Promise<[number, number]> => {
-    const a = device.tensor([u], [1]), b = device.tensor([v], [1]);
+    const a = device.tensor([u], [1]);
+    const b = device.tensor([v], [1]);
     a.requiresGrad = b.requiresGrad = true;
     const [da, db] = await device.read(grad(run(a, b), [a, b], { dy: device.tensor([upstream], [1]) }));
     return [da[0], db[0]];
@@ -265,12 +295,17 @@ test('gradients of functions of two elements where one is special', async () => 
   ];
   for (const [name, run, u, v, upstream, want] of table) {
     const got = await at(run, u, v, upstream);
-    assert.equal(got.map((g) => g + 0), want.map((g) => g + 0), `${name} of ${u} and ${v}, dy ${upstream}`);
+    assert.equal(
+      got.map((g) => g + 0),
+      want.map((g) => g + 0),
+      `${name} of ${u} and ${v}, dy ${upstream}`,
+    );
   }
 });
 
 test('zeros keep their sign where it can be told from the result', async () => {
-  const device = await testDevice(), x = device.tensor([0, -0], [2]);
+  const device = await testDevice();
+  const x = device.tensor([0, -0], [2]);
   for (const [name, run] of Object.entries({ reciprocal: ops.reciprocal, rsqrt: ops.rsqrt })) {
     assert.equal([...(await run(x).read())], [inf, -inf], name);
   }

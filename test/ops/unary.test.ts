@@ -71,7 +71,11 @@ test('the rounding functions, with a gradient of 0', async () => {
     x.requiresGrad = true;
     const y = run(x);
     const [dx] = grad(y, [x], { dy: ops.full(device, [12], 1) });
-    assert.equal([...(await y.read())].map((v) => v + 0), Array.from(Float32Array.from(values), (v) => f(v) + 0), name);
+    assert.equal(
+      [...(await y.read())].map((v) => v + 0),
+      Array.from(Float32Array.from(values), (v) => f(v) + 0),
+      name,
+    );
     assert.equal([...(await dx.read())], Array(12).fill(0), name);
   }
 });
@@ -93,16 +97,26 @@ test('accurate far out and near 0', async () => {
   ];
   for (const [name, [run, f], values] of table) {
     const y = await run(device.tensor(values, [values.length])).read();
-    Array.from(Float32Array.from(values), f).forEach((w, i) => assert.ok(Math.abs(y[i] - w) <= 3e-5 * Math.abs(w) + 1e-7, `${name}(${values[i]}) is ${y[i]}, expected ${w}`));
+    Array.from(Float32Array.from(values), f).forEach((w, i) =>
+      assert.ok(Math.abs(y[i] - w) <= 3e-5 * Math.abs(w) + 1e-7, `${name}(${values[i]}) is ${y[i]}, expected ${w}`),
+    );
   }
 });
 
 test('sine and cosine of any size', async () => {
   const device = await testDevice();
-  const rng = new Rng(5, 1), x = Float32Array.from({ length: 4000 }, (_, i) => (i < 8 ? [Math.PI / 2, Math.PI, 1.5e8, 16367173 * 2 ** 72, 3.4e38, 0.785, 0.786, 1e-30][i] : rng.normal() * 2 ** rng.uniform(-20, 126)));
+  const rng = new Rng(5, 1);
+  const x = Float32Array.from({ length: 4000 }, (_, i) =>
+    i < 8
+      ? [Math.PI / 2, Math.PI, 1.5e8, 16367173 * 2 ** 72, 3.4e38, 0.785, 0.786, 1e-30][i]
+      : rng.normal() * 2 ** rng.uniform(-20, 126),
+  );
   const [s, c] = await device.read([ops.sin(device.tensor(x, [4000])), ops.cos(device.tensor(x, [4000]))]);
   x.forEach((v, i) => {
-    assert.ok(Math.abs(s[i] - Math.sin(v)) <= 1.5e-7 * Math.min(1, 2 * Math.abs(Math.sin(v)) + 1e-3) + 1e-37, `sin(${v}) is ${s[i]}, expected ${Math.sin(v)}`);
+    assert.ok(
+      Math.abs(s[i] - Math.sin(v)) <= 1.5e-7 * Math.min(1, 2 * Math.abs(Math.sin(v)) + 1e-3) + 1e-37,
+      `sin(${v}) is ${s[i]}, expected ${Math.sin(v)}`,
+    );
     assert.ok(Math.abs(c[i] - Math.cos(v)) <= 2e-7, `cos(${v}) is ${c[i]}, expected ${Math.cos(v)}`);
   });
   assert.ok(Number.isNaN(await ops.sin(device.tensor([Infinity], [])).item()));
@@ -110,7 +124,8 @@ test('sine and cosine of any size', async () => {
 
 test('integers', async () => {
   const device = await testDevice();
-  const x = device.tensor(Int32Array.from([-7, 0, 5, -(2 ** 31)]), [4]), u = device.tensor(Uint32Array.from([7, 0, 4e9, 1]), [4]);
+  const x = device.tensor(Int32Array.from([-7, 0, 5, -(2 ** 31)]), [4]);
+  const u = device.tensor(Uint32Array.from([7, 0, 4e9, 1]), [4]);
   const read = async (t: Tensor): Promise<number[]> => [...(await t.read())];
   assert.equal(await read(ops.abs(x)), [7, 0, 5, -(2 ** 31)]);
   assert.equal(await read(ops.neg(x)), [7, 0, -5, -(2 ** 31)]);

@@ -18,8 +18,18 @@ const several = REDUCTIONS.filter((c) => !c.shape.every((d) => d === 1));
 const cases: OpCase[] = several.flatMap((c) => {
   const { shape, axes, keepdim = false } = c;
   return [0, 1].flatMap((correction): OpCase[] => [
-    { name: `${named('variance', c)} correction ${correction}`, inputs: { x: { shape } }, run: ({ x }) => variance(x, axes, { keepdim, correction }), reference: ({ x }) => reduceBy(x, axes, keepdim, (v) => reference(v, correction)) },
-    { name: `${named('std', c)} correction ${correction}`, inputs: { x: { shape } }, run: ({ x }) => std(x, axes, { keepdim, correction }), reference: ({ x }) => reduceBy(x, axes, keepdim, (v) => Math.sqrt(reference(v, correction))) },
+    {
+      name: `${named('variance', c)} correction ${correction}`,
+      inputs: { x: { shape } },
+      run: ({ x }) => variance(x, axes, { keepdim, correction }),
+      reference: ({ x }) => reduceBy(x, axes, keepdim, (v) => reference(v, correction)),
+    },
+    {
+      name: `${named('std', c)} correction ${correction}`,
+      inputs: { x: { shape } },
+      run: ({ x }) => std(x, axes, { keepdim, correction }),
+      reference: ({ x }) => reduceBy(x, axes, keepdim, (v) => Math.sqrt(reference(v, correction))),
+    },
   ]);
 });
 
@@ -33,7 +43,11 @@ test('a large offset does not drown the variance', async () => {
 
 test('too few elements are NaN, equal ones have no gradient', async () => {
   const device = await testDevice();
-  const [a, b, c] = await device.read([variance(device.tensor([1, 2], [2, 1]), 1), std(device.empty([2, 0]), 1), variance(device.tensor([3], [1]), 0, { correction: 0 })]);
+  const [a, b, c] = await device.read([
+    variance(device.tensor([1, 2], [2, 1]), 1),
+    std(device.empty([2, 0]), 1),
+    variance(device.tensor([3], [1]), 0, { correction: 0 }),
+  ]);
   assert.equal([[...a], [...b], [...c]], [[NaN, NaN], [NaN, NaN], [0]]);
   const x = device.tensor([2, 2, 2], [3]);
   x.requiresGrad = true;

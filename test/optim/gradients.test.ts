@@ -21,7 +21,12 @@ test('global norm and clip coefficient over tensors of all sizes', async () => {
   const hyper = hyperTensor(device, { lr: 1, step: 1, gradScale: 0.25 });
   for (const most of [1, 1e6]) {
     const clip = clipCoefficient(grads, most, hyper);
-    close([await clip.norm.item(), await clip.coefficient.item()], [norm, Math.min(1, most / (norm + 1e-6))], 1e-6, `most ${most}`);
+    close(
+      [await clip.norm.item(), await clip.coefficient.item()],
+      [norm, Math.min(1, most / (norm + 1e-6))],
+      1e-6,
+      `most ${most}`,
+    );
   }
   assert.throws(() => clipCoefficient([], 1, hyper), /no gradients/);
   assert.throws(() => clipCoefficient(grads, 0, hyper), /positive/);
@@ -51,13 +56,20 @@ test('the coefficient shortens the step to the largest norm', async () => {
 
 test('a gradient that is not finite is told by the norm and is not clipped away', async () => {
   const device = await testDevice();
-  for (const [value, norm, coefficient] of [[NaN, NaN, NaN], [Infinity, Infinity, 0], [-Infinity, Infinity, 0]]) {
+  for (const [value, norm, coefficient] of [
+    [NaN, NaN, NaN],
+    [Infinity, Infinity, 0],
+    [-Infinity, Infinity, 0],
+  ]) {
     const grads = [device.tensor([3, 4], [2]), device.tensor([1, value, 2], [3])];
     const clip = clipCoefficient(grads, 1e6);
     assert.equal([await clip.norm.item(), await clip.coefficient.item()], [norm, coefficient], `${value}`);
     // The step says so in the weights, too.
     for (const Kind of [Sgd, AdamW, Rmsprop]) {
-      const w = new Map([['a', device.tensor([0, 0], [2])], ['b', device.tensor([0, 0, 0], [3])]]);
+      const w = new Map([
+        ['a', device.tensor([0, 0], [2])],
+        ['b', device.tensor([0, 0, 0], [3])],
+      ]);
       const hyper = hyperTensor(device, { lr: 1, step: 1 });
       new Kind(w).step(grads, hyper, clip.coefficient);
       assert.ok(Number.isNaN((await w.get('b')!.read())[1]), `${Kind.name}, ${value}`);
@@ -67,9 +79,13 @@ test('a gradient that is not finite is told by the norm and is not clipped away'
 
 test('sums of gradients', async () => {
   const device = await testDevice();
-  const params = new Map([['a', device.tensor([0, 0, 0, 0, 0], [5])], ['b', device.tensor([0], [1])]]);
+  const params = new Map([
+    ['a', device.tensor([0, 0, 0, 0, 0], [5])],
+    ['b', device.tensor([0], [1])],
+  ]);
   const sum = new GradientSum(params);
-  const a = device.tensor([1, 2, 3, 4, 5], [5]), b = device.tensor([10], [1]);
+  const a = device.tensor([1, 2, 3, 4, 5], [5]);
+  const b = device.tensor([10], [1]);
   sum.add([a, b], 0.5, true);
   sum.add(new Map([['a', a]]), device.tensor([2], []));
   assert.equal([...(await sum.grads.get('a')!.read())], [2.5, 5, 7.5, 10, 12.5]);

@@ -33,24 +33,41 @@ const loss = (w: Tensor, b: Tensor, factor: Tensor): Tensor => mul(sum(square(su
 
 for (const [name, make] of Object.entries(rules)) {
   test(`${name}: a skipped step changes nothing, and the others are what they would be without it`, async () => {
-    const device = await testDevice(), rng = new Rng(2, 1), start = Float32Array.from({ length: 133 }, () => rng.normal());
-    const fresh = (): Map<string, Tensor> => new Map([['w', parameter(tensor(device, start))], ['b', parameter(tensor(device, [0.5]))]]);
-    const state = async (p: Map<string, Tensor>, o: Optimizer): Promise<number[]> => (await device.read([...p.values(), ...o.state().values()])).flatMap((v) => [...v]);
+    const device = await testDevice();
+    const rng = new Rng(2, 1);
+    const start = Float32Array.from({ length: 133 }, () => rng.normal());
+    const fresh = (): Map<string, Tensor> =>
+      new Map([
+        ['w', parameter(tensor(device, start))],
+        ['b', parameter(tensor(device, [0.5]))],
+      ]);
+    const state = async (p: Map<string, Tensor>, o: Optimizer): Promise<number[]> =>
+      (await device.read([...p.values(), ...o.state().values()])).flatMap((v) => [...v]);
     const betas: { betas: readonly [number, number] } = { betas: name === 'adam' ? [0.8, 0.95] : [0.9, 0.999] };
     const step = (p: Map<string, Tensor>, o: Optimizer, factor: Tensor, hyper: Tensor, scaler: LossScaler): void => {
       const grads = grad(loss(p.get('w')!, p.get('b')!, factor), p, { dy: scaler.scale });
       o.step(grads, scaler.unscale(grads, hyper));
     };
     // By hand, without the steps that overflow and without a scale.
-    const wanted = fresh(), reference = make(wanted), one = new LossScaler(device, { scale: 1 });
-    FACTORS.filter(Number.isFinite).forEach((f, i) => device.scope(() => step(wanted, reference, tensor(device, f), hyperTensor(device, { lr: 0.01, step: i + 1, ...betas }), one)));
+    const wanted = fresh();
+    const reference = make(wanted);
+    const one = new LossScaler(device, { scale: 1 });
+    FACTORS.filter(Number.isFinite).forEach((f, i) =>
+      device.scope(() =>
+        step(wanted, reference, tensor(device, f), hyperTensor(device, { lr: 0.01, step: i + 1, ...betas }), one),
+      ),
+    );
     const want = await state(wanted, reference);
 
-    const eager = fresh(), a = make(eager), scaler = new LossScaler(device, { scale: 1024 });
+    const eager = fresh();
+    const a = make(eager);
+    const scaler = new LossScaler(device, { scale: 1024 });
     let before = await state(eager, a);
     const scales: number[] = [];
     for (const [i, f] of FACTORS.entries()) {
-      device.scope(() => step(eager, a, tensor(device, f), hyperTensor(device, { lr: 0.01, step: i + 1, ...betas }), scaler));
+      device.scope(() =>
+        step(eager, a, tensor(device, f), hyperTensor(device, { lr: 0.01, step: i + 1, ...betas }), scaler),
+      );
       const after = await state(eager, a);
       if (Number.isFinite(f)) assert.not.equal(after, before, `step ${i + 1}`);
       else assert.equal(after, before, `step ${i + 1}`);
@@ -61,21 +78,32 @@ for (const [name, make] of Object.entries(rules)) {
     assert.equal([...(await scaler.counts.read())], [0, 2, 3]);
     close(before, want, 3e-4, 'eager');
 
-    const planned = fresh(), b = make(planned), other = new LossScaler(device, { scale: 1024 });
+    const planned = fresh();
+    const b = make(planned);
+    const other = new LossScaler(device, { scale: 1024 });
     const recorded = plan(device, { factor: { shape: [] }, hyper: { shape: [HYPER_SIZE] } }, ({ factor, hyper }) => {
       step(planned, b, factor, hyper, other);
       return {};
     });
-    FACTORS.forEach((f, i) => recorded.run({ factor: Float32Array.of(f), hyper: hyperValues({ lr: 0.01, step: i + 1, ...betas }) }));
+    FACTORS.forEach((f, i) =>
+      recorded.run({ factor: Float32Array.of(f), hyper: hyperValues({ lr: 0.01, step: i + 1, ...betas }) }),
+    );
     assert.equal(await state(planned, b), before);
-    assert.equal([...(await scaler.scale.read()), ...(await scaler.counts.read())], [...(await other.scale.read()), ...(await other.counts.read())]);
+    assert.equal(
+      [...(await scaler.scale.read()), ...(await scaler.counts.read())],
+      [...(await other.scale.read()), ...(await other.counts.read())],
+    );
     recorded.dispose();
-    for (const t of [reference, a, b, one, scaler, other, ...[wanted, eager, planned].flatMap((p) => [...p.values()])]) t.dispose();
+    for (const t of [reference, a, b, one, scaler, other, ...[wanted, eager, planned].flatMap((p) => [...p.values()])])
+      t.dispose();
   });
 }
 
 test('the scale grows after so many good steps and keeps within its bounds', async () => {
-  const device = await testDevice(), good = tensor(device, [1]), bad = tensor(device, [Infinity]), hyper = hyperTensor(device, { lr: 1, step: 1, gradScale: 0.5, emaDecay: 0.75 });
+  const device = await testDevice();
+  const good = tensor(device, [1]);
+  const bad = tensor(device, [Infinity]);
+  const hyper = hyperTensor(device, { lr: 1, step: 1, gradScale: 0.5, emaDecay: 0.75 });
   const follow = async (scaler: LossScaler, grads: readonly Tensor[]): Promise<number[][]> => {
     const seen: number[][] = [];
     for (const g of grads) {
@@ -86,34 +114,77 @@ test('the scale grows after so many good steps and keeps within its bounds', asy
     scaler.dispose();
     return seen;
   };
-  assert.equal(await follow(new LossScaler(device, { scale: 4, interval: 2 }), [good, good, good, bad, good, good, bad, bad, bad, bad, good]), [[0.125, 4], [0.125, 8], [0.0625, 8], [0, 4], [0.125, 4], [0.125, 8], [0, 4], [0, 2], [0, 1], [0, 1], [0.5, 1]]);
-  assert.equal((await follow(new LossScaler(device, { scale: 2 ** 23, interval: 1 }), [good, good])).map(([, s]) => s), [2 ** 24, 2 ** 24]);
-  assert.equal([...(await hyper.read())], [...hyperValues({ lr: 1, step: 1, gradScale: 0.5, emaDecay: 0.75 })], 'what is given stays');
+  assert.equal(
+    await follow(new LossScaler(device, { scale: 4, interval: 2 }), [
+      good,
+      good,
+      good,
+      bad,
+      good,
+      good,
+      bad,
+      bad,
+      bad,
+      bad,
+      good,
+    ]),
+    [
+      [0.125, 4],
+      [0.125, 8],
+      [0.0625, 8],
+      [0, 4],
+      [0.125, 4],
+      [0.125, 8],
+      [0, 4],
+      [0, 2],
+      [0, 1],
+      [0, 1],
+      [0.5, 1],
+    ],
+  );
+  assert.equal(
+    (await follow(new LossScaler(device, { scale: 2 ** 23, interval: 1 }), [good, good])).map(([, s]) => s),
+    [2 ** 24, 2 ** 24],
+  );
+  assert.equal(
+    [...(await hyper.read())],
+    [...hyperValues({ lr: 1, step: 1, gradScale: 0.5, emaDecay: 0.75 })],
+    'what is given stays',
+  );
   for (const t of [good, bad, hyper]) t.dispose();
 });
 
 test('one value among many is found wherever it is, and no value behind the last', async () => {
-  const device = await testDevice(), scaler = new LossScaler(device), hyper = hyperTensor(device, { lr: 1, step: 1 });
+  const device = await testDevice();
+  const scaler = new LossScaler(device);
+  const hyper = hyperTensor(device, { lr: 1, step: 1 });
   const skips = async (...lists: number[][]): Promise<boolean> => {
-    const grads = lists.map((v) => tensor(device, v)), made = scaler.unscale(grads, hyper), scale = (await made.read())[4];
+    const grads = lists.map((v) => tensor(device, v));
+    const made = scaler.unscale(grads, hyper);
+    const scale = (await made.read())[4];
     for (const t of [...grads, made]) t.dispose();
     return scale === 0;
   };
   const many = (at: number, v: number): number[] => Array.from({ length: 70000 }, (_, i) => (i === at ? v : 3e38));
-  for (const v of [NaN, Infinity, -Infinity, 65504, -65504]) for (const at of [0, 63, 64, 69999]) assert.ok(await skips([1], many(at, v), [2]), `${v} at ${at}`);
+  for (const v of [NaN, Infinity, -Infinity, 65504, -65504])
+    for (const at of [0, 63, 64, 69999]) assert.ok(await skips([1], many(at, v), [2]), `${v} at ${at}`);
   assert.not.ok(await skips([0, -0, 1e-45, 65503, 65505, -3.4028234e38], many(5, 1), []));
   // Memory of the pool that held infinite values.
   tensor(device, new Array<number>(64).fill(Infinity)).dispose();
   assert.not.ok(await skips([1, 2, 3]));
   // Gradients of f16 that overflow.
   device.write(scaler.scale, Float32Array.of(65536));
-  const w = parameter(tensor(device, [1, 1])), grads = grad(sum(mul(cast(cast(w, 'f16'), 'f32'), tensor(device, [100, 1]))), [w], { dy: scaler.scale });
+  const w = parameter(tensor(device, [1, 1]));
+  const grads = grad(sum(mul(cast(cast(w, 'f16'), 'f32'), tensor(device, [100, 1]))), [w], { dy: scaler.scale });
   assert.is((await scaler.unscale(grads, hyper).read())[4], 0);
   scaler.dispose();
 });
 
 test("with an optimiser's own learning rate, and the norm of what is unscaled", async () => {
-  const device = await testDevice(), w = parameter(tensor(device, [0, 0])), x = tensor(device, [3, 4]), scaler = new LossScaler(device);
+  const device = await testDevice();
+  const w = parameter(tensor(device, [0, 0]));
+  const x = tensor(device, [3, 4]);
+  const scaler = new LossScaler(device);
   const sgd = new Sgd({ w }, { lr: (step) => 1 / (step + 1), maxNorm: 1 });
   const step = plan(device, { factor: { shape: [] } }, ({ factor }) => {
     const grads = grad(mul(sum(mul(w, x)), factor), [w], { dy: scaler.scale });
@@ -129,10 +200,15 @@ test("with an optimiser's own learning rate, and the norm of what is unscaled", 
 });
 
 test('wrong use is refused before anything changes', async () => {
-  const device = await testDevice(), scaler = new LossScaler(device), hyper = hyperTensor(device, { lr: 1, step: 1 }), g = tensor(device, [Infinity]);
-  const fails = (body: () => unknown, kind: typeof ShapeError | typeof UsageError, what: RegExp): void => assert.throws(body, (e: unknown) => e instanceof kind && what.test(e.message));
+  const device = await testDevice();
+  const scaler = new LossScaler(device);
+  const hyper = hyperTensor(device, { lr: 1, step: 1 });
+  const g = tensor(device, [Infinity]);
+  const fails = (body: () => unknown, kind: typeof ShapeError | typeof UsageError, what: RegExp): void =>
+    assert.throws(body, (e: unknown) => e instanceof kind && what.test(e.message));
   fails(() => scaler.unscale([g, cast(g, 'f16')], hyper), ShapeError, /\[1\] is f16/);
-  const two = tensor(device, [1, 2]), used = device.pool.stats.inUse;
+  const two = tensor(device, [1, 2]);
+  const used = device.pool.stats.inUse;
   fails(() => scaler.unscale([g], two), ShapeError, /\[2\]/);
   assert.is(device.pool.stats.inUse, used);
   const w = parameter(tensor(device, 1, { dtype: 'f16' }));
@@ -143,9 +219,16 @@ test('wrong use is refused before anything changes', async () => {
     assert.is(device.pool.stats.inUse, before);
   }
   assert.is(await scaler.scale.item(), 65536);
-  assert.is((await scaler.unscale([tensor(device, [1])], hyper).read())[4], 1 / 65536, 'what was refused is not counted');
+  assert.is(
+    (await scaler.unscale([tensor(device, [1])], hyper).read())[4],
+    1 / 65536,
+    'what was refused is not counted',
+  );
   scaler.dispose();
-  assert.throws(() => scaler.unscale([g], hyper), (e: unknown) => e instanceof DisposedError);
+  assert.throws(
+    () => scaler.unscale([g], hyper),
+    (e: unknown) => e instanceof DisposedError,
+  );
 });
 
 test.run();

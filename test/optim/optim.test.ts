@@ -1,4 +1,5 @@
-// Optimisers and the EMA against float64 over several replayed steps, with groups, and the update rules of the published methods.
+// Optimisers and the EMA against float64 over several replayed steps, with groups, and the update rules of the
+// published methods.
 
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -89,28 +90,61 @@ for (const rule of rules) {
     const device = await testDevice();
     const rng = new Rng(1, 5);
     const shapes: Record<string, number[]> = { kernel: [3, 3, 5, 7], bias: [13] };
-    const start = Object.fromEntries(Object.entries(shapes).map(([k, s]) => [k, draw(rng, s.reduce((a, b) => a * b))]));
-    const g = Array.from({ length: STEPS }, () => Object.fromEntries(Object.entries(start).map(([k, v]) => [k, draw(rng, v.length)])));
+    const start = Object.fromEntries(
+      Object.entries(shapes).map(([k, s]) => [
+        k,
+        draw(
+          rng,
+          s.reduce((a, b) => a * b),
+        ),
+      ]),
+    );
+    const g = Array.from({ length: STEPS }, () =>
+      Object.fromEntries(Object.entries(start).map(([k, v]) => [k, draw(rng, v.length)])),
+    );
     const lr = (t: number): number => 0.02 / t;
-    const wanted = Object.fromEntries(Object.entries(start).map(([k, v]) => [k, Array.from(v, (w, i) => {
-      const s = { m: 0, v: 0 };
-      for (let t = 1; t <= STEPS; t++) w = rule.update(w, 0.5 * g[t - 1][k][i], s, lr(t) * (k === 'bias' ? 10 : 1), t, k === 'bias' ? 0 : rule.decay);
-      return w;
-    })]));
+    const wanted = Object.fromEntries(
+      Object.entries(start).map(([k, v]) => [
+        k,
+        Array.from(v, (w, i) => {
+          const s = { m: 0, v: 0 };
+          for (let t = 1; t <= STEPS; t++)
+            w = rule.update(
+              w,
+              0.5 * g[t - 1][k][i],
+              s,
+              lr(t) * (k === 'bias' ? 10 : 1),
+              t,
+              k === 'bias' ? 0 : rule.decay,
+            );
+          return w;
+        }),
+      ]),
+    );
     const hyper = (t: number) => ({ lr: lr(t), step: t, betas: rule.betas, gradScale: 0.5 });
     const results: Float32Array[][] = [];
     for (const replayed of [false, true]) {
       const params = new Map(Object.entries(shapes).map(([k, s]) => [k, device.tensor(start[k], s)]));
       const optimizer = rule.make(params);
       if (replayed) {
-        const step = plan(device, { kernel: { shape: shapes.kernel }, bias: { shape: shapes.bias }, hyper: { shape: [HYPER_SIZE] } }, ({ kernel, bias, hyper: h }) => {
-          optimizer.step([kernel, bias], h);
-          return {};
-        });
+        const step = plan(
+          device,
+          { kernel: { shape: shapes.kernel }, bias: { shape: shapes.bias }, hyper: { shape: [HYPER_SIZE] } },
+          ({ kernel, bias, hyper: h }) => {
+            optimizer.step([kernel, bias], h);
+            return {};
+          },
+        );
         for (let t = 1; t <= STEPS; t++) step.run({ ...g[t - 1], hyper: hyperValues(hyper(t)) });
         step.dispose();
       } else {
-        for (let t = 1; t <= STEPS; t++) device.scope(() => optimizer.step(new Map(Object.entries(g[t - 1]).map(([k, v]) => [k, device.tensor(v, shapes[k])])), hyperTensor(device, hyper(t))));
+        for (let t = 1; t <= STEPS; t++)
+          device.scope(() =>
+            optimizer.step(
+              new Map(Object.entries(g[t - 1]).map(([k, v]) => [k, device.tensor(v, shapes[k])])),
+              hyperTensor(device, hyper(t)),
+            ),
+          );
       }
       results.push(await Promise.all([...params.values()].map((p) => p.read() as Promise<Float32Array>)));
       optimizer.dispose();
@@ -122,10 +156,23 @@ for (const rule of rules) {
 
 test('a parameter without a gradient, or with a learning-rate factor of 0, stays', async () => {
   const device = await testDevice();
-  const params = new Map([['a', device.tensor([1, 2], [2])], ['b', device.tensor([3], [1])], ['c', device.tensor([4], [1])]]);
+  const params = new Map([
+    ['a', device.tensor([1, 2], [2])],
+    ['b', device.tensor([3], [1])],
+    ['c', device.tensor([4], [1])],
+  ]);
   const sgd = new Sgd(params, { groups: [{ match: (name) => name === 'c', lrScale: 0 }] });
-  sgd.step(new Map([['a', device.tensor([1, 1], [2])], ['c', device.tensor([1], [1])]]), hyperTensor(device, { lr: 1, step: 1 }));
-  assert.equal([...(await params.get('a')!.read()), await params.get('b')!.item(), await params.get('c')!.item()], [0, 1, 3, 4]);
+  sgd.step(
+    new Map([
+      ['a', device.tensor([1, 1], [2])],
+      ['c', device.tensor([1], [1])],
+    ]),
+    hyperTensor(device, { lr: 1, step: 1 }),
+  );
+  assert.equal(
+    [...(await params.get('a')!.read()), await params.get('b')!.item(), await params.get('c')!.item()],
+    [0, 1, 3, 4],
+  );
   assert.throws(() => sgd.step([], hyperTensor(device, { lr: 1, step: 1 })), /0 gradients for 3/);
   assert.throws(() => new Sgd(params, { nesterov: true }), /Nesterov/);
 });
@@ -140,8 +187,13 @@ test('state has a tensor for each parameter', async () => {
 test('EMA: the published decay rules', async () => {
   const device = await testDevice();
   const run = async (start: number, students: number[], a: (i: number) => number): Promise<number[]> => {
-    const target = device.tensor([start], [1]), source = device.tensor([0], [1]);
-    const ema = new Ema({ params: new Map([['w', target]]), buffers: new Map() }, { params: new Map([['w', source]]), buffers: new Map() }, { buffers: 'own' });
+    const target = device.tensor([start], [1]);
+    const source = device.tensor([0], [1]);
+    const ema = new Ema(
+      { params: new Map([['w', target]]), buffers: new Map() },
+      { params: new Map([['w', source]]), buffers: new Map() },
+      { buffers: 'own' },
+    );
     const seen: number[] = [];
     for (const [i, s] of students.entries()) {
       device.write(source, Float32Array.of(s));
@@ -151,15 +203,30 @@ test('EMA: the published decay rules', async () => {
     return seen;
   };
   close(await run(0, [1, 2, 3, 4], (i) => Math.min(1 - 1 / (i + 1), 0.996)), [1, 1.5, 2, 2.5], 1e-6, 'UniMatch V2');
-  close(await run(1, [1, 2, 3, 4], (i) => Math.min(1 - 1 / (i + 2), 0.999)), [1, 1.33333333, 1.75, 2.2], 1e-6, 'Mean Teacher');
+  close(
+    await run(1, [1, 2, 3, 4], (i) => Math.min(1 - 1 / (i + 2), 0.999)),
+    [1, 1.33333333, 1.75, 2.2],
+    1e-6,
+    'Mean Teacher',
+  );
   close((await run(1, [2, 3, 4], () => 0.99)).slice(-1), [1.059601], 1e-6, 'fixed');
   assert.equal(await run(7, [3], () => 0), [3]);
 });
 
 test('EMA: buffers averaged, copied or left alone', async () => {
   const device = await testDevice();
-  const make = (v: number) => ({ params: new Map([['w', device.tensor([v, v, v, v, v], [5])]]), buffers: new Map([['mean', device.tensor([10 * v], [1])], ['count', device.tensor(Int32Array.of(v), [1])]]) });
-  for (const [buffers, mean, count] of [['ema', 15, 2], ['copy', 20, 2], ['own', 10, 1]] as const) {
+  const make = (v: number) => ({
+    params: new Map([['w', device.tensor([v, v, v, v, v], [5])]]),
+    buffers: new Map([
+      ['mean', device.tensor([10 * v], [1])],
+      ['count', device.tensor(Int32Array.of(v), [1])],
+    ]),
+  });
+  for (const [buffers, mean, count] of [
+    ['ema', 15, 2],
+    ['copy', 20, 2],
+    ['own', 10, 1],
+  ] as const) {
     const target = make(1);
     new Ema(target, make(2), { buffers }).update(hyperTensor(device, { lr: 0, step: 1, emaDecay: 0.5 }));
     assert.equal([...(await target.params.get('w')!.read())], [1.5, 1.5, 1.5, 1.5, 1.5]);
@@ -173,11 +240,17 @@ test('EMA: buffers averaged, copied or left alone', async () => {
 
 test('settings that are refused cost no memory', async () => {
   const device = await testDevice();
-  const params = new Map([['a', device.empty([2])], ['b', device.empty([2])]]);
+  const params = new Map([
+    ['a', device.empty([2])],
+    ['b', device.empty([2])],
+  ]);
   const before = device.pool.stats.inUse;
   assert.throws(() => new AdamW(params, { betas: [0.9, 1] }), /betas 0.9,1/);
   assert.throws(() => new Sgd(params, { momentum: 0.9, dampening: 0.1, nesterov: true }), /Nesterov/);
-  assert.throws(() => new AdamW(params, { groups: [{ match: (name) => name === 'b', weightDecay: -1 }] }), /parameter b/);
+  assert.throws(
+    () => new AdamW(params, { groups: [{ match: (name) => name === 'b', weightDecay: -1 }] }),
+    /parameter b/,
+  );
   assert.throws(() => new AdamW(new Map([...params, ['c', device.empty([2], 'i32')]])), /parameter c \[2\] is i32/);
   assert.is(device.pool.stats.inUse, before + 256);
 });

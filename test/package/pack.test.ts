@@ -1,4 +1,5 @@
-// The package: what is in it, that checkers of packages find nothing to say, that types resolve, and what is said where an optional package is missing.
+// The package: what is in it, that checkers of packages find nothing to say, that types resolve, and what is said where
+// an optional package is missing.
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -8,21 +9,58 @@ import * as assert from 'uvu/assert';
 import { consumer, manifest, packed, root, run } from '../support/packed.ts';
 
 test('it holds what is needed, and nothing installs or runs by itself', async () => {
-  const p = await packed(), { files } = p, m = manifest(p);
-  for (const f of ['LICENSE', 'README.md', 'package.json', 'dist/fewmask.mjs', 'dist/LICENSES.txt', 'dist/lib/runtime/index.js', 'dist/lib/runtime/kernel/generated.js', 'dist/lib/src/index.d.ts']) assert.ok(files.includes(f), f);
-  assert.equal(files.filter((f) => !/^(LICENSE|README\.md|package\.json|dist\/(fewmask|decodeWorker\.node)\.mjs|dist\/chunks\/[\w.-]+\.mjs|dist\/LICENSES\.txt|dist\/lib\/(runtime|src)\/[\w/]+(\.d\.ts|\.js))$/.test(f)), []);
+  const p = await packed();
+  const { files } = p;
+  const m = manifest(p);
+  for (const f of [
+    'LICENSE',
+    'README.md',
+    'package.json',
+    'dist/fewmask.mjs',
+    'dist/LICENSES.txt',
+    'dist/lib/runtime/index.js',
+    'dist/lib/runtime/kernel/generated.js',
+    'dist/lib/src/index.d.ts',
+  ])
+    assert.ok(files.includes(f), f);
+  const expected = [
+    /^(LICENSE|README\.md|package\.json|dist\/LICENSES\.txt)$/,
+    /^dist\/(fewmask|decodeWorker\.node)\.mjs$/,
+    /^dist\/chunks\/[\w.-]+\.mjs$/,
+    /^dist\/lib\/(runtime|src)\/[\w/]+(\.d\.ts|\.js)$/,
+  ];
+  assert.equal(
+    files.filter((f) => !expected.some((e) => e.test(f))),
+    [],
+  );
   assert.is(m.dependencies, undefined);
   assert.is(m.sideEffects, false);
-  assert.equal(Object.keys(m.scripts as object).filter((s) => /install|^prepare$/.test(s)), []);
-  assert.equal(Object.keys(m.exports as object), ['.', './engine', './node', './browser', './onnx', './safetensors', './package.json']);
-  assert.equal(Object.values(m.peerDependenciesMeta as Record<string, { optional: boolean }>).map((o) => o.optional), [true, true, true]);
+  assert.equal(
+    Object.keys(m.scripts as object).filter((s) => /install|^prepare$/.test(s)),
+    [],
+  );
+  assert.equal(Object.keys(m.exports as object), [
+    '.',
+    './engine',
+    './node',
+    './browser',
+    './onnx',
+    './safetensors',
+    './package.json',
+  ]);
+  assert.equal(
+    Object.values(m.peerDependenciesMeta as Record<string, { optional: boolean }>).map((o) => o.optional),
+    [true, true, true],
+  );
 });
 
 test('only ./node and the command line know Node; the engine imports no package', async () => {
   const p = await packed();
   const outside: string[] = [];
   for (const f of p.files.filter((name) => name.startsWith('dist/lib/') && name.endsWith('.js'))) {
-    for (const [, from] of readFileSync(join(p.package, f), 'utf8').replace(/\/\*[^]*?\*\//g, '').matchAll(/(?:from\s+|import\(|import\s+)['"]([^'"]+)['"]/g)) {
+    for (const [, from] of readFileSync(join(p.package, f), 'utf8')
+      .replace(/\/\*[^]*?\*\//g, '')
+      .matchAll(/(?:from\s+|import\(|import\s+)['"]([^'"]+)['"]/g)) {
       if (!from.startsWith('.') && !/^dist\/lib\/runtime\/device\/node\w*\.js$/.test(f)) outside.push(`${f}: ${from}`);
       if (from.startsWith('.')) assert.ok(from.endsWith('.js'), `${f}: ${from}`);
     }
@@ -33,16 +71,34 @@ test('only ./node and the command line know Node; the engine imports no package'
 test('publint has nothing to say', async () => {
   const p = await packed();
   const { messages } = await publint({ pkgDir: p.package, strict: true });
-  assert.equal(messages.map((m) => `${m.code} ${m.path.join('.')}`), []);
+  assert.equal(
+    messages.map((m) => `${m.code} ${m.path.join('.')}`),
+    [],
+  );
 });
 
 test('attw finds every type', async () => {
   const p = await packed();
-  const attw = join(root, 'node_modules/@arethetypeswrong/cli', (JSON.parse(readFileSync(join(root, 'node_modules/@arethetypeswrong/cli/package.json'), 'utf8')) as { bin: { attw: string } }).bin.attw);
+  const attw = join(
+    root,
+    'node_modules/@arethetypeswrong/cli',
+    (
+      JSON.parse(readFileSync(join(root, 'node_modules/@arethetypeswrong/cli/package.json'), 'utf8')) as {
+        bin: { attw: string };
+      }
+    ).bin.attw,
+  );
   // The profile leaves out what asks by require(): the package is ESM. Anything else ends with an exit code.
-  const { stdout } = await run(process.execPath, [attw, p.tarball, '--profile', 'esm-only', '--format', 'json'], { maxBuffer: 1 << 26 }).catch((e: { stdout: string }) => assert.unreachable(e.stdout) as never);
+  const { stdout } = await run(process.execPath, [attw, p.tarball, '--profile', 'esm-only', '--format', 'json'], {
+    maxBuffer: 1 << 26,
+  }).catch((e: { stdout: string }) => assert.unreachable(e.stdout) as never);
   const { problems } = JSON.parse(stdout) as { problems: Record<string, { resolutionKind?: string }[]> };
-  assert.equal(Object.values(problems).flat().filter((o) => o.resolutionKind !== 'node10' && o.resolutionKind !== 'node16-cjs'), []);
+  assert.equal(
+    Object.values(problems)
+      .flat()
+      .filter((o) => o.resolutionKind !== 'node10' && o.resolutionKind !== 'node16-cjs'),
+    [],
+  );
 });
 
 const USE = `
@@ -63,20 +119,39 @@ export { g, net, l, s };
 
 test('types for a user, strictly', async () => {
   const p = await packed();
-  const options = { module: 'nodenext', target: 'es2022', lib: ['es2023', 'dom', 'dom.iterable', 'webworker.asynciterable'], types: ['@webgpu/types', 'node'], strict: true, skipLibCheck: false, noEmit: true };
-  const folder = consumer(p, 'types', ['@webgpu/types', '@types/node', 'undici-types'], { 'use.ts': USE, 'tsconfig.json': JSON.stringify({ compilerOptions: options, files: ['use.ts'] }) });
-  const { stdout } = await run(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', folder]).catch((e: { stdout: string }) => e);
+  const options = {
+    module: 'nodenext',
+    target: 'es2022',
+    lib: ['es2023', 'dom', 'dom.iterable', 'webworker.asynciterable'],
+    types: ['@webgpu/types', 'node'],
+    strict: true,
+    skipLibCheck: false,
+    noEmit: true,
+  };
+  const folder = consumer(p, 'types', ['@webgpu/types', '@types/node', 'undici-types'], {
+    'use.ts': USE,
+    'tsconfig.json': JSON.stringify({ compilerOptions: options, files: ['use.ts'] }),
+  });
+  const { stdout } = await run(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', folder]).catch(
+    (e: { stdout: string }) => e,
+  );
   assert.is(stdout, '');
 });
 
 test('without the package webgpu, and without sharp, it is said what to install', async () => {
   const p = await packed();
-  const folder = consumer(p, 'bare', [], { 'open.js': "import { openNode } from 'fewmask/node';\nimport { DeviceError } from 'fewmask/engine';\nawait openNode().catch((e) => console.log(`${e instanceof DeviceError} ${e.message}`));\n" });
+  const folder = consumer(p, 'bare', [], {
+    'open.js':
+      "import { openNode } from 'fewmask/node';\nimport { DeviceError } from 'fewmask/engine';\nawait " +
+      'openNode().catch((e) => console.log(`${e instanceof DeviceError} ${e.message}`));\n',
+  });
   const { stdout } = await run(process.execPath, [join(folder, 'open.js')]);
   assert.is(stdout, 'true WebGPU in Node is the package webgpu (Dawn), which is not installed — npm install webgpu\n');
   const cli = join(p.package, 'dist/fewmask.mjs');
   assert.match((await run(process.execPath, [cli, '--help'])).stdout, /fewmask/);
-  const failed = await run(process.execPath, [cli, 'inspect', '--images', 'test/data', '--masks', 'test/data'], { cwd: root }).catch((e: { code: number; stderr: string }) => e);
+  const failed = await run(process.execPath, [cli, 'inspect', '--images', 'test/data', '--masks', 'test/data'], {
+    cwd: root,
+  }).catch((e: { code: number; stderr: string }) => e);
   assert.is((failed as { code: number }).code, 1);
   assert.not.match(failed.stderr, /\bat .*:\d+:\d+|ERR_MODULE/);
 });

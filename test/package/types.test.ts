@@ -1,4 +1,5 @@
-// The published types, checked strictly with everything they import: by TypeScript 5.9, whose lib.dom has no WebGPU, and by TypeScript 7, whose lib.dom has.
+// The published types, checked strictly with everything they import: by TypeScript 5.9, whose lib.dom has no WebGPU,
+// and by TypeScript 7, whose lib.dom has.
 // Nothing is configured for it, and nothing more than the package is installed.
 
 import { existsSync, writeFileSync } from 'node:fs';
@@ -41,7 +42,11 @@ export async function same(adapter: GPUAdapter): Promise<GPUDevice> {
 }
 `;
 
-const RESOLUTIONS = [['nodenext', 'nodenext'], ['node16', 'node16'], ['esnext', 'bundler']] as const;
+const RESOLUTIONS = [
+  ['nodenext', 'nodenext'],
+  ['node16', 'node16'],
+  ['esnext', 'bundler'],
+] as const;
 
 /** Compilers that are here: this project's, and those in FEWMASK_TYPESCRIPTS (folders of packages, by colons). */
 const named = (process.env.FEWMASK_TYPESCRIPTS ?? '').split(':').filter(Boolean);
@@ -82,6 +87,7 @@ for (const tsc of compilers) {
   });
 }
 const missing = ['5', '7'].filter((v) => !versions.has(v));
-if (missing.length > 0) console.log(`skipped: the types by TypeScript ${missing}: not here (name it in FEWMASK_TYPESCRIPTS)`);
+if (missing.length > 0)
+  console.log(`skipped: the types by TypeScript ${missing}: not here (name it in FEWMASK_TYPESCRIPTS)`);
 
 test.run();

@@ -11,16 +11,27 @@ import { canonical, checkDeclared, FIXED, specialisations } from './specialisati
 test('every constant of every shader is fixed, a flag, or has its values declared', () => {
   const undeclared = Object.entries(SHADERS).flatMap(([shader, { constants }]) => {
     const named = new Set(specialisations(shader).flatMap(Object.keys));
-    return Object.keys(constants).filter((c) => !named.has(c) && !FIXED.has(c)).map((c) => `${shader}.${c}`);
+    return Object.keys(constants)
+      .filter((c) => !named.has(c) && !FIXED.has(c))
+      .map((c) => `${shader}.${c}`);
   });
   assert.equal(undeclared, []);
 });
 
 test('every specialisation compiles without a remark', async () => {
-  const { gpu } = await testDevice(), compiler = await compilers(), all = Object.keys(SHADERS).flatMap((shader) => [...new Map(specialisations(shader).map((c) => [canonical(shader, c), c]))].map(([name, constants]) => ({ shader, name, constants })));
+  const { gpu } = await testDevice();
+  const compiler = await compilers();
+  const all = Object.keys(SHADERS).flatMap((shader) =>
+    [...new Map(specialisations(shader).map((c) => [canonical(shader, c), c]))].map(([name, constants]) => ({
+      shader,
+      name,
+      constants,
+    })),
+  );
   const codes = new Map(all.map((s) => [specialise(SHADERS[s.shader], s.shader, s.constants), s.name]));
   assert.is(codes.size, all.length, 'each is another code');
-  const remarks: string[] = [], subgroups = gpu.features.has('subgroups');
+  const remarks: string[] = [];
+  const subgroups = gpu.features.has('subgroups');
   gpu.pushErrorScope('validation');
   for (const [code, name] of codes) {
     if (!subgroups && code.includes('enable subgroups')) continue;
@@ -37,7 +48,8 @@ test('every entry point makes a pipeline with the bindings that were reflected',
   const { gpu, kernels } = await testDevice();
   gpu.pushErrorScope('validation');
   for (const [shader, { code, entries }] of Object.entries(SHADERS)) {
-    if ((!gpu.features.has('subgroups') && code.includes('enable subgroups')) || code.includes('subgroup_matrix')) continue; // of matrices as few adapters have them
+    if ((!gpu.features.has('subgroups') && code.includes('enable subgroups')) || code.includes('subgroup_matrix'))
+      continue; // of matrices as few adapters have them
     for (const entry of Object.keys(entries)) kernels.get(shader, entry, {}, SHADERS);
   }
   assert.is((await gpu.popErrorScope())?.message, undefined);

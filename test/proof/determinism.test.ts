@@ -1,5 +1,5 @@
-// The same bits: the same program twice on a device, on a device opened anew, in two processes, in another order of launches, and in memory that held
-// something else before.
+// The same bits: the same program twice on a device, on a device opened anew, in two processes, in another order of
+// launches, and in memory that held something else before.
 
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
@@ -13,7 +13,8 @@ import { Rng } from '../../runtime/random.ts';
 import { FAMILIES, OTHERS } from './families.ts';
 import { mixed, trained } from './program.ts';
 
-const program = fileURLToPath(new URL('program.ts', import.meta.url)), run = promisify(execFile);
+const program = fileURLToPath(new URL('program.ts', import.meta.url));
+const run = promisify(execFile);
 
 /** The program in a process of its own. */
 async function elsewhere(): Promise<Record<string, string>> {
@@ -22,15 +23,22 @@ async function elsewhere(): Promise<Record<string, string>> {
 }
 
 /** Digests that are not as wanted, by name. */
-const differing = (got: Record<string, string>, want: Record<string, string>): string[] => [...new Set([...Object.keys(got), ...Object.keys(want)])].filter((k) => got[k] !== want[k]);
+const differing = (got: Record<string, string>, want: Record<string, string>): string[] =>
+  [...new Set([...Object.keys(got), ...Object.keys(want)])].filter((k) => got[k] !== want[k]);
 
-/** Fills every buffer that the pool hands out with the pattern of the moment, in the order of the commands: what a kernel reads without having written it shows. */
+/**
+ * Fills every buffer that the pool hands out with the pattern of the moment, in the order of the commands: what a
+ * kernel reads without having written it shows.
+ */
 function poison(device: Device, pattern: () => number): void {
-  const { pool } = device, acquire = pool.acquire.bind(pool);
+  const { pool } = device;
+  const acquire = pool.acquire.bind(pool);
   pool.acquire = (bytes) => {
-    const buffer = acquire(bytes), page = new Uint32Array(Math.min(buffer.size, 1 << 16) / 4).fill(pattern());
+    const buffer = acquire(bytes);
+    const page = new Uint32Array(Math.min(buffer.size, 1 << 16) / 4).fill(pattern());
     device.flush();
-    for (let at = 0; at < buffer.size; at += page.byteLength) device.gpu.queue.writeBuffer(buffer, at, page, 0, Math.min(page.byteLength, buffer.size - at) / 4);
+    for (let at = 0; at < buffer.size; at += page.byteLength)
+      device.gpu.queue.writeBuffer(buffer, at, page, 0, Math.min(page.byteLength, buffer.size - at) / 4);
     return buffer;
   };
 }
@@ -39,13 +47,20 @@ function poison(device: Device, pattern: () => number): void {
 let want: Record<string, string> = {};
 
 test('every operation is in the program, or is known to be left out', () => {
-  const text = Object.values(FAMILIES).map(String).join('\n'), called = new Set([...text.matchAll(/ops\.(\w+)\(/g)].map((m) => m[1]));
-  const functions = Object.entries(ops).filter(([, v]) => typeof v === 'function').map(([name]) => name);
-  assert.equal(functions.filter((name) => !called.has(name) && !(name in FAMILIES) && !(name in OTHERS)), []);
+  const text = Object.values(FAMILIES).map(String).join('\n');
+  const called = new Set([...text.matchAll(/ops\.(\w+)\(/g)].map((m) => m[1]));
+  const functions = Object.entries(ops)
+    .filter(([, v]) => typeof v === 'function')
+    .map(([name]) => name);
+  assert.equal(
+    functions.filter((name) => !called.has(name) && !(name in FAMILIES) && !(name in OTHERS)),
+    [],
+  );
 });
 
 test('twice on a device, and in two processes', async () => {
-  const other = elsewhere(), device = await openNode();
+  const other = elsewhere();
+  const device = await openNode();
   want = { ...(await trained(device)), ...(await mixed(device)) };
   assert.ok(Object.keys(want).length > 150);
   assert.equal(differing({ ...want, ...(await trained(device)) }, want), []);
@@ -54,16 +69,29 @@ test('twice on a device, and in two processes', async () => {
 });
 
 test('on a device that is opened anew, in another order, in memory full of something else', async () => {
-  const device = await openNode({ budget: 16 << 20 }), order = new Rng(Date.now() % 2 ** 32, 1).shuffle(Object.keys(FAMILIES));
-  assert.equal(differing({ ...(await trained(device)), ...(await mixed(device, order)) }, want), [], `in the order ${order.join(', ')}`);
+  const device = await openNode({ budget: 16 << 20 });
+  const order = new Rng(Date.now() % 2 ** 32, 1).shuffle(Object.keys(FAMILIES));
+  assert.equal(
+    differing({ ...(await trained(device)), ...(await mixed(device, order)) }, want),
+    [],
+    `in the order ${order.join(', ')}`,
+  );
   let word = 0;
   poison(device, () => word);
-  for (const [what, pattern] of [['NaN', 0x7fc0dead], ['1e38', 0x7e967699], ['-1e38', 0xfe967699]] as const) {
+  for (const [what, pattern] of [
+    ['NaN', 0x7fc0dead],
+    ['1e38', 0x7e967699],
+    ['-1e38', 0xfe967699],
+  ] as const) {
     word = pattern;
     const untouched = device.empty([3], 'u32');
     assert.equal([...(await untouched.read())], [word, word, word]);
     untouched.dispose();
-    assert.equal(differing({ ...want, ...(what === 'NaN' ? await trained(device) : {}), ...(await mixed(device)) }, want), [], what);
+    assert.equal(
+      differing({ ...want, ...(what === 'NaN' ? await trained(device) : {}), ...(await mixed(device)) }, want),
+      [],
+      what,
+    );
   }
   device.close();
 });

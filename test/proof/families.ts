@@ -1,4 +1,5 @@
-// One call of every operation, by name, on the same few tensors: what is proven for the engine as a whole goes through this list.
+// One call of every operation, by name, on the same few tensors: what is proven for the engine as a whole goes through
+// this list.
 
 import type { Device } from '../../runtime/device/device.ts';
 import * as ops from '../../runtime/ops/index.ts';
@@ -25,16 +26,39 @@ export interface Given {
 }
 
 export function given(device: Device): Given {
-  const rng = new Rng(7, 1), draw = (shape: Shape, f: () => number): Float32Array => Float32Array.from({ length: sizeOf(shape) }, f), shape = [2, 6, 5, 8];
-  const normal = (s: Shape): Tensor => device.tensor(draw(s, () => rng.normal()), s), ints = (s: Shape, n: number): Tensor => device.tensor(Int32Array.from(draw(s, () => rng.int(n))), s);
+  const rng = new Rng(7, 1);
+  const draw = (shape: Shape, f: () => number): Float32Array => Float32Array.from({ length: sizeOf(shape) }, f);
+  const shape = [2, 6, 5, 8];
+  const normal = (s: Shape): Tensor =>
+    device.tensor(
+      draw(s, () => rng.normal()),
+      s,
+    );
+  const ints = (s: Shape, n: number): Tensor => device.tensor(Int32Array.from(draw(s, () => rng.int(n))), s);
   const q = draw(shape, () => 0.1 + rng.uniform());
   for (let i = 0; i < q.length; i += 8) {
     const total = q.subarray(i, i + 8).reduce((a, b) => a + b);
     for (let k = 0; k < 8; k++) q[i + k] /= total;
   }
   const all: Given = {
-    z: normal(shape), q: device.tensor(q, shape), u: device.tensor(draw(shape, () => rng.uniform(0.1, 0.9)), shape), w: normal([3, 3, 8, 8]), v: normal([8]), m: normal([7, 8]), theta: normal([2, 2, 3]),
-    grid: device.tensor(draw([2, 4, 3, 2], () => rng.uniform(-1, 1)), [2, 4, 3, 2]), labels: ints([2, 6, 5], 8), picks: ints([4], 5), whole: ints(shape, 50), seed: device.tensor(Uint32Array.of(3, 1, 4, 0), [4]),
+    z: normal(shape),
+    q: device.tensor(q, shape),
+    u: device.tensor(
+      draw(shape, () => rng.uniform(0.1, 0.9)),
+      shape,
+    ),
+    w: normal([3, 3, 8, 8]),
+    v: normal([8]),
+    m: normal([7, 8]),
+    theta: normal([2, 2, 3]),
+    grid: device.tensor(
+      draw([2, 4, 3, 2], () => rng.uniform(-1, 1)),
+      [2, 4, 3, 2],
+    ),
+    labels: ints([2, 6, 5], 8),
+    picks: ints([4], 5),
+    whole: ints(shape, 50),
+    seed: device.tensor(Uint32Array.of(3, 1, 4, 0), [4]),
   };
   all.z.requiresGrad = true;
   return all;
@@ -44,11 +68,96 @@ type Result = Tensor | readonly Tensor[];
 type Family = (g: Given) => Result;
 
 /** Functions of z, or of u where the domain is (0, 1), alone. */
-const unary = ['abs', 'neg', 'square', 'exp', 'sin', 'cos', 'tan', 'atan', 'sinh', 'cosh', 'sign', 'floor', 'ceil', 'round', 'trunc', 'relu', 'leakyRelu', 'hardtanh', 'relu6', 'hardsigmoid', 'hardswish', 'elu', 'selu', 'celu', 'softsign', 'softplus', 'logSigmoid', 'sigmoid', 'tanh', 'silu',
-  'gelu', 'mish', 'erf', 'expm1', 'asinh', 'isNan', 'isInf', 'isFinite', 'logicalNot', 'channelMax', 'globalAvgPool', 'globalMaxPool', 'predictionEntropy', 'normalize', 'flatten', 'detach', 'sum', 'mean', 'prod', 'amax', 'amin', 'any', 'all', 'variance', 'std', 'norm', 'logsumexp', 'softmax', 'logSoftmax',
-  'argmax', 'argmin', 'cumsum', 'argsort', 'tril', 'triu', 'instanceNorm'] as const;
+const unary = [
+  'abs',
+  'neg',
+  'square',
+  'exp',
+  'sin',
+  'cos',
+  'tan',
+  'atan',
+  'sinh',
+  'cosh',
+  'sign',
+  'floor',
+  'ceil',
+  'round',
+  'trunc',
+  'relu',
+  'leakyRelu',
+  'hardtanh',
+  'relu6',
+  'hardsigmoid',
+  'hardswish',
+  'elu',
+  'selu',
+  'celu',
+  'softsign',
+  'softplus',
+  'logSigmoid',
+  'sigmoid',
+  'tanh',
+  'silu',
+  'gelu',
+  'mish',
+  'erf',
+  'expm1',
+  'asinh',
+  'isNan',
+  'isInf',
+  'isFinite',
+  'logicalNot',
+  'channelMax',
+  'globalAvgPool',
+  'globalMaxPool',
+  'predictionEntropy',
+  'normalize',
+  'flatten',
+  'detach',
+  'sum',
+  'mean',
+  'prod',
+  'amax',
+  'amin',
+  'any',
+  'all',
+  'variance',
+  'std',
+  'norm',
+  'logsumexp',
+  'softmax',
+  'logSoftmax',
+  'argmax',
+  'argmin',
+  'cumsum',
+  'argsort',
+  'tril',
+  'triu',
+  'instanceNorm',
+] as const;
 const unit = ['reciprocal', 'sqrt', 'rsqrt', 'log', 'log2', 'log1p', 'asin', 'acos', 'atanh', 'sharpen'] as const;
-const binary = ['add', 'sub', 'mul', 'div', 'maximum', 'minimum', 'atan2', 'fmod', 'remainder', 'floorDivide', 'eq', 'ne', 'lt', 'le', 'gt', 'ge', 'logicalAnd', 'logicalOr', 'logicalXor'] as const;
+const binary = [
+  'add',
+  'sub',
+  'mul',
+  'div',
+  'maximum',
+  'minimum',
+  'atan2',
+  'fmod',
+  'remainder',
+  'floorDivide',
+  'eq',
+  'ne',
+  'lt',
+  'le',
+  'gt',
+  'ge',
+  'logicalAnd',
+  'logicalOr',
+  'logicalXor',
+] as const;
 
 type Alone = (x: Tensor) => Tensor;
 type Both = (a: Tensor, b: Tensor) => Tensor;
@@ -70,9 +179,24 @@ export const FAMILIES: Record<string, Family> = {
   percentile: ({ z }) => ops.percentile(z, 30),
   cosineSimilarity: ({ z, q }) => ops.cosineSimilarity(z, q),
   sumTo: ({ z }) => ops.sumTo(z, [1, 5, 8]),
-  weightedSum: ({ z, q }) => ops.weightedSum([[z, 0.5], [q, 2]]),
+  weightedSum: ({ z, q }) =>
+    ops.weightedSum([
+      [z, 0.5],
+      [q, 2],
+    ]),
   matmul: ({ z, m }) => ops.matmul(z, m, { transposeB: true }),
-  linear: ({ z, w, v }) => ops.linear(z, ops.reshape(ops.slice(w, [[0, 1], [0, 1]]), [8, 8]), v),
+  linear: ({ z, w, v }) =>
+    ops.linear(
+      z,
+      ops.reshape(
+        ops.slice(w, [
+          [0, 1],
+          [0, 1],
+        ]),
+        [8, 8],
+      ),
+      v,
+    ),
   einsum: ({ z, m }) => ops.einsum('nhwc,kc->nkhw', z, m),
   attention: ({ z, q }) => ops.scaledDotProductAttention(z, q, z),
   conv1d: ({ z, w }) => ops.conv1d(ops.reshape(z, [2, 30, 8]), ops.reshape(w, [9, 8, 8])),
@@ -127,7 +251,11 @@ export const FAMILIES: Record<string, Family> = {
   acceptedShare: ({ u }) => ops.acceptedShare(u),
   fuse: ({ z, q }) => ops.fuse(z, q),
   normaliseMaps: ({ z }) => ops.normaliseMaps(z),
-  maskPairs: ({ z, grid }) => ops.maskPairs(ops.reshape(ops.slice(z, [null, [0, 4], [0, 4], [0, 1]]), [2, 4, 4]), ops.reshape(ops.slice(grid, [null, null, [0, 1], [0, 1]]), [2, 4])),
+  maskPairs: ({ z, grid }) =>
+    ops.maskPairs(
+      ops.reshape(ops.slice(z, [null, [0, 4], [0, 4], [0, 1]]), [2, 4, 4]),
+      ops.reshape(ops.slice(grid, [null, null, [0, 1], [0, 1]]), [2, 4]),
+    ),
   gather: ({ z, whole }) => ops.gather(z, 3, ops.remainder(whole, 8)),
   scatter: ({ z, whole, q }) => ops.scatter(z, 3, ops.remainder(whole, 8), q),
   scatterReduce: ({ z, whole, q }) => ops.scatterReduce(z, 3, ops.remainder(whole, 8), q, 'prod'),
@@ -148,8 +276,22 @@ export const FAMILIES: Record<string, Family> = {
   pixelShuffle: ({ z }) => ops.pixelShuffle(z, 2),
   pixelUnshuffle: ({ z }) => ops.pixelUnshuffle(ops.slice(z, [null, null, [0, 4]]), 2),
   slice: ({ z }) => ops.slice(z, [null, [4, 0, -2], [1, 4]]),
-  pad: ({ z }) => ops.pad(z, [[0, 0], [1, 2], [2, 1], [0, 0]], { mode: 'reflect' }),
-  pad2d: ({ z }) => ops.pad2d(z, [[1, 2], [0, 3]]),
+  pad: ({ z }) =>
+    ops.pad(
+      z,
+      [
+        [0, 0],
+        [1, 2],
+        [2, 1],
+        [0, 0],
+      ],
+      { mode: 'reflect' },
+    ),
+  pad2d: ({ z }) =>
+    ops.pad2d(z, [
+      [1, 2],
+      [0, 3],
+    ]),
   concat: ({ z, q }) => ops.concat([z, q], 1),
   stack: ({ z, q }) => ops.stack([z, q], 2),
   split: ({ z }) => ops.split(z, [2, 4], 1),
@@ -158,6 +300,14 @@ export const FAMILIES: Record<string, Family> = {
 
 /** Exports of runtime/ops that no family calls, with the reason. */
 export const OTHERS: Record<string, string> = {
-  full: 'takes no tensor', zeros: 'takes no tensor', scaledDotProductAttention: 'is attention here', confusionCounts: 'takes no tensor', pseudoLabelCounts: 'takes no tensor', pseudoLabelStats: 'computes on the host',
-  addConfusion: 'changes its input', countPseudoLabels: 'changes its input', updateClassConfidence: 'changes its input', classGate: 'belongs to updateClassConfidence',
+  full: 'takes no tensor',
+  zeros: 'takes no tensor',
+  scaledDotProductAttention: 'is attention here',
+  confusionCounts: 'takes no tensor',
+  pseudoLabelCounts: 'takes no tensor',
+  pseudoLabelStats: 'computes on the host',
+  addConfusion: 'changes its input',
+  countPseudoLabels: 'changes its input',
+  updateClassConfidence: 'changes its input',
+  classGate: 'belongs to updateClassConfidence',
 };

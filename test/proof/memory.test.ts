@@ -16,12 +16,15 @@ import { testDevice } from '../support/device.ts';
 import { FAMILIES, given, type Given } from './families.ts';
 
 const STEPS = 2000;
-/** Bytes that the JavaScript heap may have grown by after a collection: a leak of a few hundred bytes a step is more. */
+/**
+ * Bytes that the JavaScript heap may have grown by after a collection: a leak of a few hundred bytes a step is more.
+ */
 const MOST_HEAP = 1 << 20;
 
 /** The heap after a collection, where node was told to offer one; else as it is. */
 async function heap(): Promise<number> {
-  const { setFlagsFromString } = await import('node:v8'), { runInNewContext } = await import('node:vm');
+  const { setFlagsFromString } = await import('node:v8');
+  const { runInNewContext } = await import('node:vm');
   setFlagsFromString('--expose-gc');
   const collect = runInNewContext('gc') as () => void;
   // Twice: what has a finaliser is freed by the second.
@@ -32,20 +35,38 @@ async function heap(): Promise<number> {
   return process.memoryUsage().heapUsed;
 }
 
-interface Net { params: Map<string, Tensor>; forward(x: Tensor): Tensor }
+interface Net {
+  params: Map<string, Tensor>;
+  forward(x: Tensor): Tensor;
+}
 
 function network(device: Device): Net {
   const draw = (...shape: number[]): Tensor => {
-    const t = device.keep(device.tensor(Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, (_, i) => Math.sin(i) / 4), shape));
+    const t = device.keep(
+      device.tensor(
+        Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, (_, i) => Math.sin(i) / 4),
+        shape,
+      ),
+    );
     t.requiresGrad = true;
     return t;
   };
-  const params = new Map(Object.entries({ w: draw(3, 3, 3, 8), b: draw(8), gamma: draw(8), beta: draw(8), head: draw(8, 4) }));
+  const params = new Map(
+    Object.entries({ w: draw(3, 3, 3, 8), b: draw(8), gamma: draw(8), beta: draw(8), head: draw(8, 4) }),
+  );
   const p = Object.fromEntries(params);
-  return { params, forward: (x) => ops.matmul(ops.relu(ops.batchNorm(ops.conv2d(x, p.w, p.b, { padding: 1 }), p.gamma, p.beta, undefined, { mode: 'train' })), p.head) };
+  return {
+    params,
+    forward: (x) =>
+      ops.matmul(
+        ops.relu(ops.batchNorm(ops.conv2d(x, p.w, p.b, { padding: 1 }), p.gamma, p.beta, undefined, { mode: 'train' })),
+        p.head,
+      ),
+  };
 }
 
-const images = Float32Array.from({ length: 2 * 6 * 6 * 3 }, (_, i) => Math.cos(i)), labels = Int32Array.from({ length: 72 }, (_, i) => i % 4);
+const images = Float32Array.from({ length: 2 * 6 * 6 * 3 }, (_, i) => Math.cos(i));
+const labels = Int32Array.from({ length: 72 }, (_, i) => i % 4);
 
 /** Runs `step` so often; the pool must not move after the first few, the heap hardly. */
 async function flat(device: Device, step: (k: number) => void | Promise<void>): Promise<void> {
@@ -62,10 +83,19 @@ async function flat(device: Device, step: (k: number) => void | Promise<void>): 
   assert.ok(grown < MOST_HEAP, `the heap has grown by ${grown} bytes`);
 }
 
-const counts = ({ pool: { stats: { inUse, allocated, buffers, created } } }: Device): object => ({ inUse, allocated, buffers, created });
+const counts = ({
+  pool: {
+    stats: { inUse, allocated, buffers, created },
+  },
+}: Device): object => ({ inUse, allocated, buffers, created });
 
 test(`${STEPS} eager steps`, async () => {
-  const device = await testDevice(), net = network(device), sgd = new Sgd(net.params, { momentum: 0.9 }), x = device.tensor(images, [2, 6, 6, 3]), y = device.tensor(labels, [2, 6, 6]), hyper = hyperTensor(device, { lr: 0.01, step: 1 });
+  const device = await testDevice();
+  const net = network(device);
+  const sgd = new Sgd(net.params, { momentum: 0.9 });
+  const x = device.tensor(images, [2, 6, 6, 3]);
+  const y = device.tensor(labels, [2, 6, 6]);
+  const hyper = hyperTensor(device, { lr: 0.01, step: 1 });
   let loss = 0;
   await flat(device, async (k) => {
     const last = device.scope(() => {
@@ -82,12 +112,18 @@ test(`${STEPS} eager steps`, async () => {
 });
 
 test(`${STEPS} replays`, async () => {
-  const device = await testDevice(), net = network(device), sgd = new Sgd(net.params, { momentum: 0.9 });
-  const step = plan(device, { x: { shape: [2, 6, 6, 3] }, y: { shape: [2, 6, 6], dtype: 'i32' }, hyper: { shape: [HYPER_SIZE] } }, ({ x, y, hyper }) => {
-    const loss = ops.crossEntropy(net.forward(x), y);
-    sgd.step(grad(loss, [...net.params.values()]), hyper);
-    return { loss };
-  });
+  const device = await testDevice();
+  const net = network(device);
+  const sgd = new Sgd(net.params, { momentum: 0.9 });
+  const step = plan(
+    device,
+    { x: { shape: [2, 6, 6, 3] }, y: { shape: [2, 6, 6], dtype: 'i32' }, hyper: { shape: [HYPER_SIZE] } },
+    ({ x, y, hyper }) => {
+      const loss = ops.crossEntropy(net.forward(x), y);
+      sgd.step(grad(loss, [...net.params.values()]), hyper);
+      return { loss };
+    },
+  );
   let loss = 0;
   await flat(device, async (k) => {
     const { loss: l } = step.run({ x: images, y: labels, hyper: hyperValues({ lr: 0.01, step: k + 1 }) });
@@ -100,7 +136,8 @@ test(`${STEPS} replays`, async () => {
 });
 
 test('plans made and disposed leave nothing', async () => {
-  const device = await testDevice(), before = device.pool.stats.inUse;
+  const device = await testDevice();
+  const before = device.pool.stats.inUse;
   for (let k = 0; k < 50; k++) {
     const step = plan(device, { x: { shape: [4, 8] } }, ({ x }) => ({ y: ops.softmax(ops.mul(x, 2)) }));
     step.run({ x: new Float32Array(32) });
@@ -110,9 +147,14 @@ test('plans made and disposed leave nothing', async () => {
 });
 
 test('a scope that throws frees all that was made in it', async () => {
-  const device = await testDevice(), g = given(device), before = device.pool.stats.inUse;
+  const device = await testDevice();
+  const g = given(device);
+  const before = device.pool.stats.inUse;
   const throws = (body: () => unknown, what: RegExp): void => {
-    assert.throws(() => device.scope(body), (e: Error) => what.test(e.message));
+    assert.throws(
+      () => device.scope(body),
+      (e: Error) => what.test(e.message),
+    );
     assert.is(device.pool.stats.inUse, before);
   };
   throws(() => {
@@ -133,20 +175,42 @@ test('a scope that throws frees all that was made in it', async () => {
 });
 
 test('an operation that is refused leaves nothing, also outside of a scope', async () => {
-  const device = await testDevice(), x = device.tensor([1, 2], [2]), before = device.pool.stats.inUse, far = 2 ** 40;
-  assert.throws(() => ops.pad(x, [[far, -far]]), (e: unknown) => e instanceof ShapeError);
+  const device = await testDevice();
+  const x = device.tensor([1, 2], [2]);
+  const before = device.pool.stats.inUse;
+  const far = 2 ** 40;
+  assert.throws(
+    () => ops.pad(x, [[far, -far]]),
+    (e: unknown) => e instanceof ShapeError,
+  );
   assert.is(device.pool.stats.inUse, before);
   x.dispose();
 });
 
 test('every operation refuses a tensor after its end', async () => {
   const device = await testDevice();
-  const names = ['z', 'q', 'u', 'w', 'v', 'm', 'theta', 'grid', 'labels', 'picks', 'whole', 'seed'] as const satisfies readonly (keyof Given)[];
+  const names = [
+    'z',
+    'q',
+    'u',
+    'w',
+    'v',
+    'm',
+    'theta',
+    'grid',
+    'labels',
+    'picks',
+    'whole',
+    'seed',
+  ] as const satisfies readonly (keyof Given)[];
   const wrong: string[] = [];
   for (const [name, family] of Object.entries(FAMILIES)) {
-    const used = names.filter((k) => new RegExp(`\\b${k}\\b`).test(/^\(?\{([^}]*)\}/.exec(String(family))?.[1] ?? 'z u v'));
+    const used = names.filter((k) =>
+      new RegExp(`\\b${k}\\b`).test(/^\(?\{([^}]*)\}/.exec(String(family))?.[1] ?? 'z u v'),
+    );
     for (const k of used) {
-      const g = given(device), before = device.pool.stats.inUse;
+      const g = given(device);
+      const before = device.pool.stats.inUse;
       // The families of functions of one or two tensors share their code: they are told by what they leave alone.
       g[k].dispose();
       let error: unknown = null;
@@ -164,16 +228,34 @@ test('every operation refuses a tensor after its end', async () => {
 });
 
 test('everything else that takes a tensor refuses it after its end', async () => {
-  const device = await testDevice(), x = device.tensor([1, 2, 3, 4], [4]), y = device.tensor([1], [1]), hyper = hyperTensor(device, { lr: 1, step: 1 });
+  const device = await testDevice();
+  const x = device.tensor([1, 2, 3, 4], [4]);
+  const y = device.tensor([1], [1]);
+  const hyper = hyperTensor(device, { lr: 1, step: 1 });
   x.requiresGrad = true;
-  const loss = ops.sum(x), sgd = new Sgd(new Map([['x', x]])), scaler = new LossScaler(device);
-  const step = plan(device, {}, () => ({ s: ops.sum(x) })), later = plan(device, {}, () => ({ s: ops.sum(y) }));
+  const loss = ops.sum(x);
+  const sgd = new Sgd(new Map([['x', x]]));
+  const scaler = new LossScaler(device);
+  const step = plan(device, {}, () => ({ s: ops.sum(x) }));
+  const later = plan(device, {}, () => ({ s: ops.sum(y) }));
   x.dispose();
   y.dispose();
   const uses: Record<string, () => unknown> = {
-    read: () => x.read(), item: () => y.item(), 'read of several': () => device.read([hyper, x]), view: () => x.view([2, 2]), write: () => device.write(x, new Float32Array(4)), clear: () => device.clear(x),
-    copy: () => device.copy(x, hyper.view([8])), 'copy into': () => device.copyInto(x, hyper, 0), 'dispatch': () => device.run({ shader: 'fill', entry: 'forward', bindings: { y: x }, params: { n: 4, word: 0 }, threads: 4 }),
-    'plan from it': () => plan(device, {}, () => ({ s: ops.sum(x) })), 'gradient from it': () => grad(x, [x], { dy: x }), 'optimiser': () => sgd.step([x], hyper), clip: () => clipCoefficient([x], 1, hyper), 'loss scale': () => scaler.unscale([x], hyper),
+    read: () => x.read(),
+    item: () => y.item(),
+    'read of several': () => device.read([hyper, x]),
+    view: () => x.view([2, 2]),
+    write: () => device.write(x, new Float32Array(4)),
+    clear: () => device.clear(x),
+    copy: () => device.copy(x, hyper.view([8])),
+    'copy into': () => device.copyInto(x, hyper, 0),
+    dispatch: () =>
+      device.run({ shader: 'fill', entry: 'forward', bindings: { y: x }, params: { n: 4, word: 0 }, threads: 4 }),
+    'plan from it': () => plan(device, {}, () => ({ s: ops.sum(x) })),
+    'gradient from it': () => grad(x, [x], { dy: x }),
+    optimiser: () => sgd.step([x], hyper),
+    clip: () => clipCoefficient([x], 1, hyper),
+    'loss scale': () => scaler.unscale([x], hyper),
   };
   const wrong: string[] = [];
   for (const [name, use] of Object.entries(uses)) {
@@ -183,7 +265,8 @@ test('everything else that takes a tensor refuses it after its end', async () =>
     } catch (e) {
       error = e;
     }
-    if (!(error instanceof DisposedError) && !(name.startsWith('copy') && error instanceof ShapeError)) wrong.push(`${name}: ${error instanceof FewmaskError ? error.message : String(error)}`);
+    if (!(error instanceof DisposedError) && !(name.startsWith('copy') && error instanceof ShapeError))
+      wrong.push(`${name}: ${error instanceof FewmaskError ? error.message : String(error)}`);
   }
   assert.equal(wrong, []);
   // A plan holds what it reads from outside.

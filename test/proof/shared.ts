@@ -4,9 +4,11 @@ import { SHADERS } from '../../runtime/kernel/generated.ts';
 
 /** Functions of WGSL code with their bodies, comments left out. */
 function functions(code: string): Map<string, string> {
-  const plain = code.replace(/\/\/.*$/gm, ''), found = new Map<string, string>();
+  const plain = code.replace(/\/\/.*$/gm, '');
+  const found = new Map<string, string>();
   for (const m of plain.matchAll(/\bfn\s+(\w+)\s*\(/g)) {
-    let at = plain.indexOf('{', m.index), depth = 0;
+    let at = plain.indexOf('{', m.index);
+    let depth = 0;
     const from = at;
     do depth += plain[at] === '{' ? 1 : plain[at] === '}' ? -1 : 0;
     while (++at < plain.length && depth > 0);
@@ -15,16 +17,26 @@ function functions(code: string): Map<string, string> {
   return found;
 }
 
-/** Entries, as `shader.entry`, that reach a barrier or a variable of the workgroup, by themselves or through the functions that they call. */
+/**
+ * Entries, as `shader.entry`, that reach a barrier or a variable of the workgroup, by themselves or through the
+ * functions that they call.
+ */
 export function sharingEntries(): string[] {
   return Object.entries(SHADERS).flatMap(([shader, { code, entries }]) => {
-    const bodies = functions(code), shared = [...code.matchAll(/var<workgroup>\s*(\w+)/g)].map((m) => m[1]);
+    const bodies = functions(code);
+    const shared = [...code.matchAll(/var<workgroup>\s*(\w+)/g)].map((m) => m[1]);
     const touches = (name: string, seen: Set<string>): boolean => {
       if (seen.has(name)) return false;
       seen.add(name);
       const words = new Set(bodies.get(name)!.match(/\w+/g));
-      return [...shared, 'workgroupBarrier', 'storageBarrier', 'textureBarrier', 'workgroupUniformLoad'].some((w) => words.has(w)) || [...words].some((w) => bodies.has(w) && touches(w, seen));
+      return (
+        [...shared, 'workgroupBarrier', 'storageBarrier', 'textureBarrier', 'workgroupUniformLoad'].some((w) =>
+          words.has(w),
+        ) || [...words].some((w) => bodies.has(w) && touches(w, seen))
+      );
     };
-    return Object.keys(entries).filter((e) => touches(e, new Set())).map((e) => `${shader}.${e}`);
+    return Object.keys(entries)
+      .filter((e) => touches(e, new Set()))
+      .map((e) => `${shader}.${e}`);
   });
 }

@@ -5,9 +5,15 @@ import { NATIVE } from '../../runtime/kernel/generated.ts';
 import { testDevice } from '../support/device.ts';
 
 /** A device of its own over the same GPUDevice. Limits that are not named are the adapter's. */
-export async function smallDevice(limits: Partial<Record<keyof GPUSupportedLimits, number>>, budget?: number): Promise<Device> {
-  const { gpu, info } = await testDevice(), own: Record<string, unknown> = { ...limits };
-  const lowered = new Proxy(gpu.limits, { get: (target, name) => own[name as string] ?? Reflect.get(target, name, target) });
+export async function smallDevice(
+  limits: Partial<Record<keyof GPUSupportedLimits, number>>,
+  budget?: number,
+): Promise<Device> {
+  const { gpu, info } = await testDevice();
+  const own: Record<string, unknown> = { ...limits };
+  const lowered = new Proxy(gpu.limits, {
+    get: (target, name) => own[name as string] ?? Reflect.get(target, name, target),
+  });
   const proxy = new Proxy(gpu, {
     get(target, name) {
       if (name === 'limits') return lowered;

@@ -1,6 +1,6 @@
-// What each shader can be specialised on: every combination of values that the engine and the segmentation ask for. Booleans take both values by themselves;
-// here are the numbers and types. testDevice() refuses a specialisation that is not declared, so that every test says when the list is too short, and
-// compile.test.ts compiles all of them.
+// What each shader can be specialised on: every combination of values that the engine and the segmentation ask for.
+// Booleans take both values by themselves; here are the numbers and types. testDevice() refuses a specialisation that
+// is not declared, so that every test says when the list is too short, and compile.test.ts compiles all of them.
 
 import { SHADERS } from '../../runtime/kernel/generated.ts';
 import type { Constants } from '../../runtime/kernel/kernel.ts';
@@ -15,16 +15,67 @@ const vectors = (names: Constants): Choice => [{}, names];
 const words = ['f32', 'i32', 'u32'] as const;
 /** What tensors hold, where the arithmetic is f32 either way. */
 const halves: Choice = [{}, { Stored: 'f16' }];
-const images: Choice = [{}, { Stored: 'f16' }, { Element: 'vec4<f32>', Stored: 'vec4<f32>' }, { Element: 'vec4<f32>', Stored: 'vec4<f16>' }];
+const images: Choice = [
+  {},
+  { Stored: 'f16' },
+  { Element: 'vec4<f32>', Stored: 'vec4<f32>' },
+  { Element: 'vec4<f32>', Stored: 'vec4<f16>' },
+];
 /** What is read through textures: vectors, of f16 where tensors hold `half`. */
-const texels = (half?: string): Choice => [{}, { Texels: 'texture_storage_2d<rgba16float,read>', ...(half && { Stored: half }) }];
+const texels = (half?: string): Choice => [
+  {},
+  { Texels: 'texture_storage_2d<rgba16float,read>', ...(half && { Stored: half }) },
+];
 
 /** Constants that no launch sets: tile sizes, and what a test makes small. */
 export const FIXED = new Set([
-  'WG', 'LOCAL', 'BINS', 'ROW', 'CHUNK', 'BLOCK', 'IGNORE', 'ROWS', 'TAPS', 'LOWEST', 'NONE', 'SCALE', 'GREY', 'PI', 'LN2', 'TWO_BY_PI', 'SQRT_HALF',
-  'TWO_BY_SQRT_PI', 'BY_SQRT_TWO_PI', 'K', 'C', 'TY', 'COLUMNS', 'TALL', 'LEFT', 'BLOCKS', 'RIGHT', 'SUMS', 'FOURS', 'FETCHED', 'LEFT_TILE', 'RIGHT_TILE',
-  'DOWN', 'WIDE', 'LEFT_ROW', 'GRAD_ROW', 'RIGHT_ROW', 'SUM_TILE', 'SUM_TILES', 'MOST_GROUPS', 'STUCK', 'NO_SCORES', 'NAN_KEY', 'BY_RANK', 'BY_SHARE',
-  'NOWHERE', 'LEAST',
+  'WG',
+  'LOCAL',
+  'BINS',
+  'ROW',
+  'CHUNK',
+  'BLOCK',
+  'IGNORE',
+  'ROWS',
+  'TAPS',
+  'LOWEST',
+  'NONE',
+  'SCALE',
+  'GREY',
+  'PI',
+  'LN2',
+  'TWO_BY_PI',
+  'SQRT_HALF',
+  'TWO_BY_SQRT_PI',
+  'BY_SQRT_TWO_PI',
+  'K',
+  'C',
+  'TY',
+  'COLUMNS',
+  'TALL',
+  'LEFT',
+  'BLOCKS',
+  'RIGHT',
+  'SUMS',
+  'FOURS',
+  'FETCHED',
+  'LEFT_TILE',
+  'RIGHT_TILE',
+  'DOWN',
+  'WIDE',
+  'LEFT_ROW',
+  'GRAD_ROW',
+  'RIGHT_ROW',
+  'SUM_TILE',
+  'SUM_TILES',
+  'MOST_GROUPS',
+  'STUCK',
+  'NO_SCORES',
+  'NAN_KEY',
+  'BY_RANK',
+  'BY_SHARE',
+  'NOWHERE',
+  'LEAST',
 ]);
 
 const CHOICES: Record<string, readonly Choice[]> = {
@@ -36,22 +87,70 @@ const CHOICES: Record<string, readonly Choice[]> = {
   binary: [
     upTo('OP', 24),
     [
-      {}, { Result: 'i32' }, { Stored: 'f16', Result: 'f16' }, { Stored: 'f16', Result: 'i32' },
-      ...['i32', 'u32'].flatMap((t) => [...new Set([t, 'i32'])].map((Result) => ({ Element: t, Stored: t, Result, FLOAT: false }))),
+      {},
+      { Result: 'i32' },
+      { Stored: 'f16', Result: 'f16' },
+      { Stored: 'f16', Result: 'i32' },
+      ...['i32', 'u32'].flatMap((t) =>
+        [...new Set([t, 'i32'])].map((Result) => ({ Element: t, Stored: t, Result, FLOAT: false })),
+      ),
     ],
-    upTo('NUMBER', 2), [{}, { BROADCAST: true }, { BROADCAST: true, DEEP: true }],
+    upTo('NUMBER', 2),
+    [{}, { BROADCAST: true }, { BROADCAST: true, DEEP: true }],
   ],
   cast: [upTo('FROM', 3), upTo('TO', 3)],
   conv2d: [numbers('PX', 2, 4, 8), halves],
-  conv2dTiles: [[{ WG: 64, TX: 2, CB: 1, PX: 4 }, { WG: 64, TX: 4, CB: 1, PX: 8 }, { WG: 64, TX: 4, CB: 2, PX: 8 }, { WG: 64, TX: 8, CB: 2, PX: 8 }, { WG: 128, TX: 8, CB: 2, PX: 8 }], halves],
+  conv2dTiles: [
+    [
+      { WG: 64, TX: 2, CB: 1, PX: 4 },
+      { WG: 64, TX: 4, CB: 1, PX: 8 },
+      { WG: 64, TX: 4, CB: 2, PX: 8 },
+      { WG: 64, TX: 8, CB: 2, PX: 8 },
+      { WG: 128, TX: 8, CB: 2, PX: 8 },
+    ],
+    halves,
+  ],
   conv2dAny: [images, numbers('PX', 8), numbers('KW', 1, 3)],
   conv2dMatrix: [
-    [{ WG: 128, COLUMNS: 4, SX: 1 }, { WG: 128, COLUMNS: 8, SX: 2 }, { WG: 128, COLUMNS: 16, SX: 2 }, { WG: 256, COLUMNS: 32, SX: 2 }],
-    [[8, 8, 8, 8], [16, 16, 16, 32], [16, 8, 16, 32], [16, 8, 8, 32]].map(([M, N, K, LANES]) => ({ M, N, K, LANES, Left: `subgroup_matrix_left<f16,${K},${M}>`, Right: `subgroup_matrix_right<f16,${N},${K}>`, Sum: `subgroup_matrix_result<f32,${N},${M}>` })),
+    [
+      { WG: 128, COLUMNS: 4, SX: 1 },
+      { WG: 128, COLUMNS: 8, SX: 2 },
+      { WG: 128, COLUMNS: 16, SX: 2 },
+      { WG: 256, COLUMNS: 32, SX: 2 },
+    ],
+    [
+      [8, 8, 8, 8],
+      [16, 16, 16, 32],
+      [16, 8, 16, 32],
+      [16, 8, 8, 32],
+    ].map(([M, N, K, LANES]) => ({
+      M,
+      N,
+      K,
+      LANES,
+      Left: `subgroup_matrix_left<f16,${K},${M}>`,
+      Right: `subgroup_matrix_right<f16,${N},${K}>`,
+      Sum: `subgroup_matrix_result<f32,${N},${M}>`,
+    })),
   ],
-  conv2dTexture: [[{ PX: 8, CB: 2 }, { PX: 4, CB: 2 }, { PX: 4, CB: 4 }], numbers('KW', 1, 3), texels('f16')],
+  conv2dTexture: [
+    [
+      { PX: 8, CB: 2 },
+      { PX: 4, CB: 2 },
+      { PX: 4, CB: 4 },
+    ],
+    numbers('KW', 1, 3),
+    texels('f16'),
+  ],
   conv2dTranspose: [halves],
-  conv2dTextureGrad: [[{ KW: 1, CB: 2 }, { KW: 1, CB: 4 }, { KW: 3, CB: 2 }], texels()],
+  conv2dTextureGrad: [
+    [
+      { KW: 1, CB: 2 },
+      { KW: 1, CB: 4 },
+      { KW: 3, CB: 2 },
+    ],
+    texels(),
+  ],
   cumsum: [types('Element', ...words)],
   gather: [types('Element', 'u32', 'vec4<u32>', 'f16', 'vec4<f16>'), types('Number', ...words), upTo('COMBINE', 3)],
   gridSample: [upTo('PADDING', 2)],
@@ -60,12 +159,34 @@ const CHOICES: Record<string, readonly Choice[]> = {
   matmul: [types('Element', 'f32', 'f16')],
   maxPool2d: [images.map((c) => (c.Element ? { ...c, Index: 'vec4<i32>' } : c))],
   pairLoss: [upTo('KIND', 4)],
-  reduce: [words.flatMap((In) => words.map((Out) => ({ In, Out }))), upTo('COMBINE', 3), upTo('MAP', 10), upTo('POST', 4)],
+  reduce: [
+    words.flatMap((In) => words.map((Out) => ({ In, Out }))),
+    upTo('COMBINE', 3),
+    upTo('MAP', 10),
+    upTo('POST', 4),
+  ],
   resizeBilinear: [images],
-  resizeNearest: [[{}, { Element: 'vec4<u32>', Gradient: 'vec4<f32>' }, { Element: 'f16' }, { Element: 'vec4<f16>', Gradient: 'vec4<f32>' }]],
+  resizeNearest: [
+    [
+      {},
+      { Element: 'vec4<u32>', Gradient: 'vec4<f32>' },
+      { Element: 'f16' },
+      { Element: 'vec4<f16>', Gradient: 'vec4<f32>' },
+    ],
+  ],
   sort: [upTo('TYPE', 2)],
   spread: [upTo('KIND', 9)],
-  strided: [numbers('AXES', 2, 4, 8), upTo('RULE', 4), [{}, { Element: 'vec4<u32>' }, { Scalar: 'f16', Element: 'f16' }, { Scalar: 'f16', Element: 'vec4<f16>' }, { Number: 'f16' }]],
+  strided: [
+    numbers('AXES', 2, 4, 8),
+    upTo('RULE', 4),
+    [
+      {},
+      { Element: 'vec4<u32>' },
+      { Scalar: 'f16', Element: 'f16' },
+      { Scalar: 'f16', Element: 'vec4<f16>' },
+      { Number: 'f16' },
+    ],
+  ],
   sumTo: [[{}, { BROADCAST: true }, { BROADCAST: true, DEEP: true }]],
   unary: [upTo('OP', 21), types('Element', 'f32', 'f16')],
   unfold: [vectors({ Element: 'vec4<u32>' }), vectors({ Number: 'vec4<f32>' })],
@@ -74,16 +195,27 @@ const CHOICES: Record<string, readonly Choice[]> = {
 
 /** Every specialisation of a shader that there may be. */
 export function specialisations(shader: string): Constants[] {
-  const choices = CHOICES[shader] ?? [], named = new Set(choices.flatMap((c) => c.flatMap((v) => Object.keys(v))));
-  const flags = Object.entries(SHADERS[shader].constants).filter(([name, c]) => /^(true|false)$/.test(c.value) && !named.has(name)).map(([name]): Choice => [{ [name]: false }, { [name]: true }]);
-  return [...choices, ...flags].reduce<Constants[]>((all, choice) => all.flatMap((made) => choice.map((more) => ({ ...made, ...more }))), [{}]);
+  const choices = CHOICES[shader] ?? [];
+  const named = new Set(choices.flatMap((c) => c.flatMap((v) => Object.keys(v))));
+  const flags = Object.entries(SHADERS[shader].constants)
+    .filter(([name, c]) => /^(true|false)$/.test(c.value) && !named.has(name))
+    .map(([name]): Choice => [{ [name]: false }, { [name]: true }]);
+  return [...choices, ...flags].reduce<Constants[]>(
+    (all, choice) => all.flatMap((made) => choice.map((more) => ({ ...made, ...more }))),
+    [{}],
+  );
 }
 
 /** A name that two specialisations share where they make the same code: constants as they are declared are left out. */
 export function canonical(shader: string, constants: Constants): string {
   const { constants: declared } = SHADERS[shader];
-  const told = Object.entries(constants).filter(([name, v]) => String(v) !== declared[name]?.value.replace(/^(\d+)u$/, '$1'));
-  return `${shader}(${told.map(([name, v]) => `${name}=${v}`).sort().join(',')})`;
+  const told = Object.entries(constants).filter(
+    ([name, v]) => String(v) !== declared[name]?.value.replace(/^(\d+)u$/, '$1'),
+  );
+  return `${shader}(${told
+    .map(([name, v]) => `${name}=${v}`)
+    .sort()
+    .join(',')})`;
 }
 
 let known: Set<string> | undefined;

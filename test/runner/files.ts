@@ -21,16 +21,22 @@ const STARTS: readonly (readonly [Need, RegExp])[] = [
 /** The test files below a folder, by their paths from the root. */
 export function testFiles(root: string): string[] {
   const files = readdirSync(join(root, 'test'), { recursive: true, encoding: 'utf8' });
-  return files.filter((f) => f.endsWith('.test.ts')).map((f) => `test/${f.replaceAll('\\', '/')}`).sort();
+  return files
+    .filter((f) => f.endsWith('.test.ts'))
+    .map((f) => `test/${f.replaceAll('\\', '/')}`)
+    .sort();
 }
 
 /** Files that a file imports, directly or through others, itself included; type imports do not count. */
 function reached(root: string, file: string): Set<string> {
-  const seen = new Set<string>(), left = [resolve(root, file)];
+  const seen = new Set<string>();
+  const left = [resolve(root, file)];
   for (let next = left.pop(); next !== undefined; next = left.pop()) {
     if (seen.has(next)) continue;
     seen.add(next);
-    for (const [, typeOnly, from] of textOf(next).matchAll(/^(?:import|export)(\s+type)?\s(?:[^'";]*?from\s+)?['"](\.[^'"]+)['"]/gm)) {
+    for (const [, typeOnly, from] of textOf(next).matchAll(
+      /^(?:import|export)(\s+type)?\s(?:[^'";]*?from\s+)?['"](\.[^'"]+)['"]/gm,
+    )) {
       if (!typeOnly && from.endsWith('.ts')) left.push(resolve(dirname(next), from));
     }
   }

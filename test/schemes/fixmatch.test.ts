@@ -25,25 +25,39 @@ test('tau 0, no CutMix and identical views: the unlabelled loss is the cross-ent
   const config = resolveConfig(TINY);
   const net = createNetwork(device, config.network, dataset.numClasses, 0);
   const open = openStreams({ dataset, cache: new SampleCache(dataset), scheme: {}, seed: 0, size: [24, 32] });
-  const images = await Promise.all((['labelled', 'unlabelled'] as const).map(async (kind) => {
-    const b = await open({ name: kind, kind, n: config.batch[kind] }, 0).batch(0);
-    return view(device.tensor(b.texels, [b.n, 24, 32]), device.tensor(b.sizes, [b.n, 2]), device.tensor(identityViews(b.n), [b.n, 8]), [24, 32]).image;
-  }));
-  const z = await device.scope(() => net.forward(normalise(concat([images[0], images[1], images[1]], 0)), TRAIN)).read();
-  const c = dataset.numClasses, pixels = config.batch.unlabelled * 24 * 32, first = config.batch.labelled * 24 * 32 * c;
+  const images = await Promise.all(
+    (['labelled', 'unlabelled'] as const).map(async (kind) => {
+      const b = await open({ name: kind, kind, n: config.batch[kind] }, 0).batch(0);
+      return view(
+        device.tensor(b.texels, [b.n, 24, 32]),
+        device.tensor(b.sizes, [b.n, 2]),
+        device.tensor(identityViews(b.n), [b.n, 8]),
+        [24, 32],
+      ).image;
+    }),
+  );
+  const z = await device
+    .scope(() => net.forward(normalise(concat([images[0], images[1], images[1]], 0)), TRAIN))
+    .read();
+  const c = dataset.numClasses;
+  const pixels = config.batch.unlabelled * 24 * 32;
+  const first = config.batch.labelled * 24 * 32 * c;
   let sum = 0;
   for (let p = 0; p < pixels; p++) {
     const logits = Array.from({ length: c }, (_, k) => z[first + p * c + k]);
     const top = Math.max(...logits);
     sum += Math.log(logits.reduce((s, v) => s + Math.exp(v - top), 0));
   }
-  assert.ok(Math.abs(points[0].terms.unlabelled - sum / pixels) < 1e-5, `${points[0].terms.unlabelled} for ${sum / pixels}`);
+  assert.ok(
+    Math.abs(points[0].terms.unlabelled - sum / pixels) < 1e-5,
+    `${points[0].terms.unlabelled} for ${sum / pixels}`,
+  );
   assert.is(points[0].accepted, 1);
   assert.ok(Math.abs(points[0].loss - points[0].terms.labelled - points[0].terms.unlabelled) < 1e-5);
   net.dispose();
 });
 
-test("a threshold that nothing reaches leaves the supervised loss; both losses have a weight", async () => {
+test('a threshold that nothing reaches leaves the supervised loss; both losses have a weight', async () => {
   const none = await runTiny({ ...STILL, options: { tau: 1.1 } });
   none.dispose();
   const [p] = none.points;
@@ -83,7 +97,11 @@ test("a partner of 'others': boxes show other images, whose labels come from the
   assert.ok(Math.abs((await loss({ partner: 'others', cutmix: { probability: 1 } })) - none) > 1e-4);
   // Each operation of a strong view moves the partner's labels as its image.
   for (const strong of [{ randaugment: { table: 'paper' } }, { ctaugment: {} }]) {
-    const { points, dispose } = await runTiny({ batch: { labelled: 2, unlabelled: 2 }, steps: 3, options: { tau: 0.2, partner: 'others', cutmix: all, strong } });
+    const { points, dispose } = await runTiny({
+      batch: { labelled: 2, unlabelled: 2 },
+      steps: 3,
+      options: { tau: 0.2, partner: 'others', cutmix: all, strong },
+    });
     dispose();
     assert.ok(points.every((p) => Number.isFinite(p.loss) && p.accepted! > 0));
   }
@@ -93,7 +111,10 @@ test('RandAugment of each table, with labels that move', async () => {
   for (const table of ['augseg', 'cifar', 'paper', 'imagenet']) {
     const run = await runTiny({ steps: 2, options: { tau: 0.1, strong: { randaugment: { table } } } });
     run.dispose();
-    assert.ok(run.points.every((p) => Number.isFinite(p.loss) && p.terms.unlabelled > 0), table);
+    assert.ok(
+      run.points.every((p) => Number.isFinite(p.loss) && p.terms.unlabelled > 0),
+      table,
+    );
   }
   let message = '';
   await runTiny({ options: { strong: { randaugment: { table: 'tiny' } } } }).catch((e: Error) => (message = e.message));
@@ -104,7 +125,9 @@ test('CTAugment learns from probes, and a resumed run equals an unbroken one', a
   const config = { steps: 6, options: { tau: 0.2, strong: { ctaugment: {} } } };
   const whole = await runTiny(config);
   const rates = whole.scheme.hostState!.save() as Record<string, number[][]>;
-  const learned = Object.values(rates).flat(2).filter((r) => r !== 1);
+  const learned = Object.values(rates)
+    .flat(2)
+    .filter((r) => r !== 1);
   assert.ok(learned.length >= 6, `${learned.length} bins have learned`);
   assert.ok(learned.every((r) => r > 0.8 && r < 1));
   assert.equal([...whole.scheme.networks.keys()], ['net', 'ema']);
@@ -113,7 +136,10 @@ test('CTAugment learns from probes, and a resumed run equals an unbroken one', a
   assert.not.equal(part.checkpoint!.hostState, rates);
   part.dispose();
   const rest = await runTiny(config, { resume: part.checkpoint! });
-  assert.equal([...part.points, ...rest.points].map((p) => p.loss), whole.points.map((p) => p.loss));
+  assert.equal(
+    [...part.points, ...rest.points].map((p) => p.loss),
+    whole.points.map((p) => p.loss),
+  );
   assert.equal(rest.scheme.hostState!.save(), rates);
   for (const r of [whole, rest]) r.dispose();
 });

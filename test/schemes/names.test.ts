@@ -17,12 +17,15 @@ const ALLOWED: Readonly<Record<string, string>> = {
 
 /** Files of the product by their paths. */
 function sources(): string[] {
-  const folders = ['runtime', 'src'].flatMap((f) => readdirSync(join(root, f), { recursive: true, encoding: 'utf8' }).map((p) => `${f}/${p.replaceAll('\\', '/')}`));
+  const folders = ['runtime', 'src'].flatMap((f) =>
+    readdirSync(join(root, f), { recursive: true, encoding: 'utf8' }).map((p) => `${f}/${p.replaceAll('\\', '/')}`),
+  );
   return folders.filter((f) => /\.(ts|html|css|mjs)$/.test(f) && !f.endsWith('generated.ts'));
 }
 
 /** Text without comments and import lines. */
-const code = (file: string): string => readFileSync(join(root, file), 'utf8').replace(/^(import|export) .*$|\/\*[^]*?\*\/|\/\/.*$/gm, '');
+const code = (file: string): string =>
+  readFileSync(join(root, file), 'utf8').replace(/^(import|export) .*$|\/\*[^]*?\*\/|\/\/.*$/gm, '');
 
 test('no file but its own has the name of a scheme', () => {
   const found: string[] = [];
@@ -39,21 +42,28 @@ test('no file but its own has the name of a scheme', () => {
 });
 
 test('no file but its own has the title of a scheme', () => {
-  const found = sources().filter((f) => !f.startsWith('src/schemes/')).flatMap((file) =>
-    schemes().filter(({ title }) => title !== 'Supervised' && new RegExp(`['"\`>]${title}['"\`<]`).test(code(file))).map(({ title }) => `${file}: ${title}`));
+  const found = sources()
+    .filter((f) => !f.startsWith('src/schemes/'))
+    .flatMap((file) =>
+      schemes()
+        .filter(({ title }) => title !== 'Supervised' && new RegExp(`['"\`>]${title}['"\`<]`).test(code(file)))
+        .map(({ title }) => `${file}: ${title}`),
+    );
   assert.equal(found, []);
 });
 
 test('an option is declared in one place: its name and its default are in no list elsewhere', () => {
   // Options that only one scheme has, with names that mean nothing else.
   const counts = new Map<string, number>();
-  for (const { options } of schemes()) for (const key of Object.keys(options)) counts.set(key, (counts.get(key) ?? 0) + 1);
+  for (const { options } of schemes())
+    for (const key of Object.keys(options)) counts.set(key, (counts.get(key) ?? 0) + 1);
   const telling = [...counts].filter(([key, n]) => n === 1 && /[A-Z]/.test(key)).map(([key]) => key);
   assert.ok(telling.length > 5);
   const found: string[] = [];
   for (const file of sources()) {
     if (file.startsWith('src/schemes/')) continue;
-    for (const key of telling) if (new RegExp(`['"\`]${key}['"\`]|\\b${key}\\??:`).test(code(file))) found.push(`${file}: ${key}`);
+    for (const key of telling)
+      if (new RegExp(`['"\`]${key}['"\`]|\\b${key}\\??:`).test(code(file))) found.push(`${file}: ${key}`);
   }
   assert.equal(found, []);
 });

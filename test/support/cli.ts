@@ -23,8 +23,13 @@ export interface RunOptions {
 /** Runs `fewmask ARGS`; ends it after three minutes. */
 export function fewmask(args: readonly string[], options: RunOptions = {}): Promise<Ended> {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [BUNDLE, ...args], { cwd: options.cwd, env: { ...process.env, NO_COLOR: '1', ...options.env }, stdio: ['ignore', 'pipe', 'pipe'] });
-    let stdout = '', stderr = '';
+    const child = spawn(process.execPath, [BUNDLE, ...args], {
+      cwd: options.cwd,
+      env: { ...process.env, NO_COLOR: '1', ...options.env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    let stdout = '';
+    let stderr = '';
     child.stdout.on('data', (d) => (stdout += d));
     child.stderr.on('data', (d) => {
       stderr += d;
@@ -34,10 +39,40 @@ export function fewmask(args: readonly string[], options: RunOptions = {}): Prom
     child.on('error', reject);
     child.on('close', (code, signal) => {
       clearTimeout(late);
-      resolve({ code, signal, stdout, stderr: stderr.split('\n').filter((l) => !/^Warning: maxDynamic/.test(l)).join('\n') });
+      resolve({
+        code,
+        signal,
+        stdout,
+        stderr: stderr
+          .split('\n')
+          .filter((l) => !/^Warning: maxDynamic/.test(l))
+          .join('\n'),
+      });
     });
   });
 }
 
 /** A run of a second or two on the built-in set. */
-export const TINY = ['builtin', '--builtin-images', '12', '--labels', '4', '--val', '4', '--test', '4', '--size', '24x32', '--crop', '24x32', '--width', '4', '--depth', '2', '--batch', '2', '--eval-every', '6'];
+export const TINY = [
+  'builtin',
+  '--builtin-images',
+  '12',
+  '--labels',
+  '4',
+  '--val',
+  '4',
+  '--test',
+  '4',
+  '--size',
+  '24x32',
+  '--crop',
+  '24x32',
+  '--width',
+  '4',
+  '--depth',
+  '2',
+  '--batch',
+  '2',
+  '--eval-every',
+  '6',
+];

@@ -13,7 +13,11 @@ export interface Geometry {
 
 /** Calls `visit` for every product of the convolution: index into x, w and y. */
 export function products(
-  x: Shape, w: Shape, y: Shape, g: Geometry, visit: (xi: number, wi: number, yi: number) => void,
+  x: Shape,
+  w: Shape,
+  y: Shape,
+  g: Geometry,
+  visit: (xi: number, wi: number, yi: number) => void,
 ): void {
   const cog = y[3] / g.groups;
   for (let n = 0; n < y[0]; n++)
@@ -49,9 +53,16 @@ export function reference(x: F64, w: F64, b: F64 | undefined, g: Geometry): F64 
 
 /** A geometry from what differs of the plain one. */
 export const geometry = (g: Partial<Geometry>): Geometry => ({
-  stride: [1, 1], pad: [0, 0, 0, 0], dilation: [1, 1], groups: 1, ...g,
+  stride: [1, 1],
+  pad: [0, 0, 0, 0],
+  dilation: [1, 1],
+  groups: 1,
+  ...g,
 });
 
 export const options = (g: Geometry): Conv2dOptions => ({
-  stride: g.stride, padding: g.pad, dilation: g.dilation, groups: g.groups,
+  stride: g.stride,
+  padding: g.pad,
+  dilation: g.dilation,
+  groups: g.groups,
 });

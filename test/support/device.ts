@@ -13,10 +13,20 @@ export function testDevice(): Promise<Device> {
 
 /** Every specialisation that a test makes must be one of those that are proven to compile. */
 function watched(device: Device): Device {
-  const { gpu } = device, make = gpu.createShaderModule.bind(gpu);
+  const { gpu } = device;
+  const make = gpu.createShaderModule.bind(gpu);
   gpu.createShaderModule = (descriptor) => {
     const kernel = /^(\w+)\((.*)\)$/.exec(descriptor.label ?? '');
-    if (kernel) checkDeclared(kernel[1], Object.fromEntries(kernel[2].split(/,(?=\w+=)/).filter(Boolean).map((c) => c.split('=') as [string, string])));
+    if (kernel)
+      checkDeclared(
+        kernel[1],
+        Object.fromEntries(
+          kernel[2]
+            .split(/,(?=\w+=)/)
+            .filter(Boolean)
+            .map((c) => c.split('=') as [string, string]),
+        ),
+      );
     return make(descriptor);
   };
   return device;
@@ -26,7 +36,14 @@ let other: Promise<Device> | undefined;
 
 /** The same adapter taken for a GPU: kernels that have a variant for software adapters run the one for GPUs. */
 export function gpuVariants(): Promise<Device> {
-  other ??= testDevice().then((d) => new Device(d.gpu, { ...d.info, kind: 'hardware' }, d.options.matrix && { native: d.options.native, matrix: d.options.matrix }));
+  other ??= testDevice().then(
+    (d) =>
+      new Device(
+        d.gpu,
+        { ...d.info, kind: 'hardware' },
+        d.options.matrix && { native: d.options.native, matrix: d.options.matrix },
+      ),
+  );
   return other;
 }
 

@@ -6,7 +6,8 @@ import { f64, type F64 } from './op.ts';
 
 /** Calls `visit` with the index of each element, the last axis fastest. */
 export function each(shape: Shape, visit: (at: number[], i: number) => void): void {
-  const at = shape.map(() => 0), n = sizeOf(shape);
+  const at = shape.map(() => 0);
+  const n = sizeOf(shape);
   for (let i = 0; i < n; i++) {
     visit(at, i);
     for (let a = shape.length - 1; a >= 0 && ++at[a] === shape[a]; a--) at[a] = 0;

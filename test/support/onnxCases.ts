@@ -7,21 +7,60 @@ import type { OnnxModel, OnnxNode, OnnxTensor, OnnxType } from '../../runtime/io
 import { upload } from '../../runtime/io/onnx/operator.ts';
 import { Unsupported } from './unsupported.ts';
 
-interface Stored { name: string; dtype: OnnxType; shape: number[]; offset: number }
-export interface OnnxCase { name: string; op: string; opset: number; nodes: OnnxNode[]; inputs: Stored[]; outputs: Stored[]; atol: number; rtol: number }
-
-const ARRAYS = { f32: Float32Array, f64: Float64Array, f16: Uint16Array, i32: Int32Array, i64: BigInt64Array, u8: Uint8Array, bool: Uint8Array };
-
-export function storedTensor(data: Uint8Array, { dtype, shape, offset }: Stored): OnnxTensor {
-  const n = shape.reduce((a, b) => a * b, 1), Of = ARRAYS[dtype], bytes = data.slice(offset, offset + n * Of.BYTES_PER_ELEMENT), values = new Of(bytes.buffer);
-  return { dtype, shape, data: dtype === 'f16' ? [...halfToFloat(values as Uint16Array)] : Array.from(values as ArrayLike<number | bigint>, Number) };
+interface Stored {
+  name: string;
+  dtype: OnnxType;
+  shape: number[];
+  offset: number;
+}
+export interface OnnxCase {
+  name: string;
+  op: string;
+  opset: number;
+  nodes: OnnxNode[];
+  inputs: Stored[];
+  outputs: Stored[];
+  atol: number;
+  rtol: number;
 }
 
-export const modelOf = (c: OnnxCase): OnnxModel => ({ opset: c.opset, nodes: c.nodes, inputs: c.inputs, outputs: c.outputs, initializers: new Map() });
+const ARRAYS = {
+  f32: Float32Array,
+  f64: Float64Array,
+  f16: Uint16Array,
+  i32: Int32Array,
+  i64: BigInt64Array,
+  u8: Uint8Array,
+  bool: Uint8Array,
+};
+
+export function storedTensor(data: Uint8Array, { dtype, shape, offset }: Stored): OnnxTensor {
+  const n = shape.reduce((a, b) => a * b, 1);
+  const Of = ARRAYS[dtype];
+  const bytes = data.slice(offset, offset + n * Of.BYTES_PER_ELEMENT);
+  const values = new Of(bytes.buffer);
+  return {
+    dtype,
+    shape,
+    data:
+      dtype === 'f16'
+        ? [...halfToFloat(values as Uint16Array)]
+        : Array.from(values as ArrayLike<number | bigint>, Number),
+  };
+}
+
+export const modelOf = (c: OnnxCase): OnnxModel => ({
+  opset: c.opset,
+  nodes: c.nodes,
+  inputs: c.inputs,
+  outputs: c.outputs,
+  initializers: new Map(),
+});
 
 /** Cases whose expected values no engine is held to, and why. */
 const LEFT_OUT: Readonly<Record<string, string>> = {
-  averagepool_2d_ceil_last_window_starts_on_pad: 'its expected values have four digits, fewer than its tolerance asks for',
+  averagepool_2d_ceil_last_window_starts_on_pad:
+    'its expected values have four digits, fewer than its tolerance asks for',
   resize_downsample_scales_linear_align_corners: 'disputed (its note): here corners meet corners, as in PyTorch',
 };
 
@@ -32,11 +71,17 @@ export async function runOnnxCase(device: Device, data: Uint8Array, c: OnnxCase)
   const inputs = Object.fromEntries(c.inputs.map((t) => [t.name, upload(device, storedTensor(data, t)).tensor]));
   const outputs = await graph.run(inputs);
   for (const want of c.outputs) {
-    const got = outputs[want.name], values = await got.read(), expected = storedTensor(data, want).data;
-    if (String(got.shape) !== String(want.shape)) throw new Error(`${want.name} has shape [${got.shape}], expected [${want.shape}]`);
+    const got = outputs[want.name];
+    const values = await got.read();
+    const expected = storedTensor(data, want).data;
+    if (String(got.shape) !== String(want.shape))
+      throw new Error(`${want.name} has shape [${got.shape}], expected [${want.shape}]`);
     expected.forEach((w, i) => {
-      const right = Number.isFinite(w) ? Math.abs(values[i] - w) <= c.atol + c.rtol * Math.abs(w) : Object.is(w, values[i]);
-      if (!right) throw new Error(`${want.name}[${i}] is ${values[i]}, expected ${w} within ${c.atol} + ${c.rtol} relative`);
+      const right = Number.isFinite(w)
+        ? Math.abs(values[i] - w) <= c.atol + c.rtol * Math.abs(w)
+        : Object.is(w, values[i]);
+      if (!right)
+        throw new Error(`${want.name}[${i}] is ${values[i]}, expected ${w} within ${c.atol} + ${c.rtol} relative`);
     });
   }
   for (const t of [...Object.values(inputs), ...Object.values(outputs)]) t.dispose();

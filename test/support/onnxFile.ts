@@ -28,21 +28,31 @@ const CODES: Record<OnnxType, number> = { f32: 1, u8: 2, i32: 6, i64: 7, bool: 9
 /** The elements of a tensor as they are in a file. */
 export function rawBytes({ dtype, data }: OnnxTensor): Bytes {
   const arrays = {
-    f32: Float32Array, f64: Float64Array, i32: Int32Array, u8: Uint8Array, bool: Uint8Array, f16: Uint16Array,
+    f32: Float32Array,
+    f64: Float64Array,
+    i32: Int32Array,
+    u8: Uint8Array,
+    bool: Uint8Array,
+    f16: Uint16Array,
   };
   const array = dtype === 'i64' ? BigInt64Array.from(data, BigInt) : arrays[dtype].from(data);
   return [...new Uint8Array(array.buffer)];
 }
 
 /** A TensorProto without its elements. */
-export const tensorHead = (name: string, { dtype, shape }: Pick<OnnxTensor, 'dtype' | 'shape'>): Bytes[] =>
-  [...shape.map((d) => int(1, d)), int(2, CODES[dtype]), ...(name ? [str(8, name)] : [])];
+export const tensorHead = (name: string, { dtype, shape }: Pick<OnnxTensor, 'dtype' | 'shape'>): Bytes[] => [
+  ...shape.map((d) => int(1, d)),
+  int(2, CODES[dtype]),
+  ...(name ? [str(8, name)] : []),
+];
 
 const tensor = (name: string, t: OnnxTensor): Bytes[] => [...tensorHead(name, t), part(9, rawBytes(t))];
 
 /** A tensor whose data is in another file. */
 export function externalTensor(
-  name: string, t: Pick<OnnxTensor, 'dtype' | 'shape'>, place: Record<string, string>,
+  name: string,
+  t: Pick<OnnxTensor, 'dtype' | 'shape'>,
+  place: Record<string, string>,
 ): Bytes[] {
   const entries = Object.entries(place).map(([k, v]) => part(13, str(1, k), str(2, v)));
   return [...tensorHead(name, t), ...entries, int(14, 1)];
@@ -71,7 +81,11 @@ export interface FileNode {
   raw?: readonly Bytes[][];
 }
 
-export interface FileValue { name: string; dtype?: OnnxType; shape?: readonly OnnxDimension[] }
+export interface FileValue {
+  name: string;
+  dtype?: OnnxType;
+  shape?: readonly OnnxDimension[];
+}
 
 export interface FileModel {
   opset: number;
@@ -85,8 +99,14 @@ export interface FileModel {
 
 function nodeBytes({ op, domain, inputs, outputs, attributes = {}, raw = [] }: FileNode): Bytes {
   const all = [...Object.entries(attributes).map(([name, v]) => attribute(name, v)), ...raw];
-  return part(1, ...inputs.map((i) => str(1, i)), ...outputs.map((o) => str(2, o)), str(4, op),
-    ...all.map((a) => part(5, ...a)), ...(domain ? [str(7, domain)] : []));
+  return part(
+    1,
+    ...inputs.map((i) => str(1, i)),
+    ...outputs.map((o) => str(2, o)),
+    str(4, op),
+    ...all.map((a) => part(5, ...a)),
+    ...(domain ? [str(7, domain)] : []),
+  );
 }
 
 function value(id: number, { name, dtype, shape }: FileValue): Bytes {
@@ -97,9 +117,14 @@ function value(id: number, { name, dtype, shape }: FileValue): Bytes {
 }
 
 /** The bytes of a model. */
-export function onnxFile(
-  { opset, nodes, inputs, outputs, initializers = {}, raw = [] }: FileModel,
-): Uint8Array<ArrayBuffer> {
+export function onnxFile({
+  opset,
+  nodes,
+  inputs,
+  outputs,
+  initializers = {},
+  raw = [],
+}: FileModel): Uint8Array<ArrayBuffer> {
   const weights = Object.entries(initializers).map(([name, t]) => part(5, ...tensor(name, t)));
   const results = outputs.map((o) => value(12, typeof o === 'string' ? { name: o } : o));
   const graph = part(7, ...nodes.map(nodeBytes), ...weights, ...inputs.map((i) => value(11, i)), ...results, ...raw);
@@ -122,7 +147,9 @@ export interface NodeOptions {
 
 /** The results of one node, which goes through a file. What is left out is null. */
 export async function runNode(
-  op: string, inputs: readonly (OnnxTensor | null)[], attributes: Readonly<Record<string, OnnxAttribute>>,
+  op: string,
+  inputs: readonly (OnnxTensor | null)[],
+  attributes: Readonly<Record<string, OnnxAttribute>>,
   { opset, outputs = 1 }: NodeOptions,
 ): Promise<F64[]> {
   const device = await testDevice();

@@ -13,14 +13,22 @@ type Result = readonly [shape: readonly number[], data: readonly number[]];
 export type Row = readonly [op: string, opset: number, inputs: Inputs, attributes: Setting, ...results: Result[]];
 /** The same, what the error says, and how many results are asked for. */
 export type Refusal = readonly [
-  op: string, opset: number, inputs: Inputs, attributes: Setting, message: RegExp, outputs?: number,
+  op: string,
+  opset: number,
+  inputs: Inputs,
+  attributes: Setting,
+  message: RegExp,
+  outputs?: number,
 ];
 
 /** Whole numbers one after another. */
 export const count = (n: number, first = 0): number[] => Array.from({ length: n }, (_, i) => first + i);
 export const ints = (shape: readonly number[], data: readonly number[]): OnnxTensor => ({ dtype: 'i64', shape, data });
-export const truths = (shape: readonly number[], data: readonly number[]): OnnxTensor =>
-  ({ dtype: 'bool', shape, data });
+export const truths = (shape: readonly number[], data: readonly number[]): OnnxTensor => ({
+  dtype: 'bool',
+  shape,
+  data,
+});
 export const scalar = (v: number): OnnxTensor => reals([], [v]);
 export const vector = (...data: number[]): OnnxTensor => reals([data.length], data);
 
@@ -40,7 +48,10 @@ export async function check(rows: readonly Row[]): Promise<void> {
 export async function refuse(rows: readonly Refusal[], kind: new (...a: never[]) => Error = OnnxError): Promise<void> {
   for (const [op, opset, inputs, attributes, message, outputs = 1] of rows) {
     const what = `${op} of opset ${opset} ${JSON.stringify(attributes)}`;
-    const error = await runNode(op, inputs, attributes, { opset, outputs }).then(() => undefined, (e: unknown) => e);
+    const error = await runNode(op, inputs, attributes, { opset, outputs }).then(
+      () => undefined,
+      (e: unknown) => e,
+    );
     assert.instance(error, kind, what);
     assert.match((error as Error).message, message, what);
     assert.ok((error as Error).message.startsWith(op), `${what} is named: ${(error as Error).message}`);
@@ -49,7 +60,9 @@ export async function refuse(rows: readonly Refusal[], kind: new (...a: never[])
 
 /** Runs a body that must fail with an error of a kind, whose message has all these. */
 export async function refused(
-  body: () => unknown, kind: new (...a: never[]) => Error, ...what: RegExp[]
+  body: () => unknown,
+  kind: new (...a: never[]) => Error,
+  ...what: RegExp[]
 ): Promise<void> {
   let error: unknown;
   try {

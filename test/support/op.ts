@@ -1,5 +1,5 @@
-// The test of an operation from one list of cases: forward against a float64 reference, gradients against finite differences of that
-// reference along random directions, and the same bits eagerly and in a plan.
+// The test of an operation from one list of cases: forward against a float64 reference, gradients against finite
+// differences of that reference along random directions, and the same bits eagerly and in a plan.
 
 import * as assert from 'uvu/assert';
 import type { Device } from '../../runtime/device/device.ts';
@@ -45,7 +45,12 @@ export function makeData(spec: CaseInput, rng: Rng): { values: Float64Array; typ
   const draw = spec.draw ?? ((r: Rng) => r.normal());
   const values = new Float64Array(n);
   for (let i = 0; i < n; i++) values[i] = draw(rng, i);
-  const typed = spec.dtype === 'i32' ? Int32Array.from(values) : spec.dtype === 'u32' ? Uint32Array.from(values) : Float32Array.from(values);
+  const typed =
+    spec.dtype === 'i32'
+      ? Int32Array.from(values)
+      : spec.dtype === 'u32'
+        ? Uint32Array.from(values)
+        : Float32Array.from(values);
   return { values: Float64Array.from(typed), typed };
 }
 
@@ -55,7 +60,8 @@ export function close(got: ArrayLike<number>, want: ArrayLike<number>, tolerance
   let scale = 1e-30;
   for (let i = 0; i < want.length; i++) scale = Math.max(scale, Math.abs(want[i]));
   for (let i = 0; i < want.length; i++) {
-    if (!(Math.abs(got[i] - want[i]) <= tolerance * scale)) assert.unreachable(`${what}: [${i}] got ${got[i]}, expected ${want[i]} (largest ${scale})`);
+    if (!(Math.abs(got[i] - want[i]) <= tolerance * scale))
+      assert.unreachable(`${what}: [${i}] got ${got[i]}, expected ${want[i]} (largest ${scale})`);
   }
 }
 
@@ -69,9 +75,12 @@ const dot = (a: ArrayLike<number>, b: ArrayLike<number>): number => {
 export async function checkCase(device: Device, c: OpCase): Promise<void> {
   const rng = new Rng(c.seed ?? 1, 77);
   const made = Object.fromEntries(Object.entries(c.inputs).map(([k, spec]) => [k, makeData(spec, rng)]));
-  const values = (): Record<string, F64> => Object.fromEntries(Object.entries(made).map(([k, m]) => [k, { shape: c.inputs[k].shape, data: m.values }]));
+  const values = (): Record<string, F64> =>
+    Object.fromEntries(Object.entries(made).map(([k, m]) => [k, { shape: c.inputs[k].shape, data: m.values }]));
   const want = c.reference(values());
-  const names = Object.keys(c.inputs).filter((k) => (c.inputs[k].dtype ?? 'f32') === 'f32' && c.inputs[k].grad !== false);
+  const names = Object.keys(c.inputs).filter(
+    (k) => (c.inputs[k].dtype ?? 'f32') === 'f32' && c.inputs[k].grad !== false,
+  );
   const differentiate = c.h !== 0 && names.length > 0;
   const r = Float32Array.from({ length: want.data.length }, () => rng.normal());
   const tolerance = c.tolerance ?? 1e-5;
@@ -85,7 +94,12 @@ export async function checkCase(device: Device, c: OpCase): Promise<void> {
   const compute = (given: Record<string, Tensor>): Record<string, Tensor> => {
     const y = c.run(given);
     const out: Record<string, Tensor> = { y };
-    if (differentiate) grad(y, names.map((k) => given[k]), { dy }).forEach((g, i) => (out[`d${names[i]}`] = g));
+    if (differentiate)
+      grad(
+        y,
+        names.map((k) => given[k]),
+        { dy },
+      ).forEach((g, i) => (out[`d${names[i]}`] = g));
     return out;
   };
   const results = device.scope(() => compute(inputs));
@@ -95,14 +109,20 @@ export async function checkCase(device: Device, c: OpCase): Promise<void> {
   close(eager[0], want.data, tolerance, `${c.name}: y`);
 
   // The same bits from a replayed plan.
-  const step = plan(device, Object.fromEntries(Object.entries(c.inputs).map(([k, s]) => [k, { shape: s.shape, dtype: s.dtype }])), (given) => {
-    for (const k of names) given[k].requiresGrad = differentiate;
-    return compute(given);
-  });
+  const step = plan(
+    device,
+    Object.fromEntries(Object.entries(c.inputs).map(([k, s]) => [k, { shape: s.shape, dtype: s.dtype }])),
+    (given) => {
+      for (const k of names) given[k].requiresGrad = differentiate;
+      return compute(given);
+    },
+  );
   step.run(Object.fromEntries(Object.entries(made).map(([k, m]) => [k, m.typed])));
   step.run();
   const replayed = await device.read(keys.map((k) => step.outputs[k]));
-  keys.forEach((k, i) => assert.equal(replayed[i], eager[i], `${c.name}: ${k} differs between a plan and eager execution`));
+  keys.forEach((k, i) =>
+    assert.equal(replayed[i], eager[i], `${c.name}: ${k} differs between a plan and eager execution`),
+  );
   step.dispose();
 
   if (differentiate) {
@@ -120,7 +140,8 @@ export async function checkCase(device: Device, c: OpCase): Promise<void> {
         const fd = (at(h) - at(-h)) / (2 * h);
         const scale = Math.sqrt(dot(g, g) * dot(d, d)) + 1e-12;
         const error = Math.abs(dot(g, d) - fd);
-        if (!(error <= Math.max(20 * tolerance, 1e-4) * scale)) assert.unreachable(`${c.name}: d${k} along a random direction is ${dot(g, d)}, finite differences say ${fd}`);
+        if (!(error <= Math.max(20 * tolerance, 1e-4) * scale))
+          assert.unreachable(`${c.name}: d${k} along a random direction is ${dot(g, d)}, finite differences say ${fd}`);
       }
     }
   }

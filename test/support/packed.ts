@@ -1,4 +1,5 @@
-// The package as npm would publish it, packed once for all tests of the process and unpacked where `import 'fewmask'` finds it.
+// The package as npm would publish it, packed once for all tests of the process and unpacked where `import 'fewmask'`
+// finds it.
 
 import { execFile } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -31,10 +32,19 @@ export function packed(): Promise<Packed> {
 async function make(): Promise<Packed> {
   const folder = mkdtempSync(join(tmpdir(), 'fewmask-pack-'));
   process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
-  const npm = process.env.npm_execpath && /npm-cli\.c?js$/.test(process.env.npm_execpath) ? [process.execPath, process.env.npm_execpath] : ['npm'];
-  const { stdout } = await run(npm[0], [...npm.slice(1), 'pack', '--json', '--pack-destination', folder], { cwd: root, maxBuffer: 1 << 26 });
-  const [{ filename, files }] = JSON.parse(stdout.slice(stdout.indexOf('[\n'))) as [{ filename: string; files: { path: string }[] }];
-  const tarball = join(folder, filename), modules = join(folder, 'node_modules');
+  const npm =
+    process.env.npm_execpath && /npm-cli\.c?js$/.test(process.env.npm_execpath)
+      ? [process.execPath, process.env.npm_execpath]
+      : ['npm'];
+  const { stdout } = await run(npm[0], [...npm.slice(1), 'pack', '--json', '--pack-destination', folder], {
+    cwd: root,
+    maxBuffer: 1 << 26,
+  });
+  const [{ filename, files }] = JSON.parse(stdout.slice(stdout.indexOf('[\n'))) as [
+    { filename: string; files: { path: string }[] },
+  ];
+  const tarball = join(folder, filename);
+  const modules = join(folder, 'node_modules');
   mkdirSync(modules);
   await run('tar', ['-xzf', tarball, '-C', modules]);
   cpSync(join(modules, 'package'), join(modules, 'fewmask'), { recursive: true });
@@ -45,9 +55,11 @@ async function make(): Promise<Packed> {
 
 /** Another project beside it with some of this project's packages installed too; `files` are written into it. */
 export function consumer(p: Packed, name: string, packages: readonly string[], files: Record<string, string>): string {
-  const folder = join(p.folder, name), modules = join(folder, 'node_modules');
+  const folder = join(p.folder, name);
+  const modules = join(folder, 'node_modules');
   mkdirSync(modules, { recursive: true });
-  cpSync(p.package, join(modules, 'fewmask'), { recursive: true }); // a link would be followed, and its neighbours looked for where it leads
+  // A link would be followed, and its neighbours looked for where it leads.
+  cpSync(p.package, join(modules, 'fewmask'), { recursive: true });
   for (const other of packages) {
     mkdirSync(dirname(join(modules, other)), { recursive: true });
     symlinkSync(join(root, 'node_modules', other), join(modules, other));

@@ -5,7 +5,10 @@ import { openDataset, type DatasetSpec, type OpenDataset } from '../../src/data/
 
 /** Opens a set of two plain folders, `in` and `out`; warnings are added to `warnings`. */
 export async function using(
-  root: string, more: DatasetSpec, body: (set: OpenDataset) => Promise<void> | void, warnings: string[] = [],
+  root: string,
+  more: DatasetSpec,
+  body: (set: OpenDataset) => Promise<void> | void,
+  warnings: string[] = [],
 ): Promise<void> {
   const spec = { images: join(root, 'in'), masks: join(root, 'out'), classes: 2, ...more };
   const set = await openDataset(spec, { threads: 0, warn: (m) => warnings.push(m) });

@@ -24,14 +24,29 @@ export interface PublicSymbol {
  * @param extra files that are not on the disk, by path
  * @param paths where packages lie
  */
-export function projectProgram(root: string, files: readonly string[], extra: Readonly<Record<string, string>> = {}, paths: Record<string, string[]> = {}): ts.Program {
+export function projectProgram(
+  root: string,
+  files: readonly string[],
+  extra: Readonly<Record<string, string>> = {},
+  paths: Record<string, string[]> = {},
+): ts.Program {
   const { config } = ts.readConfigFile(`${root}/tsconfig.json`, ts.sys.readFile);
   const { options } = ts.parseJsonConfigFileContent({ ...config, include: [], files: [] }, ts.sys, root);
-  const settings = { ...options, noEmit: true, skipLibCheck: true, noUnusedLocals: false, noUnusedParameters: false, baseUrl: root, paths }, host = ts.createCompilerHost(settings);
+  const settings = {
+    ...options,
+    noEmit: true,
+    skipLibCheck: true,
+    noUnusedLocals: false,
+    noUnusedParameters: false,
+    baseUrl: root,
+    paths,
+  };
+  const host = ts.createCompilerHost(settings);
   const { fileExists, readFile, getSourceFile } = host;
   host.fileExists = (f) => f in extra || fileExists.call(host, f);
   host.readFile = (f) => extra[f] ?? readFile.call(host, f);
-  host.getSourceFile = (f, ...rest) => (f in extra ? ts.createSourceFile(f, extra[f], ts.ScriptTarget.ES2022, true) : getSourceFile.call(host, f, ...rest));
+  host.getSourceFile = (f, ...rest) =>
+    f in extra ? ts.createSourceFile(f, extra[f], ts.ScriptTarget.ES2022, true) : getSourceFile.call(host, f, ...rest);
   return ts.createProgram([...files, ...Object.keys(extra)], settings, host);
 }
 
@@ -47,18 +62,28 @@ export function complaints(program: ts.Program, file: string): { code: number; l
 
 /** All public symbols that an entry point exports, with the public members of its classes and interfaces. */
 export function publicSymbols(program: ts.Program, entry: string): PublicSymbol[] {
-  const checker = program.getTypeChecker(), found: PublicSymbol[] = [];
+  const checker = program.getTypeChecker();
+  const found: PublicSymbol[] = [];
   const module = checker.getSymbolAtLocation(program.getSourceFile(entry)!)!;
   const add = (name: string, symbol: ts.Symbol, kind: PublicSymbol['kind']): void => {
     const node = symbol.valueDeclaration ?? symbol.declarations![0];
     const declarations = symbol.declarations ?? [];
     const source = node.getSourceFile();
-    const comment = declarations.flatMap((d) => ts.getJSDocCommentsAndTags(d).filter(ts.isJSDoc).map((c) => c.getText())).join('\n');
+    const comment = declarations
+      .flatMap((d) =>
+        ts
+          .getJSDocCommentsAndTags(d)
+          .filter(ts.isJSDoc)
+          .map((c) => c.getText()),
+      )
+      .join('\n');
     const tags = symbol.getJsDocTags(checker);
     if (tags.some((t) => t.name === 'internal')) return;
     const bodies = declarations.map((d) => d.getText()).join('\n');
     found.push({
-      name, kind, comment,
+      name,
+      kind,
+      comment,
       file: source.fileName,
       line: source.getLineAndCharacterOfPosition(node.getStart()).line + 1,
       text: ts.displayPartsToString(symbol.getDocumentationComment(checker)),
@@ -71,20 +96,37 @@ export function publicSymbols(program: ts.Program, entry: string): PublicSymbol[
     for (const [key, member] of symbol.members ?? []) {
       const d = member.declarations?.[0];
       if (!d || String(key).startsWith('__') || d.kind === ts.SyntaxKind.TypeParameter) continue;
-      const flags = ts.getCombinedModifierFlags(d as ts.Declaration);
-      if (flags & (ts.ModifierFlags.Private | ts.ModifierFlags.Protected) || (ts.isPropertyDeclaration(d) && ts.isPrivateIdentifier(d.name))) continue;
+      const flags = ts.getCombinedModifierFlags(d);
+      if (
+        flags & (ts.ModifierFlags.Private | ts.ModifierFlags.Protected) ||
+        (ts.isPropertyDeclaration(d) && ts.isPrivateIdentifier(d.name))
+      )
+        continue;
       const overrides = (flags & ts.ModifierFlags.Override) !== 0;
-      if (!overrides) add(`${owner}.${member.name}`, member, member.flags & ts.SymbolFlags.Method ? 'method' : 'member');
+      if (!overrides)
+        add(`${owner}.${member.name}`, member, member.flags & ts.SymbolFlags.Method ? 'method' : 'member');
     }
   };
   for (const exported of checker.getExportsOfModule(module)) {
     const symbol = exported.flags & ts.SymbolFlags.Alias ? checker.getAliasedSymbol(exported) : exported;
     const { flags } = symbol;
     if (flags & ts.SymbolFlags.ValueModule) {
-      for (const inner of checker.getExportsOfModule(symbol)) add(`${exported.name}.${inner.name}`, inner, inner.flags & ts.SymbolFlags.Function ? 'function' : inner.flags & ts.SymbolFlags.Value ? 'value' : 'type');
+      for (const inner of checker.getExportsOfModule(symbol))
+        add(
+          `${exported.name}.${inner.name}`,
+          inner,
+          inner.flags & ts.SymbolFlags.Function ? 'function' : inner.flags & ts.SymbolFlags.Value ? 'value' : 'type',
+        );
       continue;
     }
-    const kind = flags & ts.SymbolFlags.Function ? 'function' : flags & ts.SymbolFlags.Class ? 'class' : flags & ts.SymbolFlags.Value ? 'value' : 'type';
+    const kind =
+      flags & ts.SymbolFlags.Function
+        ? 'function'
+        : flags & ts.SymbolFlags.Class
+          ? 'class'
+          : flags & ts.SymbolFlags.Value
+            ? 'value'
+            : 'type';
     add(exported.name, symbol, kind);
     if (flags & (ts.SymbolFlags.Class | ts.SymbolFlags.Interface)) members(exported.name, symbol);
   }

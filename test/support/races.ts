@@ -1,5 +1,5 @@
-// Runs a compute kernel in the interpreter of wgsl_reflect, which finds memory that two invocations touch without a barrier between them: a missing
-// barrier often leaves the values right.
+// Runs a compute kernel in the interpreter of wgsl_reflect, which finds memory that two invocations touch without a
+// barrier between them: a missing barrier often leaves the values right.
 
 import * as assert from 'uvu/assert';
 // @ts-expect-error the module file of wgsl_reflect has no types of its own
@@ -31,7 +31,10 @@ export function races(c: RaceCase, change: (code: string) => string = (code) => 
       bindings[b.binding] = { uniform: new Uint8Array(bytes) };
     }
   }
-  const found = detectRaces(code, c.entry, [c.groups ?? 1, 1, 1], { 0: bindings }) as { races: { message: string }[]; errors: string[] };
+  const found = detectRaces(code, c.entry, [c.groups ?? 1, 1, 1], { 0: bindings }) as {
+    races: { message: string }[];
+    errors: string[];
+  };
   return [...found.races.map((r) => r.message), ...found.errors];
 }
 
@@ -39,5 +42,8 @@ export function races(c: RaceCase, change: (code: string) => string = (code) => 
 export function checkRaces(c: RaceCase): void {
   const name = `${c.shader}.${c.entry}`;
   assert.equal(races(c), [], name);
-  assert.ok(races(c, (code) => code.replaceAll('workgroupBarrier();', '')).length > 0, `${name}: the detector must notice missing barriers`);
+  assert.ok(
+    races(c, (code) => code.replaceAll('workgroupBarrier();', '')).length > 0,
+    `${name}: the detector must notice missing barriers`,
+  );
 }

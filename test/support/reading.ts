@@ -1,11 +1,12 @@
-// Which of its inputs and parameters the adapter of a conformance case reads: what it ignores could change the result, so such a case is not run as if it were
-// another one.
+// Which of its inputs and parameters the adapter of a conformance case reads: what it ignores could change the result,
+// so such a case is not run as if it were another one.
 
 import { Unsupported } from './unsupported.ts';
 
 /**
  * An object that notes which of its properties are read.
- * @param options.byName true: copying all of them (a rest, a spread, Object.entries) is an error, since it would count as reading each
+ * @param options.byName true: copying all of them (a rest, a spread, Object.entries) is an error, since it would count
+ *   as reading each
  */
 export function noted<T extends object>(of: T, options: { byName?: boolean } = {}): { of: T; unread(): string[] } {
   const left = new Set(Object.keys(of));
@@ -40,6 +41,7 @@ export function oneOf<T>(what: string, word: unknown, table: Readonly<Record<str
 /** Numbers that JSON cannot hold stand as words in it: "NaN", "inf", "-Infinity". */
 export function numbersOf(v: unknown): unknown {
   if (Array.isArray(v)) return v.map(numbersOf);
-  if (typeof v === 'string' && /^(nan|-?inf(inity)?)$/i.test(v)) return /nan/i.test(v) ? NaN : v.startsWith('-') ? -Infinity : Infinity;
+  if (typeof v === 'string' && /^(nan|-?inf(inity)?)$/i.test(v))
+    return /nan/i.test(v) ? NaN : v.startsWith('-') ? -Infinity : Infinity;
   return v;
 }

@@ -3,7 +3,10 @@
 import { sizeOf, type Shape } from '../../runtime/tensor.ts';
 import { f64, type F64 } from './op.ts';
 
-/** Shapes and the axes to reduce: rank 0 to 5, sizes 0 and 1, odd sizes, axes from the back, groups that do not neighbour, real and long ones. */
+/**
+ * Shapes and the axes to reduce: rank 0 to 5, sizes 0 and 1, odd sizes, axes from the back, groups that do not
+ * neighbour, real and long ones.
+ */
 export const REDUCTIONS: readonly { shape: Shape; axes: number[]; keepdim?: boolean }[] = [
   { shape: [], axes: [] },
   { shape: [], axes: [-1], keepdim: true },
@@ -24,7 +27,11 @@ export const REDUCTIONS: readonly { shape: Shape; axes: number[]; keepdim?: bool
 ];
 
 /** The shape without its axes, and for each element the result that it goes into. */
-export function grouped(shape: Shape, axes: readonly number[], keepdim = false): { shape: number[]; of: Int32Array; k: number } {
+export function grouped(
+  shape: Shape,
+  axes: readonly number[],
+  keepdim = false,
+): { shape: number[]; of: Int32Array; k: number } {
   const rank = shape.length;
   const on = new Set(axes.length ? axes.map((a) => (a < 0 ? a + rank : a)) : shape.map((_, i) => i));
   const kept = shape.map((d, i) => (on.has(i) ? 1 : d));
@@ -51,7 +58,9 @@ export function reduceBy(x: F64, axes: readonly number[], keepdim: boolean, f: (
 /** Maps each line along an axis to another line, of any length. */
 export function mapLines(x: F64, axis: number, f: (line: number[]) => number[]): F64 {
   const a = axis < 0 ? axis + x.shape.length : axis;
-  const n = x.shape[a], inner = sizeOf(x.shape.slice(a + 1)), outer = sizeOf(x.shape.slice(0, a));
+  const n = x.shape[a];
+  const inner = sizeOf(x.shape.slice(a + 1));
+  const outer = sizeOf(x.shape.slice(0, a));
   const length = f(Array<number>(n).fill(0)).length;
   const y = f64([...x.shape.slice(0, a), length, ...x.shape.slice(a + 1)]);
   for (let o = 0; o < outer; o++) {
@@ -64,4 +73,5 @@ export function mapLines(x: F64, axis: number, f: (line: number[]) => number[]):
 }
 
 /** The printed name of a case. */
-export const named = (op: string, c: { shape: Shape; axes: readonly number[]; keepdim?: boolean }): string => `${op} [${c.shape}] over ${c.axes.join(', ') || 'all'}${c.keepdim ? ' keepdim' : ''}`;
+export const named = (op: string, c: { shape: Shape; axes: readonly number[]; keepdim?: boolean }): string =>
+  `${op} [${c.shape}] over ${c.axes.join(', ') || 'all'}${c.keepdim ? ' keepdim' : ''}`;

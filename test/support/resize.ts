@@ -21,15 +21,22 @@ export function resizeReference(x: F64, size: readonly [number, number], rows: T
 const inside = (s: number, from: number): number => Math.min(Math.max(s, 0), from - 1);
 
 /** Both neighbours of a position. */
-export const linear = (position: (o: number, from: number, to: number) => number): Taps => (o, from, to) => {
-  const exact = inside(position(o, from, to), from);
-  const s = Math.abs(exact - Math.round(exact)) < 1e-12 ? Math.round(exact) : exact;
-  const low = Math.floor(s);
-  return [[low, 1 - s + low], [inside(low + 1, from), s - low]];
-};
+export const linear =
+  (position: (o: number, from: number, to: number) => number): Taps =>
+  (o, from, to) => {
+    const exact = inside(position(o, from, to), from);
+    const s = Math.abs(exact - Math.round(exact)) < 1e-12 ? Math.round(exact) : exact;
+    const low = Math.floor(s);
+    return [
+      [low, 1 - s + low],
+      [inside(low + 1, from), s - low],
+    ];
+  };
 
 /** The pixel to which a position is rounded. */
-export const nearest = (position: (o: number, from: number, to: number) => number, round: (s: number) => number): Taps => (o, from, to) => [[inside(round(position(o, from, to)), from), 1]];
+export const nearest =
+  (position: (o: number, from: number, to: number) => number, round: (s: number) => number): Taps =>
+  (o, from, to) => [[inside(round(position(o, from, to)), from), 1]];
 
 export const POSITIONS = {
   halfPixel: (o: number, from: number, to: number): number => ((o + 0.5) * from) / to - 0.5,

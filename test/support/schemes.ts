@@ -13,9 +13,11 @@ import type { Scheme, SchemeContext } from '../../src/schemes/scheme.ts';
 import { StepContext } from '../../src/schemes/step.ts';
 import { openStreams } from '../../src/train/streams.ts';
 
-export const HEIGHT = 32, WIDTH = 48;
+export const HEIGHT = 32;
+export const WIDTH = 48;
 
-export const scenes = (): Dataset => createSynthetic({ seed: 5, height: HEIGHT, width: WIDTH, train: 12, labelled: 4, val: 2, test: 2 });
+export const scenes = (): Dataset =>
+  createSynthetic({ seed: 5, height: HEIGHT, width: WIDTH, train: 12, labelled: 4, val: 2, test: 2 });
 
 export interface SmallOptions {
   network?: (device: Device, classes: number, seed: number) => Network;
@@ -29,7 +31,12 @@ export function smallContext(device: Device, o: SmallOptions = {}): SchemeContex
   const classes = scenes().numClasses;
   const network = o.network ?? ((d, numClasses, seed) => new UNet(d, { numClasses, width: 6, depth: 3, seed }));
   return {
-    device, numClasses: classes, crop: [HEIGHT, WIDTH], batch: o.batch ?? { labelled: 2, unlabelled: 2 }, steps: o.steps ?? 10, seed: 1,
+    device,
+    numClasses: classes,
+    crop: [HEIGHT, WIDTH],
+    batch: o.batch ?? { labelled: 2, unlabelled: 2 },
+    steps: o.steps ?? 10,
+    seed: 1,
     network: (draw) => network(device, classes, draw),
     optimizer: (params) => new Sgd(params, { momentum: 0.9, weightDecay: 1e-4 }),
   };
@@ -41,13 +48,28 @@ export class HandStep<O extends Record<string, Tensor>> {
   private context!: StepContext;
   private readonly sources;
 
-  constructor(device: Device, record: (ctx: StepContext) => O, options: { judge?: boolean; lr?: number; scheme?: Pick<Scheme, 'pseudoLabels'> } = {}) {
+  constructor(
+    device: Device,
+    record: (ctx: StepContext) => O,
+    options: { judge?: boolean; lr?: number; scheme?: Pick<Scheme, 'pseudoLabels'> } = {},
+  ) {
     this.plan = plan(device, {}, (_, declare) => {
-      this.context = new StepContext(device, declare, { seed: 1, sourceSize: [HEIGHT, WIDTH], lr: () => options.lr ?? 0.02 });
+      this.context = new StepContext(device, declare, {
+        seed: 1,
+        sourceSize: [HEIGHT, WIDTH],
+        lr: () => options.lr ?? 0.02,
+      });
       return record(this.context);
     });
     const dataset = scenes();
-    const open = openStreams({ dataset, cache: new SampleCache(dataset), scheme: options.scheme ?? {}, seed: 1, size: [HEIGHT, WIDTH], judge: options.judge });
+    const open = openStreams({
+      dataset,
+      cache: new SampleCache(dataset),
+      scheme: options.scheme ?? {},
+      seed: 1,
+      size: [HEIGHT, WIDTH],
+      judge: options.judge,
+    });
     this.sources = this.context.streams.map((spec) => ({ spec, source: open(spec, 0) }));
   }
 

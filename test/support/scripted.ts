@@ -21,11 +21,15 @@ class Part extends ParameterSet {
 /** Makes the scheme. @param steps of its one stage */
 export function scripted(record: Script, steps: number): (c: SchemeContext) => Scheme {
   return (c) => {
-    const net = c.network(0), part = new Part(c.device);
+    const net = c.network(0);
+    const part = new Part(c.device);
     const optimizer = new AdamW(part.params);
     return {
-      name: 'scripted', needsUnlabelled: false, networks: new Map([['part', part]]),
-      optimizers: new Map([['part', optimizer]]), evaluated: net,
+      name: 'scripted',
+      needsUnlabelled: false,
+      networks: new Map([['part', part]]),
+      optimizers: new Map([['part', optimizer]]),
+      evaluated: net,
       stages: [{ name: 'scripted', steps, record: (ctx) => record(ctx, part, optimizer) }],
       dispose() {
         for (const t of [net, part, optimizer]) t.dispose();

@@ -1,4 +1,5 @@
-// Where the conformance cases and the real images lie: a folder `shared` beside the project, or FEWMASK_SHARED. Tests that need it say so and skip.
+// Where the conformance cases and the real images lie: a folder `shared` beside the project, or FEWMASK_SHARED. Tests
+// that need it say so and skip.
 
 import { existsSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';

@@ -2,7 +2,8 @@
 
 /** The error function near 0, by its series. */
 function series(x: number): number {
-  let sum = 0, term = x;
+  let sum = 0;
+  let term = x;
   for (let n = 0; n < 80; n++) {
     sum += term / (2 * n + 1);
     term *= (-x * x) / (n + 1);

@@ -10,7 +10,12 @@ import { runSession, type SessionResult } from '../../src/train/session.ts';
 import { testDevice } from './device.ts';
 
 export const TINY: PartialConfig = {
-  network: { kind: 'unet', width: 4, depth: 2 }, batch: { labelled: 2, unlabelled: 3 }, crop: [24, 32], steps: 6, evalEvery: 3, evalBatch: 2,
+  network: { kind: 'unet', width: 4, depth: 2 },
+  batch: { labelled: 2, unlabelled: 3 },
+  crop: [24, 32],
+  steps: 6,
+  evalEvery: 3,
+  evalBatch: 2,
 };
 
 /** The built-in set of 14 images, with a note of every image whose mask was asked for. */
@@ -25,12 +30,27 @@ export function tinyData(): { dataset: Dataset; masks: Set<string> } {
 }
 
 /** Runs a scheme; with `stopAfter`, stops after so many steps and gives the checkpoint, through its bytes. */
-export async function runTiny(config: PartialConfig, options: { dataset?: Dataset; stopAfter?: number; resume?: Checkpoint; judge?: boolean; saved?(checkpoint: Checkpoint): void } = {}): Promise<SessionResult & { checkpoint: Checkpoint | null; points: StepPoint[] }> {
+export async function runTiny(
+  config: PartialConfig,
+  options: {
+    dataset?: Dataset;
+    stopAfter?: number;
+    resume?: Checkpoint;
+    judge?: boolean;
+    saved?(checkpoint: Checkpoint): void;
+  } = {},
+): Promise<SessionResult & { checkpoint: Checkpoint | null; points: StepPoint[] }> {
   const stop = new AbortController();
   let checkpoint: Checkpoint | null = null;
   const points: StepPoint[] = [];
   const result = await runSession({
-    device: await testDevice(), dataset: options.dataset ?? tinyData().dataset, config: resolveConfig(TINY, config), resume: options.resume, judge: options.judge, readEvery: 1, signal: stop.signal,
+    device: await testDevice(),
+    dataset: options.dataset ?? tinyData().dataset,
+    config: resolveConfig(TINY, config),
+    resume: options.resume,
+    judge: options.judge,
+    readEvery: 1,
+    signal: stop.signal,
     makeScheme: (c, given) => createScheme(config.scheme ?? 'fixmatch', c, given),
     hooks: {
       onSteps(read, { done }) {

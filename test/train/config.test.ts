@@ -21,7 +21,10 @@ test('later parts over earlier ones, key by key', () => {
   const config = resolveConfig({ optimizer: { lr: 0.1 }, weak: { flip: 0 } }, { optimizer: { clip: 1 } });
   assert.equal(config.optimizer, { ...DEFAULTS.optimizer, lr: 0.1, clip: 1 });
   assert.equal(config.weak, { ...DEFAULTS.weak, flip: 0 });
-  assert.equal(resolveConfig({ network: { kind: 'deeplabv3plus', depth: 34 } }).network, { kind: 'deeplabv3plus', depth: 34 });
+  assert.equal(resolveConfig({ network: { kind: 'deeplabv3plus', depth: 34 } }).network, {
+    kind: 'deeplabv3plus',
+    depth: 34,
+  });
   assert.equal(resolveConfig(config), config, 'what is written beside a run is read again');
 });
 

@@ -1,4 +1,5 @@
-// GPU memory is flat over a run, all of it is given back at the end, and a lost device leaves a checkpoint from which the run goes on.
+// GPU memory is flat over a run, all of it is given back at the end, and a lost device leaves a checkpoint from which
+// the run goes on.
 
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -20,9 +21,17 @@ for (const scheme of schemeNames()) {
     device.pool.trim();
     const before = { ...device.pool.stats };
     const seen = new Map<string, { step: number; buffers: number; inUse: number }[]>();
-    const config = resolveConfig(TINY, { scheme, steps: STEPS, evalEvery: 50, options: scheme === 'self-training' ? { teacherSteps: STEPS } : {} });
+    const config = resolveConfig(TINY, {
+      scheme,
+      steps: STEPS,
+      evalEvery: 50,
+      options: scheme === 'self-training' ? { teacherSteps: STEPS } : {},
+    });
     const result = await runSession({
-      device, dataset, config, makeScheme: (c, options) => createScheme(scheme, c, options),
+      device,
+      dataset,
+      config,
+      makeScheme: (c, options) => createScheme(scheme, c, options),
       hooks: {
         onEval(_, { stageName, step }) {
           const { buffers, inUse } = device.pool.stats;
@@ -32,7 +41,12 @@ for (const scheme of schemeNames()) {
     });
     for (const [stage, points] of seen) {
       assert.is(points.length, STEPS / 50, stage);
-      for (const p of points) assert.equal({ ...p, step: 0 }, { ...points[0], step: 0 }, `${stage}: step ${p.step} against ${points[0].step}`);
+      for (const p of points)
+        assert.equal(
+          { ...p, step: 0 },
+          { ...points[0], step: 0 },
+          `${stage}: step ${p.step} against ${points[0].step}`,
+        );
     }
     result.dispose();
     device.pool.trim();
@@ -49,7 +63,11 @@ test('a device that is lost in mid-run: a typed error that says how to go on, an
   let error: unknown;
   try {
     await runSession({
-      device, dataset: tinyData().dataset, config, saveEvery: 0, makeScheme: (c, options) => createScheme('fixmatch', c, options),
+      device,
+      dataset: tinyData().dataset,
+      config,
+      saveEvery: 0,
+      makeScheme: (c, options) => createScheme('fixmatch', c, options),
       hooks: {
         onSteps: (points) => void (points.at(-1)!.step >= 20 && device.gpu.destroy()),
         save: async (c) => void (saved = decodeCheckpoint(encodeCheckpoint(c), 'test')),
@@ -62,7 +80,10 @@ test('a device that is lost in mid-run: a typed error that says how to go on, an
   assert.match((error as Error).message, /resume from the last checkpoint/);
   assert.is(saved?.position.step, 10);
   const rest = await runTiny({ scheme: 'fixmatch', steps: 40, evalEvery: 20 }, { resume: saved });
-  assert.equal(rest.record.steps.map((s) => s.loss), whole.record.steps.map((s) => s.loss));
+  assert.equal(
+    rest.record.steps.map((s) => s.loss),
+    whole.record.steps.map((s) => s.loss),
+  );
   for (const r of [whole, rest]) r.dispose();
 });
 
@@ -71,8 +92,12 @@ test('a loss that is not finite stops the run with the reason, and no broken sta
   let error: unknown;
   try {
     await runSession({
-      device: await testDevice(), dataset: tinyData().dataset, config: resolveConfig(TINY, { scheme: 'supervised', steps: 200, optimizer: { lr: 1e12 } }), saveEvery: 0,
-      makeScheme: (c, options) => createScheme('supervised', c, options), hooks: { save: async () => void saves++ },
+      device: await testDevice(),
+      dataset: tinyData().dataset,
+      config: resolveConfig(TINY, { scheme: 'supervised', steps: 200, optimizer: { lr: 1e12 } }),
+      saveEvery: 0,
+      makeScheme: (c, options) => createScheme('supervised', c, options),
+      hooks: { save: async () => void saves++ },
     });
   } catch (e) {
     error = e;

@@ -35,23 +35,34 @@ interface Wish {
 
 /** Runs until the end or an error; saves whenever the trainer offers it. */
 async function watched({ config, poison, readEvery, resume, makeScheme }: Wish): Promise<Watched> {
-  const device = await testDevice(), resolved = resolveConfig(TINY, config), before = device.pool.stats.inUse;
+  const device = await testDevice();
+  const resolved = resolveConfig(TINY, config);
+  const before = device.pool.stats.inUse;
   const out: Watched = { error: null, points: [], saves: [], warnings: [] };
   await runSession({
-    device, dataset: tinyData().dataset, config: resolved, readEvery, resume, saveEvery: 0,
+    device,
+    dataset: tinyData().dataset,
+    config: resolved,
+    readEvery,
+    resume,
+    saveEvery: 0,
     makeScheme: (c, options) => makeScheme?.(c) ?? createScheme(resolved.scheme, c, options),
     hooks: {
       async gate(scheme, _, done) {
         if (!poison || done !== poison.before) return;
-        const w = [...scheme.networks.get(poison.network)!.params.values()][0], values = await w.read();
+        const w = [...scheme.networks.get(poison.network)!.params.values()][0];
+        const values = await w.read();
         values[0] = NaN;
-        device.write(w, values as Float32Array);
+        device.write(w, values);
       },
       onSteps: (points) => void out.points.push(...points),
       onWarning: (message) => void out.warnings.push(message),
       save: async (c) => void out.saves.push(decodeCheckpoint(encodeCheckpoint(c), 'test')),
     },
-  }).then((r) => r.dispose(), (e: Error) => (out.error = e));
+  }).then(
+    (r) => r.dispose(),
+    (e: Error) => (out.error = e),
+  );
   if (!makeScheme) assert.is(device.pool.stats.inUse, before, 'what the run took is free again');
   return out;
 }
@@ -65,7 +76,11 @@ function stopsAt({ error, points, saves }: Watched, step: number, what = /./): v
   assert.match(error!.message, new RegExp(`at step ${step} \\(learning rate`));
   assert.match(error!.message, what);
   assert.match((error as NonFiniteError).hint!, /learning rate.*clip.*images/);
-  assert.equal(points.map((p) => p.step), upTo(step - 1), 'the steps before it are reported');
+  assert.equal(
+    points.map((p) => p.step),
+    upTo(step - 1),
+    'the steps before it are reported',
+  );
   assert.ok(points.every((p) => [p.loss, ...Object.values(p.terms)].every(Number.isFinite)));
   // The state at a save is that after so many steps; its tensors have been checked when it was decoded.
   for (const c of saves) assert.ok((c.steps.at(-1)?.step ?? 0) < step, 'nothing is saved from the bad step on');
@@ -73,18 +88,35 @@ function stopsAt({ error, points, saves }: Watched, step: number, what = /./): v
 
 const steps = 5;
 const options: Record<string, Record<string, unknown>> = {
-  'self-training': { teacherSteps: 3, scales: [1], flip: false }, fixmatch: { tau: 0.3, ema: 0.9 },
+  'self-training': { teacherSteps: 3, scales: [1], flip: false },
+  fixmatch: { tau: 0.3, ema: 0.9 },
 };
 const configOf = (scheme: string, more: PartialConfig = {}): PartialConfig => ({
-  scheme, steps, evalEvery: 100, options: options[scheme] ?? {}, ...more,
+  scheme,
+  steps,
+  evalEvery: 100,
+  options: options[scheme] ?? {},
+  ...more,
 });
 /** The networks of each scheme, and a step in which they are used. */
 const NETWORKS: Record<string, [network: string, before: number][]> = {
   supervised: [['net', 3]],
-  cps: [['net1', 3], ['net2', 2]],
-  fixmatch: [['net', 3], ['ema', 3]],
-  pseudoseg: [['net', 3], ['attention', 2]],
-  'self-training': [['teacher', 1], ['student1', 5]],
+  cps: [
+    ['net1', 3],
+    ['net2', 2],
+  ],
+  fixmatch: [
+    ['net', 3],
+    ['ema', 3],
+  ],
+  pseudoseg: [
+    ['net', 3],
+    ['attention', 2],
+  ],
+  'self-training': [
+    ['teacher', 1],
+    ['student1', 5],
+  ],
 };
 
 for (const scheme of schemeNames()) {
@@ -187,13 +219,20 @@ test('mixed precision: steps that are skipped without end stop the run, a few do
 test('a stopped run continues from its checkpoint with a lower learning rate, or in another precision', async () => {
   const config = { scheme: 'supervised', steps: 12, evalEvery: 100, optimizer: { lr: 1e3 } };
   const { saves } = await watched({ config, readEvery: 1 });
-  const resume = saves.at(-3)!, at = resume.position.step;
+  const resume = saves.at(-3)!;
+  const at = resume.position.step;
   const lower = { ...config, optimizer: { lr: 1e-6, clip: 0.1 } };
   const rest = await watched({ config: lower, resume });
   assert.is(rest.error, null);
-  assert.equal(rest.points.map((p) => p.step), upTo(12, at + 1));
+  assert.equal(
+    rest.points.map((p) => p.step),
+    upTo(12, at + 1),
+  );
   const said = `after step ${at} with learning rate 0.000001 instead of 1000, gradient clipping 0.1 instead of off`;
-  assert.ok(rest.warnings.some((w) => w.includes(said)), rest.warnings.join('\n'));
+  assert.ok(
+    rest.warnings.some((w) => w.includes(said)),
+    rest.warnings.join('\n'),
+  );
   if (!(await testDevice()).f16) return;
   const start = saves[0];
   const mixed = await watched({ config: { ...lower, precision: 'mixed' }, resume: start });
@@ -206,8 +245,12 @@ test('a stopped run continues from its checkpoint with a lower learning rate, or
 test('a checkpoint with weights that are not finite is refused, and named', async () => {
   const run = await runTiny({ scheme: 'supervised', steps: 1 });
   const c = run.checkpoint!;
-  for (const [kind, value] of [['net/', NaN], ['optim/', -Infinity]] as const) {
-    const [name, { data }] = [...c.tensors].find(([key]) => key.startsWith(kind))!, kept = data[1];
+  for (const [kind, value] of [
+    ['net/', NaN],
+    ['optim/', -Infinity],
+  ] as const) {
+    const [name, { data }] = [...c.tensors].find(([key]) => key.startsWith(kind))!;
+    const kept = data[1];
     data[1] = value;
     const bytes = encodeCheckpoint(c);
     const said = `run/checkpoint: 1 of ${data.length} values of ${name} are NaN or infinite`;
@@ -220,7 +263,8 @@ test('a checkpoint with weights that are not finite is refused, and named', asyn
 });
 
 test('a loss that explodes but stays finite continues, with one warning', () => {
-  const said: string[] = [], at = (step: number, loss: number): StepPoint => ({ step, loss, terms: {}, lr: 1 });
+  const said: string[] = [];
+  const at = (step: number, loss: number): StepPoint => ({ step, loss, terms: {}, lr: 1 });
   const alarms = new Alarms(['a', 'b'], (m) => said.push(m));
   alarms.onSteps([at(1, 2), at(2, 1999), at(3, 2001), at(4, 1e30)], 0.1);
   const resumed = new Alarms(['a', 'b'], (m) => said.push(m), JSON.parse(JSON.stringify(alarms.save())));

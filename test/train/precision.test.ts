@@ -1,4 +1,5 @@
-// Training in mixed precision: every scheme learns, a stopped run goes on bit for bit, a step takes less memory; without f16 it is refused.
+// Training in mixed precision: every scheme learns, a stopped run goes on bit for bit, a step takes less memory;
+// without f16 it is refused.
 
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -14,17 +15,27 @@ import { testDevice } from '../support/device.ts';
 import { runTiny, TINY, tinyData } from '../support/tiny.ts';
 
 const config = (scheme: string, steps: number): PartialConfig => ({
-  scheme, steps, evalEvery: steps, precision: 'mixed', optimizer: { kind: 'adamw', lr: 0.01 }, options: scheme === 'self-training' ? { teacherSteps: steps } : scheme === 'fixmatch' ? { tau: 0.5 } : {},
+  scheme,
+  steps,
+  evalEvery: steps,
+  precision: 'mixed',
+  optimizer: { kind: 'adamw', lr: 0.01 },
+  options: scheme === 'self-training' ? { teacherSteps: steps } : scheme === 'fixmatch' ? { tau: 0.5 } : {},
 });
 
 for (const scheme of schemeNames()) {
   test(`${scheme}: the loss falls`, async () => {
     if (!(await testDevice()).f16) return;
     const { points, record, dispose } = await runTiny(config(scheme, 24));
-    const mean = (some: readonly StepPoint[]): number => some.reduce((sum, p) => sum + (p.terms.labelled ?? p.loss), 0) / some.length;
-    assert.ok(mean(points.slice(-6)) < 0.95 * mean(points.slice(0, 6)), `${mean(points.slice(0, 6))} to ${mean(points.slice(-6))}`);
+    const mean = (some: readonly StepPoint[]): number =>
+      some.reduce((sum, p) => sum + (p.terms.labelled ?? p.loss), 0) / some.length;
+    assert.ok(
+      mean(points.slice(-6)) < 0.95 * mean(points.slice(0, 6)),
+      `${mean(points.slice(0, 6))} to ${mean(points.slice(-6))}`,
+    );
     // Read after each step here; powers of two.
-    for (const { lossScale, skipped } of points) assert.ok(Number.isInteger(Math.log2(lossScale!)) && skipped! < 8, `${lossScale}, ${skipped} skipped`);
+    for (const { lossScale, skipped } of points)
+      assert.ok(Number.isInteger(Math.log2(lossScale!)) && skipped! < 8, `${lossScale}, ${skipped} skipped`);
     assert.is((record.config as { precision?: string }).precision, 'mixed');
     dispose();
   });
@@ -32,9 +43,18 @@ for (const scheme of schemeNames()) {
 
 test('close to full precision, which logs no loss scale', async () => {
   if (!(await testDevice()).f16) return;
-  const [full, mixed] = [await runTiny({ ...config('supervised', 6), precision: 'full' }), await runTiny(config('supervised', 6))];
-  assert.equal(full.points.map((p) => [p.lossScale, p.skipped]), full.points.map(() => [undefined, undefined]));
-  if (mixed.points.at(-1)!.skipped === 0) full.points.forEach((p, i) => assert.ok(Math.abs(p.loss - mixed.points[i].loss) < 0.05, `step ${i + 1}: ${p.loss}, ${mixed.points[i].loss}`));
+  const [full, mixed] = [
+    await runTiny({ ...config('supervised', 6), precision: 'full' }),
+    await runTiny(config('supervised', 6)),
+  ];
+  assert.equal(
+    full.points.map((p) => [p.lossScale, p.skipped]),
+    full.points.map(() => [undefined, undefined]),
+  );
+  if (mixed.points.at(-1)!.skipped === 0)
+    full.points.forEach((p, i) =>
+      assert.ok(Math.abs(p.loss - mixed.points[i].loss) < 0.05, `step ${i + 1}: ${p.loss}, ${mixed.points[i].loss}`),
+    );
   assert.not.ok([...full.checkpoint!.tensors.keys()].some((k) => k.startsWith('scaler/')));
   for (const r of [full, mixed]) r.dispose();
 });
@@ -61,12 +81,22 @@ for (const scheme of ['cps', 'self-training']) {
 test('a step is known to take less memory', async () => {
   const device = await testDevice();
   if (!device.f16) return;
-  const stop = new AbortController(), taken: number[] = [];
+  const stop = new AbortController();
+  const taken: number[] = [];
   stop.abort();
   for (const precision of ['full', 'mixed'] as const) {
     const result = await runSession({
-      device, dataset: tinyData().dataset, signal: stop.signal, config: resolveConfig(TINY, { scheme: 'supervised', precision, batch: { labelled: 8, unlabelled: 1 }, network: { width: 16, depth: 2 } }),
-      makeScheme: (c, options) => createScheme('supervised', c, options), hooks: { onMemory: (_, bytes) => void taken.push(bytes) },
+      device,
+      dataset: tinyData().dataset,
+      signal: stop.signal,
+      config: resolveConfig(TINY, {
+        scheme: 'supervised',
+        precision,
+        batch: { labelled: 8, unlabelled: 1 },
+        network: { width: 16, depth: 2 },
+      }),
+      makeScheme: (c, options) => createScheme('supervised', c, options),
+      hooks: { onMemory: (_, bytes) => void taken.push(bytes) },
     });
     result.dispose();
   }
@@ -80,10 +110,16 @@ test('an adapter without f16 is refused before anything is made', async () => {
       return false;
     }
   }
-  const device = new WithoutHalf(gpu, info), before = device.pool.stats.created;
+  const device = new WithoutHalf(gpu, info);
+  const before = device.pool.stats.created;
   let error: unknown;
   try {
-    await runSession({ device, dataset: tinyData().dataset, config: resolveConfig(TINY, config('supervised', 2)), makeScheme: (c, options) => createScheme('supervised', c, options) });
+    await runSession({
+      device,
+      dataset: tinyData().dataset,
+      config: resolveConfig(TINY, config('supervised', 2)),
+      makeScheme: (c, options) => createScheme('supervised', c, options),
+    });
   } catch (e) {
     error = e;
   }
@@ -94,8 +130,16 @@ test('an adapter without f16 is refused before anything is made', async () => {
 });
 
 test('a scale that can fall no further is said', () => {
-  const said: string[] = [], alarms = new Alarms(['a', 'b'], (m) => said.push(m));
-  const at = (step: number, lossScale: number): StepPoint => ({ step, loss: 1, terms: {}, lr: 0.1, lossScale, skipped: 16 });
+  const said: string[] = [];
+  const alarms = new Alarms(['a', 'b'], (m) => said.push(m));
+  const at = (step: number, lossScale: number): StepPoint => ({
+    step,
+    loss: 1,
+    terms: {},
+    lr: 0.1,
+    lossScale,
+    skipped: 16,
+  });
   alarms.onSteps([at(1, 2), at(2, 1), at(3, 1)], 0.5);
   assert.is(said.length, 1);
   assert.match(said[0], /step 2: gradients overflow.*--precision full/);

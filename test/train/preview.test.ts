@@ -12,13 +12,22 @@ import { runTiny, TINY, tinyData } from '../support/tiny.ts';
 
 for (const name of schemeNames()) {
   test(`${name}: previews between steps leave the run and the memory as they are`, async () => {
-    const device = await testDevice(), { dataset } = tinyData();
+    const device = await testDevice();
+    const { dataset } = tinyData();
     const samples = [await dataset.load('train-8', { labels: false }), await dataset.load('val-0', { labels: true })];
     const gates: string[] = [];
-    let looks: Preview[] = [], last!: Scheme;
-    const config = resolveConfig(TINY, { scheme: name, options: name === 'fixmatch' ? { tau: 0.22 } : name === 'self-training' ? { teacherSteps: 3, scales: [1] } : {} });
+    let looks: Preview[] = [];
+    let last!: Scheme;
+    const config = resolveConfig(TINY, {
+      scheme: name,
+      options: name === 'fixmatch' ? { tau: 0.22 } : name === 'self-training' ? { teacherSteps: 3, scales: [1] } : {},
+    });
     const result = await runSession({
-      device, dataset, config, makeScheme: (c, options) => createScheme(name, c, options), readEvery: 1,
+      device,
+      dataset,
+      config,
+      makeScheme: (c, options) => createScheme(name, c, options),
+      readEvery: 1,
       hooks: {
         async gate(scheme, { stage, step }, done) {
           gates.push(`${stage}.${step}:${done}`);
@@ -30,23 +39,37 @@ for (const name of schemeNames()) {
       },
     });
     const teaching = name === 'self-training' ? [0, 1, 2].map((i) => `0.${i}:${i}`) : [];
-    assert.equal(gates, [...teaching, ...Array.from({ length: 6 }, (_, i) => `${teaching.length ? 1 : 0}.${i}:${i + teaching.length}`)]);
+    assert.equal(gates, [
+      ...teaching,
+      ...Array.from({ length: 6 }, (_, i) => `${teaching.length ? 1 : 0}.${i}:${i + teaching.length}`),
+    ]);
 
     const undisturbed = await runTiny({ scheme: name, options: config.options });
-    assert.equal(result.record.steps.map((p) => p.loss), undisturbed.points.map((p) => p.loss));
+    assert.equal(
+      result.record.steps.map((p) => p.loss),
+      undisturbed.points.map((p) => p.loss),
+    );
     undisturbed.dispose();
 
     const pixels = 24 * 32;
     for (const look of looks) {
-      assert.equal([look.prediction, look.confidence, look.pseudo, look.cam].map((a) => a.length), [pixels, pixels, pixels, pixels]);
+      assert.equal(
+        [look.prediction, look.confidence, look.pseudo, look.cam].map((a) => a.length),
+        [pixels, pixels, pixels, pixels],
+      );
       assert.ok(look.prediction.every((c) => c < 6) && look.pseudo.every((c) => c < 6 || c === 255));
-      assert.ok(look.confidence.every((p) => p > 1 / 6 - 1e-6 && p <= 1) && look.cam.every((v) => v >= 0 && v <= 1 + 1e-6));
+      assert.ok(
+        look.confidence.every((p) => p > 1 / 6 - 1e-6 && p <= 1) && look.cam.every((v) => v >= 0 && v <= 1 + 1e-6),
+      );
     }
     const [own] = looks;
     assert.is(own.truth, null);
     if (name === 'supervised') assert.equal(own.pseudo, own.prediction);
     if (name === 'fixmatch') {
-      assert.equal([...own.pseudo], [...own.prediction].map((c, i) => (own.confidence[i] >= Math.fround(0.22) ? c : 255)));
+      assert.equal(
+        [...own.pseudo],
+        [...own.prediction].map((c, i) => (own.confidence[i] >= Math.fround(0.22) ? c : 255)),
+      );
       assert.ok(own.pseudo.includes(255) && own.pseudo.some((c) => c !== 255), 'the threshold lies between');
     }
     if (name === 'self-training') assert.equal(own.pseudo, last.pseudoLabels!.get('train-8')!.labels);
@@ -55,16 +78,29 @@ for (const name of schemeNames()) {
 }
 
 test('a large image is shown smaller, with its truth and its kept pseudo-label', async () => {
-  const device = await testDevice(), { dataset } = tinyData();
+  const device = await testDevice();
+  const { dataset } = tinyData();
   const config = resolveConfig(TINY, { scheme: 'self-training' });
   const scheme = createScheme('self-training', schemeContext(device, dataset, config), {});
-  const height = 400, width = 1280, top = 150;
-  const half = (size: number, upper: number, lower: number): Uint8Array => Uint8Array.from({ length: size * height * width }, (_, i) => (i < size * top * width ? upper : lower));
+  const height = 400;
+  const width = 1280;
+  const top = 150;
+  const half = (size: number, upper: number, lower: number): Uint8Array =>
+    Uint8Array.from({ length: size * height * width }, (_, i) => (i < size * top * width ? upper : lower));
   scheme.pseudoLabels!.set('large', { height, width, labels: half(1, 2, 255) });
-  const [look] = await preview(device, scheme, [{ id: 'large', height, width, rgb: half(3, 10, 200), labels: half(1, 1, 0) }]);
+  const [look] = await preview(device, scheme, [
+    { id: 'large', height, width, rgb: half(3, 10, 200), labels: half(1, 1, 0) },
+  ]);
   assert.equal([look.height, look.width, look.rgb.length], [200, 640, 3 * 200 * 640]);
-  for (const a of [look.truth!, look.prediction, look.confidence, look.pseudo, look.cam]) assert.is(a.length, 200 * 640);
-  for (const [row, ...values] of [[0, 10, 1, 2], [74, 10, 1, 2], [75, 200, 0, 255], [199, 200, 0, 255]]) assert.equal([look.rgb[3 * row * 640], look.truth![row * 640], look.pseudo[row * 640]], values, `row ${row}`);
+  for (const a of [look.truth!, look.prediction, look.confidence, look.pseudo, look.cam])
+    assert.is(a.length, 200 * 640);
+  for (const [row, ...values] of [
+    [0, 10, 1, 2],
+    [74, 10, 1, 2],
+    [75, 200, 0, 255],
+    [199, 200, 0, 255],
+  ])
+    assert.equal([look.rgb[3 * row * 640], look.truth![row * 640], look.pseudo[row * 640]], values, `row ${row}`);
   scheme.dispose();
 });
 

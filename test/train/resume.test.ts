@@ -13,7 +13,10 @@ for (const stopAfter of [3, 6]) {
     assert.is(part.checkpoint!.position.step, stopAfter);
     const rest = await runTiny({ scheme: 'supervised' }, { resume: part.checkpoint! });
     assert.equal(rest.record.evals, whole.record.evals);
-    assert.equal(rest.record.evals.map((e) => e.step), [3, 6]);
+    assert.equal(
+      rest.record.evals.map((e) => e.step),
+      [3, 6],
+    );
     assert.equal(rest.best, whole.best);
     assert.equal(rest.record.best, whole.record.best);
     for (const r of [whole, part, rest]) r.dispose();
@@ -32,23 +35,41 @@ for (const stopAfter of [10, 22]) {
   });
 }
 
-for (const [what, scheme] of [['an unlabelled image', 'fixmatch'], ['a validation image', 'supervised']] as const) {
+for (const [what, scheme] of [
+  ['an unlabelled image', 'fixmatch'],
+  ['a validation image', 'supervised'],
+] as const) {
   test(`${what} that cannot be read: what was trained is saved, and goes on as if nothing had been`, async () => {
-    const { dataset } = tinyData(), order: string[] = [];
+    const { dataset } = tinyData();
+    const order: string[] = [];
     const config = { scheme, steps: 8, evalEvery: 3 };
-    const whole = await runTiny(config, { dataset: { ...dataset, load: (id, o) => (order.push(id), dataset.load(id, o)) } });
+    const whole = await runTiny(config, {
+      dataset: { ...dataset, load: (id, o) => (order.push(id), dataset.load(id, o)) },
+    });
     // The one that is needed last, when steps have been made.
-    const bad = scheme === 'fixmatch' ? [...new Set(order)].filter((id) => dataset.ids('unlabelled').includes(id)).at(-1)! : 'val-1';
+    const bad =
+      scheme === 'fixmatch'
+        ? [...new Set(order)].filter((id) => dataset.ids('unlabelled').includes(id)).at(-1)!
+        : 'val-1';
     let kept: Checkpoint | null = null;
     const damaged: typeof dataset.load = async (id, o) => {
       if (id === bad) throw new DataError(`${id} is damaged`);
       return dataset.load(id, o);
     };
-    await runTiny(config, { dataset: { ...dataset, load: damaged }, saved: (c) => (kept = c) }).then(() => assert.unreachable(), (error: Error) => assert.match(error.message, /is damaged/));
+    await runTiny(config, { dataset: { ...dataset, load: damaged }, saved: (c) => (kept = c) }).then(
+      () => assert.unreachable(),
+      (error: Error) => assert.match(error.message, /is damaged/),
+    );
     const checkpoint = kept as Checkpoint | null;
-    assert.ok(checkpoint && checkpoint.position.step > 0 && checkpoint.steps.length === checkpoint.position.step, `saved at ${checkpoint?.position.step}`);
+    assert.ok(
+      checkpoint && checkpoint.position.step > 0 && checkpoint.steps.length === checkpoint.position.step,
+      `saved at ${checkpoint?.position.step}`,
+    );
     const rest = await runTiny(config, { resume: checkpoint });
-    assert.equal(rest.record.steps.map((s) => s.loss), whole.record.steps.map((s) => s.loss));
+    assert.equal(
+      rest.record.steps.map((s) => s.loss),
+      whole.record.steps.map((s) => s.loss),
+    );
     assert.equal(rest.record.evals, whole.record.evals);
     assert.equal(rest.best, whole.best);
     for (const r of [whole, rest]) r.dispose();
@@ -65,7 +86,10 @@ test('times and memory are those of the whole run; a checkpoint of an earlier ve
   assert.is(rest.record.peakGpuBytes, soFar!.peakGpuBytes);
   // A run that had reached its end.
   const again = await runTiny({ scheme: 'cps' }, { resume: rest.checkpoint! });
-  assert.equal([again.record.secondsPerStep, again.record.imagesPerSecond, again.record.warnings], [rest.record.secondsPerStep, rest.record.imagesPerSecond, rest.record.warnings]);
+  assert.equal(
+    [again.record.secondsPerStep, again.record.imagesPerSecond, again.record.warnings],
+    [rest.record.secondsPerStep, rest.record.imagesPerSecond, rest.record.warnings],
+  );
   assert.ok(again.record.imagesPerSecond > 0);
   const { soFar: _, ...earlier } = part.checkpoint!;
   const old = await runTiny({ scheme: 'cps' }, { resume: earlier });

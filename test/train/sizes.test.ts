@@ -22,12 +22,17 @@ function blank(id: string, height: number, width: number): Sample {
 }
 
 test('images of a batch: fewer of large ones', () => {
-  assert.equal([batchSize(96, 128), batchSize(256, 256), batchSize(360, 480), batchSize(1080, 1920), batchSize(96, 128, 3)], [8, 4, 1, 1, 3]);
+  assert.equal(
+    [batchSize(96, 128), batchSize(256, 256), batchSize(360, 480), batchSize(1080, 1920), batchSize(96, 128, 3)],
+    [8, 4, 1, 1, 3],
+  );
 });
 
 test('every image once, those of one size together, and few that wait', async () => {
   const ids = Array.from({ length: 300 }, (_, i) => `${i}`);
-  let loaded = 0, seen = 0, most = 0;
+  let loaded = 0;
+  let seen = 0;
+  let most = 0;
   const load = async (id: string): Promise<Sample> => {
     loaded++;
     return Number(id) % 3 ? blank(id, 4, 5) : blank(id, 8, 8 + Number(id));
@@ -52,9 +57,26 @@ test('the largest batch, from the headers', async () => {
 });
 
 test('a confusion matrix does not depend on how images are put together', async () => {
-  const device = await testDevice(), rng = new Rng(1, 1);
+  const device = await testDevice();
+  const rng = new Rng(1, 1);
   const net = new UNet(device, { numClasses: 3, width: 4, depth: 2, seed: 2 });
-  const samples = new Map([[20, 30], [20, 30], [20, 30], [700, 400], [700, 400], [9, 11]].map(([h, w], i): [string, Sample] => [`${i}`, { ...blank(`${i}`, h, w), rgb: Uint8Array.from({ length: 3 * h * w }, () => rng.int(256)), labels: Uint8Array.from({ length: h * w }, () => rng.int(3)) }]));
+  const samples = new Map(
+    [
+      [20, 30],
+      [20, 30],
+      [20, 30],
+      [700, 400],
+      [700, 400],
+      [9, 11],
+    ].map(([h, w], i): [string, Sample] => [
+      `${i}`,
+      {
+        ...blank(`${i}`, h, w),
+        rgb: Uint8Array.from({ length: 3 * h * w }, () => rng.int(256)),
+        labels: Uint8Array.from({ length: h * w }, () => rng.int(3)),
+      },
+    ]),
+  );
   const found: number[][] = [];
   for (const batch of [1, 2, 8]) {
     const evaluator = new Evaluator(device, net, batch);
@@ -63,29 +85,50 @@ test('a confusion matrix does not depend on how images are put together', async 
   }
   assert.equal(found[1], found[0]);
   assert.equal(found[2], found[0]);
-  const labeller = new Labeller(device, net), want = new Uint32Array(9);
-  await labeller.run([...samples.keys()], async (id) => samples.get(id)!, { scales: [1], flip: false }, (id, { labels }) => countConfusion(samples.get(id)!.labels!, labels, 3).forEach((v, i) => (want[i] += v)));
+  const labeller = new Labeller(device, net);
+  const want = new Uint32Array(9);
+  await labeller.run(
+    [...samples.keys()],
+    async (id) => samples.get(id)!,
+    { scales: [1], flip: false },
+    (id, { labels }) => countConfusion(samples.get(id)!.labels!, labels, 3).forEach((v, i) => (want[i] += v)),
+  );
   assert.equal([...want], found[0]);
   labeller.dispose();
   net.dispose();
 });
 
 test('a confusion matrix beyond the counts of 32 bits', async () => {
-  const device = await testDevice(), rng = new Rng(3, 1);
+  const device = await testDevice();
+  const rng = new Rng(3, 1);
   const net = new UNet(device, { numClasses: 2, width: 4, depth: 1, seed: 2 });
-  const ids = ['a', 'b', 'c'], samples = new Map(ids.map((id): [string, Sample] => [
-    id, { ...blank(id, 20, 30), labels: Uint8Array.from({ length: 600 }, () => rng.int(2)) },
-  ]));
-  const plain = new Evaluator(device, net, 1), want = await plain.confusion(ids, async (id) => samples.get(id)!);
+  const ids = ['a', 'b', 'c'];
+  const samples = new Map(
+    ids.map((id): [string, Sample] => [
+      id,
+      { ...blank(id, 20, 30), labels: Uint8Array.from({ length: 600 }, () => rng.int(2)) },
+    ]),
+  );
+  const plain = new Evaluator(device, net, 1);
+  const want = await plain.confusion(ids, async (id) => samples.get(id)!);
   // The counts on the GPU are read before they can be full; here they are said to be nearly full by then.
-  const evaluator = new Evaluator(device, net, 1, { mostCounted: 600 }), more = 4_200_000_000;
-  const { counts } = evaluator as unknown as { counts: Tensor<'u32'> }, read = counts.read.bind(counts);
+  const evaluator = new Evaluator(device, net, 1, { mostCounted: 600 });
+  const more = 4_200_000_000;
+  const { counts } = evaluator as unknown as { counts: Tensor<'u32'> };
+  const read = counts.read.bind(counts);
   counts.read = async () => (await read()).map((n) => n + more);
-  assert.equal(await evaluator.confusion(ids, async (id) => samples.get(id)!), want.map((n) => n + 3 * more));
+  assert.equal(
+    await evaluator.confusion(ids, async (id) => samples.get(id)!),
+    want.map((n) => n + 3 * more),
+  );
   for (const t of [plain, evaluator, net]) t.dispose();
 });
 
-for (const [split, scheme, said] of [['val', 'supervised', 'evaluating'], ['test', 'supervised', 'evaluating'], ['unlabelled', 'self-training', 'labelling']] as const) {
+for (const [split, scheme, said] of [
+  ['val', 'supervised', 'evaluating'],
+  ['test', 'supervised', 'evaluating'],
+  ['unlabelled', 'self-training', 'labelling'],
+] as const) {
   test(`${split} images that do not fit are refused before the first step`, async () => {
     const device = await testDevice();
     const { dataset } = tinyData();
@@ -99,10 +142,20 @@ for (const [split, scheme, said] of [['val', 'supervised', 'evaluating'], ['test
     const before = device.pool.stats.inUse;
     let error: unknown;
     await runSession({
-      device, dataset: given, config: resolveConfig(TINY, { scheme, memory: before + 32 * 2 ** 20 }), makeScheme: (c, options) => createScheme(scheme, c, options), hooks: { onSteps: () => void steps++ },
-    }).then((run) => run.dispose(), (e: unknown) => (error = e));
+      device,
+      dataset: given,
+      config: resolveConfig(TINY, { scheme, memory: before + 32 * 2 ** 20 }),
+      makeScheme: (c, options) => createScheme(scheme, c, options),
+      hooks: { onSteps: () => void steps++ },
+    }).then(
+      (run) => run.dispose(),
+      (e: unknown) => (error = e),
+    );
     assert.instance(error, OutOfMemoryError);
-    assert.match((error as Error).message, new RegExp(`^${said} an image of 800x600 pixels: the step needs .* budget is .*--size.*--memory`));
+    assert.match(
+      (error as Error).message,
+      new RegExp(`^${said} an image of 800x600 pixels: the step needs .* budget is .*--size.*--memory`),
+    );
     assert.is(steps, 0);
     assert.is(device.pool.stats.inUse, before, 'everything is freed');
   });

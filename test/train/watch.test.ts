@@ -26,7 +26,9 @@ interface Step {
 async function follow(steps: readonly Step[]): Promise<Bad | null> {
   const device = await testDevice();
   const kept = (n: number): Tensor => device.keep(device.tensor(new Float32Array(n), [n]));
-  const losses = kept(2), gradients = SIZES.map(kept), weights = SIZES.map(kept);
+  const losses = kept(2);
+  const gradients = SIZES.map(kept);
+  const weights = SIZES.map(kept);
   const watch = new Watch(device);
   const named = (tensors: readonly Tensor[]): [string, Tensor][] => tensors.map((t, i) => [NAMES[i], t]);
   const step = plan(device, { hyper: { shape: [HYPER_SIZE] } }, ({ hyper }) => {
@@ -34,11 +36,12 @@ async function follow(steps: readonly Step[]): Promise<Bad | null> {
     watch.finish(losses, named(weights));
     return {};
   });
-  const fill = (tensors: readonly Tensor[], at: Step['gradient']): void => tensors.forEach((t, i) => {
-    const values = new Float32Array(t.size).fill(0.5);
-    if (at && at[0] === i) values[at[1]] = at[2];
-    if (t.size > 0) device.write(t, values);
-  });
+  const fill = (tensors: readonly Tensor[], at: Step['gradient']): void =>
+    tensors.forEach((t, i) => {
+      const values = new Float32Array(t.size).fill(0.5);
+      if (at && at[0] === i) values[at[1]] = at[2];
+      if (t.size > 0) device.write(t, values);
+    });
   for (const s of steps) {
     device.write(losses, Float32Array.from(s.loss ?? [1, 2]));
     fill(gradients, s.gradient);
@@ -76,7 +79,8 @@ for (const v of [NaN, Infinity, -Infinity]) {
 }
 
 test('the first bad step stays, and what comes first in it', async () => {
-  const weight = [6, 3, NaN] as const, gradient = [7, 0, Infinity] as const;
+  const weight = [6, 3, NaN] as const;
+  const gradient = [7, 0, Infinity] as const;
   const later = [{ loss: [NaN, NaN] }, { gradient }];
   assert.equal(await follow([{}, { weight }, ...later]), { step: 2, kind: 'weight', name: NAMES[6] });
   assert.equal(await follow([{ weight, gradient }, {}]), { step: 1, kind: 'gradient', name: NAMES[7] });
@@ -97,8 +101,11 @@ test('memory behind the last element does not count', async () => {
 });
 
 test('steps that a loss scaler skips pass, until the scale stays at its minimum', async () => {
-  const device = await testDevice(), scaler = new LossScaler(device, { scale: 4 }), watch = new Watch(device);
-  const dw = device.keep(tensor(device, [1, 1])), loss = device.keep(tensor(device, [1]));
+  const device = await testDevice();
+  const scaler = new LossScaler(device, { scale: 4 });
+  const watch = new Watch(device);
+  const dw = device.keep(tensor(device, [1, 1]));
+  const loss = device.keep(tensor(device, [1]));
   const step = plan(device, { hyper: { shape: [HYPER_SIZE] } }, ({ hyper }) => {
     const settings = scaler.unscale([dw], hyper);
     watch.gradients([['w', dw]], settings, scaler.scale);

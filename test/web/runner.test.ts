@@ -8,14 +8,23 @@ import type { RunSettings } from '../../src/web/settings.ts';
 import { testDevice } from '../support/device.ts';
 
 const SETTINGS: RunSettings = {
-  scheme: 'supervised', width: 4, steps: 30, labelled: 4, unlabelled: 4, size: [32, 48], batch: 2, lr: 0.03, seed: 1,
+  scheme: 'supervised',
+  width: 4,
+  steps: 30,
+  labelled: 4,
+  unlabelled: 4,
+  size: [32, 48],
+  batch: 2,
+  lr: 0.03,
+  seed: 1,
   options: {},
 };
 
 type Failed = Extract<FromWorker, { kind: 'failed' }>;
 
 test('a non-finite step: the page names it, and what to change there', async () => {
-  const messages: FromWorker[] = [], runner = new Runner(await testDevice(), (message) => void messages.push(message));
+  const messages: FromWorker[] = [];
+  const runner = new Runner(await testDevice(), (message) => void messages.push(message));
   await runner.start(1, { ...SETTINGS, lr: 1e30 }, 'train-000');
   const { failure, run } = messages.find((m): m is Failed => m.kind === 'failed')!;
   assert.is(run, 1);
@@ -27,7 +36,10 @@ test('a non-finite step: the page names it, and what to change there', async () 
   // The next run is not held up by it.
   messages.length = 0;
   await runner.start(2, { ...SETTINGS, steps: 2 }, 'train-000');
-  assert.ok(messages.some((m) => m.kind === 'finished'), JSON.stringify(messages.filter((m) => m.kind === 'failed')));
+  assert.ok(
+    messages.some((m) => m.kind === 'finished'),
+    JSON.stringify(messages.filter((m) => m.kind === 'failed')),
+  );
 });
 
 test.run();

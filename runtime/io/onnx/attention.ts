@@ -2,7 +2,8 @@
 
 import * as ops from '../../ops/index.ts';
 import type { Tensor } from '../../tensor.ts';
-import { Call, plain, type Made, type Operator } from './operator.ts';
+import type { Call } from './operator.ts';
+import { plain, type Made, type Operator } from './operator.ts';
 
 /** What stands for minus infinity: its exponential is 0 beside any score. */
 const NEVER = -1e30;
@@ -15,11 +16,17 @@ function heads(c: Call, x: Tensor, count: number): Tensor {
 }
 
 /** Where query i and key j are: the query at i + offset among all keys (for each batch, where that is a tensor). */
-interface Places { query: Tensor; key: Tensor }
+interface Places {
+  query: Tensor;
+  key: Tensor;
+}
 
 function placesOf(c: Call, queries: number, keys: number, offset: number | Tensor): Places {
   const count = (n: number, shape: number[]): Tensor =>
-    c.device.tensor(Int32Array.from({ length: n }, (_, i) => i), shape);
+    c.device.tensor(
+      Int32Array.from({ length: n }, (_, i) => i),
+      shape,
+    );
   return { query: ops.add(count(queries, [1, 1, queries, 1]), offset), key: count(keys, [1, 1, 1, keys]) };
 }
 
@@ -81,7 +88,13 @@ function attention(c: Call): Made {
   // A mask may be shorter than the keys: it ends them.
   const missing = (d: number, i: number, m: Tensor): number => (i === m.rank - 1 && d !== 1 ? keys - d : 0);
   const filler = maskType === 'bool' ? {} : { value: NEVER };
-  const whole = mask && ops.pad(mask, mask.shape.map((d, i) => [0, missing(d, i, mask)] as const), filler);
+  const whole =
+    mask &&
+    ops.pad(
+      mask,
+      mask.shape.map((d, i) => [0, missing(d, i, mask)] as const),
+      filler,
+    );
   const perBatch = lengths && ops.reshape(lengths, [n, 1, 1, 1]);
   const places = placesOf(c, queries, keys, perBatch ? ops.sub(perBatch, queries) : before);
   const kept = [

@@ -3,7 +3,8 @@
 import * as ops from '../../ops/index.ts';
 import type { Tensor } from '../../tensor.ts';
 import { equalShapes, second, slope } from './legacy.ts';
-import { added, bool, Call, isReal, plain, toReal, type Operator, type Value } from './operator.ts';
+import type { Call } from './operator.ts';
+import { added, bool, isReal, plain, toReal, type Operator, type Value } from './operator.ts';
 import { codeOf, typeOf, type OnnxType } from './tensor.ts';
 
 /** x in another type. */
@@ -25,7 +26,8 @@ function quotient(a: Tensor, b: Tensor): Tensor {
 }
 
 function power(c: Call): Tensor {
-  const a = c.x(), b = second(c);
+  const a = c.x();
+  const b = second(c);
   if (a.dtype === b.dtype) return ops.pow(a, b);
   const y = ops.pow(toReal(a), toReal(b));
   return a.dtype === 'f32' ? y : ops.cast(y, a.dtype);
@@ -36,15 +38,20 @@ const binary = (f: (a: Tensor, b: Tensor) => Tensor): Operator => plain((c) => w
 const relation = (f: (a: Tensor, b: Tensor) => Tensor): Operator => plain((c) => bool(f(c.x(), second(c))));
 /** All inputs; one at the least. */
 const all = (c: Call): Tensor[] => equalShapes(c, [c.x(), ...c.values.slice(1).map((_, i) => c.x(i + 1))]);
-const several = (f: (a: Tensor, b: Tensor) => Tensor): Operator => plain((c) => (c.values.length === 1 ? c.x().view(c.x().shape) : all(c).reduce(f)));
+const several = (f: (a: Tensor, b: Tensor) => Tensor): Operator =>
+  plain((c) => (c.values.length === 1 ? c.x().view(c.x().shape) : all(c).reduce(f)));
 
 function shrink(c: Call): Tensor {
-  const x = c.x(), lambd = c.number('lambd', 0.5), bias = c.number('bias', 0);
+  const x = c.x();
+  const lambd = c.number('lambd', 0.5);
+  const bias = c.number('bias', 0);
   return ops.where(ops.lt(x, -lambd), ops.add(x, bias), ops.where(ops.gt(x, lambd), ops.sub(x, bias), 0));
 }
 
 function isInf(c: Call): Value {
-  const x = c.x(), up = c.number('detect_positive', 1), down = c.number('detect_negative', 1);
+  const x = c.x();
+  const up = c.number('detect_positive', 1);
+  const down = c.number('detect_negative', 1);
   const found = ops.isInf(x);
   return bool(up && down ? found : ops.logicalAnd(found, up ? ops.gt(x, 0) : down ? ops.lt(x, 0) : ops.ne(x, x)));
 }

@@ -52,7 +52,9 @@ function checkTensor(info: OnnxValueInfo, tensor: unknown, device: Device): asse
  *   dimensions with one name differ; DisposedError, DeviceError
  */
 export function checkedInputs(
-  { inputs, optional = [], initializers }: OnnxModel, given: Readonly<Record<string, Tensor>>, device: Device,
+  { inputs, optional = [], initializers }: OnnxModel,
+  given: Readonly<Record<string, Tensor>>,
+  device: Device,
 ): Map<string, Value> {
   const values = new Map<string, Value>();
   const sizes: Sizes = new Map();

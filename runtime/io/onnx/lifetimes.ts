@@ -11,16 +11,25 @@ export function ordered({ nodes, inputs, outputs, initializers }: OnnxModel): On
   const contradiction = 'the graph contradicts itself';
   const maker = new Map<string, number>();
   const given = new Set([...inputs.map((i) => i.name), ...initializers.keys()]);
-  nodes.forEach((n, i) => n.outputs.forEach((o) => {
-    if (o === '') return;
-    if (maker.has(o) || given.has(o)) throw new OnnxError(`${o} is made twice`, contradiction);
-    maker.set(o, i);
-  }));
-  const needs = nodes.map((n) => new Set(n.inputs.filter((v) => v !== '' && !given.has(v)).map((v) => {
-    const by = maker.get(v);
-    if (by === undefined) throw new OnnxError(`${n.op} needs ${v}, which nothing makes`, contradiction);
-    return by;
-  })));
+  nodes.forEach((n, i) =>
+    n.outputs.forEach((o) => {
+      if (o === '') return;
+      if (maker.has(o) || given.has(o)) throw new OnnxError(`${o} is made twice`, contradiction);
+      maker.set(o, i);
+    }),
+  );
+  const needs = nodes.map(
+    (n) =>
+      new Set(
+        n.inputs
+          .filter((v) => v !== '' && !given.has(v))
+          .map((v) => {
+            const by = maker.get(v);
+            if (by === undefined) throw new OnnxError(`${n.op} needs ${v}, which nothing makes`, contradiction);
+            return by;
+          }),
+      ),
+  );
   for (const { name } of outputs) {
     if (!maker.has(name) && !given.has(name)) throw new OnnxError(`nothing makes the output ${name}`, contradiction);
   }

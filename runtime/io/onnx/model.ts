@@ -74,10 +74,19 @@ function named<T>(what: string, entries: readonly (readonly [string, T])[]): Map
 
 /** The kinds of a TypeProto that are not tensors, by their field. */
 const OTHER_KINDS: Readonly<Record<number, string>> = {
-  4: 'a sequence', 5: 'a map', 7: 'an opaque value', 8: 'a sparse tensor', 9: 'an optional value',
+  4: 'a sequence',
+  5: 'a map',
+  7: 'an opaque value',
+  8: 'a sparse tensor',
+  9: 'an optional value',
 };
 
-interface Declared { name: string; code: number; shape?: OnnxDimension[]; kind?: string }
+interface Declared {
+  name: string;
+  code: number;
+  shape?: OnnxDimension[];
+  kind?: string;
+}
 
 /** Dimensions of a TensorShapeProto. A negative size is how some exporters write one that is not known. */
 function readShape(bytes: Uint8Array): OnnxDimension[] {
@@ -161,7 +170,9 @@ export function readOnnx(file: Uint8Array | ArrayBuffer, { external }: OnnxOptio
   const parts = [...fields(graph)];
   const of = (id: number): Uint8Array[] => parts.flatMap((f) => (f.id === id ? [message(f)] : []));
   // First of all: what makes a model quantised says more than the element types of its tensors.
-  const quantised = of(1).map(operatorOf).find(({ op }) => QUANTISED.test(op));
+  const quantised = of(1)
+    .map(operatorOf)
+    .find(({ op }) => QUANTISED.test(op));
   if (quantised) {
     const { op, domain } = quantised;
     const name = domain ? `${domain}.${op}` : op;
@@ -178,8 +189,14 @@ export function readOnnx(file: Uint8Array | ArrayBuffer, { external }: OnnxOptio
   const initializers = named('initializers', weights);
   const inputs = of(11).map(readValue);
   const outputs = of(12).map(readValue);
-  named('inputs', inputs.map((i) => [i.name, i] as const));
-  named('outputs', outputs.map((o) => [o.name, o] as const));
+  named(
+    'inputs',
+    inputs.map((i) => [i.name, i] as const),
+  );
+  named(
+    'outputs',
+    outputs.map((o) => [o.name, o] as const),
+  );
   // Before version 4 of the format all initializers were listed among the inputs.
   const optional = inputs.filter((i) => initializers.has(i.name)).map(inputOf);
   return {

@@ -3,7 +3,8 @@
 import * as ops from '../../ops/index.ts';
 import { sizeOf, type Shape, type Tensor } from '../../tensor.ts';
 import { addend } from './legacy.ts';
-import { bool, Call, plain, reads, type Made, type Operator, type Value } from './operator.ts';
+import type { Call } from './operator.ts';
+import { bool, plain, reads, type Made, type Operator, type Value } from './operator.ts';
 
 /** A number for each channel, to broadcast over [n, c, ...]; an x of one axis has one channel. */
 const perChannel = (t: Tensor, rank: number): Tensor =>
@@ -114,11 +115,17 @@ function gemm(c: Call): Tensor {
 
 /** -w log p of the target, over classes in axis 1; what has the ignored label counts nowhere. */
 function nll(c: Call, logP: Tensor): Tensor {
-  const target = c.x(1), weight = c.maybe(2), how = c.text('reduction', 'mean');
-  const ignored = c.has('ignore_index') ? ops.eq(target, c.number('ignore_index', -1)) : undefined, label = ignored ? ops.where(ignored, 0, target) : target;
+  const target = c.x(1);
+  const weight = c.maybe(2);
+  const how = c.text('reduction', 'mean');
+  const ignored = c.has('ignore_index') ? ops.eq(target, c.number('ignore_index', -1)) : undefined;
+  const label = ignored ? ops.where(ignored, 0, target) : target;
   const loss = ops.neg(ops.squeeze(ops.gather(logP, 1, ops.unsqueeze(label, 1)), 1));
-  const of = weight ? ops.reshape(ops.indexSelect(weight, 0, ops.reshape(label, [label.size])), label.shape) : ops.full(c.device, label.shape, 1);
-  const w = ignored ? ops.where(ignored, 0, of) : of, y = ops.mul(loss, w);
+  const of = weight
+    ? ops.reshape(ops.indexSelect(weight, 0, ops.reshape(label, [label.size])), label.shape)
+    : ops.full(c.device, label.shape, 1);
+  const w = ignored ? ops.where(ignored, 0, of) : of;
+  const y = ops.mul(loss, w);
   if (how === 'none') return y;
   return how === 'sum' ? ops.sum(y) : ops.div(ops.sum(y), ops.sum(w));
 }
@@ -153,7 +160,9 @@ export const NETWORK: Record<string, Operator> = {
   InstanceNormalization: plain(instanceNorm),
   LayerNormalization: plain(layerNorm),
   MeanVarianceNormalization: plain((c) => {
-    const x = c.x(), axes = c.ints('axes', [0, 2, 3]), keepdim = true;
+    const x = c.x();
+    const axes = c.ints('axes', [0, 2, 3]);
+    const keepdim = true;
     const spread = ops.std(x, axes, { keepdim, correction: 0 });
     return ops.div(ops.sub(x, ops.mean(x, axes, { keepdim })), ops.add(spread, 1e-9));
   }),

@@ -44,25 +44,48 @@ function readProto(bytes: Uint8Array, op: string, external: ExternalData | undef
 
 /** The kinds of attribute that are not supported, by their number. */
 const OTHER_KINDS: Readonly<Record<number, string>> = {
-  5: 'a subgraph', 9: 'a list of tensors', 10: 'a list of subgraphs', 11: 'a sparse tensor',
-  12: 'a list of sparse tensors', 13: 'a type', 14: 'a list of types',
+  5: 'a subgraph',
+  9: 'a list of tensors',
+  10: 'a list of subgraphs',
+  11: 'a sparse tensor',
+  12: 'a list of sparse tensors',
+  13: 'a type',
+  14: 'a list of types',
 };
 /** The kind of the value in each field. The first version of the format had no other sign of the kind. */
 const KIND_OF_FIELD: readonly (readonly [field: number, kind: number])[] = [
-  [2, 1], [3, 2], [4, 3], [5, 4], [6, 5], [7, 6], [8, 7], [9, 8], [10, 9], [11, 10], [22, 11],
+  [2, 1],
+  [3, 2],
+  [4, 3],
+  [5, 4],
+  [6, 5],
+  [7, 6],
+  [8, 7],
+  [9, 8],
+  [10, 9],
+  [11, 10],
+  [22, 11],
 ];
 
 function readAttribute(bytes: Uint8Array, op: string, external?: ExternalData): [string, OnnxAttribute] {
   const p = readProto(bytes, op, external);
   const kind = p.type || (KIND_OF_FIELD.find(([field]) => p.there.has(field))?.[1] ?? 0);
   switch (kind) {
-    case 1: return [p.name, p.f.at(-1) ?? 0];
-    case 2: return [p.name, Number(p.i)];
-    case 3: return [p.name, p.s];
-    case 4: if (p.t) return [p.name, p.t]; break;
-    case 6: return [p.name, p.floats];
-    case 7: return [p.name, p.ints.map(Number)];
-    case 8: return [p.name, p.strings];
+    case 1:
+      return [p.name, p.f.at(-1) ?? 0];
+    case 2:
+      return [p.name, Number(p.i)];
+    case 3:
+      return [p.name, p.s];
+    case 4:
+      if (p.t) return [p.name, p.t];
+      break;
+    case 6:
+      return [p.name, p.floats];
+    case 7:
+      return [p.name, p.ints.map(Number)];
+    case 8:
+      return [p.name, p.strings];
     default:
   }
   if (kind === 4) {

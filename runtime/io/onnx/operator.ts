@@ -17,7 +17,9 @@ export const isReal = (type: OnnxType): boolean => type === 'f32' || type === 'f
 
 /** Numbers as a tensor; integers beyond 32 bits become the nearest that fits. */
 export function upload(device: Device, { dtype, shape, data }: OnnxTensor): Value {
-  const numbers = isReal(dtype) ? Float32Array.from(data) : Int32Array.from(data, (v) => Math.min(Math.max(v, -(2 ** 31)), 2 ** 31 - 1));
+  const numbers = isReal(dtype)
+    ? Float32Array.from(data)
+    : Int32Array.from(data, (v) => Math.min(Math.max(v, -(2 ** 31)), 2 ** 31 - 1));
   return { type: dtype, tensor: device.tensor(numbers, shape), host: data };
 }
 
@@ -85,7 +87,7 @@ export class Call {
   ints(name: string, otherwise: readonly number[]): readonly number[] {
     const v = this.attribute(name) ?? otherwise;
     const numbers = Array.isArray(v) && v.every((n) => typeof n === 'number');
-    return numbers ? (v as number[]) : this.wrong(`${name} is not a list of numbers`);
+    return numbers ? v : this.wrong(`${name} is not a list of numbers`);
   }
 
   /** A tensor that is an attribute. */

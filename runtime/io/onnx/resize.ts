@@ -2,7 +2,8 @@
 
 import * as ops from '../../ops/index.ts';
 import type { Tensor } from '../../tensor.ts';
-import { Call, reads, toReal, type Operator, type Value } from './operator.ts';
+import type { Call } from './operator.ts';
+import { reads, toReal, type Operator, type Value } from './operator.ts';
 
 /** As many weights an axis may have (an image side of 8192 to another). */
 const MOST_WEIGHTS = 2 ** 26;
@@ -26,16 +27,21 @@ const { fround } = Math;
 function coordinateInF32(c: Call, how: string, { from, to, scale, roi: [start, end] }: AxisPlan, o: number): number {
   const centre = fround(fround(o + 0.5) / scale);
   switch (how) {
-    case 'half_pixel': return fround(centre - 0.5);
-    case 'pytorch_half_pixel': return to > 1 ? fround(centre - 0.5) : 0;
-    case 'tf_half_pixel_for_nn': return centre;
-    case 'asymmetric': return fround(o / scale);
+    case 'half_pixel':
+      return fround(centre - 0.5);
+    case 'pytorch_half_pixel':
+      return to > 1 ? fround(centre - 0.5) : 0;
+    case 'tf_half_pixel_for_nn':
+      return centre;
+    case 'asymmetric':
+      return fround(o / scale);
     case 'tf_crop_and_resize': {
       const first = fround(start * (from - 1));
       const way = fround(fround(o * fround(end - start)) * (from - 1));
       return to > 1 ? fround(first + fround(way / (to - 1))) : fround(0.5 * fround(start + end) * (from - 1));
     }
-    default: return fround(coordinate(c, how, { from, to, scale, exact: false, axis: 0, roi: [start, end] }, o));
+    default:
+      return fround(coordinate(c, how, { from, to, scale, exact: false, axis: 0, roi: [start, end] }, o));
   }
 }
 
@@ -43,17 +49,24 @@ function coordinateInF32(c: Call, how: string, { from, to, scale, roi: [start, e
 function coordinate(c: Call, how: string, { from, to, scale, exact, roi: [start, end] }: AxisPlan, o: number): number {
   const over = (v: number): number => (exact ? (v * from) / to : v / scale);
   switch (how) {
-    case 'half_pixel': return over(o + 0.5) - 0.5;
-    case 'pytorch_half_pixel': return to > 1 ? over(o + 0.5) - 0.5 : 0;
-    case 'half_pixel_symmetric': return (from / 2) * (1 - (exact ? 1 : to / (scale * from))) + over(o + 0.5) - 0.5;
-    case 'tf_half_pixel_for_nn': return over(o + 0.5);
-    case 'align_corners': return to > 1 ? (o * (from - 1)) / (to - 1) : 0;
-    case 'asymmetric': return over(o);
+    case 'half_pixel':
+      return over(o + 0.5) - 0.5;
+    case 'pytorch_half_pixel':
+      return to > 1 ? over(o + 0.5) - 0.5 : 0;
+    case 'half_pixel_symmetric':
+      return (from / 2) * (1 - (exact ? 1 : to / (scale * from))) + over(o + 0.5) - 0.5;
+    case 'tf_half_pixel_for_nn':
+      return over(o + 0.5);
+    case 'align_corners':
+      return to > 1 ? (o * (from - 1)) / (to - 1) : 0;
+    case 'asymmetric':
+      return over(o);
     case 'tf_crop_and_resize': {
       if (to <= 1) return 0.5 * (start + end) * (from - 1);
       return start * (from - 1) + (o * (end - start) * (from - 1)) / (to - 1);
     }
-    default: return c.unsupported(`there is no coordinate_transformation_mode ${how}`);
+    default:
+      return c.unsupported(`there is no coordinate_transformation_mode ${how}`);
   }
 }
 
@@ -76,10 +89,16 @@ function scalesOf(c: Call, old: boolean): readonly number[] | undefined {
 /** The axes that are resized, and how: by scales, or to sizes, which may keep the proportions. */
 function plans(c: Call, old: boolean, crop: boolean): AxisPlan[] {
   const { shape, rank } = c.x();
-  const axes = c.axes(c.ints('axes', shape.map((_, i) => i)), rank);
+  const axes = c.axes(
+    c.ints(
+      'axes',
+      shape.map((_, i) => i),
+    ),
+    rank,
+  );
   const scales = scalesOf(c, old);
   const sizes = !old && c.host(3)?.length ? c.elements(3) : undefined;
-  const roi = crop ? c.host(1) ?? [] : [];
+  const roi = crop ? (c.host(1) ?? []) : [];
   const policy = c.text('keep_aspect_ratio_policy', 'stretch');
   if (scales && sizes) c.wrong('there are both scales and sizes');
   if ((scales ?? sizes)?.length !== axes.length) {
@@ -96,7 +115,7 @@ function plans(c: Call, old: boolean, crop: boolean): AxisPlan[] {
     const from = shape[axis];
     // In f32, as every other runtime has it: 10 by 0.7 is 7, though 0.7 in f32 is less than 0.7.
     const to = scales ? Math.floor(fround(from * scales[i])) : kept ? Math.floor(kept * from + 0.5) : sizes![i];
-    const scale = scales ? scales[i] : kept ?? to / from;
+    const scale = scales ? scales[i] : (kept ?? to / from);
     const fits = Number.isInteger(to) && to >= 0 && (from > 0 || to === 0) && from * to <= MOST_WEIGHTS;
     if (!fits || (scales && !(scale > 0))) {
       c.wrong(`axis ${axis} with ${from} pixels cannot become ${to}${scales ? `, by ${scale}` : ''}`);
@@ -169,7 +188,10 @@ function resize(c: Call): Value {
     const last = p.from - 1;
     const trailing = Array<number>(y.rank - 1 - p.axis).fill(1);
     if (crop) {
-      const here = c.device.tensor(Int32Array.from(at, (s) => Number(s < 0 || s > last)), [p.to, ...trailing]);
+      const here = c.device.tensor(
+        Int32Array.from(at, (s) => Number(s < 0 || s > last)),
+        [p.to, ...trailing],
+      );
       outside = outside ? ops.logicalOr(outside, here) : here;
     }
     if (p.from === p.to && at.every((s, o) => s === o)) continue;

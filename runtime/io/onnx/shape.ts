@@ -3,14 +3,16 @@
 import * as ops from '../../ops/index.ts';
 import { sizeOf, type Shape, type Tensor } from '../../tensor.ts';
 import { tiles } from './legacy.ts';
-import { Call, isReal, plain, reads, upload, type Made, type Operator, type Value } from './operator.ts';
+import type { Call } from './operator.ts';
+import { isReal, plain, reads, upload, type Made, type Operator, type Value } from './operator.ts';
 import { typeOf } from './tensor.ts';
 
 /** Numbers that the host lists at most. */
 const MOST_LISTED = 2 ** 24;
 
 /** Whole numbers that the host knows. */
-const known = (c: Call, shape: Shape, data: readonly number[]): Value => upload(c.device, { dtype: 'i64', shape, data });
+const known = (c: Call, shape: Shape, data: readonly number[]): Value =>
+  upload(c.device, { dtype: 'i64', shape, data });
 
 function reshape(c: Call): Tensor {
   const x = c.x();
@@ -37,7 +39,10 @@ function squeeze(c: Call): Tensor {
   const axes = listed && c.axes(listed, rank);
   const wide = axes?.find((a) => shape[a] !== 1);
   if (wide !== undefined) c.wrong(`axis ${wide} of [${shape}] is not 1`);
-  return ops.reshape(c.x(), shape.filter((d, i) => (axes ? !axes.includes(i) : d !== 1)));
+  return ops.reshape(
+    c.x(),
+    shape.filter((d, i) => (axes ? !axes.includes(i) : d !== 1)),
+  );
 }
 
 function unsqueeze(c: Call): Tensor {
@@ -46,13 +51,23 @@ function unsqueeze(c: Call): Tensor {
   const rank = shape.length + listed.length;
   const axes = c.axes(listed, rank);
   const rest = shape.slice();
-  return ops.reshape(c.x(), Array.from({ length: rank }, (_, i) => (axes.includes(i) ? 1 : rest.shift()!)));
+  return ops.reshape(
+    c.x(),
+    Array.from({ length: rank }, (_, i) => (axes.includes(i) ? 1 : rest.shift()!)),
+  );
 }
 
 function constant(c: Call): Made {
   if (c.has('value')) return upload(c.device, c.tensor('value'));
-  for (const [name, dtype] of [['value_float', 'f32'], ['value_int', 'i64']] as const) if (c.has(name)) return upload(c.device, { dtype, shape: [], data: [c.number(name, 0)] });
-  for (const [name, dtype] of [['value_floats', 'f32'], ['value_ints', 'i64']] as const) {
+  for (const [name, dtype] of [
+    ['value_float', 'f32'],
+    ['value_int', 'i64'],
+  ] as const)
+    if (c.has(name)) return upload(c.device, { dtype, shape: [], data: [c.number(name, 0)] });
+  for (const [name, dtype] of [
+    ['value_floats', 'f32'],
+    ['value_ints', 'i64'],
+  ] as const) {
     if (!c.has(name)) continue;
     const data = c.ints(name, []);
     return upload(c.device, { dtype, shape: [data.length], data });
@@ -67,9 +82,16 @@ function constantOfShape(c: Call): Value {
 }
 
 function range(c: Call): Value {
-  const [start] = c.elements(0), [limit] = c.elements(1), [delta] = c.elements(2), n = Math.max(0, Math.ceil((limit - start) / delta));
+  const [start] = c.elements(0);
+  const [limit] = c.elements(1);
+  const [delta] = c.elements(2);
+  const n = Math.max(0, Math.ceil((limit - start) / delta));
   if (!(n <= MOST_LISTED)) c.wrong(`from ${start} to ${limit} by ${delta} is not a list, or too long`);
-  return upload(c.device, { dtype: c.value(0).type, shape: [n], data: Array.from({ length: n }, (_, i) => start + i * delta) });
+  return upload(c.device, {
+    dtype: c.value(0).type,
+    shape: [n],
+    data: Array.from({ length: n }, (_, i) => start + i * delta),
+  });
 }
 
 function slice(c: Call): Tensor {
@@ -116,7 +138,11 @@ function split(c: Call): Tensor[] {
   if (last < 0 || (c.opset < 18 && last !== each)) {
     c.wrong(`${n} elements do not divide into ${parts} parts in opset ${c.opset}`);
   }
-  return ops.split(x, Array.from({ length: parts }, (_, i) => (i < parts - 1 ? each : last)), axis);
+  return ops.split(
+    x,
+    Array.from({ length: parts }, (_, i) => (i < parts - 1 ? each : last)),
+    axis,
+  );
 }
 
 /** The four ways to fill up; wrap since opset 19. */
@@ -140,69 +166,121 @@ function pad(c: Call): Tensor {
 }
 
 function shapeOf(c: Call): Value {
-  const { shape } = c.x(), part = shape.slice(c.number('start', 0), c.number('end', shape.length));
+  const { shape } = c.x();
+  const part = shape.slice(c.number('start', 0), c.number('end', shape.length));
   return known(c, [part.length], part);
 }
 
 function centre(c: Call): Tensor {
-  const x = c.x(), target = c.elements(1), axes = c.axes(c.ints('axes', x.shape.map((_, i) => i)), x.rank);
+  const x = c.x();
+  const target = c.elements(1);
+  const axes = c.axes(
+    c.ints(
+      'axes',
+      x.shape.map((_, i) => i),
+    ),
+    x.rank,
+  );
   const padding = x.shape.map((d, i) => {
-    const more = axes.includes(i) ? target[axes.indexOf(i)] - d : 0, before = more < 0 ? -Math.floor(-more / 2) : Math.floor(more / 2);
+    const more = axes.includes(i) ? target[axes.indexOf(i)] - d : 0;
+    const before = more < 0 ? -Math.floor(-more / 2) : Math.floor(more / 2);
     return [before, more - before] as const;
   });
   return ops.pad(x, padding);
 }
 
 function eyeLike(c: Call): Value {
-  const { shape } = c.x(), k = c.number('k', 0), type = c.has('dtype') ? typeOf(c.number('dtype', 1), 'EyeLike') : c.value(0).type;
+  const { shape } = c.x();
+  const k = c.number('k', 0);
+  const type = c.has('dtype') ? typeOf(c.number('dtype', 1), 'EyeLike') : c.value(0).type;
   const ones = ops.full(c.device, shape, 1, isReal(type) ? 'f32' : 'i32');
   return { type, tensor: ops.triu(ops.tril(ones, k), k) };
 }
 
 function depthToSpace(c: Call): Tensor {
-  const [n, ch, h, w] = c.x().shape, b = c.number('blocksize', 1), d = ch / (b * b), crd = c.text('mode', 'DCR') === 'CRD';
+  const [n, ch, h, w] = c.x().shape;
+  const b = c.number('blocksize', 1);
+  const d = ch / (b * b);
+  const crd = c.text('mode', 'DCR') === 'CRD';
   const parts = ops.reshape(c.x(), crd ? [n, d, b, b, h, w] : [n, b, b, d, h, w]);
   return ops.reshape(ops.permute(parts, crd ? [0, 1, 4, 2, 5, 3] : [0, 3, 4, 1, 5, 2]), [n, d, h * b, w * b]);
 }
 
 function spaceToDepth(c: Call): Tensor {
-  const [n, ch, h, w] = c.x().shape, b = c.number('blocksize', 1);
-  return ops.reshape(ops.permute(ops.reshape(c.x(), [n, ch, h / b, b, w / b, b]), [0, 3, 5, 1, 2, 4]), [n, ch * b * b, h / b, w / b]);
+  const [n, ch, h, w] = c.x().shape;
+  const b = c.number('blocksize', 1);
+  return ops.reshape(ops.permute(ops.reshape(c.x(), [n, ch, h / b, b, w / b, b]), [0, 3, 5, 1, 2, 4]), [
+    n,
+    ch * b * b,
+    h / b,
+    w / b,
+  ]);
 }
 
 function gather(c: Call): Tensor {
-  const x = c.x(), index = c.x(1), a = c.axis(c.number('axis', 0), x.rank);
-  return ops.reshape(ops.indexSelect(x, a, ops.reshape(index, [index.size])), [...x.shape.slice(0, a), ...index.shape, ...x.shape.slice(a + 1)]);
+  const x = c.x();
+  const index = c.x(1);
+  const a = c.axis(c.number('axis', 0), x.rank);
+  return ops.reshape(ops.indexSelect(x, a, ops.reshape(index, [index.size])), [
+    ...x.shape.slice(0, a),
+    ...index.shape,
+    ...x.shape.slice(a + 1),
+  ]);
 }
 
 /** Places in the flattened leading axes of x, from the last axis of the indices. */
 function places(x: Shape, index: Tensor): { flat: Tensor; depth: number } {
-  const depth = index.shape[index.rank - 1], rows = ops.reshape(index, [index.size / Math.max(1, depth), depth]);
+  const depth = index.shape[index.rank - 1];
+  const rows = ops.reshape(index, [index.size / Math.max(1, depth), depth]);
   const strides = Array.from({ length: depth }, (_, i) => sizeOf(x.slice(i + 1, depth)));
-  const positive = ops.where(ops.lt(rows, 0), ops.add(rows, index.device.tensor(Int32Array.from(x.slice(0, depth)), [depth])), rows);
+  const positive = ops.where(
+    ops.lt(rows, 0),
+    ops.add(rows, index.device.tensor(Int32Array.from(x.slice(0, depth)), [depth])),
+    rows,
+  );
   return { flat: ops.sum(ops.mul(positive, index.device.tensor(Int32Array.from(strides), [depth])), 1), depth };
 }
 
 function gatherND(c: Call): Tensor {
   // Both sides' first axes go together: their number comes in front of the indices.
-  const x = c.x(), index = c.x(1), b = c.number('batch_dims', 0), batch = sizeOf(x.shape.slice(0, b));
+  const x = c.x();
+  const index = c.x(1);
+  const b = c.number('batch_dims', 0);
+  const batch = sizeOf(x.shape.slice(0, b));
   if (!(b >= 0 && b < index.rank && b < x.rank)) c.wrong(`batch_dims is ${b}`);
-  const { flat, depth } = places(x.shape.slice(b), index), lead = sizeOf(x.shape.slice(b, b + depth)), rest = x.shape.slice(b + depth), each = flat.size / Math.max(1, batch);
-  const from = c.device.tensor(Int32Array.from({ length: batch }, (_, i) => i * lead), [batch, 1]);
+  const { flat, depth } = places(x.shape.slice(b), index);
+  const lead = sizeOf(x.shape.slice(b, b + depth));
+  const rest = x.shape.slice(b + depth);
+  const each = flat.size / Math.max(1, batch);
+  const from = c.device.tensor(
+    Int32Array.from({ length: batch }, (_, i) => i * lead),
+    [batch, 1],
+  );
   const at = b === 0 ? flat : ops.reshape(ops.add(ops.reshape(flat, [batch, each]), from), [flat.size]);
-  return ops.reshape(ops.indexSelect(ops.reshape(x, [batch * lead, ...rest]), 0, at), [...index.shape.slice(0, -1), ...rest]);
+  return ops.reshape(ops.indexSelect(ops.reshape(x, [batch * lead, ...rest]), 0, at), [
+    ...index.shape.slice(0, -1),
+    ...rest,
+  ]);
 }
 
 function scattered(c: Call, x: Tensor, axis: number, index: Tensor, src: Tensor): Tensor {
   const how = c.text('reduction', 'none');
   const ways: Record<string, 'sum' | 'prod' | 'amax' | 'amin'> = { add: 'sum', mul: 'prod', max: 'amax', min: 'amin' };
-  return how === 'none' ? ops.scatter(x, axis, index, src) : ops.scatterReduce(x, axis, index, src, ways[how] ?? c.unsupported(`there is no reduction ${how}`));
+  return how === 'none'
+    ? ops.scatter(x, axis, index, src)
+    : ops.scatterReduce(x, axis, index, src, ways[how] ?? c.unsupported(`there is no reduction ${how}`));
 }
 
 function scatterND(c: Call): Tensor {
-  const x = c.x(), { flat, depth } = places(x.shape, c.x(1)), lead = sizeOf(x.shape.slice(0, depth)), rest = sizeOf(x.shape.slice(depth));
+  const x = c.x();
+  const { flat, depth } = places(x.shape, c.x(1));
+  const lead = sizeOf(x.shape.slice(0, depth));
+  const rest = sizeOf(x.shape.slice(depth));
   const index = ops.expand(ops.unsqueeze(flat, 1), [flat.size, rest]);
-  return ops.reshape(scattered(c, ops.reshape(x, [lead, rest]), 0, index, ops.reshape(c.x(2), [flat.size, rest])), x.shape);
+  return ops.reshape(
+    scattered(c, ops.reshape(x, [lead, rest]), 0, index, ops.reshape(c.x(2), [flat.size, rest])),
+    x.shape,
+  );
 }
 
 function oneHot(c: Call): Value {
@@ -212,7 +290,10 @@ function oneHot(c: Call): Value {
   const axis = c.axis(c.number('axis', -1), index.rank + 1);
   if (!(depth >= 0 && depth <= MOST_LISTED)) c.wrong(`${depth} classes`);
   const shape = [depth, ...Array<number>(index.rank - axis).fill(1)];
-  const classes = c.device.tensor(Int32Array.from({ length: depth }, (_, i) => i), shape);
+  const classes = c.device.tensor(
+    Int32Array.from({ length: depth }, (_, i) => i),
+    shape,
+  );
   const label = ops.unsqueeze(ops.cast(index, 'i32'), axis);
   // From opset 11 on negative labels count from the end; before, they are none of the classes.
   const counted = c.opset < 11 ? label : ops.where(ops.lt(label, 0), ops.add(label, depth), label);
@@ -223,7 +304,10 @@ function oneHot(c: Call): Value {
 /** Before opset 4 the axis was 1 where nothing was said; from then on it must be said. */
 function concat(c: Call): Tensor {
   if (c.opset >= 4 && !c.has('axis')) c.wrong('there is no axis');
-  return ops.concat(c.values.map((_, i) => c.x(i)), c.number('axis', 1));
+  return ops.concat(
+    c.values.map((_, i) => c.x(i)),
+    c.number('axis', 1),
+  );
 }
 
 export const SHAPE: Record<string, Operator> = {
@@ -233,8 +317,14 @@ export const SHAPE: Record<string, Operator> = {
   ConstantOfShape: reads([0], constantOfShape),
   DepthToSpace: plain(depthToSpace),
   Expand: reads([1], (c) => {
-    const { shape } = c.x(), wanted = c.elements(1), rank = Math.max(shape.length, wanted.length), at = (s: Shape, i: number): number => s[i - rank + s.length] ?? 1;
-    return ops.expand(c.x(), Array.from({ length: rank }, (_, i) => (at(wanted, i) === 1 ? at(shape, i) : at(wanted, i))));
+    const { shape } = c.x();
+    const wanted = c.elements(1);
+    const rank = Math.max(shape.length, wanted.length);
+    const at = (s: Shape, i: number): number => s[i - rank + s.length] ?? 1;
+    return ops.expand(
+      c.x(),
+      Array.from({ length: rank }, (_, i) => (at(wanted, i) === 1 ? at(shape, i) : at(wanted, i))),
+    );
   }),
   EyeLike: plain(eyeLike),
   Flatten: plain(flatten),
@@ -256,7 +346,15 @@ export const SHAPE: Record<string, Operator> = {
   Split: reads([1], split),
   Squeeze: reads([1], squeeze),
   Tile: reads([1, 2], (c) => ops.repeat(c.x(), tiles(c))),
-  Transpose: plain((c) => ops.permute(c.x(), c.ints('perm', c.x().shape.map((_, i) => c.x().rank - 1 - i)))),
+  Transpose: plain((c) =>
+    ops.permute(
+      c.x(),
+      c.ints(
+        'perm',
+        c.x().shape.map((_, i) => c.x().rank - 1 - i),
+      ),
+    ),
+  ),
   Trilu: reads([1], (c) => (c.number('upper', 1) ? ops.triu : ops.tril)(c.x(), c.host(1)?.[0] ?? 0)),
   Unsqueeze: reads([1], unsqueeze),
 };

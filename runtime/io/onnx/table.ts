@@ -12,4 +12,15 @@ import { SAMPLE } from './sample.ts';
 import { SHAPE } from './shape.ts';
 import { TRAINING } from './training.ts';
 
-export const OPERATORS: Readonly<Record<string, Operator>> = { ...ELEMENTWISE, ...REDUCE, ...SHAPE, ...NETWORK, ...ATTENTION, ...CONV, ...POOL, ...SAMPLE, ...RESIZE, ...TRAINING };
+export const OPERATORS: Readonly<Record<string, Operator>> = {
+  ...ELEMENTWISE,
+  ...REDUCE,
+  ...SHAPE,
+  ...NETWORK,
+  ...ATTENTION,
+  ...CONV,
+  ...POOL,
+  ...SAMPLE,
+  ...RESIZE,
+  ...TRAINING,
+};

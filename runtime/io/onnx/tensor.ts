@@ -25,13 +25,43 @@ export type ExternalData = (location: string) => Uint8Array | ArrayBuffer | unde
 
 /** ONNX's numbers of the element types. */
 const TYPES: Readonly<Record<number, OnnxType>> = {
-  1: 'f32', 2: 'u8', 6: 'i32', 7: 'i64', 9: 'bool', 10: 'f16', 11: 'f64',
+  1: 'f32',
+  2: 'u8',
+  6: 'i32',
+  7: 'i64',
+  9: 'bool',
+  10: 'f16',
+  11: 'f64',
 };
 /** The names of all element types in onnx.proto, by number. */
 const NAMES = [
-  'undefined', 'float', 'uint8', 'int8', 'uint16', 'int16', 'int32', 'int64', 'string', 'bool', 'float16', 'double',
-  'uint32', 'uint64', 'complex64', 'complex128', 'bfloat16', 'float8e4m3fn', 'float8e4m3fnuz', 'float8e5m2',
-  'float8e5m2fnuz', 'uint4', 'int4', 'float4e2m1', 'float8e8m0', 'uint2', 'int2',
+  'undefined',
+  'float',
+  'uint8',
+  'int8',
+  'uint16',
+  'int16',
+  'int32',
+  'int64',
+  'string',
+  'bool',
+  'float16',
+  'double',
+  'uint32',
+  'uint64',
+  'complex64',
+  'complex128',
+  'bfloat16',
+  'float8e4m3fn',
+  'float8e4m3fnuz',
+  'float8e5m2',
+  'float8e5m2fnuz',
+  'uint4',
+  'int4',
+  'float4e2m1',
+  'float8e8m0',
+  'uint2',
+  'int2',
 ];
 const WIDTH: Record<OnnxType, number> = { f32: 4, f64: 8, f16: 2, i32: 4, i64: 8, u8: 1, bool: 1 };
 const MOST_DIMENSIONS = 16;
@@ -69,7 +99,9 @@ function raw(dtype: OnnxType, bytes: Uint8Array): number[] {
 const FIELD: Record<OnnxType, number> = { f32: 4, f64: 10, f16: 5, i32: 5, u8: 5, bool: 5, i64: 7 };
 /** What the whole numbers in such a field may be; a bool is any of these, a half its bits. */
 const RANGE: Partial<Record<OnnxType, readonly [bigint, bigint]>> = {
-  i32: [-(2n ** 31n), 2n ** 31n - 1n], u8: [0n, 255n], f16: [0n, 65535n],
+  i32: [-(2n ** 31n), 2n ** 31n - 1n],
+  u8: [0n, 255n],
+  f16: [0n, 65535n],
 };
 
 /** The fields of a TensorProto. */
@@ -90,8 +122,15 @@ interface Proto {
 
 function readProto(bytes: Uint8Array): Proto {
   const p: Proto = {
-    name: '', code: 0, dims: [], floats: [], ints: [], used: new Set(),
-    segment: false, external: false, place: new Map(),
+    name: '',
+    code: 0,
+    dims: [],
+    floats: [],
+    ints: [],
+    used: new Set(),
+    segment: false,
+    external: false,
+    place: new Map(),
   };
   for (const f of fields(bytes)) {
     if (f.id === 1) integers(f, p.dims);
@@ -168,9 +207,7 @@ function externalBytes(p: Proto, size: number, external: ExternalData | undefine
  *   in segments, or data in other files without a resolver
  * @param what stands for its name where it has none
  */
-export function readTensor(
-  bytes: Uint8Array, external?: ExternalData, what = 'tensor',
-): OnnxTensor & { name: string } {
+export function readTensor(bytes: Uint8Array, external?: ExternalData, what = 'tensor'): OnnxTensor & { name: string } {
   const proto = readProto(bytes);
   const p = { ...proto, name: proto.name || what };
   const { name } = p;

@@ -11,7 +11,11 @@ function coordinates(index: Tensor, shape: Shape): Tensor[] {
 }
 
 /** Windows over the spatial axes. */
-interface Windows { kernel: readonly number[]; stride: readonly number[]; before: readonly number[] }
+interface Windows {
+  kernel: readonly number[];
+  stride: readonly number[];
+  before: readonly number[];
+}
 
 /** 1 where each place is in its own window of an image of a shape, as those from MaxPool are; else 0. A scalar. */
 function inWindows(index: Tensor, shape: Shape, { kernel, stride, before }: Windows): Tensor {
@@ -33,7 +37,9 @@ function placesIn(index: Tensor, wanted: Shape, covered: Shape, w: Windows): Ten
   const bigger = covered.every((d, i) => d >= 1 && d <= wanted[i]) && covered.some((d, i) => d < wanted[i]);
   if (!bigger) return index;
   const strides = wanted.map((_, a) => sizeOf(wanted.slice(a + 1)));
-  const moved = coordinates(index, covered).map((at, a) => ops.mul(at, strides[a])).reduce((x, y) => ops.add(x, y));
+  const moved = coordinates(index, covered)
+    .map((at, a) => ops.mul(at, strides[a]))
+    .reduce((x, y) => ops.add(x, y));
   const small = ops.logicalAnd(inWindows(index, covered, w), ops.logicalNot(inWindows(index, wanted, w)));
   return ops.where(small, moved, index);
 }
@@ -48,8 +54,11 @@ export function unpool(c: Call): Tensor {
   if (size.length < 1 || String(index.shape) !== String(x.shape)) c.wrong(`[${x.shape}] with places [${index.shape}]`);
   const covered = [n, ch, ...size.map((d, i) => (d - 1) * stride[i] + kernel[i] - pads[i] - pads[i + size.length])];
   const shape = c.host(2) ?? covered;
-  const fits = shape.length === x.rank && shape[0] === n && shape[1] === ch
-    && shape.every((d, i) => Number.isInteger(d) && d >= (i < 2 ? 0 : 1));
+  const fits =
+    shape.length === x.rank &&
+    shape[0] === n &&
+    shape[1] === ch &&
+    shape.every((d, i) => Number.isInteger(d) && d >= (i < 2 ? 0 : 1));
   if (!fits) c.wrong(`[${x.shape}] cannot become [${shape}]`);
   const windows = { kernel, stride, before: pads.slice(0, size.length) };
   const places = x.size > 0 ? placesIn(index, shape, covered, windows) : index;

@@ -13,9 +13,18 @@ const CHUNK = 256;
  * @param table f32 [n, 12]: see `drawColour`
  * @param options.blur false leaves the two blur passes out (when no image is ever blurred)
  */
-export function colour(x: Tensor, table: Tensor, options: { semantics?: ColourSemantics; blur?: boolean } = {}): Tensor {
+export function colour(
+  x: Tensor,
+  table: Tensor,
+  options: { semantics?: ColourSemantics; blur?: boolean } = {},
+): Tensor {
   const [n, height, width, c] = x.shape;
-  if (x.rank !== 4 || c !== 3 || table.size !== n * COLOUR_ROW) throw new ShapeError('colour', `x is [${x.shape}] and the table [${table.shape}]`, `give [n, h, w, 3] and [n, ${COLOUR_ROW}]`);
+  if (x.rank !== 4 || c !== 3 || table.size !== n * COLOUR_ROW)
+    throw new ShapeError(
+      'colour',
+      `x is [${x.shape}] and the table [${table.shape}]`,
+      `give [n, h, w, 3] and [n, ${COLOUR_ROW}]`,
+    );
   const device = x.device;
   const constants = { TENSORFLOW: options.semantics === 'tensorflow' };
   const pixels = n * height * width;
@@ -25,14 +34,36 @@ export function colour(x: Tensor, table: Tensor, options: { semantics?: ColourSe
   const next = (entry: string, extra: Partial<typeof params>, bindings: Record<string, Tensor>): void => {
     const from = y;
     y = device.empty(x.shape, 'f32', 'colour');
-    device.run({ shaders: SEGMENTATION, shader: 'colour', entry, constants: entry === 'jitter' ? constants : {}, bindings: { table, x: from, y, ...bindings }, params: { ...params, ...extra }, threads: pixels });
+    device.run({
+      shaders: SEGMENTATION,
+      shader: 'colour',
+      entry,
+      constants: entry === 'jitter' ? constants : {},
+      bindings: { table, x: from, y, ...bindings },
+      params: { ...params, ...extra },
+      threads: pixels,
+    });
     if (from !== x) from.dispose();
   };
   for (let round = 0; round < 4; round++) {
     const parts = device.empty([n * chunks, 4], 'f32', 'colour sums');
     const mean = device.empty([n, 4], 'f32', 'colour means');
-    device.run({ shaders: SEGMENTATION, shader: 'colour', entry: 'sums', bindings: { x: y, parts }, params, threads: n * chunks });
-    device.run({ shaders: SEGMENTATION, shader: 'colour', entry: 'means', bindings: { partials: parts, mean }, params, threads: n });
+    device.run({
+      shaders: SEGMENTATION,
+      shader: 'colour',
+      entry: 'sums',
+      bindings: { x: y, parts },
+      params,
+      threads: n * chunks,
+    });
+    device.run({
+      shaders: SEGMENTATION,
+      shader: 'colour',
+      entry: 'means',
+      bindings: { partials: parts, mean },
+      params,
+      threads: n,
+    });
     next('jitter', { round }, { means_in: mean });
     parts.dispose();
     mean.dispose();

@@ -24,23 +24,49 @@ export interface CutoutOptions<L extends Tensor | undefined, V extends Tensor | 
  * @returns the image, and the labels and validity that were given
  * @example const { image, valid } = cutout(strong, boxes, { valid: view.valid });
  */
-export function cutout<L extends Tensor | undefined = undefined, V extends Tensor | undefined = undefined>(x: Tensor, boxes: Tensor, options: CutoutOptions<L, V> = {}): { image: Tensor; labels: L; valid: V } {
+export function cutout<L extends Tensor | undefined = undefined, V extends Tensor | undefined = undefined>(
+  x: Tensor,
+  boxes: Tensor,
+  options: CutoutOptions<L, V> = {},
+): { image: Tensor; labels: L; valid: V } {
   const { labels, valid, fill = MEAN, noise } = options;
   const [n, h, w, c] = x.shape;
-  if (x.rank !== 4 || c !== 3 || x.dtype !== 'f32') throw new ShapeError('cutout', `x is [${x.shape}] ${x.dtype}, not f32 [n, h, w, 3]`);
-  if (boxes.rank !== 3 || boxes.shape[0] !== n || boxes.shape[2] !== 4 || boxes.dtype !== 'i32') throw new ShapeError('cutout', `boxes are [${boxes.shape}] ${boxes.dtype} for images [${x.shape}]`, `give i32 [${n}, k, 4]`);
-  for (const [t, dtype] of [[labels, 'i32'], [valid, 'f32']] as const) {
-    if (t && (t.dtype !== dtype || t.size !== n * h * w)) throw new ShapeError('cutout', `[${t.shape}] ${t.dtype} for images [${x.shape}]`, `give ${dtype} [${[n, h, w]}]`);
+  if (x.rank !== 4 || c !== 3 || x.dtype !== 'f32')
+    throw new ShapeError('cutout', `x is [${x.shape}] ${x.dtype}, not f32 [n, h, w, 3]`);
+  if (boxes.rank !== 3 || boxes.shape[0] !== n || boxes.shape[2] !== 4 || boxes.dtype !== 'i32')
+    throw new ShapeError(
+      'cutout',
+      `boxes are [${boxes.shape}] ${boxes.dtype} for images [${x.shape}]`,
+      `give i32 [${n}, k, 4]`,
+    );
+  for (const [t, dtype] of [
+    [labels, 'i32'],
+    [valid, 'f32'],
+  ] as const) {
+    if (t && (t.dtype !== dtype || t.size !== n * h * w))
+      throw new ShapeError('cutout', `[${t.shape}] ${t.dtype} for images [${x.shape}]`, `give ${dtype} [${[n, h, w]}]`);
   }
   const { device } = x;
-  const common = { shaders: SEGMENTATION, shader: 'cutout', params: { size: [n, h, w, boxes.shape[1]], fill: [...fill] }, threads: n * h * w };
+  const common = {
+    shaders: SEGMENTATION,
+    shader: 'cutout',
+    params: { size: [n, h, w, boxes.shape[1]], fill: [...fill] },
+    threads: n * h * w,
+  };
   const draws = noise ? uniform(noise, x.shape) : null;
   const image = device.empty(x.shape, 'f32', 'cutout');
-  device.run({ ...common, entry: 'forward', constants: { NOISE: draws !== null }, bindings: { boxes, x, noise: draws ?? x, y: image } });
+  device.run({
+    ...common,
+    entry: 'forward',
+    constants: { NOISE: draws !== null },
+    bindings: { boxes, x, noise: draws ?? x, y: image },
+  });
   draws?.dispose();
   const cutLabels = labels && device.empty(labels.shape, 'i32', 'cutout labels');
-  if (labels && cutLabels) device.run({ ...common, entry: 'cutLabels', bindings: { boxes, labels_in: labels, labels: cutLabels } });
+  if (labels && cutLabels)
+    device.run({ ...common, entry: 'cutLabels', bindings: { boxes, labels_in: labels, labels: cutLabels } });
   const cutValid = valid && device.empty(valid.shape, 'f32', 'cutout validity');
-  if (valid && cutValid) device.run({ ...common, entry: 'cutValid', bindings: { boxes, valid_in: valid, valid: cutValid } });
+  if (valid && cutValid)
+    device.run({ ...common, entry: 'cutValid', bindings: { boxes, valid_in: valid, valid: cutValid } });
   return { image, labels: cutLabels as L, valid: cutValid as V };
 }

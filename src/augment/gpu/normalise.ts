@@ -7,6 +7,13 @@ import { MEAN, STD } from './view.ts';
 /** (x - mean) / std of [.., 3]. No gradient: images are inputs. */
 export function normalise(x: Tensor, mean: readonly number[] = MEAN, std: readonly number[] = STD): Tensor {
   const y = x.device.empty(x.shape, 'f32', 'normalise');
-  x.device.run({ shaders: SEGMENTATION, shader: 'normalise', entry: 'forward', bindings: { x, y }, params: { n: x.size, mean, scale: std.map((s) => 1 / s) }, threads: x.size });
+  x.device.run({
+    shaders: SEGMENTATION,
+    shader: 'normalise',
+    entry: 'forward',
+    bindings: { x, y },
+    params: { n: x.size, mean, scale: std.map((s) => 1 / s) },
+    threads: x.size,
+  });
   return y;
 }

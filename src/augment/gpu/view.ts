@@ -23,16 +23,33 @@ export interface View {
  * @param sizes i32 [n, 2]: true height and width of each image
  * @param table f32 [n, 8]: see `drawWeak`
  */
-export function view(texels: Tensor, sizes: Tensor, table: Tensor, size: readonly [number, number], padding: readonly [number, number, number] = MEAN): View {
+export function view(
+  texels: Tensor,
+  sizes: Tensor,
+  table: Tensor,
+  size: readonly [number, number],
+  padding: readonly [number, number, number] = MEAN,
+): View {
   const [n, sourceRows, sourceColumns] = texels.shape;
   if (texels.rank !== 3 || texels.dtype !== 'u32' || sizes.size !== 2 * n || table.size !== 8 * n) {
-    throw new ShapeError('view', `texels [${texels.shape}], sizes [${sizes.shape}], table [${table.shape}]`, 'give u32 [n, H, W], i32 [n, 2] and f32 [n, 8]');
+    throw new ShapeError(
+      'view',
+      `texels [${texels.shape}], sizes [${sizes.shape}], table [${table.shape}]`,
+      'give u32 [n, H, W], i32 [n, 2] and f32 [n, 8]',
+    );
   }
   const device = texels.device;
   const [h, w] = size;
   const image = device.empty([n, h, w, 3], 'f32', 'view');
   const labels = device.empty([n, h, w], 'i32', 'view labels');
   const valid = device.empty([n, h, w], 'f32', 'view validity');
-  device.run({ shaders: SEGMENTATION, shader: 'view', entry: 'forward', bindings: { texels, sizes, table, image, labels, valid }, params: { out_size: [n, h, w, sourceColumns], source_rows: sourceRows, padding: [...padding] }, threads: n * h * w });
+  device.run({
+    shaders: SEGMENTATION,
+    shader: 'view',
+    entry: 'forward',
+    bindings: { texels, sizes, table, image, labels, valid },
+    params: { out_size: [n, h, w, sourceColumns], source_rows: sourceRows, padding: [...padding] },
+    threads: n * h * w,
+  });
   return { image, labels, valid };
 }

@@ -5,7 +5,7 @@ import { drawCharts } from './charts.ts';
 import { sortTables } from './sort.ts';
 import { enlargeShots } from './viewer.ts';
 
-const data = JSON.parse(document.getElementById('data')!.textContent!) as ReportData;
+const data = JSON.parse(document.getElementById('data')!.textContent) as ReportData;
 sortTables();
 drawCharts(data);
 enlargeShots(data);

@@ -5,7 +5,10 @@ import type { Tensor } from '../../../runtime/tensor.ts';
 import { oneOf } from '../../support/reading.ts';
 import { type Family, type Run, type Tensors } from '../../support/torchCases.ts';
 
-const byName = (t: Tensors): Tensor[] => Object.keys(t).sort().map((k) => t[k]);
+const byName = (t: Tensors): Tensor[] =>
+  Object.keys(t)
+    .sort()
+    .map((k) => t[k]);
 const nhwc = (x: Tensor): Tensor => ops.permute(x, [0, 2, 3, 1]);
 
 const runs: Record<string, Run> = {
@@ -22,7 +25,20 @@ const runs: Record<string, Run> = {
   stack: (t, p) => ops.stack(byName(t), p.dim),
   split: ({ x }, p) => Object.fromEntries(ops.split(x, p.sizes, p.dim).map((y, i) => [`y${i}`, y])),
   // PyTorch names the last axis first.
-  pad: ({ x }, p) => ops.pad(x, x.shape.map((_, a) => [p.pad[2 * (x.rank - 1 - a)] ?? 0, p.pad[2 * (x.rank - 1 - a) + 1] ?? 0] as const), { mode: oneOf('mode', p.mode, { constant: 'constant', reflect: 'reflect', replicate: 'replicate', circular: 'circular' } as const), value: p.value }),
+  pad: ({ x }, p) =>
+    ops.pad(
+      x,
+      x.shape.map((_, a) => [p.pad[2 * (x.rank - 1 - a)] ?? 0, p.pad[2 * (x.rank - 1 - a) + 1] ?? 0] as const),
+      {
+        mode: oneOf('mode', p.mode, {
+          constant: 'constant',
+          reflect: 'reflect',
+          replicate: 'replicate',
+          circular: 'circular',
+        } as const),
+        value: p.value,
+      },
+    ),
   slice: ({ x }, p) => ops.slice(x, p.slices),
   permute: ({ x }, p) => ops.permute(x, p.dims),
   reshape: ({ x }, p) => ops.reshape(x, p.shape),
@@ -36,7 +52,9 @@ const runs: Record<string, Run> = {
   pixel_shuffle: ({ x }, p) => ops.permute(ops.pixelShuffle(nhwc(x), p.upscale_factor), [0, 3, 1, 2]),
   unfold({ x }, p) {
     const { kernel_size: kernel, stride, padding, dilation } = p;
-    const [n, c] = x.shape, y = ops.unfold(nhwc(x), kernel, { stride, padding, dilation }), [, oh, ow, columns] = y.shape;
+    const [n, c] = x.shape;
+    const y = ops.unfold(nhwc(x), kernel, { stride, padding, dilation });
+    const [, oh, ow, columns] = y.shape;
     return ops.reshape(ops.permute(ops.reshape(y, [n, oh * ow, columns / c, c]), [0, 3, 2, 1]), [n, columns, oh * ow]);
   },
 };

@@ -5,13 +5,20 @@ import type { Tensor } from '../../../runtime/tensor.ts';
 import type { Run } from '../../support/webnnCases.ts';
 import { Unsupported } from '../../support/unsupported.ts';
 
-const unary = (f: (x: Tensor) => Tensor): Run => ({ input, a }) => f(input ?? a);
-const binary = (f: (a: Tensor, b: Tensor) => Tensor): Run => ({ a, b }) => f(a, b);
+const unary =
+  (f: (x: Tensor) => Tensor): Run =>
+  ({ input, a }) =>
+    f(input ?? a);
+const binary =
+  (f: (a: Tensor, b: Tensor) => Tensor): Run =>
+  ({ a, b }) =>
+    f(a, b);
 
 const real = (x: Tensor): boolean => x.dtype === 'f32' || x.dtype === 'f16';
 
 /** Whole numbers are divided towards 0. */
-const div = (a: Tensor, b: Tensor): Tensor => (real(a) ? ops.div(a, b) : ops.floorDivide(ops.sub(a, ops.fmod(a, b)), b));
+const div = (a: Tensor, b: Tensor): Tensor =>
+  real(a) ? ops.div(a, b) : ops.floorDivide(ops.sub(a, ops.fmod(a, b)), b);
 
 /** Integers are i32, those of fewer bits wrap around. */
 function cast(x: Tensor, type: string): Tensor {
@@ -39,15 +46,55 @@ function clamp(x: Tensor, min?: number, max?: number): Tensor {
 }
 
 export const elementwise: Record<string, Run> = {
-  ...Object.fromEntries(Object.entries({
-    abs: ops.abs, ceil: ops.ceil, cos: ops.cos, erf: ops.erf, exp: ops.exp, floor: ops.floor, gelu: ops.gelu, hardSwish: ops.hardswish, identity: (x: Tensor) => ops.reshape(x, x.shape),
-    isInfinite: ops.isInf, isNaN: ops.isNan, log: ops.log, logicalNot: ops.logicalNot, neg: ops.neg, reciprocal: ops.reciprocal, relu: ops.relu, roundEven: ops.round, sigmoid: ops.sigmoid,
-    sign: ops.sign, sin: ops.sin, softplus: (x: Tensor) => ops.softplus(x), softsign: ops.softsign, sqrt: ops.sqrt, tan: ops.tan, tanh: ops.tanh,
-  } as Record<string, (x: Tensor) => Tensor>).map(([name, f]) => [name, unary((x) => f(x))])),
-  ...Object.fromEntries(Object.entries({
-    add: ops.add, div, equal: ops.eq, greater: ops.gt, greaterOrEqual: ops.ge, lesser: ops.lt, lesserOrEqual: ops.le, logicalAnd: ops.logicalAnd, logicalOr: ops.logicalOr,
-    logicalXor: ops.logicalXor, max: ops.maximum, min: ops.minimum, mul: ops.mul, notEqual: ops.ne, pow: ops.pow, sub: ops.sub,
-  }).map(([name, f]) => [name, binary(f)])),
+  ...Object.fromEntries(
+    Object.entries({
+      abs: ops.abs,
+      ceil: ops.ceil,
+      cos: ops.cos,
+      erf: ops.erf,
+      exp: ops.exp,
+      floor: ops.floor,
+      gelu: ops.gelu,
+      hardSwish: ops.hardswish,
+      identity: (x: Tensor) => ops.reshape(x, x.shape),
+      isInfinite: ops.isInf,
+      isNaN: ops.isNan,
+      log: ops.log,
+      logicalNot: ops.logicalNot,
+      neg: ops.neg,
+      reciprocal: ops.reciprocal,
+      relu: ops.relu,
+      roundEven: ops.round,
+      sigmoid: ops.sigmoid,
+      sign: ops.sign,
+      sin: ops.sin,
+      softplus: (x: Tensor) => ops.softplus(x),
+      softsign: ops.softsign,
+      sqrt: ops.sqrt,
+      tan: ops.tan,
+      tanh: ops.tanh,
+    } as Record<string, (x: Tensor) => Tensor>).map(([name, f]) => [name, unary((x) => f(x))]),
+  ),
+  ...Object.fromEntries(
+    Object.entries({
+      add: ops.add,
+      div,
+      equal: ops.eq,
+      greater: ops.gt,
+      greaterOrEqual: ops.ge,
+      lesser: ops.lt,
+      lesserOrEqual: ops.le,
+      logicalAnd: ops.logicalAnd,
+      logicalOr: ops.logicalOr,
+      logicalXor: ops.logicalXor,
+      max: ops.maximum,
+      min: ops.minimum,
+      mul: ops.mul,
+      notEqual: ops.ne,
+      pow: ops.pow,
+      sub: ops.sub,
+    }).map(([name, f]) => [name, binary(f)]),
+  ),
   cast: ({ input }, { type }) => cast(input, type),
   clamp: ({ input }, { minValue, maxValue }) => clamp(input, minValue, maxValue),
   elu: ({ input }, { alpha = 1 }) => ops.elu(input, alpha),

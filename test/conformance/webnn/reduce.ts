@@ -6,8 +6,12 @@ import type { Run } from '../../support/webnnCases.ts';
 
 type Reduction = (x: Tensor, axes: readonly number[] | undefined, options: ops.ReduceOptions) => Tensor;
 
-const reduction = (f: Reduction): Run => ({ input }, { axes, keepDimensions = false }) =>
-  axes?.length === 0 ? f(ops.unsqueeze(input, input.rank), [input.rank], {}) : f(input, axes, { keepdim: keepDimensions });
+const reduction =
+  (f: Reduction): Run =>
+  ({ input }, { axes, keepDimensions = false }) =>
+    axes?.length === 0
+      ? f(ops.unsqueeze(input, input.rank), [input.rank], {})
+      : f(input, axes, { keepdim: keepDimensions });
 
 export const reduce: Record<string, Run> = {
   reduceL1: reduction((x, axes, o) => ops.sum(ops.abs(x), axes, o)),
@@ -22,5 +26,6 @@ export const reduce: Record<string, Run> = {
   reduceSumSquare: reduction((x, axes, o) => ops.sum(ops.square(x), axes, o)),
   argMax: ({ input }, { axis, keepDimensions }) => ops.argmax(input, axis, { keepdim: keepDimensions }),
   argMin: ({ input }, { axis, keepDimensions }) => ops.argmin(input, axis, { keepdim: keepDimensions }),
-  cumulativeSum: ({ input }, { axis, exclusive, reverse }) => ops.cumsum(input, axis, { exclusive: !!exclusive, reverse: !!reverse }),
+  cumulativeSum: ({ input }, { axis, exclusive, reverse }) =>
+    ops.cumsum(input, axis, { exclusive: !!exclusive, reverse: !!reverse }),
 };

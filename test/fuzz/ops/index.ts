@@ -12,7 +12,15 @@ import { PRODUCTS } from './products.ts';
 import { REDUCTIONS } from './reductions.ts';
 
 export const FAMILIES: Readonly<Record<string, readonly Entry[]>> = {
-  elementwise: ELEMENTWISE, pairs: PAIRS, moves: MOVES, indices: INDICES, reductions: REDUCTIONS, products: PRODUCTS, images: IMAGES, losses: LOSSES, labels: LABELLED,
+  elementwise: ELEMENTWISE,
+  pairs: PAIRS,
+  moves: MOVES,
+  indices: INDICES,
+  reductions: REDUCTIONS,
+  products: PRODUCTS,
+  images: IMAGES,
+  losses: LOSSES,
+  labels: LABELLED,
 };
 export const OPERATIONS: readonly Entry[] = Object.values(FAMILIES).flat();
 

@@ -15,12 +15,16 @@ const rowOf = (x: F64, p: number): number[] => [...x.data.subarray(p * classes(x
 const total = (l: readonly number[]): number => l.reduce((a, b) => a + b, 0);
 
 function logProbabilities(l: readonly number[]): number[] {
-  const top = Math.max(...l), z = top + Math.log(total(l.map((v) => Math.exp(v - top))));
+  const top = Math.max(...l);
+  const z = top + Math.log(total(l.map((v) => Math.exp(v - top))));
   return l.map((v) => v - z);
 }
 
 /** Tensors that may be there or not, in order; `split` gives them back with undefined for the absent ones. */
-function optional(s: Source, ...makers: (() => Value)[]): { given: Value[]; split: <T>(t: readonly T[]) => (T | undefined)[] } {
+function optional(
+  s: Source,
+  ...makers: (() => Value)[]
+): { given: Value[]; split: <T>(t: readonly T[]) => (T | undefined)[] } {
   const on = makers.map(() => s.flag(0.4));
   return {
     given: makers.filter((_, i) => on[i]).map((m) => m()),
@@ -33,7 +37,8 @@ function optional(s: Source, ...makers: (() => Value)[]): { given: Value[]; spli
 
 const weightsFor = (s: Source, n: number) => (): Value => s.tensor({ shape: [n], within: [0.2, 2] });
 /** A factor for each pixel, some of them 0. */
-const gates = (s: Source, shape: Shape) => (): Value => s.tensor({ shape, element: () => (s.flag(0.3) ? 0 : s.uniform(0.2, 2)) });
+const gates = (s: Source, shape: Shape) => (): Value =>
+  s.tensor({ shape, element: () => (s.flag(0.3) ? 0 : s.uniform(0.2, 2)) });
 
 /** Logits that are infinite have losses whose formulas in use differ, NaN or the limit; targets are probabilities. */
 const FINITE = SPECIALS.filter((v) => Math.abs(v) !== Infinity);
@@ -45,31 +50,58 @@ type Count = 'valid' | 'all' | 'weight' | 'kept' | 'none-sum' | number;
 
 /** Sum over pixels by a denominator; 0 where nothing is counted. */
 function summed(parts: { loss: number; share: number }[], denominator: Count): F64 {
-  const d = typeof denominator === 'number' ? denominator : denominator === 'all' ? Math.max(1, parts.length) : denominator === 'none-sum' ? 1 : total(parts.map((p) => p.share)), sum = total(parts.map((p) => p.loss));
+  const d =
+    typeof denominator === 'number'
+      ? denominator
+      : denominator === 'all'
+        ? Math.max(1, parts.length)
+        : denominator === 'none-sum'
+          ? 1
+          : total(parts.map((p) => p.share));
+  const sum = total(parts.map((p) => p.loss));
   return { shape: [], data: Float64Array.of(d === 0 ? 0 : sum / d) };
 }
 
 function labelled(name: 'crossEntropy' | 'crossEntropyMap' | 'nll' | 'nllMap'): Entry {
   return entry(name, (s): Call => {
-    const x = logitsOf(s), c = classes(x), shape = pixels(x), map = name.endsWith('Map'), log = name.startsWith('nll');
-    const labels = s.tensor({ shape, dtype: 'i32', within: [-1, c] }), ignoreIndex = s.flag() ? 255 : s.int(c), { given, split } = optional(s, weightsFor(s, c), gates(s, shape));
-    const smoothing = log ? 0 : s.choice([0, 0, 0.1, 1]), focal = log || smoothing > 0 ? 0 : s.choice([0, 0, 1, 2, 2.5]), denominator = s.choice<Count>(['valid', 'all', 'weight', 'kept', 'none-sum', 3]);
+    const x = logitsOf(s);
+    const c = classes(x);
+    const shape = pixels(x);
+    const map = name.endsWith('Map');
+    const log = name.startsWith('nll');
+    const labels = s.tensor({ shape, dtype: 'i32', within: [-1, c] });
+    const ignoreIndex = s.flag() ? 255 : s.int(c);
+    const { given, split } = optional(s, weightsFor(s, c), gates(s, shape));
+    const smoothing = log ? 0 : s.choice([0, 0, 0.1, 1]);
+    const focal = log || smoothing > 0 ? 0 : s.choice([0, 0, 1, 2, 2.5]);
+    const denominator = s.choice<Count>(['valid', 'all', 'weight', 'kept', 'none-sum', 3]);
     const own = log ? { ignoreIndex } : { ignoreIndex, labelSmoothing: smoothing, focalGamma: focal };
     const run = (t: Tensor, l: Tensor, ...more: Tensor[]): Tensor => {
-      const [classWeights, pixelWeight] = split(more), o = { ...own, classWeights, pixelWeight };
+      const [classWeights, pixelWeight] = split(more);
+      const o = { ...own, classWeights, pixelWeight };
       return map ? e[name as 'crossEntropyMap'](t, l, o) : e[name as 'crossEntropy'](t, l, { ...o, denominator });
     };
     return {
-      inputs: [x, labels, ...given], inner: 1, slack: focal > 0 ? 8 : 2, grads: [0], text: `${JSON.stringify(own)} ${map ? '' : denominator}${given.length ? ` ${given.length} weights` : ''}`, run,
+      inputs: [x, labels, ...given],
+      inner: 1,
+      slack: focal > 0 ? 8 : 2,
+      grads: [0],
+      text: `${JSON.stringify(own)} ${map ? '' : denominator}${given.length ? ` ${given.length} weights` : ''}`,
+      run,
       reference: (t, l, ...more) => {
-        const [k, w] = split(more), weight = (i: number): number => (k ? k.data[i] : 1);
+        const [k, w] = split(more);
+        const weight = (i: number): number => (k ? k.data[i] : 1);
         const parts = [...l.data].map((y, p) => {
           if (y === ignoreIndex || y < 0 || y >= c) return { loss: 0, share: 0 };
-          const lp = log ? rowOf(t, p) : logProbabilities(rowOf(t, p)), factor = w ? w.data[p] : 1;
+          const lp = log ? rowOf(t, p) : logProbabilities(rowOf(t, p));
+          const factor = w ? w.data[p] : 1;
           const hard = weight(y) * -lp[y];
           const smooth = smoothing > 0 ? (smoothing / c) * total(lp.map((v, i) => -v * weight(i))) : 0;
           const loss = focal > 0 ? (1 - Math.exp(lp[y])) ** focal * hard : (1 - smoothing) * hard + smooth;
-          return { loss: weighted(factor, loss), share: denominator === 'weight' ? weight(y) : denominator === 'kept' ? factor : 1 };
+          return {
+            loss: weighted(factor, loss),
+            share: denominator === 'weight' ? weight(y) : denominator === 'kept' ? factor : 1,
+          };
         });
         return map ? { shape, data: Float64Array.from(parts, (p) => p.loss) } : summed(parts, denominator);
       },
@@ -79,19 +111,43 @@ function labelled(name: 'crossEntropy' | 'crossEntropyMap' | 'nll' | 'nllMap'): 
 
 function soft(name: 'softCrossEntropy' | 'softCrossEntropyMap'): Entry {
   return entry(name, (s): Call => {
-    const x = logitsOf(s), c = classes(x), shape = pixels(x), map = name.endsWith('Map'), q = s.tensor({ shape: x.shape, within: [0, 1] }), { given, split } = optional(s, weightsFor(s, c), gates(s, shape));
-    const labelSmoothing = s.choice([0, 0, 0.2]), targetGradient = s.flag(0.4), denominator = s.choice(['valid', 'all', 'kept', 'none-sum', 3] as const), o = { labelSmoothing, targetGradient };
+    const x = logitsOf(s);
+    const c = classes(x);
+    const shape = pixels(x);
+    const map = name.endsWith('Map');
+    const q = s.tensor({ shape: x.shape, within: [0, 1] });
+    const { given, split } = optional(s, weightsFor(s, c), gates(s, shape));
+    const labelSmoothing = s.choice([0, 0, 0.2]);
+    const targetGradient = s.flag(0.4);
+    const denominator = s.choice(['valid', 'all', 'kept', 'none-sum', 3] as const);
+    const o = { labelSmoothing, targetGradient };
     return {
-      inputs: [x, q, ...given], inner: 1, slack: 2, grads: targetGradient ? [0, 1] : [0], text: `${JSON.stringify(o)} ${map ? '' : denominator}`,
+      inputs: [x, q, ...given],
+      inner: 1,
+      slack: 2,
+      grads: targetGradient ? [0, 1] : [0],
+      text: `${JSON.stringify(o)} ${map ? '' : denominator}`,
       run: (t, u, ...more) => {
-        const [classWeights, pixelWeight] = split(more), all = { ...o, classWeights, pixelWeight };
+        const [classWeights, pixelWeight] = split(more);
+        const all = { ...o, classWeights, pixelWeight };
         return map ? e.softCrossEntropyMap(t, u, all) : e.softCrossEntropy(t, u, { ...all, denominator });
       },
       reference: (t, u, ...more) => {
         const [k, w] = split(more);
         const parts = Array.from({ length: sizeOf(shape) }, (_, p) => {
-          const lp = logProbabilities(rowOf(t, p)), factor = w ? w.data[p] : 1;
-          return { loss: weighted(factor, total(lp.map((v, i) => -v * (k ? k.data[i] : 1) * ((1 - labelSmoothing) * u.data[p * c + i] + labelSmoothing / c)))), share: denominator === 'kept' ? factor : factor !== 0 ? 1 : 0 };
+          const lp = logProbabilities(rowOf(t, p));
+          const factor = w ? w.data[p] : 1;
+          return {
+            loss: weighted(
+              factor,
+              total(
+                lp.map(
+                  (v, i) => -v * (k ? k.data[i] : 1) * ((1 - labelSmoothing) * u.data[p * c + i] + labelSmoothing / c),
+                ),
+              ),
+            ),
+            share: denominator === 'kept' ? factor : factor !== 0 ? 1 : 0,
+          };
         });
         return map ? { shape, data: Float64Array.from(parts, (p) => p.loss) } : summed(parts, denominator);
       },
@@ -105,65 +161,138 @@ type Run = (a: Tensor, b: Tensor, o: e.PairLossOptions & { posWeight?: Tensor })
 /** Two tensors of a shape, their elements apart where the function has a kink. */
 function couple(s: Source, kink: (d: number) => boolean, targets?: readonly [number, number]): [Value, Value] {
   const specials = targets ? FINITE : SPECIALS;
-  const a = s.tensor({ rank: [0, 4], specials }), b = targets ? s.tensor({ shape: a.shape, within: targets, specials }) : s.tensor({ shape: a.shape, specials, element: (i) => {
-    for (;;) {
-      const v = s.normal();
-      if (!kink(a.data[i] - v)) return v;
-    }
-  } });
+  const a = s.tensor({ rank: [0, 4], specials });
+  const b = targets
+    ? s.tensor({ shape: a.shape, within: targets, specials })
+    : s.tensor({
+        shape: a.shape,
+        specials,
+        element: (i) => {
+          for (;;) {
+            const v = s.normal();
+            if (!kink(a.data[i] - v)) return v;
+          }
+        },
+      });
   return [a, b];
 }
 
-function pairs(name: string, draw: (s: Source) => { run: Run; f: Pair; kink?: (d: number) => boolean; targets?: readonly [number, number]; text?: string; positive?: boolean; inner?: number }): Entry {
+function pairs(
+  name: string,
+  draw: (s: Source) => {
+    run: Run;
+    f: Pair;
+    kink?: (d: number) => boolean;
+    targets?: readonly [number, number];
+    text?: string;
+    positive?: boolean;
+    inner?: number;
+  },
+): Entry {
   return entry(name, (s): Call => {
-    const { run, f, kink = () => false, targets, text = '', positive = false, inner = 0 } = draw(s), [a, b] = couple(s, (d) => s.smooth && kink(d), targets), c = classes(a) || 1, shape = a.shape.slice(0, -1);
-    const { given, split } = optional(s, gates(s, shape), () => s.tensor({ shape: [] }), ...(positive ? [weightsFor(s, c)] : [])), reduction = s.choice(['meanC', 'mean', 'sumC', 'none-sum', 'sum', 'none', 5] as const), over = s.choice(['all', 'kept'] as const);
+    const { run, f, kink = () => false, targets, text = '', positive = false, inner = 0 } = draw(s);
+    const [a, b] = couple(s, (d) => s.smooth && kink(d), targets);
+    const c = classes(a) || 1;
+    const shape = a.shape.slice(0, -1);
+    const { given, split } = optional(
+      s,
+      gates(s, shape),
+      () => s.tensor({ shape: [] }),
+      ...(positive ? [weightsFor(s, c)] : []),
+    );
+    const reduction = s.choice(['meanC', 'mean', 'sumC', 'none-sum', 'sum', 'none', 5] as const);
+    const over = s.choice(['all', 'kept'] as const);
     return {
-      inputs: [a, b, ...given], grads: [0, 1], inner, slack: 2, text: `${text} ${reduction} ${over}${given.length ? ` ${given.length} weights` : ''}`,
+      inputs: [a, b, ...given],
+      grads: [0, 1],
+      inner,
+      slack: 2,
+      text: `${text} ${reduction} ${over}${given.length ? ` ${given.length} weights` : ''}`,
       run: (u, v, ...more) => {
         const [pixelWeight, scalar, posWeight] = split(more);
         return run(u, v, { reduction, over, pixelWeight, scalar, ...(positive ? { posWeight } : {}) });
       },
       reference: (u, v, ...more) => {
-        const [w, k, positives] = split(more), n = u.data.length;
+        const [w, k, positives] = split(more);
+        const n = u.data.length;
         const factor = (i: number): number => (w ? w.data[Math.floor(i / c)] : 1);
         const scale = k ? k.data[0] : 1;
-        const l = [...u.data].map((x, i) => weighted(factor(i), f(x, v.data[i], positives ? positives.data[i % c] : 1)));
+        const l = [...u.data].map((x, i) =>
+          weighted(factor(i), f(x, v.data[i], positives ? positives.data[i % c] : 1)),
+        );
         if (reduction === 'none') return { shape: u.shape, data: Float64Array.from(l, (v) => scale * v) };
-        const counted = over === 'kept' ? total(l.map((_, i) => factor(i))) : Math.max(1, n), all = over === 'kept' ? counted / c : Math.max(1, n / c);
-        const d = typeof reduction === 'number' ? reduction : reduction === 'sumC' ? all : reduction === 'meanC' || reduction === 'mean' ? counted : 1;
+        const counted = over === 'kept' ? total(l.map((_, i) => factor(i))) : Math.max(1, n);
+        const all = over === 'kept' ? counted / c : Math.max(1, n / c);
+        const d =
+          typeof reduction === 'number'
+            ? reduction
+            : reduction === 'sumC'
+              ? all
+              : reduction === 'meanC' || reduction === 'mean'
+                ? counted
+                : 1;
         return made([], () => (d === 0 ? 0 : (scale * total(l)) / d));
       },
     };
   });
 }
 
-const small = (a: number, b: number, beta: number): number => (Math.abs(a - b) < beta ? (a - b) ** 2 / (2 * beta) : Math.abs(a - b) - beta / 2);
+const small = (a: number, b: number, beta: number): number =>
+  Math.abs(a - b) < beta ? (a - b) ** 2 / (2 * beta) : Math.abs(a - b) - beta / 2;
 
 const PAIRS: Entry[] = [
   pairs('mse', () => ({ run: e.mse, f: (a, b) => (a - b) ** 2 })),
   pairs('l1', () => ({ run: e.l1, f: (a, b) => Math.abs(a - b), kink: (d) => Math.abs(d) < 0.02 })),
   pairs('smoothL1', (s) => {
     const beta = s.choice([0.5, 1, 2]);
-    return { run: (a, b, o) => e.smoothL1(a, b, { ...o, beta }), f: (a, b) => small(a, b, beta), kink: (d) => Math.abs(Math.abs(d) - beta) < 0.02, text: `beta ${beta}` };
+    return {
+      run: (a, b, o) => e.smoothL1(a, b, { ...o, beta }),
+      f: (a, b) => small(a, b, beta),
+      kink: (d) => Math.abs(Math.abs(d) - beta) < 0.02,
+      text: `beta ${beta}`,
+    };
   }),
   pairs('huber', (s) => {
     const delta = s.choice([0.5, 1, 2]);
-    return { run: (a, b, o) => e.huber(a, b, { ...o, delta }), f: (a, b) => delta * small(a, b, delta), kink: (d) => Math.abs(Math.abs(d) - delta) < 0.02, text: `delta ${delta}` };
+    return {
+      run: (a, b, o) => e.huber(a, b, { ...o, delta }),
+      f: (a, b) => delta * small(a, b, delta),
+      kink: (d) => Math.abs(Math.abs(d) - delta) < 0.02,
+      text: `delta ${delta}`,
+    };
   }),
-  pairs('bceWithLogits', () => ({ run: e.bceWithLogits, f: (z, y, w) => (1 - y) * z + (1 + (w - 1) * y) * softplus(-z), targets: [0, 1], positive: true })),
-  pairs('klDiv', () => ({ run: e.klDiv, f: (p, q) => (q === 0 ? 0 : q * Math.log(q)) - q * p, targets: [0.05, 1], inner: 1 })),
+  pairs('bceWithLogits', () => ({
+    run: e.bceWithLogits,
+    f: (z, y, w) => (1 - y) * z + (1 + (w - 1) * y) * softplus(-z),
+    targets: [0, 1],
+    positive: true,
+  })),
+  pairs('klDiv', () => ({
+    run: e.klDiv,
+    f: (p, q) => (q === 0 ? 0 : q * Math.log(q)) - q * p,
+    targets: [0.05, 1],
+    inner: 1,
+  })),
 ];
 
 const softmax = (l: readonly number[]): number[] => logProbabilities(l).map(Math.exp);
 
 const OTHER: Entry[] = [
   entry('dice', (s) => {
-    const x = logitsOf(s), c = classes(x), labels = s.tensor({ shape: pixels(x), dtype: 'i32', within: [-1, c] }), ignoreIndex = s.flag() ? 255 : s.int(c), smooth = s.choice([1, 0.5, 2]);
+    const x = logitsOf(s);
+    const c = classes(x);
+    const labels = s.tensor({ shape: pixels(x), dtype: 'i32', within: [-1, c] });
+    const ignoreIndex = s.flag() ? 255 : s.int(c);
+    const smooth = s.choice([1, 0.5, 2]);
     return {
-      inputs: [x, labels], inner: 1, grads: [0], text: `ignore ${ignoreIndex} smooth ${smooth}`, run: (t, l) => e.dice(t, l, { ignoreIndex, smooth }),
+      inputs: [x, labels],
+      inner: 1,
+      grads: [0],
+      text: `ignore ${ignoreIndex} smooth ${smooth}`,
+      run: (t, l) => e.dice(t, l, { ignoreIndex, smooth }),
       reference: (t, l) => {
-        const both = Array<number>(c).fill(0), sizes = Array<number>(c).fill(0);
+        const both = Array<number>(c).fill(0);
+        const sizes = Array<number>(c).fill(0);
         l.data.forEach((y, p) => {
           if (y === ignoreIndex || y < 0 || y >= c) return;
           softmax(rowOf(t, p)).forEach((v, k) => {
@@ -176,64 +305,114 @@ const OTHER: Entry[] = [
     };
   }),
   entry('softDice', (s) => {
-    const p = s.tensor({ rank: [2, 4], fits: (d) => sizeOf(d) > 0, within: [0.05, 1] }), t = s.tensor({ shape: p.shape, within: [0, 1] }), n = p.shape[0], c = classes(p);
-    const smooth = s.choice([1, 0.5, 2]), squared = s.flag(), perImage = s.flag(), reduction = s.choice(['mean', 'none'] as const), rows = perImage ? n : 1;
+    const p = s.tensor({ rank: [2, 4], fits: (d) => sizeOf(d) > 0, within: [0.05, 1] });
+    const t = s.tensor({ shape: p.shape, within: [0, 1] });
+    const n = p.shape[0];
+    const c = classes(p);
+    const smooth = s.choice([1, 0.5, 2]);
+    const squared = s.flag();
+    const perImage = s.flag();
+    const reduction = s.choice(['mean', 'none'] as const);
+    const rows = perImage ? n : 1;
     return {
-      inputs: [p, t], inner: 1, text: JSON.stringify({ smooth, squared, perImage, reduction }), run: (u, v) => e.softDice(u, v, { smooth, squared, perImage, reduction }),
+      inputs: [p, t],
+      inner: 1,
+      text: JSON.stringify({ smooth, squared, perImage, reduction }),
+      run: (u, v) => e.softDice(u, v, { smooth, squared, perImage, reduction }),
       reference: (u, v) => {
-        const both = f64([rows, c]), size = f64([rows, c]), each = sizeOf(p.shape) / rows, power = squared ? 2 : 1;
+        const both = f64([rows, c]);
+        const size = f64([rows, c]);
+        const each = sizeOf(p.shape) / rows;
+        const power = squared ? 2 : 1;
         u.data.forEach((a, i) => {
-          const at = Math.floor(i / each) * c + (i % c), b = v.data[i];
+          const at = Math.floor(i / each) * c + (i % c);
+          const b = v.data[i];
           both.data[at] += a * b;
           size.data[at] += a ** power + b ** power;
         });
         const score = both.data.map((w, i) => 1 - (2 * w + smooth) / (size.data[i] + smooth));
-        return reduction === 'none' ? { shape: perImage ? [n, c] : [c], data: score } : made([], () => total([...score]) / score.length);
+        return reduction === 'none'
+          ? { shape: perImage ? [n, c] : [c], data: score }
+          : made([], () => total([...score]) / score.length);
       },
     };
   }),
   entry('sigmoidFocal', (s) => {
     const x = s.tensor({ fits: (d) => sizeOf(d) > 0, rank: [0, 4], specials: FINITE });
-    const t = s.tensor({ shape: x.shape, within: [0, 1], specials: FINITE }), alpha = s.choice([0.25, 0.6, -1]), gamma = s.choice([0, 1, 2, 2.5]), reduction = s.choice(['mean', 'sum', 'none'] as const);
+    const t = s.tensor({ shape: x.shape, within: [0, 1], specials: FINITE });
+    const alpha = s.choice([0.25, 0.6, -1]);
+    const gamma = s.choice([0, 1, 2, 2.5]);
+    const reduction = s.choice(['mean', 'sum', 'none'] as const);
     // A step beyond a target of 0 or 1 would raise a negative number to a power.
     if (s.smooth && t.data.some((v) => v < 0.01 || v > 0.99)) throw new Reject('targets at their limits');
     return {
-      inputs: [x, t], inner: 3, slack: 4, text: JSON.stringify({ alpha, gamma, reduction }), run: (u, v) => e.sigmoidFocal(u, v, { alpha, gamma, reduction }),
+      inputs: [x, t],
+      inner: 3,
+      slack: 4,
+      text: JSON.stringify({ alpha, gamma, reduction }),
+      run: (u, v) => e.sigmoidFocal(u, v, { alpha, gamma, reduction }),
       reference: (u, v) => {
         const each = u.data.map((z, i) => {
-          const y = v.data[i], p = sigmoid(z), missed = y * (1 - p) + (1 - y) * p;
+          const y = v.data[i];
+          const p = sigmoid(z);
+          const missed = y * (1 - p) + (1 - y) * p;
           return ((1 - y) * z + softplus(-z)) * missed ** gamma * (alpha < 0 ? 1 : alpha * y + (1 - alpha) * (1 - y));
         });
-        return reduction === 'none' ? { shape: x.shape, data: each } : made([], () => total([...each]) / (reduction === 'sum' ? 1 : each.length));
+        return reduction === 'none'
+          ? { shape: x.shape, data: each }
+          : made([], () => total([...each]) / (reduction === 'sum' ? 1 : each.length));
       },
     };
   }),
   entry('softmaxMse', (s) => {
-    const x = logitsOf(s), c = classes(x), targetLogits = s.flag(), targetGradient = targetLogits && s.flag(), q = s.tensor({ shape: x.shape, within: targetLogits ? [-2, 2] : [0, 1] }), shape = pixels(x), { given, split } = optional(s, gates(s, shape), () => s.tensor({ shape: [] }));
-    const reduction = s.choice(['meanC', 'sumC', 'none-sum', 4] as const), over = s.choice(['all', 'kept'] as const);
+    const x = logitsOf(s);
+    const c = classes(x);
+    const targetLogits = s.flag();
+    const targetGradient = targetLogits && s.flag();
+    const q = s.tensor({ shape: x.shape, within: targetLogits ? [-2, 2] : [0, 1] });
+    const shape = pixels(x);
+    const { given, split } = optional(s, gates(s, shape), () => s.tensor({ shape: [] }));
+    const reduction = s.choice(['meanC', 'sumC', 'none-sum', 4] as const);
+    const over = s.choice(['all', 'kept'] as const);
     return {
-      inputs: [x, q, ...given], inner: 1, grads: targetGradient ? [0, 1] : [0], text: `${JSON.stringify({ targetLogits, targetGradient, reduction, over })}`,
+      inputs: [x, q, ...given],
+      inner: 1,
+      grads: targetGradient ? [0, 1] : [0],
+      text: `${JSON.stringify({ targetLogits, targetGradient, reduction, over })}`,
       run: (t, u, ...more) => {
         const [pixelWeight, scalar] = split(more);
         return e.softmaxMse(t, u, { targetLogits, targetGradient, reduction, over, pixelWeight, scalar });
       },
       reference: (t, u, ...more) => {
-        const [w, k] = split(more), n = sizeOf(shape), factor = (p: number): number => (w ? w.data[p] : 1);
+        const [w, k] = split(more);
+        const n = sizeOf(shape);
+        const factor = (p: number): number => (w ? w.data[p] : 1);
         const l = Array.from({ length: n }, (_, p) => {
           const target = targetLogits ? softmax(rowOf(u, p)) : rowOf(u, p);
           return weighted(factor(p), total(softmax(rowOf(t, p)).map((v, i) => (v - target[i]) ** 2)));
         });
-        const share = reduction === 'meanC' ? c : 1, counted = over === 'kept' ? share * total(l.map((_, p) => factor(p))) : Math.max(1, share * n);
+        const share = reduction === 'meanC' ? c : 1;
+        const counted = over === 'kept' ? share * total(l.map((_, p) => factor(p))) : Math.max(1, share * n);
         const d = typeof reduction === 'number' ? reduction : reduction === 'none-sum' ? 1 : counted;
         return made([], () => (d === 0 ? 0 : ((k ? k.data[0] : 1) * total(l)) / d));
       },
     };
   }),
   entry('maskPairs', (s) => {
-    const n = s.whole(0, 3), p = s.whole(0, 6), x = s.tensor({ shape: [n, p, p] }), valid = s.tensor({ shape: [n, p], element: () => s.int(2) });
+    const n = s.whole(0, 3);
+    const p = s.whole(0, 6);
+    const x = s.tensor({ shape: [n, p, p] });
+    const valid = s.tensor({ shape: [n, p], element: () => s.int(2) });
     return {
-      inputs: [x, valid], bound: 'exact', grads: [0], rough: true, run: e.maskPairs,
-      reference: (t, v) => made(t.shape, ([i, a, b]) => (v.data[i * p + a] !== 0 && v.data[i * p + b] !== 0 ? t.data[(i * p + a) * p + b] : -1e9)),
+      inputs: [x, valid],
+      bound: 'exact',
+      grads: [0],
+      rough: true,
+      run: e.maskPairs,
+      reference: (t, v) =>
+        made(t.shape, ([i, a, b]) =>
+          v.data[i * p + a] !== 0 && v.data[i * p + b] !== 0 ? t.data[(i * p + a) * p + b] : -1e9,
+        ),
     };
   }),
 ];
@@ -241,8 +420,18 @@ const OTHER: Entry[] = [
 /** Softmax of [..., c] row by row, for references elsewhere. */
 export const softmaxRows = (x: F64, divide: (p: number) => number = () => 1): F64 => {
   const y = f64(x.shape);
-  for (let p = 0; p < x.data.length / classes(x); p++) y.data.set(softmax(rowOf(x, p).map((v) => v / divide(p))), p * classes(x));
+  for (let p = 0; p < x.data.length / classes(x); p++)
+    y.data.set(softmax(rowOf(x, p).map((v) => v / divide(p))), p * classes(x));
   return y;
 };
 
-export const LOSSES: readonly Entry[] = [labelled('crossEntropy'), labelled('crossEntropyMap'), labelled('nll'), labelled('nllMap'), soft('softCrossEntropy'), soft('softCrossEntropyMap'), ...PAIRS, ...OTHER];
+export const LOSSES: readonly Entry[] = [
+  labelled('crossEntropy'),
+  labelled('crossEntropyMap'),
+  labelled('nll'),
+  labelled('nllMap'),
+  soft('softCrossEntropy'),
+  soft('softCrossEntropyMap'),
+  ...PAIRS,
+  ...OTHER,
+];

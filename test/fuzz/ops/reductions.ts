@@ -9,7 +9,9 @@ import { entry, Reject, SPECIALS, type Call, type Entry, type Source, type Value
 
 /** Axes as the engine takes them: none, one, or several. */
 function drawAxes(s: Source, x: Value): { axes: number | number[] | undefined; list: number[]; keepdim: boolean } {
-  const rank = x.shape.length, form = s.int(4), keepdim = s.flag(0.3);
+  const rank = x.shape.length;
+  const form = s.int(4);
+  const keepdim = s.flag(0.3);
   if (form === 0 || rank === 0) return { axes: undefined, list: [], keepdim };
   if (form === 1) {
     const a = s.axis(rank);
@@ -19,16 +21,33 @@ function drawAxes(s: Source, x: Value): { axes: number | number[] | undefined; l
   return { axes: list, list, keepdim };
 }
 
-function over(s: Source, want: Want, make: (x: Value, a: { axes: number | number[] | undefined; list: number[]; keepdim: boolean; n: number }) => Omit<Call, 'inputs'>): Call {
-  const x = s.tensor(want), a = drawAxes(s, x), g = grouped(x.shape, a.list, a.keepdim), n = g.k === 0 ? 0 : x.data.length / g.k;
+function over(
+  s: Source,
+  want: Want,
+  make: (
+    x: Value,
+    a: { axes: number | number[] | undefined; list: number[]; keepdim: boolean; n: number },
+  ) => Omit<Call, 'inputs'>,
+): Call {
+  const x = s.tensor(want);
+  const a = drawAxes(s, x);
+  const g = grouped(x.shape, a.list, a.keepdim);
+  const n = g.k === 0 ? 0 : x.data.length / g.k;
   const call = make(x, { ...a, n });
-  return { inputs: [x], ...call, text: `${call.text ?? ''} over ${a.list.join() || 'all'}${a.keepdim ? ' keepdim' : ''}` };
+  return {
+    inputs: [x],
+    ...call,
+    text: `${call.text ?? ''} over ${a.list.join() || 'all'}${a.keepdim ? ' keepdim' : ''}`,
+  };
 }
 
 const NUMBERS: readonly DType[] = ['f32', 'f32', 'f32', 'i32', 'u32'];
 const WRAP: Record<string, (v: number) => number> = { f32: (v) => v, i32: (v) => v | 0, u32: (v) => v >>> 0 };
 const total = (l: readonly number[]): number => l.reduce((a, b) => a + b, 0);
-const product = (dtype: DType) => (l: readonly number[]): number => (dtype === 'f32' ? l.reduce((a, b) => a * b, 1) : WRAP[dtype](l.reduce((a, b) => Math.imul(a, b), 1)));
+const product =
+  (dtype: DType) =>
+  (l: readonly number[]): number =>
+    dtype === 'f32' ? l.reduce((a, b) => a * b, 1) : WRAP[dtype](l.reduce((a, b) => Math.imul(a, b), 1));
 
 function spreadOf(l: readonly number[], correction: number): number {
   const m = total(l) / l.length;
@@ -48,69 +67,173 @@ const some = (l: number): void => {
 };
 
 const REDUCE: Entry[] = [
-  entry('sum', (s) => over(s, { dtype: s.choice(NUMBERS) }, (x, { axes, list, keepdim }) => ({ dtypes: [x.dtype], bound: 'linear', run: (t) => e.sum(t, axes, { keepdim }), reference: (t) => reduceBy(t, list, keepdim, (l) => WRAP[x.dtype](total(l))) }))),
-  entry('mean', (s) => over(s, {}, (_, { axes, list, keepdim }) => ({ bound: 'linear', run: (t) => e.mean(t, axes, { keepdim }), reference: (t) => reduceBy(t, list, keepdim, (l) => total(l) / l.length) }))),
-  entry('prod', (s) => over(s, { dtype: s.choice(NUMBERS), within: [-2, 2], fits: (d) => sizeOf(d) <= 60 }, (x, { axes, list, keepdim }) => ({ dtypes: [x.dtype], run: (t) => e.prod(t, axes, { keepdim }), reference: (t) => reduceBy(t, list, keepdim, product(x.dtype)) }))),
-  ...(['amax', 'amin'] as const).map((name) => entry(name, (s) => over(s, { dtype: s.choice(NUMBERS), distinct: true }, (x, { axes, list, keepdim, n }) => {
-    if (grouped(x.shape, list).k > 0) some(n);
-    else if (x.data.length === 0 && n === 0) throw new Reject('no elements');
-    return { dtypes: [x.dtype], bound: 'exact', run: (t) => e[name](t, axes, { keepdim }), reference: (t) => reduceBy(t, list, keepdim, (l) => (name === 'amax' ? Math.max(...l) : Math.min(...l))) };
-  }))),
-  ...(['any', 'all'] as const).map((name) => entry(name, (s) => over(s, { dtype: s.choice(NUMBERS), element: () => s.int(3), specials: SPECIALS }, (_, { axes, list, keepdim }) => ({
-    dtypes: ['i32'], bound: 'exact', grads: [], rough: true, run: (t) => e[name](t, axes, { keepdim }), reference: (t) => reduceBy(t, list, keepdim, (l) => Number(name === 'any' ? l.some((v) => v !== 0) : l.every((v) => v !== 0))),
-  })))),
-  entry('logsumexp', (s) => over(s, {}, (_, { axes, list, keepdim }) => ({
-    inner: 1, run: (t) => e.logsumexp(t, axes, { keepdim }),
-    reference: (t) => reduceBy(t, list, keepdim, (l) => {
-      const m = Math.max(...l);
-      return l.length === 0 ? -Infinity : !Number.isFinite(m) ? m : m + Math.log(total(l.map((v) => Math.exp(v - m))));
+  entry('sum', (s) =>
+    over(s, { dtype: s.choice(NUMBERS) }, (x, { axes, list, keepdim }) => ({
+      dtypes: [x.dtype],
+      bound: 'linear',
+      run: (t) => e.sum(t, axes, { keepdim }),
+      reference: (t) => reduceBy(t, list, keepdim, (l) => WRAP[x.dtype](total(l))),
+    })),
+  ),
+  entry('mean', (s) =>
+    over(s, {}, (_, { axes, list, keepdim }) => ({
+      bound: 'linear',
+      run: (t) => e.mean(t, axes, { keepdim }),
+      reference: (t) => reduceBy(t, list, keepdim, (l) => total(l) / l.length),
+    })),
+  ),
+  entry('prod', (s) =>
+    over(
+      s,
+      { dtype: s.choice(NUMBERS), within: [-2, 2], fits: (d) => sizeOf(d) <= 60 },
+      (x, { axes, list, keepdim }) => ({
+        dtypes: [x.dtype],
+        run: (t) => e.prod(t, axes, { keepdim }),
+        reference: (t) => reduceBy(t, list, keepdim, product(x.dtype)),
+      }),
+    ),
+  ),
+  ...(['amax', 'amin'] as const).map((name) =>
+    entry(name, (s) =>
+      over(s, { dtype: s.choice(NUMBERS), distinct: true }, (x, { axes, list, keepdim, n }) => {
+        if (grouped(x.shape, list).k > 0) some(n);
+        else if (x.data.length === 0 && n === 0) throw new Reject('no elements');
+        return {
+          dtypes: [x.dtype],
+          bound: 'exact',
+          run: (t) => e[name](t, axes, { keepdim }),
+          reference: (t) => reduceBy(t, list, keepdim, (l) => (name === 'amax' ? Math.max(...l) : Math.min(...l))),
+        };
+      }),
+    ),
+  ),
+  ...(['any', 'all'] as const).map((name) =>
+    entry(name, (s) =>
+      over(
+        s,
+        { dtype: s.choice(NUMBERS), element: () => s.int(3), specials: SPECIALS },
+        (_, { axes, list, keepdim }) => ({
+          dtypes: ['i32'],
+          bound: 'exact',
+          grads: [],
+          rough: true,
+          run: (t) => e[name](t, axes, { keepdim }),
+          reference: (t) =>
+            reduceBy(t, list, keepdim, (l) =>
+              Number(name === 'any' ? l.some((v) => v !== 0) : l.every((v) => v !== 0)),
+            ),
+        }),
+      ),
+    ),
+  ),
+  entry('logsumexp', (s) =>
+    over(s, {}, (_, { axes, list, keepdim }) => ({
+      inner: 1,
+      run: (t) => e.logsumexp(t, axes, { keepdim }),
+      reference: (t) =>
+        reduceBy(t, list, keepdim, (l) => {
+          const m = Math.max(...l);
+          return l.length === 0
+            ? -Infinity
+            : !Number.isFinite(m)
+              ? m
+              : m + Math.log(total(l.map((v) => Math.exp(v - m))));
+        }),
+    })),
+  ),
+  ...(['variance', 'std'] as const).map((name) =>
+    entry(name, (s) => {
+      const correction = s.int(3);
+      return over(s, {}, (x, { axes, list, keepdim, n }) => {
+        if (s.smooth && n <= correction) throw new Reject('not a number');
+        const reference = (t: F64): F64 =>
+          reduceBy(t, list, keepdim, (l) =>
+            name === 'std' ? Math.sqrt(spreadOf(l, correction)) : spreadOf(l, correction),
+          );
+        // Where all elements are equal, as in a border of a convolution, the root has a kink.
+        if (s.smooth && n > 1 && name === 'std' && reference(x).data.some((v) => v < 0.02))
+          throw new Reject('nothing spread');
+        return { text: `correction ${correction}`, run: (t) => e[name](t, axes, { correction, keepdim }), reference };
+      });
     }),
-  }))),
-  ...(['variance', 'std'] as const).map((name) => entry(name, (s) => {
-    const correction = s.int(3);
-    return over(s, {}, (x, { axes, list, keepdim, n }) => {
-      if (s.smooth && n <= correction) throw new Reject('not a number');
-      const reference = (t: F64): F64 => reduceBy(t, list, keepdim, (l) => (name === 'std' ? Math.sqrt(spreadOf(l, correction)) : spreadOf(l, correction)));
-      // Where all elements are equal, as in a border of a convolution, the root has a kink.
-      if (s.smooth && n > 1 && name === 'std' && reference(x).data.some((v) => v < 0.02)) throw new Reject('nothing spread');
-      return { text: `correction ${correction}`, run: (t) => e[name](t, axes, { correction, keepdim }), reference };
-    });
-  })),
+  ),
   entry('norm', (s) => {
     const p = s.choice([0, 1, 2, 2, 3, 1.5, Infinity, -Infinity]);
-    return over(s, { away: [0], distinct: !Number.isFinite(p) && p < 0 && s.smooth, within: Number.isFinite(p) ? undefined : s.smooth ? [0.1, 3] : undefined }, (x, { axes, list, keepdim, n }) => {
-      if (!Number.isFinite(p) && (n === 0 || x.data.length === 0)) throw new Reject('no elements');
-      if (s.smooth && !Number.isFinite(p) && new Set(x.data.map(Math.abs)).size < x.data.length) throw new Reject('ties');
-      return { text: `p ${p}`, rough: p === 0, run: (t) => e.norm(t, p, axes, { keepdim }), reference: (t) => reduceBy(t, list, keepdim, (l) => pNorm(l, p)) };
-    });
+    return over(
+      s,
+      {
+        away: [0],
+        distinct: !Number.isFinite(p) && p < 0 && s.smooth,
+        within: Number.isFinite(p) ? undefined : s.smooth ? [0.1, 3] : undefined,
+      },
+      (x, { axes, list, keepdim, n }) => {
+        if (!Number.isFinite(p) && (n === 0 || x.data.length === 0)) throw new Reject('no elements');
+        if (s.smooth && !Number.isFinite(p) && new Set(x.data.map(Math.abs)).size < x.data.length)
+          throw new Reject('ties');
+        return {
+          text: `p ${p}`,
+          rough: p === 0,
+          run: (t) => e.norm(t, p, axes, { keepdim }),
+          reference: (t) => reduceBy(t, list, keepdim, (l) => pNorm(l, p)),
+        };
+      },
+    );
   }),
   entry('sumTo', (s) => {
-    const x = s.tensor(), to = x.shape.slice(s.int(x.shape.length + 1)).map((d) => (s.flag() ? 1 : d)), front = x.shape.length - to.length;
+    const x = s.tensor();
+    const to = x.shape.slice(s.int(x.shape.length + 1)).map((d) => (s.flag() ? 1 : d));
+    const front = x.shape.length - to.length;
     const list = x.shape.map((_, a) => a).filter((a) => a < front || to[a - front] === 1);
-    return { inputs: [x], bound: 'linear', text: `[${to}]`, run: (t) => e.sumTo(t, to), reference: (t) => ({ shape: to, data: list.length ? reduceBy(t, list, false, total).data : t.data }) };
+    return {
+      inputs: [x],
+      bound: 'linear',
+      text: `[${to}]`,
+      run: (t) => e.sumTo(t, to),
+      reference: (t) => ({ shape: to, data: list.length ? reduceBy(t, list, false, total).data : t.data }),
+    };
   }),
   entry('channelMax', (s) => {
     const x = s.tensor({ rank: [1, 4], fits: (d) => d[d.length - 1] > 0, distinct: true });
-    return { inputs: [x], bound: 'exact', run: e.channelMax, reference: (t) => mapLines(t, -1, (l) => [Math.max(...l)]) };
+    return {
+      inputs: [x],
+      bound: 'exact',
+      run: e.channelMax,
+      reference: (t) => mapLines(t, -1, (l) => [Math.max(...l)]),
+    };
   }),
 ];
 
 /** exp(scale x) by its sum. */
 const soft = (l: readonly number[], scale: number, log: boolean): number[] => {
-  const m = Math.max(...l.map((v) => scale * v)), z = total(l.map((v) => Math.exp(scale * v - m)));
+  const m = Math.max(...l.map((v) => scale * v));
+  const z = total(l.map((v) => Math.exp(scale * v - m)));
   return l.map((v) => (log ? scale * v - m - Math.log(z) : Math.exp(scale * v - m) / z));
 };
 
 const ALONG: Entry[] = [
-  ...(['softmax', 'logSoftmax'] as const).map((name) => entry(name, (s) => {
-    const x = s.tensor({ rank: [0, 4] }), scale = s.choice([1, 1, 0.5, 2]), axis = x.shape.length === 0 ? -1 : s.axis(x.shape.length), log = name === 'logSoftmax';
-    return {
-      inputs: [x], inner: 1, text: `scale ${scale} along ${axis}`, run: (t) => e[name](t, axis, { scale }),
-      reference: (t) => (t.shape.length === 0 ? { shape: [], data: Float64Array.from(soft([...t.data], scale, log)) } : mapLines(t, axis, (l) => soft(l, scale, log))),
-    };
-  })),
+  ...(['softmax', 'logSoftmax'] as const).map((name) =>
+    entry(name, (s) => {
+      const x = s.tensor({ rank: [0, 4] });
+      const scale = s.choice([1, 1, 0.5, 2]);
+      const axis = x.shape.length === 0 ? -1 : s.axis(x.shape.length);
+      const log = name === 'logSoftmax';
+      return {
+        inputs: [x],
+        inner: 1,
+        text: `scale ${scale} along ${axis}`,
+        run: (t) => e[name](t, axis, { scale }),
+        reference: (t) =>
+          t.shape.length === 0
+            ? { shape: [], data: Float64Array.from(soft([...t.data], scale, log)) }
+            : mapLines(t, axis, (l) => soft(l, scale, log)),
+      };
+    }),
+  ),
   entry('cumsum', (s) => {
-    const x = s.tensor({ rank: [1, 4], dtype: s.choice(NUMBERS) }), axis = s.axis(x.shape.length), exclusive = s.flag(0.3), reverse = s.flag(0.4);
+    const x = s.tensor({ rank: [1, 4], dtype: s.choice(NUMBERS) });
+    const axis = s.axis(x.shape.length);
+    const exclusive = s.flag(0.3);
+    const reverse = s.flag(0.4);
     const run = (l: number[]): number[] => {
       const out: number[] = [];
       let sum = 0;
@@ -120,25 +243,56 @@ const ALONG: Entry[] = [
       }
       return (reverse ? out.reverse() : out).map(WRAP[x.dtype]);
     };
-    return { inputs: [x], dtypes: [x.dtype], bound: 'linear', slack: 4, text: `${axis}${exclusive ? ' exclusive' : ''}${reverse ? ' reverse' : ''}`, run: (t) => e.cumsum(t, axis, { exclusive, reverse }), reference: (t) => mapLines(t, axis, run) };
+    return {
+      inputs: [x],
+      dtypes: [x.dtype],
+      bound: 'linear',
+      slack: 4,
+      text: `${axis}${exclusive ? ' exclusive' : ''}${reverse ? ' reverse' : ''}`,
+      run: (t) => e.cumsum(t, axis, { exclusive, reverse }),
+      reference: (t) => mapLines(t, axis, run),
+    };
   }),
   entry('normalize', (s) => {
-    const p = s.choice([1, 2, 2, 3]), x = s.tensor({ rank: [1, 4], away: [0] }), list = s.flag() ? [-1] : s.axes(x.shape.length), eps = 1e-12;
+    const p = s.choice([1, 2, 2, 3]);
+    const x = s.tensor({ rank: [1, 4], away: [0] });
+    const list = s.flag() ? [-1] : s.axes(x.shape.length);
+    const eps = 1e-12;
     return {
       // Along a single value the gradient is 0 by terms that cancel; powers leave what PyTorch's leave, 5e-7 of them.
-      inputs: [x], slack: p > 2 ? 32 : 8, text: `p ${p} over ${list}`, run: (t) => e.normalize(t, { p, axes: list, eps }),
+      inputs: [x],
+      slack: p > 2 ? 32 : 8,
+      text: `p ${p} over ${list}`,
+      run: (t) => e.normalize(t, { p, axes: list, eps }),
       reference: (t) => {
         const n = reduceBy(t, list, true, (l) => Math.max(eps, pNorm(l, p)));
-        return made(t.shape, (at) => of(t, at) / of(n, at.map((i, a) => (n.shape[a] === 1 ? 0 : i))));
+        return made(
+          t.shape,
+          (at) =>
+            of(t, at) /
+            of(
+              n,
+              at.map((i, a) => (n.shape[a] === 1 ? 0 : i)),
+            ),
+        );
       },
     };
   }),
   entry('cosineSimilarity', (s) => {
-    const a = s.tensor({ rank: [1, 4], away: [0] }), b = s.tensor({ shape: a.shape, away: [0] }), list = s.flag() ? [-1] : s.axes(a.shape.length), eps = 1e-8;
+    const a = s.tensor({ rank: [1, 4], away: [0] });
+    const b = s.tensor({ shape: a.shape, away: [0] });
+    const list = s.flag() ? [-1] : s.axes(a.shape.length);
+    const eps = 1e-8;
     return {
-      inputs: [a, b], text: `over ${list}`, inner: 1, slack: 8, run: (u, v) => e.cosineSimilarity(u, v, { axes: list }),
+      inputs: [a, b],
+      text: `over ${list}`,
+      inner: 1,
+      slack: 8,
+      run: (u, v) => e.cosineSimilarity(u, v, { axes: list }),
       reference: (u, v) => {
-        const length = (t: F64): F64 => reduceBy(t, list, false, (l) => Math.max(eps, pNorm(l, 2))), dot = reduceBy({ shape: u.shape, data: u.data.map((k, i) => k * v.data[i]) }, list, false, total), [m, n] = [length(u), length(v)];
+        const length = (t: F64): F64 => reduceBy(t, list, false, (l) => Math.max(eps, pNorm(l, 2)));
+        const dot = reduceBy({ shape: u.shape, data: u.data.map((k, i) => k * v.data[i]) }, list, false, total);
+        const [m, n] = [length(u), length(v)];
         return { shape: dot.shape, data: dot.data.map((k, i) => k / (m.data[i] * n.data[i])) };
       },
     };
@@ -146,61 +300,153 @@ const ALONG: Entry[] = [
 ];
 
 /** Normalises groups of elements that `group` numbers, then scales and shifts by `channel`. */
-function normalised(t: F64, group: (at: number[]) => number, channel: (at: number[]) => number, eps: number, centre: boolean, gamma?: F64, beta?: F64): F64 {
+function normalised(
+  t: F64,
+  group: (at: number[]) => number,
+  channel: (at: number[]) => number,
+  eps: number,
+  centre: boolean,
+  gamma?: F64,
+  beta?: F64,
+): F64 {
   const lists = new Map<number, number[]>();
   each(t.shape, (at, i) => {
-    const g = group(at), l = lists.get(g);
+    const g = group(at);
+    const l = lists.get(g);
     if (l) l.push(t.data[i]);
     else lists.set(g, [t.data[i]]);
   });
-  const stats = new Map([...lists].map(([g, l]) => {
-    const m = centre ? total(l) / l.length : 0;
-    return [g, [m, Math.sqrt(l.reduce((a, v) => a + (v - m) ** 2, 0) / l.length + eps)]] as const;
-  }));
+  const stats = new Map(
+    [...lists].map(([g, l]) => {
+      const m = centre ? total(l) / l.length : 0;
+      return [g, [m, Math.sqrt(l.reduce((a, v) => a + (v - m) ** 2, 0) / l.length + eps)]] as const;
+    }),
+  );
   return made(t.shape, (at) => {
-    const [m, d] = stats.get(group(at))!, c = channel(at);
+    const [m, d] = stats.get(group(at))!;
+    const c = channel(at);
     return ((of(t, at) - m) / d) * (gamma ? gamma.data[c] : 1) + (beta ? beta.data[c] : 0);
   });
 }
 
 const flat = (shape: readonly number[], at: readonly number[]): number => at.reduce((i, k, a) => i * shape[a] + k, 0);
 /** gamma and beta, each there or not. */
-function affine(s: Source, shape: readonly number[], shift = true): { given: Value[]; split: <T>(t: readonly T[]) => [T | undefined, T | undefined]; text: string } {
-  const g = s.flag(0.7), b = shift && s.flag(0.7);
+function affine(
+  s: Source,
+  shape: readonly number[],
+  shift = true,
+): { given: Value[]; split: <T>(t: readonly T[]) => [T | undefined, T | undefined]; text: string } {
+  const g = s.flag(0.7);
+  const b = shift && s.flag(0.7);
   const given = [...(g ? [s.tensor({ shape })] : []), ...(b ? [s.tensor({ shape })] : [])];
-  return { given, split: (t) => [g ? t[0] : undefined, b ? t[g ? 1 : 0] : undefined], text: `${g ? 'gamma' : ''} ${b ? 'beta' : ''}` };
+  return {
+    given,
+    split: (t) => [g ? t[0] : undefined, b ? t[g ? 1 : 0] : undefined],
+    text: `${g ? 'gamma' : ''} ${b ? 'beta' : ''}`,
+  };
 }
 
 const NORMS: Entry[] = [
-  ...(['layerNorm', 'rmsNorm'] as const).map((name) => entry(name, (s) => {
-    const x = s.tensor({ rank: [1, 4], fits: (d) => d[d.length - 1] > 0, distinct: true }), shape = x.shape.slice(s.int(x.shape.length)), centre = name === 'layerNorm', eps = s.choice([1e-5, 1e-3, 0.1]);
-    if (sizeOf(shape) === 0) throw new Reject('nothing to take a mean of');
-    const { given, split, text } = affine(s, shape, centre), lead = x.shape.length - shape.length;
-    return {
-      inputs: [x, ...given], inner: 1, text: `[${shape}] ${text} eps ${eps}`,
-      run: (t, ...p) => (centre ? e.layerNorm(t, shape, ...split(p), { eps }) : e.rmsNorm(t, shape, split(p)[0], { eps })),
-      reference: (t, ...p) => normalised(t, (at) => flat(t.shape.slice(0, lead), at.slice(0, lead)), (at) => flat(shape, at.slice(lead)), eps, centre, ...split(p)),
-    };
-  })),
-  ...(['groupNorm', 'instanceNorm'] as const).map((name) => entry(name, (s) => {
-    const groups = name === 'groupNorm' ? s.whole(1, 3) : 0, c = groups ? groups * s.whole(1, 4) : s.whole(1, 6), x = s.tensor({ shape: [s.whole(0, 3), ...s.shape(s.whole(0, 2), 1), c], distinct: true }), eps = s.choice([1e-5, 1e-2]);
-    const { given, split, text } = affine(s, [c]), width = groups ? c / groups : 1, last = x.shape.length - 1;
-    return {
-      inputs: [x, ...given], inner: 1, text: `${groups || 'each channel'} ${text} eps ${eps}`,
-      run: (t, ...p) => (groups ? e.groupNorm(t, groups, ...split(p), { eps }) : e.instanceNorm(t, ...split(p), { eps })),
-      reference: (t, ...p) => normalised(t, (at) => at[0] * c + Math.floor(at[last] / width), (at) => at[last], eps, true, ...split(p)),
-    };
-  })),
+  ...(['layerNorm', 'rmsNorm'] as const).map((name) =>
+    entry(name, (s) => {
+      const x = s.tensor({ rank: [1, 4], fits: (d) => d[d.length - 1] > 0, distinct: true });
+      const shape = x.shape.slice(s.int(x.shape.length));
+      const centre = name === 'layerNorm';
+      const eps = s.choice([1e-5, 1e-3, 0.1]);
+      if (sizeOf(shape) === 0) throw new Reject('nothing to take a mean of');
+      const { given, split, text } = affine(s, shape, centre);
+      const lead = x.shape.length - shape.length;
+      return {
+        inputs: [x, ...given],
+        inner: 1,
+        text: `[${shape}] ${text} eps ${eps}`,
+        run: (t, ...p) =>
+          centre ? e.layerNorm(t, shape, ...split(p), { eps }) : e.rmsNorm(t, shape, split(p)[0], { eps }),
+        reference: (t, ...p) =>
+          normalised(
+            t,
+            (at) => flat(t.shape.slice(0, lead), at.slice(0, lead)),
+            (at) => flat(shape, at.slice(lead)),
+            eps,
+            centre,
+            ...split(p),
+          ),
+      };
+    }),
+  ),
+  ...(['groupNorm', 'instanceNorm'] as const).map((name) =>
+    entry(name, (s) => {
+      const groups = name === 'groupNorm' ? s.whole(1, 3) : 0;
+      const c = groups ? groups * s.whole(1, 4) : s.whole(1, 6);
+      const x = s.tensor({ shape: [s.whole(0, 3), ...s.shape(s.whole(0, 2), 1), c], distinct: true });
+      const eps = s.choice([1e-5, 1e-2]);
+      const { given, split, text } = affine(s, [c]);
+      const width = groups ? c / groups : 1;
+      const last = x.shape.length - 1;
+      return {
+        inputs: [x, ...given],
+        inner: 1,
+        text: `${groups || 'each channel'} ${text} eps ${eps}`,
+        run: (t, ...p) =>
+          groups ? e.groupNorm(t, groups, ...split(p), { eps }) : e.instanceNorm(t, ...split(p), { eps }),
+        reference: (t, ...p) =>
+          normalised(
+            t,
+            (at) => at[0] * c + Math.floor(at[last] / width),
+            (at) => at[last],
+            eps,
+            true,
+            ...split(p),
+          ),
+      };
+    }),
+  ),
   entry('batchNorm', (s) => {
-    const x = s.tensor({ rank: [2, 4], fits: (d) => d[d.length - 1] > 0 && sizeOf(d) > d[d.length - 1] }), c = x.shape[x.shape.length - 1], train = s.flag(), relu = !s.smooth && s.flag(0.3), residual = s.flag(0.3), eps = s.choice([1e-5, 1e-2]), last = x.shape.length - 1;
-    const gamma = s.tensor({ shape: [c] }), beta = s.tensor({ shape: [c] }), running = train ? [] : [s.tensor({ shape: [c] }), s.tensor({ shape: [c], within: [0.2, 3] })];
+    const x = s.tensor({ rank: [2, 4], fits: (d) => d[d.length - 1] > 0 && sizeOf(d) > d[d.length - 1] });
+    const c = x.shape[x.shape.length - 1];
+    const train = s.flag();
+    const relu = !s.smooth && s.flag(0.3);
+    const residual = s.flag(0.3);
+    const eps = s.choice([1e-5, 1e-2]);
+    const last = x.shape.length - 1;
+    const gamma = s.tensor({ shape: [c] });
+    const beta = s.tensor({ shape: [c] });
+    const running = train ? [] : [s.tensor({ shape: [c] }), s.tensor({ shape: [c], within: [0.2, 3] })];
     return {
-      inputs: [x, gamma, beta, ...running, ...(residual ? [s.tensor({ shape: x.shape })] : [])], inner: 1, grads: [0, 1, 2, ...(residual ? [3 + running.length] : [])], text: `${train ? 'train' : 'eval'}${residual ? ' residual' : ''}${relu ? ' relu' : ''} eps ${eps}`,
-      run: (t, g, b, ...more) => e.batchNorm(t, g, b, train ? undefined : { mean: more[0], variance: more[1] }, { mode: train ? 'train' : 'eval', eps, relu, residual: more[running.length] }),
+      inputs: [x, gamma, beta, ...running, ...(residual ? [s.tensor({ shape: x.shape })] : [])],
+      inner: 1,
+      grads: [0, 1, 2, ...(residual ? [3 + running.length] : [])],
+      text: `${train ? 'train' : 'eval'}${residual ? ' residual' : ''}${relu ? ' relu' : ''} eps ${eps}`,
+      run: (t, g, b, ...more) =>
+        e.batchNorm(t, g, b, train ? undefined : { mean: more[0], variance: more[1] }, {
+          mode: train ? 'train' : 'eval',
+          eps,
+          relu,
+          residual: more[running.length],
+        }),
       reference: (t, g, b, ...more) => {
-        const [m, v] = train ? [] : more, r = more[running.length];
-        const y = m ? made(t.shape, (at) => ((of(t, at) - m.data[at[last]]) / Math.sqrt(v.data[at[last]] + eps)) * g.data[at[last]] + b.data[at[last]]) : normalised(t, (at) => at[last], (at) => at[last], eps, true, g, b);
-        return { shape: y.shape, data: y.data.map((k, i) => (relu ? Math.max(0, k + (r?.data[i] ?? 0)) : k + (r?.data[i] ?? 0))) };
+        const [m, v] = train ? [] : more;
+        const r = more[running.length];
+        const y = m
+          ? made(
+              t.shape,
+              (at) =>
+                ((of(t, at) - m.data[at[last]]) / Math.sqrt(v.data[at[last]] + eps)) * g.data[at[last]] +
+                b.data[at[last]],
+            )
+          : normalised(
+              t,
+              (at) => at[last],
+              (at) => at[last],
+              eps,
+              true,
+              g,
+              b,
+            );
+        return {
+          shape: y.shape,
+          data: y.data.map((k, i) => (relu ? Math.max(0, k + (r?.data[i] ?? 0)) : k + (r?.data[i] ?? 0))),
+        };
       },
     };
   }),
