@@ -1,5 +1,5 @@
-// Packs Node, Dawn, the built project and the benchmark into one archive for a machine with a GPU and nothing else: npm
-// run bench:bundle
+// Packs Node, Dawn, the built project and the benchmark into one archive for a machine with a GPU and nothing else:
+//   npm run bench:bundle
 // It is made on Linux x86-64 from what is installed there, and runs where glibc is 2.34 or later.
 
 import { execFileSync } from 'node:child_process';

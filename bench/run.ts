@@ -1,5 +1,5 @@
-// The engine against its peers on one adapter in one process: npm run bench [-- --only PATTERN --engines a,b --json
-// FILE --compare OLD.json --quick]
+// The engine against its peers on one adapter in one process:
+//   npm run bench [-- --only PATTERN --engines a,b --json FILE --compare OLD.json --quick]
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';

@@ -1,5 +1,5 @@
-// Time and memory of a U-Net's training step against image side, batch, width and classes: npm run bench -- --scaling
-// [--quick --json FILE --html FILE --svg FILE]
+// Time and memory of a U-Net's training step against image side, batch, width and classes:
+//   npm run bench -- --scaling [--quick --json FILE --html FILE --svg FILE]
 //
 // FLOPs are those of the definition: convolutions forward and backward, 16 for each value that batch norm and ReLU see,
 // 12 for each logit of the loss. On a software adapter time is the process's CPU time over its cores, on hardware the

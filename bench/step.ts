@@ -1,5 +1,5 @@
-// Time and profile of one training step (forward, backward, SGD) of U-Net and of DeepLabV3+ with ResNet-18: node
-// --import tsx bench/step.ts
+// Time and profile of one training step (forward, backward, SGD) of U-Net and of DeepLabV3+ with ResNet-18:
+//   node --import tsx bench/step.ts
 //
 // CPU time is that of the whole process over its cores: on a software adapter it is what the step would take on an idle
 // machine, whatever else runs there. The profile is by the adapter's timestamps, each dispatch's least of several runs.

@@ -1,5 +1,5 @@
-// What the compiler knows: dtypes and ranks of tensors, of what is read from them, and of a plan's inputs. `npm run
-// check` is the test; each wrong use must be an error.
+// What the compiler knows: dtypes and ranks of tensors, of what is read from them, and of a plan's inputs.
+// `npm run check` is the test; each wrong use must be an error.
 
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
