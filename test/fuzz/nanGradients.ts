@@ -132,9 +132,14 @@ function fromOperand({ p, call, base }: Judge, other: number, j: number, input: 
     [0.01 - a, 0.02 - b],
   ];
   if (steps.every(([da, db]) => mixed(da, db).largest < 1e-13)) {
-    // A number that changes nothing where NaN does (a softmax of one class): nothing tells what it contributes to.
+    // A number that changes nothing but roundings where NaN does (a softmax of one class, a mean weighted by one class
+    // weight): nothing tells what it contributes to.
     const rest = y(0, 0);
-    const moved = (now: Float64Array): boolean => now.some((v, i) => !Object.is(v, rest[i]));
+    const moved = (now: Float64Array): boolean =>
+      now.some((v, i) => {
+        const scale = Math.max(1, Math.abs(v), Math.abs(rest[i]));
+        return !Object.is(v, rest[i]) && !(Math.abs(v - rest[i]) <= 1e-12 * scale);
+      });
     const told = (change: (step: number) => Float64Array, those: readonly number[]): boolean =>
       those.some((step) => moved(change(step))) || !moved(change(NaN));
     const apart =
