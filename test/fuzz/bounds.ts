@@ -61,6 +61,14 @@ export function bounds(c: Call, want: readonly F64[], seed: number): Float64Arra
         }),
       );
     });
+    // A number is an operand as well.
+    const sides = c.nudged ? [STEP, -STEP].map((step) => listed(c.nudged!(step, ...c.inputs))) : [];
+    want.forEach((y, k) =>
+      y.data.forEach((v, i) => {
+        const most = Math.max(...sides.map((s) => Math.abs(s[k].data[i] - v)).filter(Number.isFinite), 0);
+        spread[k][i] += (8 * U * most) / STEP;
+      }),
+    );
   } else if (kind === 'general') {
     const rng = new Rng(seed, 40);
     const times = 6;

@@ -153,9 +153,12 @@ function fromOperand({ p, call, base }: Judge, other: number, j: number, input: 
       );
     return apart ? 'same' : 'either';
   }
-  const h = 2 ** -7;
-  const curve = (mixed(h, h).sum - mixed(h, -h).sum - mixed(-h, h).sum + mixed(-h, -h).sum) / (4 * h * h);
-  return Math.abs(curve) > 1e-2 ? 'nan' : 'either';
+  const curve = (h: number): number =>
+    (mixed(h, h).sum - mixed(h, -h).sum - mixed(-h, h).sum + mixed(-h, -h).sum) / (4 * h * h);
+  // A jump nearby looks like a curve, but like another one for a smaller step.
+  const wide = curve(2 ** -7);
+  const near = curve(2 ** -9);
+  return Math.abs(near) > 1e-2 && Math.abs(wide - near) < 0.5 * Math.abs(near) ? 'nan' : 'either';
 }
 
 /** @param what where the NaN is */

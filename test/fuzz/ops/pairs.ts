@@ -52,6 +52,10 @@ function two(
       dtypes: [out],
       bound: whole || o.out ? 'exact' : 'elementwise',
       reference: (x) => ({ shape: x.shape, data: x.data.map((v) => wrap(first ? f(n, v, dtype) : f(v, n, dtype))) }),
+      nudged: (step, x) => {
+        const near = n * (1 + step);
+        return { shape: x.shape, data: x.data.map((v) => wrap(first ? f(near, v, dtype) : f(v, near, dtype))) };
+      },
       ...more,
     };
   }
