@@ -40,7 +40,7 @@ async function compare(
   );
   let want: Float32Array | undefined;
   for (const v of variants) {
-    if (v.software && !device.broadcasts) continue;
+    if (v.software && !device.traits.texels) continue;
     const [, first, made] = await timed(device, () => v.run(device, work));
     const got = (await (made ?? work.y).read()) as Float32Array;
     const furthest = want ? got.reduce((most, x, i) => Math.max(most, Math.abs(x - want![i])), 0) : 0;

@@ -15,6 +15,7 @@ import { checkedBytes, elementsOf, MOST_ELEMENTS, wholeWords } from './elements.
 import { BufferPool } from './pool.ts';
 import { Scopes } from './scopes.ts';
 import { Staging } from './staging.ts';
+import { traitsOf, type Traits } from './traits.ts';
 import type { AdapterInfo, DeviceOptions, Dispatch, Launch, Recorder } from './types.ts';
 import { Watch } from './watch.ts';
 import { checkWrapped } from './wrap.ts';
@@ -46,6 +47,8 @@ export class Device {
   choices: Readonly<Record<string, string>> = {};
   /** @internal See {@link DeviceOptions}. */
   readonly options: DeviceOptions;
+  /** @internal Which variants of kernels can run here, and which win. */
+  readonly traits: Traits;
   readonly #scopes = new Scopes();
   readonly #commands: Commands;
   readonly #watch: Watch;
@@ -63,6 +66,7 @@ export class Device {
     this.gpu = gpu;
     this.info = info;
     this.options = options;
+    this.traits = options.traits ?? traitsOf(gpu, info.kind, options);
     this.kernels = new KernelCache(gpu);
     const alive = (): ReturnType<typeof aliveReport> => aliveReport(this);
     this.#watch = new Watch(gpu, options.owned ?? false, alive);
@@ -79,19 +83,6 @@ export class Device {
   /** Does the adapter have f16? Without it f16 tensors are refused. */
   get f16(): boolean {
     return this.gpu.features.has('shader-f16');
-  }
-
-  /**
-   * @internal A software adapter on which loads are dear and a broadcast within a subgroup of 8 lanes or more is free:
-   *   kernels with such a variant use it.
-   */
-  get broadcasts(): boolean {
-    return (
-      this.options.native !== undefined &&
-      this.info.kind === 'lavapipe' &&
-      this.gpu.features.has('subgroups') &&
-      (this.gpu.adapterInfo?.subgroupMinSize ?? 0) >= 8
-    );
   }
 
   /** @internal One line for console.log. */

@@ -58,7 +58,7 @@ export function throughTexels(...tensors: readonly Tensor[]): string | null {
   const [{ device, dtype }] = tensors;
   const format = dtype === 'f16' ? 'rgba16float' : 'rgba32float';
   if (
-    !device.broadcasts ||
+    !device.traits.texels ||
     tensors.some((t) => texelRows(t.storage.bytes, format) > device.gpu.limits.maxTextureDimension2D)
   )
     return null;

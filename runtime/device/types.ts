@@ -4,6 +4,7 @@ import type { Choice } from '../kernel/choice.ts';
 import type { ShaderInfo } from '../kernel/info.ts';
 import type { SubgroupMatrix } from './matrices.ts';
 import type { Constants, Kernel, ParamValue } from '../kernel/kernel.ts';
+import type { Traits } from './traits.ts';
 import type { Storage, Tensor } from '../tensor.ts';
 
 /** What an adapter says of itself. */
@@ -40,6 +41,8 @@ export interface DeviceOptions {
   native?: Readonly<Record<string, ShaderInfo>>;
   /** @internal Of the kernels among them that multiply by subgroup matrices. */
   matrix?: SubgroupMatrix;
+  /** @internal Which variants of kernels to take (default: those that the adapter's traits ask for). */
+  traits?: Traits;
 }
 
 /** One launch of a kernel. Bindings and params go by the names in the WGSL. */

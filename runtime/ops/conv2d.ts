@@ -263,8 +263,8 @@ function share(
   pixels: readonly string[],
 ): Pick<Dispatch, 'choice' | 'shader' | 'shaders'> & { constants: Constants; tall: number; wide: number } {
   const { device, dtype } = x;
-  const matrix = dtype === 'f16' ? device.options.matrix : undefined;
-  const usual = device.info.kind !== 'hardware' ? '4' : matrix ? usualMatrix(rows, columns) : usualShare(rows, columns);
+  const matrix = dtype === 'f16' ? device.traits.matrix : undefined;
+  const usual = !device.traits.tiles ? '4' : matrix ? usualMatrix(rows, columns) : usualShare(rows, columns);
   const choice = choose(device, `${at} ${dtype}`, [...pixels, ...SHARES, ...(matrix ? MATRICES : [])], usual);
   const [WG, TX, CB, PX] = choice.taken.replace('matrix ', '').split(' ').map(Number);
   if (matrix && MATRICES.includes(choice.taken)) {
@@ -446,12 +446,7 @@ export function productByTiles(
   transposeB: boolean,
 ): boolean {
   const { device } = a;
-  if (
-    device.info.kind !== 'hardware' ||
-    y.size === 0 ||
-    (n | k | (transposeA ? m : 0)) & 3 ||
-    (transposeA && transposeB)
-  )
+  if (!device.traits.tiles || y.size === 0 || (n | k | (transposeA ? m : 0)) & 3 || (transposeA && transposeB))
     return false;
   const of = (pixels: number, cig: number, cog: number): Geometry => ({
     x: [1, 1, pixels, cig],
@@ -552,13 +547,7 @@ function byFours(
   groups: number,
   run: (x: Tensor, w: Tensor, b?: Tensor) => Tensor,
 ): Tensor {
-  if (
-    !x.size ||
-    !(x.device.broadcasts || x.device.info.kind === 'hardware') ||
-    groups > 1 ||
-    !((w.shape[2] | w.shape[3]) & 3)
-  )
-    return run(x, w, b);
+  if (!x.size || !x.device.traits.vectors || groups > 1 || !((w.shape[2] | w.shape[3]) & 3)) return run(x, w, b);
   return tidy(x.device, () => {
     const y = run(filled(x, 3), filled(w, 2), b && filled(b, 0));
     const shape = y.shape.map((s, i) => (i < 3 ? s : channels));

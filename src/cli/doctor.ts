@@ -79,7 +79,7 @@ async function runDoctor(f: GlobalFlags, out: Output): Promise<number> {
     const {
       info,
       gpu,
-      options: { matrix },
+      traits: { matrix },
     } = device;
     found.adapter = {
       description: info.description,

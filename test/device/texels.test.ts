@@ -10,7 +10,7 @@ import { full } from '../../runtime/ops/fill.ts';
 
 test('eager launches lend them and hand them on; trimming frees them', async () => {
   const device = await openNode();
-  if (!device.broadcasts) return device.close();
+  if (!device.traits.texels) return device.close();
   const x = full(device, [1, 16, 16, 8], 1);
   const w = full(device, [1, 1, 8, 8], 1);
   const { inUse } = device.pool.stats;
@@ -31,7 +31,7 @@ test('eager launches lend them and hand them on; trimming frees them', async () 
 
 test('a plan holds one for each place, as large as its largest tensor, says so before it runs, and gives them back', async () => {
   const device = await openNode();
-  if (!device.broadcasts) return device.close();
+  if (!device.traits.texels) return device.close();
   const w = full(device, [1, 1, 8, 8], 0.125);
   const before = device.pool.stats.inUse;
   const shapes = { small: { shape: [1, 8, 8, 8] }, large: { shape: [1, 128, 160, 8] } };

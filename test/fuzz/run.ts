@@ -3,8 +3,9 @@
 // until one fails or the count is reached. Exit code 1 when something failed.
 
 import { parseArgs } from 'node:util';
-import { Device } from '../../runtime/device/device.ts';
+import type { Device } from '../../runtime/device/device.ts';
 import { openNode } from '../../runtime/node.ts';
+import { asGpu, asSoftware } from '../support/device.ts';
 import { fuzzFiles } from './files.ts';
 import { fuzzGradients, fuzzPrograms, fuzzSpecials, type Devices, type FuzzOptions, type FuzzResult } from './fuzz.ts';
 
@@ -22,13 +23,12 @@ if ((only && !PARTS.includes(only)) || ![count, seed].every((v) => Number.isInte
 }
 
 /**
- * A device, and the same adapter taken for a GPU and for another software adapter: every variant of a kernel has its
- * turn.
+ * A device, and the same adapter with the traits of a GPU and of another software adapter: every variant of a kernel
+ * has its turn.
  */
 async function open(): Promise<readonly Device[]> {
   const device = await openNode();
-  const kinds = ['hardware', 'swiftshader'] as const;
-  return [device, ...kinds.map((kind) => new Device(device.gpu, { ...device.info, kind }))];
+  return [device, asGpu(device), asSoftware(device)];
 }
 
 const devices: Devices = { list: await open(), reopen: open };

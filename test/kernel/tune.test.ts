@@ -52,7 +52,7 @@ test('a winner for each place, the same results but for rounding, and later devi
   assert.equal(device.choices, {});
   const want = await results(device);
   const choices = await tune(device, work(device));
-  assert.ok(Object.keys(choices).length >= (device.broadcasts ? 4 : 2), JSON.stringify(choices));
+  assert.ok(Object.keys(choices).length >= (device.traits.texels ? 4 : 2), JSON.stringify(choices));
   assert.is(device.choices, choices);
   assert.equal(JSON.parse(readFileSync(file, 'utf8')), { [device.info.description]: choices });
   const later = await openNode();

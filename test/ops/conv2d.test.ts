@@ -222,7 +222,7 @@ test('the weight gradient of more weights than one dimension of the grid holds',
 
 test('workgroups past the last pixel store nothing', async () => {
   const device = await testDevice();
-  if (!device.broadcasts) return; // the kernel is for such adapters alone
+  if (!device.traits.texels) return; // the kernel is for such adapters alone
   const x = device.tensor(
     Float32Array.from({ length: 64 }, (_, i) => i),
     [1, 8, 2, 4],

@@ -20,8 +20,8 @@ const rng = new Rng(11, 4);
 const draw = (s: Shape): Float32Array<ArrayBuffer> =>
   Float32Array.from({ length: sizeOf(s) }, () => Math.round(rng.uniform(-1, 1) * 1024) / 1024);
 
-const { f16, options } = await gpuVariants();
-if (!options.matrix)
+const { f16, traits } = await gpuVariants();
+if (!traits.matrix)
   console.log('skipped: products by subgroup matrices, which this adapter has not (lavapipe has them from Mesa 26 on)');
 const KERNELS = [
   ...TILES.map((tile) => [tile, 'f32'] as const),
@@ -31,13 +31,13 @@ const KERNELS = [
         [TILES[4], 'f16'],
       ] as const)
     : []),
-  ...(options.matrix ? MATRICES.map((m) => [m, 'f16'] as const) : []),
+  ...(traits.matrix ? MATRICES.map((m) => [m, 'f16'] as const) : []),
 ];
 
 /** The adapter taken for a GPU on which such tiles won. */
 async function withTiles(taken: string): Promise<Device> {
-  const { gpu, info, options } = await gpuVariants();
-  const device = new Device(gpu, info, { native: options.native, matrix: options.matrix });
+  const { gpu, info, options, traits } = await gpuVariants();
+  const device = new Device(gpu, info, { native: options.native, traits });
   device.choices = new Proxy({}, { get: () => taken });
   return device;
 }

@@ -2,6 +2,7 @@
 
 import { openNode } from '../../runtime/node.ts';
 import { Device } from '../../runtime/device/device.ts';
+import type { SubgroupMatrix } from '../../runtime/device/matrices.ts';
 import { checkDeclared } from '../proof/specialisations.ts';
 
 let opened: Promise<Device> | undefined;
@@ -32,25 +33,26 @@ function watched(device: Device): Device {
   return device;
 }
 
+/** The adapter with the traits of a GPU: kernels that have a variant for software adapters run the one for GPUs. */
+export const asGpu = ({ gpu, info, options: { native } }: Device, matrix?: SubgroupMatrix): Device =>
+  new Device(gpu, info, { native, traits: { texels: false, tiles: true, vectors: true, matrix } });
+
+/** The adapter with the traits of one on which neither textures nor workgroup memory nor matrices win. */
+export const asSoftware = ({ gpu, info }: Device): Device =>
+  new Device(gpu, info, { traits: { texels: false, tiles: false, vectors: false, matrix: undefined } });
+
 let other: Promise<Device> | undefined;
 
-/** The same adapter taken for a GPU: kernels that have a variant for software adapters run the one for GPUs. */
+/** {@link asGpu} of the tests' device, with its subgroup matrices. */
 export function gpuVariants(): Promise<Device> {
-  other ??= testDevice().then(
-    (d) =>
-      new Device(
-        d.gpu,
-        { ...d.info, kind: 'hardware' },
-        d.options.matrix && { native: d.options.native, matrix: d.options.matrix },
-      ),
-  );
+  other ??= testDevice().then((device) => asGpu(device, device.traits.matrix));
   return other;
 }
 
 let plain: Promise<Device> | undefined;
 
-/** The same adapter taken for another software adapter, for which neither textures nor workgroup memory win. */
+/** {@link asSoftware} of the tests' device. */
 export function softwareVariants(): Promise<Device> {
-  plain ??= testDevice().then((d) => new Device(d.gpu, { ...d.info, kind: 'swiftshader' }));
+  plain ??= testDevice().then(asSoftware);
   return plain;
 }
