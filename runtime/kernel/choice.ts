@@ -2,8 +2,19 @@
 // results never depend on a race.
 
 import type { Device } from '../device/device.ts';
+import type { Constants } from './kernel.ts';
 
-/** A kernel at a shape, of which there are variants. */
+/** One of the ways to run a kernel. */
+export interface Variant {
+  /** What it is called where winners are kept. */
+  readonly name: string;
+  /** The shader that it runs. */
+  readonly shader: string;
+  /** What specialises the shader to it. */
+  readonly constants: Constants;
+}
+
+/** A kernel at a shape, of which there are variants, by their names. */
 export interface Choice {
   /** The kernel and the shape. */
   at: string;
@@ -13,8 +24,19 @@ export interface Choice {
   taken: string;
 }
 
-/** @param usual what the heuristic says, one of them */
-export function choose(device: Device, at: string, among: readonly string[], usual: string): Choice {
+/**
+ * Takes the variant that won on this adapter. A name that is not among them is ignored, as that of an older version.
+ * @param at the kernel and the shape
+ * @param usual what the heuristic says, one of them
+ * @returns the variant, and what its launch says of the choice
+ */
+export function choose<V extends Variant>(
+  device: Device,
+  at: string,
+  among: readonly V[],
+  usual: V,
+): { variant: V; choice: Choice } {
   const known = device.choices[at];
-  return { at, among, taken: among.includes(known) ? known : usual };
+  const variant = among.find((v) => v.name === known) ?? usual;
+  return { variant, choice: { at, among: among.map((v) => v.name), taken: variant.name } };
 }

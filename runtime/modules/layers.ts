@@ -7,7 +7,13 @@ import { UsageError } from '../errors.ts';
 import { checkWhole, pair } from '../kernel/geometry.ts';
 import { add } from '../ops/binary.ts';
 import { batchNorm, type BatchNormOptions } from '../ops/batchNorm.ts';
-import { conv2d, convTranspose2d, type Conv2dOptions, type ConvTranspose2dOptions, type Pair } from '../ops/conv2d.ts';
+import {
+  conv2d,
+  convTranspose2d,
+  type Conv2dOptions,
+  type ConvTranspose2dOptions,
+  type Pair,
+} from '../ops/conv2d/index.ts';
 import { dropout, dropout2d } from '../ops/dropout.ts';
 import { embedding } from '../ops/gather.ts';
 import { groupNorm, layerNorm, rmsNorm } from '../ops/groupNorm.ts';

@@ -4,7 +4,7 @@ import { args } from '../args.ts';
 import { composed } from '../autograd/compose.ts';
 import { ShapeError } from '../errors.ts';
 import type { Tensor } from '../tensor.ts';
-import { conv2d } from './conv2d.ts';
+import { conv2d } from './conv2d/index.ts';
 import { reshape } from './reshape.ts';
 
 /** Settings of {@link conv1d}. */

@@ -21,7 +21,7 @@ export {
   type ConvTranspose2dOptions,
   type Padding,
   type Pair,
-} from './conv2d.ts';
+} from './conv2d/index.ts';
 export * from './crossEntropy.ts';
 export * from './cumsum.ts';
 export * from './dice.ts';
@@ -38,7 +38,7 @@ export * from './linear.ts';
 export * from './logsumexp.ts';
 export type { Denominator } from './lossReduce.ts';
 export * from './maskPairs.ts';
-export * from './matmul.ts';
+export { matmul, type MatmulOptions } from './matmul.ts';
 export * from './maxPool2d.ts';
 export * from './norm.ts';
 export * from './normaliseMaps.ts';

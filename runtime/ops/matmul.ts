@@ -6,12 +6,12 @@ import { ShapeError } from '../errors.ts';
 import { broadcastShape, fourAxes } from '../kernel/broadcast.ts';
 import { throughTexels } from '../device/texels.ts';
 import { folded } from '../kernel/geometry.ts';
-import { choose, type Choice } from '../kernel/choice.ts';
+import { choose, type Choice, type Variant } from '../kernel/choice.ts';
 import type { Constants } from '../kernel/kernel.ts';
 import { stored } from '../kernel/vectors.ts';
 import { checkReal, sizeOf, type Shape, type Tensor } from '../tensor.ts';
 import { defineReal } from './cast.ts';
-import { productByTiles } from './conv2d.ts';
+import { productByTiles } from './conv2d/product.ts';
 import { reshape } from './reshape.ts';
 import { sumTo } from './sumTo.ts';
 
@@ -53,26 +53,34 @@ function sizes(
   return { m, n, k, batch, ...fourAxes('matmul', batch, batches) };
 }
 
-/** What specialises matmulTexture.wgsl, or null where it does not win: it takes whole vectors, and 64 rows at once. */
-function texels(
+/** A kernel for products, and the rows and columns that a workgroup of it makes. */
+interface MatmulVariant extends Variant {
+  tall: number;
+  wide: number;
+}
+
+const BUFFERS: MatmulVariant = { name: 'buffers', shader: 'matmul', constants: {}, tall: 8, wide: 256 };
+const TEXTURES: MatmulVariant = { name: 'textures', shader: 'matmulTexture', constants: {}, tall: 64, wide: 16 };
+/** The variants of the kernel, where tensors can be read through textures. */
+export const VARIANTS: readonly MatmulVariant[] = [BUFFERS, TEXTURES];
+
+/** Which variant runs, and all that specialises it: textures take whole vectors, and win from some rows on. */
+function variantOf(
   a: Tensor,
   b: Tensor,
-  m: number,
-  n: number,
-  k: number,
+  [m, n, k]: readonly [number, number, number],
   { transposeA, transposeB }: Attrs,
-): { through?: Constants; choice?: Choice } {
-  const Texels = n % 4 === 0 && k % 4 === 0 && (!transposeA || m % 4 === 0) ? throughTexels(a, b) : null;
-  if (!Texels) return {};
-  const choice = choose(
-    a.device,
-    `matmul ${[transposeA, transposeB, a.dtype, m, n, k]}`,
-    ['buffers', 'textures'],
-    m < 32 ? 'buffers' : 'textures',
-  );
-  return choice.taken === 'textures'
-    ? { through: { Texels, ...(a.dtype === 'f16' && { Stored: 'vec4<f16>' }) }, choice }
-    : { choice };
+): { variant: MatmulVariant; choice?: Choice; constants: Constants } {
+  const whole = n % 4 === 0 && k % 4 === 0 && (!transposeA || m % 4 === 0);
+  const Texels = whole ? throughTexels(a, b) : null;
+  if (!Texels) return { variant: BUFFERS, constants: stored(a) };
+  const at = `matmul ${[transposeA, transposeB, a.dtype, m, n, k]}`;
+  const chosen = choose(a.device, at, VARIANTS, m < 32 ? BUFFERS : TEXTURES);
+  const through = chosen.variant === TEXTURES;
+  return {
+    ...chosen,
+    constants: through ? { Texels, ...(a.dtype === 'f16' && { Stored: 'vec4<f16>' }) } : stored(a),
+  };
 }
 
 const op: Op = defineReal<Attrs>(
@@ -86,15 +94,14 @@ const op: Op = defineReal<Attrs>(
       const y = a.device.empty([...batch, m, n], a.dtype, 'matmul');
       if (k === 0) a.device.clear(y);
       else if (batches !== 1 || !productByTiles(a, b, y, [m, n, k], attrs.transposeA, attrs.transposeB)) {
-        const { through, choice } = texels(a, b, m, n, k, attrs);
-        const [strips, columns, folds] = through
-          ? folded(Math.ceil(m / 64) * batches, Math.ceil(n / 16))
-          : folded(Math.ceil(m / 8) * batches, Math.ceil(n / 256));
+        const { variant, choice, constants } = variantOf(a, b, [m, n, k], attrs);
+        const [strips, columns, folds] = folded(Math.ceil(m / variant.tall) * batches, Math.ceil(n / variant.wide));
         a.device.run({
           choice,
-          ...(through ? { shaders: a.device.options.native, shader: 'matmulTexture' } : { shader: 'matmul' }),
+          ...(variant === TEXTURES && { shaders: a.device.options.native }),
+          shader: variant.shader,
           entry: 'forward',
-          constants: { TRANSPOSE_A: attrs.transposeA, TRANSPOSE_B: attrs.transposeB, ...(through ?? stored(a)) },
+          constants: { TRANSPOSE_A: attrs.transposeA, TRANSPOSE_B: attrs.transposeB, ...constants },
           bindings: { a, b, y },
           params: {
             m,

@@ -5,7 +5,7 @@ import * as assert from 'uvu/assert';
 import { plan } from '../../runtime/autograd/plan.ts';
 import { texelSize } from '../../runtime/device/pool.ts';
 import { openNode } from '../../runtime/node.ts';
-import { conv2d } from '../../runtime/ops/conv2d.ts';
+import { conv2d } from '../../runtime/ops/conv2d/index.ts';
 import { full } from '../../runtime/ops/fill.ts';
 
 test('eager launches lend them and hand them on; trimming frees them', async () => {

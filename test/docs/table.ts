@@ -26,7 +26,7 @@ export async function collectRecords(): Promise<FoundRecord[]> {
   const found: FoundRecord[] = [];
   watchRecords((record) => {
     // The outermost frame is the module that is being loaded; those within are factories of operations.
-    const files = [...(new Error().stack ?? '').matchAll(/runtime\/ops\/(\w+)\.ts/g)].map((m) => m[1]);
+    const files = [...(new Error().stack ?? '').matchAll(/runtime\/ops\/([\w/]+)\.ts/g)].map((m) => m[1]);
     found.push({ record, file: files.at(-1) ?? '' });
   });
   try {
@@ -44,6 +44,9 @@ interface OpFunction {
   doc: string;
   public: boolean;
 }
+
+/** A file without its ending: in runtime/ops the path below it. */
+const fileOf = (path: string): string => /runtime\/ops\/([\w/]+)\.ts$/.exec(path)?.[1] ?? basename(path, '.ts');
 
 /** The exported functions of runtime/ops/index.ts. */
 function functions(): OpFunction[] {
@@ -72,7 +75,7 @@ function functions(): OpFunction[] {
     return [
       {
         name: exported.name,
-        file: basename(symbol.declarations![0].getSourceFile().fileName, '.ts'),
+        file: fileOf(symbol.declarations![0].getSourceFile().fileName),
         doc: comments.join('\n'),
         public: shown.has(exported.name),
       },
@@ -185,7 +188,7 @@ function row(device: Device, { name, file, doc, public: open }: OpFunction, samp
     gradient,
     twice,
     dtypes,
-    reference: `test/ops/${file}.test.ts${source ? `; ${source}` : ''}`,
+    reference: `test/ops/${file.replace(/\/index$/, '')}.test.ts${source ? `; ${source}` : ''}`,
   };
 }
 

@@ -1,7 +1,7 @@
 // Double backward of every operation that claims it, against second differences in float64, on fresh inputs each run.
 // FEWMASK_SEED repeats a run.
 
-import { readdirSync, readFileSync } from 'node:fs';
+import { RECORDS } from './records.ts';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { testDevice } from '../support/device.ts';
@@ -68,22 +68,10 @@ const REQUIRED = [
   'logSoftmax',
 ];
 
-/** Names of the records that claim a second derivative, as the sources have them. */
-function claimed(): string[] {
-  const names: string[] = [];
-  for (const folder of ['runtime/ops', 'runtime/autograd']) {
-    for (const file of readdirSync(folder)) {
-      const text = readFileSync(`${folder}/${file}`, 'utf8');
-      for (const record of text.split(/defineOp<|OpRecord<Attrs> = /).slice(1)) {
-        const name = /^[^']*?name: '([^']+)'/.exec(record)?.[1];
-        if (name && /^ {2,6}twice: true,/m.test(record)) names.push(name);
-      }
-      for (const [, name] of text.matchAll(/: define\('(\w+)', (?!null, null)/g)) names.push(name);
-      for (const [, name] of text.matchAll(/= pointwise\('(\w+)'/g)) names.push(name);
-    }
-  }
-  return names;
-}
+/** Names of the records that claim a second derivative, and have a first one. */
+const claimed = (): string[] => [
+  ...new Set(RECORDS.filter((r) => r.twice && Object.values(r.backward).some((fn) => fn)).map((r) => r.name)),
+];
 
 /** Records of backward passes: they stand on the tape of a first gradient, which the second one goes through. */
 const BACKWARD = /gradient|Grad$|^expand$|^spread$|^derivative|^strided$|^put$|^gate$/;

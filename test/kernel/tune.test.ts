@@ -8,8 +8,9 @@ import * as assert from 'uvu/assert';
 import { grad } from '../../runtime/autograd/grad.ts';
 import type { Device } from '../../runtime/device/device.ts';
 import { openNode, tune } from '../../runtime/node.ts';
-import { conv2d } from '../../runtime/ops/conv2d.ts';
-import { matmul } from '../../runtime/ops/matmul.ts';
+import { conv2d } from '../../runtime/ops/conv2d/index.ts';
+import { MATRICES, REGISTERS, TEXTURE_GRADS, TEXTURES, TILES } from '../../runtime/ops/conv2d/variants.ts';
+import { matmul, VARIANTS as MATMULS } from '../../runtime/ops/matmul.ts';
 import type { PlanOutputs } from '../../runtime/autograd/plan.ts';
 import { gpuVariants, softwareVariants, testDevice } from '../support/device.ts';
 
@@ -22,6 +23,11 @@ test.after(() => {
   else process.env.FEWMASK_CACHE = previous;
   rmSync(folder, { recursive: true });
 });
+
+const NAMES = [
+  ...[...REGISTERS, ...TILES, ...MATRICES, ...TEXTURES, ...TEXTURE_GRADS[1], ...TEXTURE_GRADS[3]],
+  ...MATMULS,
+].map((v) => v.name);
 
 /** Forward and both gradients of a convolution, and a product. */
 function work(device: Device): () => PlanOutputs {
@@ -68,22 +74,7 @@ test('every variant gives the same', async () => {
     const before = device.choices;
     device.choices = {};
     const want = await results(device);
-    for (const taken of [
-      '8 2',
-      '4 2',
-      '4 4',
-      '2',
-      '4',
-      '8',
-      '64 2 1 4',
-      '64 4 1 8',
-      '64 4 2 8',
-      '64 8 2 8',
-      '128 8 2 8',
-      'buffers',
-      'textures',
-      'nonsense',
-    ]) {
+    for (const taken of [...NAMES, '64 8 2 8', 'nonsense']) {
       device.choices = new Proxy({}, { get: () => taken });
       for (const [i, got] of (await results(device)).entries())
         assert.ok(

@@ -4,7 +4,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { grad } from '../../runtime/autograd/grad.ts';
 import { full } from '../../runtime/ops/fill.ts';
-import { conv2d, convTranspose2d } from '../../runtime/ops/conv2d.ts';
+import { conv2d, convTranspose2d } from '../../runtime/ops/conv2d/index.ts';
 import { Rng } from '../../runtime/random.ts';
 import { sizeOf, type Shape } from '../../runtime/tensor.ts';
 import { geometry, options, outShape, products, reference, type Geometry } from '../support/convolution.ts';

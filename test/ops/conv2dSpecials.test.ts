@@ -5,7 +5,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { grad } from '../../runtime/autograd/grad.ts';
 import type { Device } from '../../runtime/device/device.ts';
-import { conv2d } from '../../runtime/ops/conv2d.ts';
+import { conv2d } from '../../runtime/ops/conv2d/index.ts';
 import { cast } from '../../runtime/ops/cast.ts';
 import { Rng } from '../../runtime/random.ts';
 import { sizeOf, type Shape, type Tensor } from '../../runtime/tensor.ts';

@@ -5,7 +5,8 @@ import { test } from 'uvu';
 import { Device } from '../../runtime/device/device.ts';
 import { grad } from '../../runtime/autograd/grad.ts';
 import { cast } from '../../runtime/ops/cast.ts';
-import { conv2d } from '../../runtime/ops/conv2d.ts';
+import { conv2d } from '../../runtime/ops/conv2d/index.ts';
+import { MATRICES, TILES } from '../../runtime/ops/conv2d/variants.ts';
 import { matmul } from '../../runtime/ops/matmul.ts';
 import { Rng } from '../../runtime/random.ts';
 import { sizeOf, type Shape } from '../../runtime/tensor.ts';
@@ -13,8 +14,6 @@ import { gpuVariants } from '../support/device.ts';
 import { close } from '../support/op.ts';
 import { checkRaces } from '../support/races.ts';
 
-const TILES = ['64 2 1 4', '64 4 1 8', '64 4 2 8', '64 8 2 8', '128 8 2 8'];
-const MATRICES = ['matrix 128 4 1', 'matrix 128 8 2', 'matrix 128 16 2', 'matrix 256 32 2'];
 /** Numbers that f16 holds. */
 const rng = new Rng(11, 4);
 const draw = (s: Shape): Float32Array<ArrayBuffer> =>
@@ -24,14 +23,14 @@ const { f16, traits } = await gpuVariants();
 if (!traits.matrix)
   console.log('skipped: products by subgroup matrices, which this adapter has not (lavapipe has them from Mesa 26 on)');
 const KERNELS = [
-  ...TILES.map((tile) => [tile, 'f32'] as const),
+  ...TILES.map(({ name }) => [name, 'f32'] as const),
   ...(f16
     ? ([
-        [TILES[1], 'f16'],
-        [TILES[4], 'f16'],
+        [TILES[1].name, 'f16'],
+        [TILES[4].name, 'f16'],
       ] as const)
     : []),
-  ...(traits.matrix ? MATRICES.map((m) => [m, 'f16'] as const) : []),
+  ...(traits.matrix ? MATRICES.map(({ name }) => [name, 'f16'] as const) : []),
 ];
 
 /** The adapter taken for a GPU on which such tiles won. */

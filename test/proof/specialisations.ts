@@ -4,6 +4,15 @@
 
 import { SHADERS } from '../../runtime/kernel/generated.ts';
 import type { Constants } from '../../runtime/kernel/kernel.ts';
+import {
+  MATRICES,
+  matrixConstants,
+  REGISTERS,
+  REGISTERS_GRAD,
+  TEXTURE_GRADS,
+  TEXTURES,
+  TILES,
+} from '../../runtime/ops/conv2d/variants.ts';
 
 /** Constants that go together. */
 type Choice = readonly Constants[];
@@ -99,58 +108,21 @@ const CHOICES: Record<string, readonly Choice[]> = {
     [{}, { BROADCAST: true }, { BROADCAST: true, DEEP: true }],
   ],
   cast: [upTo('FROM', 3), upTo('TO', 3)],
-  conv2d: [numbers('PX', 2, 4, 8), halves],
-  conv2dTiles: [
-    [
-      { WG: 64, TX: 2, CB: 1, PX: 4 },
-      { WG: 64, TX: 4, CB: 1, PX: 8 },
-      { WG: 64, TX: 4, CB: 2, PX: 8 },
-      { WG: 64, TX: 8, CB: 2, PX: 8 },
-      { WG: 128, TX: 8, CB: 2, PX: 8 },
-    ],
-    halves,
-  ],
+  conv2d: [[...REGISTERS, REGISTERS_GRAD].map((v) => v.constants), halves],
+  conv2dTiles: [TILES.map((v) => v.constants), halves],
   conv2dAny: [images, numbers('PX', 8), numbers('KW', 1, 3)],
   conv2dMatrix: [
+    MATRICES.map((v) => v.constants),
     [
-      { WG: 128, COLUMNS: 4, SX: 1 },
-      { WG: 128, COLUMNS: 8, SX: 2 },
-      { WG: 128, COLUMNS: 16, SX: 2 },
-      { WG: 256, COLUMNS: 32, SX: 2 },
-    ],
-    [
-      [8, 8, 8, 8],
-      [16, 16, 16, 32],
-      [16, 8, 16, 32],
-      [16, 8, 8, 32],
-    ].map(([M, N, K, LANES]) => ({
-      M,
-      N,
-      K,
-      LANES,
-      Left: `subgroup_matrix_left<f16,${K},${M}>`,
-      Right: `subgroup_matrix_right<f16,${N},${K}>`,
-      Sum: `subgroup_matrix_result<f32,${N},${M}>`,
-    })),
+      { M: 8, N: 8, K: 8, LANES: 8 },
+      { M: 16, N: 16, K: 16, LANES: 32 },
+      { M: 16, N: 8, K: 16, LANES: 32 },
+      { M: 16, N: 8, K: 8, LANES: 32 },
+    ].map(matrixConstants),
   ],
-  conv2dTexture: [
-    [
-      { PX: 8, CB: 2 },
-      { PX: 4, CB: 2 },
-      { PX: 4, CB: 4 },
-    ],
-    numbers('KW', 1, 3),
-    texels('f16'),
-  ],
+  conv2dTexture: [TEXTURES.map((v) => v.constants), numbers('KW', 1, 3), texels('f16')],
   conv2dTranspose: [halves],
-  conv2dTextureGrad: [
-    [
-      { KW: 1, CB: 2 },
-      { KW: 1, CB: 4 },
-      { KW: 3, CB: 2 },
-    ],
-    texels(),
-  ],
+  conv2dTextureGrad: [Object.values(TEXTURE_GRADS).flatMap((vs) => vs.map((v) => v.constants)), texels()],
   cumsum: [types('Element', ...words)],
   gather: [types('Element', 'u32', 'vec4<u32>', 'f16', 'vec4<f16>'), types('Number', ...words), upTo('COMBINE', 3)],
   gridSample: [upTo('PADDING', 2)],

@@ -1,6 +1,6 @@
 // Convolution by plain loops in float64.
 
-import type { Conv2dOptions } from '../../runtime/ops/conv2d.ts';
+import type { Conv2dOptions } from '../../runtime/ops/conv2d/index.ts';
 import type { Shape } from '../../runtime/tensor.ts';
 import { f64, type F64 } from './op.ts';
 
