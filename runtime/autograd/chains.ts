@@ -1,20 +1,26 @@
 // Arithmetic in a row, each step of what the one before made, as a plan records it: launches that become one, so that
 // neither a launch nor memory goes to what lies between.
 
-import type { Device, Launch } from '../device/device.ts';
+import type { ChainStep, Device, Launch } from '../device/device.ts';
 import type { Storage, Tensor } from '../tensor.ts';
 import type { Command } from './recorder.ts';
 
 /** Fewer launches in a row stay as they are: the kernel for chains would have to be compiled for them. */
 const LEAST = 4;
 
-/**
- * The function of a launch that a chain may hold (0 add, 1 mul, 2 sub, 3 div), and which of its operands is a number.
- */
-function stepOf(c: Command | undefined): { l: Launch; op: number; number: number } | null {
-  const m = c?.kind === 'launch' && /^binary\.forward\((?:NUMBER=(.),)?OP=([0-3])\)$/.exec(c.launch.kernel.key);
-  return m ? { l: c.launch, op: +m[2], number: +(m[1] ?? 0) } : null;
-}
+/** The functions of chain.wgsl: those of the chain's value and another operand, and with the two exchanged. */
+const CODES = { add: 0, mul: 1, sub: 2, div: 3 } as const;
+const EXCHANGED = { add: 0, mul: 1, sub: 4, div: 5 } as const;
+/** Where an operand comes from: one of three bindings, or these. */
+const MOST_OPERANDS = 3;
+const NUMBER = 3;
+const ITSELF = 4;
+
+/** A launch that a chain may hold. */
+type Step = Launch & { chain: ChainStep };
+
+const stepOf = (c: Command | undefined): Step | null =>
+  c?.kind === 'launch' && c.launch.chain ? (c.launch as Step) : null;
 
 /**
  * The commands with chains in place of their launches.
@@ -32,18 +38,18 @@ export function chained(
     const first = stepOf(commands[i]);
     const words: number[] = [];
     const operands: Storage[] = [];
-    let y = first?.l.bindings[0];
+    let y = first?.bindings[0];
     let j = i;
     for (let step = first; step; step = stepOf(commands[j])) {
-      const { l, op, number } = step;
-      const [a, b] = l.bindings;
-      const swapped = number ? number === 1 : a !== y;
-      const other = swapped ? a : b;
-      if (j > i && ((a !== y && b !== y) || lastUse(y) !== j || l.params.n !== first!.l.params.n)) break;
-      let from = number ? 3 : other === y ? 4 : operands.indexOf(other);
-      if (from < 0 && (from = operands.push(other) - 1) > 2) break;
-      words.push(swapped && op > 1 ? op + 2 : op, from, l.params.number as number, 0);
-      y = l.bindings[2];
+      const { bindings, params, chain } = step;
+      const [a, b] = bindings;
+      const exchanged = chain.number ? chain.number === 'a' : a !== y;
+      const other = exchanged ? a : b;
+      if (j > i && ((a !== y && b !== y) || lastUse(y) !== j || params.n !== first!.params.n)) break;
+      let from = chain.number ? NUMBER : other === y ? ITSELF : operands.indexOf(other);
+      if (from < 0 && (from = operands.push(other) - 1) >= MOST_OPERANDS) break;
+      words.push((exchanged ? EXCHANGED : CODES)[chain.op], from, params.number as number, 0);
+      y = bindings[2];
       j++;
     }
     if (j - i >= LEAST) {
@@ -51,7 +57,7 @@ export function chained(
         bindings: [a],
         params: { n },
         groups,
-      } = first!.l;
+      } = first!;
       const [b = a, second = a, third = a] = operands;
       const steps = device.keep(device.tensor(Uint32Array.from(words), [j - i, 4]));
       const shader = 'chain';

@@ -21,7 +21,7 @@ import { Watch } from './watch.ts';
 import { checkWrapped } from './wrap.ts';
 
 export { bindingEntry } from './binding.ts';
-export type { AdapterInfo, DeviceOptions, Dispatch, Launch, Recorder } from './types.ts';
+export type { AdapterInfo, ChainStep, DeviceOptions, Dispatch, Launch, Recorder } from './types.ts';
 
 /**
  * A GPUDevice with all that the engine keeps for it. `openNode` and `openBrowser` make one; so does a GPUDevice of your
@@ -278,7 +278,8 @@ export class Device {
     if (groups[0] === 0 || groups[1] === 0 || groups[2] === 0) return;
     if (Math.max(...groups) > most)
       throw new ShapeError(d.shader, `${groups} workgroups are more than the adapter's ${most} in a dimension`);
-    const launch: Launch = { kernel, bindings, params: d.params ?? {}, shader: d.shader, groups, choice: d.choice };
+    const { shader, params = {}, choice, chain } = d;
+    const launch: Launch = { kernel, bindings, params, shader, groups, choice, chain };
     if (this.recorder) this.recorder.launch(launch);
     else passDoubts(kernel, bindings, this.#launch(launch));
     for (const storage of written) storage.changed(d.shader);

@@ -45,6 +45,13 @@ export interface DeviceOptions {
   traits?: Traits;
 }
 
+/** Arithmetic by the elements of one f32 tensor, which plans join with what comes before and behind it: see chains.ts. */
+export interface ChainStep {
+  readonly op: 'add' | 'mul' | 'sub' | 'div';
+  /** The operand that is the number among the params and no tensor, if one is. */
+  readonly number?: 'a' | 'b';
+}
+
 /** One launch of a kernel. Bindings and params go by the names in the WGSL. */
 export interface Dispatch {
   /** Name of one of the engine's shaders, or the key of your own: see `shader`. */
@@ -65,6 +72,8 @@ export interface Dispatch {
   groups?: readonly [number, number, number];
   /** @internal What was chosen for it. */
   choice?: Choice;
+  /** @internal What it is as part of a chain: bindings a, b and y, params n and number. */
+  chain?: ChainStep;
 }
 
 /** A dispatch with its kernel and grid. */
@@ -75,6 +84,7 @@ export interface Launch {
   shader: string;
   groups: readonly [number, number, number];
   choice?: Choice;
+  chain?: ChainStep;
 }
 
 /** What takes the dispatches while a plan is being recorded. */

@@ -119,7 +119,7 @@ export class KernelCache {
   readonly #kernels = new Map<string, Kernel>();
   readonly #modules = new Map<string, GPUShaderModule>();
   /** Shaders of the user's own, by their keys. */
-  readonly #own = new Map<string, ShaderInfo>();
+  readonly #own = new Map<string, { name: string; info: ShaderInfo }>();
   readonly #gpu: GPUDevice;
 
   constructor(gpu: GPUDevice) {
@@ -131,9 +131,9 @@ export class KernelCache {
     return this.#kernels.size;
   }
 
-  /** Adds a shader that is not among the engine's. */
-  add(key: string, info: ShaderInfo): void {
-    this.#own.set(key, info);
+  /** Adds a shader that is not among the engine's. @param name for errors; shaders of one name have several keys */
+  add(key: string, name: string, info: ShaderInfo): void {
+    this.#own.set(key, { name, info });
   }
 
   /** @param shaders where the shader is, when it is none of the engine's */
@@ -150,10 +150,11 @@ export class KernelCache {
     const key = `${shader}.${entry}(${special})`;
     const found = this.#kernels.get(key);
     if (found) return found;
-    const info = this.#own.get(shader) ?? shaders[shader] ?? kernelError(`there is no shader ${shader}`);
+    const mine = this.#own.get(shader);
+    const info = mine?.info ?? shaders[shader] ?? kernelError(`there is no shader ${shader}`);
     const entryInfo = info.entries[entry] ?? kernelError(`shader ${shader} has no entry point ${entry}`);
     const gpu = this.#gpu;
-    const own = this.#own.has(shader) ? new OwnKernel(gpu, shader.replace(/#\d+$/, ''), info.code) : undefined;
+    const own = mine && new OwnKernel(gpu, mine.name, info.code);
     const make = <T>(part: () => T): T => (own ? own.make(part) : part());
     const moduleKey = `${shader}(${special})`;
     let module = this.#modules.get(moduleKey);

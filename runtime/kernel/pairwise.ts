@@ -46,6 +46,9 @@ const TRUTH = {
 } as const;
 const CODES = { ...ARITHMETIC, ...TRUTH };
 
+/** Functions that plans join to chains, where they go by the elements of f32 tensors of one shape. */
+const CHAINED = ['add', 'mul', 'sub', 'div'] as const;
+
 export type Pairwise = keyof typeof CODES;
 
 /**
@@ -74,6 +77,8 @@ export function pairwise(op: Pairwise, a: Operand, b: Operand): Tensor {
   const shape = String(ta.shape) === String(tb.shape) ? ta.shape : broadcastShape(op, ta.shape, tb.shape);
   const { constants, params } = broadcasting(op, shape, { a: ta.shape, b: tb.shape });
   const result = op in TRUTH ? 'i32' : dtype;
+  const scalar = other ? undefined : a instanceof Tensor ? 'b' : 'a';
+  const chained = CHAINED.find((name) => name === op);
   const y = device.empty(shape, result, op);
   device.run({
     shader: 'binary',
@@ -82,12 +87,13 @@ export function pairwise(op: Pairwise, a: Operand, b: Operand): Tensor {
       OP: CODES[op],
       ...(dtype === 'f32' ? {} : dtype === 'f16' ? { Stored: dtype } : { Element: dtype, Stored: dtype, FLOAT: false }),
       ...(result === 'f32' ? {} : { Result: result }),
-      ...(other ? {} : { NUMBER: a instanceof Tensor ? 2 : 1 }),
+      ...(scalar && { NUMBER: scalar === 'b' ? 2 : 1 }),
       ...constants,
     },
     bindings: { a: ta, b: tb, y },
     params: { n: sizeOf(shape), number, ...params },
     threads: sizeOf(shape),
+    ...(chained && dtype === 'f32' && !constants.BROADCAST && { chain: { op: chained, number: scalar } }),
   });
   return y;
 }

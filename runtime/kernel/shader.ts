@@ -100,7 +100,7 @@ export class Shader {
   }
 
   #register(device: Device): void {
-    device.kernels.add(this.#key, this.#info);
+    device.kernels.add(this.#key, this.name, this.#info);
   }
 
   #fail(message: string, hint?: string): never {

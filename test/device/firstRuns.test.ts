@@ -43,7 +43,7 @@ test('a kernel of the user is not run: its loop may not end over zeros', async (
     constants: {},
     entries: { forward: { workgroup: ['1'], bindings: [{ binding: 0, name: 'y', kind: 'read_write' as const }] } },
   };
-  for (const key of ['a', 'b', 'c', 'd', 'e', 'f']) cache.add(key, info);
+  for (const key of ['a', 'b', 'c', 'd', 'e', 'f']) cache.add(key, key, info);
   await firstRuns(
     ['a', 'b', 'c', 'd', 'e', 'f'].map((key) => cache.get(key, 'forward')),
     Promise.resolve(),

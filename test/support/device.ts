@@ -1,5 +1,7 @@
 // One device for all GPU tests of the process.
 
+import { SHADERS } from '../../runtime/kernel/generated.ts';
+import { KernelCache } from '../../runtime/kernel/kernel.ts';
 import { openNode } from '../../runtime/node.ts';
 import { Device } from '../../runtime/device/device.ts';
 import type { SubgroupMatrix } from '../../runtime/device/matrices.ts';
@@ -8,30 +10,18 @@ import { checkDeclared } from '../proof/specialisations.ts';
 let opened: Promise<Device> | undefined;
 
 export function testDevice(): Promise<Device> {
-  opened ??= openNode().then(watched);
+  opened ??= openNode();
   return opened;
 }
 
-/** Every specialisation that a test makes must be one of those that are proven to compile. */
-function watched(device: Device): Device {
-  const { gpu } = device;
-  const make = gpu.createShaderModule.bind(gpu);
-  gpu.createShaderModule = (descriptor) => {
-    const kernel = /^(\w+)\((.*)\)$/.exec(descriptor.label ?? '');
-    if (kernel)
-      checkDeclared(
-        kernel[1],
-        Object.fromEntries(
-          kernel[2]
-            .split(/,(?=\w+=)/)
-            .filter(Boolean)
-            .map((c) => c.split('=') as [string, string]),
-        ),
-      );
-    return make(descriptor);
-  };
-  return device;
-}
+// Every specialisation that a test makes must be one of those that are proven to compile.
+const get = KernelCache.prototype.get;
+KernelCache.prototype.get = function (shader, entry, constants, shaders) {
+  const { size } = this;
+  const kernel = get.call(this, shader, entry, constants, shaders);
+  if (this.size > size && shader in SHADERS) checkDeclared(shader, constants ?? {});
+  return kernel;
+};
 
 /** The adapter with the traits of a GPU: kernels that have a variant for software adapters run the one for GPUs. */
 export const asGpu = ({ gpu, info, options: { native } }: Device, matrix?: SubgroupMatrix): Device =>
