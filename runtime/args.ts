@@ -5,7 +5,7 @@
 // with `!` may not, nor may options that begin with `{!`.
 
 import { ShapeError } from './errors.ts';
-import { Tensor } from './tensor.ts';
+import { isTensor, Tensor } from './tensor.ts';
 
 type Test = (v: unknown) => boolean;
 
@@ -36,7 +36,6 @@ interface Call {
 const isNumber: Test = (v) => typeof v === 'number' && v === v;
 const isObject = (v: unknown): v is object => typeof v === 'object' && v !== null;
 const isNumbers: Test = (v) => Array.isArray(v) && v.every(isNumber);
-const isTensor: Test = (v) => v instanceof Tensor;
 /** An object that is none of the things that could be meant as another argument. */
 const isThing: Test = (v) => isObject(v) && !Array.isArray(v) && !ArrayBuffer.isView(v) && !isTensor(v);
 const isOptions: Test = (v) => isThing(v) && !(v instanceof Map);

@@ -34,6 +34,7 @@ export {
   type Backward,
   type BackwardContext,
   type GradOptions,
+  type Op,
   type OpRecord,
 } from './autograd/tape.ts';
 export {

@@ -288,6 +288,8 @@ export class Tensor<D extends DType = DType, R extends number = number> {
   }
 }
 
+export const isTensor = (v: unknown): v is Tensor => v instanceof Tensor;
+
 /** Collects the tensors in a value: itself, or inside arrays, maps and plain objects. */
 export function collectTensors(value: unknown, into: Set<Tensor>): void {
   if (value instanceof Tensor) into.add(value);

@@ -4,7 +4,8 @@
 
 import { args } from '../args.ts';
 import type { Device, Launch } from '../device/device.ts';
-import { bindingEntry, elementsOf } from '../device/elements.ts';
+import { bindingEntry } from '../device/binding.ts';
+import { elementsOf } from '../device/elements.ts';
 import { mib, sizeClass, texelSize } from '../device/pool.ts';
 import { copyTexels, texelNeeds } from '../device/texels.ts';
 import { DeviceError, DisposedError, FewmaskError, OutOfMemoryError, ShapeError, UsageError } from '../errors.ts';

@@ -4,13 +4,10 @@
 import { checkReal, type DType, type Tensor } from '../tensor.ts';
 import type { ParamValue } from '../kernel/kernel.ts';
 import { stored } from '../kernel/vectors.ts';
-import type { OpRecord } from './tape.ts';
+import type { Op, OpRecord } from './tape.ts';
 
 /** Makes an operation from its record, and the names of the inputs that its kernels take in f16. */
-type Define = <A>(
-  record: OpRecord<A>,
-  halves: { halves: readonly string[] },
-) => (inputs: Record<string, Tensor | undefined>, attrs: A) => Record<string, Tensor>;
+type Define = <A, I extends string>(record: OpRecord<A, I>, halves: { halves: readonly I[] }) => Op<A, I>;
 
 interface Attrs<K> {
   op: K;
@@ -47,7 +44,7 @@ export function pointwise<K extends string>(
     });
     return y;
   };
-  const second = define<Attrs<K>>(
+  const second: Op<Attrs<K>, 'x' | 'dy' | 'g'> = define(
     {
       name: `second derivative of ${shader}`,
       inputs: ['x', 'dy', 'g'],
@@ -57,7 +54,7 @@ export function pointwise<K extends string>(
     },
     { halves: ['x', 'dy', 'g'] },
   );
-  const first = define<Attrs<K>>(
+  const first: Op<Attrs<K>, 'x' | 'dy'> = define(
     {
       name: `derivative of ${shader}`,
       inputs: ['x', 'dy'],
@@ -70,7 +67,7 @@ export function pointwise<K extends string>(
     },
     { halves: ['x', 'dy'] },
   );
-  const op = define<Attrs<K>>(
+  const op: Op<Attrs<K>, 'x'> = define(
     {
       name: shader,
       inputs: ['x'],

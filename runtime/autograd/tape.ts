@@ -4,45 +4,45 @@
 import { args } from '../args.ts';
 import { DisposedError, FewmaskError, GradientError, ShapeError } from '../errors.ts';
 import { runSynchronous, synchronous } from '../synchronous.ts';
-import type { Tensor } from '../tensor.ts';
+import { isTensor, type Tensor } from '../tensor.ts';
 import { savedNow, withSaved, type Saved } from './versions.ts';
 
 /** What a backward function sees: the gradients of the outputs, the inputs, the outputs, the attributes. */
-export interface BackwardContext<A> {
+export interface BackwardContext<A, I extends string = string> {
   /** Gradient for each output that has one, by the output's name with a d in front (`dy`). */
   readonly grads: Readonly<Record<string, Tensor | undefined>>;
   /** The gradient of the first output. */
   readonly dy: Tensor;
   /** The inputs by name. */
-  readonly inputs: Readonly<Record<string, Tensor>>;
+  readonly inputs: Readonly<Record<I, Tensor>>;
   /** The outputs by name. */
   readonly outputs: Readonly<Record<string, Tensor>>;
   /** The attributes of the call. */
   readonly attrs: A;
   /** Is the gradient of this input wanted? */
-  needs(input: string): boolean;
+  needs(input: I): boolean;
   /** Work that several inputs share, done at most once per backward pass. */
   once<T>(key: string, make: () => T): T;
 }
 
 /** Makes the gradient of one input, in its shape; `null` for an input that has none. */
-export type Backward<A> = ((ctx: BackwardContext<A>) => Tensor) | null;
+export type Backward<A, I extends string = string> = ((ctx: BackwardContext<A, I>) => Tensor) | null;
 
 /**
- * The record of an operation. `backward` has a key for every input: a function, or `null` for an input without a
- * gradient.
+ * The record of an operation with attributes A and inputs of the names I. `backward` has a key for every input: a
+ * function, or `null` for an input without a gradient.
  */
-export interface OpRecord<A> {
+export interface OpRecord<A, I extends string = string> {
   /** Its name, for errors and leak reports. */
   readonly name: string;
   /** Names of the inputs. */
-  readonly inputs: readonly string[];
+  readonly inputs: readonly I[];
   /** Names of the outputs; a gradient is asked for the first where nothing else is said. */
   readonly outputs: readonly string[];
   /** Makes the output, or the outputs by name. No gradient is recorded inside. */
-  forward(inputs: Record<string, Tensor>, attrs: A): Tensor | Record<string, Tensor>;
+  forward(inputs: Record<I, Tensor>, attrs: A): Tensor | Record<string, Tensor>;
   /** For every input: what makes its gradient, or null, said aloud. */
-  readonly backward: Readonly<Record<string, Backward<A>>>;
+  readonly backward: Readonly<Record<I, Backward<A, I>>>;
   /** Outputs that only `backward` looks at: freed at once where no gradient is recorded. */
   readonly saved?: readonly string[];
   /**
@@ -50,6 +50,15 @@ export interface OpRecord<A> {
    */
   readonly twice?: boolean;
 }
+
+/**
+ * An operation with attributes A: a function from inputs of the names I to the outputs by name. An input may be
+ * undefined (an absent bias).
+ */
+export type Op<A = void, I extends string = string> = (
+  inputs: Readonly<Partial<Record<I, Tensor>>>,
+  attrs: A,
+) => Record<string, Tensor>;
 
 /** One call of an operation on the tape. */
 export interface TapeNode {
@@ -98,11 +107,10 @@ export function recordingIs<R>(on: boolean, body: () => R): R {
 }
 
 /**
- * Makes an operation from its record: a function from named inputs and attributes to the outputs by name.
- * An input may be undefined (an absent bias).
+ * Makes an operation from its record.
  * @throws FewmaskError when `backward` does not mention an input
  * @example
- * const op = defineOp<{ factor: number }>({
+ * const op = defineOp<{ factor: number }, 'x'>({
  *   name: 'scaled',
  *   inputs: ['x'],
  *   outputs: ['y'],
@@ -112,9 +120,7 @@ export function recordingIs<R>(on: boolean, body: () => R): R {
  * });
  * const y = op({ x }, { factor: 2 }).y;
  */
-export function defineOp<A = void>(
-  record: OpRecord<A>,
-): (inputs: Record<string, Tensor | undefined>, attrs: A) => Record<string, Tensor> {
+export function defineOp<A = void, I extends string = string>(record: OpRecord<A, I>): Op<A, I> {
   args('defineOp record:o', arguments);
   const { inputs: names, outputs, forward, backward } = record;
   if (
@@ -155,10 +161,6 @@ export function defineOp<A = void>(
     }
     return outputs;
   };
-}
-
-function isTensor(value: Tensor | Record<string, Tensor>): value is Tensor {
-  return 'storage' in value && 'dtype' in value;
 }
 
 /** The operations that the walk itself needs; they stand on the tape, which therefore does not import them. */

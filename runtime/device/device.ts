@@ -20,7 +20,6 @@ import type { AdapterInfo, DeviceOptions, Dispatch, Launch, Recorder } from './t
 import { Watch } from './watch.ts';
 import { checkWrapped } from './wrap.ts';
 
-export { bindingEntry } from './binding.ts';
 export type { AdapterInfo, ChainStep, DeviceOptions, Dispatch, Launch, Recorder } from './types.ts';
 
 /**

@@ -3,7 +3,7 @@
 
 import { ShapeError } from '../errors.ts';
 import { floatToHalf, halfToFloat } from '../half.ts';
-import { BYTES, sizeOf, type DType, type Shape, type Storage, type TensorData } from '../tensor.ts';
+import { BYTES, sizeOf, type DType, type Shape, type TensorData } from '../tensor.ts';
 import { mib } from './pool.ts';
 
 const ARRAYS = { f32: Float32Array, f16: Uint16Array, i32: Int32Array, u32: Uint32Array } as const;
@@ -134,13 +134,4 @@ export function fromBytes(dtype: DType, bytes: ArrayBuffer): Float32Array | Int3
 export function wordOf(op: string, value: number, dtype: DType): number {
   const { values } = elementsOf(op, dtype === 'f16' ? [value, value] : [value], dtype);
   return new Uint32Array(values.buffer as ArrayBuffer, 0, 1)[0];
-}
-
-/** A bind group entry over the used part of a storage. */
-export function bindingEntry(binding: number, storage: Storage): GPUBindGroupEntry {
-  const size = Math.max(4, Math.ceil(storage.bytes / 4) * 4);
-  return {
-    binding,
-    resource: { buffer: storage.buffer!, offset: 0, size: Math.min(storage.buffer!.size, Math.ceil(size / 16) * 16) },
-  };
 }

@@ -2,6 +2,7 @@
 
 import { args } from '../args.ts';
 import { composed } from '../autograd/compose.ts';
+import type { Op } from '../autograd/tape.ts';
 import { ShapeError } from '../errors.ts';
 import { pair } from '../kernel/geometry.ts';
 import { checkReal, type Tensor } from '../tensor.ts';
@@ -44,7 +45,7 @@ function transformed(
   return matmul(points, reshape(theta, [theta.shape[0], 1, rows, 3]), { transposeB: true });
 }
 
-const projectOp = defineReal<null>({
+const projectOp: Op<null, 'p'> = defineReal({
   name: 'projectiveGrid',
   inputs: ['p'],
   outputs: ['y'],

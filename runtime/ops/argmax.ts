@@ -1,6 +1,7 @@
 // Where the largest and smallest elements are.
 
 import { args } from '../args.ts';
+import type { Op } from '../autograd/tape.ts';
 import { ShapeError } from '../errors.ts';
 import { lines, passOver, type Lines } from '../kernel/axes.ts';
 import { folded } from '../kernel/geometry.ts';
@@ -16,7 +17,7 @@ interface Attrs {
   smallest: boolean;
 }
 
-const op = defineReal<Attrs>({
+const op: Op<Attrs, 'x'> = defineReal({
   name: 'maxDim',
   inputs: ['x'],
   outputs: ['values', 'indices'],

@@ -2,7 +2,7 @@
 
 import { args } from '../args.ts';
 import { composed } from '../autograd/compose.ts';
-import type { BackwardContext } from '../autograd/tape.ts';
+import type { BackwardContext, Op } from '../autograd/tape.ts';
 import { ShapeError } from '../errors.ts';
 import { broadcastShape, fourAxes } from '../kernel/broadcast.ts';
 import { checkReal, type Shape, type Tensor } from '../tensor.ts';
@@ -62,7 +62,7 @@ function gradient({ dy, outputs: { y } }: BackwardContext<Attrs>, scale: number)
   return ds;
 }
 
-const weightsOp = defineReal<Attrs>({
+const weightsOp: Op<Attrs, 's' | 'mask'> = defineReal({
   name: 'attention',
   inputs: ['s', 'mask'],
   outputs: ['y'],

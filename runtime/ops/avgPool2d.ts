@@ -1,6 +1,7 @@
 // Average pooling.
 
 import { args } from '../args.ts';
+import type { Op } from '../autograd/tape.ts';
 import { ShapeError } from '../errors.ts';
 import type { Pair } from '../kernel/geometry.ts';
 import { byVectors } from '../kernel/vectors.ts';
@@ -21,8 +22,6 @@ interface Attrs extends Windows {
   countPad: boolean;
   divisor: number;
 }
-
-type Op = (inputs: Record<string, Tensor | undefined>, attrs: Attrs) => Record<string, Tensor>;
 
 function run(entry: 'forward' | 'backward', from: Tensor, a: Attrs): Tensor {
   const forward = entry === 'forward';
@@ -48,7 +47,7 @@ function run(entry: 'forward' | 'backward', from: Tensor, a: Attrs): Tensor {
 }
 
 // Linear: each is the gradient of the other.
-const op: Op = defineReal<Attrs>(
+const op: Op<Attrs, 'x'> = defineReal(
   {
     name: 'avgPool2d',
     inputs: ['x'],
@@ -60,7 +59,7 @@ const op: Op = defineReal<Attrs>(
   { halves: ['x'] },
 );
 
-const gradientOp: Op = defineReal<Attrs>(
+const gradientOp: Op<Attrs, 'dy'> = defineReal(
   {
     name: 'avgPool2d gradient',
     inputs: ['dy'],

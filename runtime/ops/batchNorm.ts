@@ -1,7 +1,7 @@
 // Batch normalisation over all axes but the last, optionally followed by the sum with a residual and by ReLU.
 
 import { args } from '../args.ts';
-import type { BackwardContext } from '../autograd/tape.ts';
+import type { BackwardContext, Op } from '../autograd/tape.ts';
 import { ShapeError } from '../errors.ts';
 import type { Constants } from '../kernel/kernel.ts';
 import { byVectors, stored } from '../kernel/vectors.ts';
@@ -137,7 +137,7 @@ function gradients(ctx: BackwardContext<Attrs>): { dgamma: Tensor; dbeta: Tensor
   });
 }
 
-const op = defineReal<Attrs>(
+const op: Op<Attrs, 'x' | 'gamma' | 'beta' | 'runningMean' | 'runningVariance' | 'residual'> = defineReal(
   {
     name: 'batchNorm',
     inputs: ['x', 'gamma', 'beta', 'runningMean', 'runningVariance', 'residual'],

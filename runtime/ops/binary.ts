@@ -26,7 +26,7 @@ interface Attrs {
   a?: number;
   b?: number;
 }
-type Context = BackwardContext<Attrs>;
+type Context = BackwardContext<Attrs, 'a' | 'b'>;
 
 /** An operation from its gradients in the shape of y: those of a repeated operand are summed. */
 function define(
@@ -34,7 +34,7 @@ function define(
   da: ((ctx: Context) => Tensor) | null,
   db: ((ctx: Context) => Tensor) | null,
 ): (a: Operand, b: Operand) => Tensor {
-  const record: OpRecord<Attrs> = {
+  const record: OpRecord<Attrs, 'a' | 'b'> = {
     name,
     inputs: ['a', 'b'],
     outputs: ['y'],
@@ -45,7 +45,7 @@ function define(
     },
     twice: true,
   };
-  const op = defineReal<Attrs>(record, { halves: ['a', 'b'], wide: true });
+  const op = defineReal(record, { halves: ['a', 'b'], wide: true });
   const split = (v: Operand): [Tensor | undefined, number | undefined] =>
     v instanceof Tensor ? [v, undefined] : [undefined, v];
   return (u, v) => {

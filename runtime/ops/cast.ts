@@ -2,17 +2,16 @@
 // as the operation runs.
 
 import { args } from '../args.ts';
-import { defineOp, type BackwardContext, type OpRecord } from '../autograd/tape.ts';
+import { composed, type Results } from '../autograd/compose.ts';
+import { defineOp, type Backward, type BackwardContext, type Op, type OpRecord } from '../autograd/tape.ts';
 import type { Device } from '../device/device.ts';
 import { ShapeError } from '../errors.ts';
-import { BYTES, isReal, type DType, type Real, type Tensor } from '../tensor.ts';
+import { BYTES, isReal, isTensor, type DType, type Real, type Tensor } from '../tensor.ts';
 import { reshape } from './reshape.ts';
 
 const CODES: Record<DType, number> = { f32: 0, f16: 1, i32: 2, u32: 3 };
 
-type Op = (inputs: Record<string, Tensor | undefined>, attrs: { dtype: DType }) => Record<string, Tensor>;
-
-const op: Op = defineOp<{ dtype: DType }>({
+const op: Op<{ dtype: DType }, 'x'> = defineOp({
   name: 'cast',
   inputs: ['x'],
   outputs: ['y'],
@@ -52,22 +51,7 @@ export function cast<D extends DType, R extends number>(x: Tensor<DType, R>, dty
 export const real = <D extends DType, R extends number>(x: Tensor<D, R>): Tensor<Real<D>, R> =>
   (x.dtype === 'i32' || x.dtype === 'u32' ? cast(x, 'f32') : x) as Tensor<Real<D>, R>;
 
-type Results = Tensor | Record<string, Tensor>;
-
-const isTensor = (v: unknown): v is Tensor => typeof v === 'object' && v !== null && 'storage' in v;
 const half = (v: unknown): boolean => isTensor(v) && v.dtype === 'f16';
-
-/** Frees what `body` made on the way to its results, unless a gradient may flow back through it. */
-function lean<R extends Results>(device: Device, body: () => R): R {
-  const { result, made } = device.collect(body);
-  const kept = new Set(isTensor(result) ? [result] : Object.values(result));
-  const tracked = [...kept].some((t) => t.tracked);
-  for (const t of made) {
-    if (tracked || kept.has(t)) device.track(t);
-    else t.dispose();
-  }
-  return result;
-}
 
 const narrowed = (y: Tensor): Tensor => (y.dtype === 'f32' ? cast(y, 'f16') : y);
 
@@ -86,7 +70,7 @@ export function inF32<T extends readonly unknown[], R extends Results>(
   const tensors = operands.filter(isTensor);
   const wide = tensors.find((t) => t.dtype === 'f32');
   if (wide) throw new ShapeError(op, `[${wide.shape}] is f32, another operand f16`, 'cast one of them');
-  return lean(tensors[0].device, () => {
+  return composed(tensors[0].device, () => {
     const y = compute(...(operands.map((v) => (half(v) ? cast(v as Tensor, 'f32') : v)) as unknown as T));
     return (
       isTensor(y) ? narrowed(y) : Object.fromEntries(Object.entries(y).map(([name, t]) => [name, narrowed(t)]))
@@ -95,13 +79,13 @@ export function inF32<T extends readonly unknown[], R extends Results>(
 }
 
 /** The tensors by name, those of f16 as f32 when they are asked for. */
-function widened(
-  tensors: Readonly<Record<string, Tensor | undefined>>,
+function widened<I extends string>(
+  tensors: Readonly<Partial<Record<I, Tensor>>>,
   as: readonly string[] = [],
-): Record<string, Tensor> {
+): Record<I, Tensor> {
   const made: Record<string, Tensor> = {};
-  const all = {} as Record<string, Tensor>;
-  for (const [name, t] of Object.entries(tensors)) {
+  const all = {} as Record<I, Tensor>;
+  for (const [name, t] of Object.entries<Tensor | undefined>(tensors)) {
     if (t)
       Object.defineProperty(all, name, {
         enumerable: true,
@@ -112,9 +96,9 @@ function widened(
 }
 
 /** What kernels do with f16 themselves, where the adapter has it. */
-interface Halves<A> {
+interface Halves<A, I extends string> {
   /** The inputs that are f16 then, all of them that are given; no other one is. */
-  halves?: readonly string[];
+  halves?: readonly I[];
   /** For which attributes (default: all). */
   when?: (attrs: A) => boolean;
   /** Gradients are made of several operations: in f32, and rounded once (default false). */
@@ -122,16 +106,16 @@ interface Halves<A> {
 }
 
 /** A gradient for an operation of f16, by the function that makes it for f32. */
-function halved<A>(
-  fn: (ctx: BackwardContext<A>) => Tensor,
-  name: string,
-  { outputs: [first], saved = [] }: OpRecord<A>,
-): (ctx: BackwardContext<A>) => Tensor {
+function halved<A, I extends string>(
+  fn: (ctx: BackwardContext<A, I>) => Tensor,
+  name: I,
+  { outputs: [first], saved = [] }: OpRecord<A, I>,
+): (ctx: BackwardContext<A, I>) => Tensor {
   return (ctx) => {
     const { device, dtype } = ctx.inputs[name];
     const shared: Tensor[] = [];
     const grads = widened(ctx.grads);
-    const { result, made } = device.collect(() => {
+    const result = composed(device, () => {
       const g = fn({
         grads,
         get dy() {
@@ -151,10 +135,6 @@ function halved<A>(
       });
       return dtype === 'f16' ? narrowed(g) : g;
     });
-    for (const t of made) {
-      if (t === result || result.tracked) device.track(t);
-      else t.dispose();
-    }
     for (const t of shared) device.track(t);
     return result;
   };
@@ -166,25 +146,28 @@ function halved<A>(
  * What is kept for them is f16, but for the `saved` outputs. Others may be f32 beside f16: the operation says which.
  * Needs no feature of the adapter; where there is `shader-f16`, kernels that know f16 get it as it is.
  */
-export function defineReal<A>(
-  record: OpRecord<A>,
-  { halves, when = () => true, wide = false }: Halves<A> = {},
-): (inputs: Record<string, Tensor | undefined>, attrs: A) => Record<string, Tensor> {
+export function defineReal<A, I extends string>(
+  record: OpRecord<A, I>,
+  { halves, when = () => true, wide = false }: Halves<A, I> = {},
+): Op<A, I> {
   const op = defineOp(record);
   const saved = record.saved ?? [];
-  const direct = (device: Device, inputs: Record<string, Tensor | undefined>, attrs: A): boolean =>
+  const direct = (device: Device, inputs: Parameters<Op<A, I>>[0], attrs: A): boolean =>
     halves !== undefined &&
     device.f16 &&
     when(attrs) &&
-    Object.entries(inputs).every(([name, t]) => !t || half(t) === halves.includes(name));
+    record.inputs.every((name) => !inputs[name] || half(inputs[name]) === halves.includes(name));
   const backward = Object.fromEntries(
-    Object.entries(record.backward).map(([name, fn]) => [name, fn && halved(fn, name, record)]),
-  );
-  const ofHalf = wide ? defineOp<A>({ ...record, backward }) : op;
-  const inHalf = defineOp<A>({
+    record.inputs.map((name) => {
+      const fn = record.backward[name];
+      return [name, fn && halved(fn, name, record)];
+    }),
+  ) as Record<I, Backward<A, I>>;
+  const ofHalf = wide ? defineOp<A, I>({ ...record, backward }) : op;
+  const inHalf = defineOp<A, I>({
     ...record,
     forward: (inputs, attrs) =>
-      lean(Object.values(inputs)[0].device, () => {
+      composed(Object.values<Tensor>(inputs)[0].device, () => {
         const made = record.forward({ ...widened(inputs) }, attrs);
         const first = record.inputs.map((name) => inputs[name]).find((t) => t && isReal(t));
         const outputs: Record<string, Tensor> = isTensor(made) ? { [record.outputs[0]]: made } : made;
@@ -197,7 +180,7 @@ export function defineReal<A>(
     backward,
   });
   return (inputs, attrs) => {
-    const any = Object.values(inputs).find(half);
+    const any = record.inputs.map((name) => inputs[name]).find(half);
     return (!any ? op : direct(any.device, inputs, attrs) ? ofHalf : inHalf)(inputs, attrs);
   };
 }

@@ -1,14 +1,14 @@
 // Maximum over the last axis.
 
 import { args } from '../args.ts';
-import { defineOp } from '../autograd/tape.ts';
+import { defineOp, type Op } from '../autograd/tape.ts';
 import { ShapeError } from '../errors.ts';
 import { SEGMENTATION } from '../kernel/generated.ts';
 import type { Tensor } from '../tensor.ts';
 
 const params = (x: Tensor) => ({ rows: x.size / x.shape.at(-1)!, c: x.shape.at(-1)! });
 
-const op = defineOp<null>({
+const op: Op<null, 'x'> = defineOp({
   name: 'channelMax',
   inputs: ['x'],
   outputs: ['y'],

@@ -1,6 +1,7 @@
 // Cross-entropy and negative log-likelihood with integer labels.
 
 import { args } from '../args.ts';
+import type { Op } from '../autograd/tape.ts';
 import { checkNumber } from '../device/elements.ts';
 import { ShapeError } from '../errors.ts';
 import { isReal, sizeOf, type Tensor } from '../tensor.ts';
@@ -51,7 +52,7 @@ interface Attrs {
   empty: number;
 }
 
-const op = defineReal<Attrs>({
+const op: Op<Attrs, 'logits' | 'labels' | 'classWeights' | 'pixelWeight'> = defineReal({
   name: 'crossEntropy',
   inputs: ['logits', 'labels', 'classWeights', 'pixelWeight'],
   outputs: ['y', 'inverse'],

@@ -1,6 +1,7 @@
 // Running sums along an axis.
 
 import { args } from '../args.ts';
+import type { Op } from '../autograd/tape.ts';
 import { lines, type Lines } from '../kernel/axes.ts';
 import type { DType, Tensor } from '../tensor.ts';
 import { defineReal } from './cast.ts';
@@ -10,8 +11,6 @@ interface Attrs {
   exclusive: boolean;
   reverse: boolean;
 }
-
-type Op = (inputs: Record<string, Tensor | undefined>, attrs: Attrs) => Record<string, Tensor>;
 
 /** Longest line that one thread sums, and the length of the chunks of longer ones. */
 const SHORT = 256;
@@ -51,7 +50,7 @@ function scan(x: Tensor, n: number, { l, exclusive, reverse }: Attrs): Tensor {
   return y;
 }
 
-const op: Op = defineReal<Attrs>({
+const op: Op<Attrs, 'x'> = defineReal({
   name: 'cumsum',
   inputs: ['x'],
   outputs: ['y'],

@@ -2,6 +2,7 @@
 
 import { args } from '../args.ts';
 import { composed } from '../autograd/compose.ts';
+import type { Op } from '../autograd/tape.ts';
 import { checkNumber } from '../device/elements.ts';
 import { ShapeError } from '../errors.ts';
 import { checkReal, isReal, type Tensor } from '../tensor.ts';
@@ -25,7 +26,7 @@ function params(logits: Tensor, labels: Tensor, { ignore, smooth }: Attrs) {
   return { n: labels.size, c: logits.shape.at(-1)!, ignore, smoothing: smooth, ...chunking(labels.size) };
 }
 
-const op = defineReal<Attrs>({
+const op: Op<Attrs, 'logits' | 'labels'> = defineReal({
   name: 'dice',
   inputs: ['logits', 'labels'],
   outputs: ['y', 'shift', 'score'],

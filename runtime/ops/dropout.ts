@@ -1,6 +1,7 @@
 // Dropout from counter-based random numbers.
 
 import { args } from '../args.ts';
+import type { Op } from '../autograd/tape.ts';
 import { ShapeError } from '../errors.ts';
 import { checkReal, type DType, type Tensor } from '../tensor.ts';
 import { defineReal } from './cast.ts';
@@ -11,10 +12,8 @@ interface Attrs {
   channels: boolean;
 }
 
-type Op = (inputs: Record<string, Tensor | undefined>, attrs: Attrs) => Record<string, Tensor>;
-
 // Linear in x, and its own gradient.
-const op: Op = defineReal<Attrs>({
+const op: Op<Attrs, 'x' | 'u'> = defineReal({
   name: 'dropout',
   inputs: ['x', 'u'],
   outputs: ['y'],

@@ -2,6 +2,7 @@
 
 import { args } from '../args.ts';
 import { composed } from '../autograd/compose.ts';
+import type { Op } from '../autograd/tape.ts';
 import { ShapeError } from '../errors.ts';
 import { checkReal, sizeOf, type Shape, type Tensor } from '../tensor.ts';
 import { defineReal, inF32 } from './cast.ts';
@@ -15,8 +16,6 @@ interface Arrangement {
   strides: readonly number[];
   whole: Shape;
 }
-
-type Op = (inputs: Record<string, Tensor | undefined>, attrs: Arrangement) => Record<string, Tensor>;
 
 function arrange(entry: 'gather' | 'scatter', x: Tensor, a: Arrangement): Tensor {
   const y = x.device.empty(entry === 'gather' ? a.size : a.whole, 'f32', 'einsum');
@@ -50,7 +49,7 @@ function arrange(entry: 'gather' | 'scatter', x: Tensor, a: Arrangement): Tensor
 }
 
 // Each is the gradient of the other.
-const gatherOp: Op = defineReal<Arrangement>({
+const gatherOp: Op<Arrangement, 'x'> = defineReal({
   name: 'einsum',
   inputs: ['x'],
   outputs: ['y'],
@@ -59,7 +58,7 @@ const gatherOp: Op = defineReal<Arrangement>({
   twice: true,
 });
 
-const scatterOp: Op = defineReal<Arrangement>({
+const scatterOp: Op<Arrangement, 'x'> = defineReal({
   name: 'einsum gradient',
   inputs: ['x'],
   outputs: ['y'],

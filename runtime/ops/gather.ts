@@ -7,7 +7,8 @@
 // second pass; the partial sums take at most four times the memory of what is added, and 128 MiB.
 
 import { args } from '../args.ts';
-import type { BackwardContext } from '../autograd/tape.ts';
+import { composed } from '../autograd/compose.ts';
+import type { BackwardContext, Op } from '../autograd/tape.ts';
 import { ShapeError } from '../errors.ts';
 import { axisOf } from '../kernel/axes.ts';
 import type { ParamValue } from '../kernel/kernel.ts';
@@ -17,7 +18,7 @@ import { cast, defineReal } from './cast.ts';
 import { eq, logicalAnd } from './compare.ts';
 import { full, zeros } from './fill.ts';
 import { reshape } from './reshape.ts';
-import { expand, tidy } from './strided.ts';
+import { expand } from './strided.ts';
 import { where } from './where.ts';
 import { pad, slice } from './window.ts';
 
@@ -28,8 +29,6 @@ interface Along {
   /** One list of indices for the whole of the other axes. */
   shared: boolean;
 }
-
-type Op = (inputs: Record<string, Tensor | undefined>, attrs: Along) => Record<string, Tensor>;
 
 /**
  * The params for indices of `index`'s shape: along the axis alone where they are shared, else in the shape of the
@@ -57,7 +56,7 @@ const takenShape = (index: Tensor, { axis, x, shared }: Along): Shape =>
   shared ? [...x.slice(0, axis), index.size, ...x.slice(axis + 1)] : index.shape;
 
 // y[o, m, i] = x[o, index, i]; with a winner (see scatterOp) only the m that won.
-const gatherOp: Op = defineReal<Along>(
+const gatherOp: Op<Along, 'x' | 'index' | 'winner'> = defineReal(
   {
     name: 'gather',
     inputs: ['x', 'index', 'winner'],
@@ -84,7 +83,7 @@ const gatherOp: Op = defineReal<Along>(
     backward: {
       x: ({ dy, inputs: { x, index, winner }, attrs }) =>
         winner
-          ? tidy(x.device, () => scatterOp({ x: zeros(x.device, x.shape, x.dtype), index, src: dy }, attrs).y)
+          ? composed(x.device, () => scatterOp({ x: zeros(x.device, x.shape, x.dtype), index, src: dy }, attrs).y)
           : addOp({ index, src: dy }, attrs).y,
       index: null,
       winner: null,
@@ -95,7 +94,7 @@ const gatherOp: Op = defineReal<Along>(
 );
 
 // y = x, or zeros without one, and y[o, index, i] += src[o, m, i].
-const addOp: Op = defineReal<Along>({
+const addOp: Op<Along, 'x' | 'index' | 'src'> = defineReal({
   name: 'scatterAdd',
   inputs: ['x', 'index', 'src'],
   outputs: ['y'],
@@ -154,7 +153,7 @@ const addOp: Op = defineReal<Along>({
 
 // y = x and y[o, index, i] = src[o, m, i]; winner holds m + 1 (in elements of src) of the last one for each element of
 // y, 0 where there is none.
-const scatterOp: Op = defineReal<Along>({
+const scatterOp: Op<Along, 'x' | 'index' | 'src'> = defineReal({
   name: 'scatter',
   inputs: ['x', 'index', 'src'],
   outputs: ['y', 'winner'],
@@ -184,7 +183,7 @@ const scatterOp: Op = defineReal<Along>({
   },
   backward: {
     x: ({ dy, inputs: { index, src }, attrs }) =>
-      tidy(dy.device, () => scatterOp({ x: dy, index, src: zeros(src.device, src.shape) }, attrs).y),
+      composed(dy.device, () => scatterOp({ x: dy, index, src: zeros(src.device, src.shape) }, attrs).y),
     index: null,
     src: ({ dy, inputs: { index }, outputs: { winner }, attrs }) => gatherOp({ x: dy, index, winner }, attrs).y,
   },
@@ -198,7 +197,6 @@ interface Combined extends Along {
 }
 
 type CombinedContext = BackwardContext<Combined>;
-type CombinedOp = (inputs: Record<string, Tensor | undefined>, attrs: Combined) => Record<string, Tensor>;
 
 /** 1 and 0 as f32. */
 const counted = (truth: Tensor): Tensor => cast(truth, 'f32');
@@ -229,7 +227,7 @@ function factorGradient({ dy, inputs: { x, index, src }, attrs }: CombinedContex
 }
 
 // y = x and y[o, index, i] = y[o, index, i] ∘ src[o, m, i] for each m in turn.
-const combineOp: CombinedOp = defineReal<Combined>({
+const combineOp: Op<Combined, 'x' | 'index' | 'src'> = defineReal({
   name: 'scatterReduce',
   inputs: ['x', 'index', 'src'],
   outputs: ['y'],
@@ -259,7 +257,7 @@ const combineOp: CombinedOp = defineReal<Combined>({
         attrs,
       } = ctx;
       if (attrs.how === 'prod')
-        return tidy(dy.device, () => mul(dy, combineOp({ x: full(dy.device, x.shape, 1), index, src }, attrs).y));
+        return composed(dy.device, () => mul(dy, combineOp({ x: full(dy.device, x.shape, 1), index, src }, attrs).y));
       return where(eq(x, y), shared(ctx), 0);
     },
     index: null,
@@ -269,7 +267,7 @@ const combineOp: CombinedOp = defineReal<Combined>({
         outputs: { y },
         attrs,
       } = ctx;
-      if (attrs.how === 'prod') return tidy(src.device, () => factorGradient(ctx));
+      if (attrs.how === 'prod') return composed(src.device, () => factorGradient(ctx));
       return where(eq(src, gatherOp({ x: y, index }, attrs).y), gatherOp({ x: shared(ctx), index }, attrs).y, 0);
     },
   },
@@ -325,7 +323,7 @@ function filled(along: Along, index: Tensor, src: Tensor): { index: Tensor; src:
 export function gather(x: Tensor, axis: number, index: Tensor): Tensor {
   args('gather x axis:n index', arguments);
   const { axis: a } = checked('gather', x, axis, index, false);
-  return tidy(x.device, () => {
+  return composed(x.device, () => {
     const whole = cut(
       x,
       index.shape.map((n, i) => (i === a ? x.shape[i] : n)),
@@ -352,7 +350,7 @@ export function scatter<D extends DType, R extends number>(
 ): Tensor<D, R> {
   args('scatter x axis:n index src', arguments);
   const along = checked('scatter', x, axis, index, false, src);
-  return tidy(x.device, () => scatterOp({ x, ...filled(along, index, src) }, along).y) as Tensor<D, R>;
+  return composed(x.device, () => scatterOp({ x, ...filled(along, index, src) }, along).y) as Tensor<D, R>;
 }
 
 /**
@@ -373,7 +371,7 @@ export function scatterAdd<D extends DType, R extends number>(
 ): Tensor<D, R> {
   args('scatterAdd x axis:n index src', arguments);
   const along = checked('scatterAdd', x, axis, index, false, src);
-  return tidy(x.device, () => addOp({ x, ...filled(along, index, src) }, along).y) as Tensor<D, R>;
+  return composed(x.device, () => addOp({ x, ...filled(along, index, src) }, along).y) as Tensor<D, R>;
 }
 
 /**
@@ -401,7 +399,7 @@ export function scatterReduce<D extends DType, R extends number>(
   if (!Object.hasOwn(COMBINE, how))
     throw new ShapeError('scatterReduce', `there is no way ${String(how)} to combine`, 'give sum, prod, amax or amin');
   const along = checked('scatterReduce', x, axis, index, false, src);
-  return tidy(x.device, () => combineOp({ x, ...filled(along, index, src) }, { ...along, how }).y) as Tensor<D, R>;
+  return composed(x.device, () => combineOp({ x, ...filled(along, index, src) }, { ...along, how }).y) as Tensor<D, R>;
 }
 
 /**
@@ -449,7 +447,7 @@ export function indexAdd<D extends DType, R extends number>(
  */
 export function embedding(index: Tensor, w: Tensor): Tensor {
   args('embedding index w', arguments);
-  return tidy(w.device, () => at('embedding', w, [index], 0));
+  return composed(w.device, () => at('embedding', w, [index], 0));
 }
 
 /**
@@ -464,7 +462,7 @@ export function embedding(index: Tensor, w: Tensor): Tensor {
  */
 export function index(x: Tensor, indices: readonly Tensor[], axis = 0): Tensor {
   args('index x indices:L axis?:n', arguments);
-  return tidy(x.device, () => at('index', x, indices, axis));
+  return composed(x.device, () => at('index', x, indices, axis));
 }
 
 function at(op: string, x: Tensor, indices: readonly Tensor[], axis: number): Tensor {

@@ -1,6 +1,7 @@
 // Global average pooling.
 
 import { args } from '../args.ts';
+import type { Op } from '../autograd/tape.ts';
 import { checkWhole } from '../kernel/geometry.ts';
 import { checkImages } from '../kernel/windows.ts';
 import type { DType, Ranked, Shape, Tensor } from '../tensor.ts';
@@ -8,10 +9,8 @@ import { defineReal } from './cast.ts';
 
 const sizes = (x: Tensor) => ({ n: x.shape[0], pixels: x.shape[1] * x.shape[2], c: x.shape[3] });
 
-type Op<A> = (inputs: Record<string, Tensor | undefined>, attrs: A) => Record<string, Tensor>;
-
 // Linear: each is the gradient of the other.
-const op: Op<null> = defineReal<null>({
+const op: Op<null, 'x'> = defineReal({
   name: 'globalAvgPool',
   inputs: ['x'],
   outputs: ['y'],
@@ -24,7 +23,7 @@ const op: Op<null> = defineReal<null>({
   twice: true,
 });
 
-const gradientOp: Op<{ shape: Shape }> = defineReal<{ shape: Shape }>({
+const gradientOp: Op<{ shape: Shape }, 'dy'> = defineReal({
   name: 'globalAvgPool gradient',
   inputs: ['dy'],
   outputs: ['dx'],

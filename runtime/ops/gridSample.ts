@@ -1,6 +1,7 @@
 // Sampling pictures at given points.
 
 import { args } from '../args.ts';
+import type { Op } from '../autograd/tape.ts';
 import { ShapeError } from '../errors.ts';
 import { checkWhole } from '../kernel/geometry.ts';
 import type { Constants, ParamValue } from '../kernel/kernel.ts';
@@ -34,7 +35,7 @@ function settings(x: Tensor, grid: Tensor, o: Attrs): { constants: Constants; pa
   };
 }
 
-const op = defineReal<Attrs>({
+const op: Op<Attrs, 'x' | 'grid'> = defineReal({
   name: 'gridSample',
   inputs: ['x', 'grid'],
   outputs: ['y'],

@@ -1,7 +1,7 @@
 // Normalisation within one sample: group, layer, instance and RMS norm.
 
 import { args } from '../args.ts';
-import type { BackwardContext } from '../autograd/tape.ts';
+import type { BackwardContext, Op } from '../autograd/tape.ts';
 import { ShapeError } from '../errors.ts';
 import type { Constants, ParamValue } from '../kernel/kernel.ts';
 import { checkReal, type DType, type Shape, sizeOf, type Tensor } from '../tensor.ts';
@@ -99,7 +99,7 @@ function gammaGradient({ dy, inputs: { x, gamma }, outputs: { stats }, attrs: a 
   return g;
 }
 
-const op = defineReal<Attrs>({
+const op: Op<Attrs, 'x' | 'gamma' | 'beta'> = defineReal({
   name: 'groupNorm',
   inputs: ['x', 'gamma', 'beta'],
   outputs: ['y', 'stats'],

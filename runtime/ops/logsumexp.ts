@@ -1,12 +1,13 @@
 // Logarithm of a sum of exponentials over any axes.
 
 import { args } from '../args.ts';
+import type { Op } from '../autograd/tape.ts';
 import { reduction, type Axes, type Reduction } from '../kernel/axes.ts';
 import { checkReal, type Tensor } from '../tensor.ts';
 import { defineReal } from './cast.ts';
 import { reduce, spread, type ReduceOptions } from './reduce.ts';
 
-const op = defineReal<Reduction>({
+const op: Op<Reduction, 'x'> = defineReal({
   name: 'logsumexp',
   inputs: ['x'],
   outputs: ['y'],

@@ -1,7 +1,7 @@
 // Attention scores between valid positions only.
 
 import { args } from '../args.ts';
-import { defineOp } from '../autograd/tape.ts';
+import { defineOp, type Op } from '../autograd/tape.ts';
 import { ShapeError } from '../errors.ts';
 import { SEGMENTATION } from '../kernel/generated.ts';
 import { checkF32, type Tensor } from '../tensor.ts';
@@ -22,7 +22,7 @@ function apply(x: Tensor, valid: Tensor, fill: number): Tensor {
   return y;
 }
 
-const op = defineOp<null>({
+const op: Op<null, 'x' | 'valid'> = defineOp({
   name: 'maskPairs',
   inputs: ['x', 'valid'],
   outputs: ['y'],

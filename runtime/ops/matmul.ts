@@ -2,6 +2,7 @@
 
 import { args } from '../args.ts';
 import { composed } from '../autograd/compose.ts';
+import type { Op } from '../autograd/tape.ts';
 import { ShapeError } from '../errors.ts';
 import { broadcastShape, fourAxes } from '../kernel/broadcast.ts';
 import { throughTexels } from '../device/texels.ts';
@@ -27,8 +28,6 @@ export interface MatmulOptions {
   /** Take the last two axes of b the other way round. */
   transposeB?: boolean;
 }
-
-type Op = (inputs: Record<string, Tensor | undefined>, attrs: Attrs) => Record<string, Tensor>;
 
 /** Rows, columns, inner size, the batch axes of a product, and how both factors' matrices are walked along them. */
 function sizes(
@@ -83,7 +82,7 @@ function variantOf(
   };
 }
 
-const op: Op = defineReal<Attrs>(
+const op: Op<Attrs, 'a' | 'b'> = defineReal(
   {
     name: 'matmul',
     inputs: ['a', 'b'],

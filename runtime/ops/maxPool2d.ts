@@ -1,6 +1,7 @@
 // Max-pooling.
 
 import { args } from '../args.ts';
+import type { Op } from '../autograd/tape.ts';
 import type { Pair } from '../kernel/geometry.ts';
 import type { Constants, ParamValue } from '../kernel/kernel.ts';
 import { byVectors } from '../kernel/vectors.ts';
@@ -27,7 +28,7 @@ function settings(
   };
 }
 
-const op = defineReal<Windows>(
+const op: Op<Windows, 'x'> = defineReal(
   {
     name: 'maxPool2d',
     inputs: ['x'],
@@ -70,7 +71,7 @@ const op = defineReal<Windows>(
   { halves: ['x'] },
 );
 
-const indexedOp = defineReal<Windows>(
+const indexedOp: Op<Windows, 'x'> = defineReal(
   {
     name: 'maxPool2d with indices',
     inputs: ['x'],

@@ -1,6 +1,7 @@
 // Norms over any axes, and what is divided by them.
 
 import { args } from '../args.ts';
+import type { Op } from '../autograd/tape.ts';
 import { ShapeError } from '../errors.ts';
 import { reduction, type Axes, type Reduction } from '../kernel/axes.ts';
 import { checkReal, type DType, type Tensor } from '../tensor.ts';
@@ -22,7 +23,7 @@ function recipe(p: number): Recipe {
   return { combine: p > 0 ? 'max' : 'min', map: 'abs' };
 }
 
-const normOp = defineReal<Attrs>({
+const normOp: Op<Attrs, 'x'> = defineReal({
   name: 'norm',
   inputs: ['x'],
   outputs: ['y'],
@@ -67,10 +68,8 @@ interface OverAttrs {
   eps: number;
 }
 
-type Over = (inputs: Record<string, Tensor | undefined>, attrs: OverAttrs) => Record<string, Tensor>;
-
 /** y = x / max(n, eps), with an n for each result of the reduction. */
-const overOp: Over = defineReal<OverAttrs>({
+const overOp: Op<OverAttrs, 'x' | 'n'> = defineReal({
   name: 'normalize',
   inputs: ['x', 'n'],
   outputs: ['y'],

@@ -3,7 +3,7 @@
 
 import { args } from '../args.ts';
 import { composed } from '../autograd/compose.ts';
-import type { BackwardContext } from '../autograd/tape.ts';
+import type { BackwardContext, Op } from '../autograd/tape.ts';
 import { ShapeError } from '../errors.ts';
 import { isReal, sizeOf, type Tensor } from '../tensor.ts';
 import { sigmoid } from './activation.ts';
@@ -81,7 +81,7 @@ function backward(entry: 'backwardA' | 'backwardB') {
   };
 }
 
-const op = defineReal<Attrs>({
+const op: Op<Attrs, 'a' | 'b' | 'pixelWeight' | 'scalar' | 'classWeights'> = defineReal({
   name: 'pairLoss',
   inputs: ['a', 'b', 'pixelWeight', 'scalar', 'classWeights'],
   outputs: ['y', 'inverse'],

@@ -1,6 +1,7 @@
 // Reductions over any axes: sums, products, extremes; and what the other reductions are made of.
 
 import { args } from '../args.ts';
+import type { Op } from '../autograd/tape.ts';
 import { ShapeError } from '../errors.ts';
 import { gatherPartials, passOver, reduction, type Axes, type Reduction } from '../kernel/axes.ts';
 import { folded } from '../kernel/geometry.ts';
@@ -131,9 +132,7 @@ interface SumAttrs {
   scale: number;
 }
 
-type Op = (inputs: Record<string, Tensor | undefined>, attrs: SumAttrs) => Record<string, Tensor>;
-
-const sumOp: Op = defineReal<SumAttrs>({
+const sumOp: Op<SumAttrs, 'x'> = defineReal({
   name: 'sum',
   inputs: ['x'],
   outputs: ['y'],
@@ -149,7 +148,7 @@ const sumOp: Op = defineReal<SumAttrs>({
 });
 
 /** x[i] = scale y[k]: the gradient of a sum. */
-const expandOp: Op = defineReal<SumAttrs>({
+const expandOp: Op<SumAttrs, 'y'> = defineReal({
   name: 'expand',
   inputs: ['y'],
   outputs: ['x'],
@@ -158,7 +157,7 @@ const expandOp: Op = defineReal<SumAttrs>({
   twice: true,
 });
 
-const prodOp = defineReal<Reduction>({
+const prodOp: Op<Reduction, 'x'> = defineReal({
   name: 'prod',
   inputs: ['x'],
   outputs: ['y'],
@@ -175,7 +174,7 @@ const prodOp = defineReal<Reduction>({
   },
 });
 
-const extremeOp = defineReal<{ name: string; combine: 'max' | 'min'; r: Reduction }>({
+const extremeOp: Op<{ name: string; combine: 'max' | 'min'; r: Reduction }, 'x'> = defineReal({
   name: 'amax',
   inputs: ['x'],
   outputs: ['y'],

@@ -1,14 +1,12 @@
 // Another shape for the same elements.
 
 import { args } from '../args.ts';
-import { defineOp } from '../autograd/tape.ts';
+import { defineOp, type Op } from '../autograd/tape.ts';
 import { ShapeError } from '../errors.ts';
 import { axisOf } from '../kernel/axes.ts';
 import { type DType, type Shape, sizeOf, type Tensor } from '../tensor.ts';
 
-type Op = (inputs: Record<string, Tensor | undefined>, attrs: { shape: Shape }) => Record<string, Tensor>;
-
-const op: Op = defineOp<{ shape: Shape }>({
+const op: Op<{ shape: Shape }, 'x'> = defineOp({
   name: 'reshape',
   inputs: ['x'],
   outputs: ['y'],

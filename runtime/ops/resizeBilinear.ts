@@ -2,6 +2,7 @@
 
 import { args } from '../args.ts';
 import { composed } from '../autograd/compose.ts';
+import type { Op } from '../autograd/tape.ts';
 import { positions, RESIZE, type Positions, type ResizeOptions } from '../kernel/resize.ts';
 import { byVectors } from '../kernel/vectors.ts';
 import { checkReal, type DType, type Ranked, type Shape, type Tensor } from '../tensor.ts';
@@ -17,10 +18,8 @@ interface Attrs {
   shift: readonly [number, number];
 }
 
-type Op = (inputs: Record<string, Tensor | undefined>, attrs: Attrs) => Record<string, Tensor>;
-
 // Linear: each is the gradient of the other.
-const op: Op = defineReal<Attrs>(
+const op: Op<Attrs, 'x'> = defineReal(
   {
     name: 'resizeBilinear',
     inputs: ['x'],
@@ -44,7 +43,7 @@ const op: Op = defineReal<Attrs>(
   { halves: ['x'] },
 );
 
-const gradientOp: Op = defineReal<Attrs>(
+const gradientOp: Op<Attrs, 'dy'> = defineReal(
   {
     name: 'resizeBilinear gradient',
     inputs: ['dy'],

@@ -1,6 +1,7 @@
 // Nearest-neighbour resize.
 
 import { args } from '../args.ts';
+import type { Op } from '../autograd/tape.ts';
 import { positions, RESIZE, type ResizeOptions } from '../kernel/resize.ts';
 import { byVectors } from '../kernel/vectors.ts';
 import type { DType, Ranked, Shape, Tensor } from '../tensor.ts';
@@ -25,8 +26,6 @@ interface Attrs {
   up: boolean;
 }
 
-type Op = (inputs: Record<string, Tensor | undefined>, attrs: Attrs) => Record<string, Tensor>;
-
 function run(entry: 'forward' | 'backward', from: Tensor, { x, y, scale, half, offset, up }: Attrs): Tensor {
   const forward = entry === 'forward';
   const to = from.device.empty(forward ? y : x, from.dtype, 'resizeNearest');
@@ -47,7 +46,7 @@ function run(entry: 'forward' | 'backward', from: Tensor, { x, y, scale, half, o
 }
 
 // Linear: each is the gradient of the other.
-const op: Op = defineReal<Attrs>(
+const op: Op<Attrs, 'x'> = defineReal(
   {
     name: 'resizeNearest',
     inputs: ['x'],
@@ -59,7 +58,7 @@ const op: Op = defineReal<Attrs>(
   { halves: ['x'] },
 );
 
-const gradientOp: Op = defineReal<Attrs>({
+const gradientOp: Op<Attrs, 'dy'> = defineReal({
   name: 'resizeNearest gradient',
   inputs: ['dy'],
   outputs: ['dx'],

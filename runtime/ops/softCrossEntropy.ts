@@ -73,7 +73,7 @@ function backward(name: 'logits' | 'targets') {
   };
 }
 
-const record: OpRecord<Attrs> = {
+const record: OpRecord<Attrs, 'logits' | 'targets' | 'classWeights' | 'pixelWeight'> = {
   name: 'softCrossEntropy',
   inputs: ['logits', 'targets', 'classWeights', 'pixelWeight'],
   outputs: ['y', 'inverse'],

@@ -2,6 +2,7 @@
 
 import { args } from '../args.ts';
 import { composed } from '../autograd/compose.ts';
+import type { Op } from '../autograd/tape.ts';
 import { lines, type Lines } from '../kernel/axes.ts';
 import { checkReal, type DType, type Tensor } from '../tensor.ts';
 import { mul, sub } from './binary.ts';
@@ -38,31 +39,30 @@ function launch(
 }
 
 /** dx from y and dy: scale y (dy - sum dy y); of the logarithm scale (dy - e^y sum dy). Linear in dy. */
-const gradientOp: (inputs: Record<string, Tensor | undefined>, attrs: Attrs) => Record<string, Tensor> =
-  defineReal<Attrs>({
-    name: 'softmax gradient',
-    inputs: ['y', 'dy'],
-    outputs: ['dx'],
-    forward({ y, dy }, attrs) {
-      const dx = y.device.empty(y.shape, 'f32', 'softmax');
-      launch(y, 'backward', { y_in: y, dy, dx }, attrs);
-      return dx;
-    },
-    backward: {
-      y: ({ dy: g, inputs: { y, dy }, attrs: { log, scale, l } }) =>
-        composed(y.device, () => {
-          const total = (t: Tensor): Tensor => sum(t, l.axis, { keepdim: true });
-          if (log) return mul(mul(mul(g, exp(y)), total(dy)), -scale);
-          return mul(sub(mul(g, sub(dy, total(mul(dy, y)))), mul(dy, total(mul(g, y)))), scale);
-        }),
-      dy: ({ dy: g, inputs: { y }, attrs }) =>
-        attrs.log
-          ? composed(y.device, () => mul(sub(g, sum(mul(g, exp(y)), attrs.l.axis, { keepdim: true })), attrs.scale))
-          : gradientOp({ y, dy: g }, attrs).dx,
-    },
-  });
+const gradientOp: Op<Attrs, 'y' | 'dy'> = defineReal({
+  name: 'softmax gradient',
+  inputs: ['y', 'dy'],
+  outputs: ['dx'],
+  forward({ y, dy }, attrs) {
+    const dx = y.device.empty(y.shape, 'f32', 'softmax');
+    launch(y, 'backward', { y_in: y, dy, dx }, attrs);
+    return dx;
+  },
+  backward: {
+    y: ({ dy: g, inputs: { y, dy }, attrs: { log, scale, l } }) =>
+      composed(y.device, () => {
+        const total = (t: Tensor): Tensor => sum(t, l.axis, { keepdim: true });
+        if (log) return mul(mul(mul(g, exp(y)), total(dy)), -scale);
+        return mul(sub(mul(g, sub(dy, total(mul(dy, y)))), mul(dy, total(mul(g, y)))), scale);
+      }),
+    dy: ({ dy: g, inputs: { y }, attrs }) =>
+      attrs.log
+        ? composed(y.device, () => mul(sub(g, sum(mul(g, exp(y)), attrs.l.axis, { keepdim: true })), attrs.scale))
+        : gradientOp({ y, dy: g }, attrs).dx,
+  },
+});
 
-const op = defineReal<Attrs>({
+const op: Op<Attrs, 'x'> = defineReal({
   name: 'softmax',
   inputs: ['x'],
   outputs: ['y'],

@@ -66,7 +66,7 @@ function backward(exchanged: boolean) {
   };
 }
 
-const record: OpRecord<Attrs> = {
+const record: OpRecord<Attrs, 'logits' | 'targets' | 'pixelWeight' | 'scalar'> = {
   name: 'softmaxMse',
   inputs: ['logits', 'targets', 'pixelWeight', 'scalar'],
   outputs: ['y', 'inverse'],

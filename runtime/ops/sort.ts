@@ -1,6 +1,7 @@
 // Sorting along an axis, and the first k.
 
 import { args } from '../args.ts';
+import type { Op } from '../autograd/tape.ts';
 import { ShapeError } from '../errors.ts';
 import { lines, type Lines } from '../kernel/axes.ts';
 import type { DType, Shape, Tensor } from '../tensor.ts';
@@ -35,7 +36,7 @@ export function pickedGradient(op: string, shape: Shape, l: Lines, keep: number,
   return dx;
 }
 
-const op = defineReal<Attrs>({
+const op: Op<Attrs, 'x'> = defineReal({
   name: 'sort',
   inputs: ['x'],
   outputs: ['values', 'indices'],

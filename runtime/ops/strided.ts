@@ -2,10 +2,12 @@
 // pixel shuffle.
 
 import { args } from '../args.ts';
+import { composed } from '../autograd/compose.ts';
+import type { Op } from '../autograd/tape.ts';
 import { ShapeError } from '../errors.ts';
 import { axesOf, axisOf, stridesOf } from '../kernel/axes.ts';
 import { checkWhole } from '../kernel/geometry.ts';
-import type { Device, Dispatch } from '../device/device.ts';
+import type { Dispatch } from '../device/device.ts';
 import { type DType, type Ranked, type Shape, sizeOf, type Tensor } from '../tensor.ts';
 import { defineReal } from './cast.ts';
 import { sum } from './reduce.ts';
@@ -34,18 +36,6 @@ export interface Layout {
   rule?: Rule;
   /** The bits of the constant that stands for what a rule does not find. */
   value?: number;
-}
-
-type Named<A> = (inputs: Record<string, Tensor | undefined>, attrs: A) => Record<string, Tensor>;
-
-/** Runs `body` and frees what it made on the way, unless the gradient of its result needs it. */
-export function tidy(device: Device, body: () => Tensor): Tensor {
-  const { result, made } = device.collect(body);
-  for (const t of made) {
-    if (t === result || result.node) device.track(t);
-    else t.dispose();
-  }
-  return result;
 }
 
 /**
@@ -115,7 +105,7 @@ interface Copy {
   back: (dy: Tensor) => Tensor;
 }
 
-const copyOp = defineReal<Copy>(
+const copyOp: Op<Copy, 'x'> = defineReal(
   {
     name: 'strided',
     inputs: ['x'],
@@ -158,14 +148,14 @@ interface Put {
   layouts: readonly Layout[];
 }
 
-const putters = new Map<number, Named<Put>>();
+const putters = new Map<number, Op<Put>>();
 
 /** The operation that puts `count` tensors into one. */
-function putter(count: number): Named<Put> {
+function putter(count: number): Op<Put> {
   const known = putters.get(count);
   if (known) return known;
   const names = Array.from({ length: count }, (_, i) => `x${i}`);
-  const made = defineReal<Put>(
+  const made: Op<Put> = defineReal(
     {
       name: 'put',
       inputs: names,
@@ -264,7 +254,7 @@ function spread(op: string, x: Tensor, shape: Shape, axes: readonly Axis[]): Ten
   const { shape: from } = x;
   const summed = axes.flatMap((a, i) => (a.stride === 0 ? [i] : []));
   return copied(op, x, shape, { axes }, (dy) =>
-    tidy(dy.device, () =>
+    composed(dy.device, () =>
       reshape(
         summed.length
           ? sum(
@@ -361,7 +351,7 @@ export function repeat(x: Tensor, repeats: readonly number[]): Tensor {
   // Each repeated axis becomes two. Three of them at a time, so that no more than seven lie apart in memory.
   const rest = repeats.flatMap((r, a) => (r === 1 ? [] : [a]))[3];
   if (rest !== undefined)
-    return tidy(x.device, () =>
+    return composed(x.device, () =>
       repeat(
         repeat(
           x,

@@ -1,12 +1,11 @@
 // Sums over the axes along which a smaller shape repeats: the gradient of broadcasting.
 
 import { args } from '../args.ts';
+import type { Op } from '../autograd/tape.ts';
 import { ShapeError } from '../errors.ts';
 import { broadcasting, broadcastShape, layout } from '../kernel/broadcast.ts';
 import { checkReal, type DType, type Shape, sizeOf, type Tensor } from '../tensor.ts';
 import { defineReal } from './cast.ts';
-
-type Op = (inputs: Record<string, Tensor | undefined>, attrs: { shape: Shape }) => Record<string, Tensor>;
 
 const AXES = { size: [0, 0, 0, 0], outer_size: [0, 0, 0, 0], x_stride: [0, 0, 0, 0], x_outer: [0, 0, 0, 0] };
 
@@ -30,7 +29,7 @@ function overRows(x: Tensor, outer: number, rows: number, columns: number): Tens
   return t;
 }
 
-const sumOp: Op = defineReal<{ shape: Shape }>({
+const sumOp: Op<{ shape: Shape }, 'x'> = defineReal({
   name: 'sumTo',
   inputs: ['x'],
   outputs: ['y'],
@@ -61,7 +60,7 @@ const sumOp: Op = defineReal<{ shape: Shape }>({
   twice: true,
 });
 
-const spreadOp: Op = defineReal<{ shape: Shape }>({
+const spreadOp: Op<{ shape: Shape }, 'x'> = defineReal({
   name: 'spread',
   inputs: ['x'],
   outputs: ['y'],

@@ -1,6 +1,7 @@
 // Triangles of matrices.
 
 import { args } from '../args.ts';
+import type { Op } from '../autograd/tape.ts';
 import { ShapeError } from '../errors.ts';
 import type { DType, Tensor } from '../tensor.ts';
 import { defineReal } from './cast.ts';
@@ -10,27 +11,26 @@ interface Attrs {
   diagonal: number;
 }
 
-const triangle: (inputs: Record<string, Tensor | undefined>, attrs: Attrs) => Record<string, Tensor> =
-  defineReal<Attrs>({
-    name: 'triangle',
-    inputs: ['x'],
-    outputs: ['y'],
-    forward({ x }, { op, diagonal }) {
-      const y = x.device.empty(x.shape, x.dtype, op);
-      const [rows, columns] = x.shape.slice(-2);
-      x.device.run({
-        shader: 'triangle',
-        entry: 'forward',
-        constants: { LOWER: op === 'tril' },
-        bindings: { x, y },
-        params: { n: x.size, rows, columns, diagonal },
-        threads: x.size,
-      });
-      return y;
-    },
-    backward: { x: ({ dy, attrs }) => triangle({ x: dy }, attrs).y },
-    twice: true,
-  });
+const triangle: Op<Attrs, 'x'> = defineReal({
+  name: 'triangle',
+  inputs: ['x'],
+  outputs: ['y'],
+  forward({ x }, { op, diagonal }) {
+    const y = x.device.empty(x.shape, x.dtype, op);
+    const [rows, columns] = x.shape.slice(-2);
+    x.device.run({
+      shader: 'triangle',
+      entry: 'forward',
+      constants: { LOWER: op === 'tril' },
+      bindings: { x, y },
+      params: { n: x.size, rows, columns, diagonal },
+      threads: x.size,
+    });
+    return y;
+  },
+  backward: { x: ({ dy, attrs }) => triangle({ x: dy }, attrs).y },
+  twice: true,
+});
 
 function make(op: 'tril' | 'triu', x: Tensor, diagonal: number): Tensor {
   if (x.rank < 2) throw new ShapeError(op, `x is [${x.shape}]`, 'give matrices');

@@ -1,6 +1,7 @@
 // Elementary functions of one tensor. The activations lie in activation.ts.
 
 import { tensorArg } from '../args.ts';
+import type { Op } from '../autograd/tape.ts';
 import { pointwise } from '../autograd/pointwise.ts';
 import { pairwise } from '../kernel/pairwise.ts';
 import { stored } from '../kernel/vectors.ts';
@@ -30,7 +31,7 @@ const unary = pointwise(defineReal, 'unary', {
 const STEPS = { sign: 17, floor: 18, ceil: 19, round: 20, trunc: 21 } as const;
 
 /** Functions that are constant between their jumps: without a gradient. */
-const step = defineReal<{ op: keyof typeof STEPS }>(
+const step: Op<{ op: keyof typeof STEPS }, 'x'> = defineReal(
   {
     name: 'step',
     inputs: ['x'],

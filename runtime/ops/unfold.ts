@@ -1,6 +1,7 @@
 // Patches under a sliding window (im2col), and the sum of patches (col2im): each is the other's gradient.
 
 import { args } from '../args.ts';
+import type { Op } from '../autograd/tape.ts';
 import { ShapeError } from '../errors.ts';
 import { pair, type Pair } from '../kernel/geometry.ts';
 import type { Constants, ParamValue } from '../kernel/kernel.ts';
@@ -24,8 +25,6 @@ interface Attrs {
   padding: readonly [number, number];
   dilation: readonly [number, number];
 }
-
-type Op = (inputs: Record<string, Tensor | undefined>, attrs: Attrs) => Record<string, Tensor>;
 
 /** Checks the settings; x is [n, h, w, c]. */
 function attrsOf(op: string, x: Shape, kernel: Pair, o: UnfoldOptions): Attrs {
@@ -67,7 +66,7 @@ function launch(
   };
 }
 
-const unfoldOp: Op = defineReal<Attrs>({
+const unfoldOp: Op<Attrs, 'x'> = defineReal({
   name: 'unfold',
   inputs: ['x'],
   outputs: ['y'],
@@ -90,7 +89,7 @@ const unfoldOp: Op = defineReal<Attrs>({
   twice: true,
 });
 
-const foldOp: Op = defineReal<Attrs>({
+const foldOp: Op<Attrs, 'dy'> = defineReal({
   name: 'fold',
   inputs: ['dy'],
   outputs: ['dx'],

@@ -1,6 +1,7 @@
 // Variance and standard deviation over any axes.
 
 import { args } from '../args.ts';
+import type { Op } from '../autograd/tape.ts';
 import { ShapeError } from '../errors.ts';
 import { reduction, type Axes, type Reduction } from '../kernel/axes.ts';
 import { checkReal, type Tensor } from '../tensor.ts';
@@ -15,7 +16,7 @@ interface Attrs {
   d: number;
 }
 
-const op = defineReal<Attrs>({
+const op: Op<Attrs, 'x'> = defineReal({
   name: 'variance',
   inputs: ['x'],
   outputs: ['y', 'mean'],

@@ -1,6 +1,7 @@
 // Weighted sums: of the terms of a loss, of two predictions.
 
 import { args } from '../args.ts';
+import type { Op } from '../autograd/tape.ts';
 import { ShapeError } from '../errors.ts';
 import { isReal, type Tensor } from '../tensor.ts';
 import { defineReal } from './cast.ts';
@@ -24,7 +25,7 @@ function combine(a: Tensor, u: number, scalarA: Tensor | undefined, b?: Tensor, 
   return y;
 }
 
-const op = defineReal<Attrs>({
+const op: Op<Attrs, 'a' | 'b' | 'scalarA' | 'scalarB'> = defineReal({
   name: 'weightedSum',
   inputs: ['a', 'b', 'scalarA', 'scalarB'],
   outputs: ['y'],

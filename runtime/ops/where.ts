@@ -1,7 +1,7 @@
 // A choice between two tensors, element by element, and what is made of it: filling under a mask, limits.
 
 import { args } from '../args.ts';
-import type { BackwardContext } from '../autograd/tape.ts';
+import type { BackwardContext, Op } from '../autograd/tape.ts';
 import { checkNumber, wordOf } from '../device/elements.ts';
 import { ShapeError } from '../errors.ts';
 import { broadcasting, broadcastShape } from '../kernel/broadcast.ts';
@@ -18,7 +18,7 @@ interface Attrs {
   dtype: DType;
 }
 
-const op = defineReal<Attrs>({
+const op: Op<Attrs, 'cond' | 'a' | 'b'> = defineReal({
   name: 'where',
   inputs: ['cond', 'a', 'b'],
   outputs: ['y'],

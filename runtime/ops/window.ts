@@ -1,6 +1,8 @@
 // Boxes of tensors: slice, padding, concatenation, splitting. Each one's gradient is another.
 
 import { args } from '../args.ts';
+import { composed } from '../autograd/compose.ts';
+import type { Op } from '../autograd/tape.ts';
 import { checkNumber, wordOf } from '../device/elements.ts';
 import { ShapeError } from '../errors.ts';
 import { axisOf, stridesOf } from '../kernel/axes.ts';
@@ -9,7 +11,7 @@ import { stored } from '../kernel/vectors.ts';
 import { type DType, type Shape, sizeOf, type Tensor } from '../tensor.ts';
 import { defineReal } from './cast.ts';
 import { zeros } from './fill.ts';
-import { boxed, copied, put, RULES, taken, tidy, type Rule } from './strided.ts';
+import { boxed, copied, put, RULES, taken, type Rule } from './strided.ts';
 
 /**
  * [start, stop, step] along an axis, as Python has it: negative numbers count from the end, what is absent or null goes
@@ -152,7 +154,7 @@ export function pad<D extends DType, R extends number>(
           dy,
           padding.map(([before, after]) => [-before, -after] as const),
         )
-      : tidy(dy.device, () =>
+      : composed(dy.device, () =>
           padded.reduce((g, axis) => overlap(g, { axis, before: padding[axis][0], size: from[axis], mode }), dy),
         );
   return copied(
@@ -173,7 +175,7 @@ interface Overlap {
 }
 
 /** The adjoint of a padding along one axis. */
-const overlapOp = defineReal<Overlap>(
+const overlapOp: Op<Overlap, 'dy'> = defineReal(
   {
     name: 'pad gradient',
     inputs: ['dy'],
@@ -311,17 +313,14 @@ interface Split {
   sizes: Shape;
 }
 
-const splitters = new Map<
-  number,
-  (inputs: Record<string, Tensor | undefined>, attrs: Split) => Record<string, Tensor>
->();
+const splitters = new Map<number, Op<Split, 'x'>>();
 
 /** The operation that splits into `count` tensors. */
 function splitter(count: number) {
   const known = splitters.get(count);
   if (known) return known;
   const names = Array.from({ length: count }, (_, i) => `y${i}`);
-  const made = defineReal<Split>(
+  const made: Op<Split, 'x'> = defineReal(
     {
       name: 'split',
       inputs: ['x'],
@@ -342,7 +341,7 @@ function splitter(count: number) {
       },
       backward: {
         x: ({ grads, inputs: { x }, outputs, attrs: { axis } }) =>
-          tidy(x.device, () =>
+          composed(x.device, () =>
             concat(
               names.map((name) => grads[`d${name}`] ?? zeros(x.device, outputs[name].shape, outputs[name].dtype)),
               axis,

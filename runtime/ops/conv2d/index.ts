@@ -1,12 +1,14 @@
 // Two-dimensional convolution and transposed convolution: the forward pass of one is the input gradient of the other.
 
 import { args } from '../../args.ts';
+import { composed } from '../../autograd/compose.ts';
+import type { Op } from '../../autograd/tape.ts';
 import { ShapeError } from '../../errors.ts';
 import { pair } from '../../kernel/geometry.ts';
 import { checkReal, type DType, type Ranked, type Shape, sizeOf, type Tensor } from '../../tensor.ts';
 import { defineReal } from '../cast.ts';
 import { sum } from '../reduce.ts';
-import { boxed, put, taken, tidy } from '../strided.ts';
+import { boxed, put, taken } from '../strided.ts';
 import { runForward, runInputGrad } from './forward.ts';
 import { settings, type Conv2dOptions, type ConvTranspose2dOptions, type Geometry } from './geometry.ts';
 import { runWeightGrad } from './weightGrad.ts';
@@ -14,11 +16,9 @@ import { runWeightGrad } from './weightGrad.ts';
 export type { Padding, Pair } from '../../kernel/geometry.ts';
 export type { Conv2dOptions, ConvTranspose2dOptions } from './geometry.ts';
 
-type Op = (inputs: Record<string, Tensor | undefined>, attrs: Geometry) => Record<string, Tensor>;
-
 // The three are linear in each of their inputs, and each one's gradients are the others: second derivatives come for
 // free.
-const forwardOp: Op = defineReal<Geometry>(
+const forwardOp: Op<Geometry, 'x' | 'w' | 'b'> = defineReal(
   {
     name: 'conv2d',
     inputs: ['x', 'w', 'b'],
@@ -34,7 +34,7 @@ const forwardOp: Op = defineReal<Geometry>(
   { halves: ['x', 'w', 'b'] },
 );
 
-const inputGradOp: Op = defineReal<Geometry>(
+const inputGradOp: Op<Geometry, 'dy' | 'w' | 'b'> = defineReal(
   {
     name: 'conv2dInputGrad',
     inputs: ['dy', 'w', 'b'],
@@ -50,7 +50,7 @@ const inputGradOp: Op = defineReal<Geometry>(
   { halves: ['dy', 'w', 'b'] },
 );
 
-const weightGradOp: Op = defineReal<Geometry>(
+const weightGradOp: Op<Geometry, 'x' | 'dy'> = defineReal(
   {
     name: 'conv2dWeightGrad',
     inputs: ['x', 'dy'],
@@ -97,7 +97,7 @@ function byFours(
   run: (x: Tensor, w: Tensor, b?: Tensor) => Tensor,
 ): Tensor {
   if (!x.size || !x.device.traits.vectors || groups > 1 || !((w.shape[2] | w.shape[3]) & 3)) return run(x, w, b);
-  return tidy(x.device, () => {
+  return composed(x.device, () => {
     const y = run(filled(x, 3), filled(w, 2), b && filled(b, 0));
     const shape = y.shape.map((s, i) => (i < 3 ? s : channels));
     return sizeOf(shape) === y.size ? y : taken('conv2d', y, shape, boxed(y.shape, [], shape));
