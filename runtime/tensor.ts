@@ -288,7 +288,10 @@ export class Tensor<D extends DType = DType, R extends number = number> {
   }
 }
 
-export const isTensor = (v: unknown): v is Tensor => v instanceof Tensor;
+// A function, because args.ts names it while this module is still being loaded.
+export function isTensor(v: unknown): v is Tensor {
+  return v instanceof Tensor;
+}
 
 /** Collects the tensors in a value: itself, or inside arrays, maps and plain objects. */
 export function collectTensors(value: unknown, into: Set<Tensor>): void {
