@@ -12,7 +12,8 @@ import { openNode } from '../runtime/node.ts';
 import { createSynthetic } from '../src/data/synthetic.ts';
 import { createScheme } from '../src/schemes/index.ts';
 import { resolveConfig, type PartialConfig } from '../src/train/config.ts';
-import { runSession, schemeContext } from '../src/train/session.ts';
+import { schemeContext } from '../src/train/buildScheme.ts';
+import { runSession } from '../src/train/session.ts';
 import { record } from '../src/train/recorded.ts';
 import { lined } from './json.ts';
 

@@ -12,7 +12,7 @@ import { parseArgs } from 'node:util';
 import { shellWords } from '../src/cli/common.ts';
 import { htmlReport } from '../src/report/html.ts';
 import { markdownReport } from '../src/report/text.ts';
-import type { Comparison, RunRecord } from '../src/report/types.ts';
+import type { Comparison, RunRecord } from '../src/train/records.ts';
 import { schemeNames } from '../src/schemes/index.ts';
 
 import { lined } from './json.ts';

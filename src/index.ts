@@ -88,14 +88,9 @@ export {
 } from './train/config.ts';
 export { Evaluator } from './train/evaluate.ts';
 export { preview, type Preview } from './train/preview.ts';
-export {
-  runSession,
-  schemeContext,
-  type SchemeFactory,
-  type SessionHooks,
-  type SessionOptions,
-  type SessionResult,
-} from './train/session.ts';
+export { schemeContext, type SchemeFactory } from './train/buildScheme.ts';
+export { runSession } from './train/session.ts';
+export type { SessionHooks, SessionOptions, SessionResult } from './train/sessionOptions.ts';
 export { SlidingWindow } from './train/slide.ts';
 export {
   train,

@@ -9,7 +9,7 @@ import type { Dataset } from '../data/types.ts';
 import { makePictures } from '../report/previews.ts';
 import { htmlReport } from '../report/html.ts';
 import { jsonReport, markdownReport, textReport } from '../report/text.ts';
-import type { Comparison, RunRecord } from '../report/types.ts';
+import type { Comparison, RunRecord } from '../train/records.ts';
 import { schemeNames, schemeOf } from '../schemes/index.ts';
 import { action } from './action.ts';
 import { interruptible, openData, openDevice, shellWords, type GlobalFlags } from './common.ts';

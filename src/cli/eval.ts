@@ -3,7 +3,7 @@
 import type { Command } from 'commander';
 import { DataError, UsageError } from '../../runtime/errors.ts';
 import { oneClassLine, scores } from '../metrics/miou.ts';
-import type { EvalPoint } from '../report/types.ts';
+import type { EvalPoint } from '../train/records.ts';
 import { Evaluator } from '../train/evaluate.ts';
 import { action } from './action.ts';
 import {

@@ -2,7 +2,7 @@
 
 import { share } from '../report/format.ts';
 import { oneClassLine } from '../metrics/miou.ts';
-import type { EvalPoint, RunRecord } from '../report/types.ts';
+import type { EvalPoint, RunRecord } from '../train/records.ts';
 
 /** One evaluation: mean in both treatments of absent classes, then each class. */
 export function evalLines(e: EvalPoint, classNames: readonly string[]): string[] {

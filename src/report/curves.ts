@@ -1,7 +1,7 @@
 // Curves over training steps: per scheme the mean over seeds and a band of one sample standard deviation.
 
 import { stat } from './summary.ts';
-import type { Comparison, RunRecord } from './types.ts';
+import type { Comparison, RunRecord } from '../train/records.ts';
 
 export interface Curve {
   scheme: string;

@@ -4,7 +4,7 @@
 import { escapeHtml as h } from './escape.ts';
 import { colourSlot, schemeName } from './schemes.ts';
 import { swatch } from './tables.ts';
-import type { Comparison, Picture } from './types.ts';
+import type { Comparison, Picture } from '../train/records.ts';
 
 const LAYERS = [
   ['prediction', 'Prediction'],

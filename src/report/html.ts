@@ -10,7 +10,7 @@ import { footnotes, summarise, type Summary } from './summary.ts';
 import { colourSlot, schemeName } from './schemes.ts';
 import { classTable, confusionMatrices, resultsTable, seedPlot, settings } from './tables.ts';
 import { warningsOf } from './text.ts';
-import type { Comparison } from './types.ts';
+import type { Comparison } from '../train/records.ts';
 
 /** What the file's script reads. */
 export interface ReportData {

@@ -5,7 +5,7 @@ import type { Dataset } from '../data/types.ts';
 import type { Scheme } from '../schemes/scheme.ts';
 import { preview } from '../train/preview.ts';
 import { colourLabels, confidenceColours, dataUrl, overlayHeat, rgbPng } from './pictures.ts';
-import type { Picture } from './types.ts';
+import type { Picture } from '../train/records.ts';
 
 /**
  * Every layer of some images: the image, the truth (of images of labelled, val and test), the prediction, the

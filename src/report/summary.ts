@@ -3,7 +3,7 @@
 
 import { DataError } from '../../runtime/errors.ts';
 import { BASELINE } from '../schemes/index.ts';
-import type { Comparison, EvalPoint, RunRecord } from './types.ts';
+import type { Comparison, EvalPoint, RunRecord } from '../train/records.ts';
 
 /** Mean and sample standard deviation over seeds; `std` is null for a single value. */
 export interface Stat {

@@ -4,7 +4,7 @@ import { escapeHtml as h } from './escape.ts';
 import { bytes, duration, number, percent, points } from './format.ts';
 import { colourSlot, schemeName } from './schemes.ts';
 import type { SchemeSummary, Stat, Summary } from './summary.ts';
-import type { Comparison } from './types.ts';
+import type { Comparison } from '../train/records.ts';
 
 const rgb = (c: readonly number[] | undefined): string =>
   `rgb(${[0, 1, 2].map((i) => Math.round(Number(c?.[i]) || 0)).join(' ')})`;

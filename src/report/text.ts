@@ -3,7 +3,7 @@
 import { bytes, duration, number, percent, plain, points } from './format.ts';
 import { schemeName } from './schemes.ts';
 import { footnotes, summarise, type SchemeSummary, type Summary } from './summary.ts';
-import type { Comparison } from './types.ts';
+import type { Comparison } from '../train/records.ts';
 
 type Row = string[];
 interface Table {

@@ -1,7 +1,7 @@
 // Looks at losses, predictions and pseudo-labels as they come, and says when a run goes wrong.
 
 import { oneClassLine } from '../metrics/miou.ts';
-import type { EvalPoint, StepPoint } from '../report/types.ts';
+import type { EvalPoint, StepPoint } from './records.ts';
 
 /** Share of one class in all predictions from which on a network is said to have collapsed. */
 const COLLAPSED = 0.995;

@@ -6,7 +6,7 @@ import { decodeSafetensors, encodeSafetensors, type FileTensor } from '../../run
 import type { Device } from '../../runtime/device/device.ts';
 import type { LossScaler } from '../../runtime/optim/lossScaler.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
-import type { EvalPoint, StepPoint } from '../report/types.ts';
+import type { EvalPoint, StepPoint } from './records.ts';
 import type { LabelMap, Scheme } from '../schemes/scheme.ts';
 import { fromTorch, toTorch, type TorchTensor } from '../nn/module.ts';
 import type { AlarmState } from './alarms.ts';

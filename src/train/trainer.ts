@@ -8,7 +8,7 @@ import { pseudoLabelStats } from '../../runtime/ops/index.ts';
 import type { LossScaler } from '../../runtime/optim/lossScaler.ts';
 import type { Tensor, TensorData } from '../../runtime/tensor.ts';
 import type { SourceBatch } from '../data/types.ts';
-import type { EvalPoint, StepPoint } from '../report/types.ts';
+import type { EvalPoint, StepPoint } from './records.ts';
 import type { Network } from '../nn/module.ts';
 import type { Scheme, StageServices, StepOutputs } from '../schemes/scheme.ts';
 import type { Moment, StepContext, StreamSpec } from '../schemes/step.ts';

@@ -1,6 +1,6 @@
 // The page: settings and buttons, figures, curves, the picture. All work is the worker's; this draws what it reports.
 
-import type { EvalPoint } from '../report/types.ts';
+import type { EvalPoint } from '../train/records.ts';
 import { bytes, duration, number } from '../report/format.ts';
 import { LiveChart, Smooth } from './charts.ts';
 import { element, enabled, readSettings, showSchemes, useSmallSettings } from './form.ts';

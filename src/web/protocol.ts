@@ -1,7 +1,7 @@
 // The messages between the page and its worker. Arrays are transferred: who posts them has them no longer.
 
 import type { Input } from '../options.ts';
-import type { EvalPoint, StepPoint } from '../report/types.ts';
+import type { EvalPoint, StepPoint } from '../train/records.ts';
 import type { Preview } from '../train/preview.ts';
 import type { RunSettings } from './settings.ts';
 

@@ -8,7 +8,8 @@ import type { Network } from '../nn/module.ts';
 import { createScheme } from '../schemes/index.ts';
 import type { Scheme } from '../schemes/scheme.ts';
 import { preview } from '../train/preview.ts';
-import { runSession, type SessionResult } from '../train/session.ts';
+import { runSession } from '../train/session.ts';
+import type { SessionResult } from '../train/sessionOptions.ts';
 import type { Example, Failure, FromWorker, Pulse } from './protocol.ts';
 import { configOf, datasetOf, type RunSettings } from './settings.ts';
 

@@ -10,7 +10,7 @@ import type { Browser, Page } from 'playwright-core';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { mapColours, INFERNO, VIRIDIS } from '../../src/report/colormap.ts';
-import type { StepPoint } from '../../src/report/types.ts';
+import type { StepPoint } from '../../src/train/records.ts';
 import { createScheme, schemeNames, schemeOf } from '../../src/schemes/index.ts';
 import { runSession } from '../../src/train/session.ts';
 import { buildWeb } from '../../src/web/build.node.ts';

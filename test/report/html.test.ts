@@ -10,7 +10,7 @@ import * as assert from 'uvu/assert';
 import { charts } from '../../src/report/curves.ts';
 import { scriptJson } from '../../src/report/escape.ts';
 import { htmlReport } from '../../src/report/html.ts';
-import type { Comparison, StepPoint } from '../../src/report/types.ts';
+import type { Comparison, StepPoint } from '../../src/train/records.ts';
 import { chromiumPath, launchChromium } from '../support/chromium.ts';
 import { bareRun, comparisonFixture } from '../support/comparison.ts';
 

@@ -6,7 +6,7 @@ import { countConfusion, scores } from '../../src/metrics/miou.ts';
 import { bytes, duration, number, points, spread } from '../../src/report/format.ts';
 import { stat, summarise } from '../../src/report/summary.ts';
 import { jsonReport, markdownReport, textReport } from '../../src/report/text.ts';
-import type { Comparison, RunRecord } from '../../src/report/types.ts';
+import type { Comparison, RunRecord } from '../../src/train/records.ts';
 import { bareRun, comparisonFixture } from '../support/comparison.ts';
 
 const compare = (...runs: RunRecord[]): Comparison => ({

@@ -5,7 +5,7 @@ import { Rng } from '../../runtime/random.ts';
 import { createSynthetic } from '../../src/data/synthetic.ts';
 import { scores } from '../../src/metrics/miou.ts';
 import { confidenceColours, dataUrl, maskPng, overlayHeat, rgbPng } from '../../src/report/pictures.ts';
-import type { Comparison, EvalPoint, Picture, RunRecord, StepPoint } from '../../src/report/types.ts';
+import type { Comparison, EvalPoint, Picture, RunRecord, StepPoint } from '../../src/train/records.ts';
 
 const STEPS = 600;
 const EVERY = 50;

@@ -2,11 +2,12 @@
 
 import { createSynthetic } from '../../src/data/synthetic.ts';
 import type { Dataset } from '../../src/data/types.ts';
-import type { StepPoint } from '../../src/report/types.ts';
+import type { StepPoint } from '../../src/train/records.ts';
 import { createScheme } from '../../src/schemes/index.ts';
 import { decodeCheckpoint, encodeCheckpoint, type Checkpoint } from '../../src/train/checkpoint.ts';
 import { resolveConfig, type PartialConfig } from '../../src/train/config.ts';
-import { runSession, type SessionResult } from '../../src/train/session.ts';
+import { runSession } from '../../src/train/session.ts';
+import type { SessionResult } from '../../src/train/sessionOptions.ts';
 import { testDevice } from './device.ts';
 
 export const TINY: PartialConfig = {

@@ -6,7 +6,7 @@ import * as assert from 'uvu/assert';
 import { grad } from '../../runtime/autograd/grad.ts';
 import { CheckpointError, NonFiniteError } from '../../runtime/errors.ts';
 import { full, mul, sqrt, square, sum } from '../../runtime/ops/index.ts';
-import type { StepPoint } from '../../src/report/types.ts';
+import type { StepPoint } from '../../src/train/records.ts';
 import { createScheme, schemeNames } from '../../src/schemes/index.ts';
 import type { Scheme, SchemeContext } from '../../src/schemes/scheme.ts';
 import { Alarms } from '../../src/train/alarms.ts';

@@ -5,7 +5,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { Device } from '../../runtime/device/device.ts';
 import { DeviceError } from '../../runtime/errors.ts';
-import type { StepPoint } from '../../src/report/types.ts';
+import type { StepPoint } from '../../src/train/records.ts';
 import { createScheme, schemeNames } from '../../src/schemes/index.ts';
 import { Alarms } from '../../src/train/alarms.ts';
 import type { PartialConfig } from '../../src/train/config.ts';

@@ -7,7 +7,7 @@ import { createNetwork, type NetworkConfig } from '../../src/nn/create.ts';
 import type { TorchTensor } from '../../src/nn/module.ts';
 import { resolveConfig } from '../../src/train/config.ts';
 import { describePretrained, loadPretrained } from '../../src/train/pretrained.ts';
-import { schemeContext } from '../../src/train/session.ts';
+import { schemeContext } from '../../src/train/buildScheme.ts';
 import { testDevice } from '../support/device.ts';
 import { tinyData } from '../support/tiny.ts';
 

@@ -6,7 +6,8 @@ import { createScheme, schemeNames } from '../../src/schemes/index.ts';
 import type { Scheme } from '../../src/schemes/scheme.ts';
 import { resolveConfig } from '../../src/train/config.ts';
 import { preview, type Preview } from '../../src/train/preview.ts';
-import { runSession, schemeContext } from '../../src/train/session.ts';
+import { schemeContext } from '../../src/train/buildScheme.ts';
+import { runSession } from '../../src/train/session.ts';
 import { testDevice } from '../support/device.ts';
 import { runTiny, TINY, tinyData } from '../support/tiny.ts';
 
