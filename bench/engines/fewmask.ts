@@ -299,11 +299,7 @@ export function fewmaskEngine(device: Device, version: string, tuning = false): 
           const batches = new Map(
             await Promise.all(sources.map(async ({ spec, source }) => [spec.name, await source.batch(at)] as const)),
           );
-          const given: Parameters<typeof step.run>[0] = {};
-          for (const [stream, b] of batches)
-            Object.assign(given, { [`${stream}.texels`]: b.texels, [`${stream}.sizes`]: b.sizes });
-          for (const [input, draw] of context.draws) given[input] = draw({ step: at, progress: at / steps }, batches);
-          step.run(given);
+          step.run(context.inputs({ step: at, progress: at / steps }, batches));
         };
       },
       loss: step.outputs.loss,

@@ -47,6 +47,11 @@ export type Learner = readonly [params: ReadonlyMap<string, Tensor>, optimizer: 
 /** Fills an input for a step. `batches`: the images of the step by stream name, with their ids and true sizes. */
 export type Draw = (at: Moment, batches: ReadonlyMap<string, SourceBatch>) => TensorData;
 
+/** Names of the inputs of a stream. */
+function sourceNames(stream: string): Record<keyof SourceTensors, string> {
+  return { texels: `${stream}.texels`, sizes: `${stream}.sizes` };
+}
+
 export class StepContext {
   readonly device: Device;
   /** Batches that the step consumes, by stream name. */
@@ -101,10 +106,27 @@ export class StepContext {
   source(spec: StreamSpec): SourceTensors {
     this.streams.push(spec);
     const [h, w] = this.sourceSize;
+    const names = sourceNames(spec.name);
     return {
-      texels: this.declare(`${spec.name}.texels`, { shape: [spec.n, h, w], dtype: 'u32' }),
-      sizes: this.declare(`${spec.name}.sizes`, { shape: [spec.n, 2], dtype: 'i32' }),
+      texels: this.declare(names.texels, { shape: [spec.n, h, w], dtype: 'u32' }),
+      sizes: this.declare(names.sizes, { shape: [spec.n, 2], dtype: 'i32' }),
     };
+  }
+
+  /**
+   * All inputs of a step: its batches, and what is drawn for it.
+   * @param batches by stream name, one for each of `streams`
+   */
+  inputs(at: Moment, batches: ReadonlyMap<string, SourceBatch>): Record<string, TensorData> {
+    const inputs: Record<string, TensorData> = {};
+    for (const { name } of this.streams) {
+      const { texels, sizes } = batches.get(name)!;
+      const names = sourceNames(name);
+      inputs[names.texels] = texels;
+      inputs[names.sizes] = sizes;
+    }
+    for (const [name, draw] of this.draws) inputs[name] = draw(at, batches);
+    return inputs;
   }
 
   /** A scalar that changes from step to step: a ramp, a threshold. */

@@ -6,7 +6,7 @@ import type { Device } from '../../runtime/device/device.ts';
 import { DataError, type NonFiniteError } from '../../runtime/errors.ts';
 import { pseudoLabelStats } from '../../runtime/ops/index.ts';
 import type { LossScaler } from '../../runtime/optim/lossScaler.ts';
-import type { Tensor, TensorData } from '../../runtime/tensor.ts';
+import type { Tensor } from '../../runtime/tensor.ts';
 import type { SourceBatch } from '../data/types.ts';
 import type { EvalPoint, StepPoint } from './records.ts';
 import type { Network } from '../nn/module.ts';
@@ -255,15 +255,8 @@ class StageLoop {
     const batches = await (this.next?.step === step ? this.next.batches : this.load(step));
     this.next = step + 1 < this.stage.steps ? { step: step + 1, batches: this.load(step + 1) } : null;
     const at: Moment = { step, progress: step / this.stage.steps };
-    const inputs: Record<string, TensorData> = {};
-    const byStream = new Map<string, SourceBatch>();
-    this.sources.forEach(({ spec }, i) => {
-      inputs[`${spec.name}.texels`] = batches[i].texels;
-      inputs[`${spec.name}.sizes`] = batches[i].sizes;
-      byStream.set(spec.name, batches[i]);
-    });
-    for (const [name, draw] of this.context.draws) inputs[name] = draw(at, byStream);
-    this.plan.run(inputs);
+    const byStream = new Map(this.sources.map(({ spec }, i) => [spec.name, batches[i]]));
+    this.plan.run(this.context.inputs(at, byStream));
     this.device.copyInto(this.plan.outputs.log, this.ring, this.pendingSteps.length * this.names.length);
     this.pendingSteps.push({ step, lr: this.options.lr(at) });
     this.sent++;

@@ -3,7 +3,7 @@
 import { plan, type Plan } from '../../runtime/autograd/plan.ts';
 import type { Device } from '../../runtime/device/device.ts';
 import { Sgd } from '../../runtime/optim/sgd.ts';
-import type { Tensor, TensorData } from '../../runtime/tensor.ts';
+import type { Tensor } from '../../runtime/tensor.ts';
 import { SampleCache } from '../../src/data/batch.ts';
 import { createSynthetic } from '../../src/data/synthetic.ts';
 import type { Dataset, SourceBatch } from '../../src/data/types.ts';
@@ -75,16 +75,9 @@ export class HandStep<O extends Record<string, Tensor>> {
 
   /** Replays a step. */
   async run(step: number, steps = 10): Promise<O> {
-    const inputs: Record<string, TensorData> = {};
     const batches = new Map<string, SourceBatch>();
-    for (const { spec, source } of this.sources) {
-      const batch = await source.batch(step);
-      batches.set(spec.name, batch);
-      inputs[`${spec.name}.texels`] = batch.texels;
-      inputs[`${spec.name}.sizes`] = batch.sizes;
-    }
-    for (const [name, draw] of this.context.draws) inputs[name] = draw({ step, progress: step / steps }, batches);
-    return this.plan.run(inputs);
+    for (const { spec, source } of this.sources) batches.set(spec.name, await source.batch(step));
+    return this.plan.run(this.context.inputs({ step, progress: step / steps }, batches));
   }
 
   dispose(): void {
