@@ -1,18 +1,37 @@
 // Every error that fewmask throws on purpose. Each names what went wrong, where, the offending value, and what to do
 // about it.
 
-/** Base of all errors thrown on purpose. `code` is stable and machine-readable; `hint` says what to do. */
+/**
+ * Base of all errors thrown on purpose. `code` is stable and machine-readable; `message` says what went wrong, `hint`
+ * what to do about it. Backquotes in both mark settings by their names, with or without a value: "raise `memory`".
+ */
 export class FewmaskError extends Error {
   /** Tells the kind apart, for programs. */
   readonly code: string;
-  /** What to do about it. */
+  /** What to do about it. A property of its own: Node prints those for an error that nobody catches. */
   readonly hint: string | undefined;
   constructor(code: string, message: string, hint?: string) {
-    super(hint ? `${message} — ${hint}` : message);
+    super(message);
     this.name = new.target.name;
     this.code = code;
     this.hint = hint;
   }
+
+  /** Name, message and hint. */
+  override toString(): string {
+    return `${this.name}: ${errorText(this)}`;
+  }
+}
+
+const joined = (message: string, hint: string | undefined): string => (hint ? `${message} — ${hint}` : message);
+
+/**
+ * What an error says to a user, on one line: its message and its hint.
+ * @example errorText(new UsageError('the batch is empty', 'give at least one image')) // 'the batch is empty — give …'
+ */
+export function errorText(error: unknown): string {
+  if (error instanceof FewmaskError) return joined(error.message, error.hint);
+  return error instanceof Error ? error.message : String(error);
 }
 
 /** Shapes, dtypes or attributes that an operation cannot take. Thrown before the GPU is touched. */

@@ -48,7 +48,8 @@ function imports(file: string): { from: string; typeOnly: boolean }[] {
 /** The layer of a file: it may import its own layer and those below. */
 function layer(file: string): number {
   if (file.startsWith('runtime/')) return 0;
-  if (file === 'src/options.ts' || /^src\/(nn|losses|metrics|data|augment|cam)\//.test(file)) return 1;
+  if (/^src\/(options|settingNames)\.ts$/.test(file) || /^src\/(nn|losses|metrics|data|augment|cam)\//.test(file))
+    return 1;
   if (file.startsWith('src/schemes/')) return 2;
   if (file.startsWith('src/train/')) return 3;
   if (/^src\/(report|cli|web)\//.test(file) || /^src\/(index|library\.node)\.ts$/.test(file)) return 4;

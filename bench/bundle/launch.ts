@@ -110,7 +110,7 @@ function probe({ env }: Try): Adapter | string {
   const line = stdout.split('\n').find((l) => l.startsWith('{'));
   if (!line) return `Dawn ended with ${signal ?? `exit code ${status}`}`;
   const answer = JSON.parse(line) as Adapter | { error: string };
-  return 'error' in answer ? answer.error.split(' — ')[0] : answer;
+  return 'error' in answer ? answer.error : answer;
 }
 
 /** Runs a program of the bundle, its output shown and kept. @returns its exit code */

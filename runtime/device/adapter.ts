@@ -34,8 +34,8 @@ export interface OpenedDevice {
 export type Wish = { kind: AdapterKind; name?: undefined } | { kind?: undefined; name: string } | null;
 
 /**
- * Reads `--adapter`, FEWMASK_ADAPTER or `OpenOptions.adapter`. An empty text is no wish; `llvmpipe` and `gpu` are other
- * words for lavapipe and hardware.
+ * Reads `OpenOptions.adapter` or FEWMASK_ADAPTER. An empty text means no wish; `llvmpipe` and `gpu` are other words for
+ * lavapipe and hardware.
  */
 export function parseWish(text: string | undefined): Wish {
   const word = (text ?? '').trim().toLowerCase();

@@ -139,7 +139,7 @@ async function wished(dawn: Dawn, options: OpenOptions, text: string): Promise<F
   const all = [...names, ...(own ? [`${own.info.description} (embedded)`] : [])];
   throw new DeviceError(
     `no adapter matches "${text}"; ${all.length ? `there is: ${all.join(', ')}` : 'there is none at all'}`,
-    all.length ? 'leave --adapter and FEWMASK_ADAPTER away to take the best one' : SOFTWARE,
+    all.length ? 'leave `adapter` and FEWMASK_ADAPTER away to take the best one' : SOFTWARE,
   );
 }
 

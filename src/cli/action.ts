@@ -12,7 +12,8 @@ export function action<F extends object, A extends unknown[]>(
   return async (...given: unknown[]): Promise<void> => {
     const command = given.at(-1) as Command;
     const flags = command.optsWithGlobals<F & GlobalFlags>();
-    const out = new Output(flags);
+    const options = [...command.options, ...(command.parent?.options ?? [])];
+    const out = new Output(flags, new Map(options.map((o) => [o.attributeName(), o.long ?? o.flags])));
     // Node ends a process whose only pending work is the GPU's or an idle thread's, neither of which it counts.
     const alive = setInterval(() => undefined, 2 ** 30);
     try {

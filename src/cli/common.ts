@@ -6,7 +6,7 @@ import { Option, type Command } from 'commander';
 import { openNode } from '../../runtime/node.ts';
 import type { Device } from '../../runtime/device/device.ts';
 import { mib } from '../../runtime/device/pool.ts';
-import { CheckpointError, DataError } from '../../runtime/errors.ts';
+import { CheckpointError, DataError, errorText } from '../../runtime/errors.ts';
 import { openDataset, type DatasetSpec, type OpenDataset } from '../data/open.node.ts';
 import { createNetwork } from '../nn/create.ts';
 import type { Network } from '../nn/module.ts';
@@ -132,12 +132,12 @@ export async function openData(spec: DatasetSpec, out: Output, { strict = false 
   for (const note of dataset.notes) out.say(`data: ${note}`);
   const { unreadable } = dataset;
   if (unreadable.length > 0) {
-    const what = `${unreadable.length} images cannot be read, the first: ${unreadable[0].message.split(' — ')[0]}`;
+    const what = `${unreadable.length} images cannot be read, the first: ${unreadable[0].message}`;
     const error =
       unreadable.length === 1
         ? unreadable[0]
         : new DataError(what, 'remove or replace them; fewmask inspect lists them all');
-    if (!strict) out.warn(error.message);
+    if (!strict) out.warn(errorText(error));
     else {
       await dataset.close();
       throw error;

@@ -1,6 +1,6 @@
 // What commands do with one image after the other: one that cannot be used does not stop the others.
 
-import { DataError, OutOfMemoryError, ShapeError } from '../../runtime/errors.ts';
+import { DataError, errorText, OutOfMemoryError, ShapeError } from '../../runtime/errors.ts';
 import type { Output } from './output.ts';
 
 /**
@@ -22,10 +22,10 @@ export async function eachFile(
     } catch (error) {
       const large = error instanceof ShapeError || error instanceof OutOfMemoryError;
       if (!large && !(error instanceof DataError)) throw error;
-      const told = large ? new DataError(`${file}: ${error.message.split(' — ')[0]}`, advice) : error;
+      const told = large ? new DataError(`${file}: ${error.message}`, advice) : error;
       if (files.length === 1) throw told;
-      out.warn(told.message);
-      failures.push({ file, error: told.message });
+      out.warn(errorText(told));
+      failures.push({ file, error: errorText(told) });
     }
   }
   return failures;

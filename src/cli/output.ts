@@ -2,13 +2,17 @@
 // results to stdout.
 
 import { stripVTControlCharacters, styleText } from 'node:util';
-import { FewmaskError, UsageError } from '../../runtime/errors.ts';
+import { errorText, FewmaskError, UsageError } from '../../runtime/errors.ts';
+import { withSettings } from '../settingNames.ts';
 
 export interface OutputOptions {
   json?: boolean;
   quiet?: boolean;
   verbose?: boolean;
 }
+
+/** Settings whose flags have other names. */
+const OTHER_FLAGS: Readonly<Record<string, string>> = { 'builtin.train': 'builtinImages', options: 'set' };
 
 type Style = Parameters<typeof styleText>[0];
 
@@ -19,11 +23,14 @@ export class Output {
   readonly json: boolean;
   readonly quiet: boolean;
   readonly verbose: boolean;
+  private readonly flags: ReadonlyMap<string, string>;
   private readonly live: boolean;
   private drawn = false;
   private lastPlain = -Infinity;
 
-  constructor(o: OutputOptions = {}) {
+  /** @param flags of the command, by the names of its options: shown where a text marks a setting */
+  constructor(o: OutputOptions = {}, flags: ReadonlyMap<string, string> = new Map()) {
+    this.flags = flags;
     this.json = o.json ?? false;
     this.quiet = o.quiet ?? false;
     this.verbose = o.verbose ?? false;
@@ -40,6 +47,10 @@ export class Output {
     return wanted ? styleText(style, text) : text;
   }
 
+  private shown(text: string): string {
+    return withSettings(text, (name) => this.flags.get(OTHER_FLAGS[name] ?? name));
+  }
+
   private clear(): void {
     if (this.drawn) process.stderr.write('\r\x1b[2K');
     this.drawn = false;
@@ -49,12 +60,12 @@ export class Output {
   say(text = ''): void {
     if (this.quiet) return;
     this.clear();
-    process.stderr.write(`${text}\n`);
+    process.stderr.write(`${this.shown(text)}\n`);
   }
 
   warn(text: string): void {
     this.clear();
-    process.stderr.write(`${this.style('yellow', 'warning:')} ${text}\n`);
+    process.stderr.write(`${this.style('yellow', 'warning:')} ${this.shown(text)}\n`);
   }
 
   /** A line that is drawn over on a terminal; elsewhere a plain line every `every` seconds, and always when `last`. */
@@ -82,14 +93,15 @@ export class Output {
   /** The result of the command, on stdout. */
   result(text: string): void {
     this.clear();
-    process.stdout.write(text.endsWith('\n') ? text : `${text}\n`);
+    const shown = this.shown(text);
+    process.stdout.write(shown.endsWith('\n') ? shown : `${shown}\n`);
   }
 
   /** One line for an error; the stack with --verbose. @returns the exit code: 2 for wrong usage, 1 for failure */
   fail(error: unknown): number {
     this.clear();
     const known = error instanceof FewmaskError;
-    const message = error instanceof Error ? error.message : String(error);
+    const message = this.shown(errorText(error));
     process.stderr.write(
       `${this.style('red', 'error:')} ${known || this.verbose ? message : `${message.split('\n')[0]} (--verbose shows where)`}\n`,
     );

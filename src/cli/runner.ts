@@ -5,7 +5,7 @@ import { appendFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { mib } from '../../runtime/device/pool.ts';
 import type { Device } from '../../runtime/device/device.ts';
-import { CheckpointError, DataError, NonFiniteError, UsageError } from '../../runtime/errors.ts';
+import { CheckpointError, DataError, errorText, NonFiniteError, UsageError } from '../../runtime/errors.ts';
 import { absoluteSpec, isBuiltin, type DatasetSpec } from '../data/open.node.ts';
 import { WITHOUT_FILES } from '../data/pictureRule.ts';
 import type { Dataset } from '../data/types.ts';
@@ -160,7 +160,7 @@ export async function runInFolder(o: RunnerOptions): Promise<{ record: RunRecord
         } catch (error) {
           if (!(error instanceof CheckpointError)) throw error;
           // Training goes on, and the next save may succeed: what has been saved before is still there.
-          out.warn(error.message);
+          out.warn(errorText(error));
           unsaved = error;
           saved = false;
         }
@@ -178,11 +178,12 @@ export async function runInFolder(o: RunnerOptions): Promise<{ record: RunRecord
     },
   }).catch(async (error: unknown) => {
     await logged;
-    if (error instanceof DataError && saved)
+    if (error instanceof DataError && saved) {
       throw new DataError(
         `${error.message}; what was trained until then is saved`,
-        'fix the data, then use --resume; fewmask inspect finds all damaged files at once',
+        `${error.hint ?? 'fix the data'}, then use --resume; fewmask inspect finds all damaged files at once`,
       );
+    }
     if (error instanceof NonFiniteError) {
       throw await stopRun(error, { folder, config, kept, canChange: o.canChange ?? false });
     }

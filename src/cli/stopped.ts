@@ -46,15 +46,14 @@ export async function stopRun(
   at: { folder: string; config: RunConfig; kept: number | null; canChange: boolean },
 ): Promise<NonFiniteError> {
   const { folder, config, kept, canChange } = at;
-  const what = error.hint ? error.message.slice(0, -` — ${error.hint}`.length) : error.message;
-  await writeWhole(join(folder, STOPPED), `${JSON.stringify({ message: what }, null, 2)}\n`);
+  await writeWhole(join(folder, STOPPED), `${JSON.stringify({ message: error.message }, null, 2)}\n`);
   const state = kept === null ? 'no checkpoint had been saved yet' : `the checkpoint after step ${kept} is kept`;
   const lr = String(lower(config.optimizer.lr));
   const resume = shellWords(['fewmask', 'train', '--out', folder, '--resume', '--lr', lr]);
   const resumed = kept !== null && canChange;
   const next = resumed ? `${resume} continues from it` : `then start the ${canChange ? 'run' : 'comparison'} again`;
   return new NonFiniteError(
-    `${what}; ${state}`,
+    `${error.message}; ${state}`,
     `${remedies(config, resumed)}; ${next}; "fewmask inspect" checks the images and masks`,
   );
 }

@@ -19,7 +19,7 @@ export function pack(samples: readonly Sample[], size?: readonly [number, number
     if (s.height > height || s.width > width) {
       throw new DataError(
         `the image "${s.id}" is ${s.width}x${s.height}, larger than the ${width}x${height} of its batch`,
-        'pad batches to the largest image (Dataset.maxSize), or resize as images are read (--size)',
+        'pad batches to the largest image (Dataset.maxSize), or resize as images are read (`size`)',
       );
     }
     sizes.set([s.height, s.width], 2 * k);

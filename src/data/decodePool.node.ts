@@ -44,10 +44,8 @@ function startWorker(module: URL): Worker {
 }
 
 function revive({ name, code, message, hint }: Extract<Reply, { error: unknown }>['error']): Error {
-  // A message of a FewmaskError ends in its hint, which the constructor adds again.
-  const bare = hint ? message.slice(0, -(hint.length + 3)) : message;
-  if (code === 'data') return new DataError(bare, hint);
-  if (code !== undefined) return new FewmaskError(code, bare, hint);
+  if (code === 'data') return new DataError(message, hint);
+  if (code !== undefined) return new FewmaskError(code, message, hint);
   return Object.assign(new Error(message), { name });
 }
 

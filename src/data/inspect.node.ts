@@ -1,6 +1,6 @@
 // Looks at a data set before training: what is there, and what is wrong with it. Reports; does not stop at what is bad.
 
-import { DataError } from '../../runtime/errors.ts';
+import { DataError, errorText, type FewmaskError } from '../../runtime/errors.ts';
 import type { MaskCounts } from './decodeJobs.node.ts';
 import { DecodePool, type PoolOptions } from './decodePool.node.ts';
 import { checkReading, readImages, type Picture } from './inspectImages.node.ts';
@@ -33,6 +33,10 @@ export class Problems {
     this.list.push({ level, code, message, items: [...items] });
   }
 
+  addError(code: string, { message, hint }: FewmaskError, items: readonly string[] = []): void {
+    this.list.push({ level: 'error', code, message, ...(hint !== undefined && { hint }), items: [...items] });
+  }
+
   /** One problem for all items, or none where there are none. */
   group(level: Problem['level'], code: string, items: readonly string[], message: (n: number) => string): void {
     if (items.length)
@@ -42,7 +46,6 @@ export class Problems {
 
 const images = (n: number): string => `${n} image${n === 1 ? '' : 's'}`;
 const masks = (n: number): string => `${n} mask${n === 1 ? '' : 's'}`;
-const messageOf = (error: unknown): string => (error as Error).message;
 
 function rangeOf(values: readonly number[]): Range {
   const sorted = [...values].sort((a, b) => a - b);
@@ -79,7 +82,7 @@ export async function inspect(spec: DatasetSpec, options: PoolOptions = {}): Pro
     return await inspectFiles(spec, pool, problems);
   } catch (error) {
     if (!(error instanceof DataError)) throw error;
-    problems.add('error', 'data', error.message);
+    problems.addError('data', error);
     return describe(
       spec.path ?? spec.images!,
       0,
@@ -157,18 +160,20 @@ async function inspectBuiltin(spec: DatasetSpec, options: PoolOptions): Promise<
 }
 
 async function inspectFiles(spec: DatasetSpec, pool: DecodePool, problems: Problems): Promise<Inspection> {
-  const alike = new Map<string, { code: string; first: string; items: string[] }>();
+  const alike = new Map<string, { code: string; first: FewmaskError; items: string[] }>();
   const fail: Fail = (error, kind) => {
-    if (!kind) return problems.add('error', 'data', error.message);
+    if (!kind) return problems.addError('data', error);
     const group = alike.get(kind.what);
     if (group) group.items.push(kind.item);
-    else alike.set(kind.what, { code: kind.code, first: error.message, items: [kind.item] });
+    else alike.set(kind.what, { code: kind.code, first: error, items: [kind.item] });
   };
   const layout = findFiles(spec, fail);
   const reader = new MaskReader(pool, layout);
   const splits = await resolveSplits(layout, spec, fail, (id) => reader.shown(id, spec.maskValues));
-  for (const [what, { code, first, items }] of alike)
-    problems.add('error', code, items.length === 1 ? first : `${items.length} ${what}`, items);
+  for (const [what, { code, first, items }] of alike) {
+    if (items.length === 1) problems.addError(code, first, items);
+    else problems.add('error', code, `${items.length} ${what}`, items);
+  }
 
   const { ids } = splits;
   const used = [...new Set(SPLITS.flatMap((s) => ids[s]))];
@@ -232,7 +237,7 @@ async function inspectFiles(spec: DatasetSpec, pool: DecodePool, problems: Probl
   problems.group('error', 'size-mismatch', mismatched, (n) => `${masks(n)} of another size than the image`);
   problems.group('warning', 'mask-blank', blank, (n) => `${masks(n)} without any labelled pixel (255 everywhere)`);
   if (!refused) reportRule(rule as MaskRule, spec.maskValues !== undefined, out, problems);
-  else if (!counting && counted.size > 0) problems.add('error', refused.code, refused.error.message);
+  else if (!counting && counted.size > 0) problems.addError(refused.code, refused.error);
   else if (refused.error.hint && counted.size > 0) out.notes.push(refused.error.hint);
   checkOverlaps(ids, problems);
   checkImages(facts, ids, problems);
@@ -258,7 +263,7 @@ async function readMasks(
   const counted = new Map<string, MaskCounts>();
   const bad: string[] = [];
   const found = await Promise.all(wanted.map((id) => reader.counts(id).catch((e: unknown) => e as Error)));
-  found.forEach((f, i) => (f instanceof Error ? bad.push(messageOf(f)) : counted.set(wanted[i], f)));
+  found.forEach((f, i) => (f instanceof Error ? bad.push(errorText(f)) : counted.set(wanted[i], f)));
   problems.group('error', 'mask-unreadable', bad, (n) => `${masks(n)} cannot be used`);
   return counted;
 }
@@ -285,7 +290,7 @@ function checkOverlaps(ids: Record<DatasetSplit, string[]>, problems: Problems):
     problems.add(
       'warning',
       'no-val',
-      'there are no val images: nothing to choose settings by (--val takes a list, a number or a part)',
+      'there are no val images: nothing to choose settings by (`val` takes a list, a number or a part)',
     );
   if (ids.unlabelled.length === 0)
     problems.add('warning', 'no-unlabelled', 'there are no unlabelled images: only supervised training makes sense');
@@ -308,7 +313,7 @@ function checkImages(
     'warning',
     'huge',
     all.filter(([, f]) => Math.max(f.width, f.height) > HUGE).map(sized),
-    (n) => `${images(n)} with a side above ${HUGE} pixels: resize them as they are read (--size)`,
+    (n) => `${images(n)} with a side above ${HUGE} pixels: resize them as they are read (\`size\`)`,
   );
   const byHash = new Map<string, string[]>();
   for (const [id, f] of all) byHash.set(f.hash, [...(byHash.get(f.hash) ?? []), id]);

@@ -62,7 +62,7 @@ export function checkReading(
     open,
     (n) =>
       `${imageCount(n)} with an EXIF orientation, which is ${done}; no mask tells by its size whether masks are drawn on` +
-      ' the rotated image (--orientation)',
+      ' the rotated image (`orientation`)',
   );
   const clipped = [...facts].filter(([, f]) => f.clipped > 0);
   problems.group(

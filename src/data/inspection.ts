@@ -9,6 +9,8 @@ export interface Problem {
   /** Stable name of the kind of problem. */
   code: string;
   message: string;
+  /** What to do about it, where it is known. */
+  hint?: string;
   /** The files or ids concerned, all of them. */
   items: string[];
 }
@@ -96,6 +98,11 @@ function valueLines(values: readonly ValueCount[]): string[] {
 
 const range = (r: Range): string => (r.min === r.max ? `${r.min}` : `${r.min} to ${r.max}, median ${r.median}`);
 
+/** A problem on one line: its message and its hint. */
+export function problemText({ message, hint }: Problem): string {
+  return hint === undefined ? message : `${message} — ${hint}`;
+}
+
 /** The inspection as text: counts, sizes, classes, problems. */
 export function formatInspection(o: Inspection): string {
   const lines = [`${o.name}: ${o.numClasses > 0 ? `${o.numClasses} classes` : 'classes unknown'}`, ''];
@@ -138,7 +145,7 @@ export function formatInspection(o: Inspection): string {
       : `${errors} error${errors === 1 ? '' : 's'}, ${o.problems.length - errors} warning${o.problems.length - errors === 1 ? '' : 's'}`,
   );
   for (const p of [...o.problems].sort((a, b) => a.level.localeCompare(b.level))) {
-    lines.push(`${p.level}: ${p.message}`);
+    lines.push(`${p.level}: ${problemText(p)}`);
     if (p.items.length > 1)
       lines.push(
         ...p.items.slice(0, 8).map((f) => `    ${f}`),

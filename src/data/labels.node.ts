@@ -16,28 +16,28 @@ export const looksLikeAmount = (text: string): boolean =>
  * The number of images that "46", "1/8" or "12.5%" means, or null where the text is none of these (then it names a
  * list).
  * @param of images of the pool
- * @param what the option, for errors
+ * @param setting its name, for errors
  * @throws UsageError for none, or for more than there are
  */
-export function amountOf(text: string, of: number, what: string): number | null {
+export function amountOf(text: string, of: number, setting: string): number | null {
   const match = AMOUNT.exec(text);
   if (!match) return null;
   const [, count, over, under, percent] = match;
   const share = over !== undefined ? Number(over) / Number(under) : Number(percent) / 100;
   if (count === undefined && !(share <= 1))
     throw new UsageError(
-      `${what} ${text} is not a fraction of the ${of} images`,
+      `\`${setting} ${text}\` is not a fraction of the ${of} images`,
       'give a number of images, or a fraction of at most 1 such as 1/8',
     );
   const n = count !== undefined ? Number(count) : Math.round(of * share);
   if (n === 0)
     throw new UsageError(
-      `${what} ${text} of ${of} images are none`,
+      `\`${setting} ${text}\` of ${of} images are none`,
       'give a number of at least 1, or a fraction that leaves at least one image',
     );
   if (n > of)
     throw new UsageError(
-      `${what} ${text} are more than the ${of} images there are`,
+      `\`${setting} ${text}\` are more than the ${of} images there are`,
       'give fewer, or a part such as 1/8',
     );
   return n;

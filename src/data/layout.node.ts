@@ -179,7 +179,7 @@ export function findFiles(named: { path?: string; images?: string; masks?: strin
   if (!inside.includes('JPEGImages')) {
     throw new DataError(
       inside.length === 0 ? `${path} is empty` : `${path} has no folder JPEGImages`,
-      'give a folder in VOC layout, or use --images and --masks',
+      'give a folder in VOC layout, or use `images` and `masks`',
     );
   }
   const names = folder(imageFolder, 'the image folder');

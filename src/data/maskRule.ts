@@ -75,7 +75,7 @@ const MOST_NAMED = 8;
 
 const theMasks = (n: number): string => (n === 1 ? 'the mask' : `the ${n} masks`);
 const hold = (n: number): string => `${theMasks(n)} hold${n === 1 ? 's' : ''}`;
-const option = (values: readonly number[]): string => `--mask-values ${values.join(',')}`;
+const option = (values: readonly number[]): string => `\`maskValues ${values.join(',')}\``;
 const problem = (code: string, message: string, hint: string): MaskProblem => ({
   code,
   error: new DataError(message, hint),
@@ -142,9 +142,9 @@ function automatic(found: Found): MaskRule | MaskProblem {
 
 /** Values that are not class ids at all, by their looks. */
 function notClasses({ masks, declared, facts, top, text }: Found): MaskProblem | null {
-  const meant = declared === undefined ? `; if they are classes, give --classes ${top + 1}` : '';
+  const meant = declared === undefined ? `; if they are classes, give \`classes ${top + 1}\`` : '';
   if (looksLikeInstances(masks, facts)) {
-    const hint = `if all objects are of one class, give --mask-values 0:0,1-255:1; else save class ids${meant}`;
+    const hint = `if all objects are of one class, give \`maskValues 0:0,1-255:1\`; else save class ids${meant}`;
     const looks = 'these look like instances, one number for each object, not classes';
     return problem('instances', `${text}: ${looks}`, hint);
   }
@@ -152,19 +152,19 @@ function notClasses({ masks, declared, facts, top, text }: Found): MaskProblem |
   if (levels) {
     const looks = 'these look like masks that were saved as JPEG, or resized with smoothing';
     const nearest = nearestLevel(levels);
-    const hint = `save masks as PNG without smoothing, or take the nearest level: --mask-values ${nearest}`;
+    const hint = `save masks as PNG without smoothing, or take the nearest level: \`maskValues ${nearest}\``;
     return problem('smoothed', `${text}: ${looks}: most pixels are near ${levels.join(', ')}`, hint);
   }
   const most = Math.max(...masks.map((m) => m.counts.reduce((n, v) => n + Number(v > 0), 0)));
   if (most <= MOST_IDS) return null;
-  const hint = `save class ids, or take greys from 128 on as the object: --mask-values 0-127:0,128-255:1${meant}`;
+  const hint = `save class ids, or take greys from 128 on as the object: \`maskValues 0-127:0,128-255:1\`${meant}`;
   const looks = `with up to ${most} values in a mask, these look like grey pictures, not class ids`;
   return problem('greys', `${text}: ${looks}`, hint);
 }
 
 function fromOne({ ids, top, text }: Found): MaskProblem {
-  const first = ids.length > MOST_NAMED ? `--mask-values 1-${top}:0-${top - 1}` : option(ids);
-  const hint = `if 1 is the first class, give ${first}; if class 0 is only absent here, --classes ${top + 1}`;
+  const first = ids.length > MOST_NAMED ? `\`maskValues 1-${top}:0-${top - 1}\`` : option(ids);
+  const hint = `if 1 is the first class, give ${first}; if class 0 is only absent here, \`classes ${top + 1}\``;
   return problem('ids-from-1', `${text}: ids begin at 1`, hint);
 }
 
@@ -174,12 +174,12 @@ function outside({ masks, ids, top, text }: Found, declared: number): MaskProble
   const { file, counts } = masks.find((m) => m.counts.some(beyond))!;
   const message = outsideMessage(file, counts.findIndex(beyond), declared);
   if (ids.length === declared + 1 && top === declared) {
-    const unlabelled = `if 0 means unlabelled, give --mask-values 0:ignore,1-${top}:0-${top - 1}`;
-    const count = `count the background too (--classes ${ids.length})`;
+    const unlabelled = `if 0 means unlabelled, give \`maskValues 0:ignore,1-${top}:0-${top - 1}\``;
+    const count = `count the background too (\`classes ${ids.length}\`)`;
     const many = `${text}, ${ids.length} ids for ${declared} classes`;
     return problem('ids-outside', message, `${many}: ${count}; ${unlabelled}`);
   }
-  const hint = `raise --classes, say what the values mean (--mask-values), or mend the masks: ${text}`;
+  const hint = `raise \`classes\`, say what the values mean (\`maskValues\`), or mend the masks: ${text}`;
   return problem('ids-outside', message, hint);
 }
 
@@ -189,15 +189,15 @@ function unclear({ ids, top, white, declared, text }: Found): MaskProblem {
   const choices: string[] = [];
   if (all.length === 1) choices.push(`if ${all[0]} is the object of two classes, give ${option([0, all[0]])}`);
   else if (all.length <= MOST_NAMED) choices.push(`if they are ${all.length} classes, give ${option(all)}`);
-  else choices.push('say which value is which class (--mask-values)');
+  else choices.push('say which value is which class (`maskValues`)');
   const [first, second, third] = all;
   if (all.length === 3) {
-    choices.push(`if ${second} means unknown, --mask-values ${first}:0,${second}:ignore,${third}:1`);
+    choices.push(`if ${second} means unknown, \`maskValues ${first}:0,${second}:ignore,${third}:1\``);
     if (white) choices.push(`if 255 does, ${option(ids)}`);
   }
   if (declared === undefined) {
     const rest = `${white ? ', 255 ignored,' : ''} and other classes are only absent here`;
-    choices.push(`if they are ids${rest}, --classes ${Math.max(2, top + 1)}`);
+    choices.push(`if they are ids${rest}, \`classes ${Math.max(2, top + 1)}\``);
   }
   const why =
     declared === undefined
@@ -233,7 +233,7 @@ function byMap(map: ValueMap, { masks, declared, asked, facts, text }: Found): M
     const message = `every pixel of ${theMasks(masks.length)} is ignored by the mask values ${map.text}`;
     return problem('all-ignored', message, `nothing can be learned or scored: ${text}`);
   }
-  const how = asked === undefined ? `as in the training: ${map.text} (--mask-values)` : `as ${map.text}`;
+  const how = asked === undefined ? `as in the training: ${map.text} (\`maskValues\`)` : `as ${map.text}`;
   const notes = [`mask values are read ${how}`, ...oneClassNotes(classes, theMasks(masks.length))];
   return { numClasses: declared ?? map.classes, map, setting: map.text, notes };
 }
@@ -245,15 +245,15 @@ function inOrder({ masks, declared, white }: Found, values: readonly number[]): 
   const several = `${values[0]} to ${values.at(-1)} as the classes 0 to ${n - 1}`;
   const pairs = n > MOST_NAMED ? several : values.map((v, c) => `${v} as class ${c}`).join(', ');
   const rim = white ? '; 255 is ignored' : '';
-  const other = values.includes(IGNORED) ? `; if 255 means ignored, give --mask-values ${AS_IDS}` : rim;
+  const other = values.includes(IGNORED) ? `; if 255 means ignored, give \`maskValues ${AS_IDS}\`` : rim;
   const what = `${hold(masks.length)} the values ${values.join(', ')} only, read as ${n} classes: ${pairs}`;
-  return { numClasses: declared ?? n, map, setting: map.text, notes: [`${what} (--mask-values ${map.text}${other})`] };
+  return { numClasses: declared ?? n, map, setting: map.text, notes: [`${what} (\`maskValues ${map.text}\`${other})`] };
 }
 
 function onlyBlackAndWhite(n: number, declared: number): MaskProblem {
   const hint =
-    'if 255 is a class, say which, as in --mask-values 0:0,255:1; ' +
-    `if it means ignored, so that all the rest is class 0, give --mask-values ${AS_IDS}`;
+    'if 255 is a class, say which, as in `maskValues 0:0,255:1`; ' +
+    `if it means ignored, so that all the rest is class 0, give \`maskValues ${AS_IDS}\``;
   return problem('black-and-white', `${hold(n)} 0 and 255 alone, but there are ${declared} classes`, hint);
 }
 
@@ -261,8 +261,8 @@ function mixed(white: readonly string[], n: number): MaskProblem {
   const what = `${white.length} of ${theMasks(n)} are black and white (0 and 255 alone)`;
   const message = `${what}, the others hold ids and no 255: ${white[0]}`;
   const hint =
-    'save all in one way; if 255 is a class, say which, as in --mask-values 0:0,1:1,255:1; ' +
-    `if it means ignored, give --mask-values ${AS_IDS}`;
+    'save all in one way; if 255 is a class, say which, as in `maskValues 0:0,1:1,255:1`; ' +
+    `if it means ignored, give \`maskValues ${AS_IDS}\``;
   return problem('mixed', message, hint);
 }
 
@@ -270,13 +270,13 @@ function palettesDiffer({ index, colours: [[file, colour], [other, different]] }
   const message = `palettes of masks disagree: index ${index} is ${colour} in ${file}, ${different} in ${other}`;
   const hint =
     'colours are numbered differently in each file; save masks as grey PNG, or all with one palette; ' +
-    `if the indices are class ids all the same, give --mask-values ${AS_IDS}`;
+    `if the indices are class ids all the same, give \`maskValues ${AS_IDS}\``;
   return problem('palettes-differ', message, hint);
 }
 
 /** Masks that show less than two classes, where none are declared. @param most the largest id, -1 for none */
 function tooFew(masks: number, most: number): MaskProblem {
-  const hint = 'masks hold a class id for each pixel: 0, 1, …; if other classes are only absent here, give --classes';
+  const hint = 'masks hold a class id for each pixel: 0, 1, …; if other classes are only absent here, give `classes`';
   const shown = most < 0 ? 'no class' : `class ${most} alone`;
   return problem('too-few-classes', `the masks (${masks}) show ${shown}`, hint);
 }

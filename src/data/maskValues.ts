@@ -22,7 +22,7 @@ export interface ValueMap {
 
 const GRAMMAR =
   'list the value of each class in order, as in "0,255"; or give classes, as in "0:0,128:ignore,255:1" ' +
-  'or "0-127:0,128-255:1"; "ids": values are class ids, 255 ignored (--mask-values)';
+  'or "0-127:0,128-255:1"; "ids": values are class ids, 255 ignored (`maskValues`)';
 
 function wrong(text: string, what: string): UsageError {
   return new UsageError(`mask values "${text}": ${what}`, GRAMMAR);
@@ -132,7 +132,7 @@ export function checkMaskValues(text: string, declared: number | undefined): voi
     return;
   }
   const missing = Array.from({ length: classes }, (_, c) => c).find((c) => !table.includes(c));
-  const hint = 'if that is meant, give the number of classes (--classes)';
+  const hint = 'if that is meant, give the number of classes (`classes`)';
   if (missing !== undefined) throw wrong(text, `no value is of class ${missing}; ${hint}`);
   if (classes < 2) throw wrong(text, 'there is one class only');
 }
@@ -147,7 +147,7 @@ export function labelsOf(values: Uint8Array, table: Int16Array | null, numClasse
   if (table === null) {
     const outside = values.find((v) => v >= numClasses && v !== IGNORED);
     if (outside === undefined) return values;
-    const hint = 'raise --classes, say what the values mean (--mask-values), or mend the mask';
+    const hint = 'raise `classes`, say what the values mean (`maskValues`), or mend the mask';
     throw new DataError(outsideMessage(file, outside, numClasses), hint);
   }
   const labels = new Uint8Array(values.length);
@@ -168,7 +168,7 @@ export function outsideMessage(file: string, value: number, numClasses: number):
 export function unnamedMessage(file: string, value: number, map: string): [message: string, hint: string] {
   return [
     `${file} holds the value ${value}, which is not among the mask values ${map}`,
-    `give it a class, or ignore it (--mask-values ${map},${value}:ignore), or mend the mask`,
+    `give it a class, or ignore it (\`maskValues ${map},${value}:ignore\`), or mend the mask`,
   ];
 }
 

@@ -1,7 +1,7 @@
 // Opens a data set in Node: VOC layout, two plain folders, or the built-in scenes. Decoding happens on threads.
 
 import { resolve } from 'node:path';
-import { DataError, UsageError } from '../../runtime/errors.ts';
+import { DataError, errorText, UsageError } from '../../runtime/errors.ts';
 import { DecodePool, type PoolOptions } from './decodePool.node.ts';
 import { imageHeader } from './image.node.ts';
 import { amountOf, isAmount } from './labels.node.ts';
@@ -141,15 +141,15 @@ export function settledSpec(spec: DatasetSpec, { maskValues }: Pick<OpenDataset,
   return maskValues === undefined ? spec : { ...spec, maskValues };
 }
 
-/** Settings that the built-in set does not take: why, and their options. */
+/** Settings that the built-in set does not take, and why. */
 const FOREIGN = [
-  ['train', 'has its own lists', 'train'],
-  ['unlabelled', 'has its own lists', 'unlabelled'],
-  ['classes', 'has its own classes', 'classes'],
-  ['classNames', 'has its own classes', 'class-names'],
-  ['maskValues', 'has its own masks', 'mask-values'],
-  ['orientation', 'is drawn: it has no image files', 'orientation'],
-  ['bits', 'is drawn: it has no image files', 'bits'],
+  ['train', 'has its own lists'],
+  ['unlabelled', 'has its own lists'],
+  ['classes', 'has its own classes'],
+  ['classNames', 'has its own classes'],
+  ['maskValues', 'has its own masks'],
+  ['orientation', 'is drawn: it has no image files'],
+  ['bits', 'is drawn: it has no image files'],
 ] as const;
 
 /** @throws UsageError */
@@ -157,57 +157,57 @@ export function checkSpec(spec: DatasetSpec): void {
   if (spec.path !== undefined && (spec.images !== undefined || spec.masks !== undefined))
     throw new UsageError(
       `both the data set ${spec.path} and plain folders are given`,
-      'give a folder in VOC layout, or --images and --masks',
+      'give a folder in VOC layout, or `images` and `masks`',
     );
-  if (spec.masks !== undefined && spec.images === undefined) throw new UsageError('--masks is given without --images');
+  if (spec.masks !== undefined && spec.images === undefined) throw new UsageError('`masks` is given without `images`');
   for (const classes of [spec.classes, spec.classNames?.length]) if (classes !== undefined) checkClassCount(classes);
   const twice = spec.classNames?.find((name, i, all) => all.indexOf(name) !== i);
   if (twice !== undefined)
-    throw new UsageError(`two classes are named "${twice}"`, 'give each a name of its own (--class-names)');
+    throw new UsageError(`two classes are named "${twice}"`, 'give each a name of its own (`classNames`)');
   if (spec.classes !== undefined && spec.classNames && spec.classNames.length > spec.classes)
     throw new UsageError(
       `${spec.classNames.length} names for ${spec.classes} classes`,
-      'give as many (--class-names, --classes)',
+      'give as many (`classNames`, `classes`)',
     );
   if (spec.maskValues !== undefined) parseMaskValues(spec.maskValues);
   if (isBuiltin(spec)) {
     const foreign = FOREIGN.find(([key]) => spec[key] !== undefined);
     if (foreign) {
-      const [, why, flag] = foreign;
-      throw new UsageError(`the built-in set ${why}`, `leave out --${flag}, or give a folder of images`);
+      const [key, why] = foreign;
+      throw new UsageError(`the built-in set ${why}`, `leave out \`${key}\`, or give a folder of images`);
     }
     if (spec.builtin?.train !== undefined && spec.builtin.train < 1)
       throw new UsageError(
         `${spec.builtin.train} training images of the built-in set`,
-        'give at least one (--builtin-images)',
+        'give at least one (`builtin.train`)',
       );
   } else if (spec.builtin)
     throw new UsageError(
       `settings of the built-in set are given with ${spec.path ?? spec.images}`,
-      'leave out --builtin-images',
+      'leave out `builtin.train`',
     );
   checkPictures(spec);
   if (spec.size && spec.size.some((v) => !Number.isInteger(v) || v < 1 || v > MOST_SIDE))
     throw new UsageError(
       `a size of ${spec.size.join('x')}`,
-      'give height and width in pixels, such as 180x240 (--size)',
+      'give height and width in pixels, such as 180x240 (`size`)',
     );
 }
 
 /** @throws UsageError */
 export function checkPictures({ orientation, bits }: PictureSpec): void {
   if (orientation !== undefined && !['auto', 'apply', 'ignore'].includes(orientation)) {
-    throw new UsageError(`orientation is "${orientation}"`, 'choose one of auto, apply, ignore (--orientation)');
+    throw new UsageError(`orientation is "${orientation}"`, 'choose one of auto, apply, ignore (`orientation`)');
   }
   if (bits !== undefined && !(Number.isInteger(bits) && bits >= LEAST_BITS && bits <= MOST_BITS)) {
-    throw new UsageError(`${bits} bits a channel`, `give ${LEAST_BITS} to ${MOST_BITS} (--bits)`);
+    throw new UsageError(`${bits} bits a channel`, `give ${LEAST_BITS} to ${MOST_BITS} (\`bits\`)`);
   }
 }
 
 /** @throws UsageError */
 export function checkClassCount(classes: number): void {
   if (!(Number.isInteger(classes) && classes >= 2 && classes <= 255))
-    throw new UsageError(`${classes} classes`, 'give 2 to 255 (--classes)');
+    throw new UsageError(`${classes} classes`, 'give 2 to 255 (`classes`)');
 }
 
 function openBuiltin(spec: DatasetSpec, pool: DecodePool): OpenDataset {
@@ -216,19 +216,19 @@ function openBuiltin(spec: DatasetSpec, pool: DecodePool): OpenDataset {
   if (spec.splitSeed !== undefined) o.splitSeed = spec.splitSeed;
   const whole = o.train ?? createSynthetic().ids('train').length;
   if (spec.labels !== undefined) {
-    const n = amountOf(spec.labels, whole, '--labels');
+    const n = amountOf(spec.labels, whole, 'labels');
     if (n === null)
       throw new UsageError(
         `the built-in set has no list "${spec.labels}"`,
-        'give a number of labelled images or a part such as 1/8 (--labels)',
+        'give a number of labelled images or a part such as 1/8 (`labels`)',
       );
     o.labelled = n;
   }
   for (const split of ['val', 'test'] as const) {
     if (spec[split] === undefined) continue;
-    const n = amountOf(spec[split], whole, `--${split}`);
+    const n = amountOf(spec[split], whole, split);
     if (n === null)
-      throw new UsageError(`the built-in set has no list "${spec[split]}"`, `give a number of images (--${split})`);
+      throw new UsageError(`the built-in set has no list "${spec[split]}"`, `give a number of images (\`${split}\`)`);
     o[split] = n;
   }
   const set = createSynthetic(o);
@@ -311,7 +311,7 @@ async function openFiles(spec: DatasetSpec, pool: DecodePool, warn: (message: st
         if (!(error instanceof DataError)) throw error;
         const sample = await read(id, null); // fails where the image is to blame
         useless.add(id);
-        warn(`nothing is judged by the mask of the unlabelled image "${id}": ${error.message}`);
+        warn(`nothing is judged by the mask of the unlabelled image "${id}": ${errorText(error)}`);
         return sample;
       }
     },

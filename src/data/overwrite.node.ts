@@ -46,7 +46,7 @@ export function refuseOverwriting(inputs: Iterable<string>, targets: Iterable<st
     if (places.has(at))
       throw new UsageError(
         `two results would be written to ${target}`,
-        'give the images one after the other, with different folders (--out)',
+        'give the images one after the other, with different folders (`out`)',
       );
     places.add(at);
   }

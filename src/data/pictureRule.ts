@@ -92,7 +92,7 @@ export function sizeClash(
   const how = tagged ? ` with its EXIF orientation ${image.orientation} ${upright ? 'applied' : 'ignored'}` : '';
   const what = `${text(mask)}, the image ${name}${name && ' '}${text(own)}${how}`;
   if (same(sizeOf(image, !upright), mask)) {
-    return [what, `read images with orientation ${upright ? 'ignore' : 'apply'} or auto (--orientation)`];
+    return [what, `read images with orientation ${upright ? 'ignore' : 'apply'} or auto (\`orientation\`)`];
   }
   if (!tagged && same([own[1], own[0]], mask)) {
     return [what, 'the mask is turned by 90 degrees; the image may have lost its EXIF orientation: turn one of them'];
@@ -103,5 +103,5 @@ export function sizeClash(
 /** That values of an image are clipped. @param share of its values */
 export function clippedLine(file: string, share: number, bits: number): string {
   const percent = share < 0.001 ? 'under 0.1' : (100 * share).toFixed(1);
-  return `${file} has values beyond ${bits} bits (${percent} % of them), which are read as white (--bits)`;
+  return `${file} has values beyond ${bits} bits (${percent} % of them), which are read as white (\`bits\`)`;
 }

@@ -184,17 +184,17 @@ function decideOrientation(n: number, shown: readonly Orientation[], o: PictureS
   const done = orientation === 'apply' ? 'it is applied, as viewers do' : 'it is ignored: the stored pixels are read';
   const note = (why: string): string => `${are(n, 'image', ['has', 'have'])} an EXIF orientation: ${done}${why}`;
   const fit = (k: number): string => are(k, 'mask', ['fits', 'fit']);
-  if (asked) return { orientation, decided, note: note(` (--orientation ${asked})`) };
+  if (asked) return { orientation, decided, note: note(` (\`orientation ${asked}\`)`) };
   if (upright > 0 && stored > 0) {
     const each = `${fit(upright)} the rotated image, ${stored} the stored pixels`;
-    return { orientation, decided, note: note(`, except where masks do not fit (${each}; --orientation)`) };
+    return { orientation, decided, note: note(`, except where masks do not fit (${each}; \`orientation\`)`) };
   }
   if (majority) {
     const which = upright > 0 ? 'the rotated image' : 'the stored pixels';
     return { orientation, decided, note: note(` (${fit(shown.length)} ${which})`) };
   }
-  if (before) return { orientation, decided, note: note(', as in the training (--orientation)') };
-  const advice = '; no mask tells by its size. If masks are drawn on the stored pixels, give --orientation ignore';
+  if (before) return { orientation, decided, note: note(', as in the training (`orientation`)') };
+  const advice = '; no mask tells by its size. If masks are drawn on the stored pixels, give `orientation ignore`';
   return { orientation, decided, note: note(advice) };
 }
 
@@ -214,8 +214,8 @@ async function decideBits(
   const have = `${deep.length < all ? `${deep.length} of ` : ''}${images} 16 bits a channel`;
   const others = deep.length < all ? '; 8-bit images are read as they are' : '';
   const white = (bits: number): string => `${2 ** bits - 1} is white`;
-  if (o.bits !== undefined) return { bits: known, note: `${have}: ${white(o.bits)} (--bits ${o.bits})${others}` };
-  if (known !== null) return { bits: known, note: `${have}: ${white(known)}, as in the training (--bits)${others}` };
+  if (o.bits !== undefined) return { bits: known, note: `${have}: ${white(o.bits)} (\`bits ${o.bits}\`)${others}` };
+  if (known !== null) return { bits: known, note: `${have}: ${white(known)}, as in the training (\`bits\`)${others}` };
   const training = new Set(o.training ?? deep);
   const deciding = deep.filter((file) => training.has(file));
   const look = (file: string): Promise<Depth> => o.pool.run({ kind: 'depth', image: file });
@@ -229,10 +229,10 @@ async function decideBits(
   const most = bitsOfMost([...found.values()]);
   const dark =
     most < bits
-      ? `; ${100 * (1 - RARE)} % of the values are below ${2 ** most}: if images look too dark, give --bits ${most}`
+      ? `; ${100 * (1 - RARE)} % of the values are below ${2 ** most}: if images look too dark, give \`bits ${most}\``
       : '';
   const why = `the largest value is ${largest} (${basename(file)})`;
-  return { bits, note: `${have}, and ${why}: ${white(bits)} (--bits)${dark}${others}` };
+  return { bits, note: `${have}, and ${why}: ${white(bits)} (\`bits\`)${dark}${others}` };
 }
 
 /** The bits that nearly all values use. */

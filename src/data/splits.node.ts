@@ -2,7 +2,7 @@
 
 import { existsSync } from 'node:fs';
 import { basename } from 'node:path';
-import { DataError, UsageError } from '../../runtime/errors.ts';
+import { DataError, errorText, UsageError } from '../../runtime/errors.ts';
 import { amountOf, drawLabelled, hashOrder, isAmount, looksLikeAmount } from './labels.node.ts';
 import type { Fail, Layout } from './layout.node.ts';
 import { hasList, readList } from './lists.node.ts';
@@ -58,7 +58,7 @@ export async function resolveSplits(
     const text = spec[key];
     if (text !== undefined && looksLikeAmount(text) && !hasList(layout, text) && !existsSync(text))
       throw new UsageError(
-        `--${key} ${text}`,
+        `\`${key} ${text}\``,
         'give a number of images (46), a part (1/8), percent (12.5%), or a list',
       );
   }
@@ -75,7 +75,7 @@ export async function resolveSplits(
     const text = spec[split] ?? (hasList(layout, split) ? split : undefined);
     if (text === undefined || (unpaired && isAmount(text))) continue;
     const free = withMask(pool ?? all).filter((id) => !taken.has(id) && !inLabelled.has(id) && !closed.has(id));
-    const n = amountOf(text, free.length, `--${split}`);
+    const n = amountOf(text, free.length, split);
     ids[split] = n === null ? readList(layout, text, split, fail) : hashOrder(free, seed).slice(-n);
     ids[split].forEach((id) => taken.add(id));
     if (n === null) continue;
@@ -100,13 +100,13 @@ export async function resolveSplits(
   } else if (spec.labels === undefined) {
     ids.labelled = candidates;
   } else {
-    const count = amountOf(spec.labels, ids.train.length, '--labels')!;
+    const count = amountOf(spec.labels, ids.train.length, 'labels')!;
     if (count > candidates.length) {
       throw new UsageError(
-        `--labels ${spec.labels} asks for ${count} labelled images, but only ${candidates.length} of the ` +
+        `\`labels ${spec.labels}\` asks for ${count} labelled images, but only ${candidates.length} of the ` +
           `${ids.train.length} training images have ` +
           `masks${unlabelled ? ' and are not in the unlabelled list' : ''}`,
-        'ask for fewer, or leave --labels out to use every mask',
+        'ask for fewer, or leave `labels` out to use every mask',
       );
     }
     const cover = spec.labelsCover ?? true;
@@ -115,7 +115,7 @@ export async function resolveSplits(
     const shown = (id: string): Promise<readonly number[]> =>
       classesOf(id).catch((error: unknown) => {
         if (!(error instanceof DataError)) throw error;
-        unreadable.push(error.message);
+        unreadable.push(errorText(error));
         return [];
       });
     ids.labelled = await drawLabelled(candidates, count, seed, cover ? shown : undefined);

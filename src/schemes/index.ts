@@ -58,7 +58,7 @@ export function checkOptions(name: string, options: Record<string, unknown>): vo
     if (others.length > 0 && !record.renames(key))
       throw new UsageError(
         `the scheme ${name} has no option "${key}"`,
-        `${others.join(', ')} ${others.length > 1 ? 'have' : 'has'} it: --set ${others[0]}.${key}=VALUE`,
+        `${others.join(', ')} ${others.length > 1 ? 'have' : 'has'} it: \`options ${others[0]}.${key}=VALUE\``,
       );
   }
   record.check(options);

@@ -105,7 +105,7 @@ export class Alarms {
           lossScale <= 1,
           () =>
             `step ${step}: gradients overflow f16 even where the loss is not scaled up, and such steps change ` +
-            'nothing; lower the learning rate, or train in full precision (--precision full)',
+            'nothing; lower the learning rate, or train in full precision (`precision full`)',
         );
       if (accepted === undefined) continue;
       const total = pseudoHistogram?.reduce((a, b) => a + b, 0) ?? 0;

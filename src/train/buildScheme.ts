@@ -100,8 +100,8 @@ export function buildScheme(make: SchemeFactory, context: SchemeContext, config:
 /** Out of memory, with what helps a run. */
 export function advised(error: unknown): unknown {
   // Evaluating and labelling have advice of their own.
-  return error instanceof OutOfMemoryError && !error.hint?.includes('--memory')
-    ? new OutOfMemoryError(error.message.split(' — ')[0], 'use a smaller --batch, --crop or --width, or raise --memory')
+  return error instanceof OutOfMemoryError && !error.hint?.includes('`memory`')
+    ? new OutOfMemoryError(error.message, 'use a smaller `batch`, `crop` or `width`, or raise `memory`')
     : error;
 }
 

@@ -160,7 +160,7 @@ export function decodeCheckpoint(
       `${name} is not a checkpoint of a fewmask run`,
       metadata.format
         ? `its format is ${metadata.format}`
-        : 'a file of weights alone cannot be resumed; give it as --pretrained',
+        : 'a file of weights alone cannot be resumed; give it as `pretrained`',
     );
   if (!options.allowNonFinite) refuseNonFinite(file, name);
   let meta: Meta;

@@ -159,7 +159,7 @@ const network: Kind = {
     if (kind === 'deeplabv3plus' && options.depth === undefined)
       throw new UsageError(
         'the network deeplabv3plus has no depth',
-        `give ${NETWORK_FIELDS.deeplabv3plus.depth.fits} (--depth)`,
+        `give ${NETWORK_FIELDS.deeplabv3plus.depth.fits} (\`depth\`)`,
       );
   },
 };
@@ -169,9 +169,9 @@ const RUN_FIELDS: Readonly<Record<keyof RunConfig, Kind>> = {
   scheme: text,
   options: object,
   network,
-  steps: inWords('at least one step (--steps)', number({ whole: true, from: 1 })),
+  steps: inWords('at least one step (`steps`)', number({ whole: true, from: 1 })),
   batch: fields({ labelled: number({ whole: true, from: 1 }), unlabelled: number({ whole: true, from: 1 }) }),
-  crop: inWords('height and width of at least 8 pixels (--crop 96x128)', numbers({ whole: true, from: 8 }, 2)),
+  crop: inWords('height and width of at least 8 pixels (`crop 96x128`)', numbers({ whole: true, from: 8 }, 2)),
   weak: fields(WEAK_FIELDS),
   optimizer: fields({
     kind: choice('sgd', 'adamw'),

@@ -71,8 +71,8 @@ export function loadPretrained(
         `${missing.slice(0, 4).join(', ')}` +
         (missing.length > 4 ? ` and ${missing.length - 4} more are ` : missing.length > 1 ? ' are ' : ' is ') +
         'missing',
-      `${stem ? 'another stem (plain or deep) may fit' : 'another depth may fit'}; pretrainedPartial ` +
-        '(--pretrained-partial) loads what there is and leaves the rest random',
+      `${stem ? 'another stem (plain or deep) may fit' : 'another depth may fit'}; ` +
+        '`pretrainedPartial` loads what there is and leaves the rest random',
     );
   }
   net.loadStateDict(new Map([...given].filter(([k]) => !k.startsWith('head.'))), { partial: true });

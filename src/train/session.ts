@@ -69,7 +69,7 @@ class Session {
     if (config.precision === 'mixed' && !device.f16) {
       throw new DeviceError(
         `mixed precision needs f16, which ${device.info.description} lacks (shader-f16)`,
-        'train in full precision (--precision full), or on another adapter',
+        'train in full precision (`precision full`), or on another adapter',
       );
     }
     this.cache = new SampleCache(dataset, options.cacheBytes);
@@ -130,7 +130,7 @@ class Session {
     if (scheme.needsUnlabelled && unlabelled.length === 0) {
       throw new UsageError(
         `there are no unlabelled images, which ${scheme.name} learns from`,
-        'name some (--unlabelled), label fewer (--labels), or use the scheme supervised',
+        'name some (`unlabelled`), label fewer (`labels`), or use the scheme supervised',
       );
     }
   }

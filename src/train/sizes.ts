@@ -124,9 +124,10 @@ export function fitted<T>(doing: string, [n, height, width]: readonly [number, n
     return record();
   } catch (error) {
     if (!(error instanceof OutOfMemoryError)) throw error;
+    const what = `${n === 1 ? 'an image' : `${n} images`} of ${width}x${height} pixels`;
     throw new OutOfMemoryError(
-      `${doing} ${n === 1 ? 'an image' : `${n} images`} of ${width}x${height} pixels: ${error.message.split(' — ')[0]}`,
-      'read images smaller (--size), use a smaller --width, or raise --memory',
+      `${doing} ${what}: ${error.message}`,
+      'read images smaller (`size`), use a smaller `width`, or raise `memory`',
     );
   }
 }

@@ -7,6 +7,7 @@ import type { Dataset } from '../data/types.ts';
 import type { Network } from '../nn/module.ts';
 import { createScheme } from '../schemes/index.ts';
 import type { Scheme } from '../schemes/scheme.ts';
+import { withSettings } from '../settingNames.ts';
 import { preview } from '../train/preview.ts';
 import { runSession } from '../train/session.ts';
 import type { SessionResult } from '../train/sessionOptions.ts';
@@ -21,6 +22,21 @@ const LOOKING = 0.1;
 const LOOK_SOONEST = 1500;
 const LOOK_LATEST = 15_000;
 
+/** The fields of the page, by the settings of a run. */
+const FIELDS: Readonly<Record<string, string>> = {
+  batch: 'batch',
+  crop: 'image size',
+  labels: 'labelled images',
+  lr: 'learning rate',
+  size: 'image size',
+  steps: 'steps',
+  unlabelled: 'unlabelled images',
+  width: 'network width',
+};
+
+/** A text of the library with the settings that it marks as the page calls them. */
+const worded = (text: string): string => withSettings(text, (name) => FIELDS[name] ?? name);
+
 export type Post = (message: FromWorker, transfer?: Transferable[]) => void;
 
 /** An error as the page says it. */
@@ -30,14 +46,13 @@ export function failureOf(error: unknown): Failure {
     if (error.code === 'device-lost')
       return {
         code: error.code,
-        message: error.message.split(' — ')[0],
+        message: error.message,
         hint: 'start the run again; other tabs and programs may have taken the GPU, or the settings are too large for it',
       };
-    const given = error.hint ?? '';
-    const message = given ? error.message.slice(0, -` — ${given}`.length) : error.message;
     // Of the settings that help, the page offers one.
-    const hint = error.code === 'non-finite' ? 'lower the learning rate, and start the run again' : given;
-    return { code: error.code, message, hint };
+    const hint =
+      error.code === 'non-finite' ? 'lower the learning rate, and start the run again' : worded(error.hint ?? '');
+    return { code: error.code, message: worded(error.message), hint };
   }
   return {
     code: 'unexpected',
@@ -181,7 +196,7 @@ export class Runner {
           run.wanted = true;
           post({ kind: 'eval', run: id, point, pulse: pulse(stageName) });
         },
-        onWarning: (message) => post({ kind: 'warning', run: id, message }),
+        onWarning: (message) => post({ kind: 'warning', run: id, message: worded(message) }),
         gate: (scheme, { stage }) => this.gate(run, scheme, scheme.stages[stage].evaluated ?? scheme.evaluated),
       },
     });

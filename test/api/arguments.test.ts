@@ -6,7 +6,7 @@ import ts from 'typescript';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { checkedOptions } from '../../runtime/args.ts';
-import { FewmaskError, ShapeError } from '../../runtime/errors.ts';
+import { errorText, FewmaskError, ShapeError } from '../../runtime/errors.ts';
 import * as engine from '../../runtime/index.ts';
 import * as ops from '../../runtime/ops/index.ts';
 import { testDevice } from '../support/device.ts';
@@ -130,7 +130,7 @@ test('the options that are checked are those that the types have', () => {
 const told =
   (what: RegExp) =>
   (e: unknown): boolean =>
-    e instanceof ShapeError && what.test(e.message);
+    e instanceof ShapeError && what.test(errorText(e));
 
 test('the right call is in the message', async () => {
   const device = await testDevice();

@@ -7,7 +7,7 @@ import { plan } from '../../runtime/autograd/plan.ts';
 import { noGrad } from '../../runtime/autograd/tape.ts';
 import { tensor } from '../../runtime/create.ts';
 import { Device } from '../../runtime/device/device.ts';
-import { DeviceError } from '../../runtime/errors.ts';
+import { DeviceError, errorText } from '../../runtime/errors.ts';
 import {
   BatchNorm,
   Conv2d,
@@ -204,7 +204,7 @@ test('an adapter without f16 is refused', async () => {
   const device = new WithoutHalf(gpu, info);
   assert.throws(
     () => mixedPrecision(device, () => void (ran = true)),
-    (e: unknown) => e instanceof DeviceError && /mixed precision.*shader-f16/.test(e.message),
+    (e: unknown) => e instanceof DeviceError && /mixed precision.*shader-f16/.test(errorText(e)),
   );
   assert.not.ok(ran);
   device.close();

@@ -8,7 +8,7 @@ import { plan } from '../../runtime/autograd/plan.ts';
 import { grad } from '../../runtime/autograd/grad.ts';
 import { defineOp } from '../../runtime/autograd/tape.ts';
 import { emptyLike, parameter, tensor } from '../../runtime/create.ts';
-import { DisposedError, ShaderError, ShapeError } from '../../runtime/errors.ts';
+import { DisposedError, errorText, ShaderError, ShapeError } from '../../runtime/errors.ts';
 import { linkFolders, reflectShader } from '../../runtime/kernel/build.ts';
 import { readDeclarations } from '../../runtime/kernel/declarations.ts';
 import { shader } from '../../runtime/kernel/shader.ts';
@@ -179,7 +179,7 @@ for (const [what, code, line, message] of MISTAKES) {
       (e: unknown) =>
         e instanceof ShaderError &&
         e.line === line &&
-        message.test(e.message) &&
+        message.test(errorText(e)) &&
         e.message.startsWith(`wrong:${line}: `),
     );
   });
@@ -194,7 +194,7 @@ test('what the compiler refuses is an error with the line, and the device lives 
   );
   assert.instance(error, ShaderError);
   assert.is((error as ShaderError).line, 3);
-  assert.match((error as ShaderError).message, /^wrong:3: .*in: y\[0\] = 1u;$/);
+  assert.match(errorText(error), /^wrong:3: .*in: y\[0\] = 1u;$/);
   const large = shader(
     'large',
     `${binding}\nvar<workgroup> w: array<f32, 10000000>;\n@compute @workgroup_size(1) fn main() { y[0] = w[1]; }`,
@@ -222,7 +222,7 @@ test('a launch that does not fit is refused', async () => {
     const full = { entry: 'forward', bindings: { x, y }, params, threads: 2, ...launch };
     assert.throws(
       () => cube.run(full),
-      (e: unknown) => e instanceof type && message.test(e.message),
+      (e: unknown) => e instanceof type && message.test(errorText(e)),
     );
   };
   refused({ entry: 'sideways' }, /no entry point sideways — it has forward, backward/);

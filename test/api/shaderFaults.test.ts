@@ -8,7 +8,7 @@ import { plan } from '../../runtime/autograd/plan.ts';
 import { defineOp } from '../../runtime/autograd/tape.ts';
 import { emptyLike, parameter, tensor } from '../../runtime/create.ts';
 import { Device } from '../../runtime/device/device.ts';
-import { ShaderError } from '../../runtime/errors.ts';
+import { errorText, ShaderError } from '../../runtime/errors.ts';
 import { shader, type Shader } from '../../runtime/kernel/shader.ts';
 import { Sgd } from '../../runtime/optim/sgd.ts';
 import { add, mul, relu, sum } from '../../runtime/ops/index.ts';
@@ -35,7 +35,7 @@ const errorOf = (promise: Promise<unknown>): Promise<unknown> =>
     () => null,
     (e: unknown) => e,
   );
-const isShaderError = (e: unknown, message: RegExp): boolean => e instanceof ShaderError && message.test(e.message);
+const isShaderError = (e: unknown, message: RegExp): boolean => e instanceof ShaderError && message.test(errorText(e));
 const rejects = async (promise: Promise<unknown>, message: RegExp): Promise<void> => {
   const error = await errorOf(promise);
   assert.ok(isShaderError(error, message), String(error));

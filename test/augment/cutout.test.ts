@@ -7,6 +7,7 @@ import { drawCutout, pseudosegHalf } from '../../src/augment/cutout.ts';
 import { cutout } from '../../src/augment/gpu/cutout.ts';
 import { MEAN } from '../../src/augment/gpu/view.ts';
 import { testDevice } from '../support/device.ts';
+import { says } from '../support/errors.ts';
 
 test('images, labels and validity; a colour, or noise from a seed', async () => {
   const device = await testDevice();
@@ -57,9 +58,9 @@ test('only the image, another colour; what does not fit', async () => {
   const out = cutout(x, boxes, { fill: [1, 0.5, 0.25] });
   assert.equal([...(await out.image.read())], [1, 0.5, 0.25, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
   assert.is(out.labels, undefined);
-  assert.throws(() => cutout(device.empty([1, 2, 2, 1]), boxes), /not f32 \[n, h, w, 3\]/);
-  assert.throws(() => cutout(x, device.empty([2, 1, 4], 'i32')), /give i32 \[1, k, 4\]/);
-  assert.throws(() => cutout(x, boxes, { valid: device.empty([1, 2, 3]) }), /give f32 \[1,2,2\]/);
+  assert.throws(() => cutout(device.empty([1, 2, 2, 1]), boxes), says(/not f32 \[n, h, w, 3\]/));
+  assert.throws(() => cutout(x, device.empty([2, 1, 4], 'i32')), says(/give i32 \[1, k, 4\]/));
+  assert.throws(() => cutout(x, boxes, { valid: device.empty([1, 2, 3]) }), says(/give f32 \[1,2,2\]/));
 });
 
 test('squares lie inside, and most of them whole', () => {

@@ -6,7 +6,7 @@ import * as assert from 'uvu/assert';
 import { grad } from '../../runtime/autograd/grad.ts';
 import { defineOp, noGrad } from '../../runtime/autograd/tape.ts';
 import { parameter, tensor } from '../../runtime/create.ts';
-import { FewmaskError } from '../../runtime/errors.ts';
+import { errorText, FewmaskError } from '../../runtime/errors.ts';
 import { mixedPrecision } from '../../runtime/modules/precision.ts';
 import { exp, mul, square, sum } from '../../runtime/ops/index.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
@@ -16,7 +16,7 @@ const unhandled: unknown[] = [];
 const note = (e: unknown): void => void unhandled.push(e);
 const pause = (): Promise<void> => new Promise((done) => setTimeout(done, 5));
 const refused = (e: unknown, what: RegExp): boolean =>
-  e instanceof FewmaskError && /must not be asynchronous/.test(e.message) && what.test(e.message);
+  e instanceof FewmaskError && /must not be asynchronous/.test(errorText(e)) && what.test(errorText(e));
 
 test.before(() => void process.on('unhandledRejection', note));
 test.after(() => void process.off('unhandledRejection', note));

@@ -5,7 +5,7 @@ import * as assert from 'uvu/assert';
 import { plan } from '../../runtime/autograd/plan.ts';
 import { randomSeed, tensor } from '../../runtime/create.ts';
 import type { Device } from '../../runtime/device/device.ts';
-import { UsageError } from '../../runtime/errors.ts';
+import { errorText, UsageError } from '../../runtime/errors.ts';
 import { Dropout, Dropout2d, Sequential } from '../../runtime/modules/layers.ts';
 import { TRAIN } from '../../runtime/modules/module.ts';
 import { hyperTensor } from '../../runtime/optim/hyper.ts';
@@ -30,7 +30,7 @@ const ones = new Float32Array(64).fill(1);
 const refused =
   (message: RegExp) =>
   (e: unknown): boolean =>
-    e instanceof UsageError && message.test(e.message);
+    e instanceof UsageError && message.test(errorText(e));
 
 for (const [name, draw] of Object.entries(DRAWS)) {
   const run = async (device: Device, net: Sequential, first: number, count: number): Promise<number[][]> => {

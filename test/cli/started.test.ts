@@ -3,7 +3,7 @@
 import { relative } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { CheckpointError, UsageError } from '../../runtime/errors.ts';
+import { CheckpointError, errorText, UsageError } from '../../runtime/errors.ts';
 import { shellWords } from '../../src/cli/common.ts';
 import { readStarted, sameData, sameRun } from '../../src/cli/started.ts';
 import { resolveConfig } from '../../src/train/config.ts';
@@ -55,7 +55,7 @@ test('the same run: the order of keys, the memory budget and the form of a path 
       sameRun(folder, config, { config: { ...config, ...change }, data: { path: data, labels: '1/8', ...spec } }),
     );
     assert.instance(error, UsageError);
-    return error.message;
+    return errorText(error);
   };
   assert.match(differs({ steps: 7 }, {}), /was started with steps 3000, not 7/);
   assert.match(differs({}, { labels: '1/4' }), /was started with labels "1\/8", not "1\/4" — give the same data set/);
@@ -71,7 +71,7 @@ test('the same run: the order of keys, the memory budget and the form of a path 
   const stored = { path: data, labels: '1/8' };
   sameRun(folder, config, { config, data: stored, pictures: { orientation: 'ignore', bits: 16 } });
   const turned = { config, data: stored, pictures: { orientation: 'apply', bits: 16 } } as const;
-  const message = refusal(() => sameRun(folder, config, turned)).message;
+  const message = errorText(refusal(() => sameRun(folder, config, turned)));
   assert.match(message, /was started with orientation "ignore", not "apply" — give the same images/);
   write(folder, { 'run.json': JSON.stringify({ config, data: { ...stored, bits: 12 }, pictures: turned.pictures }) });
   sameRun(folder, config, turned);

@@ -4,6 +4,7 @@ import { chmodSync, mkdirSync, rmSync, statSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { errorText } from '../../runtime/errors.ts';
 import { openDataset, type DatasetSpec } from '../../src/data/open.node.ts';
 import { colourMask, jpeg, mask, removeFolders, tempFolder, vocFolder, write } from '../support/files.ts';
 
@@ -33,8 +34,8 @@ async function refuses(
   name = 'DataError',
 ): Promise<void> {
   const error = await fails({ path: await vocFolder(change), labels: 'labelled', classes: 3, ...more });
-  assert.match(error.message, pattern);
-  assert.is(error.name, name, error.message);
+  assert.match(errorText(error), pattern);
+  assert.is(error.name, name, errorText(error));
 }
 
 const nothing = () => undefined;
@@ -43,11 +44,11 @@ test('folders', async () => {
   const empty = tempFolder();
   const cases: [DatasetSpec, RegExp][] = [
     [{ path: join(empty, 'absent') }, /data set .*absent does not exist/],
-    [{ path: empty }, /is empty — give a folder in VOC layout, or use --images and --masks/],
+    [{ path: empty }, /is empty — give a folder in VOC layout, or use `images` and `masks`/],
     [{ images: empty }, /contains no JPEG, PNG or WebP images/],
     [{ images: join(empty, 'absent') }, /image folder .*absent does not exist/],
   ];
-  for (const [spec, pattern] of cases) assert.match((await fails(spec)).message, pattern);
+  for (const [spec, pattern] of cases) assert.match(errorText(await fails(spec)), pattern);
   await refuses(/JPEGImages is not a folder/, (r) => {
     rmSync(join(r, 'JPEGImages'), { recursive: true });
     write(r, { JPEGImages: 'a file' });
@@ -62,7 +63,7 @@ test('folders', async () => {
   );
   const file = join(empty, 'file');
   write(empty, { file: 'x' });
-  assert.match((await fails({ path: file })).message, /file is not a folder/);
+  assert.match(errorText(await fails({ path: file })), /file is not a folder/);
 });
 
 test('lists', async () => {
@@ -93,7 +94,7 @@ test('masks and images', async () => {
     rmSync(join(r, 'SegmentationClass/b.png')),
   );
   await refuses(/val image "v" has no mask/, (r) => rmSync(join(r, 'SegmentationClass/v.png')));
-  await refuses(/b\.png has class id 7, but there are 3 classes \(0 to 2; 255 is ignored\) — raise --classes/, (r) =>
+  await refuses(/b\.png has class id 7, but there are 3 classes \(0 to 2; 255 is ignored\) — raise `classes`/, (r) =>
     write(r, { 'SegmentationClass/b.png': mask(7) }),
   );
   await refuses(/b\.png is 5x5, the image .*b\.jpg 12x8/, (r) =>
@@ -127,10 +128,10 @@ test('masks and images', async () => {
 
 test('labels', async () => {
   for (const labels of ['0', '0/4', '0%', '1/400'])
-    await refuses(/--labels \S+ of 4 images are none/, nothing, { labels }, 'UsageError');
+    await refuses(/`labels \S+` of 4 images are none/, nothing, { labels }, 'UsageError');
   for (const labels of ['3/2', '1/0', '300%'])
     await refuses(/is not a fraction of the 4 images/, nothing, { labels }, 'UsageError');
-  await refuses(/--labels 9 are more than the 4 images/, nothing, { labels: '9' }, 'UsageError');
+  await refuses(/`labels 9` are more than the 4 images/, nothing, { labels: '9' }, 'UsageError');
   await refuses(
     /asks for 4 labelled images, but only 3 of the 4 training images have masks/,
     (r) => rmSync(join(r, 'SegmentationClass/a.png')),
@@ -141,7 +142,7 @@ test('labels', async () => {
   write(unlabelled, { 'a.jpg': await jpeg(3), 'b.jpg': await jpeg(4) });
   const error = await fails({ images: unlabelled });
   assert.match(
-    error.message,
+    errorText(error),
     /none of the 2 training images has a mask in .*unlabelled images only — training needs at least one labelled image/,
   );
   await refuses(
@@ -156,20 +157,23 @@ test('settings', async () => {
   for (const classes of [0, 1, 256, 2.5]) await refuses(/classes — give 2 to 255/, nothing, { classes }, 'UsageError');
   await refuses(/both the data set .* and plain folders/, nothing, { images: 'x' }, 'UsageError');
   await refuses(/a size of 0x4/, nothing, { size: [0, 4] }, 'UsageError');
-  assert.match((await fails({ masks: 'x' })).message, /--masks is given without --images/);
-  assert.match((await fails({ labels: 'list' })).message, /built-in set has no list "list"/);
-  assert.match((await fails({ labels: '999' })).message, /more than the 240 images/);
+  assert.match(errorText(await fails({ masks: 'x' })), /`masks` is given without `images`/);
+  assert.match(errorText(await fails({ labels: 'list' })), /built-in set has no list "list"/);
+  assert.match(errorText(await fails({ labels: '999' })), /more than the 240 images/);
   for (const more of [{ classes: 3 }, { classNames: ['a', 'b'] }])
-    assert.match((await fails({ ...more })).message, /built-in set has its own classes/);
-  assert.match((await fails({ unlabelled: 'x' })).message, /built-in set has its own lists — leave out --unlabelled/);
-  assert.match((await fails({ builtin: { train: 0 } })).message, /0 training images of the built-in set/);
-  assert.match((await fails({ size: [0, 0] })).message, /a size of 0x0/);
+    assert.match(errorText(await fails({ ...more })), /built-in set has its own classes/);
+  assert.match(errorText(await fails({ unlabelled: 'x' })), /built-in set has its own lists — leave out `unlabelled`/);
+  assert.match(errorText(await fails({ builtin: { train: 0 } })), /0 training images of the built-in set/);
+  assert.match(errorText(await fails({ size: [0, 0] })), /a size of 0x0/);
   await refuses(/settings of the built-in set are given with/, nothing, { builtin: { train: 10 } }, 'UsageError');
-  assert.match((await fails({ maskValues: '0,1' })).message, /built-in set has its own masks — leave out --mask/);
+  assert.match(
+    errorText(await fails({ maskValues: '0,1' })),
+    /built-in set has its own masks — leave out `maskValues`/,
+  );
   const black = tempFolder();
   write(black, { 'in/a.jpg': await jpeg(3), 'out/a.png': mask(0) });
   const blank = /the masks \(1\) show class 0 alone — masks hold a class id for each pixel/;
-  assert.match((await fails({ images: join(black, 'in'), masks: join(black, 'out') })).message, blank);
+  assert.match(errorText(await fails({ images: join(black, 'in'), masks: join(black, 'out') })), blank);
 });
 
 test.run();

@@ -2,6 +2,8 @@
 
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { says } from '../support/errors.ts';
+import { errorText } from '../../runtime/errors.ts';
 import { Rng } from '../../runtime/random.ts';
 import { drawWeak } from '../../src/augment/weak.ts';
 import { Loader, pack, SampleCache, type LoaderOptions } from '../../src/data/batch.ts';
@@ -76,7 +78,7 @@ test('images of several sizes are padded; one that is larger than the batch is r
   assert.equal([batch.height, batch.width, [...batch.sizes]], [3, 4, [3, 2, 1, 4]]);
   assert.is(batch.texels.filter((t) => t === 0xff090909).length, 10);
   assert.is(batch.texels.filter((t) => t === 0xff000000).length, 14);
-  assert.throws(() => pack([of(5, 2)], [4, 4]), /"5x2" is 5x2, larger than the 4x4 of its batch.*maxSize/);
+  assert.throws(() => pack([of(5, 2)], [4, 4]), says(/"5x2" is 5x2, larger than the 4x4 of its batch.*maxSize/));
 });
 
 test('a crop larger than the image is padded: the rest of the view is not valid', () => {
@@ -132,7 +134,7 @@ test('what cannot be loaded is reported by the batch that needs it; nothing to l
   const loader = new Loader(new SampleCache(set), options(set));
   for (const s of [0, 1]) {
     let message = '';
-    await loader.batch(s).catch((e: Error) => (message = e.message));
+    await loader.batch(s).catch((e: Error) => (message = errorText(e)));
     assert.match(message, /no train-/);
   }
   assert.throws(() => new Loader(new SampleCache(set), options(set, { ids: [] })), /no images/);

@@ -8,7 +8,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { build } from 'esbuild';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { DataError } from '../../runtime/errors.ts';
+import { DataError, errorText } from '../../runtime/errors.ts';
 import { runJob, type FileJob } from '../../src/data/decodeJobs.node.ts';
 import { DecodePool } from '../../src/data/decodePool.node.ts';
 import { colourMask, removeFolders, tempFolder, vocFolder, write } from '../support/files.ts';
@@ -53,11 +53,11 @@ test('threads give what this thread gives, and errors with type, message and hin
     assert.equal([there!.name, there!.message, there!.hint], [here!.name, here!.message, here!.hint]);
   }
   assert.equal(warnings, [], 'threads were used');
-  const late = pool.run(jobs[0]).catch((e: Error) => e.message);
+  const late = pool.run(jobs[0]).catch((e: Error) => errorText(e));
   await pool.close();
   await pool.close();
   assert.match(String(await late), /was closed/);
-  assert.match(String(await pool.run(jobs[0]).catch((e: Error) => e.message)), /was closed/);
+  assert.match(String(await pool.run(jobs[0]).catch((e: Error) => errorText(e))), /was closed/);
 });
 
 test('threads that do not start, or end, are said once, and the work is done all the same', async () => {

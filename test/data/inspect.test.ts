@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import sharp from 'sharp';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { errorText } from '../../runtime/errors.ts';
 import { contactSheet } from '../../src/data/contactSheet.node.ts';
 import { inspect } from '../../src/data/inspect.node.ts';
 import { exitCode, formatInspection, type Inspection } from '../../src/data/inspection.ts';
@@ -190,7 +191,7 @@ test('the contact sheet is not written over an image or a mask', async () => {
   for (const file of ['JPEGImages/c.jpg', 'SegmentationClass/a.png']) {
     let message = '';
     await contactSheet({ path, labels: 'labelled' }, join(path, file), { threads: 0 }).catch(
-      (e: Error) => (message = e.message),
+      (e: Error) => (message = errorText(e)),
     );
     assert.match(message, /would overwrite an input/);
   }

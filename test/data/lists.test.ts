@@ -4,6 +4,7 @@ import { mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { errorText } from '../../runtime/errors.ts';
 import { inspect } from '../../src/data/inspect.node.ts';
 import { openDataset, type DatasetSpec } from '../../src/data/open.node.ts';
 import { jpeg, mask, removeFolders, tempFolder, vocFolder, write } from '../support/files.ts';
@@ -22,7 +23,7 @@ async function labelled(spec: DatasetSpec): Promise<string[] | string> {
     await set.close();
     return ids;
   } catch (error) {
-    return (error as Error).message;
+    return errorText(error);
   }
 }
 

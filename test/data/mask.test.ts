@@ -3,6 +3,7 @@
 import { deflateSync } from 'node:zlib';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { says } from '../support/errors.ts';
 import { decodeMask, vocPalette } from '../../src/data/mask.ts';
 
 /** CRC-32 of PNG chunks. */
@@ -63,7 +64,7 @@ test('an interlaced mask of few bits is refused for what it is', () => {
   file[28] = 1;
   assert.throws(
     () => decodeMask(file, 'm.png'),
-    /m\.png is an interlaced PNG of 4 bits a pixel, which cannot be read — save it without interlacing/,
+    says(/m\.png is an interlaced PNG of 4 bits a pixel, which cannot be read — save it without interlacing/),
   );
 });
 

@@ -5,6 +5,7 @@ import { encode } from 'fast-png';
 import sharp, { type Sharp } from 'sharp';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { errorText } from '../../runtime/errors.ts';
 import { decodeMask } from '../../src/data/mask.ts';
 import { decideMaskRule } from '../../src/data/maskRule.ts';
 import {
@@ -17,6 +18,8 @@ import {
 import { inspect } from '../../src/data/inspect.node.ts';
 import { openDataset, type DatasetSpec } from '../../src/data/open.node.ts';
 import { jpeg, removeFolders, tempFolder, write } from '../support/files.ts';
+import { problemText } from '../../src/data/inspection.ts';
+import { says } from '../support/errors.ts';
 
 test.after(removeFolders);
 
@@ -56,15 +59,15 @@ async function messageOf(spec: DatasetSpec): Promise<string> {
   let message = '';
   await openDataset(spec, { threads: 0 }).then(
     (set) => set.close(),
-    (error: Error) => (message = error.message),
+    (error: Error) => (message = errorText(error)),
   );
   const { problems } = await inspect(spec, { threads: 0 });
-  const errors = problems.filter((p) => p.level === 'error').map((p) => p.message);
+  const errors = problems.filter((p) => p.level === 'error').map(problemText);
   assert.ok(errors.includes(message), [message, ...errors].join('\n'));
   return message;
 }
 
-test('masks that went through JPEG or smooth resizing are recognised; --mask-values reads them', async () => {
+test('masks that went through JPEG or smooth resizing are recognised; `maskValues` reads them', async () => {
   const small = await raw(disc(20, 255, 0))
     .resize(24, 24, { kernel: 'cubic' })
     .png()
@@ -82,7 +85,7 @@ test('masks that went through JPEG or smooth resizing are recognised; --mask-val
     for (const classes of [undefined, 2]) {
       const message = await messageOf({ ...(await folder(masks)), classes });
       assert.match(message, /these look like masks that were saved as JPEG, or resized with smoothing/, `set ${i}`);
-      assert.ok(message.includes(`--mask-values ${levels}`), message);
+      assert.ok(message.includes(`\`maskValues ${levels}\``), message);
     }
     const set = await openDataset({ ...(await folder(masks)), maskValues: levels }, { threads: 0 });
     const labels = (await set.load('m0', { labels: true })).labels!;
@@ -92,7 +95,7 @@ test('masks that went through JPEG or smooth resizing are recognised; --mask-val
     assert.ok(Math.abs(share - (Math.PI * radius ** 2) / SIDE ** 2) < 0.02, `${share}`);
   }
   const three = await throughJpeg(picture((x) => (x < 20 ? 0 : x < 40 ? 120 : 240)));
-  assert.match(await messageOf(await folder([three])), /--mask-values 0-[56]\d:0,[56]\d-1[78]\d:1,1[78]\d-255:2/);
+  assert.match(await messageOf(await folder([three])), /`maskValues 0-[56]\d:0,[56]\d-1[78]\d:1,1[78]\d-255:2`/);
 });
 
 test('instances are recognised: numbers that begin anew in each mask, or that occur once', async () => {
@@ -104,7 +107,7 @@ test('instances are recognised: numbers that begin anew in each mask, or that oc
   ];
   for (const [masks, classes] of sets) {
     const message = await messageOf({ ...(await folder(masks)), classes });
-    assert.match(message, /these look like instances, one number for each object.*--mask-values 0:0,1-255:1/);
+    assert.match(message, /these look like instances, one number for each object.*`maskValues 0:0,1-255:1`/);
   }
   const set = await openDataset({ ...(await folder(sets[0][0])), maskValues: '0:0,1-255:1' }, { threads: 0 });
   assert.equal([...new Set((await set.load('m0', { labels: true })).labels)], [0, 1]);
@@ -149,7 +152,7 @@ test('an object that lies in alpha alone is refused; alpha that says nothing of 
         layered(4, (i) => [0, 0, 0, i ? 255 : 0]),
         'm.png',
       ),
-    alone,
+    says(alone),
   );
   assert.throws(
     () =>
@@ -157,7 +160,7 @@ test('an object that lies in alpha alone is refused; alpha that says nothing of 
         layered(4, (i) => [255, 255, 255, i ? 255 : 0]),
         'm.png',
       ),
-    alone,
+    says(alone),
   );
   assert.throws(
     () =>
@@ -165,7 +168,7 @@ test('an object that lies in alpha alone is refused; alpha that says nothing of 
         layered(4, (i) => [0, 0, 0, i ? 0 : 255]),
         'm.png',
       ),
-    alone,
+    says(alone),
   );
   assert.throws(
     () =>
@@ -173,7 +176,7 @@ test('an object that lies in alpha alone is refused; alpha that says nothing of 
         layered(2, (i) => [0, i ? 128 : 0]),
         'm.png',
       ),
-    alone,
+    says(alone),
   );
   const clear = layered(4, (i) => (i ? [0, 0, 0, 255] : [255, 255, 255, 0]));
   assert.throws(() => decodeMask(clear, 'm.png'), /transparent pixels whose grey is 255/);

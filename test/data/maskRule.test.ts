@@ -3,8 +3,9 @@
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { errorText } from '../../runtime/errors.ts';
 import { inspect } from '../../src/data/inspect.node.ts';
-import { exitCode, formatInspection } from '../../src/data/inspection.ts';
+import { exitCode, formatInspection, problemText } from '../../src/data/inspection.ts';
 import { openDataset, type DatasetSpec } from '../../src/data/open.node.ts';
 import { jpeg, mask, removeFolders, tempFolder, write } from '../support/files.ts';
 
@@ -39,12 +40,12 @@ async function read(spec: DatasetSpec) {
 /** The set is refused, and the inspection says the same. */
 async function refused(spec: DatasetSpec, ...patterns: readonly RegExp[]): Promise<void> {
   let message = '';
-  const note = (error: Error): void => void (message = `${error.name}: ${error.message}`);
+  const note = (error: Error): void => void (message = `${error.name}: ${errorText(error)}`);
   await openDataset(spec, { threads: 0 }).then((set) => set.close(), note);
   for (const pattern of [/^DataError: /, ...patterns]) assert.match(message, pattern);
   const report = await inspect(spec, { threads: 0 });
   assert.is(exitCode(report), 1, formatInspection(report));
-  const texts = report.problems.filter((p) => p.level === 'error').map((p) => `DataError: ${p.message}`);
+  const texts = report.problems.filter((p) => p.level === 'error').map((p) => `DataError: ${problemText(p)}`);
   if (!/has class id/.test(message)) assert.ok(texts.includes(message), `${message}\n${formatInspection(report)}`);
 }
 
@@ -68,7 +69,7 @@ test('black and white: two classes, told in one line, with and without their num
       ],
     );
     assert.match(notes, /^the 3 masks hold the values 0, 255 only, read as 2 classes: 0 as class 0, 255 as class 1 /m);
-    assert.match(notes, / \(--mask-values 0:0,255:1; if 255 means ignored, give --mask-values ids\)$/m);
+    assert.match(notes, / \(`maskValues 0:0,255:1`; if 255 means ignored, give `maskValues ids`\)$/m);
     const report = await inspect(spec, { threads: 0 });
     const warnings = report.problems.filter((p) => p.code === 'mask-values' && p.level === 'warning');
     assert.ok(warnings.length === 1 && notes.includes(warnings[0].message));
@@ -165,23 +166,23 @@ test('values that leave it open are refused, with what occurs and the choices', 
     ]),
     /the 2 masks hold 0 \(72 pixels, 2 masks\), 1 \(96 pixels, 2 masks\), 254 \(24 pixels, 1 mask: .*m1\.png\), /,
     /which are not the ids 0, 1, 2, … without a gap/,
-    /if they are 3 classes, give --mask-values 0,1,254; .*--classes 255/,
+    /if they are 3 classes, give `maskValues 0,1,254`; .*`classes 255`/,
   );
-  await refused(await folder([[0, 2]]), /--mask-values 0,2; .*--classes 3/);
-  await refused(await folder([[0, 2, 255]]), /if they are ids, 255 ignored, .*--classes 3/);
-  await refused(await folder([[1, 2]]), /ids begin at 1 — if 1 is the first class, give --mask-values 1,2; .* 3/);
+  await refused(await folder([[0, 2]]), /`maskValues 0,2`; .*`classes 3`/);
+  await refused(await folder([[0, 2, 255]]), /if they are ids, 255 ignored, .*`classes 3`/);
+  await refused(await folder([[1, 2]]), /ids begin at 1 — if 1 is the first class, give `maskValues 1,2`; .* 3/);
   for (const classes of [undefined, 2, 3]) {
     await refused(
       { ...(await folder([[0, 128, 255]])), classes },
-      /if they are 3 classes, give --mask-values 0,128,255; if 128 means unknown, --mask-values 0:0,128:ignore,255:1/,
-      /; if 255 does, --mask-values 0,128/,
+      /if they are 3 classes, give `maskValues 0,128,255`; if 128 means unknown, `maskValues 0:0,128:ignore,255:1`/,
+      /; if 255 does, `maskValues 0,128`/,
     );
   }
-  await refused(await folder([[1, 255]]), /if they are 2 classes, give --mask-values 1,255; .*--classes 2/);
-  await refused(await folder([128]), /if 128 is the object of two classes, give --mask-values 0,128/);
-  const more = /m1\.png has class id 2, but there are 2 classes .*count the background too \(--classes 3\)/;
+  await refused(await folder([[1, 255]]), /if they are 2 classes, give `maskValues 1,255`; .*`classes 2`/);
+  await refused(await folder([128]), /if 128 is the object of two classes, give `maskValues 0,128`/);
+  const more = /m1\.png has class id 2, but there are 2 classes .*count the background too \(`classes 3`\)/;
   await refused({ ...(await folder([[0, 1], 2])), classes: 2 }, more);
-  const beyond = /m1\.png has class id 7, but there are 3 classes .* — raise --classes/;
+  const beyond = /m1\.png has class id 7, but there are 3 classes .* — raise `classes`/;
   await refused(
     {
       ...(await folder([
@@ -214,7 +215,7 @@ test('a map that was given is checked by what occurs', async () => {
   const unnamed = /m0\.png holds the value 128, which is not among the mask values 0:0,255:1 — .*128:ignore/;
   await refused({ ...three, maskValues: '0,255' }, unnamed);
   await refused({ ...three, maskValues: '0:ignore,128:ignore,1:0,2:1' }, /every pixel of the mask is ignored by/);
-  await refused({ ...(await folder([[0, 1, 254]])), maskValues: 'ids' }, /--classes 255/);
+  await refused({ ...(await folder([[0, 1, 254]])), maskValues: 'ids' }, /`classes 255`/);
   for (const maskValues of ['0,128,255', 'nonsense']) {
     let message = '';
     await openDataset({ ...three, maskValues, classes: 2 }, { threads: 0 }).catch((e: Error) => (message = e.name));

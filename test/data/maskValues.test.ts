@@ -2,15 +2,17 @@
 
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { errorText } from '../../runtime/errors.ts';
 import { canonicalMaskValues, checkMaskValues, labelsOf, parseMaskValues } from '../../src/data/maskValues.ts';
+import { says } from '../support/errors.ts';
 
 const throws = (text: string, pattern: RegExp): void => {
   try {
     parseMaskValues(text);
   } catch (error) {
     assert.is((error as Error).name, 'UsageError');
-    assert.match((error as Error).message, pattern);
-    assert.match((error as Error).message, /list the value of each class in order, as in "0,255"/);
+    assert.match(errorText(error), pattern);
+    assert.match(errorText(error), /list the value of each class in order, as in "0,255"/);
     return;
   }
   assert.unreachable(`"${text}" was taken`);
@@ -82,10 +84,10 @@ test('labels of values; what is not a class is refused by its file', () => {
   const { table } = parseMaskValues('0,128')!;
   assert.equal([...labelsOf(Uint8Array.of(0, 128, 255), table, 2, 'm.png')], [0, 1, 255]);
   const unnamed = /m\.png holds the value 7, which is not among the mask values 0:0,128:1 — give it a class/;
-  assert.throws(() => labelsOf(Uint8Array.of(0, 7), table, 2, 'm.png'), unnamed);
+  assert.throws(() => labelsOf(Uint8Array.of(0, 7), table, 2, 'm.png'), says(unnamed));
   assert.equal([...labelsOf(Uint8Array.of(0, 1, 255), null, 2, 'm.png')], [0, 1, 255]);
-  const outside = /m\.png has class id 2, but there are 2 classes \(0 to 1; 255 is ignored\) — raise --classes/;
-  assert.throws(() => labelsOf(Uint8Array.of(0, 2), null, 2, 'm.png'), outside);
+  const outside = /m\.png has class id 2, but there are 2 classes \(0 to 1; 255 is ignored\) — raise `classes`/;
+  assert.throws(() => labelsOf(Uint8Array.of(0, 2), null, 2, 'm.png'), says(outside));
 });
 
 test.run();

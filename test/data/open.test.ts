@@ -8,6 +8,7 @@ import { encode } from 'fast-png';
 import sharp from 'sharp';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { errorText } from '../../runtime/errors.ts';
 import { Loader, SampleCache } from '../../src/data/batch.ts';
 import { absoluteSpec, openDataset, type DatasetSpec } from '../../src/data/open.node.ts';
 import { HEIGHT, jpeg, mask, removeFolders, tempFolder, vocFolder, WIDTH, write } from '../support/files.ts';
@@ -64,7 +65,7 @@ test('lists: images, masks, splits; the masks of unlabelled images cannot be ope
     assert.is((await set.load('c', { labels: false })).labels, null);
     await loadAll(set);
     let refused = '';
-    await set.load('c', { labels: true }).catch((e: Error) => (refused = e.message));
+    await set.load('c', { labels: true }).catch((e: Error) => (refused = errorText(e)));
     assert.match(refused, /masks of unlabelled images are not opened/);
     await set.close();
   }
@@ -78,7 +79,7 @@ test('a list of unlabelled images closes their masks to the draw, too', async ()
   });
   let message = '';
   await openDataset({ path, labels: '1', unlabelled: 'train', classes: 3 }, { threads: 0 }).catch(
-    (e: Error) => (message = e.message),
+    (e: Error) => (message = errorText(e)),
   );
   assert.match(message, /none of the 4 training images has a mask in .* and is not in the unlabelled list/);
 });
@@ -301,7 +302,7 @@ test('a white object in one mask of many is seen, and an id beyond the classes r
   for (const i of ids) write(root, { [`out/${i}.png`]: mask(i === 298 ? 5 : [0, 1]) });
   let message = '';
   const load = using(spec, (set) => set.load('298', { labels: true }));
-  await load.catch((e: Error) => (message = e.message));
+  await load.catch((e: Error) => (message = errorText(e)));
   assert.match(message, /298\.png has class id 5, but there are 2 classes/);
 });
 
@@ -355,7 +356,7 @@ test('folders and images of other formats that lie beside are told of', async ()
   write(only, { 'c/d.jpg': picture });
   await openDataset({ images: only, classes: 2 }, { threads: 0 }).then(
     () => assert.unreachable(),
-    (error: Error) => assert.match(error.message, /not searched \(c\)/),
+    (error: Error) => assert.match(errorText(error), /not searched \(c\)/),
   );
 });
 

@@ -5,6 +5,7 @@ import { encode } from 'fast-png';
 import sharp from 'sharp';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { errorText } from '../../runtime/errors.ts';
 import { decodeImage } from '../../src/data/image.node.ts';
 import { inspect } from '../../src/data/inspect.node.ts';
 import { jpeg, mask, removeFolders, tagged, tempFolder, write } from '../support/files.ts';
@@ -98,16 +99,16 @@ test('masks on the rotated picture: the orientation is applied, also to square a
   });
   await using(root, { size: [4, 6] }, async (set) => assert.is(await shape(set, 'a'), '6x4'));
   await using(root, { orientation: 'apply' }, async (set) => {
-    assert.match(notes(set), /it is applied, as viewers do \(--orientation apply\)/);
+    assert.match(notes(set), /it is applied, as viewers do \(`orientation apply`\)/);
     assert.is(await shape(set, 'free'), '8x12');
   });
   await using(root, { orientation: 'ignore' }, async (set) => {
     assert.is(await shape(set, 'free'), '12x8');
     let message = '';
-    await set.load('a', { labels: true }).catch((e: Error) => (message = e.message));
+    await set.load('a', { labels: true }).catch((e: Error) => (message = errorText(e)));
     assert.match(
       message,
-      /a\.png is 8x12, the image .*a\.png 12x8 with its EXIF orientation 6 ignored — .*--orientation/,
+      /a\.png is 8x12, the image .*a\.png 12x8 with its EXIF orientation 6 ignored — .*`orientation`/,
     );
   });
 });
@@ -148,7 +149,7 @@ test('no mask tells: applied, and told; the rule of a run decides where there is
     'out/a.png': mask([0, 1], 8, 8),
     'in/free.png': await tagged(6, 12, 8),
   });
-  const told = /2 images have an EXIF orientation: it is applied.*; no mask tells by its size.*--orientation ignore/;
+  const told = /2 images have an EXIF orientation: it is applied.*; no mask tells by its size.*`orientation ignore`/;
   await using(root, {}, async (set) => {
     assert.match(notes(set), told);
     assert.is(await shape(set, 'free'), '8x12');
@@ -177,7 +178,7 @@ test('a set that contradicts itself: each image as its mask fits, the others wit
   });
   await using(root, {}, async (set) => {
     assert.match(notes(set), /it is ignored: the stored pixels are read, except where masks do not fit/);
-    assert.match(notes(set), /\(1 mask fits the rotated image, 2 the stored pixels; --orientation\)/);
+    assert.match(notes(set), /\(1 mask fits the rotated image, 2 the stored pixels; `orientation`\)/);
     assert.equal(await Promise.all(['a', 'b', 'c', 'free'].map((id) => shape(set, id))), [
       '8x12',
       '12x8',
@@ -186,7 +187,7 @@ test('a set that contradicts itself: each image as its mask fits, the others wit
     ]);
     assert.equal(set.pictures!.orientation, 'ignore');
     let message = '';
-    await set.load('wrong', { labels: true }).catch((e: Error) => (message = e.message));
+    await set.load('wrong', { labels: true }).catch((e: Error) => (message = errorText(e)));
     assert.match(
       message,
       /wrong\.png is 5x5, the image .*wrong\.png 12x8 with its EXIF orientation 6 ignored — masks must have/,
@@ -205,7 +206,7 @@ test('a mask that is turned, of an image that has lost its orientation', async (
   write(root, { 'in/a.jpg': await jpeg(3), 'out/a.png': mask([0, 1], 8, 12) });
   await using(root, {}, async (set) => {
     let message = '';
-    await set.load('a', { labels: true }).catch((e: Error) => (message = e.message));
+    await set.load('a', { labels: true }).catch((e: Error) => (message = errorText(e)));
     assert.match(message, /a\.png is 8x12, the image .*a\.jpg 12x8 — the mask is turned by 90 degrees/);
   });
 });

@@ -6,6 +6,7 @@ import { encode } from 'fast-png';
 import sharp from 'sharp';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { errorText } from '../../runtime/errors.ts';
 import { inspect } from '../../src/data/inspect.node.ts';
 import { openDataset, type DatasetSpec } from '../../src/data/open.node.ts';
 import { bitsOf } from '../../src/data/pictureRule.ts';
@@ -52,7 +53,7 @@ test('16-bit images whose values use the low bits: one rule, found in the traini
     { val: join(root, 'val.txt') },
     async (set) => {
       assert.match(notes(set), /3 of 4 images have 16 bits a channel, and the largest value is 4000 \(b\.png\)/);
-      assert.match(notes(set), /4095 is white \(--bits\); 8-bit images are read as they are/);
+      assert.match(notes(set), /4095 is white \(`bits`\); 8-bit images are read as they are/);
       assert.equal(set.pictures, { orientation: 'apply', bits: 12 });
       const first = async (id: string, n = 3): Promise<number[]> => [
         ...(await set.load(id, { labels: false })).rgb.subarray(0, n),
@@ -66,7 +67,7 @@ test('16-bit images whose values use the low bits: one rule, found in the traini
     warnings,
   );
   assert.is(warnings.length, 1);
-  assert.match(warnings[0], /v\.png has values beyond 12 bits \(50\.0 % of them\), which are read as white \(--bits\)/);
+  assert.match(warnings[0], /v\.png has values beyond 12 bits \(50\.0 % of them\), which are read as white \(`bits`\)/);
   const o = await inspect(
     { images: join(root, 'in'), masks: join(root, 'out'), val: join(root, 'val.txt'), classes: 2 },
     { threads: 0 },
@@ -101,10 +102,10 @@ test('other depths; bits that are asked for, or that a run has used', async () =
     [64000, 250],
   ])
     assert.is((await first([value], {}))[0], byte, String(value));
-  assert.equal(await first([1000], { bits: 12 }), [62, '1 image has 16 bits a channel: 4095 is white (--bits 12)']);
+  assert.equal(await first([1000], { bits: 12 }), [62, '1 image has 16 bits a channel: 4095 is white (`bits 12`)']);
   assert.equal(await first([1000], { pictures: { orientation: 'apply', bits: 14 } }), [
     15,
-    '1 image has 16 bits a channel: 16383 is white, as in the training (--bits)',
+    '1 image has 16 bits a channel: 16383 is white, as in the training (`bits`)',
   ]);
   assert.is((await first([1000], { bits: 10, pictures: { orientation: 'apply', bits: 14 } }))[0], 250);
   // A run that has seen no 16-bit image does not know.
@@ -119,7 +120,7 @@ test('other depths; bits that are asked for, or that a run has used', async () =
   await using(root, {}, (set) =>
     assert.match(
       notes(set),
-      /65535 is white \(--bits\); 99\.9 % of the values are below 4096: if images look too dark, give --bits 12/,
+      /65535 is white \(`bits`\); 99\.9 % of the values are below 4096: if images look too dark, give `bits 12`/,
     ),
   );
 });
@@ -128,15 +129,15 @@ test('settings that make no sense', async () => {
   const refused = async (spec: DatasetSpec): Promise<string> =>
     openDataset(spec, { threads: 0 }).then(
       () => '',
-      (e: Error) => `${e.name}: ${e.message}`,
+      (e: Error) => `${e.name}: ${errorText(e)}`,
     );
   for (const bits of [7, 17, 8.5])
-    assert.match(await refused({ images: 'x', bits }), /UsageError: .* bits a channel — give 8 to 16 \(--bits\)/);
+    assert.match(await refused({ images: 'x', bits }), /UsageError: .* bits a channel — give 8 to 16 \(`bits`\)/);
   assert.match(
     await refused({ images: 'x', orientation: 'up' as 'apply' }),
     /UsageError: orientation is "up" — choose one of auto, apply, ignore/,
   );
-  assert.match(await refused({ bits: 12 }), /UsageError: the built-in set .*leave out --bits/);
+  assert.match(await refused({ bits: 12 }), /UsageError: the built-in set .*leave out `bits`/);
 });
 
 test('animations: the first picture, told; files of other content: told before training', async () => {
@@ -168,10 +169,10 @@ test('animations: the first picture, told; files of other content: told before t
       ['c', 'a GIF image'],
     ]) {
       let message = '';
-      await set.load(id, { labels: false }).catch((e: Error) => (message = e.message));
+      await set.load(id, { labels: false }).catch((e: Error) => (message = errorText(e)));
       assert.match(message, new RegExp(`${id}\\.jpg cannot be decoded: it is ${kind} — only JPEG, PNG and WebP`));
     }
-    assert.equal(set.unreadable.map((e) => /\w\.jpg cannot/.exec(e.message)?.[0]).sort(), [
+    assert.equal(set.unreadable.map((e) => /\w\.jpg cannot/.exec(errorText(e))?.[0]).sort(), [
       'b.jpg cannot',
       'c.jpg cannot',
     ]);
@@ -206,7 +207,7 @@ test('suffixes that lie: images are read by content, masks must be PNG', async (
   const notPng = /x\.png is not a PNG file: it is a JPEG image — masks are PNG files/;
   const opening = await using(root, {}, () => undefined).then(
     () => '',
-    (e: Error) => e.message,
+    (e: Error) => errorText(e),
   );
   assert.match(opening, notPng, 'masks are looked at when a set is opened');
   await using(root, { tolerant: true }, async (set) => {
@@ -215,7 +216,7 @@ test('suffixes that lie: images are read by content, masks must be PNG', async (
       assert.ok(Math.abs((await set.load(id, { labels: true })).rgb[0] - 10) < 4, id);
     assert.not.match(notes(set), /MACOSX|searched|Thumbs/);
     let message = '';
-    await set.load('x', { labels: true }).catch((e: Error) => (message = e.message));
+    await set.load('x', { labels: true }).catch((e: Error) => (message = errorText(e)));
     assert.match(message, notPng);
   });
 });

@@ -4,7 +4,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { Device } from '../../runtime/device/device.ts';
-import { DisposedError, ShapeError } from '../../runtime/errors.ts';
+import { DisposedError, errorText, ShapeError } from '../../runtime/errors.ts';
 import { floatToHalf, halfToFloat } from '../../runtime/half.ts';
 import { add, full, relu } from '../../runtime/ops/index.ts';
 import { testDevice } from '../support/device.ts';
@@ -49,7 +49,7 @@ test('reading a disposed tensor is an error that leaves the device as it was', a
 test('elements must be in the array of the dtype; numbers are converted', async () => {
   const device = await testDevice();
   const wrong = (body: () => unknown, what: RegExp): void =>
-    assert.throws(body, (e: unknown) => e instanceof ShapeError && what.test(e.message));
+    assert.throws(body, (e: unknown) => e instanceof ShapeError && what.test(errorText(e)));
   wrong(
     () => device.tensor(new Float32Array(2), [2], 'i32'),
     /tensor: the elements are in a Float32Array — i32 needs a Int32Array/,

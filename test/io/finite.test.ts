@@ -2,7 +2,7 @@
 
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { CheckpointError } from '../../runtime/errors.ts';
+import { CheckpointError, errorText } from '../../runtime/errors.ts';
 import { nonFiniteCount, refuseNonFinite } from '../../runtime/io/finite.ts';
 import { decodeSafetensors, encodeSafetensors, type FileTensor } from '../../runtime/io/safetensors.ts';
 import { BatchNorm, Linear, Sequential } from '../../runtime/modules/layers.ts';
@@ -32,7 +32,7 @@ test('the count, and an error that names file, tensor and numbers', () => {
   ] as const;
   refuseNonFinite(new Map(good), 'net.safetensors');
   const refused = (tensors: [string, FileTensor][], message: RegExp): void => {
-    const fits = (e: unknown): boolean => e instanceof CheckpointError && message.test(e.message);
+    const fits = (e: unknown): boolean => e instanceof CheckpointError && message.test(errorText(e));
     assert.throws(() => refuseNonFinite([...good, ...tensors], 'net.safetensors'), fits);
   };
   refused([['b', floats(1, NaN, 2)]], /^net\.safetensors: 1 of 3 values of b are NaN or infinite — the weights are/);
@@ -79,7 +79,7 @@ test('loadStateDict refuses them before anything changes, unless an option allow
       load,
       (e: unknown) =>
         e instanceof CheckpointError &&
-        new RegExp(`1 of \\d+ values of ${name} are NaN.*allowNonFinite`).test(e.message),
+        new RegExp(`1 of \\d+ values of ${name} are NaN.*allowNonFinite`).test(errorText(e)),
     );
   refused(() => net.loadStateDict(state), '1\\.running_var');
   assert.equal(await net.stateDict(), before);

@@ -2,7 +2,7 @@
 
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { CheckpointError } from '../../runtime/errors.ts';
+import { CheckpointError, errorText } from '../../runtime/errors.ts';
 import { decodeSafetensors, encodeSafetensors, type FileTensor } from '../../runtime/io/safetensors.ts';
 import { Rng } from '../../runtime/random.ts';
 
@@ -87,7 +87,7 @@ test('a header that says two things, or something else, is refused', () => {
   const refused = (header: string, bytes: number, what: RegExp): void =>
     assert.throws(
       () => decodeSafetensors(headed(header, bytes)),
-      (e: unknown) => e instanceof CheckpointError && what.test(e.message),
+      (e: unknown) => e instanceof CheckpointError && what.test(errorText(e)),
     );
   assert.is(decodeSafetensors(headed(`{${t('a')}}`, 4)).tensors.size, 1);
   refused(`{${t('a')},${t('\\u0061')}}`, 4, /names a twice/);
@@ -126,7 +126,7 @@ test('whole numbers that 32 bits do not hold are refused, any byte but 0 is true
   file[file.length - 11] = 0;
   assert.throws(
     () => decodeSafetensors(file),
-    (e: unknown) => e instanceof CheckpointError && /more than 32 bits/.test(e.message),
+    (e: unknown) => e instanceof CheckpointError && /more than 32 bits/.test(errorText(e)),
   );
 });
 

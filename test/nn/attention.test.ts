@@ -2,6 +2,7 @@
 
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { says } from '../support/errors.ts';
 import { grad } from '../../runtime/autograd/grad.ts';
 import { mixedPrecision } from '../../runtime/modules/precision.ts';
 import { bceWithLogits, cast, normaliseMaps } from '../../runtime/ops/index.ts';
@@ -192,7 +193,7 @@ test('the maps are Grad-CAM of the classifier; dropout changes the scores, and o
   assert.not.equal(scores[1], scores[3]);
   assert.throws(
     () => new AttentionBranch(device, { encoderChannels: [4], numClasses: 2, foreground: 1 }),
-    /hypercolumn needs two/,
+    says(/hypercolumn needs two/),
   );
   branch.dispose();
 });

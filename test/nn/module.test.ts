@@ -5,7 +5,7 @@ import * as assert from 'uvu/assert';
 import { grad } from '../../runtime/autograd/grad.ts';
 import { tensor } from '../../runtime/create.ts';
 import type { Device } from '../../runtime/device/device.ts';
-import { UsageError } from '../../runtime/errors.ts';
+import { errorText, UsageError } from '../../runtime/errors.ts';
 import { decodeSafetensors, encodeSafetensors } from '../../runtime/io/safetensors.ts';
 import { liveTensors } from '../../runtime/memory.ts';
 import { Conv2d, Sequential } from '../../runtime/modules/layers.ts';
@@ -38,7 +38,7 @@ const image = (device: Device): Tensor => {
 const usage =
   (message: RegExp) =>
   (e: unknown): boolean =>
-    e instanceof UsageError && message.test(e.message);
+    e instanceof UsageError && message.test(errorText(e));
 
 test('init makes what the device in the constructor makes', async () => {
   const device = await testDevice();

@@ -2,6 +2,7 @@
 
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { says } from '../support/errors.ts';
 import { grad } from '../../runtime/autograd/grad.ts';
 import { full } from '../../runtime/ops/fill.ts';
 import { matmul } from '../../runtime/ops/matmul.ts';
@@ -238,8 +239,8 @@ test('what is no product of matrices is refused', async () => {
   const device = await testDevice();
   const make = (...shape: number[]) => device.empty(shape);
   assert.throws(() => matmul(make(2, 2, 3), make(3, 3, 2)), /\[2\] and \[3\] differ along axis 0/);
-  assert.throws(() => matmul(make(), make(3, 3)), /by a scalar/);
-  assert.throws(() => matmul(make(3), make(3, 3), { transposeA: true }), /cannot be transposed/);
+  assert.throws(() => matmul(make(), make(3, 3)), says(/by a scalar/));
+  assert.throws(() => matmul(make(3), make(3, 3), { transposeA: true }), says(/cannot be transposed/));
   assert.throws(() => matmul(make(2, 1, 2, 1, 2, 2, 2), make(1, 2, 1, 2, 1, 2, 2)), /alternate/);
   assert.throws(() => sumTo(make(2, 3), [2]), /does not broadcast|differ along axis/);
   assert.throws(() => sumTo(make(1, 3), [2, 3]), /does not broadcast/);

@@ -15,6 +15,7 @@ import {
 import { Rng } from '../../runtime/random.ts';
 import { gpuVariants, softwareVariants, testDevice } from '../support/device.ts';
 import { close } from '../support/op.ts';
+import { says } from '../support/errors.ts';
 
 function expected(z: Float32Array, c: number, probabilities = false): { label: number[]; confidence: number[] } {
   const label: number[] = [];
@@ -180,7 +181,7 @@ test('without truth there is no accuracy', async () => {
   });
   assert.throws(
     () => countPseudoLabels(device.empty([3]), device.empty([2], 'i32'), device.empty([2])),
-    /pseudoLabelCounts/,
+    says(/pseudoLabelCounts/),
   );
 });
 

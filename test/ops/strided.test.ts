@@ -2,6 +2,7 @@
 
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { says } from '../support/errors.ts';
 import { grad } from '../../runtime/autograd/grad.ts';
 import {
   expand,
@@ -280,7 +281,7 @@ test('what cannot be', async () => {
   assert.throws(() => pixelShuffle(x, 2), /not \[n, h, w/);
   assert.throws(() => pixelUnshuffle(device.empty([1, 3, 4, 2]), 2), /multiples of 2/);
   const nine = device.empty(Array<number>(9).fill(2));
-  assert.throws(() => permute(nine, [8, 7, 6, 5, 4, 3, 2, 1, 0]), /at most eight/);
+  assert.throws(() => permute(nine, [8, 7, 6, 5, 4, 3, 2, 1, 0]), says(/at most eight/));
 });
 
 test.run();

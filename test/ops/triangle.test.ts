@@ -2,6 +2,7 @@
 
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { says } from '../support/errors.ts';
 import { tril, triu } from '../../runtime/ops/index.ts';
 import type { Shape } from '../../runtime/tensor.ts';
 import { testDevice } from '../support/device.ts';
@@ -46,7 +47,7 @@ test('integers, and what cannot be', async () => {
   const device = await testDevice();
   const x = device.tensor([-1, 2, 3, -4], [2, 2], 'i32');
   assert.equal([...(await tril(x).read())], [-1, 0, 3, -4]);
-  assert.throws(() => tril(device.empty([3])), /give matrices/);
+  assert.throws(() => tril(device.empty([3])), says(/give matrices/));
   assert.throws(() => triu(x, 0.5), /no diagonal 0.5/);
 });
 

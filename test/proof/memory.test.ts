@@ -5,7 +5,7 @@ import * as assert from 'uvu/assert';
 import { plan } from '../../runtime/autograd/plan.ts';
 import { grad } from '../../runtime/autograd/grad.ts';
 import type { Device } from '../../runtime/device/device.ts';
-import { DisposedError, FewmaskError, ShapeError } from '../../runtime/errors.ts';
+import { DisposedError, errorText, FewmaskError, ShapeError } from '../../runtime/errors.ts';
 import * as ops from '../../runtime/ops/index.ts';
 import { clipCoefficient } from '../../runtime/optim/clip.ts';
 import { HYPER_SIZE, hyperTensor, hyperValues } from '../../runtime/optim/hyper.ts';
@@ -153,7 +153,7 @@ test('a scope that throws frees all that was made in it', async () => {
   const throws = (body: () => unknown, what: RegExp): void => {
     assert.throws(
       () => device.scope(body),
-      (e: Error) => what.test(e.message),
+      (e: Error) => what.test(errorText(e)),
     );
     assert.is(device.pool.stats.inUse, before);
   };

@@ -2,6 +2,7 @@
 
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { errorText } from '../../runtime/errors.ts';
 import { concat } from '../../runtime/ops/index.ts';
 import { normalise } from '../../src/augment/gpu/normalise.ts';
 import { view } from '../../src/augment/gpu/view.ts';
@@ -117,7 +118,9 @@ test('RandAugment of each table, with labels that move', async () => {
     );
   }
   let message = '';
-  await runTiny({ options: { strong: { randaugment: { table: 'tiny' } } } }).catch((e: Error) => (message = e.message));
+  await runTiny({ options: { strong: { randaugment: { table: 'tiny' } } } }).catch(
+    (e: Error) => (message = errorText(e)),
+  );
   assert.match(message, /table/);
 });
 

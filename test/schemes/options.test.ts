@@ -3,7 +3,7 @@
 
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { UsageError } from '../../runtime/errors.ts';
+import { errorText, UsageError } from '../../runtime/errors.ts';
 import { checkOptions, schemes } from '../../src/schemes/index.ts';
 import { runTiny } from '../support/tiny.ts';
 
@@ -15,7 +15,7 @@ function refused(scheme: string, options: Record<string, unknown>, message: RegE
     error = e;
   }
   assert.instance(error, UsageError, `${scheme} ${JSON.stringify(options)}`);
-  assert.match((error as Error).message, message);
+  assert.match(errorText(error), message);
 }
 
 test('every option is in the help with its default, which fits, and may be left out', () => {

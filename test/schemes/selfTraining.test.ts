@@ -2,6 +2,8 @@
 
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { says } from '../support/errors.ts';
+import { errorText } from '../../runtime/errors.ts';
 import { SampleCache } from '../../src/data/batch.ts';
 import { imageMiou, mostReliable } from '../../src/schemes/reliability.ts';
 import type { LabelMap } from '../../src/schemes/scheme.ts';
@@ -38,7 +40,7 @@ test('mixed ids and labels', () => {
   assert.throws(() => mixedIds(['a'], ['u1'], new Map()), /pseudo-label/);
   const sample = { id: 'u1', height: 1, width: 2, rgb: new Uint8Array(6), labels: null };
   assert.equal(relabelled(sample, map).labels, map.labels);
-  assert.throws(() => relabelled({ ...sample, width: 3 }, map), /images have changed/);
+  assert.throws(() => relabelled({ ...sample, width: 3 }, map), says(/images have changed/));
 });
 
 test('mixed batches: true labels, pseudo-labels, no foreign mask', async () => {
@@ -157,7 +159,7 @@ test('label maps are judged where the truth is known', async () => {
 test('wrong options', async () => {
   for (const options of [{ teacher: 'first' }, { reliable: 1 }, { teacherSteps: 0 }, { strong: { ctaugment: {} } }]) {
     let message = '';
-    await runTiny({ scheme: 'self-training', options }).catch((e: Error) => (message = e.message));
+    await runTiny({ scheme: 'self-training', options }).catch((e: Error) => (message = errorText(e)));
     assert.match(message, /teacher|reliable|CTAugment/);
   }
 });

@@ -1,7 +1,7 @@
 // Tests of ONNX nodes as tables: operator, opset, inputs, attributes, and what comes of it.
 
 import * as assert from 'uvu/assert';
-import { OnnxError } from '../../runtime/errors.ts';
+import { errorText, OnnxError } from '../../runtime/errors.ts';
 import type { OnnxAttribute, OnnxTensor } from '../../runtime/io/onnx/model.ts';
 import { reals, runNode } from './onnxFile.ts';
 import { close } from './op.ts';
@@ -53,7 +53,7 @@ export async function refuse(rows: readonly Refusal[], kind: new (...a: never[])
       (e: unknown) => e,
     );
     assert.instance(error, kind, what);
-    assert.match((error as Error).message, message, what);
+    assert.match(errorText(error), message, what);
     assert.ok((error as Error).message.startsWith(op), `${what} is named: ${(error as Error).message}`);
   }
 }
@@ -71,5 +71,5 @@ export async function refused(
     error = e;
   }
   assert.instance(error, kind);
-  for (const w of what) assert.match((error as Error).message, w);
+  for (const w of what) assert.match(errorText(error), w);
 }

@@ -2,7 +2,7 @@
 
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { UsageError } from '../../runtime/errors.ts';
+import { errorText, UsageError } from '../../runtime/errors.ts';
 import { DEFAULTS, resolveConfig, type PartialConfig } from '../../src/train/config.ts';
 
 function refused(part: unknown, message: RegExp): void {
@@ -13,7 +13,7 @@ function refused(part: unknown, message: RegExp): void {
     error = e;
   }
   assert.instance(error, UsageError, JSON.stringify(part));
-  assert.match((error as Error).message, message);
+  assert.match(errorText(error), message);
 }
 
 test('later parts over earlier ones, key by key', () => {

@@ -4,7 +4,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { openNode } from '../../runtime/node.ts';
-import { DeviceLostError, NonFiniteError } from '../../runtime/errors.ts';
+import { DeviceLostError, errorText, NonFiniteError } from '../../runtime/errors.ts';
 import { createScheme, schemeNames } from '../../src/schemes/index.ts';
 import { decodeCheckpoint, encodeCheckpoint, type Checkpoint } from '../../src/train/checkpoint.ts';
 import { resolveConfig } from '../../src/train/config.ts';
@@ -77,7 +77,7 @@ test('a device that is lost in mid-run: a typed error that says how to go on, an
     error = e;
   }
   assert.instance(error, DeviceLostError);
-  assert.match((error as Error).message, /resume from the last checkpoint/);
+  assert.match(errorText(error), /resume from the last checkpoint/);
   assert.is(saved?.position.step, 10);
   const rest = await runTiny({ scheme: 'fixmatch', steps: 40, evalEvery: 20 }, { resume: saved });
   assert.equal(
@@ -103,7 +103,7 @@ test('a loss that is not finite stops the run with the reason, and no broken sta
     error = e;
   }
   assert.instance(error, NonFiniteError);
-  assert.match((error as Error).message, /(step \d+|holds values).*(learning rate|clip)/);
+  assert.match(errorText(error), /(step \d+|holds values).*(learning rate|clip)/);
   assert.ok(saves <= 1, 'only the state before the first step is saved');
 });
 

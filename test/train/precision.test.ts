@@ -4,7 +4,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { Device } from '../../runtime/device/device.ts';
-import { DeviceError } from '../../runtime/errors.ts';
+import { DeviceError, errorText } from '../../runtime/errors.ts';
 import type { StepPoint } from '../../src/train/records.ts';
 import { createScheme, schemeNames } from '../../src/schemes/index.ts';
 import { Alarms } from '../../src/train/alarms.ts';
@@ -13,6 +13,7 @@ import { resolveConfig } from '../../src/train/config.ts';
 import { runSession } from '../../src/train/session.ts';
 import { testDevice } from '../support/device.ts';
 import { runTiny, TINY, tinyData } from '../support/tiny.ts';
+import { says } from '../support/errors.ts';
 
 const config = (scheme: string, steps: number): PartialConfig => ({
   scheme,
@@ -124,7 +125,7 @@ test('an adapter without f16 is refused before anything is made', async () => {
     error = e;
   }
   assert.instance(error, DeviceError);
-  assert.match((error as Error).message, /f16.*--precision full/);
+  assert.match(errorText(error), /f16.*`precision full`/);
   assert.is(device.pool.stats.created, before);
   device.close();
 });
@@ -142,12 +143,12 @@ test('a scale that can fall no further is said', () => {
   });
   alarms.onSteps([at(1, 2), at(2, 1), at(3, 1)], 0.5);
   assert.is(said.length, 1);
-  assert.match(said[0], /step 2: gradients overflow.*--precision full/);
+  assert.match(said[0], /step 2: gradients overflow.*`precision full`/);
 });
 
 test('the setting', () => {
   assert.is(resolveConfig({}).precision, 'full');
-  assert.throws(() => resolveConfig({ precision: 'half' as never }), /precision is "half".*full.*mixed/);
+  assert.throws(() => resolveConfig({ precision: 'half' as never }), says(/precision is "half".*full.*mixed/));
 });
 
 test.run();

@@ -2,7 +2,7 @@
 
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { CheckpointError } from '../../runtime/errors.ts';
+import { CheckpointError, errorText } from '../../runtime/errors.ts';
 import { createNetwork, type NetworkConfig } from '../../src/nn/create.ts';
 import type { TorchTensor } from '../../src/nn/module.ts';
 import { resolveConfig } from '../../src/train/config.ts';
@@ -54,7 +54,7 @@ test('a classifier fills the encoder and leaves the rest; what fits nowhere is r
         new Map([['features.0.weight', { shape: [1], data: new Float32Array(1) }]]),
       ).network(0),
     (e: unknown) =>
-      e instanceof CheckpointError && /no tensor of this network's encoder .*features\.0\.weight/.test(e.message),
+      e instanceof CheckpointError && /no tensor of this network's encoder .*features\.0\.weight/.test(errorText(e)),
   );
   for (const n of [other, net, fresh]) n.dispose();
 });
@@ -145,9 +145,9 @@ test('an incomplete encoder is refused and named, or taken on purpose', async ()
   const refused = (e: unknown): boolean =>
     e instanceof CheckpointError &&
     new RegExp(`have ${other.size} of ${all} tensors of the encoder; backbone\\.conv1\\.0\\.weight, .* missing`).test(
-      e.message,
+      errorText(e),
     ) &&
-    /stem/.test(e.message);
+    /stem/.test(errorText(e));
   assert.throws(() => loadPretrained(net, other), refused);
   const after = await net.stateDict();
   for (const [name, t] of before) assert.equal(after.get(name), t, `${name} has not changed`);

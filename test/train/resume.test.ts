@@ -2,7 +2,7 @@
 
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { DataError } from '../../runtime/errors.ts';
+import { DataError, errorText } from '../../runtime/errors.ts';
 import type { Checkpoint } from '../../src/train/checkpoint.ts';
 import { runTiny, tinyData } from '../support/tiny.ts';
 
@@ -58,7 +58,7 @@ for (const [what, scheme] of [
     };
     await runTiny(config, { dataset: { ...dataset, load: damaged }, saved: (c) => (kept = c) }).then(
       () => assert.unreachable(),
-      (error: Error) => assert.match(error.message, /is damaged/),
+      (error: Error) => assert.match(errorText(error), /is damaged/),
     );
     const checkpoint = kept as Checkpoint | null;
     assert.ok(
