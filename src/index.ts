@@ -51,6 +51,7 @@ export { pack, SampleCache } from './data/batch.ts';
 export type { Dataset, DatasetSplit, Sample, SourceBatch } from './data/types.ts';
 
 // Schemes
+export { standardize } from './augment/gpu/standardize.ts';
 export { checkOptions, createScheme, registerScheme, schemeNames, schemeOf, schemes } from './schemes/index.ts';
 export {
   defineScheme,
@@ -66,7 +67,6 @@ export {
 export { groupsOption, passGroups, type Group, type Groups } from './schemes/groups.ts';
 export {
   labelsOf,
-  standardised,
   type LabelledView,
   type PixelLabels,
   type TargetView,

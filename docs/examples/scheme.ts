@@ -5,7 +5,7 @@
 //
 // The record below is all there is to do: options, defaults, help, checkpoints, comparisons and reports follow from it.
 
-import { defineScheme, groupsOption, losses, options, passGroups, RAMP, registerScheme, standardised } from 'fewmask';
+import { defineScheme, groupsOption, losses, options, passGroups, RAMP, registerScheme, standardize } from 'fewmask';
 import { div, logSoftmax, mul, neg, softmax, sum, weightedSum } from 'fewmask/engine';
 
 export const entropy = defineScheme({
@@ -25,7 +25,7 @@ export const entropy = defineScheme({
       step(s) {
         const l = s.labelled();
         const u = s.unlabelled();
-        const z = passGroups((x, mode) => net.forward(standardised(x), mode), { l: l.image, u: u.image }, o.groups, [
+        const z = passGroups((x, mode) => net.forward(standardize(x), mode), { l: l.image, u: u.image }, o.groups, [
           'l',
           'u',
         ]);

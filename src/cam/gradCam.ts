@@ -57,7 +57,7 @@ export interface GradCamOptions {
  * @param image f32 [n, h, w, 3], standardised as for training
  * @returns f32 [n, h, w] in [0, 1], enlarged to the image (half-pixel bilinear)
  * @throws UsageError when there is no such layer, or gradients are switched off
- * @example const heat = gradCam(net, normalise(photo), { target: 3, layer: 'enc2.1' });
+ * @example const heat = gradCam(net, standardize(photo), { target: 3, layer: 'enc2.1' });
  */
 export function gradCam(network: Network, image: Tensor, options: GradCamOptions = {}): Tensor {
   if (image.rank !== 4 || image.dtype !== 'f32')

@@ -3,7 +3,7 @@
 import { basename, extname, join } from 'node:path';
 import { Option, type Command } from 'commander';
 import { UsageError } from '../../runtime/errors.ts';
-import { normalise } from '../augment/gpu/normalise.ts';
+import { standardize } from '../augment/gpu/standardize.ts';
 import { view } from '../augment/gpu/view.ts';
 import { identityViews } from '../augment/weak.ts';
 import { gradCam, listLayers, type CamMethod } from '../cam/index.ts';
@@ -148,7 +148,7 @@ async function runCam(f: Flags, out: Output, paths: string[]): Promise<number> {
             device.tensor(identityViews(1), [1, 8]),
             from,
           ).image;
-          return gradCam(network, normalise(x), {
+          return gradCam(network, standardize(x), {
             target,
             layer: f.layer,
             method: f.method,

@@ -6,12 +6,12 @@ import { add, concat, full, pseudoLabel, weightedSum } from '../../runtime/ops/i
 import type { Tensor } from '../../runtime/tensor.ts';
 import { BOX_MASK_FIELDS, CPS_BOXES } from '../augment/cutmix.ts';
 import { mixBy } from '../augment/gpu/mix.ts';
+import { standardize } from '../augment/gpu/standardize.ts';
 import { ceAll, ceValid, cps as crossLoss } from '../losses/index.ts';
 import { EVAL, type ForwardMode, type Network } from '../nn/module.ts';
 import { flag, nullable, number, option, over } from '../options.ts';
 import { defineScheme, RAMP } from './define.ts';
 import { groupsOption, passGroups, type Group } from './groups.ts';
-import { standardised } from './views.ts';
 
 /**
  * L = CE(P1, y) + CE(P2, y) + lambda [CE(P1, Y2) + CE(P2, Y1)], Y = argmax of the other network: on labelled and
@@ -74,9 +74,9 @@ export const cps = defineScheme({
         const other = cutmix && s.unlabelled('unlabelled 2');
         const mask = cutmix && s.mask(u.image.shape[0], cutmix);
         const mixed = (a: Tensor, b: Tensor): Tensor => mixBy(mask!, a, b);
-        const xl = standardised(l.image);
-        const xu = standardised(u.image);
-        const xv = other && standardised(other.image);
+        const xl = standardize(l.image);
+        const xu = standardize(u.image);
+        const xv = other && standardize(other.image);
         const valid = other ? mixed(u.valid, other.valid) : u.valid;
         const truth = other ? mixed(u.truth, other.truth) : u.truth;
         /** The labels that network 1, which is evaluated, learns from are counted. */

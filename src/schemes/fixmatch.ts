@@ -4,6 +4,7 @@
 import { noGrad } from '../../runtime/autograd/tape.ts';
 import { pseudoLabel, weightedSum } from '../../runtime/ops/index.ts';
 import { SINGLE_BOX_FIELDS, UNIMATCH_BOX } from '../augment/cutmix.ts';
+import { standardize } from '../augment/gpu/standardize.ts';
 import { ceAccepted, ceValid } from '../losses/index.ts';
 import { EVAL, type Network } from '../nn/module.ts';
 import { choice, flag, nullable, number, option, over, type Values } from '../options.ts';
@@ -11,7 +12,7 @@ import { accepts, ClassThresholds, CLASSWISE } from './classThresholds.ts';
 import { defineScheme, RAMP, WEIGHT, type Step } from './define.ts';
 import { groupsOption, passGroups } from './groups.ts';
 import { ctAugmentOf, probe, strongOption } from './strong.ts';
-import { labelsOf, standardised, type Partner } from './views.ts';
+import { labelsOf, type Partner } from './views.ts';
 
 const options = {
   tau: option(number({ from: 0 }), 0.95, 'confidence threshold (>=); above 1 nothing is accepted'),
@@ -85,7 +86,7 @@ export const fixmatch = defineScheme({
         const strong = s.strong(u, o.strong, 'strong', { cta });
         const mixed = s.cutmix(strong, o.cutmix, o.partner === 'others' ? () => others(s, net, o, cta) : undefined);
         const z = passGroups(
-          (x, mode) => net.forward(standardised(x), mode),
+          (x, mode) => net.forward(standardize(x), mode),
           { l: l.image, w: u.image, s: mixed.image },
           o.groups,
           ['l', 's'],
@@ -112,6 +113,6 @@ export const fixmatch = defineScheme({
 function others(s: Step, net: Network, o: Values<typeof options>, cta: ReturnType<typeof ctAugmentOf>): Partner {
   const u = s.unlabelled('unlabelled 2');
   const strong = s.strong(u, o.strong, 'strong 2', { cta });
-  const q = noGrad(() => labelsOf(net.forward(standardised(u.image), EVAL), u));
+  const q = noGrad(() => labelsOf(net.forward(standardize(u.image), EVAL), u));
   return { image: strong.image, labels: strong.carry(q) };
 }

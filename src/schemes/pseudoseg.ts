@@ -21,6 +21,7 @@ import {
 } from '../../runtime/ops/index.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
 import { COLOUR_FIELDS, PSEUDOSEG_COLOUR } from '../augment/colour.ts';
+import { standardize } from '../augment/gpu/standardize.ts';
 import { classActivationMaps } from '../cam/index.ts';
 import { calibratedFusion, ceAccepted, ceValid, softCeValid } from '../losses/index.ts';
 import { AttentionBranch } from '../nn/attention.ts';
@@ -31,7 +32,7 @@ import { groupsOption, passStages, updates } from './groups.ts';
 import { checkImageLabels, IMAGE_LABELS, imageLabels } from './imageLabels.ts';
 import type { SchemeContext, StepOutputs } from './scheme.ts';
 import { cutSquare, strengthen } from './strong.ts';
-import { coarseValid, resizeTo, standardised } from './views.ts';
+import { coarseValid, resizeTo } from './views.ts';
 
 const options = {
   norm: option(
@@ -153,7 +154,7 @@ export function pseudosegStep(
   const seed = ctx.randomSeed('dropout');
   const changed = strengthen(ctx, 'strong', u.image, o.strong).image;
   const view = o.cutout ? cutSquare(ctx, changed, u.valid, o.cutout.half) : { image: changed, valid: u.valid };
-  const x = { l: standardised(l.image), w: standardised(u.image), s: standardised(view.image) };
+  const x = { l: standardize(l.image), w: standardize(u.image), s: standardize(view.image) };
 
   // The weak view: the attention branch's prediction, from the running statistics of the steps before, and the
   // decoder's.

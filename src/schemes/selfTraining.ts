@@ -6,6 +6,7 @@ import { UsageError } from '../../runtime/errors.ts';
 import { Ema } from '../../runtime/optim/ema.ts';
 import { drawSingleBoxes, SINGLE_BOX_FIELDS, UNIMATCH_BOX } from '../augment/cutmix.ts';
 import { cutout } from '../augment/gpu/cutout.ts';
+import { standardize } from '../augment/gpu/standardize.ts';
 import type { SourceBatch } from '../data/types.ts';
 import { ceValid } from '../losses/index.ts';
 import { TRAIN, type Network } from '../nn/module.ts';
@@ -15,7 +16,6 @@ import { mostReliable, PLAIN, reliabilities, snapshotStep } from './reliability.
 import type { LabelMap, PredictOptions, Stage, StageServices, StepOutputs } from './scheme.ts';
 import { strengthen, strongOption } from './strong.ts';
 import { supervisedStep } from './supervised.ts';
-import { standardised } from './views.ts';
 
 const options = {
   scales: option(numbers({ above: 0, to: 4 }), [0.5, 0.75, 1, 1.5, 2], 'sizes at which the teacher labels'),
@@ -177,5 +177,5 @@ function studentStep(s: Step, net: Network, pseudoLabels: ReadonlyMap<string, La
     });
     ({ image, labels } = cutout(image, boxes, { noise: ctx.randomSeed('noise'), labels }));
   }
-  return { loss: ceValid(net.forward(standardised(image), TRAIN), labels) };
+  return { loss: ceValid(net.forward(standardize(image), TRAIN), labels) };
 }

@@ -16,6 +16,7 @@ import {
   randAugmentSlots,
   type RandAugmentOptions,
 } from '../augment/randaugment.ts';
+import { standardize } from '../augment/gpu/standardize.ts';
 import { checkFields, fields, isObject, option, refuse, type Fields, type Kind, type Option } from '../options.ts';
 import { noGrad } from '../../runtime/autograd/tape.ts';
 import { UsageError } from '../../runtime/errors.ts';
@@ -24,7 +25,7 @@ import type { SourceBatch } from '../data/types.ts';
 import { EVAL, type Network } from '../nn/module.ts';
 import type { SchemeContext, StepOutputs } from './scheme.ts';
 import type { Moment, StepContext } from './step.ts';
-import { standardised, type LabelledView } from './views.ts';
+import type { LabelledView } from './views.ts';
 
 export type StrongOptions = ColourOptions | { randaugment: RandAugmentOptions } | { ctaugment: CtAugmentOptions };
 
@@ -184,7 +185,7 @@ export function probe(
   );
   const values = noGrad(() =>
     proximity(
-      average.forward(standardised(applyOperations(labelled.image, table, { fill: cta.options.fill })), EVAL),
+      average.forward(standardize(applyOperations(labelled.image, table, { fill: cta.options.fill })), EVAL),
       moveMap(labelled.label, table, 255),
     ),
   );

@@ -1,15 +1,15 @@
 // Supervised training on the labelled images alone: the baseline of every comparison.
 
+import { standardize } from '../augment/gpu/standardize.ts';
 import { ceValid } from '../losses/index.ts';
 import { TRAIN, type Network } from '../nn/module.ts';
 import { defineScheme, type Step } from './define.ts';
 import type { StepOutputs } from './scheme.ts';
-import { standardised } from './views.ts';
 
 /** L = CE-valid of the labelled batch. Batch norm: train, statistics move. Also what a teacher learns by. */
 export function supervisedStep(s: Step, net: Network): StepOutputs {
   const l = s.labelled();
-  return { loss: ceValid(net.forward(standardised(l.image), TRAIN), l.label) };
+  return { loss: ceValid(net.forward(standardize(l.image), TRAIN), l.label) };
 }
 
 export const supervised = defineScheme({

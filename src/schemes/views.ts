@@ -6,7 +6,6 @@ import { gate, pseudoLabel, resizeBilinear, slice } from '../../runtime/ops/inde
 import type { Tensor } from '../../runtime/tensor.ts';
 import { drawBoxes, drawSingleBoxes, type BoxMaskOptions, type SingleBoxOptions } from '../augment/cutmix.ts';
 import { boxMask, mixBy } from '../augment/gpu/mix.ts';
-import { normalise } from '../augment/gpu/normalise.ts';
 import { view } from '../augment/gpu/view.ts';
 import { drawWeak, VIEW_ROW, WEAK_FIELDS, type WeakOptions } from '../augment/weak.ts';
 import { option, over, type Values } from '../options.ts';
@@ -91,9 +90,6 @@ export function weakView(
   const { image, labels, valid } = view(texels, sizes, table, c.crop);
   return { image, label: labels, valid, truth: labels };
 }
-
-/** What a network takes: images standardised by ImageNet's mean and deviation. */
-export const standardised = (image: Tensor): Tensor => normalise(image);
 
 /** CutMix masks [n, h, w]: joined boxes (French et al., CPS) or a single box with a probability (UniMatch). */
 export function cutMixMask(

@@ -4,7 +4,7 @@ import { Plan } from '../../runtime/autograd/plan.ts';
 import type { Device } from '../../runtime/device/device.ts';
 import { addConfusion, confusionCounts, pseudoLabel } from '../../runtime/ops/index.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
-import { normalise } from '../augment/gpu/normalise.ts';
+import { standardize } from '../augment/gpu/standardize.ts';
 import { view } from '../augment/gpu/view.ts';
 import { identityViews } from '../augment/weak.ts';
 import { pack } from '../data/batch.ts';
@@ -58,7 +58,7 @@ export class Evaluator {
         { texels: { shape, dtype: 'u32' }, sizes: { shape: [n, 2], dtype: 'i32' }, table: { shape: [n, 8] } },
         ({ texels, sizes, table }) => {
           const whole = view(texels, sizes, table, [height, width]);
-          const { label } = pseudoLabel(this.network.forward(normalise(whole.image), EVAL));
+          const { label } = pseudoLabel(this.network.forward(standardize(whole.image), EVAL));
           addConfusion(this.counts, whole.labels, label);
           return { label };
         },

@@ -5,7 +5,7 @@ import type { Device } from '../../runtime/device/device.ts';
 import { UsageError } from '../../runtime/errors.ts';
 import { pseudoLabel, resizeBilinear, softmax, zeros } from '../../runtime/ops/index.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
-import { normalise } from '../augment/gpu/normalise.ts';
+import { standardize } from '../augment/gpu/standardize.ts';
 import { addResized } from '../augment/gpu/tta.ts';
 import { view } from '../augment/gpu/view.ts';
 import { identityViews } from '../augment/weak.ts';
@@ -60,7 +60,7 @@ export function labelPlan(
     ({ texels, sizes, straight, mirror }) => {
       const sum = zeros(device, [n, height, width, network.numClasses]);
       for (const { scale, mirrored } of passes) {
-        const x = normalise(view(texels, sizes, mirrored ? mirror : straight, [height, width]).image);
+        const x = standardize(view(texels, sizes, mirrored ? mirror : straight, [height, width]).image);
         const size = [Math.max(1, Math.floor(height * scale)), Math.max(1, Math.floor(width * scale))] as const;
         const scaled = size[0] === height && size[1] === width ? x : resizeBilinear(x, size, { alignCorners: true });
         addResized(sum, softmax(network.forward(scaled, EVAL)), { mirrored, weight: 1 / passes.length });

@@ -4,7 +4,7 @@ import { noGrad } from '../../runtime/autograd/tape.ts';
 import type { Device } from '../../runtime/device/device.ts';
 import { pseudoLabel } from '../../runtime/ops/index.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
-import { normalise } from '../augment/gpu/normalise.ts';
+import { standardize } from '../augment/gpu/standardize.ts';
 import { view } from '../augment/gpu/view.ts';
 import { identityViews } from '../augment/weak.ts';
 import { gradCam } from '../cam/index.ts';
@@ -87,7 +87,7 @@ export async function preview(
     const { id, width, height, rgb, labels } = sample;
     const { texels, sizes } = pack([sample]);
     const made = device.scope(() => {
-      const x = normalise(
+      const x = standardize(
         view(
           device.tensor(texels, [1, height, width]),
           device.tensor(sizes, [1, 2]),

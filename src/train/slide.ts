@@ -5,7 +5,7 @@ import type { Device } from '../../runtime/device/device.ts';
 import { UsageError } from '../../runtime/errors.ts';
 import { softmax } from '../../runtime/ops/index.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
-import { normalise } from '../augment/gpu/normalise.ts';
+import { standardize } from '../augment/gpu/standardize.ts';
 import { view } from '../augment/gpu/view.ts';
 import { identityViews } from '../augment/weak.ts';
 import { pack } from '../data/batch.ts';
@@ -66,7 +66,7 @@ export class SlidingWindow {
             table: { shape: [1, 8] },
           },
           ({ texels, sizes, table }) => ({
-            p: softmax(this.network.forward(normalise(view(texels, sizes, table, [height, width]).image), EVAL)),
+            p: softmax(this.network.forward(standardize(view(texels, sizes, table, [height, width]).image), EVAL)),
           }),
         ),
     );

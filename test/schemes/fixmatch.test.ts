@@ -4,7 +4,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { errorText } from '../../runtime/errors.ts';
 import { concat } from '../../runtime/ops/index.ts';
-import { normalise } from '../../src/augment/gpu/normalise.ts';
+import { standardize } from '../../src/augment/gpu/standardize.ts';
 import { view } from '../../src/augment/gpu/view.ts';
 import { identityViews } from '../../src/augment/weak.ts';
 import { SampleCache } from '../../src/data/batch.ts';
@@ -38,7 +38,7 @@ test('tau 0, no CutMix and identical views: the unlabelled loss is the cross-ent
     }),
   );
   const z = await device
-    .scope(() => net.forward(normalise(concat([images[0], images[1], images[1]], 0)), TRAIN))
+    .scope(() => net.forward(standardize(concat([images[0], images[1], images[1]], 0)), TRAIN))
     .read();
   const c = dataset.numClasses;
   const pixels = config.batch.unlabelled * 24 * 32;

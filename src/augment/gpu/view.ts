@@ -4,7 +4,7 @@ import { ShapeError } from '../../../runtime/errors.ts';
 import { SEGMENTATION } from '../../../runtime/kernel/generated.ts';
 import type { Tensor } from '../../../runtime/tensor.ts';
 
-/** ImageNet's mean, in [0, 1]: the colour of padding, and what `normalise` subtracts. */
+/** ImageNet's mean, in [0, 1]: the colour of padding, and what `standardize` subtracts. */
 export const MEAN = [0.485, 0.456, 0.406] as const;
 export const STD = [0.229, 0.224, 0.225] as const;
 
