@@ -29,8 +29,7 @@ export {
 export { ResNet, type ResNetOptions } from './nn/resnet.ts';
 export { UNet, type UNetOptions } from './nn/unet.ts';
 
-// Losses of the methods by their names: `losses.fixmatch(weak, strong, tau)`. The general ones are operations of the
-// engine.
+// Losses of the methods: `losses.ceAccepted(strong, label, accepted)`. The general ones are operations of the engine.
 export * as losses from './losses/index.ts';
 
 // Metrics and class activation maps

@@ -3,14 +3,6 @@
 import { crossEntropy, crossEntropyMap, gate, kthLargest, softCrossEntropy, sub } from '../../runtime/ops/index.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
 
-/** Hard pseudo-labels with their confidence, from `pseudoLabel`; the label is 255 where a pixel is not valid. */
-export interface PseudoLabels {
-  /** [...] i32 */
-  label: Tensor;
-  /** [...] f32 */
-  confidence: Tensor;
-}
-
 /**
  * - sum log p_y / #(y != 255): all supervised terms.
  * @param logits [..., C]
@@ -32,7 +24,7 @@ export function ceAll(logits: Tensor, labels: Tensor): Tensor {
 }
 
 /**
- * - sum over the accepted pixels of log p_y, divided by a denominator.
+ * - sum over the accepted pixels of log p_y, divided by a denominator: FixMatch, UniMatch, CorrMatch, AugSeg.
  * @param logits [..., C]
  * @param label [...] i32, 255 where a pixel is not valid
  * @param accepted [...] f32, 0 or 1
@@ -48,27 +40,6 @@ export function ceAccepted(
   denominator: 'all' | 'valid' | 'kept' = 'valid',
 ): Tensor {
   return crossEntropy(logits, label, { pixelWeight: accepted, denominator });
-}
-
-/**
- * - sum over (confidence >= tau and valid) of log p_y / #valid, not / #accepted: UniMatch, FixMatch for segmentation,
- *   CorrMatch.
- * @param logits [..., C] of the strong view
- * @param pseudo labels and confidence [...] of the weak one; a label of 255 is not valid
- * @param tau the threshold, a number or a scalar tensor
- * @returns a scalar
- * @throws ShapeError when the shapes do not go together
- */
-export function ceThresholdValid(logits: Tensor, pseudo: PseudoLabels, tau: number | Tensor): Tensor {
-  return ceAccepted(logits, pseudo.label, gate(pseudo.confidence, tau), 'valid');
-}
-
-/**
- * The sum of {@link ceThresholdValid} / #pixels: FixMatch (the mean over the batch, rejected ones included), AugSeg.
- * Parameters, result and errors as there.
- */
-export function ceThresholdAll(logits: Tensor, pseudo: PseudoLabels, tau: number | Tensor): Tensor {
-  return ceAccepted(logits, pseudo.label, gate(pseudo.confidence, tau), 'all');
 }
 
 /**

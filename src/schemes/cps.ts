@@ -7,7 +7,7 @@ import type { Tensor } from '../../runtime/tensor.ts';
 import { BOX_MASK_FIELDS, CPS_BOXES } from '../augment/cutmix.ts';
 import { mixBy } from '../augment/gpu/mix.ts';
 import { standardize } from '../augment/gpu/standardize.ts';
-import { ceAll, ceValid, cps as crossLoss } from '../losses/index.ts';
+import { ceValid, cps as crossLoss } from '../losses/index.ts';
 import { EVAL, type ForwardMode, type Network } from '../nn/module.ts';
 import { flag, nullable, number, option, over } from '../options.ts';
 import { defineScheme, RAMP } from './define.ts';
@@ -57,7 +57,7 @@ export const cps = defineScheme({
   renamed: { joint: 'groups=joint', boxes: 'cutmix={"range":[0.25,0.5],"boxes":3}' },
   build(parts, { cutmix, weight, ramp, groups, ignorePadding }) {
     const nets = [parts.learner('net1', 0).net, parts.learner('net2', 1).net] as const;
-    const ce = ignorePadding ? ceValid : ceAll;
+    const denominator = ignorePadding ? 'valid' : 'all';
     const pass =
       (net: Network) =>
       (x: Tensor, mode: ForwardMode): Tensor =>
@@ -97,13 +97,15 @@ export const cps = defineScheme({
           const z = nets.map((net) => passGroups(pass(net), { l: xl, m }, learning, ['l', 'm']));
           counted(y[1]);
           labelled = add(ceValid(z[0].l, l.label), ceValid(z[1].l, l.label));
-          cross = add(ce(z[0].m, y[1]), ce(z[1].m, y[0]));
+          cross = crossLoss([z[0].m, z[1].m], [y[0], y[1]], { denominator });
         } else {
           const z = nets.map((net) => passGroups(pass(net), { l: xl, u: xu }, groups, ['l', 'u']));
           const both = z.map((p) => concat([p.l, p.u], 0));
           counted(pseudoLabel(z[1].u, known).label);
           labelled = add(ceValid(z[0].l, l.label), ceValid(z[1].l, l.label));
-          cross = crossLoss(both[0], both[1], ignorePadding ? { valid: concat([l.valid, valid], 0) } : {});
+          const among = ignorePadding ? { valid: concat([l.valid, valid], 0) } : {};
+          const y = both.map((p) => pseudoLabel(p, among).label);
+          cross = crossLoss([both[0], both[1]], [y[0], y[1]], { denominator });
         }
         const loss = weightedSum([[labelled], [cross, s.ramped(weight ?? (cutmix ? 1 : 1.5), ramp)]]);
         return { loss, terms: { labelled, cross } };

@@ -10,6 +10,7 @@ import {
   concat,
   detach,
   full,
+  fuse,
   gate,
   normaliseMaps,
   presentClasses,
@@ -23,7 +24,7 @@ import type { Tensor } from '../../runtime/tensor.ts';
 import { COLOUR_FIELDS, PSEUDOSEG_COLOUR } from '../augment/colour.ts';
 import { standardize } from '../augment/gpu/standardize.ts';
 import { classActivationMaps } from '../cam/index.ts';
-import { calibratedFusion, ceAccepted, ceValid, softCeValid } from '../losses/index.ts';
+import { ceAccepted, ceValid, softCeValid } from '../losses/index.ts';
 import { AttentionBranch } from '../nn/attention.ts';
 import { EVAL, TRAIN, type ForwardMode, type Network } from '../nn/module.ts';
 import { choice, flag, nullable, number, option, over, type Values } from '../options.ts';
@@ -170,7 +171,7 @@ export function pseudosegStep(
     twice: source,
   });
   const m = noGrad(() => resizeTo(seen, z.w.shape));
-  const q = fuse(z.w, m, o);
+  const q = fused(z.w, m, o);
 
   // The strong view learns it.
   const unlabelled = unlabelledLoss(z.s, q, coarseValid(view.valid, z.s), o);
@@ -218,11 +219,9 @@ function attend(
  * The label of the strong view. Only soft labels are sharpened: the threshold of hard ones looks at the plain
  * probability.
  */
-function fuse(zp: Tensor, m: Tensor, { fusion, labels, norm, gamma, temperature: T }: Chosen): Tensor {
+function fused(zp: Tensor, m: Tensor, { fusion, labels, norm, gamma, temperature: T }: Chosen): Tensor {
   const temperature = labels === 'hard' ? 1 : T;
-  return fusion === 'att'
-    ? noGrad(() => sharpen(softmax(m), temperature))
-    : calibratedFusion(zp, m, { norm, temperature, gamma });
+  return fusion === 'att' ? noGrad(() => sharpen(softmax(m), temperature)) : fuse(zp, m, { norm, temperature, gamma });
 }
 
 function unlabelledLoss(zs: Tensor, q: Tensor, valid: Tensor, { tau, denominator, labels }: Chosen): Tensor {
@@ -250,7 +249,7 @@ function fusedLabel(
   const present = gate(branch.classify(features.stages, {}), 0);
   const valid = full(x.device, x.shape.slice(0, 3), 1);
   const m = resizeTo(attend(branch, features.stages, present, valid, { ...TRAIN, update: false }), zp.shape);
-  const { label, confidence } = pseudoLabel(resizeTo(fuse(zp, m, o), x.shape), { probabilities: true });
+  const { label, confidence } = pseudoLabel(resizeTo(fused(zp, m, o), x.shape), { probabilities: true });
   return { label, accepted: o.tau ? gate(confidence, o.tau) : undefined };
 }
 

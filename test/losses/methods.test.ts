@@ -6,24 +6,22 @@ import * as assert from 'uvu/assert';
 import { grad } from '../../runtime/autograd/grad.ts';
 import { plan } from '../../runtime/autograd/plan.ts';
 import type { Device } from '../../runtime/device/device.ts';
-import { gate, sharpen, softCrossEntropyMap, softmaxMse, weightedSum } from '../../runtime/ops/index.ts';
+import { fuse, gate, sharpen, softCrossEntropyMap, softmaxMse, weightedSum } from '../../runtime/ops/index.ts';
 import { Rng } from '../../runtime/random.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
 import {
-  calibratedFusion,
-  cps,
   ensembleCorrection,
   infoNce,
   mseMeanC,
   mseSumC,
   piModel,
-  pseudoseg,
   softCeValid,
   temporalEnsemble,
   u2pl,
   u2plPercent,
 } from '../../src/losses/index.ts';
 import { testDevice } from '../support/device.ts';
+import { cpsLoss, pseudosegLoss } from '../support/losses.ts';
 import { close } from '../support/op.ts';
 
 const T = 1e-6;
@@ -52,37 +50,32 @@ test('calibrated fusion: both norms, mixed and sharpened', async () => {
   const zp = leaf(device, ZP);
   const m = leaf(device, M);
   close(
-    await calibratedFusion(zp, m, { temperature: 1, gamma: 1 }).read(),
+    await fuse(zp, m, { temperature: 1, gamma: 1 }).read(),
     [0.74409432, 0.17270317, 0.08320251, 0.26526676, 0.55061327, 0.18411997],
     T,
     'softmax(zp/r)',
   );
   close(
-    await calibratedFusion(zp, m, { temperature: 1, gamma: 0 }).read(),
+    await fuse(zp, m, { temperature: 1, gamma: 0 }).read(),
     [0.40293887, 0.40293887, 0.19412225, 0.0982775, 0.87891245, 0.02281006],
     T,
     'softmax(m/r)',
   );
   close(
-    await calibratedFusion(zp, m, { temperature: 1 }).read(),
+    await fuse(zp, m, { temperature: 1 }).read(),
     [0.5735166, 0.28782102, 0.13866238, 0.18177213, 0.71476286, 0.10346502],
     T,
     'mean',
   );
+  close(await fuse(zp, m).read(), [0.76317706, 0.19221105, 0.04461189, 0.05957302, 0.92112588, 0.0193011], T, 'q');
   close(
-    await calibratedFusion(zp, m).read(),
-    [0.76317706, 0.19221105, 0.04461189, 0.05957302, 0.92112588, 0.0193011],
-    T,
-    'q',
-  );
-  close(
-    await calibratedFusion(zp, m, { norm: 'l2-pixel', temperature: 1 }).read(),
+    await fuse(zp, m, { norm: 'l2-pixel', temperature: 1 }).read(),
     [0.46532082, 0.31726903, 0.21741014, 0.29127127, 0.48945823, 0.2192705],
     T,
     'l2 mean',
   );
   close(
-    await calibratedFusion(zp, m, { norm: 'l2-pixel' }).read(),
+    await fuse(zp, m, { norm: 'l2-pixel' }).read(),
     [0.59410976, 0.27619581, 0.12969443, 0.227763, 0.64316017, 0.12907683],
     T,
     'l2 q',
@@ -100,7 +93,7 @@ test('PseudoSeg: soft cross-entropy, padding, gradients', async () => {
   const zp = leaf(device, ZP);
   const m = leaf(device, M);
   const zs = leaf(device, ZS);
-  const { loss, q } = pseudoseg(zs, zp, m);
+  const { loss, q } = pseudosegLoss(zs, zp, m);
   close(await softCrossEntropyMap(zs, q).read(), [0.78826765, 0.39729301], T, 'per pixel');
   close([await loss.item()], [0.59278033], T, 'loss');
   const [dzs, dzp, dm] = grad(loss, [zs, zp, m]);
@@ -112,7 +105,7 @@ test('PseudoSeg: soft cross-entropy, padding, gradients', async () => {
 test('calibrated fusion does not change when both maps are scaled', async () => {
   const device = await testDevice();
   const q = async (k: number): Promise<ArrayLike<number>> =>
-    calibratedFusion(
+    fuse(
       leaf(
         device,
         ZP.map((r) => r.map((v) => k * v)),
@@ -316,7 +309,7 @@ test('a weight of 0 leaves two networks that do not know of each other', async (
     [1, 3],
   ]);
   const own = softCeValid(a, device.tensor([1, 0, 0, 1], [2, 2]));
-  const total = weightedSum([[own], [cps(a, b), 0]]);
+  const total = weightedSum([[own], [cpsLoss(a, b), 0]]);
   const [da, db] = grad(total, [a, b]);
   const [only] = grad(own, [a]);
   assert.equal([...(await da.read())], [...(await only.read())]);
@@ -337,7 +330,7 @@ test('a whole method in a plan: ramps and thresholds change between replays', as
       s.requiresGrad = true;
       const loss = weightedSum([
         [mseSumC(s, w, { tau }).loss, ramp],
-        [pseudoseg(s, w, w).loss, 0.5],
+        [pseudosegLoss(s, w, w).loss, 0.5],
       ]);
       return { loss, ds: grad(loss, [s])[0] };
     },
@@ -353,7 +346,7 @@ test('a whole method in a plan: ramps and thresholds change between replays', as
     s.requiresGrad = true;
     const loss = weightedSum([
       [mseSumC(s, w, { tau }).loss, ramp],
-      [pseudoseg(s, w, w).loss, 0.5],
+      [pseudosegLoss(s, w, w).loss, 0.5],
     ]);
     assert.is(await step.outputs.loss.item(), await loss.item());
     assert.equal(await step.outputs.ds.read(), await grad(loss, [s])[0].read());

@@ -5,12 +5,12 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { grad } from '../../runtime/autograd/grad.ts';
 import type { Device } from '../../runtime/device/device.ts';
-import { crossEntropy, pseudoLabel, weightedSum } from '../../runtime/ops/index.ts';
+import { crossEntropy, gate, pseudoLabel, weightedSum } from '../../runtime/ops/index.ts';
 import { Rng } from '../../runtime/random.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
-import { ceAll, ceThresholdAll, ceThresholdValid, ceValid, ohem, softCeValid } from '../../src/losses/crossEntropy.ts';
-import { cps, fixmatch } from '../../src/losses/pseudo.ts';
+import { ceAccepted, ceAll, ceValid, ohem, softCeValid } from '../../src/losses/index.ts';
 import { testDevice } from '../support/device.ts';
+import { cpsLoss, fixmatchLoss } from '../support/losses.ts';
 import { close } from '../support/op.ts';
 
 const T = 1e-6;
@@ -37,7 +37,7 @@ test('FixMatch: worked example', async () => {
     [0, 0, 0],
     [0, 0, 2],
   ]);
-  const all = fixmatch(weak, strong, 0.95, { denominator: 'all' });
+  const all = fixmatchLoss(weak, strong, 0.95, { denominator: 'all' });
   close(await all.confidence.read(), [0.96466316, 0.57611688, 0.98670329], T, 'confidence');
   assert.equal([...(await all.accepted.read())], [1, 0, 1]);
   close([await all.loss.item()], [0.93032983], T, 'loss');
@@ -50,12 +50,12 @@ test('FixMatch: worked example', async () => {
   );
   assert.equal([...(await dweak.read())], Array(9).fill(0));
   close(
-    [await fixmatch(weak, strong, 0.95, { denominator: 'kept' }).loss.item()],
+    [await fixmatchLoss(weak, strong, 0.95, { denominator: 'kept' }).loss.item()],
     [1.39549474],
     T,
     'mean over the accepted',
   );
-  close([await fixmatch(weak, strong, 0.95).loss.item()], [0.93032983], T, 'every pixel valid');
+  close([await fixmatchLoss(weak, strong, 0.95).loss.item()], [0.93032983], T, 'every pixel valid');
 });
 
 test('FixMatch: padding is out of the denominator, not with all', async () => {
@@ -71,14 +71,14 @@ test('FixMatch: padding is out of the denominator, not with all', async () => {
     [0, 0, 2],
   ]);
   const valid = device.tensor([1, 0, 1], [3]);
-  close([await fixmatch(weak, strong, 0.95, { valid }).loss.item()], [(0.55144471 + 2.23954477) / 2], T, 'valid');
-  close([await fixmatch(weak, strong, 0.95, { valid, denominator: 'all' }).loss.item()], [0.93032983], T, 'all');
+  close([await fixmatchLoss(weak, strong, 0.95, { valid }).loss.item()], [(0.55144471 + 2.23954477) / 2], T, 'valid');
+  close([await fixmatchLoss(weak, strong, 0.95, { valid, denominator: 'all' }).loss.item()], [0.93032983], T, 'all');
 });
 
 test('FixMatch: the threshold is compared with >=', async () => {
   const device = await testDevice();
   const x = leaf(device, [[0, 0]]);
-  assert.equal([...(await fixmatch(x, x, 0.5).accepted.read())], [1]);
+  assert.equal([...(await fixmatchLoss(x, x, 0.5).accepted.read())], [1]);
 });
 
 test('FixMatch: tau 0 and equal views give the cross-entropy of the own argmax', async () => {
@@ -88,7 +88,7 @@ test('FixMatch: tau 0 and equal views give the cross-entropy of the own argmax',
     Float32Array.from({ length: 600 }, () => rng.normal()),
     [10, 12, 5],
   );
-  const got = await fixmatch(x, x, 0).loss.item();
+  const got = await fixmatchLoss(x, x, 0).loss.item();
   const want = await crossEntropy(x, pseudoLabel(x).label).item();
   assert.is(got, want);
 });
@@ -96,13 +96,12 @@ test('FixMatch: tau 0 and equal views give the cross-entropy of the own argmax',
 test('UniMatch: worked example with an ignored pixel', async () => {
   const device = await testDevice();
   const strong = leaf(device, logitsFor([1.2, 0.4, 0.9, 2]));
-  const pseudo = {
-    label: device.tensor(Int32Array.of(0, 0, 0, 255), [4]),
-    confidence: device.tensor([0.97, 0.96, 0.5, 0.99], [4]),
-  };
-  close([await ceThresholdValid(strong, pseudo, 0.95).item()], [0.53333333], T, '/ valid');
-  close([await ceThresholdAll(strong, pseudo, 0.95).item()], [0.4], T, '/ all');
-  close([await ceThresholdValid(strong, pseudo, device.tensor([0.98], [])).item()], [0], T, 'tau from a tensor');
+  const label = device.tensor(Int32Array.of(0, 0, 0, 255), [4]);
+  const confidence = device.tensor([0.97, 0.96, 0.5, 0.99], [4]);
+  close([await ceAccepted(strong, label, gate(confidence, 0.95)).item()], [0.53333333], T, '/ valid');
+  close([await ceAccepted(strong, label, gate(confidence, 0.95), 'all').item()], [0.4], T, '/ all');
+  const none = gate(confidence, device.tensor([0.98], []));
+  close([await ceAccepted(strong, label, none).item()], [0], T, 'tau from a tensor');
   const [lx, s1, s2, fp] = [0.8, 0.4, 0.6, 0.2].map((v) => device.tensor([v], []));
   close(
     [
@@ -138,7 +137,7 @@ test('CPS: worked example', async () => {
     T,
     'terms',
   );
-  const loss = cps(a, b);
+  const loss = cpsLoss(a, b);
   close([await loss.item()], [1.9401897], T, 'loss');
   const [da, db] = grad(loss, [a, b]);
   close(await da.read(), [0.44039854, -0.44039854, 0.13447071, -0.13447071], T, 'gradient of A');
@@ -159,7 +158,7 @@ test('CPS: each term trains one network; padding can be left out', async () => {
   const supervised = crossEntropy(a, device.tensor(Int32Array.of(0, 1), [2]));
   assert.equal([...(await grad(supervised, [b])[0].read())], [0, 0, 0, 0]);
   close(
-    [await cps(a, b, { valid: device.tensor([0, 1], [2]) }).item()],
+    [await cpsLoss(a, b, { valid: device.tensor([0, 1], [2]) }).item()],
     [0.31326169 + 0.12692801],
     T,
     'second pixel alone',
@@ -205,11 +204,11 @@ test('the value of a logit at an ignored pixel changes nothing', async () => {
     ]);
     const losses = [
       ceValid(x, labels),
-      ceThresholdValid(x, { label: labels, confidence }, 0.5),
-      ceThresholdAll(x, { label: labels, confidence }, 0.5),
+      ceAccepted(x, labels, gate(confidence, 0.5)),
+      ceAccepted(x, labels, gate(confidence, 0.5), 'all'),
       softCeValid(x, device.tensor([0.5, 0.5, 0.5, 0.5], [2, 2]), valid),
-      fixmatch(x, x, 0, { valid }).loss,
-      cps(x, x, { valid }),
+      fixmatchLoss(x, x, 0, { valid }).loss,
+      cpsLoss(x, x, { valid }),
       ohem(x, labels, { threshold: 0.7, minKept: 2 }),
     ];
     return Promise.all(losses.map((l) => l.item()));
@@ -241,7 +240,7 @@ test('a teacher that is NaN in a pixel teaches it nothing; a student that is NaN
     [9, 0],
     [NaN, 0],
   ]);
-  const { loss, accepted } = fixmatch(
+  const { loss, accepted } = fixmatchLoss(
     weak,
     leaf(device, [
       [1, 0],
@@ -252,7 +251,7 @@ test('a teacher that is NaN in a pixel teaches it nothing; a student that is NaN
   assert.equal([...(await accepted.read())], [1, 0]);
   close([await loss.item()], [Math.log1p(Math.exp(-1)) / 2], T, 'the pixel of the NaN is rejected');
   assert.equal(
-    await fixmatch(
+    await fixmatchLoss(
       weak,
       leaf(device, [
         [NaN, 0],

@@ -11,8 +11,9 @@ import { Adagrad, Rmsprop } from '../../../runtime/optim/rmsprop.ts';
 import type { Optimizer } from '../../../runtime/optim/optimizer.ts';
 import { Sgd } from '../../../runtime/optim/sgd.ts';
 import type { Tensor } from '../../../runtime/tensor.ts';
-import { cps, fixmatch, mseMeanC, mseSumC, ohem, pseudoseg } from '../../../src/losses/index.ts';
+import { mseMeanC, mseSumC, ohem } from '../../../src/losses/index.ts';
 import { scores } from '../../../src/metrics/miou.ts';
+import { cpsLoss, fixmatchLoss, pseudosegLoss } from '../../support/losses.ts';
 import { oneOf } from '../../support/reading.ts';
 import { type Family, type Run, type Tensors } from '../../support/torchCases.ts';
 import { Unsupported } from '../../support/unsupported.ts';
@@ -80,7 +81,7 @@ const runs: Record<string, Run> = {
   dice_loss: ({ x, target }, p) => ops.dice(x, target, { smooth: p.smooth }),
   focal_loss: ({ x, target }, p) => ops.crossEntropy(x, target, { focalGamma: p.gamma }),
   ohem_cross_entropy: ({ x, target }, p) => ohem(x, target, { threshold: p.thresh, minKept: p.min_kept }),
-  cps_loss: ({ logits1, logits2 }, p) => ops.weightedSum([[cps(logits1, logits2), p.weight]]),
+  cps_loss: ({ logits1, logits2 }, p) => ops.weightedSum([[cpsLoss(logits1, logits2), p.weight]]),
   mean_teacher_loss: ({ student, teacher }, p) =>
     ops.weightedSum([[mseMeanC(student, teacher), p.w_max * Math.exp(-5 * (1 - Math.min(p.step / p.rampup, 1)) ** 2)]]),
   async cutmix_mse_loss({ student, ta, tb, mask }, p, device) {
@@ -99,7 +100,7 @@ const runs: Record<string, Run> = {
     ).loss;
   },
   async pseudoseg_loss({ logits_weak, cam_weak, logits_strong, valid }, p, device) {
-    const { loss, q } = pseudoseg(logits_strong, logits_weak, cam_weak, {
+    const { loss, q } = pseudosegLoss(logits_strong, logits_weak, cam_weak, {
       temperature: p.temperature,
       valid: device.tensor(Float32Array.from(await valid.read()), valid.shape),
     });
@@ -110,7 +111,7 @@ const runs: Record<string, Run> = {
       Float32Array.from(await ignore.read(), (v) => (v === 255 ? 0 : 1)),
       ignore.shape,
     );
-    const { loss, accepted } = fixmatch(weak, strong, p.threshold, {
+    const { loss, accepted } = fixmatchLoss(weak, strong, p.threshold, {
       valid,
       denominator: oneOf('normalise', p.normalise, { all: 'valid', masked: 'kept' } as const),
     });
