@@ -14,7 +14,6 @@ import {
   matmul,
   mul,
   reshape,
-  resizeBilinear,
   softmax,
   weightedSum,
 } from '../../runtime/ops/index.ts';
@@ -24,6 +23,7 @@ import { single } from '../../runtime/modules/precision.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
 import { Conv } from './layers.ts';
 import { networkArguments, ParameterSet, type ForwardMode, type NetworkArguments } from './module.ts';
+import { resizeLike } from './resize.ts';
 
 export interface AttentionOptions {
   /** Channels of the encoder's stages, deepest last; the last two are used. */
@@ -99,12 +99,7 @@ export class AttentionBranch extends ParameterSet {
   /** E: the two deepest stages at the size of the deepest, a constant. [n, h, w, e] */
   hypercolumn(stages: readonly Tensor[]): Tensor {
     const [upper, deepest] = stages.slice(-2);
-    const [, h, w] = deepest.shape;
-    const fits = upper.shape[1] === h && upper.shape[2] === w;
-    return concat(
-      [detach(fits ? upper : resizeBilinear(detach(upper), [h, w], { alignCorners: true })), detach(deepest)],
-      3,
-    );
+    return concat([detach(resizeLike(detach(upper), deepest.shape)), detach(deepest)], 3);
   }
 
   /**

@@ -1,11 +1,12 @@
 // DeepLabV3+ (Chen et al. 2018): a dilated ResNet, atrous spatial pyramid pooling, and a decoder that joins the first
 // stage.
 
-import { concat, globalAvgPool, resizeBilinear } from '../../runtime/ops/index.ts';
+import { concat, globalAvgPool } from '../../runtime/ops/index.ts';
 import { single } from '../../runtime/modules/precision.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
 import { Conv, ConvBn, type NormOptions } from './layers.ts';
 import { Network, networkArguments, type Features, type ForwardMode, type NetworkArguments } from './module.ts';
+import { resizeTo } from './resize.ts';
 import { ResNet, type ResNetOptions } from './resnet.ts';
 
 export interface DeepLabOptions extends Omit<ResNetOptions, 'outputStride'> {
@@ -84,9 +85,7 @@ export class DeepLabV3Plus extends Network {
   }
 
   private resize(x: Tensor, height: number, width: number): Tensor {
-    return x.shape[1] === height && x.shape[2] === width
-      ? x
-      : resizeBilinear(x, [height, width], { alignCorners: this.alignCorners });
+    return resizeTo(x, [height, width], { alignCorners: this.alignCorners });
   }
 
   /** Scores at the size of the first stage: a quarter of the image. */

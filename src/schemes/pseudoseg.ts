@@ -27,13 +27,14 @@ import { classActivationMaps } from '../cam/index.ts';
 import { ceAccepted, ceValid, softCeValid } from '../losses/index.ts';
 import { AttentionBranch } from '../nn/attention.ts';
 import { EVAL, TRAIN, type ForwardMode, type Network } from '../nn/module.ts';
+import { resizeLike } from '../nn/resize.ts';
 import { choice, flag, nullable, number, option, over, type Values } from '../options.ts';
 import { defineScheme, RAMP, WEIGHT, type Parts, type Step } from './define.ts';
 import { groupsOption, passStages, updates } from './groups.ts';
 import { checkImageLabels, IMAGE_LABELS, imageLabels } from './imageLabels.ts';
 import type { SchemeContext, StepOutputs } from './scheme.ts';
 import { cutSquare, strengthen } from './strong.ts';
-import { coarseValid, resizeTo } from './views.ts';
+import { coarseValid } from './views.ts';
 
 const options = {
   norm: option(
@@ -170,18 +171,18 @@ export function pseudosegStep(
     wanted: ['l', source],
     twice: source,
   });
-  const m = noGrad(() => resizeTo(seen, z.w.shape));
+  const m = noGrad(() => resizeLike(seen, z.w.shape));
   const q = fused(z.w, m, o);
 
   // The strong view learns it.
   const unlabelled = unlabelledLoss(z.s, q, coarseValid(view.valid, z.s), o);
-  const shown = pseudoLabel(resizeTo(q, view.image.shape), { probabilities: true, valid: view.valid });
+  const shown = pseudoLabel(resizeLike(q, view.image.shape), { probabilities: true, valid: view.valid });
   parts.count({ label: shown.label, truth: u.truth }, gate(shown.confidence, o.tau, view.valid));
 
   // Labelled images: decoder, attention branch and classifier.
   const labelled = ceValid(net.enlarge(z.l, { height: c.crop[0], width: c.crop[1] }), l.label);
   const present = withoutBackground(presentClasses(l.label, c.numClasses), o);
-  const attention = ceValid(resizeTo(attend(branch, stages.l, present, l.valid, TRAIN), l.image.shape), l.label);
+  const attention = ceValid(resizeLike(attend(branch, stages.l, present, l.valid, TRAIN), l.image.shape), l.label);
   const classified = o.detachClassifier ? stages[source].map((t) => detach(t)) : stages[source];
   const classifier = bceWithLogits(branch.classify(classified, { dropout: seed }), known ?? present);
 
@@ -248,8 +249,8 @@ function fusedLabel(
   const zp = net.decodeCoarse(features, EVAL);
   const present = gate(branch.classify(features.stages, {}), 0);
   const valid = full(x.device, x.shape.slice(0, 3), 1);
-  const m = resizeTo(attend(branch, features.stages, present, valid, { ...TRAIN, update: false }), zp.shape);
-  const { label, confidence } = pseudoLabel(resizeTo(fused(zp, m, o), x.shape), { probabilities: true });
+  const m = resizeLike(attend(branch, features.stages, present, valid, { ...TRAIN, update: false }), zp.shape);
+  const { label, confidence } = pseudoLabel(resizeLike(fused(zp, m, o), x.shape), { probabilities: true });
   return { label, accepted: o.tau ? gate(confidence, o.tau) : undefined };
 }
 

@@ -2,12 +2,13 @@
 // and with them all that belongs to their pixels, so that one call moves or mixes labels, confidences, validity, and
 // the truth that judges them.
 
-import { gate, pseudoLabel, resizeBilinear, slice } from '../../runtime/ops/index.ts';
+import { gate, pseudoLabel, slice } from '../../runtime/ops/index.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
 import { drawBoxes, drawSingleBoxes, type BoxMaskOptions, type SingleBoxOptions } from '../augment/cutmix.ts';
 import { boxMask, mixBy } from '../augment/gpu/mix.ts';
 import { view } from '../augment/gpu/view.ts';
 import { drawWeak, VIEW_ROW, WEAK_FIELDS, type WeakOptions } from '../augment/weak.ts';
+import { resizeLike } from '../nn/resize.ts';
 import { option, over, type Values } from '../options.ts';
 import type { SchemeContext } from './scheme.ts';
 import type { StepContext, StreamSpec } from './step.ts';
@@ -132,13 +133,8 @@ export function take(batch: Tensor, first: number, n: number): Tensor {
   return slice(batch, [first, ...rest.map(() => 0)], [n, ...rest]);
 }
 
-/** x [n, h, w, c] at the size of a shape [n, h, w, …], corners on corners. */
-export function resizeTo(x: Tensor, [, h, w]: readonly number[]): Tensor {
-  return x.shape[1] === h && x.shape[2] === w ? x : resizeBilinear(x, [h, w], { alignCorners: true });
-}
-
 /** A mask [n, H, W] on the grid of `like` [n, h, w, c]: 1 where nothing invalid takes part. */
 export function coarseValid(valid: Tensor, like: Tensor): Tensor {
   const [n, h, w] = like.shape;
-  return gate(resizeTo(valid.view([...valid.shape, 1]), like.shape).view([n, h, w]), 0.999);
+  return gate(resizeLike(valid.view([...valid.shape, 1]), like.shape).view([n, h, w]), 0.999);
 }

@@ -3,7 +3,7 @@
 import { Plan } from '../../runtime/autograd/plan.ts';
 import type { Device } from '../../runtime/device/device.ts';
 import { UsageError } from '../../runtime/errors.ts';
-import { pseudoLabel, resizeBilinear, softmax, zeros } from '../../runtime/ops/index.ts';
+import { pseudoLabel, softmax, zeros } from '../../runtime/ops/index.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
 import { standardize } from '../augment/gpu/standardize.ts';
 import { addResized } from '../augment/gpu/tta.ts';
@@ -12,6 +12,7 @@ import { identityViews } from '../augment/weak.ts';
 import { pack } from '../data/batch.ts';
 import type { Sample } from '../data/types.ts';
 import { EVAL, type Network } from '../nn/module.ts';
+import { resizeTo } from '../nn/resize.ts';
 import type { LabelMap, PredictOptions } from '../schemes/scheme.ts';
 import { batchesBySize, fitted, PlanCache } from './sizes.ts';
 
@@ -62,8 +63,7 @@ export function labelPlan(
       for (const { scale, mirrored } of passes) {
         const x = standardize(view(texels, sizes, mirrored ? mirror : straight, [height, width]).image);
         const size = [Math.max(1, Math.floor(height * scale)), Math.max(1, Math.floor(width * scale))] as const;
-        const scaled = size[0] === height && size[1] === width ? x : resizeBilinear(x, size, { alignCorners: true });
-        addResized(sum, softmax(network.forward(scaled, EVAL)), { mirrored, weight: 1 / passes.length });
+        addResized(sum, softmax(network.forward(resizeTo(x, size), EVAL)), { mirrored, weight: 1 / passes.length });
       }
       return { ...pseudoLabel(sum, { probabilities: true }), ...(options.probabilities && { p: sum }) };
     },
