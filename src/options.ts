@@ -218,7 +218,7 @@ export function fields<T extends object = Record<string, unknown>>(of: Fields, {
   };
 }
 
-/** An object of these fields, of which any may be left out: then they have these values. */
+/** An object of these fields; a missing one has the value given here. */
 export function over<T extends object>(usual: T, of: Fields): Kind<T, Partial<T>> {
   return { ...(fields(of) as Kind<any>), fill: (value) => ({ ...usual, ...given(value) }) };
 }

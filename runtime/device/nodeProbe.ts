@@ -3,6 +3,7 @@
 
 import { openNode } from '../node.ts';
 import { measureSpeed } from './speed.ts';
+import { errorText } from '../errors.ts';
 
 try {
   const device = await openNode();
@@ -10,6 +11,6 @@ try {
   console.log(JSON.stringify({ description: device.info.description, kind: device.info.kind }));
   device.close();
 } catch (error) {
-  console.log(JSON.stringify({ error: (error as Error).message }));
+  console.log(JSON.stringify({ error: errorText(error) }));
   process.exitCode = 1;
 }

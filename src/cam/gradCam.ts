@@ -1,5 +1,5 @@
-// Grad-CAM (Selvaraju et al. 2017) and relatives for segmentation networks: where the evidence for a class lies, as one
-// layer sees it.
+// Grad-CAM (Selvaraju et al. 2017) and relatives for segmentation networks: the evidence for a class in each pixel, at
+// one layer.
 
 import { grad } from '../../runtime/autograd/grad.ts';
 import { ShapeError, UsageError } from '../../runtime/errors.ts';
@@ -54,7 +54,7 @@ export interface GradCamOptions {
  * pixels; the gradient of z with respect to the layer weighs the layer's channels. Scaled before and after it is
  * enlarged, as in pytorch-grad-cam. A map without any evidence is 0. What is made on the way is freed; inside a plan it
  * is recorded.
- * @param image f32 [n, h, w, 3], standardised as for training
+ * @param image f32 [n, h, w, 3], standardized as for training
  * @returns f32 [n, h, w] in [0, 1], enlarged to the image (half-pixel bilinear)
  * @throws UsageError when there is no such layer, or gradients are switched off
  * @example const heat = gradCam(net, standardize(photo), { target: 3, layer: 'enc2.1' });

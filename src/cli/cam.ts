@@ -50,7 +50,7 @@ export function camCommand(program: Command): void {
           .command('cam')
           .summary('write Grad-CAM heat maps')
           .description(
-            'Writes heat maps over images: where the evidence lies for a class, as a layer of the network sees it.',
+            'Writes heat maps over images: the evidence for a class, pixel by pixel, at a layer of the network.',
           )
           .argument('[images...]', 'images, or folders of images'),
       ),
@@ -94,7 +94,7 @@ function targetsOf(
   const id = names.includes(wish) ? names.indexOf(wish) : /^\d+$/.test(wish) ? Number(wish) : -1;
   if (id < 0 || id >= names.length)
     throw new UsageError(
-      `the network knows no class "${wish}"`,
+      `the network has no class "${wish}"`,
       `choose one of ${names.join(', ')}, or a number below ${names.length}`,
     );
   return [[suffix(id), id]];

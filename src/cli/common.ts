@@ -28,7 +28,7 @@ export async function openDevice(flags: GlobalFlags & { memory?: number }, out: 
   return device;
 }
 
-/** A signal for the first Ctrl-C (or SIGTERM), which lets the run end in order; the second ends the process. */
+/** Aborts at the first Ctrl-C (or SIGTERM), so that the run saves and ends; the second ends the process. */
 export function interruptible(out: Output): { signal: AbortSignal; release(): void } {
   const controller = new AbortController();
   const onSignal = (): void => {
@@ -47,7 +47,7 @@ export function interruptible(out: Output): { signal: AbortSignal; release(): vo
   };
 }
 
-/** The file of weights that the user means: a file, or a run's folder (its best weights, else its last). */
+/** A file of weights: the path itself, or, in the folder of a run, its best weights, else its last. */
 function modelFile(path: string, weights: 'best' | 'last'): string {
   const stat = statSync(path, { throwIfNoEntry: false });
   if (!stat)
@@ -120,7 +120,7 @@ export function shellWords(words: readonly string[]): string {
 
 /**
  * Opens a data set and says what it is.
- * @param strict refuse a set that holds images that cannot be read: training will want each of them
+ * @param strict refuse a set with images that cannot be read: training needs each of them
  */
 export async function openData(spec: DatasetSpec, out: Output, { strict = false } = {}): Promise<OpenDataset> {
   const dataset = await openDataset(spec, { warn: (message) => out.warn(message) });

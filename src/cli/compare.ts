@@ -188,7 +188,7 @@ function pictureIds(dataset: Dataset, n: number): string[] {
   );
 }
 
-/** The command as it was typed, for whoever wants to repeat it. */
+/** The command as it was typed, to repeat it. */
 function commandLine(): string {
   return shellWords(['fewmask', ...process.argv.slice(2)]);
 }

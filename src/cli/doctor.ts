@@ -7,6 +7,7 @@ import { cacheFolder } from '../../runtime/device/nodeCache.ts';
 import { embeddedLibrary } from '../../runtime/device/nodeEmbedded.ts';
 import { mib } from '../../runtime/device/pool.ts';
 import { measureSpeed } from '../../runtime/device/speed.ts';
+import { errorText } from '../../runtime/errors.ts';
 import { openNode } from '../../runtime/node.ts';
 import { action } from './action.ts';
 import type { GlobalFlags } from './common.ts';
@@ -66,7 +67,7 @@ async function runDoctor(f: GlobalFlags, out: Output): Promise<number> {
       fewmask: cacheFolder(),
       'embedded adapter': existsSync(embeddedLibrary())
         ? embeddedLibrary()
-        : 'not installed (setup fetches it only where nothing else gives an adapter)',
+        : 'not installed (setup fetches it only where there is no other adapter)',
       "Mesa's shaders":
         process.env.MESA_SHADER_CACHE_DIR ??
         `${process.env.XDG_CACHE_HOME ?? `${process.env.HOME}/.cache`}/mesa_shader_cache`,
@@ -110,7 +111,7 @@ async function runDoctor(f: GlobalFlags, out: Output): Promise<number> {
       found.advice.push('the adapter has no timestamps: kernels cannot be profiled one by one');
   } catch (error) {
     failed = true;
-    found.advice.push((error as Error).message);
+    found.advice.push(errorText(error));
   }
   out.result(f.json ? JSON.stringify(found, null, 2) : text(found));
   return failed ? 1 : 0;
@@ -145,6 +146,6 @@ function text(d: Finding): string {
   const width = Math.max(...rows.map(([k]) => k.length));
   return [
     ...rows.map(([k, v]) => `${k.padEnd(width)}  ${v}`),
-    ...(d.advice.length ? ['', ...d.advice.map((a) => `- ${a}`)] : ['', 'everything is there']),
+    ...(d.advice.length ? ['', ...d.advice.map((a) => `- ${a}`)] : ['', 'nothing is missing']),
   ].join('\n');
 }

@@ -1,11 +1,10 @@
-// What commands do with one image after the other: one that cannot be used does not stop the others.
+// Commands that take several images: one that cannot be used does not stop the others.
 
 import { DataError, errorText, OutOfMemoryError, ShapeError } from '../../runtime/errors.ts';
 import type { Output } from './output.ts';
 
 /**
- * Does something with each file. What is wrong with one is said, and the others follow; with a single file it is
- * thrown.
+ * Calls `body` for each file. An error in one is a warning and the others follow; with a single file it is thrown.
  * @param advice for files that are too large
  * @returns what went wrong, in the order of the files
  */
@@ -22,10 +21,10 @@ export async function eachFile(
     } catch (error) {
       const large = error instanceof ShapeError || error instanceof OutOfMemoryError;
       if (!large && !(error instanceof DataError)) throw error;
-      const told = large ? new DataError(`${file}: ${error.message}`, advice) : error;
-      if (files.length === 1) throw told;
-      out.warn(errorText(told));
-      failures.push({ file, error: errorText(told) });
+      const worded = large ? new DataError(`${file}: ${error.message}`, advice) : error;
+      if (files.length === 1) throw worded;
+      out.warn(errorText(worded));
+      failures.push({ file, error: errorText(worded) });
     }
   }
   return failures;

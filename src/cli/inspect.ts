@@ -1,4 +1,4 @@
-// `fewmask inspect`: is the data fit for training?
+// `fewmask inspect`: checks a data set before training.
 
 import type { Command } from 'commander';
 import { UsageError } from '../../runtime/errors.ts';

@@ -84,7 +84,10 @@ Examples:
     .action(action(runPredict));
 }
 
-/** The images that paths name: files, and the images of folders. @param note told what folders hold besides */
+/**
+ * The images that paths name: files, and the images of folders.
+ * @param note gets a line on what else the folders contain
+ */
 export function filesOf(paths: readonly string[], note: (text: string) => void = () => undefined): string[] {
   return paths.flatMap((named) => {
     const path = findPath(named);
@@ -146,7 +149,7 @@ async function runPredict(f: Flags, out: Output, paths: string[]): Promise<numbe
     const labeller = new Labeller(device, network);
     let sliding: SlidingWindow | null = null;
     const shares: { file: string; mask: string; classes: Record<string, number> }[] = [];
-    let untold = scales.length > 1 || scales[0] !== 1 || f.flip === true;
+    let unmentioned = scales.length > 1 || scales[0] !== 1 || f.flip === true;
     const failures = await eachFile(
       files,
       out,
@@ -171,12 +174,12 @@ async function runPredict(f: Flags, out: Output, paths: string[]): Promise<numbe
             (_, { labels }, confidence, p) => (made = { labels, confidence, p }),
           );
         } else {
-          if (untold)
+          if (unmentioned)
             out.warn(
               `${path} is larger than the window and is predicted in tiles; --scales and --flip are ignored for ` +
-                'it, and for all images of such a size (--window 0 takes images whole, --size makes them smaller)',
+                'all images of such a size (--window 0 predicts them whole, --size makes them smaller)',
             );
-          untold = false;
+          unmentioned = false;
           sliding ??= new SlidingWindow(device, network, f.window ?? WINDOW);
           made = await sliding.predict(sample, { probabilities });
         }

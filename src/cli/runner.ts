@@ -27,12 +27,12 @@ import { loadCheckpoint, loadWeights, makeFolder, saveCheckpoint, saveModel, wri
 export interface RunnerOptions {
   device: Device;
   dataset: Dataset;
-  /** What the data set was opened with: noted beside the run, so that it can go on. */
+  /** What the data set was opened with: written beside the run, so that it can continue. */
   spec: DatasetSpec;
   config: RunConfig;
   folder: string;
   out: Output;
-  /** Go on from the folder's checkpoint where there is one. */
+  /** Continue from the folder's checkpoint, where there is one. */
   resume: boolean;
   /** A run that stopped at a non-finite step may continue with changed settings, see `sameRun`. */
   canChange?: boolean;
@@ -76,7 +76,7 @@ function progressLine(o: RunnerOptions, last: StepPoint, p: Progress): string {
   return parts.filter(Boolean).join('  ');
 }
 
-/** Trains, or goes on training, in a folder. @returns the record and whether the run was interrupted */
+/** Trains in a folder, from its start or from a checkpoint. @returns the record and whether the run was interrupted */
 export async function runInFolder(o: RunnerOptions): Promise<{ record: RunRecord; interrupted: boolean }> {
   const { device, dataset, config, folder, out } = o;
   await makeFolder(folder);
@@ -159,7 +159,7 @@ export async function runInFolder(o: RunnerOptions): Promise<{ record: RunRecord
           await forgetStop(folder);
         } catch (error) {
           if (!(error instanceof CheckpointError)) throw error;
-          // Training goes on, and the next save may succeed: what has been saved before is still there.
+          // Training continues, and the next save may succeed; the last checkpoint is still there.
           out.warn(errorText(error));
           unsaved = error;
           saved = false;

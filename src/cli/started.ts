@@ -1,5 +1,4 @@
-// What the run of a folder was started with: it goes on, or counts as done, only with the same settings and the same
-// data.
+// What the run of a folder was started with. It continues, or counts as done, only with the same settings and data.
 
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -21,7 +20,7 @@ export interface Started {
   pictures?: PictureRule;
 }
 
-/** What stands in the folder's run.json; null where there is none. @throws CheckpointError when it cannot be read */
+/** The contents of the folder's run.json; null without one. @throws CheckpointError when it cannot be read */
 export function readStarted(folder: string): Started | null {
   const file = join(folder, STARTED);
   try {
@@ -34,11 +33,11 @@ export function readStarted(folder: string): Started | null {
   }
   throw new CheckpointError(
     `${file} contains no settings of a run`,
-    'it is damaged; its settings stand in the checkpoint too: give them as flags to another folder',
+    'it is damaged; the checkpoint contains the settings, too: give them as flags for another folder',
   );
 }
 
-/** Compares settings as they stand in files, where a missing one is undefined. `but` is left out. */
+/** Compares settings as files contain them: a missing one is undefined. `but` is not compared. */
 function same(was: object, now: object, folder: string, hint: string, but: readonly string[] = []): void {
   const [a, b] = [was, now].map((v) => JSON.parse(JSON.stringify(v)) as Record<string, unknown>);
   for (const key of new Set([...Object.keys(a), ...Object.keys(b)])) {

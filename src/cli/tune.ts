@@ -1,4 +1,4 @@
-// `fewmask tune`: which variants of the kernels are fast on this adapter, for the network that is going to be trained.
+// `fewmask tune`: which variants of the kernels are fast on this adapter, for the network that will be trained.
 
 import type { Command } from 'commander';
 import { grad } from '../../runtime/autograd/grad.ts';

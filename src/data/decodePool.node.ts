@@ -132,7 +132,7 @@ export class DecodePool {
     }
   }
 
-  /** Threads do not work here: everything goes on in this one. */
+  /** Threads do not work here: everything runs in this one. */
   private giveUp(reason: string): void {
     if (this.inProcess || this.closed) return;
     this.inProcess = true;

@@ -246,7 +246,7 @@ async function inspectFiles(spec: DatasetSpec, pool: DecodePool, problems: Probl
   return out;
 }
 
-/** How masks are read: a warning where their values are not class ids and nobody has said so. */
+/** How masks are read: a warning where their values are not class ids and the settings do not say so. */
 function reportRule({ map, notes }: MaskRule, asked: boolean, out: Inspection, problems: Problems): void {
   if (!map || asked) out.notes.push(...notes);
   else for (const note of notes) problems.add('warning', 'mask-values', note);

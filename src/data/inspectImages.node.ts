@@ -6,6 +6,7 @@ import type { Problems } from './inspect.node.ts';
 import type { Layout } from './layout.node.ts';
 import { clippedLine, MOST_BITS, sizeOf } from './pictureRule.ts';
 import type { Pictures } from './pictures.node.ts';
+import { errorText } from '../../runtime/errors.ts';
 
 /** An image as it is read: its height and width are those after its orientation has been applied or not. */
 export interface Picture extends ImageFacts {
@@ -34,7 +35,7 @@ export async function readImages(
     }),
   );
   found.forEach((f, i) => {
-    if (f instanceof Error) return bad.push(f.message);
+    if (f instanceof Error) return bad.push(errorText(f));
     const upright = pictures.isUpright(layout.images.get(ids[i])!);
     const [height, width] = sizeOf(f, upright);
     return facts.set(ids[i], { ...f, height, width, upright });
@@ -44,7 +45,7 @@ export async function readImages(
 }
 
 /**
- * What the reading of the images does not settle by itself: orientations that no mask tells of, values that are
+ * What reading the images leaves open: orientations that no mask decides, values that are
  * clipped.
  */
 export function checkReading(

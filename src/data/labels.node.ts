@@ -8,7 +8,7 @@ const AMOUNT = /^\s*(\d+)\s*$|^\s*(\d+)\s*\/\s*(\d+)\s*$|^\s*(\d+(?:\.\d+)?)\s*%
 /** Is the text a number or part of images, not the name of a list? */
 export const isAmount = (text: string): boolean => AMOUNT.test(text);
 
-/** Is it a number that is no amount, such as 0.5 or -3, or nothing at all? */
+/** Is it empty, or a number that cannot be an amount, such as 0.5 or -3? */
 export const looksLikeAmount = (text: string): boolean =>
   !isAmount(text) && /^\s*[-+]?[\d.,]*(e[-+]?\d+)?\s*%?\s*$/i.test(text);
 
@@ -43,7 +43,7 @@ export function amountOf(text: string, of: number, setting: string): number | nu
   return n;
 }
 
-/** What masks show, for a draw: 255 means ignored, unless no mask holds anything but 0 and 255. */
+/** The classes of masks, for a draw: 255 means ignored, unless all masks contain 0 and 255 only. */
 function withoutIgnored(shown: ReadonlyMap<string, readonly number[]>): Map<string, readonly number[]> {
   const blackAndWhite = [...shown.values()].every((values) => values.every((v) => v === 0 || v === 255));
   return new Map([...shown].map(([id, values]) => [id, blackAndWhite ? values : values.filter((v) => v !== 255)]));

@@ -36,7 +36,7 @@ interface Refused {
   hint?: string;
 }
 
-/** What is said of several lines of one kind, after their number. */
+/** The message for several lines with the same problem, after their number. */
 const SEVERAL: Readonly<Record<Refused['code'], (list: string, imageFolder: string) => string>> = {
   'mask-missing': (list) => `masks that ${list} names do not exist`,
   'image-missing': (list, folder) => `entries of ${list} are not in ${folder}`,
@@ -44,10 +44,11 @@ const SEVERAL: Readonly<Record<Refused['code'], (list: string, imageFolder: stri
 };
 
 /**
- * Reads a list: ids, one a line, with or without extension; paths; or pairs "JPEGImages/a.jpg SegmentationClass/a.png",
- * whose files then count. Names may hold spaces, and may be in quotes; backslashes separate folders, too. The text is
- * UTF-8, UTF-16 or Windows-1252. The id of a path is its name without extension, or the whole path where another file
- * has that id. Blank lines and repeated ids are passed over. What is wrong goes to `fail` and is left out.
+ * Reads a list: ids, one per line, with or without extension; paths; or pairs "JPEGImages/a.jpg
+ * SegmentationClass/a.png", whose files then count. Names may hold spaces, and may be in quotes; backslashes separate
+ * folders, too. The text is UTF-8, UTF-16 or Windows-1252. The id of a path is its name without extension, or the whole
+ * path where another file has that id. Blank lines and repeated ids are passed over. What is wrong goes to `fail` and
+ * is left out.
  * @param list a name (VOC layout) or the path of a file
  * @param what the split, for errors
  */
@@ -91,7 +92,7 @@ function noList({ listFolder }: Layout, list: string, what: string): DataError {
   );
 }
 
-/** The text of a list; null, and told to `fail`, where it cannot be read. */
+/** The text of a list; null where it cannot be read, which `fail` reports. */
 function readText(file: string, fail: Fail): string | null {
   let bytes: Buffer;
   try {
@@ -104,7 +105,7 @@ function readText(file: string, fail: Fail): string | null {
   const text = decodeText(bytes);
   if (text === null) {
     const what = `the list ${file} is not a text file: it is ${fileKind(bytes)}`;
-    fail(new DataError(what, 'save it as UTF-8, one image a line'));
+    fail(new DataError(what, 'save it as UTF-8, one image per line'));
   }
   return text;
 }

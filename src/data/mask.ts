@@ -15,7 +15,7 @@ export interface Mask {
   form: string;
 }
 
-/** One value a byte from rows of 1, 2 or 4 bits, each of which starts at a byte. */
+/** One value per byte from rows of 1, 2 or 4 bits, each of which starts at a byte. */
 function unpack(data: Uint8Array, width: number, height: number, depth: number): Uint8Array {
   const out = new Uint8Array(width * height);
   const perByte = 8 / depth;
@@ -45,7 +45,7 @@ export function decodeMask(bytes: Uint8Array, name: string): Mask {
   // 28.
   if (bytes[28] === 1 && bytes[24] < 8)
     throw new DataError(
-      `${name} is an interlaced PNG of ${bytes[24]} bit${bytes[24] > 1 ? 's' : ''} a pixel, which cannot be read`,
+      `${name} is an interlaced PNG of ${bytes[24]} bit${bytes[24] > 1 ? 's' : ''} per pixel, which cannot be read`,
       'save it without interlacing, or with 8 bits',
     );
   let image;
@@ -55,7 +55,7 @@ export function decodeMask(bytes: Uint8Array, name: string): Mask {
     throw new DataError(`${name} cannot be read: ${(error as Error).message}`, 'the file is damaged or truncated');
   }
   const { width, height, channels, depth, data } = image;
-  if (depth === 16) throw new DataError(`${name} has 16 bits a pixel`, 'masks hold class ids of up to 8 bits');
+  if (depth === 16) throw new DataError(`${name} has 16 bits per pixel`, 'masks hold class ids of up to 8 bits');
   const bytes8 = data as Uint8Array;
   const palette = image.palette ? Uint8Array.from(image.palette.flatMap((c) => c.slice(0, 3))) : null;
   const alpha = channels === 2 || channels === 4;
@@ -81,7 +81,7 @@ export function decodeMask(bytes: Uint8Array, name: string): Mask {
 }
 
 /**
- * Greys are labels, and transparency says nothing of its own: it is the same everywhere, or clear pixels are 0.
+ * Greys are labels, and transparency adds nothing: it is the same everywhere, or transparent pixels are 0.
  * @throws DataError where the object is drawn by transparency, so that the greys would be read wrongly
  */
 function checkAlpha(labels: Uint8Array, bytes: Uint8Array, channels: number, name: string): void {

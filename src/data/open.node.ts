@@ -73,10 +73,7 @@ export interface DatasetSpec extends SplitSpec, MaskSpec, PictureSpec {
    * ever opened.
    */
   labelsCover?: boolean;
-  /**
-   * The classes of a network that is to be scored: they count where the set says nothing of its own, and no labelled
-   * images are needed.
-   */
+  /** The classes of a network that is scored: used where the set declares none. Then no labelled images are needed. */
   scored?: readonly string[];
   /**
    * Let `load` open masks of unlabelled images, to judge pseudo-labels by them; where one is missing or cannot be used,
@@ -91,7 +88,9 @@ export interface OpenDataset extends Dataset {
   readonly notes: readonly string[];
   /** The setting `maskValues` that was given or found; undefined where the values of masks are simply class ids. */
   readonly maskValues?: string;
-  /** Images whose header cannot be read: `load` fails for them. Damage further on in a file shows when it is loaded. */
+  /**
+   * Images whose header cannot be read: `load` fails for them. Damage behind the header shows when the image is loaded.
+   */
   readonly unreadable: readonly DataError[];
   /** The files of images and masks, used or not: results must not be written over them. */
   files(): string[];
@@ -163,7 +162,7 @@ export function checkSpec(spec: DatasetSpec): void {
   for (const classes of [spec.classes, spec.classNames?.length]) if (classes !== undefined) checkClassCount(classes);
   const twice = spec.classNames?.find((name, i, all) => all.indexOf(name) !== i);
   if (twice !== undefined)
-    throw new UsageError(`two classes are named "${twice}"`, 'give each a name of its own (`classNames`)');
+    throw new UsageError(`two classes are named "${twice}"`, 'give each a different name (`classNames`)');
   if (spec.classes !== undefined && spec.classNames && spec.classNames.length > spec.classes)
     throw new UsageError(
       `${spec.classNames.length} names for ${spec.classes} classes`,
@@ -200,7 +199,7 @@ export function checkPictures({ orientation, bits }: PictureSpec): void {
     throw new UsageError(`orientation is "${orientation}"`, 'choose one of auto, apply, ignore (`orientation`)');
   }
   if (bits !== undefined && !(Number.isInteger(bits) && bits >= LEAST_BITS && bits <= MOST_BITS)) {
-    throw new UsageError(`${bits} bits a channel`, `give ${LEAST_BITS} to ${MOST_BITS} (\`bits\`)`);
+    throw new UsageError(`${bits} bits per channel`, `give ${LEAST_BITS} to ${MOST_BITS} (\`bits\`)`);
   }
 }
 

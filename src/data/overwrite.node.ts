@@ -10,7 +10,7 @@ function identity(file: string): string | null {
     const { dev, ino } = statSync(file, { bigint: true });
     return `${dev}:${ino}`;
   } catch {
-    // What stands in the way is said when it is written.
+    // What prevents writing shows when the file is written.
     return null;
   }
 }

@@ -22,7 +22,7 @@ export interface PictureSpec {
   orientation?: Orientation | 'auto';
   /** Bits that 16-bit images use, 8 to 16 (default: as the training images show). */
   bits?: number;
-  /** The rule of the run that goes on or that is scored: it decides what the images do not tell. */
+  /** The rule of the run that continues or is scored: it decides what the images leave open. */
   pictures?: PictureRule;
 }
 
@@ -56,7 +56,7 @@ export interface Header {
   stored: Size;
   /** EXIF orientation, 1 to 8; 1 where there is none. */
   orientation: number;
-  /** Does it have 16 bits a channel? */
+  /** Does it have 16 bits per channel? */
   deep: boolean;
   /** Pictures in the file: more than one for an animation. */
   pages: number;

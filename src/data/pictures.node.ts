@@ -211,7 +211,7 @@ async function decideBits(
   const known = o.bits ?? o.pictures?.bits ?? null;
   if (deep.length === 0) return { bits: known };
   const images = are(all, 'image', ['has', 'have']);
-  const have = `${deep.length < all ? `${deep.length} of ` : ''}${images} 16 bits a channel`;
+  const have = `${deep.length < all ? `${deep.length} of ` : ''}${images} 16 bits per channel`;
   const others = deep.length < all ? '; 8-bit images are read as they are' : '';
   const white = (bits: number): string => `${2 ** bits - 1} is white`;
   if (o.bits !== undefined) return { bits: known, note: `${have}: ${white(o.bits)} (\`bits ${o.bits}\`)${others}` };

@@ -232,8 +232,7 @@ export function sceneOf(
 }
 
 /**
- * So many images show every class, for all that it matters: each class is in two thirds of them. No more are drawn to
- * see which classes they show.
+ * Enough images to contain every class: each class is in two thirds of them. No more are drawn to find their classes.
  */
 const ENOUGH = 16;
 

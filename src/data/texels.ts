@@ -15,8 +15,8 @@ export function packTexels(rgb: Uint8Array, labels: Uint8Array | null): Uint32Ar
 const packed = new WeakMap<Sample, Uint32Array>();
 
 /**
- * A sample that holds texels. `rgb` and `labels` are unpacked anew each time they are read: a cache of samples holds
- * the texels alone.
+ * A sample that holds texels. `rgb` and `labels` are unpacked again at each access: a cache of samples holds the texels
+ * alone.
  */
 export function texelSample(id: string, width: number, height: number, texels: Uint32Array, labelled: boolean): Sample {
   const sample: Sample = {

@@ -1,4 +1,4 @@
-// A bitmap font of 3 x 5 pixels, for pictures made where no font may be installed.
+// A bitmap font of 3 x 5 pixels, for pictures made without an installed font.
 
 /** Five rows of three bits, an octal digit each. */
 const GLYPHS: Record<string, string> = {

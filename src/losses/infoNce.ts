@@ -5,7 +5,7 @@ import { ShapeError } from '../../runtime/errors.ts';
 import { crossEntropy, weightedSum } from '../../runtime/ops/index.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
 
-/** 0, 1, …, n-1 of each device and n: kept, because a plan may go on using them. */
+/** 0, 1, …, n-1 of each device and n: kept, because plans continue to use them. */
 const diagonals = new WeakMap<Device, Map<number, Tensor>>();
 
 function diagonal(device: Device, n: number): Tensor {

@@ -1,4 +1,5 @@
-// U2PL's unsupervised term: cross-entropy on the pixels of which the teacher is sure, by a percentile of its entropy.
+// U2PL's unsupervised term: cross-entropy on the pixels where the teacher is confident: its entropy is below a
+// percentile.
 
 import { acceptedShare, crossEntropy, gate, percentile, weightedSum } from '../../runtime/ops/index.ts';
 import type { Tensor } from '../../runtime/tensor.ts';

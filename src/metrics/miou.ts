@@ -85,10 +85,10 @@ export function scores(confusion: ArrayLike<number>, classes: number): Scores {
 }
 
 /**
- * What a score cannot say, where the truth shows fewer than two classes: a network that always predicts one class may
+ * A warning where the truth shows fewer than two classes: a network that always predicts one class may
  * then reach 100 %.
  * @param confusion classes*classes counts, rows = truth
- * @returns a line to be told with the score; null where two or more classes occur
+ * @returns a line to print with the score; null where two or more classes occur
  */
 export function oneClassLine(confusion: ArrayLike<number>, classNames: readonly string[]): string | null {
   const n = classNames.length;

@@ -87,14 +87,14 @@ export abstract class ParameterSet extends Module {
   }
 
   #add(name: string, p: Parameter): Parameter {
-    if (this.#parts.has(name)) throw new UsageError(`two parameters are called ${name}`, 'give each a name of its own');
+    if (this.#parts.has(name)) throw new UsageError(`two parameters are called ${name}`, 'give each a different name');
     this.#parts.set(name, p);
     if (this.#device && !p.ready) p.make(this.#device, this.#seed, name);
     return p;
   }
 
   /**
-   * Marks the parameters under a prefix as the head: drawn anew for each seed even when the rest is shared, and given
+   * Marks the parameters under a prefix as the head: drawn again for each seed even when the rest is shared, and given
    * its own learning rate.
    */
   protected markHead(prefix: string): void {
@@ -126,7 +126,7 @@ export abstract class Network extends ParameterSet {
 
   /**
    * Class scores.
-   * @param x [n, h, w, 3], normalised; any h and w
+   * @param x [n, h, w, 3], standardized; any h and w
    * @returns logits [n, h, w, classes]
    */
   forward(x: Tensor, mode: ForwardMode): Tensor {
@@ -135,7 +135,7 @@ export abstract class Network extends ParameterSet {
 
   /**
    * The encoder's activations.
-   * @param x [n, h, w, 3], normalised
+   * @param x [n, h, w, 3], standardized
    * @returns stages [n, h_i, w_i, c_i], shallow to deep, with c_i as the last of `encoderChannels`
    */
   abstract encode(x: Tensor, mode: ForwardMode): Features;

@@ -9,7 +9,7 @@ import type { Comparison, EvalPoint, RunRecord } from '../train/records.ts';
 export interface Stat {
   mean: number;
   std: number | null;
-  /** One value a run that has one. */
+  /** One value per run that has one. */
   values: number[];
 }
 
@@ -21,7 +21,7 @@ export interface ScoreSummary {
   pixelAccuracy: Stat | null;
   /** Per class; null where no run has the class. */
   iou: (Stat | null)[];
-  /** Steps at which the evaluations were made, one a run. */
+  /** Steps at which the evaluations were made, one per run. */
   steps: number[];
   /** Confusion counts summed over the seeds, rows = truth. */
   confusion: number[];

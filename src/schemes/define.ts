@@ -179,7 +179,7 @@ export interface SchemeDefinition<O extends Options> {
   options: O;
   /** Options of earlier versions, and what takes their place. */
   renamed?: Readonly<Record<string, string>>;
-  /** Is there nothing to do without unlabelled images (default true)? */
+  /** The scheme needs unlabelled images (default true). */
   needsUnlabelled?: boolean;
   /** Options that suit a first small run, as the page offers them. */
   small?: Given<O>;

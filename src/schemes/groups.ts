@@ -1,5 +1,5 @@
-// Which views pass a network together, and so share the statistics of batch normalisation: part of a method, and said
-// in the same way by every scheme.
+// Which views pass a network together, and so share the statistics of batch normalisation. This is part of a method;
+// every scheme declares it in the same way.
 
 import { noGrad } from '../../runtime/autograd/tape.ts';
 import { concat, split } from '../../runtime/ops/index.ts';
@@ -61,10 +61,10 @@ export function groupsOption<N extends string>(
     },
     fill: (value) => filled(typeof value === 'string' ? named[value] : value),
   };
-  const said = Object.entries(views)
+  const described = Object.entries(views)
     .map(([letter, view]) => `${letter} ${view}`)
     .join(', ');
-  return option(kind, usual, `views that share batch normalisation (${said})`);
+  return option(kind, usual, `views that share batch normalisation (${described})`);
 }
 
 /**

@@ -1,4 +1,4 @@
-// Image-level labels: which classes occur in each unlabelled image, where somebody has said so.
+// Image-level labels: which classes occur in each unlabelled image, where that is known.
 
 import { DataError } from '../../runtime/errors.ts';
 import type { Tensor } from '../../runtime/tensor.ts';

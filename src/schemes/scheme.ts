@@ -86,8 +86,8 @@ export interface Stage {
 export interface Scheme {
   readonly name: string;
   /**
-   * Is there nothing to do without unlabelled images? Those that have a label as well do not count where the scheme
-   * keeps pseudo-labels on the host.
+   * The scheme needs unlabelled images. Those that also have a label do not count where the scheme keeps pseudo-labels
+   * on the host.
    */
   readonly needsUnlabelled: boolean;
   /** Every network, and what is trained beside them, in the order in which they are saved. */
@@ -99,13 +99,13 @@ export interface Scheme {
   /**
    * The pseudo-labels that the scheme would give images, and where it would accept them (default: everywhere), in
    * evaluation mode: for looking at. Where this is absent they are the predictions of the evaluated network.
-   * @param x [n, h, w, 3], standardised
+   * @param x [n, h, w, 3], standardized
    * @returns i32 [n, h, w], f32 [n, h, w]
    */
   label?(x: Tensor): { label: Tensor; accepted?: Tensor };
   /**
-   * Labels for unlabelled images, by id, where the scheme keeps them on the host; saved beside a checkpoint and put
-   * back before the run goes on.
+   * Labels for unlabelled images, by id, where the scheme keeps them on the host; saved with a checkpoint and restored
+   * before the run continues.
    */
   readonly pseudoLabels?: Map<string, LabelMap>;
   /** What else lives on the host and belongs into a checkpoint; plain JSON. */

@@ -97,7 +97,7 @@ export class StepContext {
     return this.declare(name, { shape, dtype });
   }
 
-  /** A random stream of its own for what is called `name`, at a moment. */
+  /** The random stream that belongs to `name`, at a moment. */
   rng(name: string, at: Moment): Rng {
     return new Rng(this.seed, streamOf(name), at.step);
   }

@@ -65,7 +65,7 @@ export function labelsOf(logits: Tensor, { valid, truth }: Pick<UnlabelledView, 
   return { ...pseudoLabel(logits, { valid }), valid, truth };
 }
 
-/** Applies a function to all maps of pixel labels. `fill` is what a map has where there is no image. */
+/** Applies a function to all maps of pixel labels. `fill` is the value outside the image. */
 export function eachMap(q: PixelLabels, f: (map: Tensor, fill: number, of: keyof PixelLabels) => Tensor): PixelLabels {
   const { label, confidence, valid, truth } = q;
   return {

@@ -1,9 +1,9 @@
-// Looks at losses, predictions and pseudo-labels as they come, and says when a run goes wrong.
+// Checks losses, predictions and pseudo-labels as they arrive, and warns when a run goes wrong.
 
 import { oneClassLine } from '../metrics/miou.ts';
 import type { EvalPoint, StepPoint } from './records.ts';
 
-/** Share of one class in all predictions from which on a network is said to have collapsed. */
+/** A network has collapsed when at least this share of all predictions is of one class. */
 const COLLAPSED = 0.995;
 /** Share of a run before which a network has not had the time to learn. */
 const EARLY = 0.25;
@@ -12,7 +12,7 @@ const EARLY = 0.25;
 const EXPLODED = 1000;
 const LEAST_FIRST = 0.1;
 
-/** What has been said so far, and what it depends on: plain JSON for checkpoints. */
+/** The warnings so far, and what further ones depend on: plain JSON for checkpoints. */
 export interface AlarmState {
   messages: string[];
   /** Kinds of warnings that still hold. */
@@ -23,7 +23,7 @@ export interface AlarmState {
   firstLoss?: number;
 }
 
-/** Collects warnings; each kind is said once, until things are well again. */
+/** Collects warnings; each kind is reported once, until its cause is gone. */
 export class Alarms {
   readonly messages: string[];
   private readonly classNames: readonly string[];
@@ -32,7 +32,7 @@ export class Alarms {
   private unaccepted: number;
   private firstLoss: number | undefined;
 
-  /** @param state of the run that goes on */
+  /** @param state of the run that continues */
   constructor(classNames: readonly string[], say: (message: string) => void, state?: AlarmState) {
     this.classNames = classNames;
     this.say = say;

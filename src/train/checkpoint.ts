@@ -1,4 +1,4 @@
-// Everything that a run needs to go on as if it had not stopped: as tensors and JSON, in one safetensors file.
+// All that a run needs to continue as if it had not stopped: tensors and JSON, in one safetensors file.
 
 import { CheckpointError, NonFiniteError } from '../../runtime/errors.ts';
 import { nonFiniteCount, refuseNonFinite } from '../../runtime/io/finite.ts';
@@ -29,7 +29,7 @@ export interface Checkpoint {
   evals: EvalPoint[];
   /** Seconds of training so far. */
   seconds: number;
-  /** What else the record tells of the run so far; absent in files of earlier versions. */
+  /** Further contents of the record so far; absent in files of earlier versions. */
   soFar?: { alarms: AlarmState; timing: Timing; peakGpuBytes: number };
   /** By stage. */
   bests: Map<number, Best>;
@@ -43,7 +43,7 @@ export interface Checkpoint {
   hostState: unknown;
 }
 
-/** What stands in the file as JSON. */
+/** The JSON of the file. */
 type Meta = Omit<Checkpoint, 'tensors' | 'bests' | 'pseudoLabels'> & {
   bests: { stage: number; step: number; miou: number }[];
 };
@@ -77,7 +77,7 @@ export async function captureTensors(
   return out;
 }
 
-/** Writes a checkpoint's tensors into the scheme. Nothing is changed unless all of them fit. */
+/** Writes a checkpoint's tensors into the scheme. Either all of them fit, or nothing is changed. */
 export function restoreTensors(scheme: Scheme, tensors: ReadonlyMap<string, FileTensor>, scaler?: LossScaler): void {
   const own = stateTensors(scheme, scaler);
   const writes: [Tensor, Float32Array][] = [];
@@ -147,7 +147,7 @@ export function encodeCheckpoint(c: Checkpoint): Uint8Array<ArrayBuffer> {
  * Reads the bytes of a checkpoint.
  * @param name the file, for errors
  * @param options.allowNonFinite take weights that are NaN or infinite, to look at them (default false)
- * @throws CheckpointError when it is damaged, none of this program, or holds weights that are NaN or infinite
+ * @throws CheckpointError when it is damaged, not of this program, or holds weights that are NaN or infinite
  */
 export function decodeCheckpoint(
   bytes: Uint8Array,

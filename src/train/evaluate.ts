@@ -18,7 +18,7 @@ const MOST_PLANS = 6;
 const MOST_COUNTED = 2 ** 32 - 1;
 
 /**
- * Counts a network's predictions against the truth. Batch norm: eval. Every image is seen at its own size, without
+ * Counts a network's predictions against the truth. Batch norm: eval. Every image passes at its own size, without
  * padding.
  */
 export class Evaluator {
@@ -68,7 +68,7 @@ export class Evaluator {
   }
 
   /**
-   * Makes ready for a batch, see `largestBatch`.
+   * Records the plan for a batch, see `largestBatch`.
    * @throws OutOfMemoryError when it does not fit beside what is in use
    */
   reserve(shape: readonly [n: number, height: number, width: number]): void {

@@ -1,4 +1,4 @@
-// How good the pseudo-labels are that a scheme keeps on the host.
+// The quality of pseudo-labels that a scheme keeps on the host.
 
 import type { PseudoLabelStats } from '../../runtime/ops/index.ts';
 import type { LabelMap } from '../schemes/scheme.ts';

@@ -16,7 +16,7 @@ import { resizeTo } from '../nn/resize.ts';
 import type { LabelMap, PredictOptions } from '../schemes/scheme.ts';
 import { batchesBySize, fitted, PlanCache } from './sizes.ts';
 
-/** Plans that are held at once: one for each image shape, and those of the least recent shapes go. */
+/** Plans that are held at once: one per image shape; the least recently used are dropped. */
 const MOST_PLANS = 3;
 
 /** p, the probabilities of all classes, where they are asked for. */
@@ -119,7 +119,7 @@ export class Labeller {
   }
 
   /**
-   * Makes ready for a batch, see `largestBatch`.
+   * Records the plan for a batch, see `largestBatch`.
    * @throws OutOfMemoryError when it does not fit beside what is in use
    */
   reserve(shape: readonly [n: number, height: number, width: number], options: PredictOptions): void {

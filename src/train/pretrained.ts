@@ -8,7 +8,7 @@ import type { Network, TorchTensor } from '../nn/module.ts';
 export interface PretrainedReport {
   /** Tensors of the encoder that the file had, of how many, and the names of those that it lacked. */
   encoder: { loaded: number; of: number; missing: readonly string[] };
-  /** The same of the rest, without the last layer, which is drawn anew. */
+  /** The same of the rest, without the last layer, which stays random. */
   rest: { loaded: number; of: number };
 }
 
@@ -38,7 +38,7 @@ function named(net: Network, state: ReadonlyMap<string, TorchTensor>): Map<strin
 }
 
 /**
- * Loads what a file of pretrained weights has of a network. The last layer is drawn anew, so that the two networks of
+ * Loads what a file of pretrained weights has of a network. The last layer stays random, so that the two networks of
  * cross pseudo supervision differ, and the classes may be others.
  * @param options.partial take an encoder of which the file has only a part; what it lacks keeps its random values
  * @returns what was loaded

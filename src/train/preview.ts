@@ -1,4 +1,4 @@
-// What a scheme makes of an image, as it stands: for reports and for the page.
+// The prediction, pseudo-label and maps of an image in the current state: for reports and for the page.
 
 import { noGrad } from '../../runtime/autograd/tape.ts';
 import type { Device } from '../../runtime/device/device.ts';
@@ -38,7 +38,7 @@ export interface Preview {
   cam: Float32Array;
 }
 
-/** The image at the size of its preview: colours are means of the pixels that they stand for, labels the nearest. */
+/** The image at the size of its preview: colours are means over the pixels they replace, labels the nearest. */
 function shrunk(sample: Sample): Sample {
   const { height, width, rgb, labels } = sample;
   const scale = MOST_SIDE / Math.max(height, width);
@@ -71,7 +71,7 @@ function shrunk(sample: Sample): Sample {
 /**
  * Looks at images with the networks of a scheme in evaluation mode. Frees what it makes.
  * @param samples with labels where the truth may be shown
- * @param network whose predictions are shown: a stage may have one of its own (default: the one that the scheme is
+ * @param network whose predictions are shown: a stage may evaluate another one (default: the one that the scheme is
  *   evaluated by)
  * @returns a preview of each image, at most 640 pixels high and wide
  * @throws OutOfMemoryError when a pass does not fit beside what is in use

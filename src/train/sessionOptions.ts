@@ -1,4 +1,4 @@
-// What a run is given, what it tells while it runs, and what it leaves behind.
+// The options, the callbacks and the result of a run.
 
 import type { Device } from '../../runtime/device/device.ts';
 import type { Dataset } from '../data/types.ts';

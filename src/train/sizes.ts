@@ -70,8 +70,8 @@ export async function largestBatch(
 }
 
 /**
- * Recorded plans by key. The least recently used go when there are too many, and all when there is no memory for
- * another.
+ * Recorded plans by key. The least recently used are dropped when there are too many, and all when memory does not
+ * suffice for another.
  */
 export class PlanCache<O extends PlanOutputs> {
   private readonly plans = new Map<string, Plan<O>>();
@@ -118,7 +118,10 @@ export class PlanCache<O extends PlanOutputs> {
   }
 }
 
-/** Records, and says in the error of what does not fit which images they are and what helps. */
+/**
+ * Records; where that does not fit into the memory, the error names the images and what helps.
+ * @throws OutOfMemoryError
+ */
 export function fitted<T>(doing: string, [n, height, width]: readonly [number, number, number], record: () => T): T {
   try {
     return record();

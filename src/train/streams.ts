@@ -50,7 +50,7 @@ export function mixedIds(
   return [...Array.from({ length: times }, () => labelled).flat(), ...known];
 }
 
-/** Puts a label map in the place of a sample's labels. @throws FewmaskError where the sizes differ */
+/** Replaces a sample's labels by a label map. @throws FewmaskError where the sizes differ */
 export function relabelled(sample: Sample, map: LabelMap): Sample {
   if (map.height !== sample.height || map.width !== sample.width) {
     throw new FewmaskError(

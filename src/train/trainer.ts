@@ -39,8 +39,8 @@ export interface TrainerOptions {
   /** Steps between evaluations (the last step is always evaluated). */
   evalEvery: number;
   /**
-   * Has the network been evaluated after so many steps over all stages? Where a run goes on at such a step it is done
-   * first, if not.
+   * Has the network been evaluated after so many steps over all stages? If not, a run that continues at such a step
+   * evaluates first.
    */
   evaluated?(step: number): boolean;
   /** Steps between read-backs of the losses (default 10, at most 256: counts of pixels have 32 bits). */
@@ -50,18 +50,17 @@ export interface TrainerOptions {
   onEval?(points: readonly EvalPoint[], progress: Progress): void | Promise<void>;
   /**
    * Called when the state is consistent; save here. `due` is true where a stage ends, the signal was given, or data
-   * fails that the next step needs.
+   * for the next step cannot be read.
    */
   checkpoint?(position: Position, due: boolean): Promise<void>;
   signal?: AbortSignal;
   /** Bytes of GPU memory that may be in use at once, a step's included (default: the device's budget). */
   budget?: number;
   onMemory?(stage: string, bytes: number): void;
-  /** Called when a stage's step is recorded, before its first step: what is evaluated later has to fit beside it. */
+  /** Called when a stage's step is recorded, before its first step: evaluations must fit into the memory beside it. */
   onRecorded?(network: Network): void;
   /**
-   * Awaited before each step: to pause, or to look at the networks between two steps. Its time does not count as the
-   * steps'.
+   * Awaited before each step: to pause, or to look at the networks between two steps. Its time does not count.
    * @param done steps over all stages
    */
   gate?(at: Position, done: number): Promise<void>;
@@ -89,7 +88,7 @@ export interface Progress extends Position {
 export interface Timing {
   steps: number;
   seconds: number;
-  /** Images that the steps have seen. */
+  /** Images in the batches of the steps. */
   images: number;
 }
 
@@ -140,7 +139,7 @@ export async function train(
         if (points.length > 0) options.onSteps?.(points, progress);
         if (failure) throw failure;
       };
-      /** What needs data; where that fails, what was trained before is kept. */
+      /** Runs what needs data; where that fails, the state before is saved. */
       const keeping = async (step: number, work: () => Promise<void>): Promise<void> => {
         try {
           await work();
@@ -240,7 +239,7 @@ class StageLoop {
     return this.pendingSteps.length === 0;
   }
 
-  /** Milliseconds that are no part of the rate. */
+  /** Takes milliseconds out of the rate. */
   leaveOut(ms: number): void {
     this.lastRead += ms;
   }
@@ -260,11 +259,11 @@ class StageLoop {
     this.device.copyInto(this.plan.outputs.log, this.ring, this.pendingSteps.length * this.names.length);
     this.pendingSteps.push({ step, lr: this.options.lr(at) });
     this.sent++;
-    // At once, so that the host's state is that of the step wherever a checkpoint may follow.
+    // At once: a checkpoint may follow any step, and must find the host's state of that step.
     if (this.feedback) {
       const [values, state] = await this.device.read([this.plan.outputs.feedback, this.watch.state]);
       this.failed = this.watch.first(state) !== null;
-      // A failed step teaches nothing.
+      // A failed step must not change the host's state.
       if (!this.failed) this.feedback.apply(values as Float32Array, at);
     }
   }

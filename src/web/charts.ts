@@ -125,7 +125,7 @@ export class LiveChart {
   private draw(): void {
     if (this.waiting) return;
     this.waiting = true;
-    // A hidden tab draws no frames: values gather, and are drawn when it is seen again.
+    // A hidden tab draws no frames: values are collected, and drawn when it is visible again.
     requestAnimationFrame(() => {
       this.waiting = false;
       this.plot.setData([this.x, ...this.y] as uPlot.AlignedData);

@@ -82,7 +82,7 @@ export function paint(canvas: HTMLCanvasElement, name: LayerName, p: Picture, pa
   return pixels !== null;
 }
 
-/** The stack of layers, its list of switches, and the line that says what lies under the pointer. */
+/** The stack of layers, its list of switches, and the line on the pixel under the pointer. */
 export class LayerStack {
   private readonly stage: HTMLElement;
   private readonly readout: HTMLElement;
@@ -159,7 +159,7 @@ export class LayerStack {
     row.classList.toggle('off', !box.checked);
   }
 
-  /** One layer alone, in full; the image stays below, for places where the layer is clear. */
+  /** One layer alone, in full; the image stays below where the layer is transparent. */
   private showOnly(name: LayerName): void {
     for (const layer of this.layers) {
       const own = layer.spec.name === name;

@@ -70,7 +70,7 @@ export type FromWorker =
   | { kind: 'eval'; run: number; point: EvalPoint; pulse: Pulse }
   | { kind: 'preview'; run: number; step: number; preview: Preview }
   | { kind: 'warning'; run: number; message: string }
-  /** The run stands still, or goes on. */
+  /** The run is paused, or continues. */
   | { kind: 'paused'; run: number; paused: boolean }
   | { kind: 'finished'; run: number; interrupted: boolean; last: EvalPoint[]; best: EvalPoint[]; seconds: number }
   /** `run` is null where the device did not open. */

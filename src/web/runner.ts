@@ -14,11 +14,11 @@ import type { SessionResult } from '../train/sessionOptions.ts';
 import type { Example, Failure, FromWorker, Pulse } from './protocol.ts';
 import { configOf, datasetOf, type RunSettings } from './settings.ts';
 
-/** Images of each split that the page offers to look at. */
+/** Images of each split that the page shows. */
 const EXAMPLES = { unlabelled: 4, val: 3, labelled: 1 } as const;
-/** Previews between evaluations take at most this share of the time. */
+/** Largest share of the time for previews between evaluations. */
 const LOOKING = 0.1;
-/** And come at least and at most so often, in milliseconds: the first takes long, since it compiles. */
+/** Shortest and longest time between them, in milliseconds: the first takes long, since it compiles. */
 const LOOK_SOONEST = 1500;
 const LOOK_LATEST = 15_000;
 
@@ -39,7 +39,7 @@ const worded = (text: string): string => withSettings(text, (name) => FIELDS[nam
 
 export type Post = (message: FromWorker, transfer?: Transferable[]) => void;
 
-/** An error as the page says it. */
+/** An error in the words of the page. */
 export function failureOf(error: unknown): Failure {
   if (error instanceof FewmaskError) {
     // Nothing is saved here from which a run could be resumed.
@@ -104,7 +104,7 @@ export class Runner {
     this.post = post;
   }
 
-  /** Trains; a run that is still going is stopped before. Everything that happens is posted, failures too. */
+  /** Trains; a run that still goes is stopped first. Everything is posted, failures too. */
   async start(id: number, settings: RunSettings, image: string): Promise<void> {
     this.stop();
     await this.active;
@@ -131,7 +131,7 @@ export class Runner {
     this.resume();
   }
 
-  /** Shows an image: between two steps while a run goes on, at once when it stands still or has ended. */
+  /** Shows an image: between two steps of a running training, at once when it is paused or has ended. */
   look(image: string): void {
     const run = this.run;
     if (!run || run.chosen === image) return;

@@ -69,7 +69,7 @@ test('train says what it decides and keeps it; --resume and eval read the same',
   );
   assert.match(
     stderr,
-    /data: 1 of 4 images have 16 bits a channel, and the largest value is 4000 \(deep\.png\): 4095 is white \(--bits\)/,
+    /data: 1 of 4 images have 16 bits per channel, and the largest value is 4000 \(deep\.png\): 4095 is white \(--bits\)/,
   );
   const rule = { orientation: 'apply', bits: 12 };
   assert.equal(JSON.parse(readFileSync(at('run/run.json'), 'utf8')).pictures, rule);
@@ -98,7 +98,7 @@ test('predict and cam: results lie on the upright image, values are scaled as in
       /images: 2 images have an EXIF orientation: it is applied, as viewers do, as in the training/,
     );
     assert.match(run.stderr, /images: results lie on the images as viewers show them/);
-    assert.match(run.stderr, /images: 1 of 3 images have 16 bits a channel: 4095 is white, as in the training/);
+    assert.match(run.stderr, /images: 1 of 3 images have 16 bits per channel: 4095 is white, as in the training/);
     assert.match(
       run.stderr,
       /warning: .*over\.png has values beyond 12 bits \(50\.0 % of them\), which are read as white \(--bits\)\n/,
@@ -203,7 +203,7 @@ test('inspect says the same; --config in UTF-16', async () => {
     stdout,
     /note: 2 images have an EXIF orientation: it is applied, as viewers do \(2 masks fit the rotated image\)/,
   );
-  assert.match(stdout, /note: 1 of 4 images have 16 bits a channel/);
+  assert.match(stdout, /note: 1 of 4 images have 16 bits per channel/);
   writeFileSync(at('config.json'), Buffer.from('\uFEFF{"steps": 1}', 'utf16le'));
   await done(['train', ...plain(), ...SHORT.slice(2), '--config', at('config.json'), '--out', at('configured')]);
   rmSync(at('configured'), { recursive: true });

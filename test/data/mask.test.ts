@@ -64,7 +64,7 @@ test('an interlaced mask of few bits is refused for what it is', () => {
   file[28] = 1;
   assert.throws(
     () => decodeMask(file, 'm.png'),
-    says(/m\.png is an interlaced PNG of 4 bits a pixel, which cannot be read — save it without interlacing/),
+    says(/m\.png is an interlaced PNG of 4 bits per pixel, which cannot be read — save it without interlacing/),
   );
 });
 

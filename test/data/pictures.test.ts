@@ -52,7 +52,7 @@ test('16-bit images whose values use the low bits: one rule, found in the traini
     root,
     { val: join(root, 'val.txt') },
     async (set) => {
-      assert.match(notes(set), /3 of 4 images have 16 bits a channel, and the largest value is 4000 \(b\.png\)/);
+      assert.match(notes(set), /3 of 4 images have 16 bits per channel, and the largest value is 4000 \(b\.png\)/);
       assert.match(notes(set), /4095 is white \(`bits`\); 8-bit images are read as they are/);
       assert.equal(set.pictures, { orientation: 'apply', bits: 12 });
       const first = async (id: string, n = 3): Promise<number[]> => [
@@ -102,10 +102,10 @@ test('other depths; bits that are asked for, or that a run has used', async () =
     [64000, 250],
   ])
     assert.is((await first([value], {}))[0], byte, String(value));
-  assert.equal(await first([1000], { bits: 12 }), [62, '1 image has 16 bits a channel: 4095 is white (`bits 12`)']);
+  assert.equal(await first([1000], { bits: 12 }), [62, '1 image has 16 bits per channel: 4095 is white (`bits 12`)']);
   assert.equal(await first([1000], { pictures: { orientation: 'apply', bits: 14 } }), [
     15,
-    '1 image has 16 bits a channel: 16383 is white, as in the training (`bits`)',
+    '1 image has 16 bits per channel: 16383 is white, as in the training (`bits`)',
   ]);
   assert.is((await first([1000], { bits: 10, pictures: { orientation: 'apply', bits: 14 } }))[0], 250);
   // A run that has seen no 16-bit image does not know.
@@ -132,7 +132,7 @@ test('settings that make no sense', async () => {
       (e: Error) => `${e.name}: ${errorText(e)}`,
     );
   for (const bits of [7, 17, 8.5])
-    assert.match(await refused({ images: 'x', bits }), /UsageError: .* bits a channel — give 8 to 16 \(`bits`\)/);
+    assert.match(await refused({ images: 'x', bits }), /UsageError: .* bits per channel — give 8 to 16 \(`bits`\)/);
   assert.match(
     await refused({ images: 'x', orientation: 'up' as 'apply' }),
     /UsageError: orientation is "up" — choose one of auto, apply, ignore/,

@@ -142,8 +142,8 @@ test('without the package webgpu, and without sharp, it is said what to install'
   const p = await packed();
   const folder = consumer(p, 'bare', [], {
     'open.js':
-      "import { openNode } from 'fewmask/node';\nimport { DeviceError } from 'fewmask/engine';\nawait " +
-      'openNode().catch((e) => console.log(`${e instanceof DeviceError} ${e.message}`));\n',
+      "import { openNode } from 'fewmask/node';\nimport { DeviceError, errorText } from 'fewmask/engine';\nawait " +
+      'openNode().catch((e) => console.log(`${e instanceof DeviceError} ${errorText(e)}`));\n',
   });
   const { stdout } = await run(process.execPath, [join(folder, 'open.js')]);
   assert.is(stdout, 'true WebGPU in Node is the package webgpu (Dawn), which is not installed — npm install webgpu\n');

@@ -7,7 +7,7 @@ import { sizeOf, type Tensor } from '../../../runtime/tensor.ts';
 /**
  * Masks from boxes: 1 inside an odd number of them.
  * @param boxes i32 [n, k, 4]: y0, x0, y1, x1
- * @param options.invert true (default): as said; false: 0 there and 1 elsewhere
+ * @param options.invert true (default): as above; false: 0 there and 1 elsewhere
  * @returns f32 [n, h, w]
  */
 export function boxMask(boxes: Tensor, size: readonly [number, number], options: { invert?: boolean } = {}): Tensor {
