@@ -19,7 +19,6 @@ const LARGE: Readonly<Record<string, number>> = {
   'runtime/device/device.ts': 19_500,
   'runtime/ops/gather.ts': 20_500,
   'runtime/ops/strided.ts': 18_000,
-  'src/train/session.ts': 17_500,
   'test/cli/errors.test.ts': 16_500,
   'test/cli/train.test.ts': 17_500,
   'test/data/open.test.ts': 22_000,
