@@ -17,10 +17,16 @@ export function mseMeanC(student: Tensor, teacher: Tensor, valid?: Tensor): Tens
  * mean over pixels and classes of (softmax(z1) - softmax(z2))^2 with the gradient through both branches: the Pi-model.
  * @param logits1 [..., C] of one view
  * @param logits2 [..., C] of the other
+ * @param valid [...] f32: invalid pixels add nothing, and stay in the mean
  * @throws ShapeError when the shapes differ
  */
-export function piModel(logits1: Tensor, logits2: Tensor): Tensor {
-  return softmaxMse(logits1, logits2, { targetLogits: true, targetGradient: true, reduction: 'meanC' });
+export function piModel(logits1: Tensor, logits2: Tensor, valid?: Tensor): Tensor {
+  return softmaxMse(logits1, logits2, {
+    targetLogits: true,
+    targetGradient: true,
+    reduction: 'meanC',
+    pixelWeight: valid,
+  });
 }
 
 /**

@@ -3,7 +3,7 @@
 
 import { UsageError } from '../../runtime/errors.ts';
 import { countPseudoLabels, pseudoLabelCounts } from '../../runtime/ops/index.ts';
-import { Ema } from '../../runtime/optim/ema.ts';
+import { Ema, type EmaOptions } from '../../runtime/optim/ema.ts';
 import type { Optimizer } from '../../runtime/optim/optimizer.ts';
 import { sigmoidRamp } from '../../runtime/optim/schedules.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
@@ -33,6 +33,12 @@ export const RAMP = option(
   0,
   'share of the steps over which the weight rises as exp(-5 (1 - t)^2)',
 );
+
+/** Share of the images that have labels; that of the batch where the images are not known. */
+export function labelledShare({ labelled, unlabelled, batch }: SchemeContext): number {
+  const l = labelled?.length ?? batch.labelled;
+  return l / (l + (unlabelled?.length ?? batch.unlabelled));
+}
 
 /** A network, or what is trained beside one, with its optimiser. */
 export interface Learner<N extends ParameterSet = Network> {
@@ -82,17 +88,23 @@ export class Step {
    * CutMix with the next image of the batch, or with a partner.
    * @param options boxes; null mixes nothing
    * @param partner asked for where there is something to mix
+   * @param name of the draws
    */
-  cutmix(target: TargetView, options: BoxMaskOptions | SingleBoxOptions | null, partner?: () => Partner): TargetView {
+  cutmix(
+    target: TargetView,
+    options: BoxMaskOptions | SingleBoxOptions | null,
+    partner?: () => Partner,
+    name = 'cutmix',
+  ): TargetView {
     const n = target.image.shape[0];
     // A single image is its own neighbour.
     if (options === null || (n < 2 && !partner)) return target;
-    return mixedView(this.mask(n, options), target, partner?.());
+    return mixedView(this.mask(n, options, name), target, partner?.());
   }
 
-  /** Masks of CutMix [n, h, w]. */
-  mask(n: number, options: BoxMaskOptions | SingleBoxOptions): Tensor {
-    return cutMixMask(this.ctx, this.c, 'cutmix', n, options);
+  /** Masks of CutMix [n, h, w]. @param name of the draws */
+  mask(n: number, options: BoxMaskOptions | SingleBoxOptions, name = 'cutmix'): Tensor {
+    return cutMixMask(this.ctx, this.c, name, n, options);
   }
 
   /** A weight that rises over a share of the steps (0: at once). */
@@ -137,10 +149,19 @@ export class Parts {
     return net;
   }
 
-  /** A moving average of a network's weights, saved as `name` and updated after each step; its buffers are copied. */
-  average(name: string, of: Network, decay: (at: Moment) => number): Network {
+  /**
+   * A moving average of a network's weights, saved as `name` and updated after each step. It begins as `of` does where
+   * that has draw 0.
+   * @param buffers what becomes of the running statistics (default: copied)
+   */
+  average(
+    name: string,
+    of: Network,
+    decay: (at: Moment) => number,
+    { buffers = 'copy' }: Partial<Pick<EmaOptions, 'buffers'>> = {},
+  ): Network {
     const net = this.saved(name, this.c.network(0));
-    this.averages.push({ ema: new Ema(net, of, { buffers: 'copy' }), decay });
+    this.averages.push({ ema: new Ema(net, of, { buffers }), decay });
     return net;
   }
 
@@ -275,14 +296,15 @@ function assemble(
   const { c, learners } = parts;
   const record = (ctx: StepContext): StepOutputs => {
     const out = step!(new Step(ctx, c, views));
-    const [average] = parts.averages;
-    const hyper = ctx.hyper({ emaDecay: average?.decay });
+    const [first, ...others] = parts.averages;
+    const hyper = ctx.hyper({ emaDecay: first?.decay });
     ctx.descend(
       out.loss,
       [...learners.values()].map(({ net, optimizer }) => [net.params, optimizer]),
       hyper,
     );
-    for (const { ema } of parts.averages) ema.update(hyper);
+    first?.ema.update(hyper);
+    others.forEach(({ ema, decay }, i) => ema.update(ctx.hyper({ name: `hyper ${i + 2}`, emaDecay: decay })));
     return { ...out, counts: parts.counts };
   };
   if (!step && !stages) throw new UsageError(`the scheme ${name} has neither a step nor stages`);

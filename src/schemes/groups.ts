@@ -70,13 +70,13 @@ export function groupsOption<N extends string>(
 /**
  * Logits of views, group by group. A group of which no view is learned from passes without gradients, a view of no
  * group with the running statistics, and a view that has passed does not pass again.
- * @param run a pass of a network
+ * @param run a pass of a network, by the members of its group too, in the order of the batch
  * @param views the images by letter; other letters of the groups do not take part
  * @param learned letters of the views whose logits the loss is made of
  * @param beside images by letter that pass with views of their group for the statistics alone
  */
 export function passGroups<V extends string>(
-  run: (x: Tensor, mode: ForwardMode) => Tensor,
+  run: (x: Tensor, mode: ForwardMode, members: readonly string[]) => Tensor,
   views: Readonly<Record<V, Tensor>>,
   groups: Groups,
   learned: readonly NoInfer<V>[] = [],
@@ -96,6 +96,7 @@ export function passGroups<V extends string>(
               0,
             ),
         mode,
+        members,
       );
     const z = members.some(isLearned) ? pass() : noGrad(pass);
     const counts = members.map((v) => images[v].shape[0]);

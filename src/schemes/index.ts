@@ -1,16 +1,36 @@
 // The schemes by name. One of a user's own becomes known by `registerScheme`.
 
 import { UsageError } from '../../runtime/errors.ts';
+import { augseg } from './augseg.ts';
 import { cps } from './cps.ts';
+import { cutmixSeg } from './cutmixSeg.ts';
 import type { SchemeRecord } from './define.ts';
 import { fixmatch } from './fixmatch.ts';
+import { meanTeacher } from './meanTeacher.ts';
+import { piModel } from './piModel.ts';
 import { pseudoseg } from './pseudoseg.ts';
 import type { Scheme, SchemeContext } from './scheme.ts';
 import { selfTraining } from './selfTraining.ts';
 import { supervised } from './supervised.ts';
+import { u2pl } from './u2pl.ts';
+import { unimatch } from './unimatch.ts';
+import { unimatchV2 } from './unimatchV2.ts';
 
 const records = new Map<string, SchemeRecord>(
-  [supervised, selfTraining, fixmatch, pseudoseg, cps].map((s) => [s.name, s]),
+  [
+    supervised,
+    selfTraining,
+    fixmatch,
+    pseudoseg,
+    cps,
+    piModel,
+    meanTeacher,
+    cutmixSeg,
+    unimatch,
+    unimatchV2,
+    u2pl,
+    augseg,
+  ].map((s) => [s.name, s]),
 );
 
 /** The schemes that are known, in the order of tables. */

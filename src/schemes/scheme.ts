@@ -123,7 +123,8 @@ export interface SchemeContext {
   readonly batch: { labelled: number; unlabelled: number };
   readonly steps: number;
   readonly seed: number;
-  /** Ids of the unlabelled images, where they are known. */
+  /** Ids of the labelled and of the unlabelled images, where they are known. */
+  readonly labelled?: readonly string[];
   readonly unlabelled?: readonly string[];
   /** A new network; the same `draw` gives the same initial weights in every scheme of a comparison. */
   network(draw: number): Network;

@@ -36,6 +36,7 @@ export function schemeContext(
     batch: config.batch,
     steps: config.steps,
     seed: config.seed,
+    labelled: dataset.ids('labelled'),
     unlabelled: dataset.ids('unlabelled'),
     // Seeds and draws meet in one number: seed s and draw d must differ from every other pair.
     network(draw) {
