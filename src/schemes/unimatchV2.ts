@@ -120,6 +120,8 @@ class ChannelMasks {
   private readonly count: number;
   /** f32 [n, 1, 1, 1]: 1 for the images whose channels are dropped; the others stay whole. */
   private readonly chosen: Tensor;
+  /** What the masks of a stage of the encoder add to 1 and take from it: drawn once, however the views pass. */
+  private readonly changes = new Map<number, Tensor>();
 
   constructor(s: Step, count: number) {
     this.s = s;
@@ -132,17 +134,23 @@ class ChannelMasks {
     });
   }
 
+  private change(stage: number, channels: number): Tensor {
+    const known = this.changes.get(stage);
+    if (known) return known;
+    const twice = mul(bernoulli(this.s.ctx.randomSeed(`channels ${stage}`), [this.count, 1, 1, channels], 0.5), 2);
+    const change = mul(this.chosen, sub(twice, 1));
+    this.changes.set(stage, change);
+    return change;
+  }
+
   /** Logits of a group of views. */
   forward(net: Network, x: Tensor, mode: ForwardMode, members: readonly string[]): Tensor {
-    const { s, count, chosen } = this;
     const features = net.encode(x, mode);
     const stages = features.stages.map((stage, i) => {
       const c = stage.shape[3];
-      const twice = mul(bernoulli(s.ctx.randomSeed(`channels ${i}`), [count, 1, 1, c], 0.5), 2);
-      const change = mul(chosen, sub(twice, 1));
       const masks = members.map((m) => {
-        if (m === 'l') return full(stage.device, [s.c.batch.labelled, 1, 1, c], 1);
-        return m === 's' ? add(1, change) : sub(1, change);
+        if (m === 'l') return full(stage.device, [this.s.c.batch.labelled, 1, 1, c], 1);
+        return m === 's' ? add(1, this.change(i, c)) : sub(1, this.change(i, c));
       });
       return mul(stage, cast(masks.length === 1 ? masks[0] : concat(masks, 0), stage.dtype));
     });

@@ -13,6 +13,7 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 const ALLOWED: Readonly<Record<string, string>> = {
   'src/train/config.ts': 'the default of a run',
   'src/losses/index.ts': 'losses are named after their methods',
+  'src/augment/randaugment.ts': 'a list of operations is named after its paper',
 };
 
 /** Files of the product by their paths. */
