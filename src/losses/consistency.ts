@@ -6,11 +6,17 @@ import type { Tensor } from '../../runtime/tensor.ts';
 /**
  * mean over pixels and classes of (softmax(student) - sg softmax(teacher))^2: Mean Teacher.
  * @param student [..., C] logits
- * @param teacher [..., C] logits, constant
- * @param valid [...] f32: invalid pixels add nothing, and stay in the mean
+ * @param teacher [..., C] logits, or probabilities; constant
+ * @param options.valid [...] f32: invalid pixels add nothing, and stay in the mean
+ * @param options.probabilities the teacher's probabilities are given, not its logits
  */
-export function mseMeanC(student: Tensor, teacher: Tensor, valid?: Tensor): Tensor {
-  return softmaxMse(student, teacher, { targetLogits: true, reduction: 'meanC', pixelWeight: valid });
+export function mseMeanC(
+  student: Tensor,
+  teacher: Tensor,
+  options: { valid?: Tensor; probabilities?: boolean } = {},
+): Tensor {
+  const { valid, probabilities = false } = options;
+  return softmaxMse(student, teacher, { targetLogits: !probabilities, reduction: 'meanC', pixelWeight: valid });
 }
 
 /**

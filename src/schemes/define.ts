@@ -50,7 +50,8 @@ export interface Learner<N extends ParameterSet = Network> {
 export class Step {
   readonly ctx: StepContext;
   readonly c: SchemeContext;
-  private readonly weak: Values<typeof VIEW_OPTIONS>['weak'];
+  /** Geometry of weak views. */
+  readonly weak: Values<typeof VIEW_OPTIONS>['weak'];
 
   constructor(ctx: StepContext, c: SchemeContext, { weak }: Values<typeof VIEW_OPTIONS>) {
     this.ctx = ctx;
@@ -177,11 +178,15 @@ export class Parts {
 }
 
 /** What a scheme makes of its parts. */
-export interface Built extends Partial<Pick<Scheme, 'label' | 'pseudoLabels' | 'hostState'>> {
+export interface Built extends Partial<Pick<Scheme, 'label' | 'pseudoLabels' | 'hostTensors' | 'hostState'>> {
   /** The network whose predictions count. */
   evaluated: Network;
   /** The one step of the scheme: its loss, whose gradient moves all learners … */
   step?(s: Step): StepOutputs;
+  /** Runs before every so many steps; see {@link Stage.every}. */
+  every?: Stage['every'];
+  /** How `every` has images predicted. */
+  predicts?: Stage['predicts'];
   /** … or several stages. */
   stages?: readonly Stage[];
 }
@@ -292,7 +297,7 @@ function assemble(
   built: Built,
   views: Values<typeof VIEW_OPTIONS>,
 ): Scheme {
-  const { step, stages, ...rest } = built;
+  const { step, stages, every, predicts, ...rest } = built;
   const { c, learners } = parts;
   const record = (ctx: StepContext): StepOutputs => {
     const out = step!(new Step(ctx, c, views));
@@ -314,7 +319,7 @@ function assemble(
     needsUnlabelled,
     networks: parts.networks,
     optimizers: new Map([...learners].map(([key, { optimizer }]) => [key, optimizer])),
-    stages: stages ?? [{ name, steps: c.steps, record }],
+    stages: stages ?? [{ name, steps: c.steps, every, predicts, record }],
     dispose: () => parts.dispose(),
   };
 }

@@ -12,6 +12,7 @@ import { pseudoseg } from './pseudoseg.ts';
 import type { Scheme, SchemeContext } from './scheme.ts';
 import { selfTraining } from './selfTraining.ts';
 import { supervised } from './supervised.ts';
+import { temporalEnsembling } from './temporalEnsembling.ts';
 import { u2pl } from './u2pl.ts';
 import { unimatch } from './unimatch.ts';
 import { unimatchV2 } from './unimatchV2.ts';
@@ -24,6 +25,7 @@ const records = new Map<string, SchemeRecord>(
     pseudoseg,
     cps,
     piModel,
+    temporalEnsembling,
     meanTeacher,
     cutmixSeg,
     unimatch,

@@ -38,7 +38,9 @@ export const meanTeacher = defineScheme({
         const t = taught(teacher, shown, o.teacher === 'train' ? o.groups : null);
         parts.count(labelsOf(t.u, u), u.valid);
         const labelled = ceValid(z.l, l.label);
-        const unlabelled = mseMeanC(concat([z.l, z.u], 0), concat([t.l, t.u], 0), concat([l.valid, u.valid], 0));
+        const unlabelled = mseMeanC(concat([z.l, z.u], 0), concat([t.l, t.u], 0), {
+          valid: concat([l.valid, u.valid], 0),
+        });
         return {
           loss: weightedSum([[labelled], [unlabelled, s.ramped(o.weight, o.ramp)]]),
           terms: { labelled, unlabelled },

@@ -2,6 +2,7 @@
 // once and replayed.
 
 import type { Device } from '../../runtime/device/device.ts';
+import type { FileTensor } from '../../runtime/io/safetensors.ts';
 import type { Optimizer } from '../../runtime/optim/optimizer.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
 import type { Network, ParameterSet } from '../nn/module.ts';
@@ -33,13 +34,13 @@ export interface LabelMap {
 export interface StageServices {
   /**
    * Calls `visit` with the most likely classes of every unlabelled image (those that also have labels are left out) and
-   * their averaged probabilities, predicted by `network` in evaluation mode with test-time augmentation. The order of
-   * the images is fixed but not theirs in the list.
+   * their averaged probabilities, predicted by `network` in evaluation mode with test-time augmentation; p
+   * [h, w, classes] where `probabilities` are asked for. The order of the images is fixed but not theirs in the list.
    */
   predictUnlabelled(
     network: Network,
     options: PredictOptions,
-    visit: (id: string, map: LabelMap, confidence: Float32Array) => void,
+    visit: (id: string, map: LabelMap, confidence: Float32Array, p?: Float32Array) => void,
   ): Promise<void>;
   /**
    * Writes into `network` the weights that were best on the validation set in an earlier stage (one with `keepBest`).
@@ -57,6 +58,8 @@ export interface PredictOptions {
   ids?: ReadonlySet<string>;
   /** Also hand over the averaged probabilities of all classes. */
   probabilities?: boolean;
+  /** Also predict the labelled images. */
+  labelled?: boolean;
 }
 
 export interface Stage {
@@ -77,6 +80,12 @@ export interface Stage {
    * `pseudoLabels`, and gives the same each time.
    */
   prepare?(services: StageServices): Promise<void>;
+  /**
+   * Runs before every step whose number is a multiple of `steps`, again when a run is resumed there: what it changes on
+   * the host must only depend on the state before.
+   * @param round step / steps
+   */
+  readonly every?: { readonly steps: number; run(services: StageServices, round: number): Promise<void> };
   /** Called after each step has been sent to the GPU: copies of networks. */
   afterStep?(step: number): void;
   /** Records one step: views, forward passes, losses, gradients, update. */
@@ -108,6 +117,8 @@ export interface Scheme {
    * before the run continues.
    */
   readonly pseudoLabels?: Map<string, LabelMap>;
+  /** Arrays that the scheme keeps on the host, saved with a checkpoint and restored before the run continues. */
+  readonly hostTensors?: Map<string, FileTensor>;
   /** What else lives on the host and belongs into a checkpoint; plain JSON. */
   readonly hostState?: { save(): unknown; load(state: unknown): void };
   dispose(): void;

@@ -11,7 +11,7 @@ import { drawWeak, VIEW_ROW, WEAK_FIELDS, type WeakOptions } from '../augment/we
 import { resizeLike } from '../nn/resize.ts';
 import { option, over, type Values } from '../options.ts';
 import type { SchemeContext } from './scheme.ts';
-import type { StepContext, StreamSpec } from './step.ts';
+import type { Draw, StepContext, StreamSpec } from './step.ts';
 
 /** Options of every scheme: the geometry of weak views. A run fills in its own settings before these defaults. */
 export const VIEW_OPTIONS = {
@@ -76,6 +76,17 @@ export function eachMap(q: PixelLabels, f: (map: Tensor, fill: number, of: keyof
   };
 }
 
+/** The draws of a stream's weak views: the same at every call. @returns the table of `drawWeak` */
+export function drawnViews(
+  ctx: StepContext,
+  c: SchemeContext,
+  stream: Pick<StreamSpec, 'name'>,
+  weak: Values<typeof VIEW_OPTIONS>['weak'],
+): (...given: Parameters<Draw>) => Float32Array {
+  const name = `${stream.name}.view`;
+  return (at, batches) => drawWeak(ctx.rng(name, at), batches.get(stream.name)!.sizes, { ...weak, crop: c.crop });
+}
+
 /** Samples the weak views of a stream, of the size of the crop. */
 export function weakView(
   ctx: StepContext,
@@ -84,10 +95,7 @@ export function weakView(
   weak: Values<typeof VIEW_OPTIONS>['weak'],
 ): LabelledView & UnlabelledView {
   const { texels, sizes } = ctx.source(stream);
-  const name = `${stream.name}.view`;
-  const table = ctx.input(name, [stream.n, VIEW_ROW], 'f32', (at, batches) =>
-    drawWeak(ctx.rng(name, at), batches.get(stream.name)!.sizes, { ...weak, crop: c.crop }),
-  );
+  const table = ctx.input(`${stream.name}.view`, [stream.n, VIEW_ROW], 'f32', drawnViews(ctx, c, stream, weak));
   const { image, labels, valid } = view(texels, sizes, table, c.crop);
   return { image, label: labels, valid, truth: labels };
 }

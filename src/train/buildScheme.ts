@@ -127,8 +127,10 @@ export async function checkFits(
     if (test) evaluator.reserve(test);
     evaluator.dispose();
     for (const { predicts } of scheme.stages) {
-      const unlabelled = predicts ? await largestBatch(dataset, withoutLabels(dataset)) : null;
-      if (unlabelled) labeller.reserve(unlabelled, predicts!);
+      if (!predicts) continue;
+      const ids = [...(predicts.labelled ? dataset.ids('labelled') : []), ...withoutLabels(dataset)];
+      const largest = await largestBatch(dataset, ids);
+      if (largest) labeller.reserve(largest, predicts);
       labeller.dispose();
     }
   } finally {

@@ -39,12 +39,14 @@ export interface Checkpoint {
    */
   tensors: Map<string, FileTensor>;
   pseudoLabels: Map<string, LabelMap>;
+  /** Arrays that the scheme keeps on the host; absent where it keeps none. */
+  hostTensors?: Map<string, FileTensor>;
   /** What the scheme keeps on the host. */
   hostState: unknown;
 }
 
 /** The JSON of the file. */
-type Meta = Omit<Checkpoint, 'tensors' | 'bests' | 'pseudoLabels'> & {
+type Meta = Omit<Checkpoint, 'tensors' | 'bests' | 'pseudoLabels' | 'hostTensors'> & {
   bests: { stage: number; step: number; miou: number }[];
 };
 
@@ -120,6 +122,7 @@ export function restore(scheme: Scheme, c: Checkpoint, config: RunConfig, scaler
     }
     for (const [id, map] of c.pseudoLabels) scheme.pseudoLabels.set(id, map);
   }
+  for (const [name, t] of c.hostTensors ?? []) scheme.hostTensors?.set(name, t);
   scheme.hostState?.load(c.hostState);
 }
 
@@ -135,10 +138,11 @@ function stateTensors(scheme: Scheme, scaler: LossScaler | undefined): Map<strin
 
 /** The bytes of a checkpoint. */
 export function encodeCheckpoint(c: Checkpoint): Uint8Array<ArrayBuffer> {
-  const { tensors, bests, pseudoLabels, ...rest } = c;
+  const { tensors, bests, pseudoLabels, hostTensors, ...rest } = c;
   const file = new Map(tensors);
   for (const [stage, { state }] of bests) for (const [name, t] of state) file.set(`best/${stage}/${name}`, t);
   for (const [id, m] of pseudoLabels) file.set(`pseudo/${id}`, { shape: [m.height, m.width], data: m.labels });
+  for (const [key, t] of hostTensors ?? []) file.set(`host/${key}`, t);
   const meta: Meta = { ...rest, bests: [...bests].map(([stage, { step, miou }]) => ({ stage, step, miou })) };
   return encodeSafetensors(file, { format: FORMAT, state: JSON.stringify(meta) });
 }
@@ -174,6 +178,7 @@ export function decodeCheckpoint(
   );
   const tensors = new Map<string, FileTensor>();
   const pseudoLabels = new Map<string, LabelMap>();
+  const hostTensors = new Map<string, FileTensor>();
   for (const [key, t] of file) {
     const [kind, stage] = key.split('/', 2);
     if (kind === 'best')
@@ -184,7 +189,8 @@ export function decodeCheckpoint(
         width: t.shape[1],
         labels: t.data as Uint8Array,
       });
+    else if (kind === 'host') hostTensors.set(key.slice(kind.length + 1), t);
     else tensors.set(key, t);
   }
-  return { ...meta, tensors, pseudoLabels, bests };
+  return { ...meta, tensors, pseudoLabels, hostTensors, bests };
 }

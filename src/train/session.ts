@@ -186,7 +186,8 @@ class Session {
         this.closeEvaluator();
         const labeller = new Labeller(device, network, { budget });
         try {
-          await labeller.run(withoutLabels(dataset), (id) => cache.get(id, false), options, visit);
+          const ids = [...(options.labelled ? dataset.ids('labelled') : []), ...withoutLabels(dataset)];
+          await labeller.run(ids, (id) => cache.get(id, false), options, visit);
         } finally {
           labeller.dispose();
         }
@@ -274,6 +275,7 @@ class Session {
       soFar: { alarms: this.alarms.save(), timing, peakGpuBytes: this.peakGpuBytes },
       tensors: await captureTensors(this.device, scheme, this.scaler),
       pseudoLabels: new Map(scheme.pseudoLabels ?? []),
+      hostTensors: new Map(scheme.hostTensors ?? []),
       hostState: scheme.hostState?.save() ?? null,
     };
   }

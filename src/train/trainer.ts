@@ -155,6 +155,10 @@ export async function train(
       for (let step = first; step < steps; step++) {
         const waiting = performance.now();
         await options.gate?.({ stage, step }, done);
+        const { every } = scheme.stages[stage];
+        if (every && step % every.steps === 0) {
+          await keeping(step, () => every.run(options.services, step / every.steps));
+        }
         const began = performance.now();
         active.leaveOut(began - waiting);
         await keeping(step, () => active.step(step));

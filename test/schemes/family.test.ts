@@ -96,6 +96,38 @@ test('Pi-model: the weight is scaled by the labelled share of the images and ris
   close(early.loss, early.terms.labelled + (Math.exp(-5) * 60 * 4 * early.terms.unlabelled) / 12, 'loss, ramp');
 });
 
+test('Temporal Ensembling: averages are corrected, move with the views, and the first epoch has none', async () => {
+  const config = { scheme: 'temporal-ensembling', steps: 6, weak: { range: [1, 1] as const, flip: 1 } };
+  const options = { ...QUIET, epoch: 2, weight: 30, ramp: 0 };
+  const run = await runTiny({ ...config, options });
+  assert.equal(
+    run.points.map((p) => p.accepted),
+    [0, 0, 1, 1, 1, 1],
+  );
+  run.points.forEach(({ loss, terms }, i) =>
+    close(loss, terms.labelled + (i < 2 ? 0 : 10) * terms.unlabelled, `step ${i}`),
+  );
+  // All 12 images, and probabilities that add up to 1 but for the rounding to bytes.
+  const averages = [...run.scheme.hostTensors!.values()];
+  assert.is(averages.length, 12);
+  for (const { shape, data } of averages) {
+    assert.equal(shape, [24, 32, 6]);
+    for (let p = 0; p < data.length; p += 6)
+      assert.ok(Math.abs([...data.subarray(p, p + 6)].reduce((sum: number, v) => sum + Number(v), 0) - 255) <= 3);
+  }
+  run.dispose();
+  // The target of a step is the mirrored average, as the view is mirrored: against a network that does not move the
+  // consistency is that of evaluation and training mode, alike with and without mirroring.
+  const still = { ...config, optimizer: { lr: 1e-12 } };
+  const consistency = async (flip: number): Promise<number> => {
+    const { points, dispose } = await runTiny({ ...still, weak: { range: [1, 1], flip }, options });
+    dispose();
+    return points[5].terms.unlabelled;
+  };
+  const [straight, mirrored] = [await consistency(0), await consistency(1)];
+  assert.ok(mirrored < 3 * straight && straight < 3 * mirrored, `${straight} ${mirrored}`);
+});
+
 test('UniMatch: identical views give identical losses, with the published weights', async () => {
   const same = { tau: 0, cutmix: null, strong: NO_COLOUR };
   const { terms, loss, accepted } = await firstPoint('unimatch', { ...same, features: 0, groups: 'apart' });
