@@ -23,6 +23,7 @@ export const meanTeacher = defineScheme({
     ...perturbationOptions(0.1, {}),
     groups: groupsOption({ l: 'labelled', u: 'unlabelled' }, { joint: [['l', 'u']], apart: [['l'], ['u']] }, 'joint'),
   },
+  small: { weight: 10 },
   build(parts, o) {
     const { net } = parts.learner();
     const teacher = teacherOf(parts, net, o);

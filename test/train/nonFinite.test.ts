@@ -100,7 +100,6 @@ const configOf = (scheme: string, more: PartialConfig = {}): PartialConfig => ({
 });
 /** The networks of each scheme, and a step in which they are used. */
 const NETWORKS: Record<string, [network: string, before: number][]> = {
-  supervised: [['net', 3]],
   cps: [
     ['net1', 3],
     ['net2', 2],
@@ -117,6 +116,16 @@ const NETWORKS: Record<string, [network: string, before: number][]> = {
     ['teacher', 1],
     ['student1', 5],
   ],
+  ...Object.fromEntries(['supervised', 'pi-model', 'temporal-ensembling', 'unimatch'].map((s) => [s, [['net', 3]]])),
+  ...Object.fromEntries(
+    ['mean-teacher', 'cutmix-seg', 'unimatch-v2', 'u2pl', 'augseg'].map((s) => [
+      s,
+      [
+        ['net', 3],
+        ['teacher', 2],
+      ],
+    ]),
+  ),
 };
 
 for (const scheme of schemeNames()) {
