@@ -3,7 +3,14 @@
 
 // Networks
 export { AttentionBranch, type AttentionOptions } from './nn/attention.ts';
-export { createNetwork, NETWORKS, type NetworkConfig } from './nn/create.ts';
+export {
+  defineNetwork,
+  type NetworkBasics,
+  type NetworkConfig,
+  type NetworkDefinition,
+  type NetworkRecord,
+} from './nn/define.ts';
+export { createNetwork, networkNames, networkOf, networks, registerNetwork } from './nn/networks.ts';
 export { DeepLabV3Plus, type DeepLabOptions } from './nn/deeplab.ts';
 export {
   BatchNorm,

@@ -179,13 +179,14 @@ export function choice<const T extends string | number>(...values: readonly T[])
 }
 
 /** The kind, in other words. */
-export const inWords = <T>(fits: string, of: Kind<T>): Kind<T> => kind(fits, (v) => passes(of, v));
+export const inWords = <T>(fits: string, of: Kind<T>): Kind<T> => kind(fits, (v) => passes(of, v), { input: of.input });
 
 /** The kind, or null. */
 export function nullable<T, G>(of: Kind<T, G>): Kind<T | null, G | null> {
   const fits = `${of.fits}, or null`;
   return {
     fits,
+    input: of.input,
     check(value, name) {
       if (value === null) return;
       // Inside an object the error names the field, not the whole.

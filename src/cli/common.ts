@@ -8,7 +8,7 @@ import type { Device } from '../../runtime/device/device.ts';
 import { mib } from '../../runtime/device/pool.ts';
 import { CheckpointError, DataError, errorText } from '../../runtime/errors.ts';
 import { openDataset, type DatasetSpec, type OpenDataset } from '../data/open.node.ts';
-import { createNetwork } from '../nn/create.ts';
+import { createNetwork } from '../nn/networks.ts';
 import type { Network } from '../nn/module.ts';
 import { parseSeenSize } from './options.ts';
 import type { Output } from './output.ts';

@@ -3,14 +3,13 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import { UsageError } from '../../runtime/errors.ts';
-import { given } from '../options.ts';
 import { MOST_SIDE, type DatasetSpec } from '../data/open.node.ts';
 import { LEAST_BITS, MOST_BITS } from '../data/pictureRule.ts';
 import { decodeText } from '../data/text.ts';
-import { NETWORKS } from '../nn/create.ts';
+import { networkNames, networkOf, networks, USUAL_NETWORK } from '../nn/networks.ts';
 import { checkOptions, schemeNames, schemes } from '../schemes/index.ts';
 import { DEFAULTS, resolveConfig, type PartialConfig, type RunConfig } from '../train/config.ts';
-import { SCHEDULES } from '../../runtime/optim/schedules.ts';
+import { flagsOf, type FlagOf } from '../train/settings.ts';
 
 /** "96x128" -> [96, 128]; "96" -> [96, 96]. */
 export function parseSize(text: string): [number, number] {
@@ -170,44 +169,67 @@ export function dataSpec(path: string | undefined, f: DataFlags): DatasetSpec {
   return spec;
 }
 
+/** How the text of a flag is read, where its setting says so. */
+const READERS: Readonly<Record<NonNullable<FlagOf['reads']>, (text: string) => unknown>> = {
+  size: parseSize,
+  bytes: parseBytes,
+  batch,
+  range,
+};
+
+/** "outputStride" -> "output-stride". */
+const dashed = (name: string): string => name.replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`);
+
+/** The option of the command line for a setting. */
+function flagOption({ name = '', value, reads, negated, kind, usual, about }: FlagOf): Option {
+  const { input } = kind;
+  // A default that says nothing, and one that the command line cannot give, are left out.
+  const shown =
+    usual === null || typeof usual === 'object' || typeof usual === 'boolean' ? '' : ` (default: ${String(usual)})`;
+  const made = new Option(`--${negated ? 'no-' : ''}${dashed(name)}${value ? ` <${value}>` : ''}`, about + shown);
+  if (reads) return made.argParser(READERS[reads]);
+  if (input?.type === 'choice') {
+    if (input.values.every((v) => typeof v === 'string')) return made.choices(input.values as string[]);
+    return made.argParser(whole);
+  }
+  return input?.type === 'number' ? made.argParser(input.whole ? whole : number) : made;
+}
+
+/** The flags of the networks' options: one for each name, whatever networks have it. */
+function networkFlags(): FlagOf[] {
+  const found = new Map<string, FlagOf>();
+  for (const { title, options, flags, required } of networks())
+    for (const name of flags) {
+      const { kind, usual, about } = options[name];
+      const { input, words } = kind;
+      const named = input?.type === 'choice' && typeof input.values[0] === 'string';
+      // The values of a choice of names are listed by the help itself.
+      const values = words && !named ? `: ${words}` : '';
+      const after = required.includes(name) ? ', required' : ` (${String(usual)})`;
+      const text = `${title}: ${about}${values}${after}`;
+      const known = found.get(name);
+      const flag = known ?? { name, path: ['network', name], kind, usual: null, value: named ? 'kind' : 'n' };
+      found.set(name, { ...flag, about: known ? `${known.about}; ${text}` : text });
+    }
+  return [...found.values()];
+}
+
+const allFlags = (): FlagOf[] => [...networkFlags(), ...flagsOf()];
+
 /** Options that say what a training step computes. */
 export function addNetworkOptions(command: Command): Command {
-  return command
+  command
     .option('--config <file>', 'settings as JSON; flags override them')
-    .addOption(new Option('--network <name>', 'architecture').choices(NETWORKS))
-    .option('--width <n>', 'U-Net: channels of the first level', whole)
-    .option('--depth <n>', 'U-Net: levels; DeepLabV3+ (required): 18, 34, 50 or 101', whole)
-    .option('--output-stride <n>', 'DeepLabV3+: 8 or 16', whole)
-    .addOption(new Option('--stem <kind>', 'DeepLabV3+: stem of the ResNet').choices(['plain', 'deep']))
-    .option('--batch <n[+m]>', 'batch size: labelled + unlabelled images', batch)
-    .option('--crop <HxW>', 'size of the training crops', parseSize)
-    .addOption(
-      new Option(
-        '--precision <kind>',
-        'of a training step: full (f32, default), or mixed (f16 with f32 weights and loss scaling)',
-      ).choices(['full', 'mixed']),
-    )
-    .option('--memory <size>', 'limit of GPU memory (4G)', parseBytes);
+    .addOption(new Option('--network <name>', `architecture (default: ${USUAL_NETWORK.name})`).choices(networkNames()));
+  for (const flag of [...networkFlags(), ...flagsOf().filter((f) => f.recorded)]) command.addOption(flagOption(flag));
+  return command;
 }
 
 /** Options of every command that trains. */
 export function addTrainOptions(command: Command): Command {
-  return addNetworkOptions(command)
-    .option('--pretrained <file>', 'safetensors file of encoder weights with the names of torchvision or timm')
-    .option('--pretrained-partial', 'accept weights with only a part of the encoder; the rest stays random')
-    .option('--steps <n>', 'training steps', whole)
-    .option('--scale <lo,hi>', 'range of the random scale of weak views', range)
-    .addOption(new Option('--optimizer <name>', 'optimiser').choices(['sgd', 'adamw']))
-    .option('--lr <x>', 'learning rate', number)
-    .option('--head-lr <x>', "factor for the head's learning rate", number)
-    .option('--momentum <x>', 'momentum of SGD', number)
-    .option('--nesterov', "momentum of SGD in Nesterov's form")
-    .option('--weight-decay <x>', 'weight decay', number)
-    .option('--no-decay-vectors', 'no weight decay for biases and batch norm')
-    .option('--clip <x>', 'clip gradients to this norm', number)
-    .addOption(new Option('--schedule <name>', 'schedule of the learning rate').choices(Object.keys(SCHEDULES)))
-    .option('--warmup <n>', 'steps over which the learning rate rises', whole)
-    .option('--eval-every <n>', 'steps between evaluations', whole)
+  addNetworkOptions(command);
+  for (const flag of flagsOf().filter((f) => !f.recorded)) command.addOption(flagOption(flag));
+  return command
     .option('--cache <size>', 'limit of memory for decoded images (512M)', parseBytes)
     .option(
       '--set <key=value>',
@@ -221,38 +243,16 @@ export function addTrainOptions(command: Command): Command {
     .option('--save-every <minutes>', 'minutes between checkpoints', number, 5);
 }
 
+/** What the flags of training give; those of settings are read by {@link trainConfig}. */
 export interface TrainFlags {
   config?: string;
-  network?: 'unet' | 'deeplabv3plus';
-  width?: number;
-  depth?: number;
-  outputStride?: number;
-  stem?: 'plain' | 'deep';
-  pretrained?: string;
-  pretrainedPartial?: boolean;
-  steps?: number;
-  batch?: { labelled: number; unlabelled: number };
-  crop?: [number, number];
-  scale?: [number, number];
-  optimizer?: 'sgd' | 'adamw';
-  lr?: number;
-  headLr?: number;
-  momentum?: number;
-  nesterov?: boolean;
-  weightDecay?: number;
-  decayVectors?: boolean;
-  clip?: number;
-  schedule?: string;
-  warmup?: number;
-  evalEvery?: number;
-  precision?: 'full' | 'mixed';
+  network?: string;
   memory?: number;
   cache?: number;
   seed?: number;
   set?: string[];
   saveEvery: number;
 }
-
 /** The options of the schemes, for the help text. */
 export function schemeHelp(): string {
   const lines = schemes().flatMap(({ name, help }) =>
@@ -306,29 +306,6 @@ export function fileConfig({ config: file }: TrainFlags): PartialConfig {
   }
 }
 
-/** Sizes that no network can have. @throws UsageError */
-function checkNetwork({ network, crop }: RunConfig): void {
-  const among = (name: string, value: number | undefined, choice: readonly number[]): void => {
-    if (value !== undefined && !choice.includes(value))
-      throw new UsageError(`the network's ${name} is ${value}`, `choose one of ${choice.join(', ')}`);
-  };
-  if (network.kind === 'deeplabv3plus') {
-    among('depth', network.depth, [18, 34, 50, 101]);
-    among('output stride', network.outputStride, [8, 16]);
-    return;
-  }
-  const { width = 1, depth = 1 } = network;
-  if (!Number.isInteger(width) || width < 1)
-    throw new UsageError(`the network's width is ${width}`, 'give the channels of the first level (--width 16)');
-  // Each level has half the size of the one before.
-  const most = 1 + Math.floor(Math.log2(Math.min(...crop)));
-  if (!Number.isInteger(depth) || depth < 1 || depth > most)
-    throw new UsageError(
-      `the network's depth is ${depth}`,
-      `a crop of ${crop.join('x')} takes 1 to ${most} levels (--depth)`,
-    );
-}
-
 /**
  * The settings of a run of `scheme`: defaults (crops no larger than images that are resized), then the parts, then the
  * flags.
@@ -338,44 +315,26 @@ export function trainConfig(
   scheme: string,
   ...parts: readonly PartialConfig[]
 ): RunConfig {
-  const network = given({
-    kind: f.network,
-    width: f.width,
-    depth: f.depth,
-    outputStride: f.outputStride,
-    stem: f.stem,
-  }) as PartialConfig['network'];
-  const flags: PartialConfig = given({
-    network: Object.keys(network!).length ? network : undefined,
-    steps: f.steps,
-    batch: f.batch,
-    crop: f.crop,
-    weak: f.scale && { range: f.scale },
-    schedule: f.schedule,
-    warmup: f.warmup,
-    evalEvery: f.evalEvery,
-    precision: f.precision,
-    memory: f.memory,
-    seed: f.seed,
-    pretrained: f.pretrained,
-    pretrainedPartial: f.pretrainedPartial,
-    optimizer: given({
-      kind: f.optimizer,
-      lr: f.lr,
-      headLr: f.headLr,
-      momentum: f.momentum,
-      nesterov: f.nesterov,
-      weightDecay: f.weightDecay,
-      decayVectors: f.decayVectors === false ? false : undefined,
-      clip: f.clip,
-    }),
-    options: parseSettings(f.set ?? [], scheme),
-  });
+  const flags: PartialConfig = { options: parseSettings(f.set ?? [], scheme) };
+  const put = (path: readonly string[], value: unknown): void => {
+    let into = flags as Record<string, unknown>;
+    for (const key of path.slice(0, -1)) into = (into[key] ??= {}) as Record<string, unknown>;
+    into[path.at(-1)!] = value;
+  };
+  if (f.network !== undefined) put(['network', 'kind'], f.network);
+  if (f.seed !== undefined) put(['seed'], f.seed);
+  const values = new Map<string, unknown>(Object.entries(f));
+  for (const { name = '', path, negated } of allFlags()) {
+    const value = values.get(name);
+    // A flag that says no is true where it is not given.
+    if (value !== undefined && !(negated && value === true)) put(path, value);
+  }
   const smaller = f.size && {
     crop: DEFAULTS.crop.map((side, i) => Math.min(side, Math.max(8, f.size![i]))) as [number, number],
   };
   const config = resolveConfig(smaller ?? {}, ...parts, flags, { scheme });
-  checkNetwork(config);
+  const { kind, ...options } = config.network;
+  networkOf(kind).checkCrop(options, config.crop);
   if (config.pretrained && !existsSync(config.pretrained))
     throw new UsageError(`there is no ${config.pretrained}`, 'give a safetensors file of weights (--pretrained)');
   checkOptions(scheme, config.options);

@@ -7,7 +7,7 @@ import { CheckpointError, DataError } from '../../runtime/errors.ts';
 import { refuseNonFinite } from '../../runtime/io/finite.ts';
 import { decodeSafetensors, encodeSafetensors } from '../../runtime/io/safetensors.ts';
 import type { PictureRule } from '../data/pictureRule.ts';
-import type { NetworkConfig } from '../nn/create.ts';
+import type { NetworkConfig } from '../nn/define.ts';
 import type { TorchTensor } from '../nn/module.ts';
 import { decodeCheckpoint, encodeCheckpoint, type Checkpoint } from '../train/checkpoint.ts';
 

@@ -10,7 +10,7 @@ import { tuningFile } from '../../runtime/device/nodeChoices.ts';
 import { tune } from '../../runtime/node.ts';
 import { crossEntropy } from '../../runtime/ops/index.ts';
 import { Rng } from '../../runtime/random.ts';
-import { createNetwork } from '../nn/create.ts';
+import { createNetwork } from '../nn/networks.ts';
 import type { RunConfig } from '../train/config.ts';
 import { action } from './action.ts';
 import { BASELINE } from '../schemes/index.ts';

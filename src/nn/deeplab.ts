@@ -4,28 +4,55 @@
 import { concat, globalAvgPool } from '../../runtime/ops/index.ts';
 import { single } from '../../runtime/modules/precision.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
+import { choice, fields, fill, flag, nullable, number, numbers, option, type Given } from '../options.ts';
+import { defineNetwork, type NetworkBasics } from './define.ts';
 import { Conv, ConvBn, type NormOptions } from './layers.ts';
 import { Network, networkArguments, type Features, type ForwardMode, type NetworkArguments } from './module.ts';
 import { resizeTo } from './resize.ts';
-import { ResNet, type ResNetOptions } from './resnet.ts';
+import { DEPTHS, ResNet, WIDTHS, type Depth } from './resnet.ts';
 
-export interface DeepLabOptions extends Omit<ResNetOptions, 'outputStride'> {
-  numClasses: number;
-  /** 8 or 16 (default 16). */
-  outputStride?: 8 | 16;
-  /** Dilations of the pyramid's 3x3 branches (default 6, 12, 18; twice that at output stride 8). */
-  rates?: readonly number[];
-  /** Channels of the pyramid (256), of the first stage after its projection (48), of the decoder (256). */
-  asppChannels?: number;
-  lowChannels?: number;
-  decoderChannels?: number;
+const size = number({ whole: true, from: 1 });
+
+const options = {
+  /** Layers of the ResNet: 18, 34, 50 or 101. */
+  depth: option(choice(...DEPTHS), 50, 'layers of the ResNet'),
+  /** 'plain': one 7x7 (default); 'deep': three 3x3 (ResNet-v1c). */
+  stem: option(choice('plain', 'deep'), 'plain', 'stem of the ResNet: one 7x7, or three 3x3'),
+  /** Channels of the first two convolutions of a deep stem; null: those of the first stage (timm: 32). */
+  stemWidth: option(nullable(size), null, 'channels of a deep stem; null: those of the first stage'),
+  /** Size of the image over the size of the last stage: 8 or 16 (default). */
+  outputStride: option(choice(8, 16), 16, 'size of the image over that of the last stage'),
+  /** Channels of the ResNet's four stages before expansion (default 64, 128, 256, 512). */
+  widths: option(numbers({ whole: true, from: 1 }, 4), WIDTHS, "channels of the ResNet's stages before expansion"),
+  /** See {@link ResNetOptions.dilateFirst}. */
+  dilateFirst: option(flag, false, 'dilate the first block of a dilated stage as the others'),
+  /** See {@link ResNetOptions.multiGrid}. */
+  multiGrid: option(numbers({ whole: true, from: 1 }), [1], "multiples of the last stage's dilation, block by block"),
+  /** Dilations of the pyramid's 3x3 branches; null: 6, 12, 18, and twice that at output stride 8. */
+  rates: option(
+    nullable(numbers({ whole: true, from: 1 })),
+    null,
+    "dilations of the pyramid's branches; null: 6, 12, 18, twice that at output stride 8",
+  ),
+  /** Channels of the pyramid (default 256). */
+  asppChannels: option(size, 256, 'channels of the pyramid'),
+  /** Channels of the first stage after its projection (default 48). */
+  lowChannels: option(size, 48, 'channels of the first stage after its projection'),
+  /** Channels of the decoder (default 256). */
+  decoderChannels: option(size, 256, 'channels of the decoder'),
   /** Bilinear convention: true as in the segmentation papers' code (default), false as in torchvision. */
-  alignCorners?: boolean;
+  alignCorners: option(flag, true, 'bilinear resizing with aligned corners'),
   /** Activation of the pyramid: CPS has a leaky ReLU there, and a ReLU in the decoder (default 'relu'). */
-  act?: 'relu' | 'leaky';
-  norm?: NormOptions;
-  seed?: number;
-}
+  act: option(choice('relu', 'leaky'), 'relu', 'activation of the pyramid'),
+  /** Momentum (default 0.1) and eps (default 1e-5) of batch normalisation. */
+  norm: option(
+    fields<NormOptions>({ momentum: number({ from: 0, to: 1 }), eps: number({ above: 0 }) }),
+    {},
+    'momentum and eps of batch normalisation',
+  ),
+};
+
+export type DeepLabOptions = Given<typeof options> & NetworkBasics & { depth: Depth };
 
 const NAMES: readonly [string, string] = ['0', '1'];
 
@@ -48,13 +75,17 @@ export class DeepLabV3Plus extends Network {
   private readonly alignCorners: boolean;
 
   constructor(...given: NetworkArguments<DeepLabOptions>) {
-    const { device, options: o } = networkArguments(given);
-    super(device, o.numClasses, o.seed ?? 0);
-    const { asppChannels: aspp = 256, lowChannels = 48, decoderChannels = 256, norm, act = 'relu' } = o;
-    const os = o.outputStride ?? 16;
-    const rates = o.rates ?? [6, 12, 18].map((r) => (os === 8 ? 2 * r : r));
-    this.alignCorners = o.alignCorners ?? true;
-    this.backbone = new ResNet(this, 'backbone.', { ...o, outputStride: os });
+    const { device, options: basics } = networkArguments(given);
+    super(device, basics.numClasses, basics.seed ?? 0);
+    const o = fill(options, basics);
+    const { asppChannels: aspp, lowChannels, decoderChannels, norm, act } = o;
+    const rates = o.rates ?? [6, 12, 18].map((r) => (o.outputStride === 8 ? 2 * r : r));
+    this.alignCorners = o.alignCorners;
+    this.backbone = new ResNet(this, 'backbone.', {
+      ...o,
+      channels: basics.channels,
+      stemWidth: o.stemWidth ?? undefined,
+    });
     this.encoderChannels = this.backbone.channels;
     const cin = this.backbone.channels[3];
     const common = { norm, names: NAMES, init: 'uniform' } as const;
@@ -76,7 +107,7 @@ export class DeepLabV3Plus extends Network {
       new ConvBn(this, 'decoder.conv0', aspp + lowChannels, decoderChannels, 3, { ...common, padding: 1 }),
       new ConvBn(this, 'decoder.conv1', decoderChannels, decoderChannels, 3, { ...common, padding: 1 }),
     ];
-    this.head = new Conv(this, 'head', decoderChannels, o.numClasses, 1, { bias: true });
+    this.head = new Conv(this, 'head', decoderChannels, basics.numClasses, 1, { bias: true });
     for (const prefix of ['classifier.', 'decoder.', 'head.']) this.markHead(prefix);
   }
 
@@ -107,3 +138,16 @@ export class DeepLabV3Plus extends Network {
     return this.resize(scores, height, width);
   }
 }
+
+/** The record of DeepLabV3+. */
+export const deeplabv3plus = defineNetwork({
+  name: 'deeplabv3plus',
+  title: 'DeepLabV3+',
+  paper: 'Chen et al. 2018, https://arxiv.org/abs/1802.02611',
+  about: 'a dilated ResNet with a pyramid of dilations and a small decoder; takes pretrained encoders',
+  options,
+  required: ['depth'],
+  flags: ['depth', 'outputStride', 'stem'],
+  small: { depth: 18 },
+  make: (device, o) => new DeepLabV3Plus(device, o as DeepLabOptions),
+});

@@ -5,8 +5,14 @@ import type { Tensor } from '../../runtime/tensor.ts';
 import { BatchNorm, Conv, type NormOptions } from './layers.ts';
 import type { ForwardMode, Network } from './module.ts';
 
+/** Layers that a ResNet can have here. */
+export const DEPTHS = [18, 34, 50, 101] as const;
+export type Depth = (typeof DEPTHS)[number];
+/** Channels of the four stages before expansion, as published. */
+export const WIDTHS: readonly number[] = [64, 128, 256, 512];
+
 export interface ResNetOptions {
-  depth: 18 | 34 | 50 | 101;
+  depth: Depth;
   /** 'plain': one 7x7; 'deep': three 3x3 (ResNet-v1c). Stride 2 in all. */
   stem?: 'plain' | 'deep';
   /**
@@ -17,7 +23,7 @@ export interface ResNetOptions {
   /** Size of the image over the size of the last stage: 8, 16, or 32 (no dilation). */
   outputStride?: 8 | 16 | 32;
   /** Channels of the four stages before expansion (default 64, 128, 256, 512). */
-  widths?: readonly [number, number, number, number];
+  widths?: readonly number[];
   channels?: number;
   /**
    * In a dilated stage, is the first block dilated as much as the others (true), or as the stage before (torchvision,
@@ -102,7 +108,7 @@ export class ResNet {
 
   constructor(net: Network, prefix: string, o: ResNetOptions) {
     const bottleneck = o.depth >= 50;
-    const widths = o.widths ?? [64, 128, 256, 512];
+    const widths = o.widths ?? WIDTHS;
     this.prefix = prefix;
     const stemWidth = o.stemWidth ?? widths[0];
     if (o.stem === 'deep') {

@@ -4,25 +4,35 @@
 import { maxPool2d, pad2d, resizeBilinear, slice } from '../../runtime/ops/index.ts';
 import { single } from '../../runtime/modules/precision.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
+import { choice, fill, nullable, number, numbers, option, type Given } from '../options.ts';
+import { UsageError } from '../../runtime/errors.ts';
+import { defineNetwork, type NetworkBasics } from './define.ts';
 import { Conv, ConvBn, ConvTranspose } from './layers.ts';
 import { Network, networkArguments, type Features, type ForwardMode, type NetworkArguments } from './module.ts';
 
-export interface UNetOptions {
-  numClasses: number;
+const options = {
   /** Channels of the first level; each further level has twice as many (default 16). */
-  width?: number;
+  width: option(
+    number({ whole: true, from: 1 }),
+    16,
+    'channels of the first level; each further one has twice as many',
+  ),
   /** Levels, the deepest included (default 4). */
-  depth?: number;
-  /** Or the channels of every level. */
-  widths?: readonly number[];
+  depth: option(number({ whole: true, from: 1, to: 8 }), 4, 'levels'),
+  /** Or the channels of every level; null: from width and depth. */
+  widths: option(
+    nullable(numbers({ whole: true, from: 1 })),
+    null,
+    'channels of every level, in the place of width and depth',
+  ),
   /**
-   * 'bilinear' (half-pixel) or 'transpose' (2x2 stride 2). Sides are padded inside with zeros: for 'transpose' to a
-   * multiple of 2^(depth-1), for 'bilinear' where they are shorter than that.
+   * 'bilinear' (half-pixel, default) or 'transpose' (2x2 stride 2). Sides are padded inside with zeros: for 'transpose'
+   * to a multiple of 2^(depth-1), for 'bilinear' where they are shorter than that.
    */
-  up?: 'bilinear' | 'transpose';
-  channels?: number;
-  seed?: number;
-}
+  up: option(choice('bilinear', 'transpose'), 'bilinear', 'enlargement in the decoder'),
+};
+
+export type UNetOptions = Given<typeof options> & NetworkBasics;
 
 /**
  * U-Net. Takes any image size. Given a device, its parameters are made there at once; else by `init`, of its own or of
@@ -43,16 +53,16 @@ export class UNet extends Network {
   private readonly multiple: number;
 
   constructor(...given: NetworkArguments<UNetOptions>) {
-    const { device, options } = networkArguments(given);
-    super(device, options.numClasses, options.seed ?? 0);
-    const widths =
-      options.widths ?? Array.from({ length: options.depth ?? 4 }, (_, i) => (options.width ?? 16) * 2 ** i);
-    const transpose = options.up === 'transpose';
+    const { device, options: basics } = networkArguments(given);
+    super(device, basics.numClasses, basics.seed ?? 0);
+    const o = fill(options, basics);
+    const widths = o.widths ?? Array.from({ length: o.depth }, (_, i) => o.width * 2 ** i);
+    const transpose = o.up === 'transpose';
     this.encoderChannels = widths;
     this.least = 2 ** (widths.length - 1);
     this.multiple = transpose ? this.least : 1;
     this.encoders = widths.map((c, i) => [
-      new ConvBn(this, `enc${i}.0`, i ? widths[i - 1] : (options.channels ?? 3), c, 3, { padding: 1 }),
+      new ConvBn(this, `enc${i}.0`, i ? widths[i - 1] : (basics.channels ?? 3), c, 3, { padding: 1 }),
       new ConvBn(this, `enc${i}.1`, c, c, 3, { padding: 1 }),
     ]);
     this.ups = [];
@@ -66,7 +76,7 @@ export class UNet extends Network {
         new ConvBn(this, `dec${i}.1`, c, c, 3, { padding: 1 }),
       ]);
     }
-    this.head = new Conv(this, 'head', widths[0], options.numClasses, 1, { bias: true });
+    this.head = new Conv(this, 'head', widths[0], basics.numClasses, 1, { bias: true });
     this.markHead('head.');
   }
 
@@ -103,3 +113,24 @@ export class UNet extends Network {
     return oh === height && ow === width ? logits : slice(logits, [0, 0, 0, 0], [n, height, width, c]);
   }
 }
+
+/** The record of the U-Net. */
+export const unet = defineNetwork({
+  name: 'unet',
+  title: 'U-Net',
+  paper: 'Ronneberger et al. 2015, https://arxiv.org/abs/1505.04597',
+  about: 'an encoder and a decoder of equal depth, joined level by level; trained from scratch',
+  options,
+  flags: ['width', 'depth'],
+  checkCrop({ widths, depth = options.depth.usual }, crop) {
+    const levels = widths?.length ?? depth;
+    // Each level has half the size of the one before.
+    const most = 1 + Math.floor(Math.log2(Math.min(...crop)));
+    if (levels > most)
+      throw new UsageError(
+        `the network's depth is ${levels}`,
+        `a crop of ${crop.join('x')} takes 1 to ${most} levels (\`depth\`)`,
+      );
+  },
+  make: (device, o) => new UNet(device, o),
+});

@@ -7,7 +7,7 @@ import { noDecayForVectors, type Optimizer, type ParamGroup } from '../../runtim
 import { Sgd } from '../../runtime/optim/sgd.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
 import type { Dataset } from '../data/types.ts';
-import { createNetwork } from '../nn/create.ts';
+import { createNetwork } from '../nn/networks.ts';
 import type { TorchTensor } from '../nn/module.ts';
 import type { Scheme, SchemeContext } from '../schemes/scheme.ts';
 import type { RunConfig } from './config.ts';

@@ -192,5 +192,5 @@ export function decodeCheckpoint(
     else if (kind === 'host') hostTensors.set(key.slice(kind.length + 1), t);
     else tensors.set(key, t);
   }
-  return { ...meta, tensors, pseudoLabels, hostTensors, bests };
+  return { ...meta, tensors, pseudoLabels, ...(hostTensors.size > 0 && { hostTensors }), bests };
 }

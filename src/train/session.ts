@@ -275,7 +275,7 @@ class Session {
       soFar: { alarms: this.alarms.save(), timing, peakGpuBytes: this.peakGpuBytes },
       tensors: await captureTensors(this.device, scheme, this.scaler),
       pseudoLabels: new Map(scheme.pseudoLabels ?? []),
-      hostTensors: new Map(scheme.hostTensors ?? []),
+      hostTensors: scheme.hostTensors && new Map(scheme.hostTensors),
       hostState: scheme.hostState?.save() ?? null,
     };
   }

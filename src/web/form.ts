@@ -1,6 +1,6 @@
 // The form of settings: its schemes, and what it says.
 
-import type { SchemeInfo } from './protocol.ts';
+import type { Asked, NetworkInfo, SchemeInfo } from './protocol.ts';
 import type { RunSettings } from './settings.ts';
 
 /** An element of the page by its id. */
@@ -34,32 +34,51 @@ export function showSchemes(form: HTMLFormElement, schemes: readonly SchemeInfo[
       return label;
     }),
   );
-  const follow = (): void => element('options').replaceChildren(...(chosen(form)?.options ?? []).map(field));
+  const follow = (): void =>
+    element('options').replaceChildren(...(chosen(form)?.options ?? []).map((o) => field('option', o)));
   element('schemes').addEventListener('change', follow);
   follow();
 }
+
+let networks: readonly NetworkInfo[] = [];
+
+/** Fills in the choice of networks, and the options of the one that is chosen. */
+export function showNetworks(form: HTMLFormElement, offered: readonly NetworkInfo[], first: string): void {
+  networks = offered;
+  const select = element<HTMLSelectElement>('network');
+  select.replaceChildren(...offered.map(({ name, title }) => new Option(title, name, name === first, name === first)));
+  const follow = (): void => {
+    const network = chosenNetwork(form);
+    select.title = network?.about ?? '';
+    element('network-options').replaceChildren(...(network?.options ?? []).map((o) => field('network', o)));
+  };
+  select.addEventListener('change', follow);
+  follow();
+}
+
+/** The network that is chosen. */
+const chosenNetwork = (form: HTMLFormElement): NetworkInfo | undefined =>
+  networks.find((n) => n.name === new FormData(form).get('network'));
 
 /** The scheme that is chosen. */
 const chosen = (form: HTMLFormElement): SchemeInfo | undefined =>
   known.find((s) => s.name === new FormData(form).get('scheme'));
 
-type Asked = SchemeInfo['options'][number];
-const nameOf = ({ name }: Asked): string => `option.${name}`;
-
-/** A field for an option. */
-function field(option: Asked): HTMLElement {
+/** A field for an option. @param of what the option belongs to */
+function field(of: 'option' | 'network', option: Asked): HTMLElement {
   const { input, value, name, about } = option;
   const label = document.createElement('label');
   label.title = about;
   label.append(name);
+  const shown = `${of}.${name}`;
   if (input.type === 'choice') {
     const select = document.createElement('select');
-    select.name = nameOf(option);
+    select.name = shown;
     select.append(...input.values.map((v) => new Option(String(v), String(v), v === value, v === value)));
     label.append(select);
   } else {
     const box = document.createElement('input');
-    box.name = nameOf(option);
+    box.name = shown;
     if (input.type === 'flag') Object.assign(box, { type: 'checkbox', defaultChecked: value });
     else
       Object.assign(box, {
@@ -76,8 +95,8 @@ function field(option: Asked): HTMLElement {
 }
 
 /** The value of an option's field. */
-function valueOf(option: Asked, values: FormData): unknown {
-  const given = values.get(nameOf(option));
+function valueOf(of: 'option' | 'network', option: Asked, values: FormData): unknown {
+  const given = values.get(`${of}.${option.name}`);
   const { input } = option;
   if (input.type === 'flag') return given !== null;
   return input.type === 'number' ? Number(given) : input.values.find((v) => String(v) === given);
@@ -87,10 +106,12 @@ export function readSettings(form: HTMLFormElement): RunSettings {
   const values = new FormData(form);
   const value = (name: string): number => Number(values.get(name));
   const [height, width] = String(values.get('size')).split('x').map(Number);
-  const options = Object.fromEntries((chosen(form)?.options ?? []).map((o) => [o.name, valueOf(o, values)]));
+  const given = (of: 'option' | 'network', asked: readonly Asked[] = []): Record<string, unknown> =>
+    Object.fromEntries(asked.map((o) => [o.name, valueOf(of, o, values)]));
+  const network = chosenNetwork(form);
   return {
     scheme: String(values.get('scheme')),
-    width: value('width'),
+    network: { kind: network?.name ?? '', ...given('network', network?.options) },
     steps: value('steps'),
     labelled: value('labelled'),
     unlabelled: value('unlabelled'),
@@ -98,7 +119,7 @@ export function readSettings(form: HTMLFormElement): RunSettings {
     batch: value('batch'),
     lr: value('lr'),
     seed: value('seed'),
-    options,
+    options: given('option', chosen(form)?.options),
   };
 }
 
@@ -107,7 +128,14 @@ export function readSettings(form: HTMLFormElement): RunSettings {
  * @returns whether anything changed
  */
 export function useSmallSettings(form: HTMLFormElement): boolean {
-  const small: Record<string, string> = { width: '8', size: '48x64', steps: '200', batch: '4', unlabelled: '60' };
+  const small: Record<string, string> = {
+    'network.width': '8',
+    'network.depth': '3',
+    size: '48x64',
+    steps: '200',
+    batch: '4',
+    unlabelled: '60',
+  };
   const fields = [...form.elements].filter(
     (e): e is HTMLInputElement | HTMLSelectElement => e instanceof HTMLInputElement || e instanceof HTMLSelectElement,
   );

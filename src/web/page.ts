@@ -3,7 +3,7 @@
 import type { EvalPoint } from '../train/records.ts';
 import { bytes, duration, number } from '../report/format.ts';
 import { LiveChart, Smooth } from './charts.ts';
-import { element, enabled, readSettings, showSchemes, useSmallSettings } from './form.ts';
+import { element, enabled, readSettings, showNetworks, showSchemes, useSmallSettings } from './form.ts';
 import { LayerStack, paint, type Picture } from './layers.ts';
 import type { Example, Failure, FromWorker, Pulse, SchemeInfo, ToWorker } from './protocol.ts';
 
@@ -179,9 +179,10 @@ worker.onmessage = ({ data: m }: MessageEvent<FromWorker>) => {
   // What an earlier run had still to say.
   if ('run' in m && m.run !== null && m.run !== run) return;
   switch (m.kind) {
-    case 'schemes':
+    case 'choices':
       for (const s of m.schemes) schemes.set(s.name, s);
-      showSchemes(form, m.schemes, m.first);
+      showSchemes(form, m.schemes, m.first.scheme);
+      showNetworks(form, m.networks, m.first.network);
       return send({ kind: 'browse', settings: readSettings(form) });
     case 'opened':
       adapter(

@@ -56,13 +56,34 @@ export interface SchemeInfo {
   about: string;
   /** Does it make pseudo-labels? */
   labels: boolean;
-  /** Options that the form asks for, and what they are at first. */
-  options: { name: string; about: string; input: Input; value: unknown }[];
+  options: Asked[];
+}
+
+/** An option that the form asks for, and what it is at first. */
+export interface Asked {
+  name: string;
+  about: string;
+  input: Input;
+  value: unknown;
+}
+
+export interface NetworkInfo {
+  name: string;
+  /** As it is printed. */
+  title: string;
+  about: string;
+  options: Asked[];
 }
 
 export type FromWorker =
-  /** First of all: what can be trained. */
-  | { kind: 'schemes'; schemes: SchemeInfo[]; /** The one that is chosen at first. */ first: string }
+  /** First of all: what there is to choose. */
+  | {
+      kind: 'choices';
+      schemes: SchemeInfo[];
+      networks: NetworkInfo[];
+      /** Those that are chosen at first. */
+      first: { scheme: string; network: string };
+    }
   | { kind: 'opened'; adapter: string; how: string; software: boolean; f16: boolean }
   | { kind: 'examples'; classNames: string[]; palette: Uint8Array; examples: Example[] }
   | { kind: 'started'; run: number; parameters: number; steps: number }

@@ -31,7 +31,6 @@ const FIELDS: Readonly<Record<string, string>> = {
   size: 'image size',
   steps: 'steps',
   unlabelled: 'unlabelled images',
-  width: 'network width',
 };
 
 /** A text of the library with the settings that it marks as the page calls them. */

@@ -5,12 +5,15 @@ import type { Dataset } from '../data/types.ts';
 import type { SchemeRecord } from '../schemes/define.ts';
 import { schemeOf } from '../schemes/index.ts';
 import { resolveConfig, type RunConfig } from '../train/config.ts';
-import type { SchemeInfo } from './protocol.ts';
+import type { NetworkConfig, NetworkRecord } from '../nn/define.ts';
+import { networkOf } from '../nn/networks.ts';
+import type { Options } from '../options.ts';
+import type { Asked, NetworkInfo, SchemeInfo } from './protocol.ts';
 
 export interface RunSettings {
   scheme: string;
-  /** Channels of the network's first stage. */
-  width: number;
+  /** The network and its options. */
+  network: NetworkConfig;
   /** Steps over all stages. */
   steps: number;
   labelled: number;
@@ -37,13 +40,23 @@ export function datasetOf({ labelled, unlabelled, size: [height, width] }: RunSe
   return createSynthetic(options);
 }
 
+/** The options that a form can ask for. */
+function asked(options: Options, small: Readonly<Record<string, unknown>>): Asked[] {
+  return Object.entries(options).flatMap(([name, { kind, usual, about }]) => {
+    const value: unknown = small[name] ?? usual;
+    return kind.input && value !== null ? [{ name, about, input: kind.input, value }] : [];
+  });
+}
+
 /** What the form shows of a scheme. */
 export function schemeInfo({ name, title, about, needsUnlabelled, options, small }: SchemeRecord): SchemeInfo {
-  const offered = Object.entries(options).flatMap(([key, { kind, usual, about: what }]) => {
-    const value: unknown = small[key] ?? usual;
-    return kind.input && value !== null ? [{ name: key, about: what, input: kind.input, value }] : [];
-  });
-  return { name, title, about, labels: needsUnlabelled, options: offered };
+  return { name, title, about, labels: needsUnlabelled, options: asked(options, small) };
+}
+
+/** What the form shows of a network: the options that the command line has flags for. */
+export function networkInfo({ name, title, about, options, flags, small }: NetworkRecord): NetworkInfo {
+  const offered = Object.fromEntries(flags.map((key) => [key, options[key]]));
+  return { name, title, about, options: asked(offered, small) };
 }
 
 /**
@@ -52,6 +65,8 @@ export function schemeInfo({ name, title, about, needsUnlabelled, options, small
  */
 export function configOf(s: RunSettings): RunConfig {
   const { steps, options } = schemeOf(s.scheme).within(s.steps);
+  const { kind, ...ofNetwork } = s.network;
+  networkOf(kind).checkCrop(ofNetwork, s.size);
   return resolveConfig({
     scheme: s.scheme,
     options: { ...options, ...s.options },
@@ -59,8 +74,7 @@ export function configOf(s: RunSettings): RunConfig {
     seed: s.seed,
     crop: s.size,
     batch: { labelled: s.batch, unlabelled: s.batch },
-    // The deepest stage still has a few pixels.
-    network: { kind: 'unet', width: s.width, depth: Math.min(...s.size) < 64 ? 3 : 4 },
+    network: s.network,
     optimizer: { lr: s.lr },
     evalEvery: Math.max(LEAST_BETWEEN, Math.round(s.steps / EVALUATIONS)),
   });

@@ -2,11 +2,12 @@
 
 import type { Device } from '../../runtime/device/device.ts';
 import { openBrowser } from '../../runtime/browser.ts';
+import { networks } from '../nn/networks.ts';
 import { schemes } from '../schemes/index.ts';
 import { DEFAULTS } from '../train/config.ts';
 import type { ToWorker } from './protocol.ts';
 import { browse, failureOf, Runner, type Post } from './runner.ts';
-import { schemeInfo } from './settings.ts';
+import { networkInfo, schemeInfo } from './settings.ts';
 
 /** The part of a worker's global scope that is used here. */
 interface WorkerScope {
@@ -47,4 +48,9 @@ scope.onmessage = ({ data: message }) => {
   else runner?.[message.kind]();
 };
 
-post({ kind: 'schemes', schemes: schemes().map(schemeInfo), first: DEFAULTS.scheme });
+post({
+  kind: 'choices',
+  schemes: schemes().map(schemeInfo),
+  networks: networks().map(networkInfo),
+  first: { scheme: DEFAULTS.scheme, network: DEFAULTS.network.kind },
+});

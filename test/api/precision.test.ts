@@ -24,7 +24,8 @@ import { cast, crossEntropy, mean, relu } from '../../runtime/ops/index.ts';
 import { LossScaler } from '../../runtime/optim/lossScaler.ts';
 import { Rng } from '../../runtime/random.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
-import { createNetwork, type NetworkConfig } from '../../src/nn/create.ts';
+import type { NetworkConfig } from '../../src/nn/define.ts';
+import { createNetwork } from '../../src/nn/networks.ts';
 import { gpuVariants, testDevice } from '../support/device.ts';
 
 const images = (device: Device, n: number, h: number, w: number): { x: Tensor; labels: Tensor } => {

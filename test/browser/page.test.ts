@@ -23,7 +23,7 @@ import { testDevice } from '../support/device.ts';
 const STEPS = 30;
 const settingsOf = (scheme: string): RunSettings => ({
   scheme,
-  width: 4,
+  network: { kind: 'unet', width: 4, depth: 3 },
   steps: STEPS,
   labelled: 4,
   unlabelled: 6,
@@ -79,7 +79,9 @@ async function fill(page: Page, s: RunSettings): Promise<void> {
   for (const name of ['labelled', 'steps', 'seed', 'unlabelled', 'batch', 'lr'] as const)
     await page.fill(`[name=${name}]`, String(s[name]));
   for (const [name, value] of Object.entries(s.options)) await page.fill(`[name="option.${name}"]`, String(value));
-  await page.selectOption('[name=width]', String(s.width));
+  const { kind, ...ofNetwork } = s.network;
+  await page.selectOption('[name=network]', kind);
+  for (const [name, value] of Object.entries(ofNetwork)) await page.fill(`[name="network.${name}"]`, String(value));
   await page.selectOption('[name=size]', s.size.join('x'));
 }
 

@@ -8,7 +8,7 @@ import { standardize } from '../../src/augment/gpu/standardize.ts';
 import { view } from '../../src/augment/gpu/view.ts';
 import { identityViews } from '../../src/augment/weak.ts';
 import { SampleCache } from '../../src/data/batch.ts';
-import { createNetwork } from '../../src/nn/create.ts';
+import { createNetwork } from '../../src/nn/networks.ts';
 import { TRAIN } from '../../src/nn/module.ts';
 import { resolveConfig } from '../../src/train/config.ts';
 import { openStreams } from '../../src/train/streams.ts';

@@ -5,13 +5,14 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { networks } from '../../src/nn/networks.ts';
 import { schemes } from '../../src/schemes/index.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
 /** Where a name may stand beside the scheme's own file, and why. */
 const ALLOWED: Readonly<Record<string, string>> = {
-  'src/train/config.ts': 'the default of a run',
+  'src/train/settings.ts': 'the default of a run',
   'src/losses/index.ts': 'losses are named after their methods',
   'src/augment/randaugment.ts': 'a list of operations is named after its paper',
 };
@@ -66,6 +67,33 @@ test('an option is declared in one place: its name and its default are in no lis
     for (const key of telling)
       if (new RegExp(`['"\`]${key}['"\`]|\\b${key}\\??:`).test(code(file))) found.push(`${file}: ${key}`);
   }
+  assert.equal(found, []);
+});
+
+test('no file but its own has the name or the title of a network', () => {
+  const found = sources().flatMap((file) => {
+    if (file === 'src/nn/networks.ts') return [];
+    const text = code(file);
+    const whole = readFileSync(join(root, file), 'utf8');
+    return networks()
+      .filter(({ name }) => !whole.includes(`  name: '${name}',\n  title:`))
+      .filter(({ name, title }) => new RegExp(`['"\`](${name}|${title.replaceAll('+', '\\+')})['"\`]`).test(text))
+      .map(({ name }) => `${file}: ${name}`);
+  });
+  assert.equal(found, []);
+});
+
+test('an option of a network is in no list outside src/nn', () => {
+  // Names that only networks use; operations have alignCorners too.
+  const telling = networks()
+    .flatMap(({ options }) => Object.keys(options))
+    .filter((key) => /[A-Z]/.test(key) && key !== 'alignCorners');
+  assert.ok(telling.length > 4);
+  const found = sources()
+    .filter((file) => !file.startsWith('src/nn/'))
+    .flatMap((file) =>
+      telling.filter((key) => new RegExp(`\\b${key}\\b`).test(code(file))).map((key) => `${file}: ${key}`),
+    );
   assert.equal(found, []);
 });
 

@@ -3,7 +3,8 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { CheckpointError, errorText } from '../../runtime/errors.ts';
-import { createNetwork, type NetworkConfig } from '../../src/nn/create.ts';
+import type { NetworkConfig } from '../../src/nn/define.ts';
+import { createNetwork } from '../../src/nn/networks.ts';
 import type { TorchTensor } from '../../src/nn/module.ts';
 import { resolveConfig } from '../../src/train/config.ts';
 import { describePretrained, loadPretrained } from '../../src/train/pretrained.ts';

@@ -9,7 +9,7 @@ import { testDevice } from '../support/device.ts';
 
 const SETTINGS: RunSettings = {
   scheme: 'supervised',
-  width: 4,
+  network: { kind: 'unet', width: 4, depth: 3 },
   steps: 30,
   labelled: 4,
   unlabelled: 4,
