@@ -2,7 +2,11 @@
 // Elements are ordered as in sort.wgsl. Long lines go in chunks: a pass leaves the best of each chunk [chunks, lines],
 // the next one chooses among these candidates.
 
+// #import tree
+
 const WG: u32 = 64u;
+/// An index, and the key of its element.
+alias Part = vec2<u32>;
 /// What the bits are: 0 f32, 1 i32, 2 u32.
 const TYPE: u32 = 0u;
 const SMALLEST: bool = false;
@@ -57,7 +61,8 @@ fn take(line: u32, t: u32) -> vec2<u32> {
   return vec2<u32>(j, key(x[place(line, j)]));
 }
 
-fn better(a: vec2<u32>, b: vec2<u32>) -> vec2<u32> {
+/// The better of two candidates; of equal ones that with the lower index.
+fn combine(a: Part, b: Part) -> Part {
   return select(a, b, b.y > a.y || (b.y == a.y && b.x < a.x));
 }
 
@@ -68,8 +73,6 @@ fn put(g: u32, line: u32, best: u32) {
   }
 }
 
-var<workgroup> parts: array<vec2<u32>, WG>;
-
 /// A workgroup for each chunk of a line: for elements that lie next to each other.
 @compute @workgroup_size(WG)
 fn rows(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group: vec3<u32>) {
@@ -78,22 +81,18 @@ fn rows(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group
   let c = g / params.lines;
   let first = c * params.chunk;
   let end = min(first + params.chunk, params.count);
-  if (c < params.chunks && first + lane < end) {
-    var best = take(line, first + lane);
+  // Of the threads, those that have an element.
+  let count = select(0u, end - first, c < params.chunks && first < end);
+  var best: Part;
+  if (lane < count) {
+    best = take(line, first + lane);
     for (var t = first + lane + WG; t < end; t += WG) {
-      best = better(best, take(line, t));
+      best = combine(best, take(line, t));
     }
-    parts[lane] = best;
   }
-  workgroupBarrier();
-  for (var half = WG / 2u; half > 0u; half /= 2u) {
-    if (lane < half && first + lane + half < end) {
-      parts[lane] = better(parts[lane], parts[lane + half]);
-    }
-    workgroupBarrier();
-  }
+  let all = tree_combine(lane, count, best);
   if (lane == 0u && c < params.chunks) {
-    put(g, line, parts[0].x);
+    put(g, line, all.x);
   }
 }
 
@@ -107,7 +106,7 @@ fn columns(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups
     let end = min(first + params.chunk, params.count);
     var best = take(line, first);
     for (var t = first + 1u; t < end; t++) {
-      best = better(best, take(line, t));
+      best = combine(best, take(line, t));
     }
     put(g, line, best.x);
   }

@@ -11,9 +11,11 @@
 // up.
 
 // #import logSum
+// #import tree
 // #import zero
 
 const WG: u32 = 64u;
+alias Sum = vec2f;
 const CLASS_WEIGHT: bool = false;
 const PIXEL_WEIGHT: bool = false;
 /// The losses of the pixels are wanted, not their sum: dy has an element for each pixel.
@@ -99,8 +101,6 @@ fn lossOf(p: u32, label: u32) -> f32 {
   return (1.0 - params.smoothing) * hard + params.smoothing / f32(params.c) * soft;
 }
 
-var<workgroup> sums: array<vec2f, WG>;
-
 @compute @workgroup_size(WG)
 fn forward(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group: vec3<u32>) {
   var sum = vec2f();
@@ -124,16 +124,9 @@ fn forward(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) gr
       default: {}
     }
   }
-  sums[lane] = sum;
-  workgroupBarrier();
-  for (var half = WG / 2u; half > 0u; half /= 2u) {
-    if (lane < half) {
-      sums[lane] += sums[lane + half];
-    }
-    workgroupBarrier();
-  }
+  let all = tree_sum(lane, sum);
   if (lane == 0u) {
-    partials[group.x] = sums[0];
+    partials[group.x] = all;
   }
 }
 

@@ -7,8 +7,10 @@
 
 // #import logSum
 // #import nan
+// #import tree
 
 const WG: u32 = 64u;
+alias Sum = f32;
 
 struct Params {
   n: u32,
@@ -72,8 +74,6 @@ fn sums(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
   partials[i] = sum;
 }
 
-var<workgroup> dice: array<f32, WG>;
-
 @compute @workgroup_size(WG)
 fn finish(@builtin(local_invocation_index) lane: u32) {
   var total = 0.0;
@@ -87,16 +87,9 @@ fn finish(@builtin(local_invocation_index) lane: u32) {
     scores[c] = vec2f(d, 1.0 / divisor);
     total += d;
   }
-  dice[lane] = total;
-  workgroupBarrier();
-  for (var half = WG / 2u; half > 0u; half /= 2u) {
-    if (lane < half) {
-      dice[lane] += dice[lane + half];
-    }
-    workgroupBarrier();
-  }
+  let all = tree_sum(lane, total);
   if (lane == 0u) {
-    y[0] = 1.0 - dice[0] / f32(params.c);
+    y[0] = 1.0 - all / f32(params.c);
   }
 }
 

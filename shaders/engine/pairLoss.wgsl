@@ -4,9 +4,11 @@
 // times s.
 
 // #import nan
+// #import tree
 // #import zero
 
 const WG: u32 = 64u;
+alias Sum = vec2f;
 /// 0 squared error, 1 absolute error, 2 smooth L1, 3 binary cross-entropy (a: logits, b: targets), 4 KL divergence (a:
 /// log p, b: q).
 const KIND: u32 = 0u;
@@ -128,8 +130,6 @@ fn dfb(i: u32) -> f32 {
   }
 }
 
-var<workgroup> sums: array<vec2f, WG>;
-
 @compute @workgroup_size(WG)
 fn forward(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group: vec3<u32>) {
   var sum = vec2f();
@@ -142,16 +142,9 @@ fn forward(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) gr
       }
     }
   }
-  sums[lane] = sum;
-  workgroupBarrier();
-  for (var half = WG / 2u; half > 0u; half /= 2u) {
-    if (lane < half) {
-      sums[lane] += sums[lane + half];
-    }
-    workgroupBarrier();
-  }
+  let all = tree_sum(lane, sum);
   if (lane == 0u) {
-    partials[group.x] = sums[0];
+    partials[group.x] = all;
   }
 }
 

@@ -3,10 +3,12 @@
 // finishes.
 
 // #import nan
+// #import tree
 
 const WG: u32 = 64u;
 alias In = f32;
 alias Out = f32;
+alias Part = Out;
 /// How two become one: 0 sum, 1 product, 2 largest, 3 smallest.
 const COMBINE: u32 = 0u;
 /// 0 x, 1 |x|, 2 x^2, 3 |x|^p, 4 (x - m)^2, 5 exp(x - m), 6 x = m, 7 |x| = m, 8 x != 0, 9 x = 0, 10 x, or 1 where it is
@@ -100,8 +102,6 @@ fn place(i: u32, size: vec4<u32>, stride: vec4<u32>) -> u32 {
   return (i % size.w) * stride.w + (z % size.z) * stride.z + (y_rest % size.y) * stride.y + (y_rest / size.y) * stride.x;
 }
 
-var<workgroup> parts: array<Out, WG>;
-
 /// A workgroup for each chunk of a result: for elements that lie next to each other.
 @compute @workgroup_size(WG)
 fn rows(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group: vec3<u32>) {
@@ -111,22 +111,18 @@ fn rows(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group
   let first = c * params.chunk;
   let end = min(first + params.chunk, params.n);
   let start = place(k, params.kept_size, params.kept_stride);
-  if (c < params.chunks && first + lane < end) {
-    var sum = take(start + place(first + lane, params.reduced_size, params.reduced_stride), k);
+  // Of the threads, those that have an element.
+  let count = select(0u, end - first, c < params.chunks && first < end);
+  var sum: Part;
+  if (lane < count) {
+    sum = take(start + place(first + lane, params.reduced_size, params.reduced_stride), k);
     for (var j = first + lane + WG; j < end; j += WG) {
       sum = combine(sum, take(start + place(j, params.reduced_size, params.reduced_stride), k));
     }
-    parts[lane] = sum;
   }
-  workgroupBarrier();
-  for (var half = WG / 2u; half > 0u; half /= 2u) {
-    if (lane < half && first + lane + half < end) {
-      parts[lane] = combine(parts[lane], parts[lane + half]);
-    }
-    workgroupBarrier();
-  }
+  let all = tree_combine(lane, count, sum);
   if (lane == 0u && c < params.chunks) {
-    y[g] = post(parts[0], k);
+    y[g] = post(all, k);
   }
 }
 

@@ -6,9 +6,11 @@
 // share of the denominator) for each workgroup; lossReduce adds them up.
 
 // #import logSum
+// #import tree
 // #import zero
 
 const WG: u32 = 64u;
+alias Sum = vec2f;
 const CLASS_WEIGHT: bool = false;
 const PIXEL_WEIGHT: bool = false;
 /// The losses of the pixels are wanted, not their sum: dy has an element for each pixel.
@@ -75,8 +77,6 @@ fn lossOf(p: u32) -> f32 {
   return loss;
 }
 
-var<workgroup> sums: array<vec2f, WG>;
-
 @compute @workgroup_size(WG)
 fn forward(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group: vec3<u32>) {
   var sum = vec2f();
@@ -91,16 +91,9 @@ fn forward(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) gr
     }
     sum += vec2f(w * lossOf(p), select(w, 1.0, params.count == 1u));
   }
-  sums[lane] = sum;
-  workgroupBarrier();
-  for (var half = WG / 2u; half > 0u; half /= 2u) {
-    if (lane < half) {
-      sums[lane] += sums[lane + half];
-    }
-    workgroupBarrier();
-  }
+  let all = tree_sum(lane, sum);
   if (lane == 0u) {
-    partials[group.x] = sums[0];
+    partials[group.x] = all;
   }
 }
 

@@ -4,8 +4,10 @@
 // b) in the pixel. No gradient.
 
 // #import nan
+// #import tree
 
 const WG: u32 = 64u;
+alias Sum = f32;
 /// The norm of the pixel, not of the batch.
 const PIXEL_NORM: bool = false;
 
@@ -30,19 +32,6 @@ struct Params {
 @group(0) @binding(5) var<storage, read_write> q: array<f32>;
 @group(0) @binding(6) var<uniform> params: Params;
 
-var<workgroup> sums: array<f32, WG>;
-
-fn tree(lane: u32, sum: f32) {
-  sums[lane] = sum;
-  workgroupBarrier();
-  for (var half = WG / 2u; half > 0u; half /= 2u) {
-    if (lane < half) {
-      sums[lane] += sums[lane + half];
-    }
-    workgroupBarrier();
-  }
-}
-
 @compute @workgroup_size(WG)
 fn squares(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group: vec3<u32>) {
   var sum = 0.0;
@@ -52,9 +41,9 @@ fn squares(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) gr
       sum += a[i] * a[i] + b[i] * b[i];
     }
   }
-  tree(lane, sum);
+  let all = tree_sum(lane, sum);
   if (lane == 0u) {
-    partials[group.x] = sums[0];
+    partials[group.x] = all;
   }
 }
 
@@ -64,9 +53,9 @@ fn finish(@builtin(local_invocation_index) lane: u32) {
   for (var i = lane; i < params.n; i += WG) {
     sum += partials[i];
   }
-  tree(lane, sum);
+  let all = tree_sum(lane, sum);
   if (lane == 0u) {
-    norm[0] = sqrt(sums[0] / params.count + 1e-8);
+    norm[0] = sqrt(all / params.count + 1e-8);
   }
 }
 

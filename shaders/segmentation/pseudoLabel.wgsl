@@ -4,8 +4,10 @@
 // Then the gate, confidence >= tau, and counts of what was accepted.
 
 // #import nan
+// #import tree
 
 const WG: u32 = 64u;
+alias Sum = vec2f;
 /// The input holds probabilities, not logits.
 const PROBABILITIES: bool = false;
 const VALID: bool = false;
@@ -161,8 +163,6 @@ fn stats(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) grou
   }
 }
 
-var<workgroup> sums: array<vec2f, WG>;
-
 /// Sums of (gate, 1) over the valid pixels, a pair for each workgroup.
 @compute @workgroup_size(WG)
 fn share(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group: vec3<u32>) {
@@ -173,15 +173,8 @@ fn share(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) grou
       sum += select(vec2f(), vec2f(gates[p], 1.0), isValid(p));
     }
   }
-  sums[lane] = sum;
-  workgroupBarrier();
-  for (var half = WG / 2u; half > 0u; half /= 2u) {
-    if (lane < half) {
-      sums[lane] += sums[lane + half];
-    }
-    workgroupBarrier();
-  }
+  let all = tree_sum(lane, sum);
   if (lane == 0u) {
-    partials[group.x] = select(sums[0], sums[0].yx, INVERSE);
+    partials[group.x] = select(all, all.yx, INVERSE);
   }
 }

@@ -6,9 +6,11 @@
 // workgroup; lossReduce adds them up, times s.
 
 // #import logSum
+// #import tree
 // #import zero
 
 const WG: u32 = 64u;
+alias Sum = vec2f;
 /// The target holds logits, not probabilities.
 const LOGITS: bool = false;
 const PIXEL_WEIGHT: bool = false;
@@ -75,8 +77,6 @@ fn target_c(i: u32, l: vec2f) -> f32 {
   return targets[i];
 }
 
-var<workgroup> sums: array<vec2f, WG>;
-
 @compute @workgroup_size(WG)
 fn forward(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group: vec3<u32>) {
   var sum = vec2f();
@@ -99,16 +99,9 @@ fn forward(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) gr
     }
     sum += w * vec2f(loss, params.share);
   }
-  sums[lane] = sum;
-  workgroupBarrier();
-  for (var half = WG / 2u; half > 0u; half /= 2u) {
-    if (lane < half) {
-      sums[lane] += sums[lane + half];
-    }
-    workgroupBarrier();
-  }
+  let all = tree_sum(lane, sum);
   if (lane == 0u) {
-    partials[group.x] = sums[0];
+    partials[group.x] = all;
   }
 }
 
