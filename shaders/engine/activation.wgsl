@@ -1,8 +1,10 @@
 // Activations and other functions of one tensor that saturate: y = f(x), dx = dy f'(x), ddx = g dy f''(x). OP picks f
 // at compile time.
 // Every one keeps its relative accuracy where the plain formula would cancel or overflow.
-// #import nan
+
 // #import accurate
+// #import grid
+// #import nan
 
 const WG: u32 = 64u;
 /// 0 relu, 1 leaky relu (a: slope), 2 hardtanh (a, b: limits), 3 hard sigmoid, 4 hard swish, 5 elu (c x, or a (e^(b x)
@@ -211,7 +213,7 @@ fn scaled(d: f32, slope: f32) -> f32 {
 
 @compute @workgroup_size(WG)
 fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let i = id.x + id.y * grid.x * WG;
+  let i = linear_index(id, grid);
   if (i < params.n) {
     y[i] = Element(f(f32(x[i])));
   }
@@ -219,7 +221,7 @@ fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups
 
 @compute @workgroup_size(WG)
 fn backward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let i = id.x + id.y * grid.x * WG;
+  let i = linear_index(id, grid);
   if (i < params.n) {
     dx[i] = Element(scaled(f32(dy[i]), df(f32(x[i]))));
   }
@@ -227,7 +229,7 @@ fn backward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroup
 
 @compute @workgroup_size(WG)
 fn second(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let i = id.x + id.y * grid.x * WG;
+  let i = linear_index(id, grid);
   if (i < params.n) {
     ddx[i] = Element(scaled(f32(g[i]) * f32(dy[i]), ddf(f32(x[i]))));
   }

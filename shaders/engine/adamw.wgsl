@@ -3,6 +3,8 @@
 // bias corrections c = 1 - b^step.
 // Four elements a thread; what is changed past the end is padding.
 
+// #import grid
+
 const WG: u32 = 64u;
 const DECOUPLED: bool = true;
 /// A clip coefficient multiplies the gradient.
@@ -32,7 +34,7 @@ struct Params {
 
 @compute @workgroup_size(WG)
 fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let i = id.x + id.y * grid.x * WG;
+  let i = linear_index(id, grid);
   if (i >= params.n || hyper[4] == 0.0) {
     return;
   }

@@ -2,6 +2,7 @@
 // Elements are ordered as in sort.wgsl. Long lines go in chunks: a pass leaves the best of each chunk [chunks, lines],
 // the next one chooses among these candidates.
 
+// #import grid
 // #import tree
 
 const WG: u32 = 64u;
@@ -76,7 +77,7 @@ fn put(g: u32, line: u32, best: u32) {
 /// A workgroup for each chunk of a line: for elements that lie next to each other.
 @compute @workgroup_size(WG)
 fn rows(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group: vec3<u32>) {
-  let g = group.x + group.z * 32768u;
+  let g = group.x + group.z * FOLD;
   let line = g % params.lines;
   let c = g / params.lines;
   let first = c * params.chunk;
@@ -99,7 +100,7 @@ fn rows(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group
 /// A thread for each chunk of a line, neighbours on neighbouring lines.
 @compute @workgroup_size(WG)
 fn columns(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let g = id.x + id.y * grid.x * WG;
+  let g = linear_index(id, grid);
   if (g < params.lines * params.chunks) {
     let line = g % params.lines;
     let first = (g / params.lines) * params.chunk;

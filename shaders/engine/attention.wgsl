@@ -1,5 +1,7 @@
 // Softmax of attention scores: y = softmax(scale s + mask) over the last axis, without what the mask or causality takes
 // away. A row that loses everything is zeros. One thread a row.
+
+// #import grid
 // #import nan
 
 const WG: u32 = 64u;
@@ -52,7 +54,7 @@ fn score(row: u32, first: u32, k: u32) -> f32 {
 
 @compute @workgroup_size(WG)
 fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let row = id.x + id.y * grid.x * WG;
+  let row = linear_index(id, grid);
   if (row < params.rows) {
     let first = maskOf(row);
     var high = LOWEST;
@@ -76,7 +78,7 @@ fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups
 /// ds = scale y (dy - sum y dy)
 @compute @workgroup_size(WG)
 fn backward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let row = id.x + id.y * grid.x * WG;
+  let row = linear_index(id, grid);
   if (row < params.rows) {
     let first = row * params.keys;
     var sum = 0.0;

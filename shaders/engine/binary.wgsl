@@ -1,7 +1,9 @@
 // Elementwise functions of two tensors that meet by broadcasting, or of a tensor and a number: y = f(a, b). OP picks f
 // at compile time.
-// #import nan
+
 // #import angle
+// #import grid
+// #import nan
 
 const WG: u32 = 64u;
 /// 0 add, 1 mul, 2 sub, 3 div, 4 maximum, 5 minimum, 6 pow, 7 atan2, 8 fmod, 9 remainder, 10 floor divide, 11 step (1,
@@ -211,7 +213,7 @@ fn f(u: Element, v: Element) -> Result {
 
 @compute @workgroup_size(WG)
 fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let i = id.x + id.y * grid.x * WG;
+  let i = linear_index(id, grid);
   if (i >= params.n) {
     return;
   }

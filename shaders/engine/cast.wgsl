@@ -1,5 +1,7 @@
 // Elements of one type as another. Both sides are words of 32 bits, an f16 is half of one: no feature of the adapter is
 // needed.
+
+// #import grid
 // #import nan
 
 const WG: u32 = 64u;
@@ -70,7 +72,7 @@ fn as_u32(v: f32) -> u32 {
 
 @compute @workgroup_size(WG)
 fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let i = id.x + id.y * grid.x * WG;
+  let i = linear_index(id, grid);
   if (i >= params.words) {
     return;
   }

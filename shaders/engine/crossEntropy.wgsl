@@ -10,6 +10,7 @@
 // The forward pass leaves one pair (sum of losses, share of the denominator) for each workgroup; lossReduce adds them
 // up.
 
+// #import grid
 // #import logSum
 // #import tree
 // #import zero
@@ -132,7 +133,7 @@ fn forward(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) gr
 
 @compute @workgroup_size(WG)
 fn forwardMap(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let p = id.x + id.y * grid.x * WG;
+  let p = linear_index(id, grid);
   if (p >= params.n) {
     return;
   }
@@ -149,7 +150,7 @@ fn forwardMap(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgro
 
 @compute @workgroup_size(WG)
 fn backward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let p = id.x + id.y * grid.x * WG;
+  let p = linear_index(id, grid);
   if (p >= params.n) {
     return;
   }

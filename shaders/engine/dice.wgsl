@@ -5,6 +5,7 @@
 // First the normaliser of every pixel; then one thread for each chunk of pixels and each class adds up p t, p and t,
 // neighbouring threads on neighbouring classes; then one workgroup adds up the chunks and forms D and the divisors.
 
+// #import grid
 // #import logSum
 // #import nan
 // #import tree
@@ -43,7 +44,7 @@ fn valid(label: i32) -> bool {
 
 @compute @workgroup_size(WG)
 fn normaliser(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let p = id.x + id.y * grid.x * WG;
+  let p = linear_index(id, grid);
   if (p >= params.n) {
     return;
   }
@@ -57,7 +58,7 @@ fn normaliser(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgro
 
 @compute @workgroup_size(WG)
 fn sums(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let i = id.x + id.y * grid.x * WG;
+  let i = linear_index(id, grid);
   if (i >= params.chunks * params.c) {
     return;
   }
@@ -95,7 +96,7 @@ fn finish(@builtin(local_invocation_index) lane: u32) {
 
 @compute @workgroup_size(WG)
 fn backward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let p = id.x + id.y * grid.x * WG;
+  let p = linear_index(id, grid);
   if (p >= params.n) {
     return;
   }

@@ -5,6 +5,8 @@
 // order it is made in whole numbers: each contribution is split into four limbs of `bits` bits below the largest |dy|
 // (an exact split of a float), and integer atomics add each limb up. Where a dy is not finite, values have the first
 // two limbs alone, and the others count the infinities that a pixel gets, upward ones and downward ones; NaN is both.
+
+// #import grid
 // #import nan
 
 const WG: u32 = 64u;
@@ -102,7 +104,7 @@ const TAPS: u32 = select(4u, 1u, NEAREST);
 
 @compute @workgroup_size(WG)
 fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let k = id.x + id.y * grid.x * WG;
+  let k = linear_index(id, grid);
   let size = params.y_size;
   if (k < size.x * size.y * size.z * size.w) {
     let i = k / size.w;
@@ -122,7 +124,7 @@ fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups
 
 @compute @workgroup_size(WG)
 fn gridGrad(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let i = id.x + id.y * grid.x * WG;
+  let i = linear_index(id, grid);
   let size = params.y_size;
   if (i < size.x * size.y * size.z) {
     let at = locate(i);
@@ -150,7 +152,7 @@ fn gridGrad(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroup
 
 @compute @workgroup_size(WG)
 fn largest(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let first = (id.x + id.y * grid.x * WG) * 16u;
+  let first = linear_index(id, grid) * 16u;
   let size = params.y_size;
   let end = min(first + 16u, size.x * size.y * size.z * size.w);
   var top = 0u;
@@ -180,7 +182,7 @@ fn exponent(top: u32) -> i32 {
 
 @compute @workgroup_size(WG)
 fn scatter(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let k = id.x + id.y * grid.x * WG;
+  let k = linear_index(id, grid);
   let size = params.y_size;
   if (k < size.x * size.y * size.z * size.w) {
     let i = k / size.w;
@@ -217,7 +219,7 @@ fn scatter(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups
 
 @compute @workgroup_size(WG)
 fn collect(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let k = id.x + id.y * grid.x * WG;
+  let k = linear_index(id, grid);
   let size = params.x_size;
   if (k < size.x * size.y * size.z * size.w) {
     let next = power(-params.bits);

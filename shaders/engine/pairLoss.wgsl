@@ -3,6 +3,7 @@
 // The forward pass leaves one pair (sum of w f, share of the denominator) for each workgroup; lossReduce adds them up,
 // times s.
 
+// #import grid
 // #import nan
 // #import tree
 // #import zero
@@ -150,7 +151,7 @@ fn forward(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) gr
 
 @compute @workgroup_size(WG)
 fn forwardMap(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let i = id.x + id.y * grid.x * WG;
+  let i = linear_index(id, grid);
   if (i < params.n) {
     let w = weightOf(i);
     var loss = 0.0;
@@ -175,7 +176,7 @@ fn scaleOf(i: u32) -> f32 {
 
 @compute @workgroup_size(WG)
 fn backwardA(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let i = id.x + id.y * grid.x * WG;
+  let i = linear_index(id, grid);
   if (i < params.n) {
     let s = scaleOf(i);
     dx[i] = select(s * dfa(i), 0.0, is_zero(s));
@@ -184,7 +185,7 @@ fn backwardA(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgrou
 
 @compute @workgroup_size(WG)
 fn backwardB(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let i = id.x + id.y * grid.x * WG;
+  let i = linear_index(id, grid);
   if (i < params.n) {
     let s = scaleOf(i);
     dx[i] = select(s * dfb(i), 0.0, is_zero(s));

@@ -2,6 +2,7 @@
 // Long reductions go in chunks: a pass leaves [chunks, k], the next one reduces that. The first pass maps, the last one
 // finishes.
 
+// #import grid
 // #import nan
 // #import tree
 
@@ -105,7 +106,7 @@ fn place(i: u32, size: vec4<u32>, stride: vec4<u32>) -> u32 {
 /// A workgroup for each chunk of a result: for elements that lie next to each other.
 @compute @workgroup_size(WG)
 fn rows(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group: vec3<u32>) {
-  let g = group.x + group.z * 32768u;
+  let g = group.x + group.z * FOLD;
   let k = g % params.k;
   let c = g / params.k;
   let first = c * params.chunk;
@@ -129,7 +130,7 @@ fn rows(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group
 /// A thread for each chunk of a result, neighbours on neighbouring results.
 @compute @workgroup_size(WG)
 fn columns(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let g = id.x + id.y * grid.x * WG;
+  let g = linear_index(id, grid);
   if (g < params.k * params.chunks) {
     let k = g % params.k;
     let first = (g / params.k) * params.chunk;

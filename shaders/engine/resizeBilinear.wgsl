@@ -1,6 +1,8 @@
 // Bilinear resize, NHWC. Output pixel o lies at source position o * scale + shift, clamped into the image; the backward
 // pass gathers, for each source pixel, the outputs whose two neighbours in each direction include it.
 
+// #import grid
+
 const WG: u32 = 64u;
 /// Or vec4<f32>, where 4 divides the channels: sizes then count vectors.
 alias Element = f32;
@@ -38,7 +40,7 @@ fn between(a: Element, b: Element, t: f32) -> Element {
 
 @compute @workgroup_size(WG)
 fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let i = id.x + id.y * grid.x * WG;
+  let i = linear_index(id, grid);
   let size = params.y_size;
   if (i < size.x * size.y * size.z * size.w) {
     let c = i % size.w;
@@ -77,7 +79,7 @@ fn reach(s: u32, scale: f32, shift: f32, size: u32, outputs: u32) -> vec2<u32> {
 
 @compute @workgroup_size(WG)
 fn backward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let i = id.x + id.y * grid.x * WG;
+  let i = linear_index(id, grid);
   let size = params.x_size;
   if (i < size.x * size.y * size.z * size.w) {
     let c = i % size.w;

@@ -1,6 +1,7 @@
 // Softmax over lines [outer, c, inner], with a scale: y = softmax(scale x); LOG gives its logarithm. One thread a line,
 // or, for few long lines, a workgroup (forwardWide, backwardWide).
 
+// #import grid
 // #import tree
 
 const WG: u32 = 64u;
@@ -40,7 +41,7 @@ fn stride() -> u32 {
 
 @compute @workgroup_size(WG)
 fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let row = id.x + id.y * grid.x * WG;
+  let row = linear_index(id, grid);
   if (row < params.rows) {
     let first = firstOf(row);
     var high = params.scale * x[first];
@@ -71,7 +72,7 @@ fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups
 /// dx = scale y (dy - sum y dy); for the logarithm scale (dy - exp(y) sum dy).
 @compute @workgroup_size(WG)
 fn backward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let row = id.x + id.y * grid.x * WG;
+  let row = linear_index(id, grid);
   if (row < params.rows) {
     let first = firstOf(row);
     var sum = 0.0;

@@ -3,6 +3,8 @@
 // which each element finds its place by a binary search in the other one. The last pass keeps the first `keep`.
 // backward: dx[index[t]] = dy[t], 0 elsewhere.
 
+// #import grid
+
 const WG: u32 = 64u;
 /// What the bits are: 0 f32, 1 i32, 2 u32.
 const TYPE: u32 = 0u;
@@ -63,7 +65,7 @@ fn put(line: u32, j: u32, bits: u32, i: u32) {
 
 @compute @workgroup_size(WG)
 fn runs(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let g = id.x + id.y * grid.x * WG;
+  let g = linear_index(id, grid);
   if (g < params.lines * params.n) {
     let line = g % params.lines;
     let j = g / params.lines;
@@ -82,7 +84,7 @@ fn runs(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
 
 @compute @workgroup_size(WG)
 fn merge(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let g = id.x + id.y * grid.x * WG;
+  let g = linear_index(id, grid);
   if (g < params.lines * params.n) {
     let line = g % params.lines;
     let j = g / params.lines;
@@ -113,7 +115,7 @@ fn merge(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) 
 /// A thread for each of the elements kept. dx was cleared, and no two of them have the same place.
 @compute @workgroup_size(WG)
 fn backward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let g = id.x + id.y * grid.x * WG;
+  let g = linear_index(id, grid);
   if (g < params.lines * params.keep) {
     let line = g % params.lines;
     let source = at(line, g / params.lines, params.keep);

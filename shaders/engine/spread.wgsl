@@ -1,6 +1,7 @@
 // The way back from a reduction to its elements: y[i] = f(x[i], u[k], v[k], dy[k]), where k is the result that element
 // i went into.
 
+// #import grid
 // #import nan
 // #import zero
 
@@ -96,7 +97,7 @@ fn f(i: u32, k: u32) -> f32 {
 
 @compute @workgroup_size(WG)
 fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let i = id.x + id.y * grid.x * WG;
+  let i = linear_index(id, grid);
   if (i < params.n) {
     dx[i] = f(i, resultOf(i));
   }

@@ -1,6 +1,8 @@
 // Elementary functions of one tensor: y = f(x), dx = dy f'(x), ddx = g dy f''(x). OP picks f at compile time.
-// #import nan
+
 // #import angle
+// #import grid
+// #import nan
 
 const WG: u32 = 64u;
 /// 0 abs, 1 neg, 2 square, 3 reciprocal, 4 sqrt, 5 rsqrt, 6 exp, 7 log, 8 log2, 9 sin, 10 cos, 11 tan, 12 asin, 13
@@ -188,7 +190,7 @@ fn ddf(v: f32) -> f32 {
 
 @compute @workgroup_size(WG)
 fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let i = id.x + id.y * grid.x * WG;
+  let i = linear_index(id, grid);
   if (i < params.n) {
     y[i] = Element(f(f32(x[i])));
   }
@@ -196,7 +198,7 @@ fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups
 
 @compute @workgroup_size(WG)
 fn backward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let i = id.x + id.y * grid.x * WG;
+  let i = linear_index(id, grid);
   if (i < params.n) {
     dx[i] = Element(f32(dy[i]) * df(f32(x[i])));
   }
@@ -204,7 +206,7 @@ fn backward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroup
 
 @compute @workgroup_size(WG)
 fn second(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let i = id.x + id.y * grid.x * WG;
+  let i = linear_index(id, grid);
   if (i < params.n) {
     // |x| and -x have none: 0 whatever the gradients are.
     ddx[i] = Element(select(f32(g[i]) * f32(dy[i]) * ddf(f32(x[i])), 0.0, OP < 2u));

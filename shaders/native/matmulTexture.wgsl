@@ -6,6 +6,8 @@
 
 enable subgroups;
 
+// #import grid
+
 /// One subgroup where it has 8 lanes: few rows leave few lanes idle.
 const WG: u32 = 8u;
 const ROWS: u32 = 8u;
@@ -89,7 +91,7 @@ fn forward(
   let first = group.x * CB;
   // Strips of rows, by eights of one matrix, for those share b.
   let strips = (m + 8u * ROWS - 1u) / (8u * ROWS) * 8u;
-  let strip = (group.y + group.z * 32768u) * WG + lane.x;
+  let strip = (group.y + group.z * FOLD) * WG + lane.x;
   let there = strip < strips * params.batches;
   let batch = min(strip / strips, params.batches - 1u);
   let row = strip % strips * ROWS;

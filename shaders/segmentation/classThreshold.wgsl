@@ -4,6 +4,7 @@
 //
 // The sums are of integers, confidences in units of 1 / SCALE, so that the order of the atomics does not matter.
 
+// #import grid
 // #import nan
 
 const WG: u32 = 64u;
@@ -81,7 +82,7 @@ fn update(@builtin(global_invocation_id) id: vec3<u32>) {
 
 @compute @workgroup_size(WG)
 fn open(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let p = id.x + id.y * grid.x * WG;
+  let p = linear_index(id, grid);
   if (p >= params.n) {
     return;
   }

@@ -3,6 +3,7 @@
 // / sum_k q'_k^(1/T). r is the root mean square of both maps together (sqrt(mean + 1e-8)), or the Euclidean norm of (a,
 // b) in the pixel. No gradient.
 
+// #import grid
 // #import nan
 // #import tree
 
@@ -87,7 +88,7 @@ fn sharpenPixel(at: u32) {
 
 @compute @workgroup_size(WG)
 fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let p = id.x + id.y * grid.x * WG;
+  let p = linear_index(id, grid);
   if (p >= params.n) {
     return;
   }
@@ -120,7 +121,7 @@ fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups
 
 @compute @workgroup_size(WG)
 fn sharpen(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let p = id.x + id.y * grid.x * WG;
+  let p = linear_index(id, grid);
   if (p >= params.n) {
     return;
   }

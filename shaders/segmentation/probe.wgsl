@@ -1,6 +1,8 @@
 // What an adapter can do at best: multiply-adds in registers, and reading and writing memory. For `fewmask doctor` and
 // `npm run setup`, not for training.
 
+// #import grid
+
 const WG: u32 = 64u;
 
 struct Params {
@@ -18,7 +20,7 @@ struct Params {
 // shift / (1 - scale).
 @compute @workgroup_size(WG)
 fn arithmetic(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let i = id.x + id.y * grid.x * WG;
+  let i = linear_index(id, grid);
   if (i >= params.n) {
     return;
   }
@@ -48,7 +50,7 @@ fn arithmetic(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgro
 // 32 bytes an invocation: one vec4 read, one written.
 @compute @workgroup_size(WG)
 fn memory(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let i = id.x + id.y * grid.x * WG;
+  let i = linear_index(id, grid);
   if (i < params.n) {
     y[i] = x[i] * params.scale + params.shift;
   }

@@ -3,6 +3,7 @@
 // A pixel with a NaN has the class of the first one and the confidence NaN, which no gate accepts.
 // Then the gate, confidence >= tau, and counts of what was accepted.
 
+// #import grid
 // #import nan
 // #import tree
 
@@ -55,7 +56,7 @@ fn isValid(p: u32) -> bool {
 
 @compute @workgroup_size(WG)
 fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let p = id.x + id.y * grid.x * WG;
+  let p = linear_index(id, grid);
   if (p >= params.n) {
     return;
   }
@@ -89,7 +90,7 @@ fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups
 /// Entropy of the softmax, - sum_c p_c log p_c = log S - sum_c p_c (z_c - largest).
 @compute @workgroup_size(WG)
 fn entropy(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let p = id.x + id.y * grid.x * WG;
+  let p = linear_index(id, grid);
   if (p >= params.n) {
     return;
   }
@@ -112,7 +113,7 @@ fn entropy(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups
 
 @compute @workgroup_size(WG)
 fn threshold(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let p = id.x + id.y * grid.x * WG;
+  let p = linear_index(id, grid);
   if (p >= params.n) {
     return;
   }

@@ -5,6 +5,7 @@
 // between the passes. The forward pass leaves one pair (sum of w times the losses, share of the denominator) for each
 // workgroup; lossReduce adds them up, times s.
 
+// #import grid
 // #import logSum
 // #import tree
 // #import zero
@@ -107,7 +108,7 @@ fn forward(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) gr
 
 @compute @workgroup_size(WG)
 fn backward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let p = id.x + id.y * grid.x * WG;
+  let p = linear_index(id, grid);
   if (p >= params.n) {
     return;
   }

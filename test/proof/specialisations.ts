@@ -41,6 +41,7 @@ export const FIXED = new Set([
   'WG',
   'Sum',
   'Part',
+  'FOLD',
   'LOCAL',
   'BINS',
   'ROW',
