@@ -8,8 +8,11 @@
 const WG: u32 = 64u;
 /// An index, and the key of its element.
 alias Part = vec2<u32>;
-/// What the bits are: 0 f32, 1 i32, 2 u32.
-const TYPE: u32 = 0u;
+const TYPE_F32: u32 = 0u;
+const TYPE_I32: u32 = 1u;
+const TYPE_U32: u32 = 2u;
+/// What the bits are.
+const TYPE: u32 = TYPE_F32;
 const SMALLEST: bool = false;
 const CANDIDATES: bool = false;
 const LAST: bool = true;
@@ -33,7 +36,7 @@ struct Params {
 fn key(bits: u32) -> u32 {
   var k = bits;
   switch TYPE {
-    case 0u: {
+    case TYPE_F32: {
       let size = bits & 0x7fffffffu;
       k = select(bits | 0x80000000u, ~bits, (bits >> 31u) == 1u);
       if (size == 0u) {
@@ -43,7 +46,7 @@ fn key(bits: u32) -> u32 {
         return 0xffffffffu;
       }
     }
-    case 1u: { k = bits ^ 0x80000000u; }
+    case TYPE_I32: { k = bits ^ 0x80000000u; }
     default: {}
   }
   return select(k, ~k, SMALLEST);

@@ -5,8 +5,13 @@
 // #import nan
 
 const WG: u32 = 64u;
-/// 0 none, 1 whole numbers (0 takes a score away), 2 floats that are added (-infinity takes it away).
-const MASK: u32 = 0u;
+const MASK_NONE: u32 = 0u;
+/// Whole numbers: 0 takes a score away.
+const MASK_KEEP: u32 = 1u;
+/// Floats that are added: -infinity takes a score away.
+const MASK_BIAS: u32 = 2u;
+/// What the mask holds.
+const MASK: u32 = MASK_NONE;
 /// Query i sees keys 0 to i.
 const CAUSAL: bool = false;
 const LOWEST: f32 = -3.4028234e38;
@@ -43,10 +48,10 @@ fn score(row: u32, first: u32, k: u32) -> f32 {
     return LOWEST;
   }
   let v = params.scale * s[row * params.keys + k];
-  if (MASK == 1u) {
+  if (MASK == MASK_KEEP) {
     return select(LOWEST, v, mask[first + k * params.column] != 0u);
   }
-  if (MASK == 2u) {
+  if (MASK == MASK_BIAS) {
     return max_nan(v + bitcast<f32>(mask[first + k * params.column]), LOWEST);
   }
   return v;

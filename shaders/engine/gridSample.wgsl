@@ -11,8 +11,11 @@
 
 const WG: u32 = 64u;
 const NEAREST: bool = false;
-/// Outside of the picture: 0 zeros, 1 the border, 2 the picture mirrored.
-const PADDING: u32 = 0u;
+const PADDING_ZEROS: u32 = 0u;
+const PADDING_BORDER: u32 = 1u;
+const PADDING_REFLECTION: u32 = 2u;
+/// What lies outside of the picture.
+const PADDING: u32 = PADDING_ZEROS;
 /// -1 and 1 are the centres of the corner pixels (else their outer edges).
 const ALIGN: bool = false;
 
@@ -42,11 +45,11 @@ fn position(at: f32, size: u32) -> vec2<f32> {
   let s = f32(size);
   var p = select(((g + 1.0) * s - 1.0) * 0.5, (g + 1.0) * 0.5 * (s - 1.0), ALIGN);
   var slope = select(0.5 * s, 0.5 * (s - 1.0), ALIGN);
-  if (PADDING == 0u) {
+  if (PADDING == PADDING_ZEROS) {
     // Further out nothing changes: no pixel is in reach.
     return vec2<f32>(clamp(p, -2.0, s + 1.0), slope);
   }
-  if (PADDING == 2u) {
+  if (PADDING == PADDING_REFLECTION) {
     let low = select(-0.5, 0.0, ALIGN);
     let span = select(s, max(s - 1.0, 1.0), ALIGN);
     var d = p - low;

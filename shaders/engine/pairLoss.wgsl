@@ -10,9 +10,15 @@
 
 const WG: u32 = 64u;
 alias Sum = vec2f;
-/// 0 squared error, 1 absolute error, 2 smooth L1, 3 binary cross-entropy (a: logits, b: targets), 4 KL divergence (a:
-/// log p, b: q).
-const KIND: u32 = 0u;
+const KIND_MSE: u32 = 0u;
+const KIND_L1: u32 = 1u;
+const KIND_SMOOTH_L1: u32 = 2u;
+/// a: logits, b: targets.
+const KIND_BCE_WITH_LOGITS: u32 = 3u;
+/// a: log p, b: q.
+const KIND_KL_DIV: u32 = 4u;
+/// The function f.
+const KIND: u32 = KIND_MSE;
 const PIXEL_WEIGHT: bool = false;
 const SCALAR: bool = false;
 const CLASS_WEIGHT: bool = false;
@@ -97,12 +103,12 @@ fn f(i: u32) -> f32 {
   let v = b[i];
   let d = u - v;
   switch KIND {
-    case 0u: { return d * d; }
-    case 1u: { return abs(d); }
-    case 2u: {
+    case KIND_MSE: { return d * d; }
+    case KIND_L1: { return abs(d); }
+    case KIND_SMOOTH_L1: {
       return select(abs(d) - 0.5 * params.beta, 0.5 * d * d / params.beta, abs(d) < params.beta);
     }
-    case 3u: {
+    case KIND_BCE_WITH_LOGITS: {
       // (1 - v) u + (1 + (w - 1) v) log(1 + exp(-u)), without terms that cancel: w is the weight of positive targets.
       return select(-u * v * (1.0 + positive(i)), (1.0 - v) * u, u >= 0.0) + (1.0 + positive(i) * v) * tail(u);
     }
@@ -115,18 +121,18 @@ fn dfa(i: u32) -> f32 {
   let v = b[i];
   let d = u - v;
   switch KIND {
-    case 0u: { return 2.0 * d; }
-    case 1u: { return select(sign(d), d, is_nan(d)); }
-    case 2u: { return clamp_nan(d / params.beta, -1.0, 1.0); }
-    case 3u: { return (1.0 - v) - (1.0 + positive(i) * v) * logistic(-u); }
+    case KIND_MSE: { return 2.0 * d; }
+    case KIND_L1: { return select(sign(d), d, is_nan(d)); }
+    case KIND_SMOOTH_L1: { return clamp_nan(d / params.beta, -1.0, 1.0); }
+    case KIND_BCE_WITH_LOGITS: { return (1.0 - v) - (1.0 + positive(i) * v) * logistic(-u); }
     default: { return -v; }
   }
 }
 
 fn dfb(i: u32) -> f32 {
   switch KIND {
-    case 3u: { return positive(i) * softplus(-a[i]) - a[i]; }
-    case 4u: { return select(0.0, log(max(b[i], 1e-38)) + 1.0, b[i] > 0.0) - a[i] + select(0.0, b[i], is_nan(b[i])); }
+    case KIND_BCE_WITH_LOGITS: { return positive(i) * softplus(-a[i]) - a[i]; }
+    case KIND_KL_DIV: { return select(0.0, log(max(b[i], 1e-38)) + 1.0, b[i] > 0.0) - a[i] + select(0.0, b[i], is_nan(b[i])); }
     default: { return -dfa(i); }
   }
 }

@@ -10,13 +10,44 @@ const WG: u32 = 64u;
 alias In = f32;
 alias Out = f32;
 alias Part = Out;
-/// How two become one: 0 sum, 1 product, 2 largest, 3 smallest.
-const COMBINE: u32 = 0u;
-/// 0 x, 1 |x|, 2 x^2, 3 |x|^p, 4 (x - m)^2, 5 exp(x - m), 6 x = m, 7 |x| = m, 8 x != 0, 9 x = 0, 10 x, or 1 where it is
-/// 0.
-const MAP: u32 = 0u;
-/// 0 nothing, 1 scale y, 2 sqrt(scale y), 3 y^(1/p), 4 m + log(y).
-const POST: u32 = 0u;
+const COMBINE_SUM: u32 = 0u;
+const COMBINE_PROD: u32 = 1u;
+const COMBINE_MAX: u32 = 2u;
+const COMBINE_MIN: u32 = 3u;
+/// How two become one.
+const COMBINE: u32 = COMBINE_SUM;
+const MAP_X: u32 = 0u;
+const MAP_ABS: u32 = 1u;
+const MAP_SQUARE: u32 = 2u;
+/// |x|^p
+const MAP_POWER: u32 = 3u;
+/// (x - m)^2
+const MAP_DEVIATION: u32 = 4u;
+/// exp(x - m)
+const MAP_EXP: u32 = 5u;
+/// x = m
+const MAP_EQUAL: u32 = 6u;
+/// |x| = m
+const MAP_ABS_EQUAL: u32 = 7u;
+/// x != 0
+const MAP_NONZERO: u32 = 8u;
+/// x = 0
+const MAP_ZERO: u32 = 9u;
+/// x, or 1 where it is 0.
+const MAP_FACTOR: u32 = 10u;
+/// What is reduced, of an element x.
+const MAP: u32 = MAP_X;
+const POST_NONE: u32 = 0u;
+/// scale y
+const POST_SCALE: u32 = 1u;
+/// sqrt(scale y)
+const POST_SQRT: u32 = 2u;
+/// y^(1/p)
+const POST_ROOT: u32 = 3u;
+/// m + log(y)
+const POST_LOG: u32 = 4u;
+/// What is done with the result y.
+const POST: u32 = POST_NONE;
 
 struct Params {
   k: u32,
@@ -44,9 +75,9 @@ fn unless_nan(a: Out, b: Out, v: Out) -> Out {
 
 fn combine(a: Out, b: Out) -> Out {
   switch COMBINE {
-    case 0u: { return a + b; }
-    case 1u: { return a * b; }
-    case 2u: { return unless_nan(a, b, max(a, b)); }
+    case COMBINE_SUM: { return a + b; }
+    case COMBINE_PROD: { return a * b; }
+    case COMBINE_MAX: { return unless_nan(a, b, max(a, b)); }
     default: { return unless_nan(a, b, min(a, b)); }
   }
 }
@@ -66,29 +97,29 @@ fn power(v: f32, p: f32) -> f32 {
 fn take(at: u32, k: u32) -> Out {
   let v = x[at];
   switch MAP {
-    case 0u: { return Out(v); }
-    case 1u: { return Out(abs(f32(v))); }
-    case 2u: { return Out(f32(v) * f32(v)); }
-    case 3u: { return Out(power(abs(f32(v)), params.p)); }
-    case 4u: {
+    case MAP_X: { return Out(v); }
+    case MAP_ABS: { return Out(abs(f32(v))); }
+    case MAP_SQUARE: { return Out(f32(v) * f32(v)); }
+    case MAP_POWER: { return Out(power(abs(f32(v)), params.p)); }
+    case MAP_DEVIATION: {
       let d = f32(v) - m[k];
       return Out(d * d);
     }
-    case 5u: { return Out(exp(f32(v) - shift(k))); }
-    case 6u: { return Out(f32(v) == m[k]); }
-    case 7u: { return Out(abs(f32(v)) == m[k]); }
-    case 8u: { return Out(v != In(0) || is_nan(f32(v))); }
-    case 9u: { return Out(v == In(0) && !is_nan(f32(v))); }
+    case MAP_EXP: { return Out(exp(f32(v) - shift(k))); }
+    case MAP_EQUAL: { return Out(f32(v) == m[k]); }
+    case MAP_ABS_EQUAL: { return Out(abs(f32(v)) == m[k]); }
+    case MAP_NONZERO: { return Out(v != In(0) || is_nan(f32(v))); }
+    case MAP_ZERO: { return Out(v == In(0) && !is_nan(f32(v))); }
     default: { return select(Out(v), Out(1), v == In(0) && !is_nan(f32(v))); }
   }
 }
 
 fn post(v: Out, k: u32) -> Out {
   switch POST {
-    case 0u: { return v; }
-    case 1u: { return Out(params.scale * f32(v)); }
-    case 2u: { return Out(sqrt(params.scale * f32(v))); }
-    case 3u: { return Out(power(f32(v), 1.0 / params.p)); }
+    case POST_NONE: { return v; }
+    case POST_SCALE: { return Out(params.scale * f32(v)); }
+    case POST_SQRT: { return Out(sqrt(params.scale * f32(v))); }
+    case POST_ROOT: { return Out(power(f32(v), 1.0 / params.p)); }
     default: { return Out(shift(k) + log(f32(v))); }
   }
 }

@@ -6,8 +6,11 @@
 // #import grid
 
 const WG: u32 = 64u;
-/// What the bits are: 0 f32, 1 i32, 2 u32.
-const TYPE: u32 = 0u;
+const TYPE_F32: u32 = 0u;
+const TYPE_I32: u32 = 1u;
+const TYPE_U32: u32 = 2u;
+/// What the bits are.
+const TYPE: u32 = TYPE_F32;
 const DESCENDING: bool = false;
 
 struct Params {
@@ -31,7 +34,7 @@ struct Params {
 /// Orders as the values do, by comparing unsigned numbers.
 fn ascending(bits: u32) -> u32 {
   switch TYPE {
-    case 0u: {
+    case TYPE_F32: {
       let size = bits & 0x7fffffffu;
       if (size == 0u) {
         return 0x80000000u;
@@ -41,7 +44,7 @@ fn ascending(bits: u32) -> u32 {
       }
       return select(bits | 0x80000000u, ~bits, (bits >> 31u) == 1u);
     }
-    case 1u: { return bits ^ 0x80000000u; }
+    case TYPE_I32: { return bits ^ 0x80000000u; }
     default: { return bits; }
   }
 }
