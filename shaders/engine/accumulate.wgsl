@@ -1,5 +1,5 @@
-// Gradient accumulation in place: total <- total + s dw. Four elements a thread; what is changed past the end is
-// padding.
+// Gradient accumulation in place: total <- total + s dw.
+// Four elements per thread; what is changed past the end is padding.
 
 // #import grid
 

@@ -1,6 +1,5 @@
-// Activations and other functions of one tensor that saturate: y = f(x), dx = dy f'(x), ddx = g dy f''(x). OP picks f
-// at compile time.
-// Every one keeps its relative accuracy where the plain formula would cancel or overflow.
+// Activations and other functions of one tensor that saturate: y = f(x), dx = dy f'(x), ddx = g dy f''(x).
+// OP picks f at compile time. Each keeps its relative accuracy where the plain formula would cancel or overflow.
 
 // #import accurate
 // #import grid
@@ -95,7 +94,7 @@ fn normal_pdf(v: f32) -> f32 {
   return BY_SQRT_TWO_PI * exp(-0.5 * v * v);
 }
 
-/// f(v). NaN is told first, so that no comparison or limit in a function can lose it.
+/// f(v). NaN is handled first, so that no comparison or limit in a function can lose it.
 fn f(v: f32) -> f32 {
   if (is_nan(v)) {
     return v;

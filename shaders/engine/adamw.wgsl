@@ -1,6 +1,6 @@
-// Adam and AdamW in place, in PyTorch's order. Decoupled decay (AdamW): w <- (1 - lr decay) w; coupled (Adam): g <- g +
-// decay w. Then m <- b1 m + (1-b1) g;  v <- b2 v + (1-b2) g^2;  w <- w - lr/c1 m / (sqrt(v)/sqrt(c2) + eps), with the
-// bias corrections c = 1 - b^step.
+// Adam and AdamW in place, in PyTorch's order, with the bias corrections c = 1 - b^step:
+//   w <- (1 - lr decay) w   (AdamW: decoupled decay),   or   g <- g + decay w   (Adam: coupled decay)
+//   m <- b1 m + (1-b1) g,   v <- b2 v + (1-b2) g^2,   w <- w - lr/c1 m / (sqrt(v)/sqrt(c2) + eps)
 // Four elements a thread; what is changed past the end is padding.
 
 // #import grid

@@ -1,4 +1,4 @@
-// Where the largest (or smallest) element of each line [outer, n, inner] is, the first of equal ones; and its value.
+// Index and value of the largest (or smallest) element of each line [outer, n, inner]; the first of equal ones.
 // Elements are ordered as in sort.wgsl. Long lines go in chunks: a pass leaves the best of each chunk [chunks, lines],
 // the next one chooses among these candidates.
 
@@ -32,7 +32,7 @@ struct Params {
 @group(0) @binding(3) var<storage, read_write> y: array<u32>;
 @group(0) @binding(4) var<uniform> params: Params;
 
-/// Larger is better, whatever is sought.
+/// Larger is better, whether the largest or the smallest is sought.
 fn key(bits: u32) -> u32 {
   var k = bits;
   switch TYPE {
@@ -85,7 +85,7 @@ fn rows(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group
   let c = g / params.lines;
   let first = c * params.chunk;
   let end = min(first + params.chunk, params.count);
-  // Of the threads, those that have an element.
+  // How many threads have an element.
   let count = select(0u, end - first, c < params.chunks && first < end);
   var best: Part;
   if (lane < count) {

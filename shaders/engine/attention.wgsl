@@ -1,14 +1,14 @@
-// Softmax of attention scores: y = softmax(scale s + mask) over the last axis, without what the mask or causality takes
-// away. A row that loses everything is zeros. One thread a row.
+// Softmax of attention scores: y = softmax(scale s + mask) over the last axis, without the keys that the mask or
+// causality removes. A row without any key becomes zeros. One thread per row.
 
 // #import grid
 // #import nan
 
 const WG: u32 = 64u;
 const MASK_NONE: u32 = 0u;
-/// Whole numbers: 0 takes a score away.
+/// Whole numbers: 0 removes a score.
 const MASK_KEEP: u32 = 1u;
-/// Floats that are added: -infinity takes a score away.
+/// Floats that are added: -infinity removes a score.
 const MASK_BIAS: u32 = 2u;
 /// What the mask holds.
 const MASK: u32 = MASK_NONE;
@@ -42,7 +42,7 @@ fn maskOf(row: u32) -> u32 {
   return dot(vec4<u32>(b / size.y, b % size.y, c % size.z, row % size.w), params.stride);
 }
 
-/// The score of a key; LOWEST where it is taken away.
+/// The score of a key; LOWEST where it is removed.
 fn score(row: u32, first: u32, k: u32) -> f32 {
   if (CAUSAL && k > row % params.queries) {
     return LOWEST;

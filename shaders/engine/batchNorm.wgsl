@@ -1,5 +1,5 @@
-// Batch normalisation over all axes but the last, with an optional residual and ReLU: xh = (x - mean) / sqrt(variance +
-// eps), y = act(xh gamma + beta + residual).
+// Batch normalisation over all axes but the last, with an optional residual and ReLU:
+//   xh = (x - mean) / sqrt(variance + eps),   y = act(xh gamma + beta + residual)
 
 // #import grid
 // #import nan
@@ -12,7 +12,7 @@ const WG: u32 = 64u;
 const RELU: bool = false;
 /// A tensor of the shape of x is added before the ReLU.
 const RESIDUAL: bool = false;
-/// Or vec4<f32>, where 4 divides the channels: params.c then counts vectors, but where chunks are joined.
+/// Or vec4<f32>, where 4 divides the channels: params.c then counts vectors, except where chunks are joined.
 alias Element = f32;
 /// The bits of an Element: or vec4<u32>.
 alias Bits = u32;

@@ -1,5 +1,5 @@
-// Elementwise functions of two tensors that meet by broadcasting, or of a tensor and a number: y = f(a, b). OP picks f
-// at compile time.
+// Elementwise functions of two tensors that meet by broadcasting, or of a tensor and a number: y = f(a, b).
+// OP picks f at compile time.
 
 // #import angle
 // #import grid
@@ -19,7 +19,7 @@ const OP_REMAINDER: u32 = 9u;
 const OP_FLOOR_DIVIDE: u32 = 10u;
 /// 1, half where equal, 0 where a < b.
 const OP_STEP: u32 = 11u;
-/// Truths from here to IS_FINITE: i32 of 0 and 1.
+/// From here to IS_FINITE the results are truths: i32 of 0 and 1.
 const OP_EQ: u32 = 12u;
 const OP_NE: u32 = 13u;
 const OP_LT: u32 = 14u;
@@ -29,7 +29,7 @@ const OP_GE: u32 = 17u;
 const OP_LOGICAL_AND: u32 = 18u;
 const OP_LOGICAL_OR: u32 = 19u;
 const OP_LOGICAL_XOR: u32 = 20u;
-/// Of a alone, as the next two.
+/// Of a alone, like the next two.
 const OP_IS_NAN: u32 = 21u;
 const OP_IS_INF: u32 = 22u;
 const OP_IS_FINITE: u32 = 23u;
@@ -41,7 +41,7 @@ const OP: u32 = OP_ADD;
 alias Element = f32;
 /// What the operands hold: Element, or f16.
 alias Stored = f32;
-/// Stored; of truths i32.
+/// Stored; i32 for truths.
 alias Result = f32;
 const FLOAT: bool = true;
 const NUMBER_NONE: u32 = 0u;
@@ -118,7 +118,7 @@ fn power(u: Element, v: Element) -> Element {
       }
       s *= s;
     }
-    // One over a whole number is none, but for 1 and -1.
+    // One over a whole number is 0, except for 1 and -1.
     return select(r, select(Element(1) / r, select(Element(0), r, abs(u) == Element(1)), !FLOAT), v < Element(0));
   }
   let p = exp2(q * log2_nan(abs(f32(u))));

@@ -2,13 +2,12 @@
 // s and K = sum_c k_c:
 //   l = w ((1-s) k_y (L - z_y) + s/C sum_c k_c (L - z_c)),   L = log sum_c exp z_c
 //   dz_c = dl w (((1-s) k_y + s/C K) p_c - (1-s) k_y [c = y] - s/C k_c)
-// The focal loss multiplies l by (1 - p_y)^g, and so its gradient by (1 - p_y)^g + g (1 - p_y)^(g-1) p_y (L - z_y)
-// (without smoothing).
-// Negative log-likelihood is given log-probabilities for z: L is 0 then, and constant.
-// A pixel whose label is `ignore` or no class has l = 0 and dz = 0. One thread a pixel, neighbouring threads on
+// The focal loss (without smoothing) multiplies l by (1 - p_y)^g, and its gradient by
+//   (1 - p_y)^g + g (1 - p_y)^(g-1) p_y (L - z_y)
+// For negative log-likelihood z holds log-probabilities: L is then the constant 0.
+// A pixel whose label is `ignore` or not a class has l = 0 and dz = 0. One thread per pixel, neighbouring threads on
 // neighbouring pixels.
-// The forward pass leaves one pair (sum of losses, share of the denominator) for each workgroup; lossReduce adds them
-// up.
+// The forward pass leaves a pair (sum of losses, share of the denominator) for each workgroup; lossReduce adds them up.
 
 // #import grid
 // #import logSum

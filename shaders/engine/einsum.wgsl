@@ -1,6 +1,6 @@
 // Another order of axes, diagonals, and their gradients: element i of the array whose axes are `size` lies at the sum
-// of index times stride in the other one. gather: y[i] = x[at(i)]. scatter: y[at(i)] = x[i], into zeros: no two i share
-// a place.
+// of index times stride in the other one. gather: y[i] = x[at(i)]. scatter: y[at(i)] = x[i], into zeros; each i has its
+// own place.
 
 // #import grid
 

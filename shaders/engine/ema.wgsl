@@ -1,5 +1,6 @@
 // Exponential moving average in place: target <- a target + (1-a) source, with a from the hyper-parameters. The second
-// factor is 1-a made on the host in double precision. Four elements a thread; what is changed past the end is padding.
+// factor is 1-a made on the host in double precision. Four elements per thread; what is changed past the end is
+// padding.
 
 // #import grid
 

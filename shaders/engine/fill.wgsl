@@ -1,4 +1,4 @@
-// Fills a tensor with one value: n words of 32 bits, whatever they mean.
+// Fills a tensor with one value: n words of 32 bits of any dtype.
 
 // #import grid
 

@@ -1,8 +1,8 @@
-// The global norm of a list of gradients and the coefficient that clips it: norm = sqrt(sum of (s dw)^2), coefficient =
-// min(1, most/(norm + 1e-6)), where s is the gradient scale of the hyper-parameters: the squares of the gradients of a
-// scaled loss may overflow where those of the loss do not. Each tensor leaves the sums of its workgroups in its own
-// part of `partials`; one workgroup adds them up. All in a fixed order. As in PyTorch a norm of NaN makes the
-// coefficient NaN, and an infinite one makes it 0.
+// The global norm of a list of gradients, and the coefficient that clips it:
+//   norm = sqrt(sum of (s dw)^2),   coefficient = min(1, most / (norm + 1e-6))
+// s is the gradient scale of the hyper-parameters: the squares of the gradients of a scaled loss may overflow where
+// those of the loss do not. Each tensor leaves the sums of its workgroups in its own part of `partials`; one workgroup
+// adds them up, all in a fixed order. As in PyTorch, a norm of NaN makes the coefficient NaN, and an infinite one 0.
 
 // #import nan
 // #import tree

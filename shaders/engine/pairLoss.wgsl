@@ -1,7 +1,6 @@
-// Losses of two tensors element by element: l = s w f(a, b), summed. KIND picks f; w is a weight for each pixel (row of
-// c elements), s a scalar.
-// The forward pass leaves one pair (sum of w f, share of the denominator) for each workgroup; lossReduce adds them up,
-// times s.
+// Losses of two tensors element by element: l = s w f(a, b), summed. KIND picks f, w is a weight for each pixel (row of
+// c elements), and s a scalar. The forward pass leaves a pair (sum of w f, share of the denominator) for each
+// workgroup; lossReduce adds them up and multiplies by s.
 
 // #import grid
 // #import nan
@@ -93,7 +92,7 @@ fn logistic(v: f32) -> f32 {
   return select(e, 1.0, v >= 0.0) / (1.0 + e);
 }
 
-/// v log v, 0 for 0; there is none below.
+/// v log v, and 0 for 0; it is not defined below.
 fn entropy(v: f32) -> f32 {
   return select(select(v * log(max(v, 1e-38)), 0.0, is_zero(v)), nan_of(v), v < 0.0 || is_nan(v));
 }

@@ -53,7 +53,7 @@ fn log_below_one(t: f32) -> f32 {
   return log(1.0 - t);
 }
 
-/// cos(2 pi t) for t in [0, 1) to some 1e-7: built-in functions may be good for a few digits.
+/// cos(2 pi t) for t in [0, 1) to some 1e-7: built-in functions may have few right digits.
 fn cosine_of_turn(t: f32) -> f32 {
   let q = floor(4.0 * t + 0.5);
   let rest = (4.0 * t - q) * 1.57079633;

@@ -1,6 +1,6 @@
 // Reductions over any axes: y[k] = post(map(x[k, 0]), map(x[k, 1]), …), combined as a tree in a fixed order.
-// Long reductions go in chunks: a pass leaves [chunks, k], the next one reduces that. The first pass maps, the last one
-// finishes.
+// Long reductions are cut into chunks: a pass leaves [chunks, k], and the next one reduces that. The first pass maps,
+// the last one applies post.
 
 // #import grid
 // #import nan
@@ -68,7 +68,7 @@ struct Params {
 @group(0) @binding(2) var<storage, read_write> y: array<Out>;
 @group(0) @binding(3) var<uniform> params: Params;
 
-/// v, or the NaN among a and b: of integers none is.
+/// v, or the NaN among a and b; integers are never NaN.
 fn unless_nan(a: Out, b: Out, v: Out) -> Out {
   return select(select(v, b, is_nan(f32(b))), a, is_nan(f32(a)));
 }
@@ -82,7 +82,7 @@ fn combine(a: Out, b: Out) -> Out {
   }
 }
 
-/// m where a number can be taken off it, or NaN; else 0: the exponentials of a row without a finite value.
+/// m where a number can be subtracted from it, or NaN; else 0, for a row without a finite value.
 fn shift(k: u32) -> f32 {
   let v = m[k];
   return select(0.0, v, abs(v) <= 3.4028234e38 || is_nan(v));
@@ -143,7 +143,7 @@ fn rows(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group
   let first = c * params.chunk;
   let end = min(first + params.chunk, params.n);
   let start = place(k, params.kept_size, params.kept_stride);
-  // Of the threads, those that have an element.
+  // How many threads have an element.
   let count = select(0u, end - first, c < params.chunks && first < end);
   var sum: Part;
   if (lane < count) {

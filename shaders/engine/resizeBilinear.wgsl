@@ -26,7 +26,7 @@ struct Params {
 fn tap(o: u32, scale: f32, shift: f32, size: u32) -> vec2<f32> {
   let rounded = f32(o) * scale + shift;
   let whole = round(rounded);
-  // A pixel that rounding has missed by its last bits is met: its neighbour has no weight.
+  // A position that rounding moved off a pixel by its last bits is put back: its neighbour then has no weight.
   let near = abs(rounded - whole) <= 2.4e-7 * (f32(o) * scale + 1.0);
   let s = clamp(select(rounded, whole, near), 0.0, f32(size - 1u));
   let low = min(floor(s), f32(size - 1u));

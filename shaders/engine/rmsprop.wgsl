@@ -1,7 +1,7 @@
-// RMSprop and Adagrad in place, in PyTorch's order: g <- s dw + decay w;  v <- keep v + gain g^2;  w <- w - lr g /
-// (sqrt(v) + eps).
-// RMSprop has keep = alpha, gain = 1 - alpha; Adagrad has both 1. Four elements a thread; what is changed past the end
-// is padding.
+// RMSprop and Adagrad in place, in PyTorch's order:
+//   g <- s dw + decay w,   v <- keep v + gain g^2,   w <- w - lr g / (sqrt(v) + eps)
+// RMSprop has keep = alpha and gain = 1 - alpha, Adagrad has 1 for both. Four elements per thread; what is changed past
+// the end is padding.
 
 // #import grid
 

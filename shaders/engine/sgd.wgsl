@@ -1,6 +1,8 @@
-// Stochastic gradient descent in place, in PyTorch's order: g <- s dw + decay w;  v <- momentum v + (1 - dampening) g
-// (v <- g in the first step);  w <- w - lr (v, or g + momentum v with Nesterov). Four elements a thread; what is
-// changed past the end is padding.
+// Stochastic gradient descent in place, in PyTorch's order:
+//   g <- s dw + decay w
+//   v <- momentum v + (1 - dampening) g   (v <- g in the first step)
+//   w <- w - lr v                         (g + momentum v in place of v with Nesterov)
+// Four elements per thread; what is changed past the end is padding.
 
 // #import grid
 

@@ -2,7 +2,7 @@
 // w, smoothing s, q' = (1-s) q + s/C and Q = sum_c k_c q'_c:
 //   l = w sum_c k_c q'_c (L - z_c),   L = log sum_c exp z_c
 //   dz_c = dl w (Q p_c - k_c q'_c),   dq_c = dl w (1-s) k_c (L - z_c)
-// One thread a pixel, neighbouring threads on neighbouring pixels. The forward pass leaves one pair (sum of losses,
+// One thread per pixel, neighbouring threads on neighbouring pixels. The forward pass leaves one pair (sum of losses,
 // share of the denominator) for each workgroup; lossReduce adds them up.
 
 // #import grid

@@ -1,5 +1,5 @@
-// Softmax over lines [outer, c, inner], with a scale: y = softmax(scale x); LOG gives its logarithm. One thread a line,
-// or, for few long lines, a workgroup (forwardWide, backwardWide).
+// Softmax over lines [outer, c, inner], with a scale: y = softmax(scale x); LOG gives its logarithm. One thread per
+// line, or a workgroup where lines are few and long (forwardWide, backwardWide).
 
 // #import grid
 // #import tree
@@ -55,7 +55,7 @@ fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups
       y[first + i * stride()] = e;
     }
     if (LOG) {
-      // The largest score is taken off first: where scores are huge, log(sum) would drown in it.
+      // The largest score is subtracted first: where scores are huge, log(sum) would drown in it.
       let shift = log(sum);
       for (var i = 0u; i < params.c; i++) {
         y[first + i * stride()] = (params.scale * x[first + i * stride()] - high) - shift;

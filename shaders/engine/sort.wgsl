@@ -1,6 +1,6 @@
-// Sorting lines [outer, n, inner] along their axis, stably: the elements' bits are ordered by a key that is total (NaN
-// is the largest, -0 equals 0). `runs` sorts short runs by counting who comes before; `merge` joins two sorted runs, in
-// which each element finds its place by a binary search in the other one. The last pass keeps the first `keep`.
+// Sorting lines [outer, n, inner] along their axis, stably: the elements' bits are ordered by a total key (NaN is the
+// largest, -0 equals 0). `runs` sorts short runs by counting who comes before; `merge` joins two sorted runs, in which
+// each element finds its place by a binary search in the other one. The last pass keeps the first `keep`.
 // backward: dx[index[t]] = dy[t], 0 elsewhere.
 
 // #import grid

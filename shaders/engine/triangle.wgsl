@@ -1,5 +1,5 @@
-// The lower or upper triangle of matrices [..., rows, columns]: y = x on and below (above) a diagonal, else 0. It is
-// its own adjoint.
+// The lower or upper triangle of matrices [..., rows, columns]: y = x on and below (above) a diagonal, else 0.
+// It is its own adjoint.
 
 // #import grid
 

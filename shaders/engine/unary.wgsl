@@ -22,7 +22,7 @@ const OP_ACOS: u32 = 13u;
 const OP_ATAN: u32 = 14u;
 const OP_SINH: u32 = 15u;
 const OP_COSH: u32 = 16u;
-/// Without a gradient, from here on.
+/// From here on without a gradient.
 const OP_SIGN: u32 = 17u;
 const OP_FLOOR: u32 = 18u;
 const OP_CEIL: u32 = 19u;
@@ -85,8 +85,8 @@ fn two_by_pi(k: u32) -> u32 {
   return select((TWO_BY_PI[i] << by) | (TWO_BY_PI[min(i + 1u, 7u)] >> (32u - max(by, 1u))), TWO_BY_PI[i], by == 0u);
 }
 
-/// sin(v + turns pi / 2) to some 1e-7 for every v: built-in functions may be good for a few digits, and within a turn
-/// only. The rest of v / (pi / 2) is taken exactly (Payne and Hanek): of the product with 2 / pi only those bits are
+/// sin(v + turns pi / 2) to some 1e-7 for every v: built-in functions may have a few right digits, and only within a
+/// turn. The rest of v / (pi / 2) is taken exactly (Payne and Hanek): of the product with 2 / pi only those bits are
 /// computed that tell the quarter and the place in it.
 fn sine(v: f32, turns: u32) -> f32 {
   var rest = v;

@@ -1,4 +1,4 @@
-// y = a where the condition is not 0, else b: words of 32 bits that meet by broadcasting, whatever they mean.
+// y = a where the condition is not 0, else b: words of 32 bits of any dtype, which meet by broadcasting.
 
 // #import grid
 

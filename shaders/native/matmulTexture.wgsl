@@ -1,4 +1,4 @@
-// matmul.wgsl for adapters on which loads from buffers are dear: a and b are read through textures, see
+// matmul.wgsl for adapters on which loads from buffers are slow: a and b are read through textures, see
 // conv2dTexture.wgsl. Inner sizes, columns, and rows of an a that is transposed are whole vectors.
 //
 // A lane makes ROWS rows x CB vectors of columns, from four steps of the inner size at a time. Eight lanes share a
@@ -89,7 +89,7 @@ fn forward(
   let n = params.n / 4u;
   let k = params.k / 4u;
   let first = group.x * CB;
-  // Strips of rows, by eights of one matrix, for those share b.
+  // Strips of rows, in eights of one matrix, since those share b.
   let strips = (m + 8u * ROWS - 1u) / (8u * ROWS) * 8u;
   let strip = (group.y + group.z * FOLD) * WG + lane.x;
   let there = strip < strips * params.batches;

@@ -1,6 +1,6 @@
 // The largest value of each pixel (row of the last axis). The gradient is shared equally by the channels that have it,
-// as TensorFlow and PyTorch's amax do: where no class has any evidence all are equal, and none of them is the first. Of
-// a row with NaN both are NaN.
+// as TensorFlow and PyTorch's amax do: without evidence for any class all are equal, and the first must not win. A row
+// with NaN has NaN for both.
 
 // #import grid
 // #import nan

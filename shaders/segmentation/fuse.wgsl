@@ -1,7 +1,8 @@
 // Fusion of two logit maps a, b [n, c] into one distribution, as PseudoSeg does: both are divided by a common norm,
-// their softmaxes are mixed, and the mixture is sharpened:  q' = g softmax(a/r) + (1-g) softmax(b/r),  q_c = q'_c^(1/T)
-// / sum_k q'_k^(1/T). r is the root mean square of both maps together (sqrt(mean + 1e-8)), or the Euclidean norm of (a,
-// b) in the pixel. No gradient.
+// their softmaxes are mixed, and the mixture is sharpened:
+//   q' = g softmax(a/r) + (1-g) softmax(b/r),   q_c = q'_c^(1/T) / sum_k q'_k^(1/T)
+// r is the root mean square of both maps together (sqrt(mean + 1e-8)), or the Euclidean norm of (a, b) in the pixel.
+// No gradient.
 
 // #import grid
 // #import nan

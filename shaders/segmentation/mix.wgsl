@@ -19,7 +19,7 @@ struct Params {
 @group(0) @binding(5) var<storage, read_write> y: array<u32>;
 @group(0) @binding(6) var<uniform> params: Params;
 
-/// `outside`, turned over by each of the image's boxes [y0, x0, y1, x1]: boxes that overlap cancel.
+/// `outside`, inverted by each of the image's boxes [y0, x0, y1, x1]: boxes that overlap cancel.
 @compute @workgroup_size(WG)
 fn boxMask(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
   let p = linear_index(id, grid);

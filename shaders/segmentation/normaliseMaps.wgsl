@@ -1,7 +1,6 @@
 // Activation maps to [0, 1]: each channel of each image is rectified, and divided by its largest value, or stretched
-// from its least to its largest.
-// A map without any spread becomes 0. A workgroup takes a channel of an image. No gradient.
-// A map with a NaN becomes NaN.
+// from its least to its largest. A map without any spread becomes 0, a map with a NaN becomes NaN. One workgroup per
+// channel of an image. No gradient.
 
 // #import nan
 // #import tree
@@ -9,7 +8,7 @@
 const WG: u32 = 64u;
 /// (minimum, maximum).
 alias Part = vec2f;
-/// The least spread: denormals are 0, on adapters that hold them, too.
+/// The least spread: denormals count as 0, even on adapters that keep them.
 const LEAST: f32 = 1.1754944e-38;
 /// Subtract the least value first.
 const MIN_MAX: bool = false;

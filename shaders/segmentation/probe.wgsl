@@ -16,8 +16,8 @@ struct Params {
 @group(0) @binding(1) var<storage, read_write> y: array<vec4<f32>>;
 @group(0) @binding(2) var<uniform> params: Params;
 
-// 64 floating-point operations a step: eight chains of vec4 hide the latency of each multiply-add. Every chain tends to
-// shift / (1 - scale).
+// 64 floating-point operations per step: eight chains of vec4 hide the latency of each multiply-add. Every chain tends
+// to shift / (1 - scale).
 @compute @workgroup_size(WG)
 fn arithmetic(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
   let i = linear_index(id, grid);
@@ -47,7 +47,7 @@ fn arithmetic(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgro
   y[i] = ((a + b) + (c + d)) + ((e + f) + (g + h));
 }
 
-// 32 bytes an invocation: one vec4 read, one written.
+// 32 bytes per invocation: one vec4 read, one written.
 @compute @workgroup_size(WG)
 fn memory(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
   let i = linear_index(id, grid);

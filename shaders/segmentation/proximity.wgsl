@@ -1,6 +1,5 @@
 // How well each image is recognised: the mean over its labelled pixels of the softmax probability of the true class; -1
-// where no pixel has a label.
-// One workgroup an image; the sum is a tree in a fixed order.
+// where no pixel has a label. One workgroup per image; the sum is a tree in a fixed order.
 
 // #import tree
 

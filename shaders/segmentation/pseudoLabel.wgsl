@@ -1,7 +1,6 @@
 // Pseudo-labels from logits z [n, c]: label = the first class of the largest logit, confidence = its softmax
-// probability. One thread a pixel.
-// A pixel with a NaN has the class of the first one and the confidence NaN, which no gate accepts.
-// Then the gate, confidence >= tau, and counts of what was accepted.
+// probability. One thread per pixel. A pixel with a NaN gets the class of its first NaN and the confidence NaN, which
+// no gate accepts. Then the gate, confidence >= tau, and counts of what was accepted.
 
 // #import grid
 // #import nan
@@ -102,7 +101,7 @@ fn entropy(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups
   var sum = 0.0;
   var weighted = 0.0;
   for (var c = 0u; c < params.c; c++) {
-    // Below -100 the probability is nothing, and its product with the logit no number.
+    // Below -100 the probability is 0, and its product with an infinite logit would be NaN.
     let d = max_nan(logits[at + c] - top, -100.0);
     let e = exp(d);
     sum += e;

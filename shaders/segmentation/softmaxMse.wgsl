@@ -1,7 +1,7 @@
 // Squared error of softmax probabilities. With p = softmax(z) and the target q (probabilities, or the softmax of target
-// logits), d = p - q, pixel weights w and a scalar s:   l = s w sum_c d_c^2,   dz_c = dl s w 2 p_c (d_c - sum_k p_k
-// d_k).
-// The gradient of target logits is the same with z and the target exchanged. One thread a pixel; nothing is kept
+// logits), d = p - q, pixel weights w and a scalar s:
+//   l = s w sum_c d_c^2,   dz_c = dl s w 2 p_c (d_c - sum_k p_k d_k)
+// The gradient of target logits is the same with z and the target exchanged. One thread per pixel; nothing is kept
 // between the passes. The forward pass leaves one pair (sum of w times the losses, share of the denominator) for each
 // workgroup; lossReduce adds them up, times s.
 
