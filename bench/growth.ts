@@ -12,7 +12,7 @@ export interface Point {
   bytes?: number;
   /** Milliseconds of each kernel. */
   kernels?: Record<string, number>;
-  /** Why there is no time. */
+  /** Why the time is missing. */
   why?: string;
 }
 

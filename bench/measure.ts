@@ -73,8 +73,8 @@ export function median(values: readonly number[]): number {
 }
 
 /**
- * How often a job is to run in a sample of some seconds: by doubling, for a first run may be shorter than the others by
- * far.
+ * How often a job must run in a sample of some seconds: found by doubling, since a first run may be far shorter than
+ * the others.
  */
 async function repeats(job: Job, seconds: number): Promise<number> {
   for (let times = 1; ; times *= 2) {

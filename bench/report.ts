@@ -23,7 +23,7 @@ export interface Result extends Partial<Timing> {
   /** Milliseconds of a replay on the calling thread, and of these the engine's JavaScript. */
   host_ms?: number;
   javascript_ms?: number;
-  /** Why there is no time. */
+  /** Why the time is missing. */
   why?: string;
 }
 
@@ -120,7 +120,7 @@ export function table(report: Report): string {
 /**
  * Where fewmask has become slower than in an earlier report.
  * @param allowed share by which a median may be larger
- * @returns a line for each such case
+ * @returns one line per such case
  */
 export function regressions(now: Report, before: Report, allowed = 0.1): string[] {
   const own = (r: Report): Map<string, number> =>

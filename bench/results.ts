@@ -1,6 +1,6 @@
 // The results of docs/results.md: trains every scheme on real images and keeps the tables. Hours on two cores, so a run
 // that stands in bench/results/NAME.json with the same settings is not made again (without --again), one that was
-// stopped goes on, and settings of one scheme may change without the others' runs.
+// stopped continues, and settings of one scheme may change without the others' runs.
 //   node --import tsx bench/results.ts [NAME …] [--schemes A,B] [--seeds N] [--data DIR] [--again]
 // N seeds (default 3); DIR holds camvid/ and nuclei/ (default: ../shared/data); --schemes: only these; --again: also
 // what stands there.
@@ -105,8 +105,8 @@ const unknown = positionals.find((n) => !(n in EXPERIMENTS));
 if (unknown) throw new Error(`there is no experiment ${unknown}; there are ${Object.keys(EXPERIMENTS).join(', ')}`);
 
 /**
- * A run as it is kept: with its command, by which it is known again; without curves and pictures, which stay in the
- * report. Of the pseudo-labels the last word is kept, which the tables want.
+ * A run as it is kept: with its command, which identifies it; without curves and pictures, which stay in the report.
+ * Of the pseudo-labels the last counts are kept, for the tables.
  */
 type Kept = RunRecord & { command: string };
 const kept = ({ steps, evals, ...run }: Kept): Kept => ({

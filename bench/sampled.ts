@@ -131,7 +131,7 @@ export interface Sampled {
   values: Float64Array[];
 }
 
-/** Elements of what a case computes; null for a case that is no product and no convolution. */
+/** Elements of what a case computes; null for a case that is neither a product nor a convolution. */
 export function sampledReference({ work }: Case, inputs: Inputs): Sampled | null {
   return work.op === 'matmul' ? product(work, inputs) : work.op === 'conv' ? convolution(work, inputs) : null;
 }

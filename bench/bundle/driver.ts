@@ -37,7 +37,7 @@ const LIBRARIES = [
   '/run/opengl-driver/lib',
   '/usr/lib/wsl/lib',
 ];
-/** NVIDIA's Vulkan driver under its two names: the second does without X11. */
+/** NVIDIA's Vulkan driver under its two names: the second does not need X11. */
 const NVIDIA = ['libGLX_nvidia.so.0', 'libEGL_nvidia.so.0'];
 
 /** What is added to the environment for a try, and why. */

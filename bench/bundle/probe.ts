@@ -1,5 +1,5 @@
-// Says in a line of JSON which adapter there is, or why none: run by launch.ts in a process of its own, whose
-// environment leads to a driver.
+// Prints one line of JSON: which adapter there is, or why there is none. launch.ts runs it in a process of its own,
+// whose environment leads to a driver.
 
 import { openNodeDevice } from '../../runtime/device/node.ts';
 

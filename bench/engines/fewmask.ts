@@ -310,7 +310,7 @@ export function fewmaskEngine(device: Device, version: string, tuning = false): 
     };
   }
 
-  /** Batches are made anew for each step. */
+  /** Batches are made again for each step. */
   function scheme({ scheme: name }: Of<'scheme'>): Job {
     const size = [96, 96] as const;
     const dataset = createSynthetic({

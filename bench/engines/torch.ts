@@ -48,7 +48,7 @@ function interpreter(cuda: boolean): string | null {
   return any;
 }
 
-/** @param script path of torchWorker.py @returns null where there is no PyTorch */
+/** @param script path of torchWorker.py @returns null where PyTorch is missing */
 export async function torchEngine(script: string, options: TorchOptions): Promise<TorchEngine | null> {
   const python = interpreter(options.cuda);
   if (!python) return null;

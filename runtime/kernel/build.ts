@@ -11,6 +11,7 @@ import { fileURLToPath } from 'node:url';
 // @ts-expect-error the bare import of wgsl_reflect is empty in Node, and the module file has no types of its own
 import { WgslReflect } from 'wgsl_reflect/wgsl_reflect.module.js';
 import type { BindingInfo, EntryInfo, FieldInfo, ShaderInfo } from './info.ts';
+import { splitCodes, type Codes } from './codes.ts';
 import { link } from './link.ts';
 import { minifyShaders } from './minify.ts';
 import { pack, unpackShader } from './packed.ts';
@@ -144,17 +145,20 @@ const TABLES = {
 type Table = keyof typeof TABLES;
 const FOLDERS = Object.keys(TABLES) as Table[];
 
+/** A shader with its imports and the numbers of its codes in place. */
+type Linked = ReturnType<typeof splitCodes>;
+
 /**
  * The shaders of one folder of `root`, linked with the snippets of its `shared` folder, by name. Throws for an import
  * that does not exist.
  */
-function linkFolder(root: string, folder: Table): Record<string, string> {
+function linkFolder(root: string, folder: Table): Record<string, Linked> {
   const snippets = texts(join(root, 'shared'));
   return Object.fromEntries(
-    Object.entries(texts(join(root, folder))).map(([name, code]) => [
-      name,
-      link(`${folder}/${name}.wgsl`, code, snippets),
-    ]),
+    Object.entries(texts(join(root, folder))).map(([name, text]) => {
+      const file = `${folder}/${name}.wgsl`;
+      return [name, splitCodes(file, link(file, text, snippets))];
+    }),
   );
 }
 
@@ -162,7 +166,7 @@ function linkFolder(root: string, folder: Table): Record<string, string> {
 export function linkFolders(root: string): Record<string, string> {
   const all: Record<string, string> = {};
   for (const folder of FOLDERS) {
-    for (const [name, code] of Object.entries(linkFolder(root, folder))) {
+    for (const [name, { code }] of Object.entries(linkFolder(root, folder))) {
       if (name in all) throw new Error(`${folder}/${name}.wgsl: another folder has a shader of this name`);
       all[name] = code;
     }
@@ -211,12 +215,23 @@ const table = (name: string, shaders: Readonly<Record<string, string>>): string 
     .map(([key, shader]) => `  ${key}: ${JSON.stringify(shader)},`)
     .join('\n')}\n} as const;\n`;
 
+/** `unary`, `OP`: UNARY_OP. */
+const codesName = (shader: string, constant: string): string =>
+  `${shader.replace(/[A-Z]/g, '_$&').toUpperCase()}_${constant}`;
+
+const codeTables = (shader: string, codes: Codes): string[] =>
+  Object.entries(codes).map(
+    ([constant, own]) =>
+      `/** Values of ${constant} in ${shader}.wgsl. */\n` +
+      `export const ${codesName(shader, constant)} = ${JSON.stringify(own)} as const;\n`,
+  );
+
 function main(): void {
   const root = join(here, '../../shaders');
   const file = join(here, 'generated.ts');
   const readable = process.argv.includes('--readable');
   // Made again only from something else than last time.
-  const tools = ['build.ts', 'link.ts', 'minify.ts', 'packed.ts', 'declarations.ts'].map((f) =>
+  const tools = ['build.ts', 'codes.ts', 'link.ts', 'minify.ts', 'packed.ts', 'declarations.ts'].map((f) =>
     readFileSync(join(here, f), 'utf8'),
   );
   const linked = FOLDERS.map((folder) => [folder, linkFolder(root, folder)] as const);
@@ -237,6 +252,9 @@ function main(): void {
       const { name, about } = TABLES[folder];
       return `/** ${about} */\nexport const ${name} = /* @__PURE__ */ unpackShaders(${folder});\n`;
     }),
+    ...linked.flatMap(([, shaders]) =>
+      Object.entries(shaders).flatMap(([shader, { codes }]) => codeTables(shader, codes)),
+    ),
     '/** All of them, for tests. */',
     `export const SHADERS = /* @__PURE__ */ unpackShaders(${FOLDERS.join(', ')});\n`,
   ];

@@ -48,7 +48,7 @@ export function sides(op: string, p: Padding): readonly [number, number, number,
   return all;
 }
 
-/** Workgroups in x at most, as the shaders have it that number them `x + z * 32768` (in matmul: y in place of x). */
+/** Workgroups in x at most: `FOLD` of shaders/shared/grid.wgsl (matmul has y in place of x). */
 const FOLD = 32768;
 
 /** `n` workgroups along x, the rest of them along z, and `rows` along y. */

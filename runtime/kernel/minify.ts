@@ -112,9 +112,6 @@ function* shortNames(taken: ReadonlySet<string>): Generator<string> {
   for (const a of first) for (const b of `${first}0123456789`) if (!taken.has(a + b)) yield a + b;
 }
 
-/** The letters of what every entry point says, which packed.ts knows by heart: others go by how often a name occurs. */
-const SETTLED = { id: 'f', grid: 'o', lane: 'B' };
-
 /**
  * Minifies WGSL files together: a name becomes the same short one everywhere, since a compressor finds what is alike.
  * @param files code by name, with the names that must stay (entry points, constants, bindings, fields)
@@ -132,11 +129,9 @@ export function minifyShaders(files: readonly { code: string; keep: ReadonlySet<
       else taken.add(t);
     }
   });
-  const settled = Object.entries(SETTLED).filter(([name, letter]) => counts.has(name) && !taken.has(letter));
-  const common = new Map(settled);
-  const free = shortNames(new Set([...taken, ...common.values()]));
-  for (const [name] of [...counts].sort((a, b) => b[1] - a[1]))
-    if (!common.has(name)) common.set(name, free.next().value as string);
+  const common = new Map<string, string>();
+  const free = shortNames(taken);
+  for (const [name] of [...counts].sort((a, b) => b[1] - a[1])) common.set(name, free.next().value as string);
   const maps = lists.map((list, i) => {
     // The rest take whatever letter their own file leaves.
     const own = list.filter((t, k) => NAME.test(t) && list[k - 1] !== '.');

@@ -1,79 +1,26 @@
-// How the engine keeps its shaders in few bytes: what they often say is written as `$` and a letter, and their layouts
-// are read from their declarations.
+// How the engine keeps its shaders in few bytes: without the ends of lines, and with layouts that are read from their
+// declarations.
 
 import { readDeclarations } from './declarations.ts';
 import type { ShaderInfo } from './info.ts';
-
-/**
- * What minified shaders often say, longer before shorter. A shader may do without: nothing depends on this list but the
- * size of a bundle.
- */
-const PHRASES = [
-  'builtin(local_invocation_id)B:vec3u,@builtin(workgroup_id)group:vec3u',
-  'builtin(global_invocation_id)f:vec3u,@builtin(num_workgroups)o:vec3u',
-  ':array<f32>;$.var<storage,read',
-  '@compute@workgroup_size(WG)fn',
-  '$.var<uniform>params:',
-  '>;$.var<storage,read',
-  'workgroupBarrier()',
-  'var<storage,read>',
-  'f.x+f.y*o.x*WG;if',
-  'f.x+f.y*o.x*WG',
-  ':bool=false;',
-  'for(var ',
-  'params.',
-  'return ',
-  ':array<',
-  'select(',
-  ';}case ',
-  'Element',
-  'struct ',
-  '_write>',
-  ')->f32{',
-  'const ',
-  'Stored',
-  'return',
-  'stride',
-  'kernel',
-  'atomic',
-  'group',
-  'scale',
-  'chunk',
-  'let ',
-  ':u32',
-  'var ',
-  'vec2',
-  'vec4',
-  'size',
-  'f32(',
-  '=0u;',
-  '++){',
-  'if(',
-  '0.0',
-  'u:{',
-];
-const LETTERS = 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ';
-const letter = (i: number): string => `$${LETTERS[i]}`;
 
 /** `$.`: the bindings of a file are counted from 0 on. */
 const BINDING = (i: number): string => `@group(0)@binding(${i})`;
 
 /**
- * Shorter: minified code ends a line after each `;`, `{` and `}`, so that goes without saying; `$_` says that it does
- * not end.
+ * Shorter: minified code ends a line after each `;`, `{` and `}`, so the line ends are left out; `$_` marks where there
+ * is none.
  */
 export function pack(code: string): string {
   let bindings = 0;
-  const short = code
+  return code
     .replace(/[;{}]\n?/g, (end) => (end[1] ? end[0] : `${end}$_`))
     .replace(/@group\(0\)@binding\(\d+\)/g, (b) => (b === BINDING(bindings) ? (bindings++, '$.') : b));
-  return PHRASES.reduce((packed, phrase, i) => packed.replaceAll(phrase, letter(i)), short);
 }
 
 function unpack(packed: string): string {
   let bindings = 0;
   return packed
-    .replace(/\$([a-z])/gi, (_, l: string) => PHRASES[LETTERS.indexOf(l)])
     .replace(/\$\./g, () => BINDING(bindings++))
     .replace(/([;{}])(\$_)?/g, (_, end: string, on?: string) => (on ? end : `${end}\n`));
 }

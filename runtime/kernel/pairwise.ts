@@ -4,6 +4,7 @@
 import { wordOf } from '../device/elements.ts';
 import { ShapeError } from '../errors.ts';
 import { sizeOf, type DType, type Real, Tensor } from '../tensor.ts';
+import { BINARY_NUMBER, BINARY_OP } from './generated.ts';
 import { broadcasting, broadcastShape } from './broadcast.ts';
 
 /** A tensor, or a number that stands for a scalar tensor of the other operand's dtype. */
@@ -15,41 +16,26 @@ export type Paired<V extends Operand> = Tensor<V extends Tensor<infer D> ? D : n
 /** As {@link Paired}, of operations that make real numbers of integers. */
 export type PairedReal<V extends Operand> = Tensor<Real<Paired<V>['dtype']>, RankOf<V>>;
 
-const ARITHMETIC = {
-  add: 0,
-  mul: 1,
-  sub: 2,
-  div: 3,
-  maximum: 4,
-  minimum: 5,
-  pow: 6,
-  atan2: 7,
-  fmod: 8,
-  remainder: 9,
-  floorDivide: 10,
-  step: 11,
-  gate: 24,
-} as const;
-const TRUTH = {
-  eq: 12,
-  ne: 13,
-  lt: 14,
-  le: 15,
-  gt: 16,
-  ge: 17,
-  logicalAnd: 18,
-  logicalOr: 19,
-  logicalXor: 20,
-  isNan: 21,
-  isInf: 22,
-  isFinite: 23,
-} as const;
-const CODES = { ...ARITHMETIC, ...TRUTH };
+/** Functions whose results are truths. */
+const TRUTHS: readonly string[] = [
+  'eq',
+  'ne',
+  'lt',
+  'le',
+  'gt',
+  'ge',
+  'logicalAnd',
+  'logicalOr',
+  'logicalXor',
+  'isNan',
+  'isInf',
+  'isFinite',
+] satisfies Pairwise[];
 
 /** Functions that plans join to chains, where they go by the elements of f32 tensors of one shape. */
 const CHAINED = ['add', 'mul', 'sub', 'div'] as const;
 
-export type Pairwise = keyof typeof CODES;
+export type Pairwise = keyof typeof BINARY_OP;
 
 /**
  * y = f(a, b), by broadcasting.
@@ -76,7 +62,7 @@ export function pairwise(op: Pairwise, a: Operand, b: Operand): Tensor {
   const [ta, tb] = [a instanceof Tensor ? a : like, b instanceof Tensor ? b : like];
   const shape = String(ta.shape) === String(tb.shape) ? ta.shape : broadcastShape(op, ta.shape, tb.shape);
   const { constants, params } = broadcasting(op, shape, { a: ta.shape, b: tb.shape });
-  const result = op in TRUTH ? 'i32' : dtype;
+  const result = TRUTHS.includes(op) ? 'i32' : dtype;
   const scalar = other ? undefined : a instanceof Tensor ? 'b' : 'a';
   const chained = CHAINED.find((name) => name === op);
   const y = device.empty(shape, result, op);
@@ -84,10 +70,10 @@ export function pairwise(op: Pairwise, a: Operand, b: Operand): Tensor {
     shader: 'binary',
     entry: 'forward',
     constants: {
-      OP: CODES[op],
+      OP: BINARY_OP[op],
       ...(dtype === 'f32' ? {} : dtype === 'f16' ? { Stored: dtype } : { Element: dtype, Stored: dtype, FLOAT: false }),
       ...(result === 'f32' ? {} : { Result: result }),
-      ...(scalar && { NUMBER: scalar === 'b' ? 2 : 1 }),
+      ...(scalar && { NUMBER: BINARY_NUMBER[scalar] }),
       ...constants,
     },
     bindings: { a: ta, b: tb, y },

@@ -5,6 +5,7 @@ import { composed } from '../autograd/compose.ts';
 import { pointwise } from '../autograd/pointwise.ts';
 import { checkNumber } from '../device/elements.ts';
 import { ShapeError } from '../errors.ts';
+import { ACTIVATION_OP } from '../kernel/generated.ts';
 import { pairwise } from '../kernel/pairwise.ts';
 import { checkReal, type DType, type Real, type Tensor } from '../tensor.ts';
 import { mul } from './binary.ts';
@@ -12,29 +13,7 @@ import { defineReal, real } from './cast.ts';
 import { gt } from './compare.ts';
 import { where } from './where.ts';
 
-const activation = pointwise(defineReal, 'activation', {
-  relu: 0,
-  leakyRelu: 1,
-  hardtanh: 2,
-  hardsigmoid: 3,
-  hardswish: 4,
-  elu: 5,
-  softsign: 6,
-  softplus: 7,
-  logSigmoid: 8,
-  sigmoid: 9,
-  tanh: 10,
-  silu: 11,
-  gelu: 12,
-  geluTanh: 13,
-  mish: 14,
-  erf: 15,
-  expm1: 16,
-  log1p: 17,
-  asinh: 18,
-  acosh: 19,
-  atanh: 20,
-});
+const activation = pointwise(defineReal, 'activation', ACTIVATION_OP);
 
 function apply<D extends DType, R extends number>(
   op: Parameters<typeof activation>[1],

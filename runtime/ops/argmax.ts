@@ -3,12 +3,13 @@
 import { args } from '../args.ts';
 import type { Op } from '../autograd/tape.ts';
 import { ShapeError } from '../errors.ts';
+import { ARGMAX_TYPE } from '../kernel/generated.ts';
 import { lines, passOver, type Lines } from '../kernel/axes.ts';
 import { folded } from '../kernel/geometry.ts';
 import type { Shape, Tensor } from '../tensor.ts';
 import { defineReal } from './cast.ts';
 import type { ReduceOptions } from './reduce.ts';
-import { ORDERED, pickedGradient, type Picked } from './sort.ts';
+import { pickedGradient, type Ordered, type Picked } from './sort.ts';
 
 interface Attrs {
   name: string;
@@ -36,7 +37,7 @@ const op: Op<Attrs, 'x'> = defineReal({
         shader: 'argmax',
         entry,
         bindings: { x, candidates: candidates ?? x, index, y },
-        constants: { TYPE: ORDERED[x.dtype], SMALLEST: smallest, CANDIDATES: !!candidates, LAST: last },
+        constants: { TYPE: ARGMAX_TYPE[x.dtype as Ordered], SMALLEST: smallest, CANDIDATES: !!candidates, LAST: last },
         params: { lines: count, n: l.n, inner: l.inner, count: n, chunk, chunks },
         ...(entry === 'rows' ? { groups: folded(count * chunks, 1) } : { threads: count * chunks }),
       });

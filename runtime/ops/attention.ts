@@ -4,6 +4,7 @@ import { args } from '../args.ts';
 import { composed } from '../autograd/compose.ts';
 import type { BackwardContext, Op } from '../autograd/tape.ts';
 import { ShapeError } from '../errors.ts';
+import { ATTENTION_MASK } from '../kernel/generated.ts';
 import { broadcastShape, fourAxes } from '../kernel/broadcast.ts';
 import { checkReal, type Shape, type Tensor } from '../tensor.ts';
 import { defineReal, inF32 } from './cast.ts';
@@ -72,7 +73,7 @@ const weightsOp: Op<Attrs, 's' | 'mask'> = defineReal({
     s.device.run({
       shader: 'attention',
       entry: 'forward',
-      constants: { MASK: !mask ? 0 : mask.dtype === 'f32' ? 2 : 1, CAUSAL: causal },
+      constants: { MASK: ATTENTION_MASK[!mask ? 'none' : mask.dtype === 'f32' ? 'bias' : 'keep'], CAUSAL: causal },
       bindings: { s, mask: mask ?? s, y },
       params: p,
       threads: p.rows as number,

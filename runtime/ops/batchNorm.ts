@@ -3,6 +3,7 @@
 import { args } from '../args.ts';
 import type { BackwardContext, Op } from '../autograd/tape.ts';
 import { ShapeError } from '../errors.ts';
+import { ACTIVATION_OP } from '../kernel/generated.ts';
 import type { Constants } from '../kernel/kernel.ts';
 import { byVectors, stored } from '../kernel/vectors.ts';
 import { checkF32, checkReal, type DType, type Tensor } from '../tensor.ts';
@@ -90,7 +91,7 @@ function atSum(ctx: BackwardContext<Attrs>): { dy: Tensor; relu: boolean } {
     device.run({
       shader: 'activation',
       entry: 'backward',
-      constants: { OP: 0, ...stored(x) },
+      constants: { OP: ACTIVATION_OP.relu, ...stored(x) },
       bindings: { x, dy, dx },
       params: { n: size, a: 0, b: 0, c: 0 },
       threads: size,

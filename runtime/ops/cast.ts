@@ -6,10 +6,9 @@ import { composed, type Results } from '../autograd/compose.ts';
 import { defineOp, type Backward, type BackwardContext, type Op, type OpRecord } from '../autograd/tape.ts';
 import type { Device } from '../device/device.ts';
 import { ShapeError } from '../errors.ts';
+import { CAST_FROM, CAST_TO } from '../kernel/generated.ts';
 import { BYTES, isReal, isTensor, type DType, type Real, type Tensor } from '../tensor.ts';
 import { reshape } from './reshape.ts';
-
-const CODES: Record<DType, number> = { f32: 0, f16: 1, i32: 2, u32: 3 };
 
 const op: Op<{ dtype: DType }, 'x'> = defineOp({
   name: 'cast',
@@ -21,7 +20,7 @@ const op: Op<{ dtype: DType }, 'x'> = defineOp({
     x.device.run({
       shader: 'cast',
       entry: 'forward',
-      constants: { FROM: CODES[x.dtype], TO: CODES[dtype] },
+      constants: { FROM: CAST_FROM[x.dtype], TO: CAST_TO[dtype] },
       bindings: { x, y },
       params: { words },
       threads: words,

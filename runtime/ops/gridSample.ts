@@ -3,6 +3,7 @@
 import { args } from '../args.ts';
 import type { Op } from '../autograd/tape.ts';
 import { ShapeError } from '../errors.ts';
+import { GRID_SAMPLE_PADDING } from '../kernel/generated.ts';
 import { checkWhole } from '../kernel/geometry.ts';
 import type { Constants, ParamValue } from '../kernel/kernel.ts';
 import { checkReal, type DType, type Ranked, type Tensor } from '../tensor.ts';
@@ -28,7 +29,7 @@ function settings(x: Tensor, grid: Tensor, o: Attrs): { constants: Constants; pa
   return {
     constants: {
       NEAREST: o.mode === 'nearest',
-      PADDING: ['zeros', 'border', 'reflection'].indexOf(o.padding),
+      PADDING: GRID_SAMPLE_PADDING[o.padding],
       ALIGN: o.alignCorners,
     },
     params: { x_size: x.shape, y_size: [x.shape[0], gh, gw, x.shape[3]], bits },

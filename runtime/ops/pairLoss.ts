@@ -5,6 +5,7 @@ import { args } from '../args.ts';
 import { composed } from '../autograd/compose.ts';
 import type { BackwardContext, Op } from '../autograd/tape.ts';
 import { ShapeError } from '../errors.ts';
+import { PAIR_LOSS_KIND } from '../kernel/generated.ts';
 import { isReal, sizeOf, type Tensor } from '../tensor.ts';
 import { sigmoid } from './activation.ts';
 import { add, mul, pow, sub } from './binary.ts';
@@ -14,8 +15,7 @@ import { mean, sum } from './reduce.ts';
 import { exp, neg } from './unary.ts';
 import { weightedSum } from './weightedSum.ts';
 
-const KINDS = { mse: 0, l1: 1, smoothL1: 2, bceWithLogits: 3, klDiv: 4 } as const;
-type Kind = keyof typeof KINDS;
+type Kind = keyof typeof PAIR_LOSS_KIND;
 
 /** Settings of the losses of two tensors. */
 export interface PairLossOptions {
@@ -55,7 +55,7 @@ function common(t: Tensors, { kind, share, map, beta }: Attrs, items = 1, readsS
   return {
     shader: 'pairLoss',
     constants: {
-      KIND: KINDS[kind],
+      KIND: PAIR_LOSS_KIND[kind],
       PIXEL_WEIGHT: !!t.pixelWeight,
       SCALAR: readsScalar && !!t.scalar,
       CLASS_WEIGHT: !!t.classWeights,

@@ -4,6 +4,7 @@ import { args } from '../args.ts';
 import type { Op } from '../autograd/tape.ts';
 import { ShapeError } from '../errors.ts';
 import { gatherPartials, passOver, reduction, type Axes, type Reduction } from '../kernel/axes.ts';
+import { REDUCE_COMBINE, REDUCE_MAP, REDUCE_POST, SPREAD_KIND } from '../kernel/generated.ts';
 import { folded } from '../kernel/geometry.ts';
 import { checkReal, type DType, type Shape, type Tensor } from '../tensor.ts';
 import { defineReal, inF32 } from './cast.ts';
@@ -15,27 +16,11 @@ export interface ReduceOptions {
   keepdim?: boolean;
 }
 
-const COMBINE = { sum: 0, prod: 1, max: 2, min: 3 } as const;
-const MAP = {
-  x: 0,
-  abs: 1,
-  square: 2,
-  power: 3,
-  deviation: 4,
-  exp: 5,
-  equal: 6,
-  absEqual: 7,
-  nonzero: 8,
-  zero: 9,
-  factor: 10,
-} as const;
-const POST = { none: 0, scale: 1, sqrt: 2, root: 3, log: 4 } as const;
-
 /** What a reduction computes, in the words of shaders/engine/reduce.wgsl. */
 export interface Recipe {
-  combine: keyof typeof COMBINE;
-  map?: keyof typeof MAP;
-  post?: keyof typeof POST;
+  combine: keyof typeof REDUCE_COMBINE;
+  map?: keyof typeof REDUCE_MAP;
+  post?: keyof typeof REDUCE_POST;
   /** One f32 element for each result, for the maps and finishes that look at it. */
   m?: Tensor;
   scale?: number;
@@ -71,9 +56,9 @@ export function reduce(op: string, x: Tensor, r: Reduction, recipe: Recipe): Ten
       constants: {
         In: from.dtype,
         Out: dtype,
-        COMBINE: COMBINE[combine],
-        MAP: from === x ? MAP[map] : 0,
-        POST: chunks === 1 ? POST[post] : 0,
+        COMBINE: REDUCE_COMBINE[combine],
+        MAP: from === x ? REDUCE_MAP[map] : 0,
+        POST: chunks === 1 ? REDUCE_POST[post] : 0,
       },
       params: { k: r.k, n, chunk, chunks, ...gather, scale, p },
       ...(entry === 'rows' ? { groups: folded(r.k * chunks, 1) } : { threads: r.k * chunks }),
@@ -86,26 +71,13 @@ export function reduce(op: string, x: Tensor, r: Reduction, recipe: Recipe): Ten
   }
 }
 
-const SPREAD = {
-  expand: 0,
-  share: 1,
-  variance: 2,
-  std: 3,
-  logsumexp: 4,
-  prod: 5,
-  norm: 6,
-  infNorm: 7,
-  divide: 8,
-  byNorm: 9,
-} as const;
-
 /**
  * The way back: an f32 tensor of `shape` from what its elements x and the results u, v, dy of their reduction hold; see
  * shaders/engine/spread.wgsl.
  */
 export function spread(
   op: string,
-  kind: keyof typeof SPREAD,
+  kind: keyof typeof SPREAD_KIND,
   shape: Shape,
   r: Reduction,
   t: { x?: Tensor; u?: Tensor; v?: Tensor; dy: Tensor },
@@ -117,7 +89,7 @@ export function spread(
   dy.device.run({
     shader: 'spread',
     entry: 'forward',
-    constants: { KIND: SPREAD[kind] },
+    constants: { KIND: SPREAD_KIND[kind] },
     bindings: { x, u, v, dy, dx },
     params: { n: dx.size, scale, p, ...r.spread },
     threads: dx.size,

@@ -3,12 +3,13 @@
 import { args } from '../args.ts';
 import type { Op } from '../autograd/tape.ts';
 import { ShapeError } from '../errors.ts';
+import { SORT_TYPE } from '../kernel/generated.ts';
 import { lines, type Lines } from '../kernel/axes.ts';
 import type { DType, Shape, Tensor } from '../tensor.ts';
 import { defineReal } from './cast.ts';
 
-/** The numbering of dtypes in the shaders that order bits. */
-export const ORDERED = { f32: 0, i32: 1, u32: 2, f16: -1 } as const;
+/** Dtypes whose bits the shaders order: f16 comes as f32. */
+export type Ordered = keyof typeof SORT_TYPE;
 
 /** Elements that the first pass orders by counting: as many reads for each, but no passes. */
 const RUN = 64;
@@ -42,7 +43,7 @@ const op: Op<Attrs, 'x'> = defineReal({
   outputs: ['values', 'indices'],
   forward({ x }, { l, keep, descending }) {
     const { device, dtype } = x;
-    const constants = { TYPE: ORDERED[dtype], DESCENDING: descending };
+    const constants = { TYPE: SORT_TYPE[dtype as Ordered], DESCENDING: descending };
     let from: { y: Tensor; index: Tensor } | null = null;
     for (let run = RUN; ; run *= 2) {
       const last = run >= l.n;

@@ -3,35 +3,18 @@
 import { tensorArg } from '../args.ts';
 import type { Op } from '../autograd/tape.ts';
 import { pointwise } from '../autograd/pointwise.ts';
+import { UNARY_OP } from '../kernel/generated.ts';
 import { pairwise } from '../kernel/pairwise.ts';
 import { stored } from '../kernel/vectors.ts';
 import type { DType, Real, Tensor } from '../tensor.ts';
 import { defineReal, real } from './cast.ts';
 
-const unary = pointwise(defineReal, 'unary', {
-  abs: 0,
-  neg: 1,
-  square: 2,
-  reciprocal: 3,
-  sqrt: 4,
-  rsqrt: 5,
-  exp: 6,
-  log: 7,
-  log2: 8,
-  sin: 9,
-  cos: 10,
-  tan: 11,
-  asin: 12,
-  acos: 13,
-  atan: 14,
-  sinh: 15,
-  cosh: 16,
-});
-
-const STEPS = { sign: 17, floor: 18, ceil: 19, round: 20, trunc: 21 } as const;
-
 /** Functions that are constant between their jumps: without a gradient. */
-const step: Op<{ op: keyof typeof STEPS }, 'x'> = defineReal(
+type Step = 'sign' | 'floor' | 'ceil' | 'round' | 'trunc';
+
+const unary = pointwise<Exclude<keyof typeof UNARY_OP, Step>>(defineReal, 'unary', UNARY_OP);
+
+const step: Op<{ op: Step }, 'x'> = defineReal(
   {
     name: 'step',
     inputs: ['x'],
@@ -41,7 +24,7 @@ const step: Op<{ op: keyof typeof STEPS }, 'x'> = defineReal(
       x.device.run({
         shader: 'unary',
         entry: 'forward',
-        constants: { OP: STEPS[op], ...stored(x) },
+        constants: { OP: UNARY_OP[op], ...stored(x) },
         bindings: { x, y },
         params: { n: x.size },
         threads: x.size,
@@ -64,7 +47,7 @@ function smooth<D extends DType, R extends number>(
 const integer = (x: Tensor): boolean => x.dtype === 'i32' || x.dtype === 'u32';
 
 /** Whole numbers are what they are rounded to: x through another tensor. */
-function stepped<T extends Tensor>(op: keyof typeof STEPS, x: T): T {
+function stepped<T extends Tensor>(op: Step, x: T): T {
   tensorArg(op, x);
   return (integer(x) ? x.view(x.shape) : step({ x }, { op }).y) as T;
 }

@@ -1,5 +1,7 @@
-// Gradient accumulation in place: total <- total + s dw. Four elements a thread; what is changed past the end is
-// padding.
+// Gradient accumulation in place: total <- total + s dw.
+// Four elements per thread; what is changed past the end is padding.
+
+// #import grid
 
 const WG: u32 = 64u;
 /// The first batch: total <- s dw.
@@ -20,7 +22,7 @@ struct Params {
 
 @compute @workgroup_size(WG)
 fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let i = id.x + id.y * grid.x * WG;
+  let i = linear_index(id, grid);
   if (i >= params.n) {
     return;
   }

@@ -1,14 +1,38 @@
-// Activations and other functions of one tensor that saturate: y = f(x), dx = dy f'(x), ddx = g dy f''(x). OP picks f
-// at compile time.
-// Every one keeps its relative accuracy where the plain formula would cancel or overflow.
-// #import nan
+// Activations and other functions of one tensor that saturate: y = f(x), dx = dy f'(x), ddx = g dy f''(x).
+// OP picks f at compile time. Each keeps its relative accuracy where the plain formula would cancel or overflow.
+
 // #import accurate
+// #import grid
+// #import nan
 
 const WG: u32 = 64u;
-/// 0 relu, 1 leaky relu (a: slope), 2 hardtanh (a, b: limits), 3 hard sigmoid, 4 hard swish, 5 elu (c x, or a (e^(b x)
-/// - 1)), 6 softsign, 7 softplus (a: beta), 8 log sigmoid, 9 sigmoid, 10 tanh, 11 silu, 12 gelu, 13 gelu by tanh, 14
-/// mish, 15 erf, 16 expm1, 17 log1p, 18 asinh, 19 acosh, 20 atanh.
-const OP: u32 = 0u;
+const OP_RELU: u32 = 0u;
+/// a: the slope.
+const OP_LEAKY_RELU: u32 = 1u;
+/// a, b: the limits.
+const OP_HARDTANH: u32 = 2u;
+const OP_HARDSIGMOID: u32 = 3u;
+const OP_HARDSWISH: u32 = 4u;
+/// c x, or a (e^(b x) - 1).
+const OP_ELU: u32 = 5u;
+const OP_SOFTSIGN: u32 = 6u;
+/// a: beta.
+const OP_SOFTPLUS: u32 = 7u;
+const OP_LOG_SIGMOID: u32 = 8u;
+const OP_SIGMOID: u32 = 9u;
+const OP_TANH: u32 = 10u;
+const OP_SILU: u32 = 11u;
+const OP_GELU: u32 = 12u;
+const OP_GELU_TANH: u32 = 13u;
+const OP_MISH: u32 = 14u;
+const OP_ERF: u32 = 15u;
+const OP_EXPM1: u32 = 16u;
+const OP_LOG1P: u32 = 17u;
+const OP_ASINH: u32 = 18u;
+const OP_ACOSH: u32 = 19u;
+const OP_ATANH: u32 = 20u;
+/// The function f, and what its params are.
+const OP: u32 = OP_RELU;
 /// What tensors hold: or f16. Computed in f32.
 alias Element = f32;
 
@@ -70,36 +94,36 @@ fn normal_pdf(v: f32) -> f32 {
   return BY_SQRT_TWO_PI * exp(-0.5 * v * v);
 }
 
-/// f(v). NaN is told first, so that no comparison or limit in a function can lose it.
+/// f(v). NaN is handled first, so that no comparison or limit in a function can lose it.
 fn f(v: f32) -> f32 {
   if (is_nan(v)) {
     return v;
   }
   switch OP {
-    case 0u: { return max(v, 0.0); }
-    case 1u: { return select(params.a * v, v, v >= 0.0); }
-    case 2u: { return clamp(v, params.a, params.b); }
-    case 3u: { return clamp(v / 6.0 + 0.5, 0.0, 1.0); }
-    case 4u: { return v * clamp(v / 6.0 + 0.5, 0.0, 1.0); }
-    case 5u: { return select(params.a * expm1(params.b * min(v, 0.0)), params.c * v, v > 0.0); }
-    case 6u: { return v / (1.0 + abs(v)); }
+    case OP_RELU: { return max(v, 0.0); }
+    case OP_LEAKY_RELU: { return select(params.a * v, v, v >= 0.0); }
+    case OP_HARDTANH: { return clamp(v, params.a, params.b); }
+    case OP_HARDSIGMOID: { return clamp(v / 6.0 + 0.5, 0.0, 1.0); }
+    case OP_HARDSWISH: { return v * clamp(v / 6.0 + 0.5, 0.0, 1.0); }
+    case OP_ELU: { return select(params.a * expm1(params.b * min(v, 0.0)), params.c * v, v > 0.0); }
+    case OP_SOFTSIGN: { return v / (1.0 + abs(v)); }
     // Far out it is v: a v may overflow.
-    case 7u: { return select(softplus(params.a * v) / params.a, v, params.a * v > 20.0); }
-    case 8u: { return -softplus(-v); }
-    case 9u: { return sigmoid(v); }
-    case 10u: { return stable_tanh(v); }
-    case 11u: { return v * sigmoid(v); }
-    case 12u: { return v * normal_cdf(v); }
-    case 13u: {
+    case OP_SOFTPLUS: { return select(softplus(params.a * v) / params.a, v, params.a * v > 20.0); }
+    case OP_LOG_SIGMOID: { return -softplus(-v); }
+    case OP_SIGMOID: { return sigmoid(v); }
+    case OP_TANH: { return stable_tanh(v); }
+    case OP_SILU: { return v * sigmoid(v); }
+    case OP_GELU: { return v * normal_cdf(v); }
+    case OP_GELU_TANH: {
       let c = clamp(v, -20.0, 20.0);
       return v * sigmoid(2.0 * K * (c + C * c * c * c));
     }
-    case 14u: { return v * tanh_softplus(v); }
-    case 15u: { return erf(v); }
-    case 16u: { return expm1(v); }
-    case 17u: { return log1p(v); }
-    case 18u: { return select(-1.0, 1.0, v >= 0.0) * asinh_positive(abs(v)); }
-    case 19u: { return stable_acosh(v); }
+    case OP_MISH: { return v * tanh_softplus(v); }
+    case OP_ERF: { return erf(v); }
+    case OP_EXPM1: { return expm1(v); }
+    case OP_LOG1P: { return log1p(v); }
+    case OP_ASINH: { return select(-1.0, 1.0, v >= 0.0) * asinh_positive(abs(v)); }
+    case OP_ACOSH: { return stable_acosh(v); }
     default: {
       let half = select(-0.5, 0.5, v >= 0.0);
       return select(half * log1p(2.0 * abs(v) / (1.0 - abs(v))), nan_of(v), abs(v) > 1.0);
@@ -112,31 +136,31 @@ fn f(v: f32) -> f32 {
 fn df(v: f32) -> f32 {
   if (is_nan(v)) {
     switch OP {
-      case 0u, 2u, 4u: { return 1.0; }
-      case 1u: { return params.a; }
-      case 3u: { return 0.0; }
-      case 5u: { return params.c; }
+      case OP_RELU, OP_HARDTANH, OP_HARDSWISH: { return 1.0; }
+      case OP_LEAKY_RELU: { return params.a; }
+      case OP_HARDSIGMOID: { return 0.0; }
+      case OP_ELU: { return params.c; }
       default: { return v; }
     }
   }
   switch OP {
-    case 0u: { return select(0.0, 1.0, v > 0.0); }
-    case 1u: { return select(params.a, 1.0, v > 0.0); }
-    case 2u: { return select(0.0, 1.0, v > params.a && v < params.b); }
-    case 3u: { return select(0.0, 1.0 / 6.0, v > -3.0 && v < 3.0); }
-    case 4u: { return select(select(v / 3.0 + 0.5, 1.0, v > 3.0), 0.0, v < -3.0); }
-    case 5u: { return select(params.a * params.b * exp(params.b * min(v, 0.0)), params.c, v > 0.0); }
-    case 6u: {
+    case OP_RELU: { return select(0.0, 1.0, v > 0.0); }
+    case OP_LEAKY_RELU: { return select(params.a, 1.0, v > 0.0); }
+    case OP_HARDTANH: { return select(0.0, 1.0, v > params.a && v < params.b); }
+    case OP_HARDSIGMOID: { return select(0.0, 1.0 / 6.0, v > -3.0 && v < 3.0); }
+    case OP_HARDSWISH: { return select(select(v / 3.0 + 0.5, 1.0, v > 3.0), 0.0, v < -3.0); }
+    case OP_ELU: { return select(params.a * params.b * exp(params.b * min(v, 0.0)), params.c, v > 0.0); }
+    case OP_SOFTSIGN: {
       let r = 1.0 / (1.0 + abs(v));
       return r * r;
     }
-    case 7u: { return sigmoid(params.a * v); }
-    case 8u: { return sigmoid(-v); }
-    case 9u: { return dsigmoid(v); }
-    case 10u: { return 4.0 * dsigmoid(2.0 * v); }
-    case 11u: { return sigmoid(v) + v * dsigmoid(v); }
-    case 12u: { return normal_cdf(v) + v * normal_pdf(clamp(v, -20.0, 20.0)); }
-    case 13u: {
+    case OP_SOFTPLUS: { return sigmoid(params.a * v); }
+    case OP_LOG_SIGMOID: { return sigmoid(-v); }
+    case OP_SIGMOID: { return dsigmoid(v); }
+    case OP_TANH: { return 4.0 * dsigmoid(2.0 * v); }
+    case OP_SILU: { return sigmoid(v) + v * dsigmoid(v); }
+    case OP_GELU: { return normal_cdf(v) + v * normal_pdf(clamp(v, -20.0, 20.0)); }
+    case OP_GELU_TANH: {
       let c = clamp(v, -20.0, 20.0);
       let z = 2.0 * K * (c + C * c * c * c);
       if (abs(v) > 3.4028234e38) {
@@ -144,15 +168,15 @@ fn df(v: f32) -> f32 {
       }
       return sigmoid(z) + c * dsigmoid(z) * 2.0 * K * (1.0 + 3.0 * C * c * c);
     }
-    case 14u: {
+    case OP_MISH: {
       let t = tanh_softplus(v);
       return t + v * (1.0 - t * t) * sigmoid(v);
     }
-    case 15u: { return TWO_BY_SQRT_PI * exp(-v * v); }
-    case 16u: { return exp(v); }
-    case 17u: { return 1.0 / (1.0 + v); }
-    case 18u: { return 1.0 / sqrt(1.0 + v * v); }
-    case 19u: { return 1.0 / root_nan((v - 1.0) * (v + 1.0)); }
+    case OP_ERF: { return TWO_BY_SQRT_PI * exp(-v * v); }
+    case OP_EXPM1: { return exp(v); }
+    case OP_LOG1P: { return 1.0 / (1.0 + v); }
+    case OP_ASINH: { return 1.0 / sqrt(1.0 + v * v); }
+    case OP_ACOSH: { return 1.0 / root_nan((v - 1.0) * (v + 1.0)); }
     default: { return 1.0 / ((1.0 - v) * (1.0 + v)); }
   }
 }
@@ -161,41 +185,41 @@ fn df(v: f32) -> f32 {
 fn ddf(v: f32) -> f32 {
   let c = clamp(v, -20.0, 20.0);
   switch OP {
-    case 4u: { return select(0.0, 1.0 / 3.0, v > -3.0 && v < 3.0); }
-    case 5u: { return select(params.a * params.b * params.b * exp(params.b * min(v, 0.0)), 0.0, v > 0.0); }
-    case 6u: {
+    case OP_HARDSWISH: { return select(0.0, 1.0 / 3.0, v > -3.0 && v < 3.0); }
+    case OP_ELU: { return select(params.a * params.b * params.b * exp(params.b * min(v, 0.0)), 0.0, v > 0.0); }
+    case OP_SOFTSIGN: {
       let r = 1.0 / (1.0 + abs(v));
       return -2.0 * sign(v) * r * r * r;
     }
-    case 7u: { return params.a * dsigmoid(params.a * v); }
-    case 8u: { return -dsigmoid(v); }
-    case 9u: { return -dsigmoid(v) * stable_tanh(0.5 * v); }
-    case 10u: { return -8.0 * dsigmoid(2.0 * v) * stable_tanh(v); }
-    case 11u: { return dsigmoid(v) * (2.0 - v * stable_tanh(0.5 * v)); }
-    case 12u: { return normal_pdf(c) * (2.0 - c * c); }
-    case 13u: {
+    case OP_SOFTPLUS: { return params.a * dsigmoid(params.a * v); }
+    case OP_LOG_SIGMOID: { return -dsigmoid(v); }
+    case OP_SIGMOID: { return -dsigmoid(v) * stable_tanh(0.5 * v); }
+    case OP_TANH: { return -8.0 * dsigmoid(2.0 * v) * stable_tanh(v); }
+    case OP_SILU: { return dsigmoid(v) * (2.0 - v * stable_tanh(0.5 * v)); }
+    case OP_GELU: { return normal_pdf(c) * (2.0 - c * c); }
+    case OP_GELU_TANH: {
       let z = 2.0 * K * (c + C * c * c * c);
       let dz = 2.0 * K * (1.0 + 3.0 * C * c * c);
       return dsigmoid(z) * (2.0 * dz + c * (12.0 * K * C * c - stable_tanh(0.5 * z) * dz * dz));
     }
-    case 14u: {
+    case OP_MISH: {
       let t = tanh_softplus(v);
       let s = sigmoid(v);
       let r = 1.0 - t * t;
       return 2.0 * r * s + v * (r * dsigmoid(v) - 2.0 * t * r * s * s);
     }
-    case 15u: { return -2.0 * c * TWO_BY_SQRT_PI * exp(-c * c); }
-    case 16u: { return exp(v); }
-    case 17u: { return -1.0 / ((1.0 + v) * (1.0 + v)); }
-    case 18u: {
+    case OP_ERF: { return -2.0 * c * TWO_BY_SQRT_PI * exp(-c * c); }
+    case OP_EXPM1: { return exp(v); }
+    case OP_LOG1P: { return -1.0 / ((1.0 + v) * (1.0 + v)); }
+    case OP_ASINH: {
       let q = 1.0 + v * v;
       return -v / (q * sqrt(q));
     }
-    case 19u: {
+    case OP_ACOSH: {
       let q = (v - 1.0) * (v + 1.0);
       return -v / (q * root_nan(q));
     }
-    case 20u: {
+    case OP_ATANH: {
       let q = (1.0 - v) * (1.0 + v);
       return 2.0 * v / (q * q);
     }
@@ -203,15 +227,15 @@ fn ddf(v: f32) -> f32 {
   }
 }
 
-/// d times a slope. The flat pieces of functions 0 to 5 give 0 whatever d is, as in PyTorch: 0 is chosen, since 0 times
-/// NaN is NaN.
+/// d times a slope. The flat pieces of the functions before elu give 0 whatever d is, as in PyTorch: 0 is chosen, since
+/// 0 times NaN is NaN.
 fn scaled(d: f32, slope: f32) -> f32 {
-  return select(d * slope, 0.0, OP < 5u && slope == 0.0);
+  return select(d * slope, 0.0, OP < OP_ELU && slope == 0.0);
 }
 
 @compute @workgroup_size(WG)
 fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let i = id.x + id.y * grid.x * WG;
+  let i = linear_index(id, grid);
   if (i < params.n) {
     y[i] = Element(f(f32(x[i])));
   }
@@ -219,7 +243,7 @@ fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups
 
 @compute @workgroup_size(WG)
 fn backward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let i = id.x + id.y * grid.x * WG;
+  let i = linear_index(id, grid);
   if (i < params.n) {
     dx[i] = Element(scaled(f32(dy[i]), df(f32(x[i]))));
   }
@@ -227,7 +251,7 @@ fn backward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroup
 
 @compute @workgroup_size(WG)
 fn second(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let i = id.x + id.y * grid.x * WG;
+  let i = linear_index(id, grid);
   if (i < params.n) {
     ddx[i] = Element(scaled(f32(g[i]) * f32(dy[i]), ddf(f32(x[i]))));
   }

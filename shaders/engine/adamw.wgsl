@@ -1,7 +1,9 @@
-// Adam and AdamW in place, in PyTorch's order. Decoupled decay (AdamW): w <- (1 - lr decay) w; coupled (Adam): g <- g +
-// decay w. Then m <- b1 m + (1-b1) g;  v <- b2 v + (1-b2) g^2;  w <- w - lr/c1 m / (sqrt(v)/sqrt(c2) + eps), with the
-// bias corrections c = 1 - b^step.
+// Adam and AdamW in place, in PyTorch's order, with the bias corrections c = 1 - b^step:
+//   w <- (1 - lr decay) w   (AdamW: decoupled decay),   or   g <- g + decay w   (Adam: coupled decay)
+//   m <- b1 m + (1-b1) g,   v <- b2 v + (1-b2) g^2,   w <- w - lr/c1 m / (sqrt(v)/sqrt(c2) + eps)
 // Four elements a thread; what is changed past the end is padding.
+
+// #import grid
 
 const WG: u32 = 64u;
 const DECOUPLED: bool = true;
@@ -32,7 +34,7 @@ struct Params {
 
 @compute @workgroup_size(WG)
 fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let i = id.x + id.y * grid.x * WG;
+  let i = linear_index(id, grid);
   if (i >= params.n || hyper[4] == 0.0) {
     return;
   }

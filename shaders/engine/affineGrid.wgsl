@@ -1,5 +1,7 @@
 // Grids of sampling points. base: the homogeneous coordinates (x, y, 1) of the pixels of a picture, from -1 to 1.
 // project: (x, y, z) to (x / z, y / z).
+
+// #import grid
 // #import nan
 
 const WG: u32 = 64u;
@@ -29,7 +31,7 @@ fn coordinate(i: u32, size: u32) -> f32 {
 
 @compute @workgroup_size(WG)
 fn base(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let i = id.x + id.y * grid.x * WG;
+  let i = linear_index(id, grid);
   if (i < params.n) {
     points[3u * i] = coordinate(i % params.width, params.width);
     points[3u * i + 1u] = coordinate(i / params.width, params.height);
@@ -47,7 +49,7 @@ fn inverse(z: f32) -> f32 {
 
 @compute @workgroup_size(WG)
 fn project(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let i = id.x + id.y * grid.x * WG;
+  let i = linear_index(id, grid);
   if (i < params.n) {
     let r = inverse(p[3u * i + 2u]);
     y[2u * i] = p[3u * i] * r;
@@ -57,7 +59,7 @@ fn project(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups
 
 @compute @workgroup_size(WG)
 fn projectGrad(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let i = id.x + id.y * grid.x * WG;
+  let i = linear_index(id, grid);
   if (i < params.n) {
     let r = inverse(p[3u * i + 2u]);
     let d = vec2<f32>(dy[2u * i], dy[2u * i + 1u]) * r;

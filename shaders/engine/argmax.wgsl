@@ -1,10 +1,18 @@
-// Where the largest (or smallest) element of each line [outer, n, inner] is, the first of equal ones; and its value.
+// Index and value of the largest (or smallest) element of each line [outer, n, inner]; the first of equal ones.
 // Elements are ordered as in sort.wgsl. Long lines go in chunks: a pass leaves the best of each chunk [chunks, lines],
 // the next one chooses among these candidates.
 
+// #import grid
+// #import tree
+
 const WG: u32 = 64u;
-/// What the bits are: 0 f32, 1 i32, 2 u32.
-const TYPE: u32 = 0u;
+/// An index, and the key of its element.
+alias Part = vec2<u32>;
+const TYPE_F32: u32 = 0u;
+const TYPE_I32: u32 = 1u;
+const TYPE_U32: u32 = 2u;
+/// What the bits are.
+const TYPE: u32 = TYPE_F32;
 const SMALLEST: bool = false;
 const CANDIDATES: bool = false;
 const LAST: bool = true;
@@ -24,11 +32,11 @@ struct Params {
 @group(0) @binding(3) var<storage, read_write> y: array<u32>;
 @group(0) @binding(4) var<uniform> params: Params;
 
-/// Larger is better, whatever is sought.
+/// Larger is better, whether the largest or the smallest is sought.
 fn key(bits: u32) -> u32 {
   var k = bits;
   switch TYPE {
-    case 0u: {
+    case TYPE_F32: {
       let size = bits & 0x7fffffffu;
       k = select(bits | 0x80000000u, ~bits, (bits >> 31u) == 1u);
       if (size == 0u) {
@@ -38,7 +46,7 @@ fn key(bits: u32) -> u32 {
         return 0xffffffffu;
       }
     }
-    case 1u: { k = bits ^ 0x80000000u; }
+    case TYPE_I32: { k = bits ^ 0x80000000u; }
     default: {}
   }
   return select(k, ~k, SMALLEST);
@@ -57,7 +65,8 @@ fn take(line: u32, t: u32) -> vec2<u32> {
   return vec2<u32>(j, key(x[place(line, j)]));
 }
 
-fn better(a: vec2<u32>, b: vec2<u32>) -> vec2<u32> {
+/// The better of two candidates; of equal ones that with the lower index.
+fn combine(a: Part, b: Part) -> Part {
   return select(a, b, b.y > a.y || (b.y == a.y && b.x < a.x));
 }
 
@@ -68,46 +77,40 @@ fn put(g: u32, line: u32, best: u32) {
   }
 }
 
-var<workgroup> parts: array<vec2<u32>, WG>;
-
 /// A workgroup for each chunk of a line: for elements that lie next to each other.
 @compute @workgroup_size(WG)
 fn rows(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group: vec3<u32>) {
-  let g = group.x + group.z * 32768u;
+  let g = group.x + group.z * FOLD;
   let line = g % params.lines;
   let c = g / params.lines;
   let first = c * params.chunk;
   let end = min(first + params.chunk, params.count);
-  if (c < params.chunks && first + lane < end) {
-    var best = take(line, first + lane);
+  // How many threads have an element.
+  let count = select(0u, end - first, c < params.chunks && first < end);
+  var best: Part;
+  if (lane < count) {
+    best = take(line, first + lane);
     for (var t = first + lane + WG; t < end; t += WG) {
-      best = better(best, take(line, t));
+      best = combine(best, take(line, t));
     }
-    parts[lane] = best;
   }
-  workgroupBarrier();
-  for (var half = WG / 2u; half > 0u; half /= 2u) {
-    if (lane < half && first + lane + half < end) {
-      parts[lane] = better(parts[lane], parts[lane + half]);
-    }
-    workgroupBarrier();
-  }
+  let all = tree_combine(lane, count, best);
   if (lane == 0u && c < params.chunks) {
-    put(g, line, parts[0].x);
+    put(g, line, all.x);
   }
 }
 
 /// A thread for each chunk of a line, neighbours on neighbouring lines.
 @compute @workgroup_size(WG)
 fn columns(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let g = id.x + id.y * grid.x * WG;
+  let g = linear_index(id, grid);
   if (g < params.lines * params.chunks) {
     let line = g % params.lines;
     let first = (g / params.lines) * params.chunk;
     let end = min(first + params.chunk, params.count);
     var best = take(line, first);
     for (var t = first + 1u; t < end; t++) {
-      best = better(best, take(line, t));
+      best = combine(best, take(line, t));
     }
     put(g, line, best.x);
   }

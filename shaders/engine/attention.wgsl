@@ -1,10 +1,17 @@
-// Softmax of attention scores: y = softmax(scale s + mask) over the last axis, without what the mask or causality takes
-// away. A row that loses everything is zeros. One thread a row.
+// Softmax of attention scores: y = softmax(scale s + mask) over the last axis, without the keys that the mask or
+// causality removes. A row without any key becomes zeros. One thread per row.
+
+// #import grid
 // #import nan
 
 const WG: u32 = 64u;
-/// 0 none, 1 whole numbers (0 takes a score away), 2 floats that are added (-infinity takes it away).
-const MASK: u32 = 0u;
+const MASK_NONE: u32 = 0u;
+/// Whole numbers: 0 removes a score.
+const MASK_KEEP: u32 = 1u;
+/// Floats that are added: -infinity removes a score.
+const MASK_BIAS: u32 = 2u;
+/// What the mask holds.
+const MASK: u32 = MASK_NONE;
 /// Query i sees keys 0 to i.
 const CAUSAL: bool = false;
 const LOWEST: f32 = -3.4028234e38;
@@ -35,16 +42,16 @@ fn maskOf(row: u32) -> u32 {
   return dot(vec4<u32>(b / size.y, b % size.y, c % size.z, row % size.w), params.stride);
 }
 
-/// The score of a key; LOWEST where it is taken away.
+/// The score of a key; LOWEST where it is removed.
 fn score(row: u32, first: u32, k: u32) -> f32 {
   if (CAUSAL && k > row % params.queries) {
     return LOWEST;
   }
   let v = params.scale * s[row * params.keys + k];
-  if (MASK == 1u) {
+  if (MASK == MASK_KEEP) {
     return select(LOWEST, v, mask[first + k * params.column] != 0u);
   }
-  if (MASK == 2u) {
+  if (MASK == MASK_BIAS) {
     return max_nan(v + bitcast<f32>(mask[first + k * params.column]), LOWEST);
   }
   return v;
@@ -52,7 +59,7 @@ fn score(row: u32, first: u32, k: u32) -> f32 {
 
 @compute @workgroup_size(WG)
 fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let row = id.x + id.y * grid.x * WG;
+  let row = linear_index(id, grid);
   if (row < params.rows) {
     let first = maskOf(row);
     var high = LOWEST;
@@ -76,7 +83,7 @@ fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups
 /// ds = scale y (dy - sum y dy)
 @compute @workgroup_size(WG)
 fn backward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let row = id.x + id.y * grid.x * WG;
+  let row = linear_index(id, grid);
   if (row < params.rows) {
     let first = row * params.keys;
     var sum = 0.0;

@@ -1,5 +1,7 @@
 // Average pooling, NHWC. The backward pass gathers, for each pixel, the windows that hold it.
 
+// #import grid
+
 const WG: u32 = 64u;
 /// Or vec4<f32>, where 4 divides the channels: sizes then count vectors.
 alias Element = f32;
@@ -57,7 +59,7 @@ fn divisor(rows: Span, columns: Span) -> f32 {
 
 @compute @workgroup_size(WG)
 fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let i = id.x + id.y * grid.x * WG;
+  let i = linear_index(id, grid);
   let size = params.y_size;
   if (i < size.x * size.y * size.z * size.w) {
     let c = i % size.w;
@@ -94,7 +96,7 @@ fn reaching(p: u32, axis: u32) -> vec2<u32> {
 
 @compute @workgroup_size(WG)
 fn backward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let i = id.x + id.y * grid.x * WG;
+  let i = linear_index(id, grid);
   let size = params.x_size;
   if (i < size.x * size.y * size.z * size.w) {
     let c = i % size.w;

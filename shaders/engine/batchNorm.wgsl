@@ -1,5 +1,7 @@
-// Batch normalisation over all axes but the last, with an optional residual and ReLU: xh = (x - mean) / sqrt(variance +
-// eps), y = act(xh gamma + beta + residual).
+// Batch normalisation over all axes but the last, with an optional residual and ReLU:
+//   xh = (x - mean) / sqrt(variance + eps),   y = act(xh gamma + beta + residual)
+
+// #import grid
 // #import nan
 //
 // Statistics: each thread takes one channel of a chunk of rows and makes two passes over it (mean, then squared
@@ -10,7 +12,7 @@ const WG: u32 = 64u;
 const RELU: bool = false;
 /// A tensor of the shape of x is added before the ReLU.
 const RESIDUAL: bool = false;
-/// Or vec4<f32>, where 4 divides the channels: params.c then counts vectors, but where chunks are joined.
+/// Or vec4<f32>, where 4 divides the channels: params.c then counts vectors, except where chunks are joined.
 alias Element = f32;
 /// The bits of an Element: or vec4<u32>.
 alias Bits = u32;
@@ -70,7 +72,7 @@ fn kept(k: u32, c: u32) -> vec2<f32> {
 
 @compute @workgroup_size(WG)
 fn stats(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let i = id.x + id.y * grid.x * WG;
+  let i = linear_index(id, grid);
   if (i < params.chunks * params.c) {
     let c = i % params.c;
     let rows = rowsOf(i / params.c);
@@ -131,7 +133,7 @@ fn combineAndUpdate(@builtin(global_invocation_id) id: vec3<u32>) {
 
 @compute @workgroup_size(WG)
 fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let i = id.x + id.y * grid.x * WG;
+  let i = linear_index(id, grid);
   if (i < params.strip * params.c) {
     let c = i % params.c;
     let m = mean[c];
@@ -155,7 +157,7 @@ fn masked(d: Element, v: Element) -> Element {
 
 @compute @workgroup_size(WG)
 fn gradStats(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let i = id.x + id.y * grid.x * WG;
+  let i = linear_index(id, grid);
   if (i < params.chunks * params.c) {
     let c = i % params.c;
     let rows = rowsOf(i / params.c);
@@ -193,7 +195,7 @@ fn gradCombine(@builtin(global_invocation_id) id: vec3<u32>) {
 
 @compute @workgroup_size(WG)
 fn inputGrad(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let i = id.x + id.y * grid.x * WG;
+  let i = linear_index(id, grid);
   if (i < params.strip * params.c) {
     let c = i % params.c;
     let m = mean[c];

@@ -1,22 +1,54 @@
-// Elementwise functions of two tensors that meet by broadcasting, or of a tensor and a number: y = f(a, b). OP picks f
-// at compile time.
-// #import nan
+// Elementwise functions of two tensors that meet by broadcasting, or of a tensor and a number: y = f(a, b).
+// OP picks f at compile time.
+
 // #import angle
+// #import grid
+// #import nan
 
 const WG: u32 = 64u;
-/// 0 add, 1 mul, 2 sub, 3 div, 4 maximum, 5 minimum, 6 pow, 7 atan2, 8 fmod, 9 remainder, 10 floor divide, 11 step (1,
-/// half where equal, 0 where a < b), 12 eq, 13 ne, 14 lt, 15 le, 16 gt, 17 ge, 18 and, 19 or, 20 xor; of a alone: 21 is
-/// NaN, 22 is infinite, 23 is finite; 24 gate (a b, but 0 where b is 0, whatever a is).
-const OP: u32 = 0u;
+const OP_ADD: u32 = 0u;
+const OP_MUL: u32 = 1u;
+const OP_SUB: u32 = 2u;
+const OP_DIV: u32 = 3u;
+const OP_MAXIMUM: u32 = 4u;
+const OP_MINIMUM: u32 = 5u;
+const OP_POW: u32 = 6u;
+const OP_ATAN2: u32 = 7u;
+const OP_FMOD: u32 = 8u;
+const OP_REMAINDER: u32 = 9u;
+const OP_FLOOR_DIVIDE: u32 = 10u;
+/// 1, half where equal, 0 where a < b.
+const OP_STEP: u32 = 11u;
+/// From here to IS_FINITE the results are truths: i32 of 0 and 1.
+const OP_EQ: u32 = 12u;
+const OP_NE: u32 = 13u;
+const OP_LT: u32 = 14u;
+const OP_LE: u32 = 15u;
+const OP_GT: u32 = 16u;
+const OP_GE: u32 = 17u;
+const OP_LOGICAL_AND: u32 = 18u;
+const OP_LOGICAL_OR: u32 = 19u;
+const OP_LOGICAL_XOR: u32 = 20u;
+/// Of a alone, like the next two.
+const OP_IS_NAN: u32 = 21u;
+const OP_IS_INF: u32 = 22u;
+const OP_IS_FINITE: u32 = 23u;
+/// a b, but 0 where b is 0, whatever a is.
+const OP_GATE: u32 = 24u;
+/// The function f.
+const OP: u32 = OP_ADD;
 /// Or i32, u32.
 alias Element = f32;
 /// What the operands hold: Element, or f16.
 alias Stored = f32;
-/// Stored; from 12 on i32.
+/// Stored; i32 for truths.
 alias Result = f32;
 const FLOAT: bool = true;
-/// Which operand is the number in params: 0 none, 1 a, 2 b. The other one's memory is bound in its place.
-const NUMBER: u32 = 0u;
+const NUMBER_NONE: u32 = 0u;
+const NUMBER_A: u32 = 1u;
+const NUMBER_B: u32 = 2u;
+/// Which operand is the number in params. The other one's memory is bound in its place.
+const NUMBER: u32 = NUMBER_NONE;
 /// Operands have steps of their own along each axis, and there are more than four axes.
 const BROADCAST: bool = false;
 const DEEP: bool = false;
@@ -86,7 +118,7 @@ fn power(u: Element, v: Element) -> Element {
       }
       s *= s;
     }
-    // One over a whole number is none, but for 1 and -1.
+    // One over a whole number is 0, except for 1 and -1.
     return select(r, select(Element(1) / r, select(Element(0), r, abs(u) == Element(1)), !FLOAT), v < Element(0));
   }
   let p = exp2(q * log2_nan(abs(f32(u))));
@@ -172,46 +204,46 @@ fn truth(u: Element, v: Element) -> bool {
   let p = key(u);
   let q = key(v);
   switch OP {
-    case 12u: { return order && p == q; }
-    case 13u: { return !order || p != q; }
-    case 14u: { return less(u, v); }
-    case 15u: { return order && !less(v, u); }
-    case 16u: { return less(v, u); }
-    case 17u: { return order && !less(u, v); }
-    case 18u: { return p != 0 && q != 0; }
-    case 19u: { return p != 0 || q != 0; }
-    case 20u: { return (p != 0) != (q != 0); }
-    case 21u: { return missing(u); }
-    case 22u: { return FLOAT && abs(p) == 0x7f800000; }
+    case OP_EQ: { return order && p == q; }
+    case OP_NE: { return !order || p != q; }
+    case OP_LT: { return less(u, v); }
+    case OP_LE: { return order && !less(v, u); }
+    case OP_GT: { return less(v, u); }
+    case OP_GE: { return order && !less(u, v); }
+    case OP_LOGICAL_AND: { return p != 0 && q != 0; }
+    case OP_LOGICAL_OR: { return p != 0 || q != 0; }
+    case OP_LOGICAL_XOR: { return (p != 0) != (q != 0); }
+    case OP_IS_NAN: { return missing(u); }
+    case OP_IS_INF: { return FLOAT && abs(p) == 0x7f800000; }
     default: { return !FLOAT || abs(p) < 0x7f800000; }
   }
 }
 
 fn f(u: Element, v: Element) -> Result {
   switch OP {
-    case 0u: { return Result(u + v); }
-    case 1u: { return Result(u * v); }
-    case 2u: { return Result(u - v); }
-    case 3u: { return Result(u / v); }
-    case 4u: { return Result(select(v, u, less(v, u) || missing(u))); }
-    case 5u: { return Result(select(v, u, less(u, v) || missing(u))); }
-    case 6u: { return Result(power(u, v)); }
-    case 7u: { return Result(angle(f32(u), f32(v))); }
-    case 8u: { return Result(fmod(u, v)); }
-    case 9u: { return Result(remainder(u, v)); }
-    case 10u: { return Result(floor_divide(u, v)); }
-    case 11u: {
+    case OP_ADD: { return Result(u + v); }
+    case OP_MUL: { return Result(u * v); }
+    case OP_SUB: { return Result(u - v); }
+    case OP_DIV: { return Result(u / v); }
+    case OP_MAXIMUM: { return Result(select(v, u, less(v, u) || missing(u))); }
+    case OP_MINIMUM: { return Result(select(v, u, less(u, v) || missing(u))); }
+    case OP_POW: { return Result(power(u, v)); }
+    case OP_ATAN2: { return Result(angle(f32(u), f32(v))); }
+    case OP_FMOD: { return Result(fmod(u, v)); }
+    case OP_REMAINDER: { return Result(remainder(u, v)); }
+    case OP_FLOOR_DIVIDE: { return Result(floor_divide(u, v)); }
+    case OP_STEP: {
       let equal = !missing(u) && !missing(v) && key(u) == key(v);
       return Result(select(select(1.0, 0.5, equal), 0.0, less(u, v)));
     }
-    case 24u: { return Result(select(u * v, Element(0), key(v) == 0)); }
+    case OP_GATE: { return Result(select(u * v, Element(0), key(v) == 0)); }
     default: { return Result(truth(u, v)); }
   }
 }
 
 @compute @workgroup_size(WG)
 fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let i = id.x + id.y * grid.x * WG;
+  let i = linear_index(id, grid);
   if (i >= params.n) {
     return;
   }
@@ -230,10 +262,10 @@ fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups
   }
   var u = Element(a[ia]);
   var v = Element(b[ib]);
-  if (NUMBER == 1u) {
+  if (NUMBER == NUMBER_A) {
     u = bitcast<Element>(params.number);
   }
-  if (NUMBER == 2u) {
+  if (NUMBER == NUMBER_B) {
     v = bitcast<Element>(params.number);
   }
   y[i] = f(u, v);

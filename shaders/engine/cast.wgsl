@@ -1,11 +1,21 @@
 // Elements of one type as another. Both sides are words of 32 bits, an f16 is half of one: no feature of the adapter is
 // needed.
+
+// #import grid
 // #import nan
 
 const WG: u32 = 64u;
-/// 0 f32, 1 f16, 2 i32, 3 u32.
-const FROM: u32 = 0u;
-const TO: u32 = 2u;
+const FROM_F32: u32 = 0u;
+const FROM_F16: u32 = 1u;
+const FROM_I32: u32 = 2u;
+const FROM_U32: u32 = 3u;
+/// Dtypes of x and y.
+const FROM: u32 = FROM_F32;
+const TO_F32: u32 = 0u;
+const TO_F16: u32 = 1u;
+const TO_I32: u32 = 2u;
+const TO_U32: u32 = 3u;
+const TO: u32 = TO_I32;
 
 struct Params {
   words: u32,           // of y
@@ -50,9 +60,9 @@ fn narrow(bits: u32) -> u32 {
 
 fn as_float(i: u32) -> f32 {
   switch FROM {
-    case 0u: { return bitcast<f32>(x[i]); }
-    case 1u: { return bitcast<f32>(widen((x[i / 2u] >> (16u * (i % 2u))) & 0xffffu)); }
-    case 2u: { return f32(bitcast<i32>(x[i])); }
+    case FROM_F32: { return bitcast<f32>(x[i]); }
+    case FROM_F16: { return bitcast<f32>(widen((x[i / 2u] >> (16u * (i % 2u))) & 0xffffu)); }
+    case FROM_I32: { return f32(bitcast<i32>(x[i])); }
     default: { return f32(x[i]); }
   }
 }
@@ -70,22 +80,22 @@ fn as_u32(v: f32) -> u32 {
 
 @compute @workgroup_size(WG)
 fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let i = id.x + id.y * grid.x * WG;
+  let i = linear_index(id, grid);
   if (i >= params.words) {
     return;
   }
   switch TO {
-    case 0u: { y[i] = bitcast<u32>(as_float(i)); }
-    case 1u: { y[i] = narrow(bitcast<u32>(as_float(2u * i))) | (narrow(bitcast<u32>(as_float(2u * i + 1u))) << 16u); }
-    case 2u: {
-      if (FROM == 3u) {
+    case TO_F32: { y[i] = bitcast<u32>(as_float(i)); }
+    case TO_F16: { y[i] = narrow(bitcast<u32>(as_float(2u * i))) | (narrow(bitcast<u32>(as_float(2u * i + 1u))) << 16u); }
+    case TO_I32: {
+      if (FROM == FROM_U32) {
         y[i] = x[i];
       } else {
         y[i] = as_i32(as_float(i));
       }
     }
     default: {
-      if (FROM == 2u) {
+      if (FROM == FROM_I32) {
         y[i] = x[i];
       } else {
         y[i] = as_u32(as_float(i));

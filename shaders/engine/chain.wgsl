@@ -1,6 +1,8 @@
 // Arithmetic in a row without broadcasting, each step of what the one before has made: launches of binary.wgsl in one
 // (runtime/autograd/chains.ts).
 
+// #import grid
+
 const WG: u32 = 64u;
 
 struct Params {
@@ -18,7 +20,7 @@ struct Params {
 
 @compute @workgroup_size(WG)
 fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let i = id.x + id.y * grid.x * WG;
+  let i = linear_index(id, grid);
   if (i < params.n) {
     var u = a[i];
     let operands = vec3<f32>(b[i], second[i], third[i]);

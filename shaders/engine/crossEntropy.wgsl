@@ -2,18 +2,20 @@
 // s and K = sum_c k_c:
 //   l = w ((1-s) k_y (L - z_y) + s/C sum_c k_c (L - z_c)),   L = log sum_c exp z_c
 //   dz_c = dl w (((1-s) k_y + s/C K) p_c - (1-s) k_y [c = y] - s/C k_c)
-// The focal loss multiplies l by (1 - p_y)^g, and so its gradient by (1 - p_y)^g + g (1 - p_y)^(g-1) p_y (L - z_y)
-// (without smoothing).
-// Negative log-likelihood is given log-probabilities for z: L is 0 then, and constant.
-// A pixel whose label is `ignore` or no class has l = 0 and dz = 0. One thread a pixel, neighbouring threads on
+// The focal loss (without smoothing) multiplies l by (1 - p_y)^g, and its gradient by
+//   (1 - p_y)^g + g (1 - p_y)^(g-1) p_y (L - z_y)
+// For negative log-likelihood z holds log-probabilities: L is then the constant 0.
+// A pixel whose label is `ignore` or not a class has l = 0 and dz = 0. One thread per pixel, neighbouring threads on
 // neighbouring pixels.
-// The forward pass leaves one pair (sum of losses, share of the denominator) for each workgroup; lossReduce adds them
-// up.
+// The forward pass leaves a pair (sum of losses, share of the denominator) for each workgroup; lossReduce adds them up.
 
+// #import grid
 // #import logSum
+// #import tree
 // #import zero
 
 const WG: u32 = 64u;
+alias Sum = vec2f;
 const CLASS_WEIGHT: bool = false;
 const PIXEL_WEIGHT: bool = false;
 /// The losses of the pixels are wanted, not their sum: dy has an element for each pixel.
@@ -99,8 +101,6 @@ fn lossOf(p: u32, label: u32) -> f32 {
   return (1.0 - params.smoothing) * hard + params.smoothing / f32(params.c) * soft;
 }
 
-var<workgroup> sums: array<vec2f, WG>;
-
 @compute @workgroup_size(WG)
 fn forward(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group: vec3<u32>) {
   var sum = vec2f();
@@ -124,22 +124,15 @@ fn forward(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) gr
       default: {}
     }
   }
-  sums[lane] = sum;
-  workgroupBarrier();
-  for (var half = WG / 2u; half > 0u; half /= 2u) {
-    if (lane < half) {
-      sums[lane] += sums[lane + half];
-    }
-    workgroupBarrier();
-  }
+  let all = tree_sum(lane, sum);
   if (lane == 0u) {
-    partials[group.x] = sums[0];
+    partials[group.x] = all;
   }
 }
 
 @compute @workgroup_size(WG)
 fn forwardMap(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let p = id.x + id.y * grid.x * WG;
+  let p = linear_index(id, grid);
   if (p >= params.n) {
     return;
   }
@@ -156,7 +149,7 @@ fn forwardMap(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgro
 
 @compute @workgroup_size(WG)
 fn backward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let p = id.x + id.y * grid.x * WG;
+  let p = linear_index(id, grid);
   if (p >= params.n) {
     return;
   }

@@ -2,6 +2,8 @@
 // go in chunks: `totals` leaves the sum of each chunk [outer, chunks, inner], running sums of these are where the
 // chunks start.
 
+// #import grid
+
 const WG: u32 = 64u;
 alias Element = f32;
 const EXCLUSIVE: bool = false;
@@ -28,7 +30,7 @@ fn at(line: u32, j: u32, length: u32) -> u32 {
 
 @compute @workgroup_size(WG)
 fn totals(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let g = id.x + id.y * grid.x * WG;
+  let g = linear_index(id, grid);
   if (g < params.lines * params.chunks) {
     let line = g % params.lines;
     let c = g / params.lines;
@@ -43,7 +45,7 @@ fn totals(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups)
 
 @compute @workgroup_size(WG)
 fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let g = id.x + id.y * grid.x * WG;
+  let g = linear_index(id, grid);
   if (g < params.lines * params.chunks) {
     let line = g % params.lines;
     let c = g / params.lines;

@@ -5,10 +5,13 @@
 // First the normaliser of every pixel; then one thread for each chunk of pixels and each class adds up p t, p and t,
 // neighbouring threads on neighbouring classes; then one workgroup adds up the chunks and forms D and the divisors.
 
+// #import grid
 // #import logSum
 // #import nan
+// #import tree
 
 const WG: u32 = 64u;
+alias Sum = f32;
 
 struct Params {
   n: u32,
@@ -41,7 +44,7 @@ fn valid(label: i32) -> bool {
 
 @compute @workgroup_size(WG)
 fn normaliser(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let p = id.x + id.y * grid.x * WG;
+  let p = linear_index(id, grid);
   if (p >= params.n) {
     return;
   }
@@ -55,7 +58,7 @@ fn normaliser(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgro
 
 @compute @workgroup_size(WG)
 fn sums(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let i = id.x + id.y * grid.x * WG;
+  let i = linear_index(id, grid);
   if (i >= params.chunks * params.c) {
     return;
   }
@@ -72,8 +75,6 @@ fn sums(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
   partials[i] = sum;
 }
 
-var<workgroup> dice: array<f32, WG>;
-
 @compute @workgroup_size(WG)
 fn finish(@builtin(local_invocation_index) lane: u32) {
   var total = 0.0;
@@ -87,22 +88,15 @@ fn finish(@builtin(local_invocation_index) lane: u32) {
     scores[c] = vec2f(d, 1.0 / divisor);
     total += d;
   }
-  dice[lane] = total;
-  workgroupBarrier();
-  for (var half = WG / 2u; half > 0u; half /= 2u) {
-    if (lane < half) {
-      dice[lane] += dice[lane + half];
-    }
-    workgroupBarrier();
-  }
+  let all = tree_sum(lane, total);
   if (lane == 0u) {
-    y[0] = 1.0 - dice[0] / f32(params.c);
+    y[0] = 1.0 - all / f32(params.c);
   }
 }
 
 @compute @workgroup_size(WG)
 fn backward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let p = id.x + id.y * grid.x * WG;
+  let p = linear_index(id, grid);
   if (p >= params.n) {
     return;
   }

@@ -1,6 +1,8 @@
 // Dropout: y = x / (1 - p) where the draw u is at least p, else 0. The gradient is the same function of dy. CHANNELS:
 // one draw for all pixels of a channel.
 
+// #import grid
+
 const WG: u32 = 64u;
 const CHANNELS: bool = false;
 
@@ -18,7 +20,7 @@ struct Params {
 
 @compute @workgroup_size(WG)
 fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let i = id.x + id.y * grid.x * WG;
+  let i = linear_index(id, grid);
   if (i < params.n) {
     var draw = i;
     if (CHANNELS) {

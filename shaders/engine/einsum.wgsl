@@ -1,6 +1,8 @@
 // Another order of axes, diagonals, and their gradients: element i of the array whose axes are `size` lies at the sum
-// of index times stride in the other one. gather: y[i] = x[at(i)]. scatter: y[at(i)] = x[i], into zeros: no two i share
-// a place.
+// of index times stride in the other one. gather: y[i] = x[at(i)]. scatter: y[at(i)] = x[i], into zeros; each i has its
+// own place.
+
+// #import grid
 
 const WG: u32 = 64u;
 
@@ -32,7 +34,7 @@ fn at(i: u32) -> u32 {
 
 @compute @workgroup_size(WG)
 fn gather(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let i = id.x + id.y * grid.x * WG;
+  let i = linear_index(id, grid);
   if (i < params.n) {
     y[i] = x[at(i)];
   }
@@ -40,7 +42,7 @@ fn gather(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups)
 
 @compute @workgroup_size(WG)
 fn scatter(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let i = id.x + id.y * grid.x * WG;
+  let i = linear_index(id, grid);
   if (i < params.n) {
     y[at(i)] = x[i];
   }

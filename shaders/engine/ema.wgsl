@@ -1,5 +1,8 @@
 // Exponential moving average in place: target <- a target + (1-a) source, with a from the hyper-parameters. The second
-// factor is 1-a made on the host in double precision. Four elements a thread; what is changed past the end is padding.
+// factor is 1-a made on the host in double precision. Four elements per thread; what is changed past the end is
+// padding.
+
+// #import grid
 
 const WG: u32 = 64u;
 
@@ -17,7 +20,7 @@ struct Params {
 
 @compute @workgroup_size(WG)
 fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let i = id.x + id.y * grid.x * WG;
+  let i = linear_index(id, grid);
   if (i < params.n) {
     average[i] = hyper[5] * average[i] + hyper[6] * source[i];
   }

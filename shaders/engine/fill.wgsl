@@ -1,4 +1,6 @@
-// Fills a tensor with one value: n words of 32 bits, whatever they mean.
+// Fills a tensor with one value: n words of 32 bits of any dtype.
+
+// #import grid
 
 const WG: u32 = 64u;
 
@@ -12,7 +14,7 @@ struct Params {
 
 @compute @workgroup_size(WG)
 fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let i = id.x + id.y * grid.x * WG;
+  let i = linear_index(id, grid);
   if (i < params.n) {
     y[i] = params.word;
   }

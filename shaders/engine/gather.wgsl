@@ -6,6 +6,7 @@
 // order. claim, overwrite: y[o, index, i] = src[o, m, i]. Of several m for one element the last wins: the largest m + 1
 // is noted, then every element fetches. linear: one index in place of several, index = previous * limit + index.
 
+// #import grid
 // #import nan
 
 const WG: u32 = 64u;
@@ -68,7 +69,7 @@ fn placeOf(t: u32) -> i32 {
 
 @compute @workgroup_size(WG)
 fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let t = id.x + id.y * grid.x * WG;
+  let t = linear_index(id, grid);
   if (t >= params.n) {
     return;
   }
@@ -104,7 +105,7 @@ fn combined(a: Number, b: Number) -> Number {
 
 @compute @workgroup_size(WG)
 fn add(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let t = id.x + id.y * grid.x * WG;
+  let t = linear_index(id, grid);
   if (t >= params.n) {
     return;
   }
@@ -123,7 +124,7 @@ fn add(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) gr
 
 @compute @workgroup_size(WG)
 fn combine(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let t = id.x + id.y * grid.x * WG;
+  let t = linear_index(id, grid);
   if (t >= params.n) {
     return;
   }
@@ -139,7 +140,7 @@ fn combine(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups
 
 @compute @workgroup_size(WG)
 fn claim(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let t = id.x + id.y * grid.x * WG;
+  let t = linear_index(id, grid);
   if (t >= params.n) {
     return;
   }
@@ -151,7 +152,7 @@ fn claim(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) 
 
 @compute @workgroup_size(WG)
 fn overwrite(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let t = id.x + id.y * grid.x * WG;
+  let t = linear_index(id, grid);
   if (t >= params.n) {
     return;
   }
@@ -165,7 +166,7 @@ fn overwrite(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgrou
 
 @compute @workgroup_size(WG)
 fn linear(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let t = id.x + id.y * grid.x * WG;
+  let t = linear_index(id, grid);
   if (t >= params.n) {
     return;
   }

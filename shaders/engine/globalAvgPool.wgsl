@@ -1,5 +1,7 @@
 // Mean over height and width: [n, h, w, c] to [n, 1, 1, c].
 
+// #import grid
+
 const WG: u32 = 64u;
 
 struct Params {
@@ -16,7 +18,7 @@ struct Params {
 
 @compute @workgroup_size(WG)
 fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let i = id.x + id.y * grid.x * WG;
+  let i = linear_index(id, grid);
   if (i < params.n * params.c) {
     let first = (i / params.c) * params.pixels * params.c + i % params.c;
     // Sums of at most 256 terms inside a sum of sums: the error grows with the square root of the pixels only.
@@ -34,7 +36,7 @@ fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups
 
 @compute @workgroup_size(WG)
 fn backward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let i = id.x + id.y * grid.x * WG;
+  let i = linear_index(id, grid);
   if (i < params.n * params.pixels * params.c) {
     dx[i] = dy[i / (params.pixels * params.c) * params.c + i % params.c] / f32(params.pixels);
   }

@@ -1,12 +1,14 @@
-// The global norm of a list of gradients and the coefficient that clips it: norm = sqrt(sum of (s dw)^2), coefficient =
-// min(1, most/(norm + 1e-6)), where s is the gradient scale of the hyper-parameters: the squares of the gradients of a
-// scaled loss may overflow where those of the loss do not. Each tensor leaves the sums of its workgroups in its own
-// part of `partials`; one workgroup adds them up. All in a fixed order. As in PyTorch a norm of NaN makes the
-// coefficient NaN, and an infinite one makes it 0.
+// The global norm of a list of gradients, and the coefficient that clips it:
+//   norm = sqrt(sum of (s dw)^2),   coefficient = min(1, most / (norm + 1e-6))
+// s is the gradient scale of the hyper-parameters: the squares of the gradients of a scaled loss may overflow where
+// those of the loss do not. Each tensor leaves the sums of its workgroups in its own part of `partials`; one workgroup
+// adds them up, all in a fixed order. As in PyTorch, a norm of NaN makes the coefficient NaN, and an infinite one 0.
 
 // #import nan
+// #import tree
 
 const WG: u32 = 64u;
+alias Sum = f32;
 
 struct Params {
   /// Elements of the tensor, or of `partials`.
@@ -25,20 +27,6 @@ struct Params {
 @group(0) @binding(4) var<storage, read_write> coefficient: array<f32>;
 @group(0) @binding(5) var<uniform> params: Params;
 
-var<workgroup> sums: array<f32, WG>;
-
-/// Adds up the threads' sums; the result is in sums[0] for thread 0.
-fn tree(lane: u32, sum: f32) {
-  sums[lane] = sum;
-  workgroupBarrier();
-  for (var half = WG / 2u; half > 0u; half /= 2u) {
-    if (lane < half) {
-      sums[lane] += sums[lane + half];
-    }
-    workgroupBarrier();
-  }
-}
-
 @compute @workgroup_size(WG)
 fn squares(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group: vec3<u32>) {
   var sum = 0.0;
@@ -49,9 +37,9 @@ fn squares(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) gr
       sum += g * g;
     }
   }
-  tree(lane, sum);
+  let all = tree_sum(lane, sum);
   if (lane == 0u) {
-    partials[params.first + group.x] = sums[0];
+    partials[params.first + group.x] = all;
   }
 }
 
@@ -61,9 +49,9 @@ fn finish(@builtin(local_invocation_index) lane: u32) {
   for (var i = lane; i < params.n; i += WG) {
     sum += partials[i];
   }
-  tree(lane, sum);
+  let all = tree_sum(lane, sum);
   if (lane == 0u) {
-    let total = sqrt(sums[0]);
+    let total = sqrt(all);
     norm[0] = total;
     coefficient[0] = min_nan(1.0, params.most / (total + 1e-6));
   }

@@ -5,12 +5,17 @@
 // order it is made in whole numbers: each contribution is split into four limbs of `bits` bits below the largest |dy|
 // (an exact split of a float), and integer atomics add each limb up. Where a dy is not finite, values have the first
 // two limbs alone, and the others count the infinities that a pixel gets, upward ones and downward ones; NaN is both.
+
+// #import grid
 // #import nan
 
 const WG: u32 = 64u;
 const NEAREST: bool = false;
-/// Outside of the picture: 0 zeros, 1 the border, 2 the picture mirrored.
-const PADDING: u32 = 0u;
+const PADDING_ZEROS: u32 = 0u;
+const PADDING_BORDER: u32 = 1u;
+const PADDING_REFLECTION: u32 = 2u;
+/// What lies outside of the picture.
+const PADDING: u32 = PADDING_ZEROS;
 /// -1 and 1 are the centres of the corner pixels (else their outer edges).
 const ALIGN: bool = false;
 
@@ -40,11 +45,11 @@ fn position(at: f32, size: u32) -> vec2<f32> {
   let s = f32(size);
   var p = select(((g + 1.0) * s - 1.0) * 0.5, (g + 1.0) * 0.5 * (s - 1.0), ALIGN);
   var slope = select(0.5 * s, 0.5 * (s - 1.0), ALIGN);
-  if (PADDING == 0u) {
+  if (PADDING == PADDING_ZEROS) {
     // Further out nothing changes: no pixel is in reach.
     return vec2<f32>(clamp(p, -2.0, s + 1.0), slope);
   }
-  if (PADDING == 2u) {
+  if (PADDING == PADDING_REFLECTION) {
     let low = select(-0.5, 0.0, ALIGN);
     let span = select(s, max(s - 1.0, 1.0), ALIGN);
     var d = p - low;
@@ -102,7 +107,7 @@ const TAPS: u32 = select(4u, 1u, NEAREST);
 
 @compute @workgroup_size(WG)
 fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let k = id.x + id.y * grid.x * WG;
+  let k = linear_index(id, grid);
   let size = params.y_size;
   if (k < size.x * size.y * size.z * size.w) {
     let i = k / size.w;
@@ -122,7 +127,7 @@ fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups
 
 @compute @workgroup_size(WG)
 fn gridGrad(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let i = id.x + id.y * grid.x * WG;
+  let i = linear_index(id, grid);
   let size = params.y_size;
   if (i < size.x * size.y * size.z) {
     let at = locate(i);
@@ -150,7 +155,7 @@ fn gridGrad(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroup
 
 @compute @workgroup_size(WG)
 fn largest(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let first = (id.x + id.y * grid.x * WG) * 16u;
+  let first = linear_index(id, grid) * 16u;
   let size = params.y_size;
   let end = min(first + 16u, size.x * size.y * size.z * size.w);
   var top = 0u;
@@ -180,7 +185,7 @@ fn exponent(top: u32) -> i32 {
 
 @compute @workgroup_size(WG)
 fn scatter(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let k = id.x + id.y * grid.x * WG;
+  let k = linear_index(id, grid);
   let size = params.y_size;
   if (k < size.x * size.y * size.z * size.w) {
     let i = k / size.w;
@@ -217,7 +222,7 @@ fn scatter(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups
 
 @compute @workgroup_size(WG)
 fn collect(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let k = id.x + id.y * grid.x * WG;
+  let k = linear_index(id, grid);
   let size = params.x_size;
   if (k < size.x * size.y * size.z * size.w) {
     let next = power(-params.bits);

@@ -7,6 +7,8 @@
 // As in batchNorm two passes are made over it (mean, then squared deviations), and chunks are joined in order by Chan's
 // formula.
 
+// #import grid
+
 const WG: u32 = 64u;
 /// A power of two that divides WG.
 const LANES: u32 = 64u;
@@ -107,7 +109,7 @@ fn statistics(
 
 @compute @workgroup_size(WG)
 fn combine(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let i = id.x + id.y * grid.x * WG;
+  let i = linear_index(id, grid);
   if (i < params.n * params.groups) {
     var n = 0.0;
     var mean = 0.0;
@@ -132,7 +134,7 @@ fn groupOf(i: u32) -> u32 {
 
 @compute @workgroup_size(WG)
 fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let i = id.x + id.y * grid.x * WG;
+  let i = linear_index(id, grid);
   if (i < params.n * params.pixels * params.groups * params.width) {
     let c = i % params.channels;
     let s = stats[groupOf(i)];
@@ -164,7 +166,7 @@ fn gradSums(@builtin(local_invocation_index) thread: u32, @builtin(workgroup_id)
 
 @compute @workgroup_size(WG)
 fn gradCombine(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let i = id.x + id.y * grid.x * WG;
+  let i = linear_index(id, grid);
   if (i < params.n * params.groups) {
     var sum = vec2<f32>(0.0);
     for (var k = 0u; k < params.chunks; k++) {
@@ -177,7 +179,7 @@ fn gradCombine(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgr
 /// dx = (gamma dy - mean of that - xh mean of (gamma dy xh)) / sqrt(variance + eps)
 @compute @workgroup_size(WG)
 fn inputGrad(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let i = id.x + id.y * grid.x * WG;
+  let i = linear_index(id, grid);
   if (i < params.n * params.pixels * params.groups * params.width) {
     let at = groupOf(i);
     let s = stats[at];
@@ -191,7 +193,7 @@ fn inputGrad(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgrou
 /// dy xh: summed over all but the channels it is the gradient of gamma.
 @compute @workgroup_size(WG)
 fn scale(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let i = id.x + id.y * grid.x * WG;
+  let i = linear_index(id, grid);
   if (i < params.n * params.pixels * params.groups * params.width) {
     let s = stats[groupOf(i)];
     scaled[i] = dy[i] * ((x[i] - s.x) / sqrt(s.y + params.eps));

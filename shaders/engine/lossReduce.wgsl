@@ -5,9 +5,11 @@
 // The scalar factor s comes last: an infinite one times the sum 0 of a workgroup whose pixels are all masked would be
 // NaN.
 
+// #import tree
 // #import zero
 
 const WG: u32 = 64u;
+alias Sum = vec2f;
 const SCALAR: bool = false;
 
 struct Params {
@@ -24,26 +26,17 @@ struct Params {
 @group(0) @binding(3) var<storage, read_write> inverse: array<f32>;
 @group(0) @binding(4) var<uniform> params: Params;
 
-var<workgroup> sums: array<vec2f, WG>;
-
 @compute @workgroup_size(WG)
 fn forward(@builtin(local_invocation_index) lane: u32) {
   var sum = vec2f();
   for (var i = lane; i < params.n; i += WG) {
     sum += partials[i];
   }
-  sums[lane] = sum;
-  workgroupBarrier();
-  for (var half = WG / 2u; half > 0u; half /= 2u) {
-    if (lane < half) {
-      sums[lane] += sums[lane + half];
-    }
-    workgroupBarrier();
-  }
+  let all = tree_sum(lane, sum);
   if (lane == 0u) {
-    let d = select(sums[0].y, params.fixed, params.fixed != 0.0);
+    let d = select(all.y, params.fixed, params.fixed != 0.0);
     let some = !is_zero(d);
-    var total = sums[0].x;
+    var total = all.x;
     if (SCALAR) {
       total *= scalar[0];
     }

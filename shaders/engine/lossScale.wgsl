@@ -2,6 +2,8 @@
 // hyper-parameters of the step: their gradient scale takes the loss scale off, or is 0 where the step is to be skipped.
 // Then it moves the loss scale.
 
+// #import grid
+
 const WG: u32 = 64u;
 
 struct Params {
@@ -20,7 +22,7 @@ struct Params {
 
 @compute @workgroup_size(WG)
 fn check(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let i = id.x + id.y * grid.x * WG;
+  let i = linear_index(id, grid);
   if (i < params.n) {
     let magnitude = dw[i] & 0x7fffffffu;
     // 65504, too: there an f16 ends that overflows on an adapter which rounds towards 0.

@@ -1,6 +1,8 @@
 // Batched matrix product y = a b, with either factor transposed in place. One thread makes 8 rows x 4 columns in
 // registers: the rows are the workgroup's, so that loads of a are uniform, and neighbouring threads take neighbouring
-// columns of b. Strips of rows of all matrices are numbered through and folded at 32768.
+// columns of b. Strips of rows of all matrices are numbered through and folded.
+
+// #import grid
 
 const WG: u32 = 64u;
 const ROWS: u32 = 8u;
@@ -42,7 +44,7 @@ fn forward(@builtin(local_invocation_id) lane: vec3<u32>, @builtin(workgroup_id)
   let k = params.k;
   let column = (group.x * WG + lane.x) * 4u;
   let strips = (m + ROWS - 1u) / ROWS;
-  let strip = group.y + group.z * 32768u;
+  let strip = group.y + group.z * FOLD;
   // The last fold may reach past the last matrix: what is made there is not stored.
   let batch = min(strip / strips, params.batches - 1u);
   let rows = select(0u, m, strip < strips * params.batches);

@@ -2,6 +2,8 @@
 // so that nothing is saved and nothing collides. indexed and backwardIndexed: the places of the maxima are kept, for
 // large windows and for callers.
 
+// #import grid
+
 const WG: u32 = 64u;
 /// Or vec4<f32> and vec4<i32>, where 4 divides the channels: sizes then count vectors.
 alias Element = f32;
@@ -69,7 +71,7 @@ fn best(n: u32, o: vec2<u32>, c: u32) -> Best {
 
 @compute @workgroup_size(WG)
 fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let i = id.x + id.y * grid.x * WG;
+  let i = linear_index(id, grid);
   let size = params.y_size;
   if (i < size.x * size.y * size.z * size.w) {
     let p = i / size.w;
@@ -80,7 +82,7 @@ fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups
 
 @compute @workgroup_size(WG)
 fn indexed(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let i = id.x + id.y * grid.x * WG;
+  let i = linear_index(id, grid);
   let size = params.y_size;
   if (i < size.x * size.y * size.z * size.w) {
     let p = i / size.w;
@@ -107,7 +109,7 @@ fn reaching(at: vec2<u32>) -> vec4<u32> {
 
 @compute @workgroup_size(WG)
 fn backward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let i = id.x + id.y * grid.x * WG;
+  let i = linear_index(id, grid);
   let size = params.x_size;
   if (i < size.x * size.y * size.z * size.w) {
     let c = i % size.w;
@@ -130,7 +132,7 @@ fn backward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroup
 /// The same where windows tile the image: each looks for its maximum once.
 @compute @workgroup_size(WG)
 fn backwardTiled(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let i = id.x + id.y * grid.x * WG;
+  let i = linear_index(id, grid);
   let size = params.y_size;
   if (i < size.x * size.y * size.z * size.w) {
     let p = i / size.w;
@@ -149,7 +151,7 @@ fn backwardTiled(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_work
 
 @compute @workgroup_size(WG)
 fn backwardIndexed(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let i = id.x + id.y * grid.x * WG;
+  let i = linear_index(id, grid);
   let size = params.x_size;
   if (i < size.x * size.y * size.z * size.w) {
     let p = i / size.w;

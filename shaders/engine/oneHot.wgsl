@@ -1,5 +1,7 @@
 // Labels as vectors: one-hot in each pixel, or the classes that occur in an image. No gradient.
 
+// #import grid
+
 const WG: u32 = 64u;
 const WEIGHT: bool = false;
 /// Classes that a workgroup can note.
@@ -18,7 +20,7 @@ struct Params {
 
 @compute @workgroup_size(WG)
 fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let i = id.x + id.y * grid.x * WG;
+  let i = linear_index(id, grid);
   if (i < params.n) {
     let pixel = i / params.c;
     let label = labels[pixel];

@@ -1,15 +1,23 @@
-// Losses of two tensors element by element: l = s w f(a, b), summed. KIND picks f; w is a weight for each pixel (row of
-// c elements), s a scalar.
-// The forward pass leaves one pair (sum of w f, share of the denominator) for each workgroup; lossReduce adds them up,
-// times s.
+// Losses of two tensors element by element: l = s w f(a, b), summed. KIND picks f, w is a weight for each pixel (row of
+// c elements), and s a scalar. The forward pass leaves a pair (sum of w f, share of the denominator) for each
+// workgroup; lossReduce adds them up and multiplies by s.
 
+// #import grid
 // #import nan
+// #import tree
 // #import zero
 
 const WG: u32 = 64u;
-/// 0 squared error, 1 absolute error, 2 smooth L1, 3 binary cross-entropy (a: logits, b: targets), 4 KL divergence (a:
-/// log p, b: q).
-const KIND: u32 = 0u;
+alias Sum = vec2f;
+const KIND_MSE: u32 = 0u;
+const KIND_L1: u32 = 1u;
+const KIND_SMOOTH_L1: u32 = 2u;
+/// a: logits, b: targets.
+const KIND_BCE_WITH_LOGITS: u32 = 3u;
+/// a: log p, b: q.
+const KIND_KL_DIV: u32 = 4u;
+/// The function f.
+const KIND: u32 = KIND_MSE;
 const PIXEL_WEIGHT: bool = false;
 const SCALAR: bool = false;
 const CLASS_WEIGHT: bool = false;
@@ -84,7 +92,7 @@ fn logistic(v: f32) -> f32 {
   return select(e, 1.0, v >= 0.0) / (1.0 + e);
 }
 
-/// v log v, 0 for 0; there is none below.
+/// v log v, and 0 for 0; it is not defined below.
 fn entropy(v: f32) -> f32 {
   return select(select(v * log(max(v, 1e-38)), 0.0, is_zero(v)), nan_of(v), v < 0.0 || is_nan(v));
 }
@@ -94,12 +102,12 @@ fn f(i: u32) -> f32 {
   let v = b[i];
   let d = u - v;
   switch KIND {
-    case 0u: { return d * d; }
-    case 1u: { return abs(d); }
-    case 2u: {
+    case KIND_MSE: { return d * d; }
+    case KIND_L1: { return abs(d); }
+    case KIND_SMOOTH_L1: {
       return select(abs(d) - 0.5 * params.beta, 0.5 * d * d / params.beta, abs(d) < params.beta);
     }
-    case 3u: {
+    case KIND_BCE_WITH_LOGITS: {
       // (1 - v) u + (1 + (w - 1) v) log(1 + exp(-u)), without terms that cancel: w is the weight of positive targets.
       return select(-u * v * (1.0 + positive(i)), (1.0 - v) * u, u >= 0.0) + (1.0 + positive(i) * v) * tail(u);
     }
@@ -112,23 +120,21 @@ fn dfa(i: u32) -> f32 {
   let v = b[i];
   let d = u - v;
   switch KIND {
-    case 0u: { return 2.0 * d; }
-    case 1u: { return select(sign(d), d, is_nan(d)); }
-    case 2u: { return clamp_nan(d / params.beta, -1.0, 1.0); }
-    case 3u: { return (1.0 - v) - (1.0 + positive(i) * v) * logistic(-u); }
+    case KIND_MSE: { return 2.0 * d; }
+    case KIND_L1: { return select(sign(d), d, is_nan(d)); }
+    case KIND_SMOOTH_L1: { return clamp_nan(d / params.beta, -1.0, 1.0); }
+    case KIND_BCE_WITH_LOGITS: { return (1.0 - v) - (1.0 + positive(i) * v) * logistic(-u); }
     default: { return -v; }
   }
 }
 
 fn dfb(i: u32) -> f32 {
   switch KIND {
-    case 3u: { return positive(i) * softplus(-a[i]) - a[i]; }
-    case 4u: { return select(0.0, log(max(b[i], 1e-38)) + 1.0, b[i] > 0.0) - a[i] + select(0.0, b[i], is_nan(b[i])); }
+    case KIND_BCE_WITH_LOGITS: { return positive(i) * softplus(-a[i]) - a[i]; }
+    case KIND_KL_DIV: { return select(0.0, log(max(b[i], 1e-38)) + 1.0, b[i] > 0.0) - a[i] + select(0.0, b[i], is_nan(b[i])); }
     default: { return -dfa(i); }
   }
 }
-
-var<workgroup> sums: array<vec2f, WG>;
 
 @compute @workgroup_size(WG)
 fn forward(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group: vec3<u32>) {
@@ -142,22 +148,15 @@ fn forward(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) gr
       }
     }
   }
-  sums[lane] = sum;
-  workgroupBarrier();
-  for (var half = WG / 2u; half > 0u; half /= 2u) {
-    if (lane < half) {
-      sums[lane] += sums[lane + half];
-    }
-    workgroupBarrier();
-  }
+  let all = tree_sum(lane, sum);
   if (lane == 0u) {
-    partials[group.x] = sums[0];
+    partials[group.x] = all;
   }
 }
 
 @compute @workgroup_size(WG)
 fn forwardMap(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let i = id.x + id.y * grid.x * WG;
+  let i = linear_index(id, grid);
   if (i < params.n) {
     let w = weightOf(i);
     var loss = 0.0;
@@ -182,7 +181,7 @@ fn scaleOf(i: u32) -> f32 {
 
 @compute @workgroup_size(WG)
 fn backwardA(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let i = id.x + id.y * grid.x * WG;
+  let i = linear_index(id, grid);
   if (i < params.n) {
     let s = scaleOf(i);
     dx[i] = select(s * dfa(i), 0.0, is_zero(s));
@@ -191,7 +190,7 @@ fn backwardA(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgrou
 
 @compute @workgroup_size(WG)
 fn backwardB(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let i = id.x + id.y * grid.x * WG;
+  let i = linear_index(id, grid);
   if (i < params.n) {
     let s = scaleOf(i);
     dx[i] = select(s * dfb(i), 0.0, is_zero(s));

@@ -2,6 +2,8 @@
 // i makes the four words of counter (i, step, 0, 0) under the key (seed, stream), so that a draw depends on seed,
 // stream, step and index alone.
 
+// #import grid
+
 const WG: u32 = 64u;
 
 struct Params {
@@ -51,7 +53,7 @@ fn log_below_one(t: f32) -> f32 {
   return log(1.0 - t);
 }
 
-/// cos(2 pi t) for t in [0, 1) to some 1e-7: built-in functions may be good for a few digits.
+/// cos(2 pi t) for t in [0, 1) to some 1e-7: built-in functions may have few right digits.
 fn cosine_of_turn(t: f32) -> f32 {
   let q = floor(4.0 * t + 0.5);
   let rest = (4.0 * t - q) * 1.57079633;
@@ -65,7 +67,7 @@ fn cosine_of_turn(t: f32) -> f32 {
 
 @compute @workgroup_size(WG)
 fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let i = id.x + id.y * grid.x * WG;
+  let i = linear_index(id, grid);
   if (4u * i < params.n) {
     let words = philox(vec4<u32>(i, seed[2], 0u, 0u), vec2<u32>(seed[0], seed[1]));
     for (var k = 0u; k < min(4u, params.n - 4u * i); k++) {
@@ -77,7 +79,7 @@ fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups
 /// Standard normal numbers (Box and Muller 1958), two for the four words of a counter.
 @compute @workgroup_size(WG)
 fn normal(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let i = id.x + id.y * grid.x * WG;
+  let i = linear_index(id, grid);
   if (2u * i < params.n) {
     let words = philox(vec4<u32>(i, seed[2], 0u, 0u), vec2<u32>(seed[0], seed[1]));
     for (var k = 0u; k < min(2u, params.n - 2u * i); k++) {

@@ -1,19 +1,53 @@
 // Reductions over any axes: y[k] = post(map(x[k, 0]), map(x[k, 1]), …), combined as a tree in a fixed order.
-// Long reductions go in chunks: a pass leaves [chunks, k], the next one reduces that. The first pass maps, the last one
-// finishes.
+// Long reductions are cut into chunks: a pass leaves [chunks, k], and the next one reduces that. The first pass maps,
+// the last one applies post.
 
+// #import grid
 // #import nan
+// #import tree
 
 const WG: u32 = 64u;
 alias In = f32;
 alias Out = f32;
-/// How two become one: 0 sum, 1 product, 2 largest, 3 smallest.
-const COMBINE: u32 = 0u;
-/// 0 x, 1 |x|, 2 x^2, 3 |x|^p, 4 (x - m)^2, 5 exp(x - m), 6 x = m, 7 |x| = m, 8 x != 0, 9 x = 0, 10 x, or 1 where it is
-/// 0.
-const MAP: u32 = 0u;
-/// 0 nothing, 1 scale y, 2 sqrt(scale y), 3 y^(1/p), 4 m + log(y).
-const POST: u32 = 0u;
+alias Part = Out;
+const COMBINE_SUM: u32 = 0u;
+const COMBINE_PROD: u32 = 1u;
+const COMBINE_MAX: u32 = 2u;
+const COMBINE_MIN: u32 = 3u;
+/// How two become one.
+const COMBINE: u32 = COMBINE_SUM;
+const MAP_X: u32 = 0u;
+const MAP_ABS: u32 = 1u;
+const MAP_SQUARE: u32 = 2u;
+/// |x|^p
+const MAP_POWER: u32 = 3u;
+/// (x - m)^2
+const MAP_DEVIATION: u32 = 4u;
+/// exp(x - m)
+const MAP_EXP: u32 = 5u;
+/// x = m
+const MAP_EQUAL: u32 = 6u;
+/// |x| = m
+const MAP_ABS_EQUAL: u32 = 7u;
+/// x != 0
+const MAP_NONZERO: u32 = 8u;
+/// x = 0
+const MAP_ZERO: u32 = 9u;
+/// x, or 1 where it is 0.
+const MAP_FACTOR: u32 = 10u;
+/// What is reduced, of an element x.
+const MAP: u32 = MAP_X;
+const POST_NONE: u32 = 0u;
+/// scale y
+const POST_SCALE: u32 = 1u;
+/// sqrt(scale y)
+const POST_SQRT: u32 = 2u;
+/// y^(1/p)
+const POST_ROOT: u32 = 3u;
+/// m + log(y)
+const POST_LOG: u32 = 4u;
+/// What is done with the result y.
+const POST: u32 = POST_NONE;
 
 struct Params {
   k: u32,
@@ -34,21 +68,21 @@ struct Params {
 @group(0) @binding(2) var<storage, read_write> y: array<Out>;
 @group(0) @binding(3) var<uniform> params: Params;
 
-/// v, or the NaN among a and b: of integers none is.
+/// v, or the NaN among a and b; integers are never NaN.
 fn unless_nan(a: Out, b: Out, v: Out) -> Out {
   return select(select(v, b, is_nan(f32(b))), a, is_nan(f32(a)));
 }
 
 fn combine(a: Out, b: Out) -> Out {
   switch COMBINE {
-    case 0u: { return a + b; }
-    case 1u: { return a * b; }
-    case 2u: { return unless_nan(a, b, max(a, b)); }
+    case COMBINE_SUM: { return a + b; }
+    case COMBINE_PROD: { return a * b; }
+    case COMBINE_MAX: { return unless_nan(a, b, max(a, b)); }
     default: { return unless_nan(a, b, min(a, b)); }
   }
 }
 
-/// m where a number can be taken off it, or NaN; else 0: the exponentials of a row without a finite value.
+/// m where a number can be subtracted from it, or NaN; else 0, for a row without a finite value.
 fn shift(k: u32) -> f32 {
   let v = m[k];
   return select(0.0, v, abs(v) <= 3.4028234e38 || is_nan(v));
@@ -63,29 +97,29 @@ fn power(v: f32, p: f32) -> f32 {
 fn take(at: u32, k: u32) -> Out {
   let v = x[at];
   switch MAP {
-    case 0u: { return Out(v); }
-    case 1u: { return Out(abs(f32(v))); }
-    case 2u: { return Out(f32(v) * f32(v)); }
-    case 3u: { return Out(power(abs(f32(v)), params.p)); }
-    case 4u: {
+    case MAP_X: { return Out(v); }
+    case MAP_ABS: { return Out(abs(f32(v))); }
+    case MAP_SQUARE: { return Out(f32(v) * f32(v)); }
+    case MAP_POWER: { return Out(power(abs(f32(v)), params.p)); }
+    case MAP_DEVIATION: {
       let d = f32(v) - m[k];
       return Out(d * d);
     }
-    case 5u: { return Out(exp(f32(v) - shift(k))); }
-    case 6u: { return Out(f32(v) == m[k]); }
-    case 7u: { return Out(abs(f32(v)) == m[k]); }
-    case 8u: { return Out(v != In(0) || is_nan(f32(v))); }
-    case 9u: { return Out(v == In(0) && !is_nan(f32(v))); }
+    case MAP_EXP: { return Out(exp(f32(v) - shift(k))); }
+    case MAP_EQUAL: { return Out(f32(v) == m[k]); }
+    case MAP_ABS_EQUAL: { return Out(abs(f32(v)) == m[k]); }
+    case MAP_NONZERO: { return Out(v != In(0) || is_nan(f32(v))); }
+    case MAP_ZERO: { return Out(v == In(0) && !is_nan(f32(v))); }
     default: { return select(Out(v), Out(1), v == In(0) && !is_nan(f32(v))); }
   }
 }
 
 fn post(v: Out, k: u32) -> Out {
   switch POST {
-    case 0u: { return v; }
-    case 1u: { return Out(params.scale * f32(v)); }
-    case 2u: { return Out(sqrt(params.scale * f32(v))); }
-    case 3u: { return Out(power(f32(v), 1.0 / params.p)); }
+    case POST_NONE: { return v; }
+    case POST_SCALE: { return Out(params.scale * f32(v)); }
+    case POST_SQRT: { return Out(sqrt(params.scale * f32(v))); }
+    case POST_ROOT: { return Out(power(f32(v), 1.0 / params.p)); }
     default: { return Out(shift(k) + log(f32(v))); }
   }
 }
@@ -100,40 +134,34 @@ fn place(i: u32, size: vec4<u32>, stride: vec4<u32>) -> u32 {
   return (i % size.w) * stride.w + (z % size.z) * stride.z + (y_rest % size.y) * stride.y + (y_rest / size.y) * stride.x;
 }
 
-var<workgroup> parts: array<Out, WG>;
-
 /// A workgroup for each chunk of a result: for elements that lie next to each other.
 @compute @workgroup_size(WG)
 fn rows(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group: vec3<u32>) {
-  let g = group.x + group.z * 32768u;
+  let g = group.x + group.z * FOLD;
   let k = g % params.k;
   let c = g / params.k;
   let first = c * params.chunk;
   let end = min(first + params.chunk, params.n);
   let start = place(k, params.kept_size, params.kept_stride);
-  if (c < params.chunks && first + lane < end) {
-    var sum = take(start + place(first + lane, params.reduced_size, params.reduced_stride), k);
+  // How many threads have an element.
+  let count = select(0u, end - first, c < params.chunks && first < end);
+  var sum: Part;
+  if (lane < count) {
+    sum = take(start + place(first + lane, params.reduced_size, params.reduced_stride), k);
     for (var j = first + lane + WG; j < end; j += WG) {
       sum = combine(sum, take(start + place(j, params.reduced_size, params.reduced_stride), k));
     }
-    parts[lane] = sum;
   }
-  workgroupBarrier();
-  for (var half = WG / 2u; half > 0u; half /= 2u) {
-    if (lane < half && first + lane + half < end) {
-      parts[lane] = combine(parts[lane], parts[lane + half]);
-    }
-    workgroupBarrier();
-  }
+  let all = tree_combine(lane, count, sum);
   if (lane == 0u && c < params.chunks) {
-    y[g] = post(parts[0], k);
+    y[g] = post(all, k);
   }
 }
 
 /// A thread for each chunk of a result, neighbours on neighbouring results.
 @compute @workgroup_size(WG)
 fn columns(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let g = id.x + id.y * grid.x * WG;
+  let g = linear_index(id, grid);
   if (g < params.k * params.chunks) {
     let k = g % params.k;
     let first = (g / params.k) * params.chunk;

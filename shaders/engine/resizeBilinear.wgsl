@@ -1,6 +1,8 @@
 // Bilinear resize, NHWC. Output pixel o lies at source position o * scale + shift, clamped into the image; the backward
 // pass gathers, for each source pixel, the outputs whose two neighbours in each direction include it.
 
+// #import grid
+
 const WG: u32 = 64u;
 /// Or vec4<f32>, where 4 divides the channels: sizes then count vectors.
 alias Element = f32;
@@ -24,7 +26,7 @@ struct Params {
 fn tap(o: u32, scale: f32, shift: f32, size: u32) -> vec2<f32> {
   let rounded = f32(o) * scale + shift;
   let whole = round(rounded);
-  // A pixel that rounding has missed by its last bits is met: its neighbour has no weight.
+  // A position that rounding moved off a pixel by its last bits is put back: its neighbour then has no weight.
   let near = abs(rounded - whole) <= 2.4e-7 * (f32(o) * scale + 1.0);
   let s = clamp(select(rounded, whole, near), 0.0, f32(size - 1u));
   let low = min(floor(s), f32(size - 1u));
@@ -38,7 +40,7 @@ fn between(a: Element, b: Element, t: f32) -> Element {
 
 @compute @workgroup_size(WG)
 fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let i = id.x + id.y * grid.x * WG;
+  let i = linear_index(id, grid);
   let size = params.y_size;
   if (i < size.x * size.y * size.z * size.w) {
     let c = i % size.w;
@@ -77,7 +79,7 @@ fn reach(s: u32, scale: f32, shift: f32, size: u32, outputs: u32) -> vec2<u32> {
 
 @compute @workgroup_size(WG)
 fn backward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let i = id.x + id.y * grid.x * WG;
+  let i = linear_index(id, grid);
   let size = params.x_size;
   if (i < size.x * size.y * size.z * size.w) {
     let c = i % size.w;

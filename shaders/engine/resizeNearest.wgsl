@@ -1,6 +1,8 @@
 // Nearest-neighbour resize, NHWC: output pixel o is the source pixel at (o + half) scale + offset, rounded down, or up.
 // The backward pass gathers, for each source pixel, the outputs that took it.
 
+// #import grid
+
 const WG: u32 = 64u;
 /// Or vec4<u32>, where 4 divides the channels: sizes then count vectors. Any dtype of four bytes.
 alias Element = u32;
@@ -31,7 +33,7 @@ fn source(o: u32, axis: u32) -> u32 {
 
 @compute @workgroup_size(WG)
 fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let i = id.x + id.y * grid.x * WG;
+  let i = linear_index(id, grid);
   let size = params.y_size;
   if (i < size.x * size.y * size.z * size.w) {
     let p = i / size.w;
@@ -56,7 +58,7 @@ fn reach(s: u32, axis: u32) -> vec2<u32> {
 
 @compute @workgroup_size(WG)
 fn backward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let i = id.x + id.y * grid.x * WG;
+  let i = linear_index(id, grid);
   let size = params.x_size;
   if (i < size.x * size.y * size.z * size.w) {
     let p = i / size.w;

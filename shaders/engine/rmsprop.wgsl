@@ -1,7 +1,9 @@
-// RMSprop and Adagrad in place, in PyTorch's order: g <- s dw + decay w;  v <- keep v + gain g^2;  w <- w - lr g /
-// (sqrt(v) + eps).
-// RMSprop has keep = alpha, gain = 1 - alpha; Adagrad has both 1. Four elements a thread; what is changed past the end
-// is padding.
+// RMSprop and Adagrad in place, in PyTorch's order:
+//   g <- s dw + decay w,   v <- keep v + gain g^2,   w <- w - lr g / (sqrt(v) + eps)
+// RMSprop has keep = alpha and gain = 1 - alpha, Adagrad has 1 for both. Four elements per thread; what is changed past
+// the end is padding.
+
+// #import grid
 
 const WG: u32 = 64u;
 /// A clip coefficient multiplies the gradient.
@@ -27,7 +29,7 @@ struct Params {
 
 @compute @workgroup_size(WG)
 fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let i = id.x + id.y * grid.x * WG;
+  let i = linear_index(id, grid);
   if (i >= params.n || hyper[4] == 0.0) {
     return;
   }

@@ -1,6 +1,10 @@
-// Stochastic gradient descent in place, in PyTorch's order: g <- s dw + decay w;  v <- momentum v + (1 - dampening) g
-// (v <- g in the first step);  w <- w - lr (v, or g + momentum v with Nesterov). Four elements a thread; what is
-// changed past the end is padding.
+// Stochastic gradient descent in place, in PyTorch's order:
+//   g <- s dw + decay w
+//   v <- momentum v + (1 - dampening) g   (v <- g in the first step)
+//   w <- w - lr v                         (g + momentum v in place of v with Nesterov)
+// Four elements per thread; what is changed past the end is padding.
+
+// #import grid
 
 const WG: u32 = 64u;
 const NESTEROV: bool = false;
@@ -26,7 +30,7 @@ struct Params {
 
 @compute @workgroup_size(WG)
 fn plain(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let i = id.x + id.y * grid.x * WG;
+  let i = linear_index(id, grid);
   if (i >= params.n || hyper[4] == 0.0) {
     return;
   }
@@ -40,7 +44,7 @@ fn plain(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) 
 
 @compute @workgroup_size(WG)
 fn momentum(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let i = id.x + id.y * grid.x * WG;
+  let i = linear_index(id, grid);
   if (i >= params.n || hyper[4] == 0.0) {
     return;
   }

@@ -2,13 +2,16 @@
 // w, smoothing s, q' = (1-s) q + s/C and Q = sum_c k_c q'_c:
 //   l = w sum_c k_c q'_c (L - z_c),   L = log sum_c exp z_c
 //   dz_c = dl w (Q p_c - k_c q'_c),   dq_c = dl w (1-s) k_c (L - z_c)
-// One thread a pixel, neighbouring threads on neighbouring pixels. The forward pass leaves one pair (sum of losses,
+// One thread per pixel, neighbouring threads on neighbouring pixels. The forward pass leaves one pair (sum of losses,
 // share of the denominator) for each workgroup; lossReduce adds them up.
 
+// #import grid
 // #import logSum
+// #import tree
 // #import zero
 
 const WG: u32 = 64u;
+alias Sum = vec2f;
 const CLASS_WEIGHT: bool = false;
 const PIXEL_WEIGHT: bool = false;
 /// The losses of the pixels are wanted, not their sum: dy has an element for each pixel.
@@ -75,8 +78,6 @@ fn lossOf(p: u32) -> f32 {
   return loss;
 }
 
-var<workgroup> sums: array<vec2f, WG>;
-
 @compute @workgroup_size(WG)
 fn forward(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group: vec3<u32>) {
   var sum = vec2f();
@@ -91,22 +92,15 @@ fn forward(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) gr
     }
     sum += vec2f(w * lossOf(p), select(w, 1.0, params.count == 1u));
   }
-  sums[lane] = sum;
-  workgroupBarrier();
-  for (var half = WG / 2u; half > 0u; half /= 2u) {
-    if (lane < half) {
-      sums[lane] += sums[lane + half];
-    }
-    workgroupBarrier();
-  }
+  let all = tree_sum(lane, sum);
   if (lane == 0u) {
-    partials[group.x] = sums[0];
+    partials[group.x] = all;
   }
 }
 
 @compute @workgroup_size(WG)
 fn forwardMap(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let p = id.x + id.y * grid.x * WG;
+  let p = linear_index(id, grid);
   if (p >= params.n) {
     return;
   }
@@ -132,7 +126,7 @@ fn scaleOf(p: u32) -> f32 {
 
 @compute @workgroup_size(WG)
 fn backward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let p = id.x + id.y * grid.x * WG;
+  let p = linear_index(id, grid);
   if (p >= params.n) {
     return;
   }
@@ -156,7 +150,7 @@ fn backward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroup
 
 @compute @workgroup_size(WG)
 fn backwardTargets(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let p = id.x + id.y * grid.x * WG;
+  let p = linear_index(id, grid);
   if (p >= params.n) {
     return;
   }

@@ -1,7 +1,12 @@
-// Softmax over lines [outer, c, inner], with a scale: y = softmax(scale x); LOG gives its logarithm. One thread a line,
-// or, for few long lines, a workgroup (forwardWide, backwardWide).
+// Softmax over lines [outer, c, inner], with a scale: y = softmax(scale x); LOG gives its logarithm. One thread per
+// line, or a workgroup where lines are few and long (forwardWide, backwardWide).
+
+// #import grid
+// #import tree
 
 const WG: u32 = 64u;
+alias Sum = f32;
+alias Part = f32;
 const LOG: bool = false;
 /// The lines lie along the last axis: inner is 1.
 const LAST: bool = true;
@@ -36,7 +41,7 @@ fn stride() -> u32 {
 
 @compute @workgroup_size(WG)
 fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let row = id.x + id.y * grid.x * WG;
+  let row = linear_index(id, grid);
   if (row < params.rows) {
     let first = firstOf(row);
     var high = params.scale * x[first];
@@ -50,7 +55,7 @@ fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups
       y[first + i * stride()] = e;
     }
     if (LOG) {
-      // The largest score is taken off first: where scores are huge, log(sum) would drown in it.
+      // The largest score is subtracted first: where scores are huge, log(sum) would drown in it.
       let shift = log(sum);
       for (var i = 0u; i < params.c; i++) {
         y[first + i * stride()] = (params.scale * x[first + i * stride()] - high) - shift;
@@ -67,7 +72,7 @@ fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups
 /// dx = scale y (dy - sum y dy); for the logarithm scale (dy - exp(y) sum dy).
 @compute @workgroup_size(WG)
 fn backward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let row = id.x + id.y * grid.x * WG;
+  let row = linear_index(id, grid);
   if (row < params.rows) {
     let first = firstOf(row);
     var sum = 0.0;
@@ -85,20 +90,9 @@ fn backward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroup
   }
 }
 
-var<workgroup> parts: array<f32, WG>;
-
-/// The largest or the sum of a number from each lane, given to all of them.
-fn together(lane: u32, v: f32, largest: bool) -> f32 {
-  workgroupBarrier();
-  parts[lane] = v;
-  workgroupBarrier();
-  for (var half = WG / 2u; half > 0u; half /= 2u) {
-    if (lane < half) {
-      parts[lane] = select(parts[lane] + parts[lane + half], max(parts[lane], parts[lane + half]), largest);
-    }
-    workgroupBarrier();
-  }
-  return parts[0];
+/// The larger of two scores.
+fn combine(a: Part, b: Part) -> Part {
+  return max(a, b);
 }
 
 @compute @workgroup_size(WG)
@@ -109,12 +103,12 @@ fn forwardWide(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id
   for (var i = lane; i < params.c; i += WG) {
     high = max(high, params.scale * x[first + i * stride()]);
   }
-  high = together(lane, high, true);
+  high = tree_combine(lane, WG, high);
   var sum = 0.0;
   for (var i = lane; i < params.c; i += WG) {
     sum += exp(params.scale * x[first + i * stride()] - high);
   }
-  sum = together(lane, sum, false);
+  sum = tree_sum(lane, sum);
   let shift = log(sum);
   for (var i = lane; i < params.c; i += WG) {
     let v = params.scale * x[first + i * stride()] - high;
@@ -133,7 +127,7 @@ fn backwardWide(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_i
   for (var i = lane; i < params.c; i += WG) {
     sum += select(y_in[first + i * stride()], 1.0, LOG) * dy[first + i * stride()];
   }
-  sum = together(lane, sum, false);
+  sum = tree_sum(lane, sum);
   for (var i = lane; i < params.c; i += WG) {
     let at = first + i * stride();
     let v = y_in[at];

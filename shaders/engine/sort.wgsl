@@ -1,11 +1,16 @@
-// Sorting lines [outer, n, inner] along their axis, stably: the elements' bits are ordered by a key that is total (NaN
-// is the largest, -0 equals 0). `runs` sorts short runs by counting who comes before; `merge` joins two sorted runs, in
-// which each element finds its place by a binary search in the other one. The last pass keeps the first `keep`.
+// Sorting lines [outer, n, inner] along their axis, stably: the elements' bits are ordered by a total key (NaN is the
+// largest, -0 equals 0). `runs` sorts short runs by counting who comes before; `merge` joins two sorted runs, in which
+// each element finds its place by a binary search in the other one. The last pass keeps the first `keep`.
 // backward: dx[index[t]] = dy[t], 0 elsewhere.
 
+// #import grid
+
 const WG: u32 = 64u;
-/// What the bits are: 0 f32, 1 i32, 2 u32.
-const TYPE: u32 = 0u;
+const TYPE_F32: u32 = 0u;
+const TYPE_I32: u32 = 1u;
+const TYPE_U32: u32 = 2u;
+/// What the bits are.
+const TYPE: u32 = TYPE_F32;
 const DESCENDING: bool = false;
 
 struct Params {
@@ -29,7 +34,7 @@ struct Params {
 /// Orders as the values do, by comparing unsigned numbers.
 fn ascending(bits: u32) -> u32 {
   switch TYPE {
-    case 0u: {
+    case TYPE_F32: {
       let size = bits & 0x7fffffffu;
       if (size == 0u) {
         return 0x80000000u;
@@ -39,7 +44,7 @@ fn ascending(bits: u32) -> u32 {
       }
       return select(bits | 0x80000000u, ~bits, (bits >> 31u) == 1u);
     }
-    case 1u: { return bits ^ 0x80000000u; }
+    case TYPE_I32: { return bits ^ 0x80000000u; }
     default: { return bits; }
   }
 }
@@ -63,7 +68,7 @@ fn put(line: u32, j: u32, bits: u32, i: u32) {
 
 @compute @workgroup_size(WG)
 fn runs(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let g = id.x + id.y * grid.x * WG;
+  let g = linear_index(id, grid);
   if (g < params.lines * params.n) {
     let line = g % params.lines;
     let j = g / params.lines;
@@ -82,7 +87,7 @@ fn runs(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
 
 @compute @workgroup_size(WG)
 fn merge(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let g = id.x + id.y * grid.x * WG;
+  let g = linear_index(id, grid);
   if (g < params.lines * params.n) {
     let line = g % params.lines;
     let j = g / params.lines;
@@ -113,7 +118,7 @@ fn merge(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) 
 /// A thread for each of the elements kept. dx was cleared, and no two of them have the same place.
 @compute @workgroup_size(WG)
 fn backward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let g = id.x + id.y * grid.x * WG;
+  let g = linear_index(id, grid);
   if (g < params.lines * params.keep) {
     let line = g % params.lines;
     let source = at(line, g / params.lines, params.keep);

@@ -1,21 +1,33 @@
 // The way back from a reduction to its elements: y[i] = f(x[i], u[k], v[k], dy[k]), where k is the result that element
 // i went into.
 
+// #import grid
 // #import nan
 // #import zero
 
 const WG: u32 = 64u;
-/// 0 scale dy                      sum, mean
-/// 1 dy / v where x = u            largest and smallest (u: the result, v: how many share it; NaN everywhere for NaN)
-/// 2 scale dy (x - u)              variance (u: mean)
-/// 3 scale dy (x - u) / v          standard deviation (u: mean, v: the result)
-/// 4 dy exp(x - u)                 log of the sum of exponentials (u: the result)
-/// 5 dy times the other factors    product (u: product without zeros, v: how many zeros)
-/// 6 dy sign(x) (|x| / u)^(p-1)    norm (u: the result)
-/// 7 dy sign(x) / v where |x| = u  norms of infinite p
-/// 8 x / max(u, scale)             normalisation (u: the norm)
-/// 9 -x / u where u > scale        normalisation, for the norm
-const KIND: u32 = 0u;
+/// scale dy: sum, mean.
+const KIND_EXPAND: u32 = 0u;
+/// dy / v where x = u: largest and smallest (u: the result, v: how many share it; NaN everywhere for NaN).
+const KIND_SHARE: u32 = 1u;
+/// scale dy (x - u): variance (u: mean).
+const KIND_VARIANCE: u32 = 2u;
+/// scale dy (x - u) / v: standard deviation (u: mean, v: the result).
+const KIND_STD: u32 = 3u;
+/// dy exp(x - u): logarithm of the sum of exponentials (u: the result).
+const KIND_LOGSUMEXP: u32 = 4u;
+/// dy times the other factors: product (u: product without zeros, v: how many zeros).
+const KIND_PROD: u32 = 5u;
+/// dy sign(x) (|x| / u)^(p-1): norm (u: the result).
+const KIND_NORM: u32 = 6u;
+/// dy sign(x) / v where |x| = u: norms of infinite p.
+const KIND_INF_NORM: u32 = 7u;
+/// x / max(u, scale): normalisation (u: the norm).
+const KIND_DIVIDE: u32 = 8u;
+/// -x / u where u > scale: normalisation, for the norm.
+const KIND_BY_NORM: u32 = 9u;
+/// The function f.
+const KIND: u32 = KIND_EXPAND;
 
 struct Params {
   n: u32,
@@ -81,22 +93,22 @@ fn others(w: f32, product: f32, zeros: f32) -> f32 {
 
 fn f(i: u32, k: u32) -> f32 {
   switch KIND {
-    case 0u: { return params.scale * dy[k]; }
-    case 1u: { return select(select(0.0, dy[k] / v[k], x[i] == u[k]), u[k], is_nan(u[k])); }
-    case 2u: { return params.scale * dy[k] * (x[i] - u[k]); }
-    case 3u: { return select(params.scale * dy[k] * ((x[i] - u[k]) / v[k]), 0.0, is_zero(v[k])); }
-    case 4u: { return dy[k] * exp(x[i] - u[k]); }
-    case 5u: { return dy[k] * others(x[i], u[k], v[k]); }
-    case 6u: { return dy[k] * direction(x[i], u[k]); }
-    case 7u: { return select(select(0.0, dy[k] * sign(x[i]) / v[k], abs(x[i]) == u[k]), u[k], is_nan(u[k])); }
-    case 8u: { return x[i] / max_nan(u[k], params.scale); }
+    case KIND_EXPAND: { return params.scale * dy[k]; }
+    case KIND_SHARE: { return select(select(0.0, dy[k] / v[k], x[i] == u[k]), u[k], is_nan(u[k])); }
+    case KIND_VARIANCE: { return params.scale * dy[k] * (x[i] - u[k]); }
+    case KIND_STD: { return select(params.scale * dy[k] * ((x[i] - u[k]) / v[k]), 0.0, is_zero(v[k])); }
+    case KIND_LOGSUMEXP: { return dy[k] * exp(x[i] - u[k]); }
+    case KIND_PROD: { return dy[k] * others(x[i], u[k], v[k]); }
+    case KIND_NORM: { return dy[k] * direction(x[i], u[k]); }
+    case KIND_INF_NORM: { return select(select(0.0, dy[k] * sign(x[i]) / v[k], abs(x[i]) == u[k]), u[k], is_nan(u[k])); }
+    case KIND_DIVIDE: { return x[i] / max_nan(u[k], params.scale); }
     default: { return select(0.0, -x[i] / u[k], u[k] > params.scale || is_nan(u[k])); }
   }
 }
 
 @compute @workgroup_size(WG)
 fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let i = id.x + id.y * grid.x * WG;
+  let i = linear_index(id, grid);
   if (i < params.n) {
     dx[i] = f(i, resultOf(i));
   }

@@ -6,6 +6,8 @@
 // one of three axes, [outer, size, inner] to [outer, limit, inner]; every element of dx gathers what was copied from
 // it, in the order of the copies.
 
+// #import grid
+
 const WG: u32 = 64u;
 /// 0 none, 1 constant, 2 reflect, 3 replicate, 4 circular.
 const RULE: u32 = 0u;
@@ -61,7 +63,7 @@ fn within(c: i32, n: i32) -> i32 {
 
 @compute @workgroup_size(WG)
 fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let i = id.x + id.y * grid.x * WG;
+  let i = linear_index(id, grid);
   if (i >= params.n) {
     return;
   }
@@ -92,7 +94,7 @@ fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups
 
 @compute @workgroup_size(WG)
 fn place(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let i = id.x + id.y * grid.x * WG;
+  let i = linear_index(id, grid);
   if (i >= params.n) {
     return;
   }
@@ -114,7 +116,7 @@ fn place(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) 
 
 @compute @workgroup_size(WG)
 fn overlap(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let i = id.x + id.y * grid.x * WG;
+  let i = linear_index(id, grid);
   if (i >= params.n) {
     return;
   }

@@ -2,6 +2,8 @@
 // row r from k on; passes follow until one row is left. Neighbouring invocations read neighbouring elements however few
 // columns there are. spread: x repeated to a larger shape, the gradient.
 
+// #import grid
+
 const WG: u32 = 64u;
 const BROADCAST: bool = false;
 const DEEP: bool = false;
@@ -23,7 +25,7 @@ struct Params {
 
 @compute @workgroup_size(WG)
 fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let i = id.x + id.y * grid.x * WG;
+  let i = linear_index(id, grid);
   if (i >= params.n) {
     return;
   }
@@ -46,7 +48,7 @@ fn unravel(i: u32, size: vec4<u32>) -> vec4<u32> {
 
 @compute @workgroup_size(WG)
 fn spread(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let i = id.x + id.y * grid.x * WG;
+  let i = linear_index(id, grid);
   if (i >= params.n) {
     return;
   }

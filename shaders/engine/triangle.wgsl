@@ -1,5 +1,7 @@
-// The lower or upper triangle of matrices [..., rows, columns]: y = x on and below (above) a diagonal, else 0. It is
-// its own adjoint.
+// The lower or upper triangle of matrices [..., rows, columns]: y = x on and below (above) a diagonal, else 0.
+// It is its own adjoint.
+
+// #import grid
 
 const WG: u32 = 64u;
 const LOWER: bool = true;
@@ -17,7 +19,7 @@ struct Params {
 
 @compute @workgroup_size(WG)
 fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let i = id.x + id.y * grid.x * WG;
+  let i = linear_index(id, grid);
   if (i < params.n) {
     let row = i32(i / params.columns % params.rows);
     let above = i32(i % params.columns) - row - params.diagonal;

@@ -1,12 +1,36 @@
 // Elementary functions of one tensor: y = f(x), dx = dy f'(x), ddx = g dy f''(x). OP picks f at compile time.
-// #import nan
+
 // #import angle
+// #import grid
+// #import nan
 
 const WG: u32 = 64u;
-/// 0 abs, 1 neg, 2 square, 3 reciprocal, 4 sqrt, 5 rsqrt, 6 exp, 7 log, 8 log2, 9 sin, 10 cos, 11 tan, 12 asin, 13
-/// acos, 14 atan, 15 sinh, 16 cosh; without a gradient: 17 sign, 18 floor, 19 ceil, 20 round (halves to even), 21
-/// trunc.
-const OP: u32 = 0u;
+const OP_ABS: u32 = 0u;
+const OP_NEG: u32 = 1u;
+const OP_SQUARE: u32 = 2u;
+const OP_RECIPROCAL: u32 = 3u;
+const OP_SQRT: u32 = 4u;
+const OP_RSQRT: u32 = 5u;
+const OP_EXP: u32 = 6u;
+const OP_LOG: u32 = 7u;
+const OP_LOG2: u32 = 8u;
+const OP_SIN: u32 = 9u;
+const OP_COS: u32 = 10u;
+const OP_TAN: u32 = 11u;
+const OP_ASIN: u32 = 12u;
+const OP_ACOS: u32 = 13u;
+const OP_ATAN: u32 = 14u;
+const OP_SINH: u32 = 15u;
+const OP_COSH: u32 = 16u;
+/// From here on without a gradient.
+const OP_SIGN: u32 = 17u;
+const OP_FLOOR: u32 = 18u;
+const OP_CEIL: u32 = 19u;
+/// Halves to even.
+const OP_ROUND: u32 = 20u;
+const OP_TRUNC: u32 = 21u;
+/// The function f.
+const OP: u32 = OP_ABS;
 /// What tensors hold: or f16. Computed in f32.
 alias Element = f32;
 
@@ -61,8 +85,8 @@ fn two_by_pi(k: u32) -> u32 {
   return select((TWO_BY_PI[i] << by) | (TWO_BY_PI[min(i + 1u, 7u)] >> (32u - max(by, 1u))), TWO_BY_PI[i], by == 0u);
 }
 
-/// sin(v + turns pi / 2) to some 1e-7 for every v: built-in functions may be good for a few digits, and within a turn
-/// only. The rest of v / (pi / 2) is taken exactly (Payne and Hanek): of the product with 2 / pi only those bits are
+/// sin(v + turns pi / 2) to some 1e-7 for every v: built-in functions may have a few right digits, and only within a
+/// turn. The rest of v / (pi / 2) is taken exactly (Payne and Hanek): of the product with 2 / pi only those bits are
 /// computed that tell the quarter and the place in it.
 fn sine(v: f32, turns: u32) -> f32 {
   var rest = v;
@@ -104,53 +128,53 @@ fn f(v: f32) -> f32 {
     return v;
   }
   switch OP {
-    case 0u: { return abs(v); }
-    case 1u: { return -v; }
-    case 2u: { return v * v; }
-    case 3u: { return 1.0 / v; }
-    case 4u: { return root_nan(v); }
-    case 5u: { return 1.0 / root_nan(v); }
-    case 6u: { return exp(v); }
-    case 7u: { return log_nan(v); }
-    case 8u: { return log2_nan(v); }
-    case 9u: { return sine(v, 0u); }
-    case 10u: { return sine(v, 1u); }
-    case 11u: { return sine(v, 0u) / sine(v, 1u); }
-    case 12u: { return angle(v, root_nan((1.0 - v) * (1.0 + v))); }
-    case 13u: { return angle(root_nan((1.0 - v) * (1.0 + v)), v); }
-    case 14u: { return angle(v, 1.0); }
-    case 15u: { return stable_sinh(v); }
-    case 16u: { return stable_cosh(v); }
-    case 17u: { return sign(v); }
-    case 18u: { return floor(v); }
-    case 19u: { return ceil(v); }
-    case 20u: { return round(v); }
+    case OP_ABS: { return abs(v); }
+    case OP_NEG: { return -v; }
+    case OP_SQUARE: { return v * v; }
+    case OP_RECIPROCAL: { return 1.0 / v; }
+    case OP_SQRT: { return root_nan(v); }
+    case OP_RSQRT: { return 1.0 / root_nan(v); }
+    case OP_EXP: { return exp(v); }
+    case OP_LOG: { return log_nan(v); }
+    case OP_LOG2: { return log2_nan(v); }
+    case OP_SIN: { return sine(v, 0u); }
+    case OP_COS: { return sine(v, 1u); }
+    case OP_TAN: { return sine(v, 0u) / sine(v, 1u); }
+    case OP_ASIN: { return angle(v, root_nan((1.0 - v) * (1.0 + v))); }
+    case OP_ACOS: { return angle(root_nan((1.0 - v) * (1.0 + v)), v); }
+    case OP_ATAN: { return angle(v, 1.0); }
+    case OP_SINH: { return stable_sinh(v); }
+    case OP_COSH: { return stable_cosh(v); }
+    case OP_SIGN: { return sign(v); }
+    case OP_FLOOR: { return floor(v); }
+    case OP_CEIL: { return ceil(v); }
+    case OP_ROUND: { return round(v); }
     default: { return trunc(v); }
   }
 }
 
 fn df(v: f32) -> f32 {
-  if (is_nan(v) && OP != 1u) {
+  if (is_nan(v) && OP != OP_NEG) {
     return v;
   }
   switch OP {
-    case 0u: { return sign(v); }
-    case 1u: { return -1.0; }
-    case 2u: { return 2.0 * v; }
-    case 3u: { return -1.0 / (v * v); }
-    case 4u: { return 0.5 / root_nan(v); }
-    case 5u: { return -0.5 / (v * root_nan(v)); }
-    case 6u: { return exp(v); }
-    case 7u: { return 1.0 / v; }
-    case 8u: { return 1.0 / (LN2 * v); }
-    case 9u: { return sine(v, 1u); }
-    case 10u: { return -sine(v, 0u); }
-    case 11u: { return 1.0 / (sine(v, 1u) * sine(v, 1u)); }
-    case 12u: { return 1.0 / root_nan((1.0 - v) * (1.0 + v)); }
-    case 13u: { return -1.0 / root_nan((1.0 - v) * (1.0 + v)); }
-    case 14u: { return 1.0 / (1.0 + v * v); }
-    case 15u: { return stable_cosh(v); }
-    case 16u: { return stable_sinh(v); }
+    case OP_ABS: { return sign(v); }
+    case OP_NEG: { return -1.0; }
+    case OP_SQUARE: { return 2.0 * v; }
+    case OP_RECIPROCAL: { return -1.0 / (v * v); }
+    case OP_SQRT: { return 0.5 / root_nan(v); }
+    case OP_RSQRT: { return -0.5 / (v * root_nan(v)); }
+    case OP_EXP: { return exp(v); }
+    case OP_LOG: { return 1.0 / v; }
+    case OP_LOG2: { return 1.0 / (LN2 * v); }
+    case OP_SIN: { return sine(v, 1u); }
+    case OP_COS: { return -sine(v, 0u); }
+    case OP_TAN: { return 1.0 / (sine(v, 1u) * sine(v, 1u)); }
+    case OP_ASIN: { return 1.0 / root_nan((1.0 - v) * (1.0 + v)); }
+    case OP_ACOS: { return -1.0 / root_nan((1.0 - v) * (1.0 + v)); }
+    case OP_ATAN: { return 1.0 / (1.0 + v * v); }
+    case OP_SINH: { return stable_cosh(v); }
+    case OP_COSH: { return stable_sinh(v); }
     default: { return 0.0; }
   }
 }
@@ -158,37 +182,37 @@ fn df(v: f32) -> f32 {
 /// The second derivative; 0 where it is not written.
 fn ddf(v: f32) -> f32 {
   switch OP {
-    case 2u: { return 2.0; }
-    case 3u: { return 2.0 / (v * v * v); }
-    case 4u: { return -0.25 / (v * root_nan(v)); }
-    case 5u: { return 0.75 / (v * v * root_nan(v)); }
-    case 6u: { return exp(v); }
-    case 7u: { return -1.0 / (v * v); }
-    case 8u: { return -1.0 / (LN2 * v * v); }
-    case 9u: { return -sine(v, 0u); }
-    case 10u: { return -sine(v, 1u); }
-    case 11u: { return 2.0 * sine(v, 0u) / (sine(v, 1u) * sine(v, 1u) * sine(v, 1u)); }
-    case 12u: {
+    case OP_SQUARE: { return 2.0; }
+    case OP_RECIPROCAL: { return 2.0 / (v * v * v); }
+    case OP_SQRT: { return -0.25 / (v * root_nan(v)); }
+    case OP_RSQRT: { return 0.75 / (v * v * root_nan(v)); }
+    case OP_EXP: { return exp(v); }
+    case OP_LOG: { return -1.0 / (v * v); }
+    case OP_LOG2: { return -1.0 / (LN2 * v * v); }
+    case OP_SIN: { return -sine(v, 0u); }
+    case OP_COS: { return -sine(v, 1u); }
+    case OP_TAN: { return 2.0 * sine(v, 0u) / (sine(v, 1u) * sine(v, 1u) * sine(v, 1u)); }
+    case OP_ASIN: {
       let q = (1.0 - v) * (1.0 + v);
       return v / (q * root_nan(q));
     }
-    case 13u: {
+    case OP_ACOS: {
       let q = (1.0 - v) * (1.0 + v);
       return -v / (q * root_nan(q));
     }
-    case 14u: {
+    case OP_ATAN: {
       let r = 1.0 / (1.0 + v * v);
       return -2.0 * v * r * r;
     }
-    case 15u: { return stable_sinh(v); }
-    case 16u: { return stable_cosh(v); }
+    case OP_SINH: { return stable_sinh(v); }
+    case OP_COSH: { return stable_cosh(v); }
     default: { return 0.0; }
   }
 }
 
 @compute @workgroup_size(WG)
 fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let i = id.x + id.y * grid.x * WG;
+  let i = linear_index(id, grid);
   if (i < params.n) {
     y[i] = Element(f(f32(x[i])));
   }
@@ -196,7 +220,7 @@ fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups
 
 @compute @workgroup_size(WG)
 fn backward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let i = id.x + id.y * grid.x * WG;
+  let i = linear_index(id, grid);
   if (i < params.n) {
     dx[i] = Element(f32(dy[i]) * df(f32(x[i])));
   }
@@ -204,9 +228,9 @@ fn backward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroup
 
 @compute @workgroup_size(WG)
 fn second(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let i = id.x + id.y * grid.x * WG;
+  let i = linear_index(id, grid);
   if (i < params.n) {
     // |x| and -x have none: 0 whatever the gradients are.
-    ddx[i] = Element(select(f32(g[i]) * f32(dy[i]) * ddf(f32(x[i])), 0.0, OP < 2u));
+    ddx[i] = Element(select(f32(g[i]) * f32(dy[i]) * ddf(f32(x[i])), 0.0, OP < OP_SQUARE));
   }
 }

@@ -2,6 +2,8 @@
 // forward: y[n, oy, ox, ky, kx, c] = x[n, oy stride + ky dilation - pad, …, c], 0 outside of x.
 // backward: dx[n, iy, ix, c] = the sum over the taps ky, kx of the dy whose window has x's element under that tap.
 
+// #import grid
+
 const WG: u32 = 64u;
 /// Or vectors, where 4 divides the channels: sizes then count vectors.
 alias Element = u32;
@@ -23,7 +25,7 @@ struct Params {
 
 @compute @workgroup_size(WG)
 fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let i = id.x + id.y * grid.x * WG;
+  let i = linear_index(id, grid);
   let size = params.y_size;
   let c = params.x_size.w;
   let taps = size.z * size.w;
@@ -45,7 +47,7 @@ fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups
 
 @compute @workgroup_size(WG)
 fn backward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let i = id.x + id.y * grid.x * WG;
+  let i = linear_index(id, grid);
   let size = params.y_size;
   let x_size = params.x_size;
   let c = x_size.w;

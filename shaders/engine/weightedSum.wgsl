@@ -1,5 +1,7 @@
 // y = u a + v b for tensors of one shape, u and v numbers or scalars on the GPU; and the gradient of a term, dx = u dy.
 
+// #import grid
+
 const WG: u32 = 64u;
 const SCALAR_A: bool = false;
 const SCALAR_B: bool = false;
@@ -21,7 +23,7 @@ struct Params {
 
 @compute @workgroup_size(WG)
 fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let i = id.x + id.y * grid.x * WG;
+  let i = linear_index(id, grid);
   if (i >= params.n) {
     return;
   }

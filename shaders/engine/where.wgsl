@@ -1,4 +1,6 @@
-// y = a where the condition is not 0, else b: words of 32 bits that meet by broadcasting, whatever they mean.
+// y = a where the condition is not 0, else b: words of 32 bits of any dtype, which meet by broadcasting.
+
+// #import grid
 
 const WG: u32 = 64u;
 /// Which of a and b is the number in params: 0 none, 1 a, 2 b, 3 both. Other memory is bound in its place.
@@ -35,7 +37,7 @@ fn unravel(i: u32, size: vec4<u32>) -> vec4<u32> {
 
 @compute @workgroup_size(WG)
 fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let i = id.x + id.y * grid.x * WG;
+  let i = linear_index(id, grid);
   if (i >= params.n) {
     return;
   }

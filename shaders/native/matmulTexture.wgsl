@@ -1,10 +1,12 @@
-// matmul.wgsl for adapters on which loads from buffers are dear: a and b are read through textures, see
+// matmul.wgsl for adapters on which loads from buffers are slow: a and b are read through textures, see
 // conv2dTexture.wgsl. Inner sizes, columns, and rows of an a that is transposed are whole vectors.
 //
 // A lane makes ROWS rows x CB vectors of columns, from four steps of the inner size at a time. Eight lanes share a
 // block of columns: each loads one vector of b in CB / 2 turns, and subgroupBroadcast hands it round.
 
 enable subgroups;
+
+// #import grid
 
 /// One subgroup where it has 8 lanes: few rows leave few lanes idle.
 const WG: u32 = 8u;
@@ -87,9 +89,9 @@ fn forward(
   let n = params.n / 4u;
   let k = params.k / 4u;
   let first = group.x * CB;
-  // Strips of rows, by eights of one matrix, for those share b.
+  // Strips of rows, in eights of one matrix, since those share b.
   let strips = (m + 8u * ROWS - 1u) / (8u * ROWS) * 8u;
-  let strip = (group.y + group.z * 32768u) * WG + lane.x;
+  let strip = (group.y + group.z * FOLD) * WG + lane.x;
   let there = strip < strips * params.batches;
   let batch = min(strip / strips, params.batches - 1u);
   let row = strip % strips * ROWS;

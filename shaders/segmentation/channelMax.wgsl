@@ -1,7 +1,8 @@
 // The largest value of each pixel (row of the last axis). The gradient is shared equally by the channels that have it,
-// as TensorFlow and PyTorch's amax do: where no class has any evidence all are equal, and none of them is the first. Of
-// a row with NaN both are NaN.
+// as TensorFlow and PyTorch's amax do: without evidence for any class all are equal, and the first must not win. A row
+// with NaN has NaN for both.
 
+// #import grid
 // #import nan
 
 const WG: u32 = 64u;
@@ -27,7 +28,7 @@ fn largest(first: u32) -> f32 {
 
 @compute @workgroup_size(WG)
 fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let row = id.x + id.y * grid.x * WG;
+  let row = linear_index(id, grid);
   if (row < params.rows) {
     y[row] = largest(row * params.c);
   }
@@ -35,7 +36,7 @@ fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups
 
 @compute @workgroup_size(WG)
 fn backward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let row = id.x + id.y * grid.x * WG;
+  let row = linear_index(id, grid);
   if (row < params.rows) {
     let first = row * params.c;
     let top = largest(first);

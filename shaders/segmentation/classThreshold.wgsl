@@ -1,9 +1,10 @@
 // A confidence threshold for each class: a moving average of the mean confidence of the pixels that are predicted as
-// it. Easy classes soon reach a fixed threshold, and rare ones never: a class of its own measure keeps some pixels of
-// each.
+// it. Easy classes soon reach a fixed threshold, and rare ones never: with a threshold for each class, some pixels of
+// each are kept.
 //
 // The sums are of integers, confidences in units of 1 / SCALE, so that the order of the atomics does not matter.
 
+// #import grid
 // #import nan
 
 const WG: u32 = 64u;
@@ -45,7 +46,7 @@ fn sums(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group
     let p = (group.x * params.items + k) * WG + lane;
     if (p < params.n) {
       let y = labels[p];
-      // A NaN has no place in a mean of integers, and is no evidence of the class.
+      // A NaN has no place in a mean of integers, and says nothing about the class.
       if (y >= 0 && y < i32(params.c) && !is_nan(confidence[p])) {
         atomicAdd(&pixels[y], 1u);
         atomicAdd(&confidences[y], u32(clamp(confidence[p], 0.0, 1.0) * SCALE + 0.5));
@@ -59,7 +60,7 @@ fn sums(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group
   }
 }
 
-/// One thread a class.
+/// One thread per class.
 @compute @workgroup_size(WG)
 fn update(@builtin(global_invocation_id) id: vec3<u32>) {
   let c = id.x;
@@ -81,7 +82,7 @@ fn update(@builtin(global_invocation_id) id: vec3<u32>) {
 
 @compute @workgroup_size(WG)
 fn open(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let p = id.x + id.y * grid.x * WG;
+  let p = linear_index(id, grid);
   if (p >= params.n) {
     return;
   }

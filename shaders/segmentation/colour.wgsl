@@ -3,6 +3,8 @@
 // the mean of the image as it stands, which `sums` and `means` make before each round. Then greyscale; the blur is
 // separable, with the image's own sigma.
 
+// #import grid
+
 const WG: u32 = 64u;
 const TENSORFLOW: bool = false;
 const GREY = vec3<f32>(0.2989, 0.587, 0.114);
@@ -94,7 +96,7 @@ fn clipped(v: vec3<f32>) -> vec3<f32> {
 
 @compute @workgroup_size(WG)
 fn jitter(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let p = id.x + id.y * grid.x * WG;
+  let p = linear_index(id, grid);
   let pixels = params.height * params.width;
   if (p >= params.n * pixels) {
     return;
@@ -133,7 +135,7 @@ fn jitter(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups)
 /// One direction of a Gaussian blur with radius ceil(3 sigma); the border is repeated.
 @compute @workgroup_size(WG)
 fn blur(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let p = id.x + id.y * grid.x * WG;
+  let p = linear_index(id, grid);
   let pixels = params.height * params.width;
   if (p >= params.n * pixels) {
     return;

@@ -1,7 +1,6 @@
 // Confusion counts [c, c], rows = truth, added to what is there, by integer atomics (exact in any order). Pixels whose
-// truth or prediction is no class are dropped. A workgroup counts by itself while the matrix is small enough, to keep
-// most atomics out of global memory.
-// Counts saturate at 2^32 - 1 instead of wrapping.
+// truth or prediction is not a class are dropped. A workgroup counts by itself while the matrix is small enough, to
+// keep most atomics out of global memory. Counts saturate at 2^32 - 1 instead of wrapping.
 
 const WG: u32 = 64u;
 const LOCAL: u32 = 1024u;

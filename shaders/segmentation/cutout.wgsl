@@ -1,5 +1,7 @@
 // CutOut: boxes of an image are filled, their labels set to the ignore index and their validity to 0.
 
+// #import grid
+
 const WG: u32 = 64u;
 const IGNORE: i32 = 255;
 /// Fill with the pixels of `noise`, not with one colour.
@@ -39,7 +41,7 @@ fn pixels() -> u32 {
 
 @compute @workgroup_size(WG)
 fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let p = id.x + id.y * grid.x * WG;
+  let p = linear_index(id, grid);
   if (p < pixels()) {
     let inside = cut(p);
     for (var c = 0u; c < 3u; c++) {
@@ -55,7 +57,7 @@ fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups
 
 @compute @workgroup_size(WG)
 fn cutLabels(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let p = id.x + id.y * grid.x * WG;
+  let p = linear_index(id, grid);
   if (p < pixels()) {
     labels[p] = select(labels_in[p], IGNORE, cut(p));
   }
@@ -63,7 +65,7 @@ fn cutLabels(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgrou
 
 @compute @workgroup_size(WG)
 fn cutValid(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let p = id.x + id.y * grid.x * WG;
+  let p = linear_index(id, grid);
   if (p < pixels()) {
     valid[p] = select(valid_in[p], 0.0, cut(p));
   }

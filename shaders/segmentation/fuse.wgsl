@@ -1,11 +1,15 @@
 // Fusion of two logit maps a, b [n, c] into one distribution, as PseudoSeg does: both are divided by a common norm,
-// their softmaxes are mixed, and the mixture is sharpened:  q' = g softmax(a/r) + (1-g) softmax(b/r),  q_c = q'_c^(1/T)
-// / sum_k q'_k^(1/T). r is the root mean square of both maps together (sqrt(mean + 1e-8)), or the Euclidean norm of (a,
-// b) in the pixel. No gradient.
+// their softmaxes are mixed, and the mixture is sharpened:
+//   q' = g softmax(a/r) + (1-g) softmax(b/r),   q_c = q'_c^(1/T) / sum_k q'_k^(1/T)
+// r is the root mean square of both maps together (sqrt(mean + 1e-8)), or the Euclidean norm of (a, b) in the pixel.
+// No gradient.
 
+// #import grid
 // #import nan
+// #import tree
 
 const WG: u32 = 64u;
+alias Sum = f32;
 /// The norm of the pixel, not of the batch.
 const PIXEL_NORM: bool = false;
 
@@ -30,19 +34,6 @@ struct Params {
 @group(0) @binding(5) var<storage, read_write> q: array<f32>;
 @group(0) @binding(6) var<uniform> params: Params;
 
-var<workgroup> sums: array<f32, WG>;
-
-fn tree(lane: u32, sum: f32) {
-  sums[lane] = sum;
-  workgroupBarrier();
-  for (var half = WG / 2u; half > 0u; half /= 2u) {
-    if (lane < half) {
-      sums[lane] += sums[lane + half];
-    }
-    workgroupBarrier();
-  }
-}
-
 @compute @workgroup_size(WG)
 fn squares(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group: vec3<u32>) {
   var sum = 0.0;
@@ -52,9 +43,9 @@ fn squares(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) gr
       sum += a[i] * a[i] + b[i] * b[i];
     }
   }
-  tree(lane, sum);
+  let all = tree_sum(lane, sum);
   if (lane == 0u) {
-    partials[group.x] = sums[0];
+    partials[group.x] = all;
   }
 }
 
@@ -64,9 +55,9 @@ fn finish(@builtin(local_invocation_index) lane: u32) {
   for (var i = lane; i < params.n; i += WG) {
     sum += partials[i];
   }
-  tree(lane, sum);
+  let all = tree_sum(lane, sum);
   if (lane == 0u) {
-    norm[0] = sqrt(sums[0] / params.count + 1e-8);
+    norm[0] = sqrt(all / params.count + 1e-8);
   }
 }
 
@@ -98,7 +89,7 @@ fn sharpenPixel(at: u32) {
 
 @compute @workgroup_size(WG)
 fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let p = id.x + id.y * grid.x * WG;
+  let p = linear_index(id, grid);
   if (p >= params.n) {
     return;
   }
@@ -131,7 +122,7 @@ fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups
 
 @compute @workgroup_size(WG)
 fn sharpen(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let p = id.x + id.y * grid.x * WG;
+  let p = linear_index(id, grid);
   if (p >= params.n) {
     return;
   }

@@ -1,6 +1,8 @@
 // Scores [n, i, j] of pairs of positions: those with an end that is not valid are set to a constant. The gradient is
 // the same function of dy with 0.
 
+// #import grid
+
 const WG: u32 = 64u;
 
 struct Params {
@@ -17,7 +19,7 @@ struct Params {
 
 @compute @workgroup_size(WG)
 fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let e = id.x + id.y * grid.x * WG;
+  let e = linear_index(id, grid);
   if (e < params.n) {
     let row = e / params.columns;
     let image = row / params.rows;

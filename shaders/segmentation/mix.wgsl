@@ -1,5 +1,7 @@
 // CutMix: masks from boxes, and images, scores and labels mixed by them: y = mask ? b[partner] : a.
 
+// #import grid
+
 const WG: u32 = 64u;
 
 struct Params {
@@ -17,10 +19,10 @@ struct Params {
 @group(0) @binding(5) var<storage, read_write> y: array<u32>;
 @group(0) @binding(6) var<uniform> params: Params;
 
-/// `outside`, turned over by each of the image's boxes [y0, x0, y1, x1]: boxes that overlap cancel.
+/// `outside`, inverted by each of the image's boxes [y0, x0, y1, x1]: boxes that overlap cancel.
 @compute @workgroup_size(WG)
 fn boxMask(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let p = id.x + id.y * grid.x * WG;
+  let p = linear_index(id, grid);
   let size = params.size;
   if (p < size.x * size.y * size.z) {
     let k = p / (size.y * size.z);
@@ -36,7 +38,7 @@ fn boxMask(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups
 
 @compute @workgroup_size(WG)
 fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let i = id.x + id.y * grid.x * WG;
+  let i = linear_index(id, grid);
   let size = params.size;
   let image = size.y * size.z * size.w;
   if (i < size.x * image) {

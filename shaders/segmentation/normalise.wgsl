@@ -1,5 +1,7 @@
 // (x - mean) / std for each of three channels.
 
+// #import grid
+
 const WG: u32 = 64u;
 
 struct Params {
@@ -14,7 +16,7 @@ struct Params {
 
 @compute @workgroup_size(WG)
 fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let i = id.x + id.y * grid.x * WG;
+  let i = linear_index(id, grid);
   if (i < params.n) {
     y[i] = (x[i] - params.mean[i % 3u]) * params.scale[i % 3u];
   }

@@ -1,12 +1,14 @@
 // Activation maps to [0, 1]: each channel of each image is rectified, and divided by its largest value, or stretched
-// from its least to its largest.
-// A map without any spread becomes 0. A workgroup takes a channel of an image. No gradient.
-// A map with a NaN becomes NaN.
+// from its least to its largest. A map without any spread becomes 0, a map with a NaN becomes NaN. One workgroup per
+// channel of an image. No gradient.
 
 // #import nan
+// #import tree
 
 const WG: u32 = 64u;
-/// The least spread: denormals are 0, on adapters that hold them, too.
+/// (minimum, maximum).
+alias Part = vec2f;
+/// The least spread: denormals count as 0, even on adapters that keep them.
 const LEAST: f32 = 1.1754944e-38;
 /// Subtract the least value first.
 const MIN_MAX: bool = false;
@@ -23,8 +25,10 @@ struct Params {
 @group(0) @binding(2) var<storage, read_write> y: array<f32>;
 @group(0) @binding(3) var<uniform> params: Params;
 
-var<workgroup> lows: array<f32, WG>;
-var<workgroup> highs: array<f32, WG>;
+/// The lower of two minima, and the higher of two maxima.
+fn combine(a: Part, b: Part) -> Part {
+  return vec2f(min_nan(a.x, b.x), max_nan(a.y, b.y));
+}
 
 @compute @workgroup_size(WG)
 fn forward(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group: vec3<u32>) {
@@ -37,21 +41,12 @@ fn forward(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) gr
     low = min_nan(low, v);
     high = max_nan(high, v);
   }
-  lows[lane] = low;
-  highs[lane] = high;
-  workgroupBarrier();
-  for (var half = WG / 2u; half > 0u; half /= 2u) {
-    if (lane < half) {
-      lows[lane] = min_nan(lows[lane], lows[lane + half]);
-      highs[lane] = max_nan(highs[lane], highs[lane + half]);
-    }
-    workgroupBarrier();
-  }
+  let range = tree_combine(lane, WG, vec2f(low, high));
   var base = 0.0;
   if (MIN_MAX) {
-    base = lows[0];
+    base = range.x;
   }
-  let spread = highs[0] - base;
+  let spread = range.y - base;
   var factor = 1.0;
   if (PRESENT) {
     factor = present[group.y * params.c + channel];

@@ -4,6 +4,7 @@
 // of the floats. Between two ranks the value is interpolated. NaN is the largest, as in sorting; where a share of the
 // way is asked for, any NaN among the valid numbers makes the result NaN, as in PyTorch's quantile.
 
+// #import grid
 // #import nan
 
 const WG: u32 = 64u;
@@ -146,7 +147,7 @@ fn walk() {
 /// The smallest number above the found one, into the first bin; into the second one whether any is NaN.
 @compute @workgroup_size(WG)
 fn above(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let i = id.x + id.y * grid.x * WG;
+  let i = linear_index(id, grid);
   if (i < params.n && counts(i)) {
     let key = keyOf(x[i]);
     if (key > state.prefix) {

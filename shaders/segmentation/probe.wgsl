@@ -1,6 +1,8 @@
 // What an adapter can do at best: multiply-adds in registers, and reading and writing memory. For `fewmask doctor` and
 // `npm run setup`, not for training.
 
+// #import grid
+
 const WG: u32 = 64u;
 
 struct Params {
@@ -14,11 +16,11 @@ struct Params {
 @group(0) @binding(1) var<storage, read_write> y: array<vec4<f32>>;
 @group(0) @binding(2) var<uniform> params: Params;
 
-// 64 floating-point operations a step: eight chains of vec4 hide the latency of each multiply-add. Every chain tends to
-// shift / (1 - scale).
+// 64 floating-point operations per step: eight chains of vec4 hide the latency of each multiply-add. Every chain tends
+// to shift / (1 - scale).
 @compute @workgroup_size(WG)
 fn arithmetic(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let i = id.x + id.y * grid.x * WG;
+  let i = linear_index(id, grid);
   if (i >= params.n) {
     return;
   }
@@ -45,10 +47,10 @@ fn arithmetic(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgro
   y[i] = ((a + b) + (c + d)) + ((e + f) + (g + h));
 }
 
-// 32 bytes an invocation: one vec4 read, one written.
+// 32 bytes per invocation: one vec4 read, one written.
 @compute @workgroup_size(WG)
 fn memory(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let i = id.x + id.y * grid.x * WG;
+  let i = linear_index(id, grid);
   if (i < params.n) {
     y[i] = x[i] * params.scale + params.shift;
   }

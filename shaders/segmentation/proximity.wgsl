@@ -1,8 +1,10 @@
 // How well each image is recognised: the mean over its labelled pixels of the softmax probability of the true class; -1
-// where no pixel has a label.
-// One workgroup an image; the sum is a tree in a fixed order.
+// where no pixel has a label. One workgroup per image; the sum is a tree in a fixed order.
+
+// #import tree
 
 const WG: u32 = 64u;
+alias Sum = vec2f;
 
 struct Params {
   pixels: u32,
@@ -14,8 +16,6 @@ struct Params {
 @group(0) @binding(1) var<storage, read> labels: array<i32>;
 @group(0) @binding(2) var<storage, read_write> y: array<f32>;
 @group(0) @binding(3) var<uniform> params: Params;
-
-var<workgroup> sums: array<vec2<f32>, WG>;
 
 @compute @workgroup_size(WG)
 fn forward(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group: vec3<u32>) {
@@ -37,16 +37,8 @@ fn forward(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) gr
     }
     sum += vec2<f32>(exp(logits[at + u32(label)] - top) / total, 1.0);
   }
-  sums[lane] = sum;
-  workgroupBarrier();
-  for (var width = WG / 2u; width > 0u; width /= 2u) {
-    if (lane < width) {
-      sums[lane] += sums[lane + width];
-    }
-    workgroupBarrier();
-  }
+  let all = tree_sum(lane, sum);
   if (lane == 0u) {
-    let all = sums[0];
     y[group.x] = select(-1.0, all.x / max(all.y, 1.0), all.y > 0.0);
   }
 }

@@ -1,11 +1,13 @@
 // Pseudo-labels from logits z [n, c]: label = the first class of the largest logit, confidence = its softmax
-// probability. One thread a pixel.
-// A pixel with a NaN has the class of the first one and the confidence NaN, which no gate accepts.
-// Then the gate, confidence >= tau, and counts of what was accepted.
+// probability. One thread per pixel. A pixel with a NaN gets the class of its first NaN and the confidence NaN, which
+// no gate accepts. Then the gate, confidence >= tau, and counts of what was accepted.
 
+// #import grid
 // #import nan
+// #import tree
 
 const WG: u32 = 64u;
+alias Sum = vec2f;
 /// The input holds probabilities, not logits.
 const PROBABILITIES: bool = false;
 const VALID: bool = false;
@@ -53,7 +55,7 @@ fn isValid(p: u32) -> bool {
 
 @compute @workgroup_size(WG)
 fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let p = id.x + id.y * grid.x * WG;
+  let p = linear_index(id, grid);
   if (p >= params.n) {
     return;
   }
@@ -87,7 +89,7 @@ fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups
 /// Entropy of the softmax, - sum_c p_c log p_c = log S - sum_c p_c (z_c - largest).
 @compute @workgroup_size(WG)
 fn entropy(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let p = id.x + id.y * grid.x * WG;
+  let p = linear_index(id, grid);
   if (p >= params.n) {
     return;
   }
@@ -99,7 +101,7 @@ fn entropy(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups
   var sum = 0.0;
   var weighted = 0.0;
   for (var c = 0u; c < params.c; c++) {
-    // Below -100 the probability is nothing, and its product with the logit no number.
+    // Below -100 the probability is 0, and its product with an infinite logit would be NaN.
     let d = max_nan(logits[at + c] - top, -100.0);
     let e = exp(d);
     sum += e;
@@ -110,7 +112,7 @@ fn entropy(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups
 
 @compute @workgroup_size(WG)
 fn threshold(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let p = id.x + id.y * grid.x * WG;
+  let p = linear_index(id, grid);
   if (p >= params.n) {
     return;
   }
@@ -161,8 +163,6 @@ fn stats(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) grou
   }
 }
 
-var<workgroup> sums: array<vec2f, WG>;
-
 /// Sums of (gate, 1) over the valid pixels, a pair for each workgroup.
 @compute @workgroup_size(WG)
 fn share(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group: vec3<u32>) {
@@ -173,15 +173,8 @@ fn share(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) grou
       sum += select(vec2f(), vec2f(gates[p], 1.0), isValid(p));
     }
   }
-  sums[lane] = sum;
-  workgroupBarrier();
-  for (var half = WG / 2u; half > 0u; half /= 2u) {
-    if (lane < half) {
-      sums[lane] += sums[lane + half];
-    }
-    workgroupBarrier();
-  }
+  let all = tree_sum(lane, sum);
   if (lane == 0u) {
-    partials[group.x] = select(sums[0], sums[0].yx, INVERSE);
+    partials[group.x] = select(all, all.yx, INVERSE);
   }
 }

@@ -4,6 +4,8 @@
 // Row: operation, value, blend, method, affine a..f in 1/65536 (or from there on weights of a blur), box y0, x0, y1,
 // x1, 0, 0. Factors are in 1/4096.
 
+// #import grid
+
 const WG: u32 = 64u;
 const ROW: u32 = 16u;
 const BINS: u32 = 1024u;
@@ -167,7 +169,7 @@ fn inBox(i: i32, j: i32, row: u32) -> bool {
 
 @compute @workgroup_size(WG)
 fn apply(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let p = id.x + id.y * grid.x * WG;
+  let p = linear_index(id, grid);
   let pixels = params.height * params.width;
   if (p >= params.n * pixels) {
     return;
@@ -223,7 +225,7 @@ fn apply(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) 
 /// Moves a map of labels, confidence or validity as `apply` moves the image.
 @compute @workgroup_size(WG)
 fn warp(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let p = id.x + id.y * grid.x * WG;
+  let p = linear_index(id, grid);
   let pixels = params.height * params.width;
   if (p >= params.n * pixels) {
     return;

@@ -1,14 +1,17 @@
 // Squared error of softmax probabilities. With p = softmax(z) and the target q (probabilities, or the softmax of target
-// logits), d = p - q, pixel weights w and a scalar s:   l = s w sum_c d_c^2,   dz_c = dl s w 2 p_c (d_c - sum_k p_k
-// d_k).
-// The gradient of target logits is the same with z and the target exchanged. One thread a pixel; nothing is kept
+// logits), d = p - q, pixel weights w and a scalar s:
+//   l = s w sum_c d_c^2,   dz_c = dl s w 2 p_c (d_c - sum_k p_k d_k)
+// The gradient of target logits is the same with z and the target exchanged. One thread per pixel; nothing is kept
 // between the passes. The forward pass leaves one pair (sum of w times the losses, share of the denominator) for each
 // workgroup; lossReduce adds them up, times s.
 
+// #import grid
 // #import logSum
+// #import tree
 // #import zero
 
 const WG: u32 = 64u;
+alias Sum = vec2f;
 /// The target holds logits, not probabilities.
 const LOGITS: bool = false;
 const PIXEL_WEIGHT: bool = false;
@@ -75,8 +78,6 @@ fn target_c(i: u32, l: vec2f) -> f32 {
   return targets[i];
 }
 
-var<workgroup> sums: array<vec2f, WG>;
-
 @compute @workgroup_size(WG)
 fn forward(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group: vec3<u32>) {
   var sum = vec2f();
@@ -99,22 +100,15 @@ fn forward(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) gr
     }
     sum += w * vec2f(loss, params.share);
   }
-  sums[lane] = sum;
-  workgroupBarrier();
-  for (var half = WG / 2u; half > 0u; half /= 2u) {
-    if (lane < half) {
-      sums[lane] += sums[lane + half];
-    }
-    workgroupBarrier();
-  }
+  let all = tree_sum(lane, sum);
   if (lane == 0u) {
-    partials[group.x] = sums[0];
+    partials[group.x] = all;
   }
 }
 
 @compute @workgroup_size(WG)
 fn backward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let p = id.x + id.y * grid.x * WG;
+  let p = linear_index(id, grid);
   if (p >= params.n) {
     return;
   }

@@ -1,6 +1,5 @@
 // What autocontrast, equalize and contrast need to know of a whole image: histograms (integer atomics: exact in any
-// order) and tables from them.
-// The rows of the table are those of randaugment.wgsl.
+// order) and tables from them. Rows of draws are those of randaugment.wgsl.
 
 const WG: u32 = 64u;
 const ROW: u32 = 16u;

@@ -2,6 +2,8 @@
 // size and added up. y[i, j] += weight * p at (i (h_p - 1) / (h - 1), j' (w_p - 1) / (w - 1)), bilinear, corners
 // aligned; j' = w - 1 - j where mirrored.
 
+// #import grid
+
 const WG: u32 = 64u;
 
 struct Params {
@@ -23,7 +25,7 @@ fn between(a: f32, b: f32, t: f32) -> f32 {
 
 @compute @workgroup_size(WG)
 fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let at = id.x + id.y * grid.x * WG;
+  let at = linear_index(id, grid);
   let size = params.y_size;
   if (at >= size.x * size.y * size.z * size.w) {
     return;

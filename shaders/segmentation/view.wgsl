@@ -3,6 +3,8 @@
 // flipped, lies at y = y0 + (i + 0.5) sy - 0.5 in the source (x alike); the image is bilinear, the label that of the
 // nearest texel; outside is padding.
 
+// #import grid
+
 const WG: u32 = 64u;
 const IGNORE: i32 = 255;
 
@@ -27,7 +29,7 @@ fn rgb(t: u32) -> vec3<f32> {
 
 @compute @workgroup_size(WG)
 fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
-  let p = id.x + id.y * grid.x * WG;
+  let p = linear_index(id, grid);
   let size = params.out_size;
   if (p >= size.x * size.y * size.z) {
     return;

@@ -5,7 +5,10 @@
 // `gradients` and `weights` check up to five tensors per launch. The workgroups of `a` come first, then those of `b`,
 // and so on; their number depends on the size of the tensor. `norm` ends the gradients of an update, `finish` the step.
 
+// #import tree
+
 const WG: u32 = 64u;
+alias Sum = f32;
 /// Most workgroups of a tensor.
 const MOST_GROUPS: u32 = 256u;
 /// The loss is scaled; `norm` finds the scale in `a`.
@@ -37,8 +40,6 @@ struct Params {
 /// the lowest loss scale.
 @group(0) @binding(7) var<storage, read_write> state: array<atomic<u32>>;
 @group(0) @binding(8) var<uniform> params: Params;
-
-var<workgroup> sums: array<f32, WG>;
 
 fn finite(bits: u32) -> bool {
   return (bits & 0x7fffffffu) < 0x7f800000u;
@@ -91,18 +92,6 @@ fn itemsOf(n: u32) -> u32 {
   return max(1u, (n + WG * MOST_GROUPS - 1u) / (WG * MOST_GROUPS));
 }
 
-/// Adds up the threads' sums; the result is in sums[0] for thread 0.
-fn tree(lane: u32, sum: f32) {
-  sums[lane] = sum;
-  workgroupBarrier();
-  for (var half = WG / 2u; half > 0u; half /= 2u) {
-    if (lane < half) {
-      sums[lane] += sums[lane + half];
-    }
-    workgroupBarrier();
-  }
-}
-
 /// Notes non-finite gradients, and sums the squares of the scaled gradients.
 @compute @workgroup_size(WG)
 fn gradients(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group: vec3<u32>) {
@@ -121,9 +110,9 @@ fn gradients(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) 
   if (!good) {
     atomicMax(&state[4], ~(params.first + part.tensor));
   }
-  tree(lane, sum);
+  let all = tree_sum(lane, sum);
   if (lane == 0u) {
-    partials[params.part + group.x] = sums[0];
+    partials[params.part + group.x] = all;
   }
 }
 
@@ -134,14 +123,14 @@ fn norm(@builtin(local_invocation_index) lane: u32) {
   for (var i = lane; i < params.part; i += WG) {
     sum += partials[i];
   }
-  tree(lane, sum);
+  let all = tree_sum(lane, sum);
   if (lane > 0u) {
     return;
   }
   let skipped = hyper[4] == 0.0;
   if (skipped) {
     atomicStore(&state[4], 0u);
-  } else if (atomicLoad(&state[4]) != 0u || !finite(bitcast<u32>(sums[0]))) {
+  } else if (atomicLoad(&state[4]) != 0u || !finite(bitcast<u32>(all))) {
     atomicStore(&state[6], 1u);
   }
   if (SCALED) {

@@ -2,9 +2,9 @@
 // so `max`, `min`, `clamp`, a comparison and even `v != v` may lose it. These forms recognise NaN by its bits, which no
 // compiler may assume anything about. Brought in by a line `// #import nan`; f16 values are converted to f32 before.
 //
-// Sums, products and functions like exp carry NaN by themselves. What is masked out is chosen by select, never
-// multiplied by 0: 0 times NaN is NaN. Zeros of a convolution's padding are values, so there a weight that is NaN may
-// be seen.
+// Sums, products and functions like exp carry NaN by themselves. What is masked out is left out by select, never
+// multiplied by 0: 0 times NaN is NaN. The zeros of a convolution's padding are values, so a weight of NaN may show
+// there.
 
 /// Whether v is NaN.
 fn is_nan(v: f32) -> bool {

@@ -1,6 +1,6 @@
-// Whether a number is 0 by its bits: a comparison with 0 may take NaN for it, as WGSL lets a compiler assume that there
-// is none. For weights and masks, of which 0 leaves an element out without looking at it. Brought in by `// #import
-// zero`.
+// Whether a number is 0, by its bits: a comparison with 0 may take NaN for 0, since WGSL lets a compiler assume that no
+// value is NaN. Used for weights and masks: 0 leaves an element out, whatever it holds. Brought in by
+// `// #import zero`.
 
 /// Whether v is 0 or -0.
 fn is_zero(v: f32) -> bool {

@@ -214,7 +214,7 @@ else {
       const losses = points.map((p) => p.loss);
       assert.is(losses.length, STEPS);
 
-      // Every stage starts anew.
+      // Every stage starts again.
       const stages = scheme === 'self-training' ? [losses.slice(0, STEPS / 2), losses.slice(STEPS / 2)] : [losses];
       for (const stage of stages)
         assert.ok(mean(stage.slice(-5)) < 0.9 * mean(stage.slice(0, 5)), `losses ${stage.map((l) => l.toFixed(3))}`);
@@ -314,7 +314,7 @@ else {
       await other.waitForSelector('#examples button');
       assert.not.ok(await other.isEnabled('#start'));
       assert.ok(await other.isVisible('#retry'));
-      // The browser itself says that there is no adapter.
+      // The browser itself says that no adapter is there.
       complaints.splice(0, Infinity, ...complaints.filter((c) => !/adapter/i.test(c)));
     } finally {
       await plain.close();

@@ -1,4 +1,4 @@
-// The server of the page answers whatever it is asked, and goes on.
+// The server of the page answers whatever it is asked, and continues.
 
 import { request } from 'node:http';
 import { test } from 'uvu';

@@ -155,7 +155,7 @@ test('files that are not images: one line each, the others get their masks', asy
     assert.is(lines.length, 1, stderr);
   }
   assert.ok(existsSync(at('odd-masks/d.png')));
-  // Training wants each of them: it does not begin. Scoring may do without.
+  // Training needs each of them and does not begin. Scoring may leave them out.
   write(root, { 'odd-out/d.png': mask([0, 1]) });
   const set = ['--images', at('odd'), '--masks', at('odd-out')];
   const refused = await done(['train', ...set, ...SHORT, '--out', at('odd-run')], 1);

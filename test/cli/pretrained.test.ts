@@ -1,4 +1,5 @@
-// --pretrained from the command line: what was loaded is told, an incomplete encoder is refused unless it is wanted.
+// --pretrained from the command line: it reports what was loaded, and refuses an incomplete encoder unless that is
+// allowed.
 
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

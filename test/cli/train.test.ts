@@ -1,4 +1,5 @@
-// Training from the command line: what it leaves behind, what it says, how it goes on after it was stopped or killed.
+// Training from the command line: what it leaves behind, what it prints, how it continues after it was stopped or
+// killed.
 
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

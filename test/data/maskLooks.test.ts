@@ -112,7 +112,7 @@ test('instances are recognised: numbers that begin anew in each mask, or that oc
   const set = await openDataset({ ...(await folder(sets[0][0])), maskValues: '0:0,1-255:1' }, { threads: 0 });
   assert.equal([...new Set((await set.load('m0', { labels: true })).labels)], [0, 1]);
   await set.close();
-  // Classes that many masks share are no instances.
+  // Classes that many masks share are not instances.
   const streets = Array.from({ length: 6 }, (_, i) => ({
     file: `${i}`,
     counts: Uint32Array.from({ length: 256 }, (_v, c) => Number(c < 11 && (c + i) % 5 > 0)),

@@ -61,7 +61,7 @@ test('elements must be in the array of the dtype; numbers are converted', async 
   const i = device.tensor([1, -2], [2], 'i32');
   wrong(() => device.write(i, new Float32Array(2)), /write: the elements are in a Float32Array/);
   assert.equal([...(await i.read())], [1, -2]);
-  // An odd number of f16 elements is no whole number of words.
+  // An odd number of f16 elements does not fill whole words.
   const h = device.tensor([1, -0.5, 65504], [3], 'f16');
   const bits = device.tensor(Uint16Array.of(0x3c00, 0x0001, 0x8000), [3]);
   assert.equal([...(await h.read())], [1, -0.5, 65504]);

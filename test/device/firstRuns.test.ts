@@ -22,7 +22,7 @@ const firstRuns = firstRunsBeside({ ...opened, info: { ...opened.info, kind: 'la
 
 test('every entry point can run over zeros, and ends', async () => {
   const cache = new KernelCache(device);
-  // Lavapipe never runs those with subgroup matrices, for it has textures.
+  // Lavapipe never runs those with subgroup matrices, since it takes textures.
   const able = Object.entries(SHADERS).filter(([, { code }]) => !code.includes('subgroup_matrix'));
   const kernels = able.flatMap(([shader, { entries }]) =>
     Object.keys(entries).map((entry) => cache.get(shader, entry, {}, SHADERS)),

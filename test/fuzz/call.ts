@@ -33,7 +33,7 @@ export interface Call {
   inner?: number;
   /** Factor on the bound of the error, for approximations within the operation (default 1). */
   slack?: number;
-  /** The reference with the number that is no tensor moved by a relative step; for bounds of kind `elementwise`. */
+  /** The reference with the plain number moved by a relative step; for bounds of kind `elementwise`. */
   nudged?: (step: number, ...x: F64[]) => F64 | readonly F64[];
   /** Steep or jumping: no use in front of finite differences. */
   rough?: boolean;

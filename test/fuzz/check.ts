@@ -1,7 +1,7 @@
 // Runs a program on the engine and holds it against float64.
 //
 // Values: every step is judged by the float64 reference of the operands that the engine itself had, so that errors do
-// not add up along a chain and a bound can be tight (bounds.ts). Then the sinks and the gradient, made once more with
+// not add up along a chain and a bound can be tight (bounds.ts). Then the sinks and the gradient, made again with
 // what lies between freed, and in a plan that is replayed, must be the same bit by bit. Leaves must be as they were.
 //
 // Gradient (smooth programs): of the sum of r y over the sinks, along a random direction of all leaves, against finite
@@ -106,7 +106,7 @@ const same = (a: ArrayLike<number>, b: ArrayLike<number>): boolean =>
   a.length === b.length && Array.prototype.every.call(a, (v, i) => Object.is(v, b[i]));
 
 /**
- * The sinks and the gradients once more, eagerly with everything else freed and from a plan that runs twice; null when
+ * The sinks and the gradients again, eagerly with everything else freed and from a plan that runs twice; null when
  * all have the same bits.
  */
 async function repeated(device: Device, p: Prepared, want: readonly ArrayLike<number>[]): Promise<string | null> {

@@ -31,7 +31,7 @@ async function tried(devices: Devices, program: Program, turn = Math.floor(progr
   try {
     const check = program.nanGradient ? checkNanGradient : checkProgram;
     const wrong = await check(devices.list[turn % devices.list.length], program);
-    // The error of a command is told to the device that was made last of those that share it.
+    // The error of a command is reported to the last made of the devices that share it.
     for (const d of devices.list) d.check();
     return wrong;
   } catch (error) {

@@ -243,7 +243,7 @@ function moved(rng: Rng): Drawn {
   }
 }
 
-/** PRelu, whose slope was for channels, and batch statistics, which are stored where nothing else is said. */
+/** PRelu, whose slope was for channels, and batch statistics, which are stored by default. */
 function channels(rng: Rng): Drawn {
   const shape = sizes(rng, 4);
   const x = reals(rng, shape);

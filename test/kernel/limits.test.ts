@@ -3,6 +3,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { SHADERS } from '../../runtime/kernel/generated.ts';
+import { folded } from '../../runtime/kernel/geometry.ts';
 
 const entries = Object.entries(SHADERS).flatMap(([shader, info]) =>
   Object.entries(info.entries).map(([entry, e]) => ({ name: `${shader}.${entry}`, constants: info.constants, ...e })),
@@ -21,6 +22,12 @@ test('no workgroup has more than 256 invocations', () => {
     entries.filter((e) => !(size(e) >= 1 && size(e) <= 256)).map((e) => e.name),
     [],
   );
+});
+
+test('shaders count workgroups where the host folds them', () => {
+  const folds = Object.values(SHADERS).flatMap(({ constants }) => constants.FOLD?.value ?? []);
+  assert.ok(folds.length > 2);
+  for (const fold of folds) assert.is(fold, `${folded(1e6, 1)[0]}u`);
 });
 
 test.run();

@@ -15,7 +15,7 @@ import { close } from '../support/op.ts';
 
 const T = 1e-6;
 
-/** A tensor [rows, columns] that wants a gradient. */
+/** A tensor [rows, columns] that needs a gradient. */
 function leaf(device: Device, rows: number[][]): Tensor {
   const t = device.tensor(rows.flat(), [rows.length, rows[0].length]);
   t.requiresGrad = true;

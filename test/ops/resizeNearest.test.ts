@@ -52,7 +52,7 @@ for (const [shape, size] of [
 ] as [Shape, [number, number]][]) {
   for (const coordinates of ['halfPixel', 'alignCorners', 'asymmetric'] as const) {
     for (const rounding of ['floor', 'ceil', 'roundPreferFloor', 'roundPreferCeil'] as const) {
-      // At quotients of sizes that are no binary fractions a position may lie an ulp beside a pixel: float32 decides,
+      // At quotients of sizes that are not binary fractions a position may lie an ulp beside a pixel: float32 decides,
       // as it does in PyTorch.
       const exact = coordinates !== 'alignCorners' || size[0] === 1;
       if (!exact && rounding !== 'roundPreferCeil') continue;

@@ -112,7 +112,7 @@ const g: Tensor[] = grad(y, [y], { dy: y });
 const net = new UNet(device, { classes: 2, seed: 1 } as never);
 const l: Tensor = losses.ceValid(y, y);
 const s: number = scores([1, 0, 0, 1], 2).miou;
-// @ts-expect-error a number is no tensor
+// @ts-expect-error a number is not a tensor
 relu(3 as string);
 export { g, net, l, s };
 `;

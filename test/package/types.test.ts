@@ -25,7 +25,7 @@ export async function use(browser: boolean) {
   const most: number = device.gpu.limits.maxBufferSize;
   device.submit((encoder) => { encoder.clearBuffer(y.buffer, 0, 8); });
   const other = new Device(device.gpu);
-  // @ts-expect-error a number is no tensor
+  // @ts-expect-error a number is not a tensor
   relu(3);
   return { g, net, miou, half, most, other, l: losses.ceValid(y, y), runSession, loadOnnx, decodeSafetensors };
 }

@@ -1,4 +1,4 @@
-// The same bits: the same program twice on a device, on a device opened anew, in two processes, in another order of
+// The same bits: the same program twice on a device, on a device opened again, in two processes, in another order of
 // launches, and in memory that held something else before.
 
 import { execFile } from 'node:child_process';

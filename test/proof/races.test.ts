@@ -37,7 +37,7 @@ const CASES: RaceCase[] = [
 for (const c of CASES) test(`${c.shader}.${c.entry}`, () => assert.equal(races(c), []));
 
 test('the detector notices what the cases would miss without their barriers', () => {
-  // What is read after the barrier is no atomic here.
+  // What is read after the barrier is not an atomic here.
   const c = CASES[0];
   assert.ok(
     races(c, (code) =>

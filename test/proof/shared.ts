@@ -28,7 +28,8 @@ export function sharingEntries(): string[] {
     const touches = (name: string, seen: Set<string>): boolean => {
       if (seen.has(name)) return false;
       seen.add(name);
-      const words = new Set(bodies.get(name)!.match(/\w+/g));
+      // A component of a vector may have the short name of a variable.
+      const words = new Set(bodies.get(name)!.match(/(?<!\.)\b\w+/g));
       return (
         [...shared, 'workgroupBarrier', 'storageBarrier', 'textureBarrier', 'workgroupUniformLoad'].some((w) =>
           words.has(w),

@@ -36,9 +36,12 @@ const texels = (half?: string): Choice => [
   { Texels: 'texture_storage_2d<rgba16float,read>', ...(half && { Stored: half }) },
 ];
 
-/** Constants that no launch sets: tile sizes, and what a test makes small. */
+/** Constants that no launch sets: tile sizes, types of a tree, and what a test makes small. */
 export const FIXED = new Set([
   'WG',
+  'Sum',
+  'Part',
+  'FOLD',
   'LOCAL',
   'BINS',
   'ROW',

@@ -87,7 +87,7 @@ async function gradientMap(o: PseudoSegOptions, small: SmallOptions = {}): Promi
         loss,
         named.map(([, t]) => t),
       ).forEach((g, i) => (outputs[`${term} ${named[i][0]}`] = g));
-      // The targets themselves: what made them is no part of the graph.
+      // The targets themselves: what made them is not part of the graph.
       for (const t of [targets.decoder, targets.attention, targets.fused]) {
         assert.not(t.tracked, 'targets have no history');
         assert.throws(

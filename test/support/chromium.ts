@@ -15,7 +15,7 @@ export function chromiumPath(): string | null {
   return candidates.find((p): p is string => p !== undefined && existsSync(p)) ?? null;
 }
 
-/** Flags that give WebGPU by SwiftShader, in workers and on the screen, where there is no GPU. */
+/** Flags that give WebGPU by SwiftShader, in workers and on the screen, where the machine has no GPU. */
 export const WEBGPU = [
   '--enable-unsafe-webgpu',
   '--enable-features=Vulkan',

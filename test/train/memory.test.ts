@@ -1,5 +1,5 @@
 // GPU memory is flat over a run, all of it is given back at the end, and a lost device leaves a checkpoint from which
-// the run goes on.
+// the run continues.
 
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';

@@ -1,4 +1,4 @@
-// Training in mixed precision: every scheme learns, a stopped run goes on bit for bit, a step takes less memory;
+// Training in mixed precision: every scheme learns, a stopped run continues bit for bit, a step takes less memory;
 // without f16 it is refused.
 
 import { test } from 'uvu';

@@ -1,4 +1,4 @@
-// A run that was stopped and goes on has the record of one that was not.
+// A run that was stopped and continues has the record of one that was not.
 
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';

@@ -1,4 +1,4 @@
-// Small graphs whose gradients meet, broadcast or stop: conformance set torch-ops, where each is told by its formula.
+// Small graphs whose gradients meet, broadcast or stop: conformance set torch-ops, each named by its formula.
 
 import * as ops from '../../../runtime/ops/index.ts';
 import type { Tensor } from '../../../runtime/tensor.ts';

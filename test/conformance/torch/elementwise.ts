@@ -81,7 +81,7 @@ const runs: Record<string, Run> = {
   gelu: ({ x }, { approximate = 'none' }) =>
     ops.gelu(x, { approximate: oneOf('approximate', approximate, { none: 'none', tanh: 'tanh' } as const) }),
   softplus({ x }, { beta = 1, threshold = 20 }) {
-    // PyTorch takes x itself above the threshold; the default is where that is no difference in f32.
+    // PyTorch takes x itself above the threshold; at the default that makes no difference in f32.
     const y = ops.softplus(x, beta);
     return threshold === 20 ? y : ops.where(ops.gt(ops.mul(x, beta), threshold), x, y);
   },

@@ -31,7 +31,7 @@ function cast(x: Tensor, type: string): Tensor {
   throw new Unsupported(type);
 }
 
-/** A limit that an integer can have; one that is no number or beyond all of them limits nothing. */
+/** A limit that an integer can have; NaN, or one beyond all of them, limits nothing. */
 function limit(x: Tensor, v: number | undefined, round: (v: number) => number): number | undefined {
   // One that is NaN limits nothing.
   if (v === undefined || Number.isNaN(v)) return undefined;
