@@ -45,8 +45,14 @@ export const unimatchV2 = defineScheme({
     ...teacherOptions(0.996),
     groups: groupsOption(
       { l: 'labelled', s: 'strong', t: 'strong, again' },
-      { pairs: [['l'], ['s', 't']], joint: [['l', 's', 't']], apart: [['l'], ['s'], ['t']] },
-      'pairs',
+      {
+        // Dropped channels do not belong in the running statistics, which the teacher labels by.
+        still: [['l'], { views: ['s', 't'], update: false }],
+        pairs: [['l'], ['s', 't']],
+        joint: [['l', 's', 't']],
+        apart: [['l'], ['s'], ['t']],
+      },
+      'still',
     ),
     strong: strongOption({ learned: false }),
     cutmix: option(nullable(over(UNIMATCH_BOX, SINGLE_BOX_FIELDS)), {}, 'boxes of CutMix in strong views; null: none'),

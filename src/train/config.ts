@@ -43,13 +43,12 @@ export function resolveConfig(...parts: readonly PartialConfig[]): RunConfig {
     if (unknown)
       throw new UsageError(`there is no setting "${unknown}"`, `the settings are ${Object.keys(DEFAULTS).join(', ')}`);
   }
-  const kind = parts
-    .map((p) => p.network?.kind)
-    .filter(Boolean)
-    .at(-1);
-  // The other architecture's widths and depths mean nothing for this one.
-  const base: RunConfig = kind && kind !== DEFAULTS.network.kind ? { ...DEFAULTS, network: { kind } } : DEFAULTS;
-  const config = parts.reduce<unknown>(join, base) as RunConfig;
+  const config = parts.reduce<RunConfig>((before, part) => {
+    const kind = part.network?.kind;
+    // Another architecture's widths and depths mean nothing for this one.
+    const base = kind !== undefined && kind !== before.network.kind ? { ...before, network: { kind } } : before;
+    return join(base, part) as RunConfig;
+  }, DEFAULTS);
   checkFields(kindsOf(SETTINGS), config, 'a run');
   return config;
 }

@@ -20,7 +20,7 @@ import { configOf, datasetOf, type RunSettings } from '../../src/web/settings.ts
 import { chromiumPath, launchChromium, WEBGPU } from '../support/chromium.ts';
 import { testDevice } from '../support/device.ts';
 
-const STEPS = 30;
+const STEPS = 20;
 const settingsOf = (scheme: string): RunSettings => ({
   scheme,
   network: { kind: 'unet', width: 4, depth: 3 },
@@ -31,7 +31,7 @@ const settingsOf = (scheme: string): RunSettings => ({
   batch: 2,
   lr: 0.03,
   seed: 2,
-  options: scheme === 'fixmatch' ? { tau: 0.5 } : {},
+  options: { ...schemeOf(scheme).small, ...(scheme === 'fixmatch' && { tau: 0.5 }) },
 });
 /**
  * Relative difference of two adapters in the loss of a step. They differ in the fusing of multiply and add and in exp
