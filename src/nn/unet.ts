@@ -15,7 +15,7 @@ const options = {
   width: option(
     number({ whole: true, from: 1 }),
     16,
-    'channels of the first level; each further one has twice as many',
+    'channels of the first level, doubled at each further one',
   ),
   /** Levels, the deepest included (default 4). */
   depth: option(number({ whole: true, from: 1, to: 8 }), 4, 'levels'),
