@@ -15,17 +15,7 @@ const PX: u32 = 4u;
 /// What tensors hold: or f16. Products are added up in f32.
 alias Stored = f32;
 
-struct Params {
-  x_size: vec4<u32>,    // n, h, w, c of what is read
-  y_size: vec4<u32>,    // of what is made; in weightGrad of dy
-  kernel: vec4<u32>,    // kh, kw, channels of x in a group, channels of y in a group
-  stride: vec2<u32>,
-  pad: vec2<i32>,       // top, left
-  dilation: vec2<u32>,
-  bias: u32,            // whether b is one
-  chunk: u32,           // pixels of dy in a chunk of weightGrad
-  chunks: u32,
-}
+// #import conv
 
 @group(0) @binding(0) var<storage, read> x: array<vec4<Stored>>;
 @group(0) @binding(1) var<storage, read> w: array<vec4<Stored>>;
@@ -43,21 +33,15 @@ fn pixelOf(p: u32) -> vec3<u32> {
   return vec3<u32>(row / params.y_size.y, row % params.y_size.y, p - row * params.y_size.z);
 }
 
-/// Index in x of the first channel of the pixel under pixel `o` of y and tap `k`; -1 in the padding and, with BACK,
-/// between pixels.
+/// Index in x of the first channel of the pixel under pixel `o` of y and tap `k`; -1 where there is none.
 fn under(o: vec3<u32>, k: vec2<u32>) -> i32 {
-  let step = vec2<i32>(params.stride);
-  var at = vec2<i32>(k * params.dilation) - params.pad;
-  var inside = true;
+  var at = tapOf(k);
   if (BACK) {
-    let far = vec2<i32>(o.yz) + at;
-    at = far / step;
-    inside = all(at * step == far);
+    at += vec2<i32>(o.yz);
   } else {
-    at += vec2<i32>(o.yz) * step;
+    at += vec2<i32>(o.yz * params.stride);
   }
-  inside = inside && all(vec2<u32>(at) < params.x_size.yz);
-  return select(-1, ((i32(o.x * params.x_size.y) + at.x) * i32(params.x_size.z) + at.y) * i32(params.x_size.w / 4u), inside);
+  return pixel(o.x, at);
 }
 
 @compute @workgroup_size(WG)

@@ -32,17 +32,7 @@ const FETCHED: u32 = 4u * BLOCKS;
 const LEFT_TILE: u32 = ROWS * ROW;
 const RIGHT_TILE: u32 = COLUMNS * 16;
 
-struct Params {
-  x_size: vec4<u32>,    // n, h, w, c of what is read
-  y_size: vec4<u32>,    // of what is made; in weightGrad of dy
-  kernel: vec4<u32>,    // kh, kw, channels of x in a group, channels of y in a group
-  stride: vec2<u32>,
-  pad: vec2<i32>,       // top, left
-  dilation: vec2<u32>,
-  bias: u32,            // whether b is one
-  chunk: u32,           // pixels of dy in a chunk of weightGrad
-  chunks: u32,
-}
+// #import conv
 
 @group(0) @binding(0) var<storage, read> x: array<vec4<Stored>>;
 @group(0) @binding(1) var<storage, read> w: array<vec4<Stored>>;
@@ -55,17 +45,6 @@ struct Params {
 /// The left factor by rows of four vectors, the right one by sixteen rows of COLUMNS.
 var<workgroup> left: array<vec4<f32>, LEFT_TILE>;
 var<workgroup> right: array<vec4<f32>, RIGHT_TILE>;
-
-/// Index in x of the first channel of the pixel `at` of an image; -1 in the padding and, with BACK, between pixels.
-fn pixel(image: u32, at: vec2<i32>) -> i32 {
-  let i = select(at, at / vec2<i32>(params.stride), BACK);
-  let inside = all(vec2<u32>(i) < params.x_size.yz) && (!BACK || all(i * vec2<i32>(params.stride) == at));
-  return select(-1, ((i32(image * params.x_size.y) + i.x) * i32(params.x_size.z) + i.y) * i32(params.x_size.w / 4u), inside);
-}
-
-fn tapAt(k: u32) -> vec2<i32> {
-  return vec2<i32>(vec2<u32>(k / params.kernel.y, k % params.kernel.y) * params.dilation) - params.pad;
-}
 
 /// Adds the product of what lies in workgroup memory to the lane's sums.
 fn multiply(sums: ptr<function, array<vec4<f32>, SUMS>>, lane: u32) {
