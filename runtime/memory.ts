@@ -3,6 +3,7 @@
 import { args } from './args.ts';
 import type { Device } from './device/device.ts';
 import { mib } from './device/pool.ts';
+import { OutOfMemoryError } from './errors.ts';
 import type { DType, Shape, Storage, Tensor } from './tensor.ts';
 
 /** Label of the memory that `randomSeed` makes: a plan that replays with the same one would draw the same numbers. */
@@ -180,4 +181,13 @@ export function mostOf(memories: Iterable<{ op: string; bytes: number }>): strin
   const others = sorted.slice(3).reduce((n, [, { count }]) => n + count, 0);
   const named = sorted.slice(0, 3).map(([op, { count }]) => `${count} × ${op}`);
   return [...named, ...(others > 0 ? [`${others} ${others === 1 ? 'other' : 'others'}`] : [])].join(', ');
+}
+
+/** A plan does not fit beside what is in use. @param bytes that it needs @param memories that it would hold */
+export function tooLarge(device: Device, bytes: number, budget: number, memories: Iterable<Storage>): OutOfMemoryError {
+  const { message, hint } = aliveReport(device);
+  const inUse = mib(device.pool.stats.inUse);
+  const needed = `the step needs ${mib(bytes)} beside ${inUse} in use; the budget is ${mib(budget)}`;
+  const most = mostOf([...memories].map((s) => ({ op: s.label, bytes: s.bytes })));
+  return new OutOfMemoryError(`${needed}; most of it is for ${most}${message}`, hint);
 }

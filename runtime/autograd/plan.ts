@@ -3,46 +3,26 @@
 // allocation.
 
 import { args } from '../args.ts';
-import type { Device, Launch } from '../device/device.ts';
-import { bindingEntry } from '../device/binding.ts';
+import type { Device } from '../device/device.ts';
 import { elementsOf } from '../device/elements.ts';
 import { mib, sizeClass, texelSize } from '../device/pool.ts';
-import { copyTexels, texelNeeds } from '../device/texels.ts';
-import { DeviceError, DisposedError, FewmaskError, OutOfMemoryError, ShapeError, UsageError } from '../errors.ts';
+import { texelNeeds } from '../device/texels.ts';
+import { DeviceError, DisposedError, FewmaskError, ShapeError, UsageError } from '../errors.ts';
 import { counted, INSPECT } from '../inspect.ts';
 import type { Choice } from '../kernel/choice.ts';
-import { fillParams } from '../kernel/kernel.ts';
 import { Doubt, judged, type OwnKernel } from '../kernel/own.ts';
-import { aliveReport, mostOf, registerPlanned, SEED } from '../memory.ts';
+import { registerPlanned, SEED, tooLarge } from '../memory.ts';
 import { asynchronous, isAsync, synchronous } from '../synchronous.ts';
 import { chained } from './chains.ts';
-import { profiled, type Encoded } from './profile.ts';
-import { PlanRecorder, type Command } from './recorder.ts';
-import { replayHooks } from './replay.ts';
+import { encoded, replay, writeUniforms, type Encoded } from './encode.ts';
+import { profiled } from './profile.ts';
+import type { DeclareInput, InputSpec, PlanInputs, PlanMemory, PlanOutputs } from './planTypes.ts';
+import { PlanRecorder } from './recorder.ts';
+import { refuseRepeated, replayHooks } from './replay.ts';
 import { assign, lifetimes, storagesOf, type Slot } from './slots.ts';
-import type { Tensor } from '../tensor.ts';
-import { collectTensors, sizeOf, type Storage, type DType, type Shape, type TensorData } from '../tensor.ts';
+import { collectTensors, sizeOf, type Storage, type Tensor, type TensorData } from '../tensor.ts';
 
-/** Shapes and dtypes of a plan's inputs, by name. */
-export type InputSpec = Record<string, { shape: Shape; dtype?: DType }>;
-/** The inputs of a plan as its body gets them: each of the dtype that was said, f32 where none was. */
-export type PlanInputs<S extends InputSpec> = {
-  readonly [K in keyof S]: Tensor<S[K]['dtype'] extends infer D extends DType ? D : 'f32'>;
-};
-/** Makes a further input while the body is being recorded. */
-export type DeclareInput = (name: string, spec: { shape: Shape; dtype?: DType }) => Tensor;
-/** Results of a plan, by name. */
-export type PlanOutputs = Record<string, Tensor>;
-
-/** What a plan needs of the GPU. */
-export interface PlanMemory {
-  /** Bytes of the plan's own buffers: inputs, outputs and everything between, after reuse. */
-  bytes: number;
-  /** Number of those buffers. */
-  buffers: number;
-  /** What the same tensors would take without reuse. */
-  withoutReuse: number;
-}
+export type { DeclareInput, InputSpec, PlanInputs, PlanMemory, PlanOutputs } from './planTypes.ts';
 
 const BODY = 'the body of a plan';
 
@@ -169,13 +149,7 @@ export class Plan<O extends PlanOutputs> {
       ...slots.map((s) => s.bytes),
       ...[...through.values()].map((t) => texelSize(t.bytes, t.format)),
     ].reduce((n, b) => n + b, 0);
-    if (device.pool.stats.inUse + bytes > budget) {
-      const { message, hint } = aliveReport(device);
-      const inUse = mib(device.pool.stats.inUse);
-      const needed = `the step needs ${mib(bytes)} beside ${inUse} in use; the budget is ${mib(budget)}`;
-      const most = mostOf([...life.keys()].map((s) => ({ op: s.label, bytes: s.bytes })));
-      throw new OutOfMemoryError(`${needed}; most of it is for ${most}${message}`, hint);
-    }
+    if (device.pool.stats.inUse + bytes > budget) throw tooLarge(device, bytes, budget, life.keys());
     const bufferOf = new Map<Slot, GPUBuffer>();
     for (const slot of slots) {
       const buffer = device.pool.acquire(slot.bytes);
@@ -189,9 +163,9 @@ export class Plan<O extends PlanOutputs> {
     this.#changed = [...recorder.written].filter((s) => pinned.has(s) || recorder.outside.has(s));
     const texels = new Map([...through].map(([key, t]) => [key, device.pool.texels(t.bytes, t.format)]));
     this.#buffers.push(...texels.values());
-    this.#uniforms = this.#writeUniforms(commands);
+    this.#uniforms = writeUniforms(device.gpu, commands);
     this.#ownKernels = [...new Set(commands.flatMap((c) => (c.kind === 'launch' && c.launch.kernel.own) || []))];
-    const encode = (): Encoded[] => this.#encode(commands, texels);
+    const encode = (): Encoded[] => encoded(device.gpu, commands, { uniforms: this.#uniforms, texels });
     // What the GPU refuses of their bind groups shows again at the first replay.
     this.#commands = this.#ownKernels.length > 0 ? judged(device.gpu, encode).result : encode();
     // Only the plan's results may be looked at from outside: the rest of the memory changes hands during a replay.
@@ -202,57 +176,6 @@ export class Plan<O extends PlanOutputs> {
     }
     recorder.commands.length = 0;
     return { bytes, buffers: slots.length, withoutReuse: [...life.keys()].reduce((n, s) => n + sizeClass(s.bytes), 0) };
-  }
-
-  #paramsSize(l: Launch): number {
-    return l.kernel.params ? Math.ceil(l.kernel.params.size / 256) * 256 : 0;
-  }
-
-  /** All params of all dispatches in one buffer, written once. */
-  #writeUniforms(commands: readonly Command[]): GPUBuffer | null {
-    const total = commands.reduce((n, c) => n + (c.kind === 'launch' ? this.#paramsSize(c.launch) : 0), 0);
-    if (total === 0) return null;
-    const bytes = new ArrayBuffer(total);
-    const view = new DataView(bytes);
-    let at = 0;
-    for (const c of commands) {
-      if (c.kind !== 'launch' || !c.launch.kernel.params) continue;
-      fillParams(c.launch.shader, c.launch.kernel.params, view, at, c.launch.params);
-      at += this.#paramsSize(c.launch);
-    }
-    const buffer = this.device.gpu.createBuffer({ size: total, usage: 64 | 8, label: 'plan params' });
-    this.device.gpu.queue.writeBuffer(buffer, 0, bytes);
-    return buffer;
-  }
-
-  #encode(commands: readonly Command[], texels: ReadonlyMap<string, GPUTexture>): Encoded[] {
-    let at = 0;
-    return commands.flatMap((c): Encoded | Encoded[] => {
-      if (c.kind === 'clear')
-        return { kind: 'clear', buffer: c.storage.buffer!, bytes: Math.ceil(c.storage.bytes / 4) * 4 };
-      if (c.kind === 'copy')
-        return { kind: 'copy', from: c.from.buffer!, to: c.to.buffer!, bytes: Math.ceil(c.bytes / 4) * 4 };
-      const l = c.launch;
-      let i = 0;
-      const copies: Encoded[] = [];
-      const entries = l.kernel.bindings.map((b): GPUBindGroupEntry => {
-        if (b.kind === 'texture') {
-          const { buffer, bytes } = l.bindings[i++];
-          const to = texels.get(copies.length + l.kernel.texels!)!;
-          copies.push({ kind: 'texels', from: buffer!, to, bytes });
-          return { binding: b.binding, resource: to.createView() };
-        }
-        if (b.kind === 'uniform')
-          return { binding: b.binding, resource: { buffer: this.#uniforms!, offset: at, size: l.kernel.params!.size } };
-        return bindingEntry(b.binding, l.bindings[i++]);
-      });
-      at += this.#paramsSize(l);
-      const group = this.device.gpu.createBindGroup({ layout: l.kernel.layout, entries });
-      return [
-        ...copies,
-        { kind: 'dispatch', kernel: l.kernel, group, x: l.groups[0], y: l.groups[1], z: l.groups[2], choice: l.choice },
-      ];
-    });
   }
 
   /** The kernels of one replay, in order (for profiles and tests). */
@@ -316,49 +239,18 @@ export class Plan<O extends PlanOutputs> {
     this.#checkInputs(inputs);
     for (const [t, values] of writes) this.device.write(t, values);
     for (const hook of replayHooks(this.#recorder)) hook();
-    this.#checkSeeds();
+    refuseRepeated(this.#seeds);
     this.#submit();
     this.#noteChanges();
     return this.outputs;
   }
 
-  /**
-   * Refuses to draw the same random numbers again. Seeds that were made in the body have been advanced by their hooks.
-   */
-  #checkSeeds(): void {
-    for (const [{ changes }, count] of this.#seeds) {
-      if (changes.count !== count) continue;
-      throw new UsageError(
-        'plan: a random seed from outside is the one of the last replay, which would draw the same numbers again',
-        'call randomSeed in the body, where its step advances with each replay, or write it before each run',
-      );
-    }
-    for (const seed of this.#seeds.keys()) this.#seeds.set(seed, seed.changes.count);
-  }
-
   #submit(): void {
-    const replay = (encoder: GPUCommandEncoder): void => {
-      let pass: GPUComputePassEncoder | null = null;
-      for (const c of this.#commands) {
-        if (c.kind === 'dispatch') {
-          pass ??= encoder.beginComputePass();
-          pass.setPipeline(c.kernel.pipeline);
-          pass.setBindGroup(0, c.group);
-          pass.dispatchWorkgroups(c.x, c.y, c.z);
-          continue;
-        }
-        pass?.end();
-        pass = null;
-        if (c.kind === 'clear') encoder.clearBuffer(c.buffer, 0, c.bytes);
-        else if (c.kind === 'texels') copyTexels(encoder, c.from, c.to, c.bytes);
-        else encoder.copyBufferToBuffer(c.from, 0, c.to, 0, c.bytes);
-      }
-      pass?.end();
-    };
+    const send = (encoder: GPUCommandEncoder): void => replay(encoder, this.#commands);
     // One replay without a fault proves the kernels of the user's own: the commands are the same each time.
     const proven = this.#ownKernels.length === 0 || (this.#doubt?.done && !this.#doubt.error);
-    if (proven) this.device.submit(replay);
-    else this.#doubt = this.device.attempt(this.#ownKernels, replay);
+    if (proven) this.device.submit(send);
+    else this.#doubt = this.device.attempt(this.#ownKernels, send);
   }
 
   #noteChanges(): void {

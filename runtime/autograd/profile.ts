@@ -3,14 +3,7 @@
 import type { Device } from '../device/device.ts';
 import { FewmaskError } from '../errors.ts';
 import type { Choice } from '../kernel/choice.ts';
-import type { Kernel } from '../kernel/kernel.ts';
-
-/** What a replay encodes. */
-export type Encoded =
-  | { kind: 'dispatch'; kernel: Kernel; group: GPUBindGroup; x: number; y: number; z: number; choice?: Choice }
-  | { kind: 'clear'; buffer: GPUBuffer; bytes: number }
-  | { kind: 'copy'; from: GPUBuffer; to: GPUBuffer; bytes: number }
-  | { kind: 'texels'; from: GPUBuffer; to: GPUTexture; bytes: number };
+import type { Encoded } from './encode.ts';
 
 type Dispatched = Extract<Encoded, { kind: 'dispatch' }>;
 

@@ -1,10 +1,9 @@
 // What has to happen on the host before each replay of a plan: an optimiser that is part of one writes the learning
-// rate of the step, a random seed the number
-// of the step.
+// rate of the step, a random seed the number of the step.
 
 import { UsageError } from '../errors.ts';
 import type { Recorder } from '../device/device.ts';
-import type { Tensor } from '../tensor.ts';
+import type { Storage, Tensor } from '../tensor.ts';
 
 const hooks = new WeakMap<Recorder, Map<object, () => void>>();
 
@@ -33,4 +32,20 @@ export function checkAdvances(op: string, seed: Tensor): void {
   if (!seed.device.recorder?.isConstant(seed.storage)) return;
   const what = `${op}: the seed is a constant of the plan, which would draw the same numbers at each replay`;
   throw new UsageError(what, 'use randomSeed, whose step advances with each replay, or make it an input of the plan');
+}
+
+/**
+ * Refuses to draw the same random numbers again. Seeds that were made in the body have been advanced by their hooks.
+ * @param seeds from outside of a plan, with the count of their changes at its last replay
+ * @throws UsageError
+ */
+export function refuseRepeated(seeds: Map<Storage, number>): void {
+  for (const [{ changes }, count] of seeds) {
+    if (changes.count !== count) continue;
+    throw new UsageError(
+      'plan: a random seed from outside is the one of the last replay, which would draw the same numbers again',
+      'call randomSeed in the body, where its step advances with each replay, or write it before each run',
+    );
+  }
+  for (const seed of seeds.keys()) seeds.set(seed, seed.changes.count);
 }

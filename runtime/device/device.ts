@@ -9,12 +9,12 @@ import { checkUnchanged } from '../autograd/versions.ts';
 import { aliveReport, storageOver } from '../memory.ts';
 import { BYTES, sizeOf, Storage, Tensor, type DType, type Shape, type TensorData } from '../tensor.ts';
 import { describe, deviceLine } from './adapter.ts';
-import { fold } from './binding.ts';
+import { launchOf } from './launch.ts';
 import { Commands } from './commands.ts';
-import { checkedBytes, elementsOf, MOST_ELEMENTS, wholeWords } from './elements.ts';
+import { checkedBytes, checkPart, elementsOf, wholeWords } from './elements.ts';
 import { BufferPool } from './pool.ts';
-import { Scopes } from './scopes.ts';
-import { Staging } from './staging.ts';
+import { Scoped } from './scoped.ts';
+import { readBack } from './staging.ts';
 import { traitsOf, type Traits } from './traits.ts';
 import type { AdapterInfo, DeviceOptions, Dispatch, Launch, Recorder } from './types.ts';
 import { Watch } from './watch.ts';
@@ -31,10 +31,10 @@ export type { AdapterInfo, ChainStep, DeviceOptions, Dispatch, Launch, Recorder 
  * const gpu = await adapter.requestDevice(deviceDescriptor(adapter));
  * const device = new Device(gpu);
  */
-export class Device {
-  /** The device of WebGPU. */
+export class Device extends Scoped {
+  /** WebGPU's device. */
   readonly gpu: GPUDevice;
-  /** What its adapter says of itself. */
+  /** What its adapter says. */
   readonly info: AdapterInfo;
   /** @internal */
   readonly kernels: KernelCache;
@@ -48,7 +48,6 @@ export class Device {
   readonly options: DeviceOptions;
   /** @internal Which variants of kernels can run here, and which win. */
   readonly traits: Traits;
-  readonly #scopes = new Scopes();
   readonly #commands: Commands;
   readonly #watch: Watch;
   #closed = false;
@@ -62,6 +61,7 @@ export class Device {
     info: AdapterInfo = { ...describe(gpu.adapterInfo), how: "the caller's own device" },
     options: DeviceOptions = {},
   ) {
+    super();
     this.gpu = gpu;
     this.info = info;
     this.options = options;
@@ -88,7 +88,6 @@ export class Device {
   readonly [INSPECT] = (): string => deviceLine(this.info, this.#closed ? null : this.pool.stats);
 
   /**
-   * Fails if the device has failed.
    * @throws DeviceError when the device is closed or the GPU refused a command, DeviceLostError when it is lost: from
    *   then on at each call
    */
@@ -145,10 +144,9 @@ export class Device {
    * The engine neither destroys the buffer nor hands it to other tensors. Call `flush()` before you submit commands of
    * your own that follow the engine's; `tensor.buffer` is the way back.
    * @param buffer of this GPUDevice (another's is refused by the GPU, at the next read), with STORAGE, COPY_SRC and
-   *   COPY_DST, unmapped. It must hold the
-   *   elements and fill up 16 bytes: kernels write whole vectors, so that up to 12 bytes behind the last element may
-   *   change. What your own commands write there
-   *   between forward and `grad` is not noticed: take the gradient first.
+   *   COPY_DST, unmapped. It must hold the elements and fill up 16 bytes: kernels write whole vectors, so up to 12 bytes
+   *   behind the last element may change. What your own commands write there between forward and `grad` goes unnoticed:
+   *   take the gradient first.
    * @throws UsageError when the buffer lacks a usage or is mapped, ShapeError when it is too small or the shape is more
    *   than the adapter can bind
    * @example const x = device.wrap(buffer, [480, 640, 4]);
@@ -195,92 +193,15 @@ export class Device {
     if (!this.#closed && storage.buffer) this.pool.release(storage.buffer);
   }
 
-  /** @internal */
-  track(t: Tensor): void {
-    this.#scopes.track(t);
-  }
-
-  /** @internal */
-  untrack(t: Tensor): void {
-    this.#scopes.untrack(t);
-  }
-
-  /**
-   * Takes a tensor out of all scopes: it lives until it is disposed.
-   * @returns the tensor
-   * @example const total = device.keep(zeros(device, [1]));
-   */
-  keep<T extends Tensor>(t: T): T {
-    this.#scopes.untrack(t);
-    return t;
-  }
-
-  /** @internal */
-  collect<R>(body: () => R): { result: R; made: Set<Tensor> } {
-    return this.#scopes.collect(body);
-  }
-
-  /** @internal */
-  guarded<R>(body: () => R): R {
-    return this.#scopes.guarded(body);
-  }
-
-  /**
-   * Runs `body` and frees every tensor made in it, but those it returns (also inside arrays and plain objects). Frees
-   * all of them when it throws.
-   * @throws FewmaskError when the body is asynchronous, and what it throws
-   * @example device.scope(() => sgd.step(grad(loss(x), net.params)));
-   */
-  scope<R>(body: () => R): R {
-    return this.#scopes.run(body);
-  }
-
-  /**
-   * @internal
-   * Launches a kernel, or records it into the plan in hand.
-   */
+  /** @internal Launches a kernel, or records it into the plan in hand. */
   run(d: Dispatch): void {
     const kernel = this.kernels.get(d.shader, d.entry, d.constants, d.shaders);
-    if (kernel.own?.broken) throw kernel.own.broken;
-    const bindings: Storage[] = [];
-    const written = new Set<Storage>();
-    let given = Object.keys(d.bindings).length;
-    for (const b of kernel.bindings) {
-      if (b.kind === 'uniform') continue;
-      const t = d.bindings[b.name];
-      if (!t) throw new FewmaskError('kernel', `${kernel.key}: binding ${b.name} is missing`);
-      const storage = this.#storageOf(t);
-      const other = written.has(storage) || (b.kind === 'read_write' && bindings.includes(storage));
-      if (other)
-        throw new FewmaskError(
-          'kernel',
-          `${kernel.key}: what it writes is bound twice, once as ${b.name}`,
-          'give it a tensor of its own',
-        );
-      if (b.kind === 'read_write') written.add(storage);
-      bindings.push(storage);
-      given--;
-    }
-    if (given !== 0)
-      throw new FewmaskError(
-        'kernel',
-        `${kernel.key}: it binds ${kernel.bindings.map((b) => b.name)}, not ${Object.keys(d.bindings)}`,
-      );
-    if (d.threads && !(d.threads < MOST_ELEMENTS))
-      throw new ShapeError(
-        d.shader,
-        `${d.threads} invocations are more than a kernel can number`,
-        'a kernel makes less than 2^31 elements',
-      );
     const most = this.gpu.limits.maxComputeWorkgroupsPerDimension;
-    const groups = d.groups ?? fold(Math.ceil((d.threads ?? 0) / kernel.workgroup[0]), most, kernel.key);
-    if (groups[0] === 0 || groups[1] === 0 || groups[2] === 0) return;
-    if (Math.max(...groups) > most)
-      throw new ShapeError(d.shader, `${groups} workgroups are more than the adapter's ${most} in a dimension`);
-    const { shader, params = {}, choice, chain } = d;
-    const launch: Launch = { kernel, bindings, params, shader, groups, choice, chain };
+    const made = launchOf(d, kernel, (t) => this.#storageOf(t), most);
+    if (!made) return;
+    const { launch, written } = made;
     if (this.recorder) this.recorder.launch(launch);
-    else passDoubts(kernel, bindings, this.#launch(launch));
+    else passDoubts(kernel, launch.bindings, this.#launch(launch));
     for (const storage of written) storage.changed(d.shader);
   }
 
@@ -293,10 +214,7 @@ export class Device {
     );
   }
 
-  /**
-   * The memory of a tensor that a command is about to use.
-   * @throws DisposedError when there is none, or none yet outside of the plan in hand; DeviceError
-   */
+  /** The memory of a tensor that is used next. @throws DisposedError where there is none (yet), DeviceError */
   #storageOf(t: Tensor): Storage {
     this.#own(t);
     if (t.isDisposed || !this.recorder?.owns(t.storage)) t.alive();
@@ -364,15 +282,7 @@ export class Device {
    */
   copyInto(from: Tensor, to: Tensor, offset: number): void {
     args('device.copyInto from to offset:n', arguments);
-    if (
-      from.dtype !== to.dtype ||
-      BYTES[from.dtype] !== 4 ||
-      !Number.isInteger(offset) ||
-      offset < 0 ||
-      from.storage === to.storage ||
-      offset + from.size > to.size
-    )
-      throw new ShapeError('copyInto', `${from} at ${offset} does not fit into ${to}`);
+    checkPart(from, to, offset);
     if (this.recorder) throw new FewmaskError('plan', 'copyInto is not recorded', 'use concat inside a plan');
     const source = this.#own(from).alive();
     const target = this.#own(to).alive();
@@ -437,29 +347,28 @@ export class Device {
     const doubt = Doubt.join(tensors.map((t) => t.storage.doubt));
     // Before anything is encoded: a copy into a staging buffer that is then destroyed would fail all that is submitted
     // with it.
-    const staging = new Staging(
-      this.gpu,
-      tensors,
-      tensors.map((t) => this.#own(t).alive()),
-    );
-    try {
-      if (staging.bytes > 0) {
-        staging.encode(this.#outsidePass());
-        this.flush();
-        await staging.map();
-        await this.#watch.settled;
-        this.check();
-      }
-      await doubt?.settled;
-      if (doubt?.error) throw doubt.error;
-      return staging.elements();
-    } catch (error) {
+    const settle = async (): Promise<void> => {
       await this.#watch.settled;
       this.check();
-      throw error;
-    } finally {
-      staging.destroy();
-    }
+    };
+    // Before anything is encoded: a copy into a staging buffer that is then destroyed would fail all that is submitted
+    // with it.
+    const sources = tensors.map((t) => this.#own(t).alive());
+    return readBack(this.gpu, tensors, sources, async (staging) => {
+      try {
+        if (staging.bytes > 0) {
+          staging.encode(this.#outsidePass());
+          this.flush();
+          await staging.map();
+          await settle();
+        }
+        await doubt?.settled;
+        if (doubt?.error) throw doubt.error;
+      } catch (error) {
+        await settle();
+        throw error;
+      }
+    });
   }
 
   /**

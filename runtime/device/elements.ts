@@ -3,7 +3,7 @@
 
 import { ShapeError } from '../errors.ts';
 import { floatToHalf, halfToFloat } from '../half.ts';
-import { BYTES, sizeOf, type DType, type Shape, type TensorData } from '../tensor.ts';
+import { BYTES, sizeOf, type DType, type Shape, type Tensor, type TensorData } from '../tensor.ts';
 import { mib } from './pool.ts';
 
 const ARRAYS = { f32: Float32Array, f16: Uint16Array, i32: Int32Array, u32: Uint32Array } as const;
@@ -134,4 +134,16 @@ export function fromBytes(dtype: DType, bytes: ArrayBuffer): Float32Array | Int3
 export function wordOf(op: string, value: number, dtype: DType): number {
   const { values } = elementsOf(op, dtype === 'f16' ? [value, value] : [value], dtype);
   return new Uint32Array(values.buffer as ArrayBuffer, 0, 1)[0];
+}
+
+/** @throws ShapeError where `from` cannot be copied to element `offset` of `to`: both have elements of four bytes */
+export function checkPart(from: Tensor, to: Tensor, offset: number): void {
+  const fits =
+    from.dtype === to.dtype &&
+    BYTES[from.dtype] === 4 &&
+    Number.isInteger(offset) &&
+    offset >= 0 &&
+    from.storage !== to.storage &&
+    offset + from.size <= to.size;
+  if (!fits) throw new ShapeError('copyInto', `${from} at ${offset} does not fit into ${to}`);
 }

@@ -55,3 +55,23 @@ export class Staging {
     this.#buffer?.destroy();
   }
 }
+
+/**
+ * Reads tensors through a buffer that is freed in any case.
+ * @param sources the buffers of the tensors
+ * @param fill copies the tensors and waits for the GPU
+ */
+export async function readBack(
+  gpu: GPUDevice,
+  tensors: readonly Tensor[],
+  sources: readonly GPUBuffer[],
+  fill: (staging: Staging) => Promise<void>,
+): Promise<(Float32Array | Int32Array | Uint32Array)[]> {
+  const staging = new Staging(gpu, tensors, sources);
+  try {
+    await fill(staging);
+    return staging.elements();
+  } finally {
+    staging.destroy();
+  }
+}

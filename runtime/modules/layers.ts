@@ -15,7 +15,7 @@ import {
   type Pair,
 } from '../ops/conv2d/index.ts';
 import { dropout, dropout2d } from '../ops/dropout.ts';
-import { embedding } from '../ops/gather.ts';
+import { embedding } from '../ops/gather/index.ts';
 import { groupNorm, layerNorm, rmsNorm } from '../ops/groupNorm.ts';
 import { linear } from '../ops/linear.ts';
 import { slice } from '../ops/window.ts';

@@ -29,7 +29,7 @@ export * from './dropout.ts';
 export * from './einsum.ts';
 export * from './fill.ts';
 export * from './fuse.ts';
-export * from './gather.ts';
+export * from './gather/index.ts';
 export * from './globalAvgPool.ts';
 export * from './gridSample.ts';
 export * from './groupNorm.ts';
@@ -65,8 +65,8 @@ export {
   repeatInterleave,
   roll,
   transpose,
-} from './strided.ts';
-export type { Rule } from './strided.ts';
+} from './strided/index.ts';
+export type { Rule } from './strided/layout.ts';
 export * from './sumTo.ts';
 export * from './triangle.ts';
 export * from './unary.ts';

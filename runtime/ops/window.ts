@@ -11,7 +11,7 @@ import { stored } from '../kernel/vectors.ts';
 import { type DType, type Shape, sizeOf, type Tensor } from '../tensor.ts';
 import { defineReal } from './cast.ts';
 import { zeros } from './fill.ts';
-import { boxed, copied, put, RULES, taken, type Rule } from './strided.ts';
+import { boxed, copied, put, RULES, taken, type Rule } from './strided/layout.ts';
 
 /**
  * [start, stop, step] along an axis, as Python has it: negative numbers count from the end, what is absent or null goes

@@ -12,11 +12,7 @@ import { Network, networkArguments, type Features, type ForwardMode, type Networ
 
 const options = {
   /** Channels of the first level; each further level has twice as many (default 16). */
-  width: option(
-    number({ whole: true, from: 1 }),
-    16,
-    'channels of the first level, doubled at each further one',
-  ),
+  width: option(number({ whole: true, from: 1 }), 16, 'channels of the first level, doubled at each further one'),
   /** Levels, the deepest included (default 4). */
   depth: option(number({ whole: true, from: 1, to: 8 }), 4, 'levels'),
   /** Or the channels of every level; null: from width and depth. */

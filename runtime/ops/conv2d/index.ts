@@ -8,7 +8,7 @@ import { pair } from '../../kernel/geometry.ts';
 import { checkReal, type DType, type Ranked, type Shape, sizeOf, type Tensor } from '../../tensor.ts';
 import { defineReal } from '../cast.ts';
 import { sum } from '../reduce.ts';
-import { boxed, put, taken } from '../strided.ts';
+import { boxed, put, taken } from '../strided/layout.ts';
 import { runForward, runInputGrad } from './forward.ts';
 import { settings, type Conv2dOptions, type ConvTranspose2dOptions, type Geometry } from './geometry.ts';
 import { runWeightGrad } from './weightGrad.ts';
