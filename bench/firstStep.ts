@@ -1,7 +1,7 @@
 // Opens an engine, takes one training step of the U-Net, and ends: run by first.ts in a process of its own.
 
 import { globals } from 'webgpu';
-import { openNodeDevice } from '../runtime/device/node.ts';
+import { openNodeDevice } from '../runtime/device/node/open.ts';
 import { openNode } from '../runtime/node.ts';
 import { CASES } from './cases.ts';
 import { inputsOf } from './data.ts';

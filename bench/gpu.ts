@@ -1,8 +1,8 @@
 // One Dawn adapter for all engines: the peers look for navigator.gpu and WebGPU's constants, as in a browser. Their
 // memory is counted on the way.
 
-import type { OpenedDevice } from '../runtime/device/node.ts';
-import { waitQuietly } from '../runtime/device/nodeWaits.ts';
+import type { OpenedDevice } from '../runtime/device/node/open.ts';
+import { waitQuietly } from '../runtime/device/node/waits.ts';
 
 interface Counter {
   bytes: number;

@@ -7,7 +7,7 @@ import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { Command, InvalidArgumentError } from 'commander';
 import { Device } from '../runtime/device/device.ts';
-import { matrixOf, openNodeDevice } from '../runtime/device/node.ts';
+import { matrixOf, openNodeDevice } from '../runtime/device/node/open.ts';
 import { measureSpeed } from '../runtime/device/speed.ts';
 import { NATIVE } from '../runtime/kernel/generated.ts';
 import { CASES, type Case } from './cases.ts';

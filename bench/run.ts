@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { Command, InvalidArgumentError } from 'commander';
 import { globals } from 'webgpu';
 import { Device } from '../runtime/device/device.ts';
-import { openNodeDevice } from '../runtime/device/node.ts';
+import { openNodeDevice } from '../runtime/device/node/open.ts';
 import { measureSpeed } from '../runtime/device/speed.ts';
 import { NATIVE } from '../runtime/kernel/generated.ts';
 import { CASES, type Case } from './cases.ts';

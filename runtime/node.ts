@@ -2,16 +2,16 @@
 // engine knows Node.
 
 import { Device } from './device/device.ts';
-import { matrixOf, openNodeDevice, type OpenOptions } from './device/node.ts';
-import { readChoices, writeChoices } from './device/nodeChoices.ts';
-import { firstRunsBeside } from './device/nodeFirstRuns.ts';
+import { matrixOf, openNodeDevice, type OpenOptions } from './device/node/open.ts';
+import { readChoices, writeChoices } from './device/node/choices.ts';
+import { firstRunsBeside } from './device/node/firstRuns.ts';
 import type { PlanOutputs } from './autograd/plan.ts';
 import { NATIVE } from './kernel/generated.ts';
 import { tuneKernels, type Choices } from './kernel/tune.ts';
 
 export type { AdapterKind, OpenOptions } from './device/adapter.ts';
 export type { Choices } from './kernel/tune.ts';
-export { hasEmbedded, installEmbedded } from './device/nodeEmbedded.ts';
+export { hasEmbedded, installEmbedded } from './device/node/embedded.ts';
 
 /**
  * Opens a device: what the options or FEWMASK_ADAPTER ask for, else a hardware adapter, else lavapipe, else the

@@ -3,8 +3,8 @@
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import type { Command } from 'commander';
-import { cacheFolder } from '../../runtime/device/nodeCache.ts';
-import { embeddedLibrary } from '../../runtime/device/nodeEmbedded.ts';
+import { cacheFolder } from '../../runtime/device/node/cache.ts';
+import { embeddedLibrary } from '../../runtime/device/node/embedded.ts';
 import { mib } from '../../runtime/device/pool.ts';
 import { measureSpeed } from '../../runtime/device/speed.ts';
 import { errorText } from '../../runtime/errors.ts';

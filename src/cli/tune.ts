@@ -6,7 +6,7 @@ import { Plan, type PlanOutputs } from '../../runtime/autograd/plan.ts';
 import type { Device } from '../../runtime/device/device.ts';
 import { mixedPrecision } from '../../runtime/modules/precision.ts';
 import { TRAIN } from '../../runtime/modules/module.ts';
-import { tuningFile } from '../../runtime/device/nodeChoices.ts';
+import { tuningFile } from '../../runtime/device/node/choices.ts';
 import { tune } from '../../runtime/node.ts';
 import { crossEntropy } from '../../runtime/ops/index.ts';
 import { Rng } from '../../runtime/random.ts';

@@ -2,8 +2,8 @@
 
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { openNodeDevice } from '../../runtime/device/node.ts';
-import { firstRunsBeside } from '../../runtime/device/nodeFirstRuns.ts';
+import { openNodeDevice } from '../../runtime/device/node/open.ts';
+import { firstRunsBeside } from '../../runtime/device/node/firstRuns.ts';
 import { SHADERS } from '../../runtime/kernel/generated.ts';
 import { KernelCache } from '../../runtime/kernel/kernel.ts';
 

@@ -8,7 +8,7 @@ import { grad } from '../../runtime/autograd/grad.ts';
 import { plan } from '../../runtime/autograd/plan.ts';
 import { deviceDescriptor } from '../../runtime/device/adapter.ts';
 import { Device } from '../../runtime/device/device.ts';
-import { openNodeDevice } from '../../runtime/device/node.ts';
+import { openNodeDevice } from '../../runtime/device/node/open.ts';
 import { DeviceError, errorText, ShapeError, UsageError } from '../../runtime/errors.ts';
 import { openNode } from '../../runtime/node.ts';
 import { add, concat, matmul, mean, mul, relu, square } from '../../runtime/ops/index.ts';

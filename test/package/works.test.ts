@@ -9,7 +9,7 @@ import { gzipSync } from 'node:zlib';
 import { build } from 'esbuild';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { cacheFolder } from '../../runtime/device/nodeCache.ts';
+import { cacheFolder } from '../../runtime/device/node/cache.ts';
 import { ENGINE, SEGMENTATION } from '../../runtime/kernel/generated.ts';
 import { chromiumPath, launchChromium, WEBGPU } from '../support/chromium.ts';
 import { consumer, errorOf, packed, run, STEP } from '../support/packed.ts';

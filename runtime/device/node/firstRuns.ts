@@ -3,11 +3,11 @@
 // they are for finds them there.
 
 import { availableParallelism } from 'node:os';
-import type { BindingInfo } from '../kernel/info.ts';
-import { KernelCache, type Kernel } from '../kernel/kernel.ts';
-import { requestDevice, type OpenedDevice } from './adapter.ts';
-import { waitQuietly } from './nodeWaits.ts';
-import type { DeviceOptions } from './types.ts';
+import type { BindingInfo } from '../../kernel/info.ts';
+import { KernelCache, type Kernel } from '../../kernel/kernel.ts';
+import { requestDevice, type OpenedDevice } from '../adapter.ts';
+import { waitQuietly } from './waits.ts';
+import type { DeviceOptions } from '../types.ts';
 
 /**
  * More devices than this are opened for no plan: each compiles a few kernels at least, and the longest one sets the

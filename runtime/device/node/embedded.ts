@@ -19,9 +19,9 @@ import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { brotliDecompressSync, gunzipSync } from 'node:zlib';
-import { DeviceError } from '../errors.ts';
-import { cacheFolder } from './nodeCache.ts';
-import type { Dawn } from './node.ts';
+import { DeviceError } from '../../errors.ts';
+import { cacheFolder } from './cache.ts';
+import type { Dawn } from './open.ts';
 
 /**
  * The npm package that carries SwiftShader, with the digest of its archive. 67 MiB for a library of 6: it is fetched

@@ -4,13 +4,13 @@
 import { mkdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { DeviceError } from '../errors.ts';
-import { describe, fulfils, parseWish, requestDevice, type OpenedDevice, type OpenOptions } from './adapter.ts';
-import { subgroupMatrix, type SubgroupMatrix } from './matrices.ts';
-import { loadEmbedded } from './nodeEmbedded.ts';
-import { waitQuietly } from './nodeWaits.ts';
+import { DeviceError } from '../../errors.ts';
+import { describe, fulfils, parseWish, requestDevice, type OpenedDevice, type OpenOptions } from '../adapter.ts';
+import { subgroupMatrix, type SubgroupMatrix } from '../matrices.ts';
+import { loadEmbedded } from './embedded.ts';
+import { waitQuietly } from './waits.ts';
 
-export type { OpenedDevice, OpenOptions } from './adapter.ts';
+export type { OpenedDevice, OpenOptions } from '../adapter.ts';
 
 /** What dawn.node exports, as far as it is needed. */
 export interface Dawn {

@@ -18,7 +18,7 @@ import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const here = dirname(fileURLToPath(import.meta.url));
-const root = join(here, '../..');
+const root = join(here, '..');
 const verbose = process.argv.includes('--verbose');
 const say = (text) => console.log(`setup: ${text}`);
 
@@ -227,7 +227,7 @@ function installLavapipe(release) {
 
 /** Opens a device and computes on it, in a process of its own: what it is, or why there is none. */
 function probe() {
-  const child = spawnSync(process.execPath, ['--import', 'tsx', join(here, 'nodeProbe.ts')], {
+  const child = spawnSync(process.execPath, ['--import', 'tsx', join(root, 'runtime/device/node/probe.ts')], {
     cwd: root,
     encoding: 'utf8',
     timeout: 180_000,
@@ -270,7 +270,7 @@ async function adapter() {
   }
   say('adapter: fetching the embedded SwiftShader (67 MiB) into the cache folder');
   const { tsImport } = await import('tsx/esm/api');
-  const { installEmbedded, removeEmbedded } = await tsImport('./nodeEmbedded.ts', import.meta.url);
+  const { installEmbedded, removeEmbedded } = await tsImport('../runtime/device/node/embedded.ts', import.meta.url);
   try {
     installEmbedded();
     const now = probe();
@@ -318,7 +318,7 @@ function browser() {
 async function nodes() {
   if (!process.argv.includes('--with-nodes')) return;
   const { tsImport } = await import('tsx/esm/api');
-  const { cacheFolder } = await tsImport('./nodeCache.ts', import.meta.url);
+  const { cacheFolder } = await tsImport('../runtime/device/node/cache.ts', import.meta.url);
   const name = `node-${process.platform === 'win32' ? 'win' : process.platform}-${process.arch}`;
   for (const major of ['20', '22', '24'].filter((v) => !process.versions.node.startsWith(`${v}.`))) {
     const target = join(cacheFolder(), `node-${major}`);

@@ -2,8 +2,8 @@
 
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import type { Choices } from '../kernel/tune.ts';
-import { cacheFolder } from './nodeCache.ts';
+import type { Choices } from '../../kernel/tune.ts';
+import { cacheFolder } from './cache.ts';
 
 /** The file. */
 export const tuningFile = (): string => join(cacheFolder(), 'tuning.json');
