@@ -8,8 +8,8 @@ export function schemeName(scheme: string): string {
   return schemes().find((s) => s.name === scheme)?.title ?? scheme;
 }
 
-/** Colours of schemes that are not known. */
-const SPARE = 4;
+/** Colours of schemes that are not known; those of all schemes are `--s0`, `--s1`, … of client/tokens.css. */
+export const SPARE = 4;
 
 /** Position of a scheme among the report's colours: the known ones keep theirs in every report. */
 export function colourSlot(scheme: string, shown: readonly string[]): number {

@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { networks } from '../../src/nn/networks.ts';
+import { SPARE } from '../../src/report/schemes.ts';
 import { schemes } from '../../src/schemes/index.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -95,6 +96,20 @@ test('an option of a network is in no list outside src/nn', () => {
       telling.filter((key) => new RegExp(`\\b${key}\\b`).test(code(file))).map((key) => `${file}: ${key}`),
     );
   assert.equal(found, []);
+});
+
+test('every scheme has a colour of its own in reports, in both modes', () => {
+  const css = readFileSync(join(root, 'src/report/client/tokens.css'), 'utf8');
+  const colours = [...css.matchAll(/--s(\d+): (#[0-9a-f]{6});/g)];
+  const half = colours.length / 2;
+  for (const mode of [colours.slice(0, half), colours.slice(half)]) {
+    assert.equal(
+      mode.map(([, slot]) => Number(slot)),
+      Array.from({ length: half }, (_, i) => i),
+    );
+    assert.is(new Set(mode.map(([, , colour]) => colour)).size, half);
+  }
+  assert.ok(half >= schemes().length + SPARE, `${half} colours for ${schemes().length} schemes and ${SPARE} others`);
 });
 
 test.run();
