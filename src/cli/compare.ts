@@ -51,7 +51,7 @@ export function compareCommand(program: Command): void {
         'initial weights for a seed, and compares them in a table, as JSON, and in one HTML page.',
     );
   addTrainOptions(addDataOptions(command))
-    .option('--schemes <names>', 'schemes, separated by commas', schemeNames().join(','))
+    .option('--schemes <names>', 'schemes, separated by commas, or all', 'all')
     .option('--seeds <n>', 'number of seeds', numbers.count, 3)
     .option('--first-seed <n>', 'the first of the seeds', numbers.whole, 0)
     .option('--out <dir>', 'folder of the runs and the report', 'runs/compare')
@@ -73,7 +73,7 @@ Examples:
 async function runCompare(f: Flags, out: Output, path: string | undefined): Promise<number> {
   const schemes = [
     ...new Set(
-      f.schemes
+      (f.schemes.trim() === 'all' ? schemeNames().join() : f.schemes)
         .split(',')
         .map((s) => s.trim())
         .filter(Boolean),
