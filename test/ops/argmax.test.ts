@@ -8,7 +8,6 @@ import { argmax, argmin, maxDim, minDim } from '../../runtime/ops/index.ts';
 import { sizeOf, type Shape } from '../../runtime/tensor.ts';
 import { testDevice } from '../support/device.ts';
 import { checkCase, f64, type OpCase } from '../support/op.ts';
-import { checkRaces } from '../support/races.ts';
 import { mapLines } from '../support/reduction.ts';
 
 const SHAPES: readonly { shape: Shape; axis: number }[] = [
@@ -105,22 +104,6 @@ test('what has no largest element is refused', async () => {
     assert.throws(call, (e: unknown) => e instanceof ShapeError);
   }
   assert.equal(argmax(device.empty([2, 0]), 0).shape, [0]);
-});
-
-test('a workgroup chooses without races', () => {
-  const data = {
-    x: Uint32Array.from({ length: 26 }, (_, i) => (i * 7919) % 101),
-    candidates: new Uint32Array(1),
-    index: new Uint32Array(4),
-    y: new Uint32Array(4),
-  };
-  checkRaces({
-    shader: 'argmax',
-    entry: 'rows',
-    constants: { WG: 8, TYPE: 2 },
-    data,
-    params: { lines: 2, n: 13, inner: 1, count: 13, chunk: 13, chunks: 1 },
-  });
 });
 
 test.run();

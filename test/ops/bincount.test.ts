@@ -5,7 +5,6 @@ import * as assert from 'uvu/assert';
 import { bincount } from '../../runtime/ops/index.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
 import { testDevice } from '../support/device.ts';
-import { races } from '../support/races.ts';
 import { says } from '../support/errors.ts';
 
 for (const [n, bins] of [
@@ -32,20 +31,6 @@ test('no bins, and what is refused', async () => {
   const huge = Object.create(device.empty([3], 'i32'), { size: { value: 2 ** 31 } }) as Tensor;
   assert.throws(() => bincount(huge, 2), /more elements than an i32 counts/);
   assert.throws(() => bincount(device.empty([3], 'i32'), 1.5), says(/whole number/));
-});
-
-test('a workgroup counts without races', () => {
-  const data = { x: Uint32Array.from({ length: 13 }, (_, i) => i % 4), y: new Uint32Array(3) };
-  assert.equal(
-    races({
-      shader: 'bincount',
-      entry: 'forward',
-      constants: { WG: 8, LOCAL: 16 },
-      data,
-      params: { n: 13, bins: 3, items: 2 },
-    }),
-    [],
-  );
 });
 
 test.run();

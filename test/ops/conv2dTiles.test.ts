@@ -12,7 +12,6 @@ import { Rng } from '../../runtime/random.ts';
 import { sizeOf, type Shape } from '../../runtime/tensor.ts';
 import { gpuVariants } from '../support/device.ts';
 import { close } from '../support/op.ts';
-import { checkRaces } from '../support/races.ts';
 
 /** Numbers that f16 holds. */
 const rng = new Rng(11, 4);
@@ -143,38 +142,5 @@ for (const [tile, dtype] of KERNELS) {
       }
   });
 }
-
-test('no memory is touched by two lanes without a barrier between', () => {
-  // Longer than their tensors: the detector has no bounds that hold loads whose result is thrown away.
-  const numbers = (n: number): Float32Array => Float32Array.from({ length: n + 1024 }, (_, i) => Math.sin(i));
-  const constants = { WG: 4, TX: 2, CB: 1, PX: 4 };
-  const params = {
-    x_size: [1, 3, 3, 4],
-    y_size: [1, 3, 3, 8],
-    kernel: [3, 1, 4, 8],
-    stride: [1, 1],
-    pad: [1, 0],
-    dilation: [1, 1],
-    bias: 0,
-    chunk: 9,
-    chunks: 1,
-  };
-  checkRaces({
-    shader: 'conv2dTiles',
-    entry: 'forward',
-    constants,
-    data: { x: numbers(36), w: numbers(96), b: numbers(8), y: numbers(72) },
-    params,
-    groups: 2,
-  });
-  checkRaces({
-    shader: 'conv2dTiles',
-    entry: 'weightGrad',
-    constants,
-    data: { x: numbers(36), dy: numbers(72), parts: numbers(96) },
-    params,
-    groups: 2,
-  });
-});
 
 test.run();

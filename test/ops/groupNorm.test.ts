@@ -6,7 +6,6 @@ import { groupNorm, instanceNorm, layerNorm, rmsNorm } from '../../runtime/ops/i
 import { sizeOf, type Shape, type Tensor } from '../../runtime/tensor.ts';
 import { testDevice } from '../support/device.ts';
 import { checkCase, close, f64, type F64, type OpCase } from '../support/op.ts';
-import { checkRaces } from '../support/races.ts';
 import { says } from '../support/errors.ts';
 
 /** x as [n, pixels, groups, width]. */
@@ -108,28 +107,6 @@ test('a large common offset costs no digits', async () => {
   );
   const y = groupNorm(device.tensor(Float32Array.from(x.data), x.shape), 2);
   close(await y.read(), reference({ x }, [4096, 2, 2], 1e-5, true).data, 2e-3, 'y');
-});
-
-test('the trees have no races', () => {
-  const f = (n: number) => Float32Array.from({ length: n }, (_, i) => (i * 37) % 11);
-  const params = { n: 2, pixels: 3, groups: 2, width: 2, channels: 4, chunk: 2, chunks: 2, eps: 1e-5 };
-  const constants = { WG: 8, LANES: 4 };
-  checkRaces({
-    shader: 'groupNorm',
-    entry: 'statistics',
-    constants,
-    data: { x: f(24), parts: f(16) },
-    params,
-    groups: 4,
-  });
-  checkRaces({
-    shader: 'groupNorm',
-    entry: 'gradSums',
-    constants,
-    data: { x: f(24), gamma: f(4), stats: f(8), dy: f(24), parts: f(16) },
-    params,
-    groups: 4,
-  });
 });
 
 test('what does not fit is refused', async () => {

@@ -8,7 +8,6 @@ import { all, amax, amin, any, logsumexp, mean, mul, norm, prod, std, sum, varia
 import { sizeOf, type Tensor } from '../../runtime/tensor.ts';
 import { gpuVariants, softwareVariants, testDevice } from '../support/device.ts';
 import { checkCase, close, type OpCase } from '../support/op.ts';
-import { checkRaces } from '../support/races.ts';
 import { grouped, named, reduceBy, REDUCTIONS } from '../support/reduction.ts';
 
 const add = (v: number[]): number => v.reduce((a, b) => a + b, 0);
@@ -163,34 +162,6 @@ test('what cannot be reduced is refused', async () => {
   ]) {
     assert.throws(call, (e: unknown) => e instanceof ShapeError);
   }
-});
-
-test('a workgroup reduces without races', () => {
-  const numbers = (n: number): Float32Array => Float32Array.from({ length: n }, (_, i) => Math.sin(1 + i));
-  const one = {
-    k: 2,
-    kept_size: [1, 1, 1, 2],
-    kept_stride: [0, 0, 0, 13],
-    reduced_size: [1, 1, 1, 13],
-    reduced_stride: [0, 0, 0, 1],
-    scale: 1,
-    p: 1,
-  };
-  checkRaces({
-    shader: 'reduce',
-    entry: 'rows',
-    constants: { WG: 8 },
-    data: { x: numbers(26), m: numbers(2), y: new Float32Array(4) },
-    params: { ...one, n: 13, chunk: 13, chunks: 1 },
-  });
-  checkRaces({
-    shader: 'reduce',
-    entry: 'rows',
-    constants: { WG: 8 },
-    data: { x: numbers(26), m: numbers(2), y: new Float32Array(4) },
-    params: { ...one, n: 13, chunk: 10, chunks: 2 },
-    groups: 4,
-  });
 });
 
 test('the reference groups as it should', () => {

@@ -6,7 +6,6 @@ import { grad } from '../../runtime/autograd/grad.ts';
 import { logSoftmax, mul, softmax, square, sum } from '../../runtime/ops/index.ts';
 import { gpuVariants, softwareVariants, testDevice } from '../support/device.ts';
 import { checkCase, close, type OpCase } from '../support/op.ts';
-import { checkRaces } from '../support/races.ts';
 import { mapLines } from '../support/reduction.ts';
 
 function reference(line: number[], scale: number, log: boolean): number[] {
@@ -150,21 +149,6 @@ test('scalars, and axes that are not there', async () => {
   const device = await testDevice();
   assert.is(await softmax(device.tensor([7], [])).item(), 1);
   assert.throws(() => softmax(device.empty([2, 3]), 2), /no axis 2/);
-});
-
-test('a workgroup has no races', () => {
-  const x = Float32Array.from({ length: 26 }, (_, i) => Math.sin(1 + i));
-  const y = new Float32Array(26);
-  const params = { rows: 2, c: 13, scale: 1, inner: 1 };
-  checkRaces({ shader: 'softmax', entry: 'forwardWide', constants: { WG: 8 }, data: { x, y }, params, groups: 2 });
-  checkRaces({
-    shader: 'softmax',
-    entry: 'backwardWide',
-    constants: { WG: 8 },
-    data: { y_in: x, dy: x, dx: y },
-    params,
-    groups: 2,
-  });
 });
 
 test('a NaN makes its line NaN, and no other; -Infinity is a score that is ruled out', async () => {
