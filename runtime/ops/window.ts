@@ -6,12 +6,13 @@ import type { Op } from '../autograd/tape.ts';
 import { checkNumber, wordOf } from '../device/elements.ts';
 import { ShapeError } from '../errors.ts';
 import { axisOf, stridesOf } from '../kernel/axes.ts';
+import { STRIDED_RULE } from '../kernel/generated.ts';
 import { checkWhole } from '../kernel/geometry.ts';
 import { stored } from '../kernel/vectors.ts';
 import { type DType, type Shape, sizeOf, type Tensor } from '../tensor.ts';
 import { defineReal } from './cast.ts';
 import { zeros } from './fill.ts';
-import { boxed, copied, put, RULES, taken, type Rule } from './strided/layout.ts';
+import { boxed, copied, put, taken, type Rule } from './strided/layout.ts';
 
 /**
  * [start, stop, step] along an axis, as Python has it: negative numbers count from the end, what is absent or null goes
@@ -189,7 +190,7 @@ const overlapOp: Op<Overlap, 'dy'> = defineReal(
       dy.device.run({
         shader: 'strided',
         entry: 'overlap',
-        constants: { RULE: RULES[mode], ...stored(dy, 'Number') },
+        constants: { RULE: STRIDED_RULE[mode], ...stored(dy, 'Number') },
         bindings: { dy, dx },
         threads: dx.size,
         params: {

@@ -18,8 +18,12 @@ alias Number = f32;
 const WON: bool = false;
 /// combine: there is a base that the sums are added to.
 const BASE: bool = false;
-/// add: 0 sum, 1 product, 2 maximum, 3 minimum with what is there.
-const COMBINE: u32 = 0u;
+/// add: what is made of an element and what is there.
+const COMBINE_SUM: u32 = 0u;
+const COMBINE_PROD: u32 = 1u;
+const COMBINE_AMAX: u32 = 2u;
+const COMBINE_AMIN: u32 = 3u;
+const COMBINE: u32 = COMBINE_SUM;
 /// linear: there is no previous index.
 const FIRST: bool = false;
 const NONE: i32 = -2147483647;
@@ -91,13 +95,13 @@ fn unless_nan(a: Number, b: Number, v: Number) -> Number {
 }
 
 fn combined(a: Number, b: Number) -> Number {
-  if (COMBINE == 1u) {
+  if (COMBINE == COMBINE_PROD) {
     return a * b;
   }
-  if (COMBINE == 2u) {
+  if (COMBINE == COMBINE_AMAX) {
     return unless_nan(a, b, max(a, b));
   }
-  if (COMBINE == 3u) {
+  if (COMBINE == COMBINE_AMIN) {
     return unless_nan(a, b, min(a, b));
   }
   return a + b;

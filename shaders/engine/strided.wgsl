@@ -9,8 +9,13 @@
 // #import grid
 
 const WG: u32 = 64u;
-/// 0 none, 1 constant, 2 reflect, 3 replicate, 4 circular.
-const RULE: u32 = 0u;
+/// What lies beyond the ends of an axis.
+const RULE_NONE: u32 = 0u;
+const RULE_CONSTANT: u32 = 1u;
+const RULE_REFLECT: u32 = 2u;
+const RULE_REPLICATE: u32 = 3u;
+const RULE_CIRCULAR: u32 = 4u;
+const RULE: u32 = RULE_NONE;
 /// Axes that are looked at, 2, 4 or 8; those that a copy lacks have size 1 and come first. The loops over them count
 /// upwards, for which Mesa unrolls them: counting down takes twice the time.
 const AXES: u32 = 8u;
@@ -49,9 +54,9 @@ fn pick(axis: u32, low: vec4<i32>, high: vec4<i32>) -> i32 {
 /// beyond each end.
 fn within(c: i32, n: i32) -> i32 {
   switch RULE {
-    case 2u: { return select(abs(c), 2 * (n - 1) - c, c >= n); }
-    case 3u: { return clamp(c, 0, n - 1); }
-    case 4u: {
+    case RULE_REFLECT: { return select(abs(c), 2 * (n - 1) - c, c >= n); }
+    case RULE_REPLICATE: { return clamp(c, 0, n - 1); }
+    case RULE_CIRCULAR: {
       if (c >= 0 && c < n) {
         return c;
       }
@@ -79,7 +84,7 @@ fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups
       k = i32(rest - slower * size);
       rest = slower;
     }
-    if (RULE != 0u) {
+    if (RULE != RULE_NONE) {
       k = within(k + pick(a, params.start0, params.start1), pick(a, params.limit0, params.limit1));
       inside &= k >= 0;
     }
@@ -130,7 +135,7 @@ fn overlap(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups
   let base = (row / n * size - start) * inner + i32(i) % inner;
   var sum = 0.0;
   switch RULE {
-    case 2u: {
+    case RULE_REFLECT: {
       let mirrored = vec3<i32>(-j, j, 2 * (n - 1) - j);
       for (var m = 0; m < 3; m++) {
         let c = mirrored[m];
@@ -140,7 +145,7 @@ fn overlap(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups
         }
       }
     }
-    case 3u: {
+    case RULE_REPLICATE: {
       let first = select(max(j, start), start, j == 0);
       let last = select(min(j, start + size - 1), start + size - 1, j == n - 1);
       for (var c = first; c <= last; c++) {

@@ -80,7 +80,7 @@ export async function reference(out: string | null): Promise<number> {
     excludeProtected: true,
     disableSources: true,
     skipErrorChecking: true, // `npm run check` does it
-    intentionallyNotExported: ['BufferPool', 'RULES'],
+    intentionallyNotExported: ['BufferPool'],
     blockTags: ['@param', '@returns', '@throws', '@example', '@typeParam'],
     validation: { notExported: true, invalidLink: true, notDocumented: false },
     logLevel: 'Warn',

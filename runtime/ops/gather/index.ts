@@ -5,8 +5,9 @@ import { args } from '../../args.ts';
 import { composed } from '../../autograd/compose.ts';
 import { ShapeError } from '../../errors.ts';
 import { axisOf } from '../../kernel/axes.ts';
+import { GATHER_COMBINE } from '../../kernel/generated.ts';
 import { type DType, type Shape, sizeOf, type Tensor } from '../../tensor.ts';
-import { addOp, COMBINE, combineOp, gatherOp, scatterOp, type Along } from './kernels.ts';
+import { addOp, combineOp, gatherOp, scatterOp, type Along, type Combined } from './kernels.ts';
 import { reshape } from '../reshape.ts';
 import { expand } from '../strided/index.ts';
 import { pad, slice } from '../window.ts';
@@ -130,11 +131,11 @@ export function scatterReduce<D extends DType, R extends number>(
   axis: number,
   index: Tensor,
   src: Tensor,
-  how: 'sum' | keyof typeof COMBINE,
+  how: 'sum' | Combined['how'],
 ): Tensor<D, R> {
   args('scatterReduce x axis:n index src how:s', arguments);
   if (how === 'sum') return scatterAdd(x, axis, index, src);
-  if (!Object.hasOwn(COMBINE, how))
+  if (!Object.hasOwn(GATHER_COMBINE, how))
     throw new ShapeError('scatterReduce', `there is no way ${String(how)} to combine`, 'give sum, prod, amax or amin');
   const along = checked('scatterReduce', x, axis, index, false, src);
   return composed(x.device, () => combineOp({ x, ...filled(along, index, src) }, { ...along, how }).y) as Tensor<D, R>;

@@ -7,6 +7,7 @@
 
 import { composed } from '../../autograd/compose.ts';
 import type { BackwardContext, Op } from '../../autograd/tape.ts';
+import { GATHER_COMBINE } from '../../kernel/generated.ts';
 import type { ParamValue } from '../../kernel/kernel.ts';
 import { type Shape, sizeOf, type Tensor } from '../../tensor.ts';
 import { div, mul } from '../binary.ts';
@@ -184,12 +185,9 @@ export const scatterOp: Op<Along, 'x' | 'index' | 'src'> = defineReal({
   twice: true,
 });
 
-/** What scatterReduce does with elements that meet, by the number that the kernel knows. */
-export const COMBINE = { prod: 1, amax: 2, amin: 3 } as const;
-
 /** And how what meets in an element is combined. */
 export interface Combined extends Along {
-  how: keyof typeof COMBINE;
+  how: 'prod' | 'amax' | 'amin';
 }
 
 type CombinedContext = BackwardContext<Combined>;
@@ -237,7 +235,7 @@ export const combineOp: Op<Combined, 'x' | 'index' | 'src'> = defineReal({
       device.run({
         shader: 'gather',
         entry: 'add',
-        constants: { Number: dtype, COMBINE: COMBINE[attrs.how] },
+        constants: { Number: dtype, COMBINE: GATHER_COMBINE[attrs.how] },
         bindings: { index, src, sums: y },
         params: { ...params, n, chunk: taken, chunks: 1 },
         threads: n,

@@ -3,14 +3,13 @@
 import type { Op } from '../../autograd/tape.ts';
 import { ShapeError } from '../../errors.ts';
 import { stridesOf } from '../../kernel/axes.ts';
+import { STRIDED_RULE } from '../../kernel/generated.ts';
 import type { Dispatch } from '../../device/device.ts';
 import { type DType, type Shape, sizeOf, type Tensor } from '../../tensor.ts';
 import { defineReal } from '../cast.ts';
 
-/** What lies beyond the ends of an axis. */
-export const RULES = { constant: 1, reflect: 2, replicate: 3, circular: 4 } as const;
 /** What stands beside the edge: a value, the image mirrored (without its edge), the edge repeated, or the other end. */
-export type Rule = keyof typeof RULES;
+export type Rule = 'constant' | 'reflect' | 'replicate' | 'circular';
 
 /**
  * An axis of the dense side of a copy; with a `limit` its index, plus `start`, goes through a rule before it is
@@ -74,7 +73,7 @@ function laid(
   return {
     constants: {
       AXES: count,
-      ...(rule && { RULE: RULES[rule] }),
+      ...(rule && { RULE: STRIDED_RULE[rule] }),
       ...(lanes === 4 && { Element: 'vec4<u32>' }),
       ...(dtype === 'f16' && { Scalar: 'f16', Element: lanes === 4 ? 'vec4<f16>' : 'f16' }),
     },
