@@ -38,11 +38,11 @@ const flags = new Command('npm run bench -- --suite gpu')
   )
   .option('--suite <name>')
   .option('--only <pattern>', 'cases whose name matches this regular expression', (text) => new RegExp(text))
-  .option('--json <file>', 'write the report there, after each case anew')
+  .option('--json <file>', 'write the report there, again after each case')
   .option('--quick', 'all sizes small, for software adapters')
   .option('--check', 'small sizes, no times: are the values right? Exits with 1 where one is wrong')
   .option('--no-torch', 'without PyTorch')
-  .option('--tune', "time the kernels' variants first, also where the adapter is no GPU")
+  .option('--tune', "time the kernels' variants first, also where the adapter is not a GPU")
   .option('--no-tune', 'take the usual ones')
   .option(
     '--seconds <n>',

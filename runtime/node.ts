@@ -16,7 +16,7 @@ export { hasEmbedded, installEmbedded } from './device/node/embedded.ts';
 /**
  * Opens a device: what the options or FEWMASK_ADAPTER ask for, else a hardware adapter, else lavapipe, else the
  * embedded software adapter. On a GPU that has subgroup matrices f16 is multiplied by them, an experimental feature of
- * Dawn: FEWMASK_MATRICES=off does without.
+ * Dawn: FEWMASK_MATRICES=off disables them.
  * @throws DeviceError when there is none, or when the package webgpu is not installed
  * @example const device = await openNode();
  */

@@ -78,7 +78,7 @@ export class Commands {
     return this.#pass;
   }
 
-  /** The encoder, for commands that are no launches. */
+  /** The encoder, for commands that are not launches. */
   outsidePass(): GPUCommandEncoder {
     this.#pass?.end();
     this.#pass = null;

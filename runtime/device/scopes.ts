@@ -13,7 +13,7 @@ export class Scopes {
     this.#open.at(-1)?.add(t);
   }
 
-  /** A tensor is no scope's any more. */
+  /** A tensor no longer belongs to a scope. */
   untrack(t: Tensor): void {
     for (const s of this.#open) s.delete(t);
   }

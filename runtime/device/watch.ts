@@ -68,7 +68,7 @@ export class Watch {
     }
   }
 
-  /** The device is closed: that it is gone is no failure. */
+  /** The device is closed: that it is gone is not a failure. */
   end(): void {
     this.#ended = true;
   }

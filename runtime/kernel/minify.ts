@@ -1,5 +1,5 @@
 // Build step: WGSL without what only a reader needs. Comments and spaces go, and the `u` of a number beside a variable;
-// names that nothing outside of the file goes by become short: those of functions that are no entry points, of
+// names that nothing outside of the file goes by become short: those of functions that are not entry points, of
 // parameters, of variables, of structs. A line ends after each `;`, `{` and `}`, so that a compiler's message still
 // shows one statement.
 

@@ -48,7 +48,7 @@ export class Shader {
    * @throws DisposedError, DeviceError or DeviceLostError when the GPU failed. What the GPU refuses of the kernel or of
    * the launch is found only later: reading
    *   what the kernel should have made, or anything made from it, is then a ShaderError, as are further launches. All
-   *   else goes on; see {@link compile}.
+   *   else continues; see {@link compile}.
    * @example const { y } = cube.run({ entry: 'forward', bindings: { x, y: emptyLike(x) }, params: { n: x.size }, threads: x.size });
    */
   run<B extends Record<string, Tensor>>(launch: Omit<Dispatch, 'shader' | 'bindings'> & { bindings: B }): B {

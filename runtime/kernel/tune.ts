@@ -37,7 +37,7 @@ async function timed(
 }
 
 /**
- * Times every variant of the kernels that `body` launches, and gives the choices with which the device goes on: those
+ * Times every variant of the kernels that `body` launches, and gives the choices that the device uses from then on: those
  * that it had, and the winners.
  */
 export async function tuneKernels(device: Device, body: () => PlanOutputs): Promise<Choices> {

@@ -18,7 +18,7 @@ function check(op: string, label: Tensor, confidence: Tensor, means: Tensor): vo
  * Moves the mean confidence of each class towards that of the pixels which are predicted as it; a class without pixels
  * stays. In place; the same bit by bit each time.
  * @param means f32 [classes]; below 0: a class that has not occurred, whose first mean is taken as it is
- * @param label i32, the predictions; what is no class (255) does not count
+ * @param label i32, the predictions; what is not a class (255) does not count
  * @param confidence f32 of the same shape, probabilities
  * @param decay of the moving average, 0 to 1
  */
@@ -56,7 +56,7 @@ export function updateClassConfidence(means: Tensor, label: Tensor, confidence: 
 /**
  * 1 where the confidence is >= the threshold of the pixel's class, its mean from {@link updateClassConfidence} or `tau`
  * where that is lower; else 0. A class that has not occurred has the threshold `tau`.
- * @param label i32; what is no class (255) is not accepted
+ * @param label i32; what is not a class (255) is not accepted
  * @param confidence f32 of the same shape
  * @param means f32 [classes]
  * @param valid f32 mask of the same shape

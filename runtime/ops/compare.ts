@@ -105,7 +105,7 @@ export function logicalNot<R extends number>(x: Tensor<DType, R>): Tensor<'i32',
 }
 
 /**
- * 1 where x is no number, else 0.
+ * 1 where x is not a number, else 0.
  * @param x f32, f16, i32, u32 of any shape
  * @returns i32, shape of x
  * @throws DisposedError

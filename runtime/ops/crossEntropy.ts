@@ -11,7 +11,7 @@ import { chunks, counting, DENOMINATOR, lossReduce, type Denominator } from './l
 /** Settings of {@link crossEntropyMap}. */
 export interface CrossEntropyMapOptions {
   /**
-   * Pixels with this label count nowhere (default 255). Labels that are no class, PyTorch's -100 for one, never count.
+   * Pixels with this label count nowhere (default 255). Labels that are not a class, PyTorch's -100 for one, never count.
    */
   ignoreIndex?: number;
   /** [C] f32 or f16: a factor for each class. */

@@ -6,7 +6,7 @@ import { isReal, type Tensor } from '../tensor.ts';
 import { inF32 } from './cast.ts';
 
 /**
- * 1 at each pixel's class, 0 elsewhere; all 0 where the label is no class. Without gradient.
+ * 1 at each pixel's class, 0 elsewhere; all 0 where the label is not a class. Without gradient.
  * @param labels i32 [...]
  * @param options.weight f32 or f16 [...]: takes the place of the 1
  * @param options.only a class: the pixels of the others become 0
@@ -42,7 +42,7 @@ export function oneHot(labels: Tensor, classes: number, options: { weight?: Tens
 
 /**
  * The classes that occur in each image: image-level labels. Without gradient.
- * @param labels i32 [n, ...]; labels that are no class do not count
+ * @param labels i32 [n, ...]; labels that are not a class do not count
  * @returns f32 [n, classes], 0 or 1
  * @throws ShapeError when a shape or dtype does not fit
  * @example const targets = presentClasses(labels, 21);

@@ -68,7 +68,7 @@ export function kthLargest(x: Tensor, k: number): Tensor {
 /**
  * The q-th percentile of the elements of x (linear between neighbours, as in NumPy); 0 if no element is valid,
  * NaN if one of them is NaN.
- * @param q 0 to 100, or a scalar tensor, which a replayed plan can be given anew (kept within 0 to 100)
+ * @param q 0 to 100, or a scalar tensor, which a replayed plan can be given again (kept within 0 to 100)
  * @param valid f32, the shape of x: elements where it is 0 are left out
  * @returns a scalar
  * @throws ShapeError when q is outside of 0 to 100, shapes differ or a dtype is not f32

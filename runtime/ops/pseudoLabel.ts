@@ -78,7 +78,7 @@ export function predictionEntropy(logits: Tensor): Tensor {
 /**
  * 1 where confidence >= tau (and the pixel is valid), else 0. A confidence or tau that is NaN opens no gate, from below
  * neither.
- * @param tau a number, or a scalar tensor, which a replayed plan can be given anew
+ * @param tau a number, or a scalar tensor, which a replayed plan can be given again
  * @param valid f32 mask of the same shape
  * @param options.atMost where tau is larger than this number, the number stands in
  * @param options.below the gate opens where the value is < tau instead

@@ -97,7 +97,7 @@ export function normal<D extends DType = 'f32', const S extends Shape = Shape>(
  * @param p a number from 0 to 1, or f32 that broadcasts to the shape
  * @param options.dtype default f32
  * @returns of the shape
- * @throws ShapeError when the seed or the shape of p does not fit, or the number p is no probability
+ * @throws ShapeError when the seed or the shape of p does not fit, or the number p is not a probability
  * @example const keep = bernoulli(seed, [n, 1, 1, c], 0.9);
  */
 export function bernoulli<D extends DType = 'f32', const S extends Shape = Shape>(

@@ -64,7 +64,7 @@ const op: Op<Attrs, 'cond' | 'a' | 'b'> = defineReal({
  * @param a f32, f16, i32, u32 of any shape, or a number
  * @param b of the dtype of a, or a number that stands for a scalar of it; two numbers make f32
  * @returns of the same dtype in the common shape
- * @throws ShapeError when the shapes do not meet, dtypes differ, the condition is no integer, or a number is none of
+ * @throws ShapeError when the shapes do not meet, dtypes differ, the condition does not hold integers, or a number is none of
  *   the dtype
  * @example const y = where(gt(x, 0), x, mul(x, 0.1));
  */

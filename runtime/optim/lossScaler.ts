@@ -34,7 +34,7 @@ export class LossScaler {
   readonly scale: Tensor;
   /**
    * u32 [3]: 0, good steps since the factor has moved, steps that were skipped. To be cleared where the numbers of the
-   * steps begin anew.
+   * steps start again.
    */
   readonly counts: Tensor;
   readonly #interval: number;

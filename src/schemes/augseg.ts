@@ -168,7 +168,7 @@ function mixed(s: Step, own: Labelled, sure: Tensor | false, l: LabelledView): L
       });
       const mask = mul(box('labelled box', 8, 2), cast(gt(chance, sure), 'f32'));
       const from = inOrder('labelled order', l.image.shape[0]);
-      // What is pasted is no pseudo-label: it is learned with full confidence and not judged.
+      // What is pasted is not a pseudo-label: it is learned with full confidence and not judged.
       const unknown = full(device, l.label.shape, 255, 'i32');
       const given = { label: l.label, confidence: l.valid, valid: l.valid, truth: unknown };
       copies = each((a, b) => mixBy(mask, a, indexSelect(b, 0, from)), own, { image: l.image, labels: given });

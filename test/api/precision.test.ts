@@ -179,7 +179,7 @@ test('what layers make in it, and outside of it', async () => {
   });
 });
 
-test('memory: a step in a scope leaves nothing, a copy whose scope has ended is made anew', async () => {
+test('memory: a step in a scope leaves nothing, a copy whose scope has ended is made again', async () => {
   const device = await testDevice();
   if (!device.f16) return;
   const net = new Sequential(new Conv2d(4, 4, 1), relu, new Linear(4, 2)).init(device);

@@ -165,7 +165,7 @@ const MISTAKES: [what: string, code: string, line: number, message: RegExp][] = 
   ],
   ['no workgroup size', `${binding}\n@compute fn main() {}`, 2, /no @workgroup_size/],
   [
-    'a workgroup size that is no constant',
+    'a workgroup size that is not a constant',
     `${binding}\n@compute @workgroup_size(W) fn main() {}`,
     2,
     /workgroup size W/,

@@ -73,7 +73,7 @@ test('the sampled reference agrees with the engine, and samples with whole outpu
   }
 });
 
-test('repeated inputs go on where the block ends, and f16 holds those of f16 cases', () => {
+test('repeated inputs continue where the block ends, and f16 holds those of f16 cases', () => {
   const c = { ...matmul(1100), half: true, name: 'matmul-1100-f16' };
   const { a } = repeatedInputs(c);
   assert.is(a.data.length, 1100 ** 2);

@@ -8,7 +8,7 @@ import { removeFolders, tempFolder, write } from '../support/files.ts';
 
 test.after(removeFolders);
 
-test('an address that is none is refused; the server goes on', async () => {
+test('an invalid address is refused; the server continues', async () => {
   const folder = tempFolder();
   write(folder, { 'index.html': '<p>page' });
   const { server, url } = await serve(folder, 0);

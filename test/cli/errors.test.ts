@@ -308,7 +308,7 @@ test('adapters and memory', async () => {
 test('models that are none', async () => {
   await refused(1, /there is no .*nothing/, ['eval', ...TINY.slice(0, 11), '--model', join(out, 'nothing')]);
   await refused(1, /contains no trained network/, ['eval', ...TINY.slice(0, 11), '--model', tempFolder()]);
-  writeFileSync(join(out, 'junk.safetensors'), 'junk that is no file of weights');
+  writeFileSync(join(out, 'junk.safetensors'), 'junk that is not a file of weights');
   await refused(1, /junk\.safetensors claims a header/, [
     'eval',
     ...TINY.slice(0, 11),

@@ -123,7 +123,7 @@ test('the scheme and the seed of a configuration count, and name the folder', as
 });
 
 for (const signal of ['SIGKILL', 'SIGINT'] as const) {
-  test(`a run ended by ${signal} goes on to the same losses, bit for bit`, async () => {
+  test(`a run ended by ${signal} continues with the same losses, bit for bit`, async () => {
     const name = signal.toLowerCase();
     const args = (out: string): string[] => [
       'train',
@@ -266,7 +266,7 @@ test('damaged, truncated and foreign checkpoints are refused whole', async () =>
   assert.match(weights.stderr, /is not a trained network of fewmask/);
 });
 
-test('a full disk: said, and the run goes on; at the end it is an error', async () => {
+test('a full disk: said, and the run continues; at the end it is an error', async () => {
   // What is written to a file's temporary name goes to a device that is always full.
   const start = (out: string, full: string, saveEvery: number) => {
     mkdirSync(at(out));
@@ -384,7 +384,7 @@ test('images that were resized for training are so for scoring and predicting; m
   assert.equal(
     JSON.parse(readFileSync(at('sized', 'config.json'), 'utf8')).crop,
     [40, 24],
-    'crops are no larger than the images',
+    'crops are not larger than the images',
   );
   const { last } = JSON.parse(run.stdout);
   const scored = await fewmask(['eval', '--model', at('sized'), '--weights', 'last', '--json']);

@@ -98,7 +98,7 @@ test('masks that went through JPEG or smooth resizing are recognised; `maskValue
   assert.match(await messageOf(await folder([three])), /`maskValues 0-[56]\d:0,[56]\d-1[78]\d:1,1[78]\d-255:2`/);
 });
 
-test('instances are recognised: numbers that begin anew in each mask, or that occur once', async () => {
+test('instances are recognised: numbers that start again in each mask, or that occur once', async () => {
   const numbered = (n: number, from = 1): Uint8Array => grey(picture((x) => (x < 8 ? 0 : from + (x % n))));
   const sets: [Uint8Array[], number | undefined][] = [
     [[numbered(9), numbered(4), numbered(12)], undefined],

@@ -241,7 +241,7 @@ test('in a thread of its own, beside one here; the thread that reads is never he
     worker.once('error', reject);
   });
   const ended = new Promise((resolve) => worker.once('exit', resolve));
-  // While a long chain runs on the GPU, timers here go on.
+  // While a long chain runs on the GPU, timers here continue.
   let ticks = 0;
   const x = device.tensor(new Float32Array(512 * 512).fill(1 / 512), [512, 512]);
   const timer = setInterval(() => ticks++, 2);

@@ -15,7 +15,7 @@ test('it is registered, with its options and help', () => {
   assert.throws(() => checkOptions('entropy', { weight: -1 }), /^weight is -1/);
 });
 
-test('it trains: both losses fall, the entropy by its weight, and a stopped run goes on to the same losses', async () => {
+test('it trains: both losses fall, the entropy by its weight, and a stopped run continues with the same losses', async () => {
   const config = {
     scheme: 'entropy',
     steps: 30,

@@ -86,7 +86,7 @@ test('every variant gives the same', async () => {
   }
 });
 
-test('a file that is none is no knowledge', async () => {
+test('a file that is not one is ignored', async () => {
   writeFileSync(file, '{"');
   const device = await openNode();
   assert.equal(device.choices, {});

@@ -254,7 +254,7 @@ test('integers', async () => {
   close(await ops.sigmoid(x).read(), [-3, 0, 9].map(sigmoid), 1e-6, 'sigmoid');
 });
 
-test('what is no number stays so', async () => {
+test('what is not a number stays so', async () => {
   const device = await testDevice();
   const x = device.tensor([NaN, Infinity], [2]);
   for (const f of [ops.relu, ops.hardtanh, ops.sigmoid, ops.tanh, ops.gelu, ops.softplus])

@@ -252,7 +252,7 @@ test('gradients of rests', async () => {
   assert.equal([...(await grad(ops.floorDivide(a, 2), [a], { dy: device.tensor([1, 1], [2]) })[0].read())], [0, 0]);
 });
 
-test('conventions of PyTorch: ties, powers of 0, what is no number', async () => {
+test('conventions of PyTorch: ties, powers of 0, what is not a number', async () => {
   const device = await testDevice();
   const read = async (t: Tensor): Promise<number[]> => [...(await t.read())];
   const a = device.tensor([1, 2, 0, 0], [4]);
@@ -296,7 +296,7 @@ test('integers', async () => {
   const u = device.tensor(Uint32Array.from([4e9, 7, 3, 2, 0]), [5]);
   const w = device.tensor(Uint32Array.from([3, 2, 5, 0, 1]), [5]);
   const read = async (t: Tensor): Promise<number[]> => [...(await t.read())].map((v) => v + 0);
-  // Powers that wrap around to 1 and -1 are no 1 and -1 of which to take one over.
+  // Powers that wrap around to 1 and -1 are not a 1 and a -1 that could be passed on.
   const base = device.tensor([1, -1, 2 ** 31 - 1, 1 - 2 ** 31, -(2 ** 31), 2, 0], [7], 'i32');
   assert.equal(await read(ops.pow(base, device.tensor([-2], [1], 'i32'))), [1, 1, 0, 0, 0, 0, 0]);
   assert.equal(await read(ops.pow(base, device.tensor([-3], [1], 'i32'))), [1, -1, 0, 0, 0, 0, 0]);

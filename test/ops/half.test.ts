@@ -564,7 +564,7 @@ test('f16 and f32 do not mix, but for what norms learn and losses weigh by', asy
     );
 });
 
-test('what goes on in f32 is freed, also where a gradient is recorded', async () => {
+test('what continues in f32 is freed, also where a gradient is recorded', async () => {
   const device = await testDevice();
   const h = device.empty([64, 64], 'f16');
   const before = device.pool.stats.inUse;

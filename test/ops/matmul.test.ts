@@ -235,7 +235,7 @@ for (const [a, b, want] of [
   });
 }
 
-test('what is no product of matrices is refused', async () => {
+test('what is not a product of matrices is refused', async () => {
   const device = await testDevice();
   const make = (...shape: number[]) => device.empty(shape);
   assert.throws(() => matmul(make(2, 2, 3), make(3, 3, 2)), /\[2\] and \[3\] differ along axis 0/);

@@ -68,7 +68,7 @@ test('twice on a device, and in two processes', async () => {
   device.close();
 });
 
-test('on a device that is opened anew, in another order, in memory full of something else', async () => {
+test('on a device that is opened again, in another order, in memory full of something else', async () => {
   const device = await openNode({ budget: 16 << 20 });
   const order = new Rng(Date.now() % 2 ** 32, 1).shuffle(Object.keys(FAMILIES));
   assert.equal(

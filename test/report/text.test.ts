@@ -179,7 +179,7 @@ test('five schemes on three seeds fit 100 columns; so do thirty classes of long 
   const wide = textReport(compare(...many));
   assert.ok(wide.split('\n').every((l) => [...l].length <= 100));
   assert.not.match(wide, /\u001b/);
-  assert.is(wide.match(/^mean /gm)!.length, 4, 'columns go on below');
+  assert.is(wide.match(/^mean /gm)!.length, 4, 'columns continue below');
 });
 
 test('markdown and JSON', async () => {

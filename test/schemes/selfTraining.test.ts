@@ -73,7 +73,7 @@ test('mixed batches: true labels, pseudo-labels, no foreign mask', async () => {
   assert.equal([...masks].sort(), [...dataset.ids('labelled')].sort());
 });
 
-test('teacher, labels, student; broken off in the middle of each it goes on as if it had not been', async () => {
+test('teacher, labels, student; broken off in the middle of each it continues as if it had not been', async () => {
   const { dataset, masks } = tinyData();
   const config = { scheme: 'self-training', options: { scales: [0.5, 1], teacherSteps: 4 } };
   const whole = await runTiny(config, { dataset });

@@ -55,7 +55,7 @@ for (const scheme of schemeNames()) {
   });
 }
 
-test('a device that is lost in mid-run: a typed error that says how to go on, and the run goes on to the same losses', async () => {
+test('a device that is lost in mid-run: a typed error that says how to go on, and the run continues with the same losses', async () => {
   const whole = await runTiny({ scheme: 'fixmatch', steps: 40, evalEvery: 20 });
   const config = resolveConfig(TINY, { scheme: 'fixmatch', steps: 40, evalEvery: 20 });
   const device = await openNode();

@@ -39,7 +39,7 @@ for (const [what, scheme] of [
   ['an unlabelled image', 'fixmatch'],
   ['a validation image', 'supervised'],
 ] as const) {
-  test(`${what} that cannot be read: what was trained is saved, and goes on as if nothing had been`, async () => {
+  test(`${what} that cannot be read: what was trained is saved, and training continues as if nothing had been`, async () => {
     const { dataset } = tinyData();
     const order: string[] = [];
     const config = { scheme, steps: 8, evalEvery: 3 };

@@ -56,7 +56,7 @@ function filled(along: Along, index: Tensor, src: Tensor): { index: Tensor; src:
  * @param index i32 or u32 of x's rank, along the other axes no larger than x. Indices below 0 count from the end; one
  *   outside of x gives 0
  * @returns the shape of index, dtype of x; the gradient is summed in a fixed order
- * @throws ShapeError when the shapes do not fit, or index is no integer
+ * @throws ShapeError when the shapes do not fit, or index does not hold integers
  * @example const picked = gather(logProbabilities, -1, unsqueeze(labels, -1));
  */
 export function gather(x: Tensor, axis: number, index: Tensor): Tensor {
@@ -78,7 +78,7 @@ export function gather(x: Tensor, axis: number, index: Tensor): Tensor {
  * @param axis negative ones count from the end
  * @param index i32 or u32 as for {@link gather}; an index outside of x writes nothing
  * @param src dtype of x, at least as large as index; what index does not reach is not used
- * @throws ShapeError when shapes or dtypes do not fit, or index is no integer
+ * @throws ShapeError when shapes or dtypes do not fit, or index does not hold integers
  * @example const marked = scatter(mask, 1, positions, full(device, positions.shape, 1));
  */
 export function scatter<D extends DType, R extends number>(
@@ -99,7 +99,7 @@ export function scatter<D extends DType, R extends number>(
  * @param axis negative ones count from the end
  * @param index i32 or u32 as for {@link gather}; an index outside of x adds nothing
  * @param src dtype of x, at least as large as index; what index does not reach is not used
- * @throws ShapeError when shapes or dtypes do not fit, or index is no integer
+ * @throws ShapeError when shapes or dtypes do not fit, or index does not hold integers
  * @example const votes = scatterAdd(zeros(device, [classes]), 0, labels, full(device, [n], 1));
  */
 export function scatterAdd<D extends DType, R extends number>(
@@ -122,7 +122,7 @@ export function scatterAdd<D extends DType, R extends number>(
  * @param src dtype of x, at least as large as index; what index does not reach is not used
  * @param how `sum` (as {@link scatterAdd}), `prod`, `amax` or `amin`; equal extremes share the gradient evenly, that of
  *   a product is right where factors are 0
- * @throws ShapeError when shapes or dtypes do not fit, index is no integer, or there is no such way
+ * @throws ShapeError when shapes or dtypes do not fit, index does not hold integers, or there is no such way
  * Source: torch.scatter_reduce with include_self.
  * @example const highest = scatterReduce(full(device, [classes], -1e9), 0, labels, scores, 'amax');
  */
@@ -146,7 +146,7 @@ export function scatterReduce<D extends DType, R extends number>(
  * @param x f32, f16, i32 or u32 of rank 1 or more
  * @param index i32 or u32 [m]. Indices below 0 count from the end; one outside of x gives 0
  * @returns x's shape with m along the axis; the gradient is summed in a fixed order
- * @throws ShapeError when the shapes do not fit, or index is no integer
+ * @throws ShapeError when the shapes do not fit, or index does not hold integers
  * @example const shuffled = indexSelect(images, 0, order);
  */
 export function indexSelect<D extends DType, R extends number>(
@@ -163,7 +163,7 @@ export function indexSelect<D extends DType, R extends number>(
  * @param x f32, f16, i32 or u32 of rank 1 or more
  * @param index i32 or u32 [m] as for {@link indexSelect}; an index outside of x adds nothing
  * @param src x's shape with m along the axis, dtype of x
- * @throws ShapeError when shapes or dtypes do not fit, or index is no integer
+ * @throws ShapeError when shapes or dtypes do not fit, or index does not hold integers
  * @example const sums = indexAdd(zeros(device, [groups, d]), 0, groupOf, rows);
  */
 export function indexAdd<D extends DType, R extends number>(
@@ -181,7 +181,7 @@ export function indexAdd<D extends DType, R extends number>(
  * @param index i32 or u32 of any rank; an index outside of the table gives zeros
  * @param w f32, f16, i32 or u32 [rows, ...]
  * @returns index's shape followed by the shape of a row
- * @throws ShapeError when w has no axis, or index is no integer
+ * @throws ShapeError when w has no axis, or index does not hold integers
  * @example const tokens = embedding(ids, table);   // [n, t], [vocabulary, d] -> [n, t, d]
  */
 export function embedding(index: Tensor, w: Tensor): Tensor {
@@ -196,7 +196,7 @@ export function embedding(index: Tensor, w: Tensor): Tensor {
  *   end; where one is outside of x the result is 0
  * @param axis the first of the axes (default 0); negative ones count from the end
  * @returns the broadcast shape of the indices in place of the axes; the gradient is summed in a fixed order
- * @throws ShapeError when there are more indices than axes, or they do not broadcast or are no integers
+ * @throws ShapeError when there are more indices than axes, or they do not broadcast or do not hold integers
  * @example const corners = index(image, [ys, xs]);   // [h, w, c] at [k] points -> [k, c]
  */
 export function index(x: Tensor, indices: readonly Tensor[], axis = 0): Tensor {
