@@ -43,7 +43,7 @@ function imports(file: string): { from: string; typeOnly: boolean }[] {
 /** The layer of a file: it may import its own layer and those below. */
 function layer(file: string): number {
   if (file.startsWith('runtime/')) return 0;
-  if (/^src\/(options|settingNames)\.ts$/.test(file) || /^src\/(nn|losses|metrics|data|augment|cam)\//.test(file))
+  if (/^src\/(options|settingNames)\.ts$/.test(file) || /^src\/(ops|nn|losses|metrics|data|augment|cam)\//.test(file))
     return 1;
   if (file.startsWith('src/schemes/')) return 2;
   if (file.startsWith('src/train/')) return 3;
@@ -112,20 +112,22 @@ test('Node is used only where it belongs', () => {
 });
 
 test('every operation has a test of its own name, every shader is used', () => {
-  // A large operation is a folder of its own, with an index.
-  const files = readdirSync(join(root, 'runtime/ops'), { withFileTypes: true })
-    .filter((e) => e.name !== 'index.ts')
-    .map((e) => (e.isDirectory() ? `${e.name}/index.ts` : e.name));
-  const ops = files.map((f) => f.replace(/(\/index)?\.ts$/, ''));
-  assert.equal(
-    ops.filter((op) => !existsSync(join(root, `test/ops/${op}.test.ts`))),
-    [],
-  );
-  const index = readFileSync(join(root, 'runtime/ops/index.ts'), 'utf8');
-  assert.equal(
-    files.filter((f) => !index.includes(`'./${f}'`)),
-    [],
-  );
+  for (const folder of ['runtime/ops', 'src/ops']) {
+    // A large operation is a folder of its own, with an index.
+    const files = readdirSync(join(root, folder), { withFileTypes: true })
+      .filter((e) => e.name !== 'index.ts')
+      .map((e) => (e.isDirectory() ? `${e.name}/index.ts` : e.name));
+    const ops = files.map((f) => f.replace(/(\/index)?\.ts$/, ''));
+    assert.equal(
+      ops.filter((op) => !existsSync(join(root, `test/ops/${op}.test.ts`))),
+      [],
+    );
+    const index = readFileSync(join(root, folder, 'index.ts'), 'utf8');
+    assert.equal(
+      files.filter((f) => !index.includes(`'./${f}'`)),
+      [],
+    );
+  }
   const code = sources.map((f) => readFileSync(join(root, f), 'utf8')).join('\n');
   const shaders = walk('shaders').filter((f) => !f.startsWith('shaders/shared/'));
   assert.equal(

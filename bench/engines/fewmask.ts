@@ -11,10 +11,10 @@ import {
   crossEntropy,
   indexSelect,
   matmul,
-  pseudoLabel,
   reshape,
   resizeBilinear,
 } from '../../runtime/ops/index.ts';
+import { pseudoLabel } from '../../src/ops/index.ts';
 import { tuneKernels } from '../../runtime/kernel/tune.ts';
 import { mixedPrecision } from '../../runtime/modules/precision.ts';
 import { HYPER_SIZE, hyperValues } from '../../runtime/optim/hyper.ts';

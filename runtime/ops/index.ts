@@ -9,10 +9,7 @@ export * from './batchNorm.ts';
 export * from './binary.ts';
 export * from './bincount.ts';
 export { cast } from './cast.ts';
-export * from './channelMax.ts';
-export * from './classThreshold.ts';
 export * from './compare.ts';
-export * from './confusion.ts';
 export * from './conv1d.ts';
 export {
   conv2d,
@@ -28,7 +25,6 @@ export * from './dice.ts';
 export * from './dropout.ts';
 export * from './einsum.ts';
 export * from './fill.ts';
-export * from './fuse.ts';
 export * from './gather/index.ts';
 export * from './globalAvgPool.ts';
 export * from './gridSample.ts';
@@ -37,15 +33,11 @@ export * from './interpolate.ts';
 export * from './linear.ts';
 export * from './logsumexp.ts';
 export type { Denominator } from './lossReduce.ts';
-export * from './maskPairs.ts';
 export { matmul, type MatmulOptions } from './matmul.ts';
 export * from './maxPool2d.ts';
 export * from './norm.ts';
-export * from './normaliseMaps.ts';
 export * from './oneHot.ts';
-export * from './orderStatistic.ts';
 export * from './pairLoss.ts';
-export * from './pseudoLabel.ts';
 export { bernoulli, normal, uniform } from './random.ts';
 export { all, amax, amin, any, mean, prod, sum, type ReduceOptions } from './reduce.ts';
 export * from './reshape.ts';
@@ -53,7 +45,6 @@ export { resizeBilinear, type Coordinates, type ResizeOptions } from './resizeBi
 export * from './resizeNearest.ts';
 export * from './softCrossEntropy.ts';
 export * from './softmax.ts';
-export * from './softmaxMse.ts';
 export { argsort, sort, topk, type Picked } from './sort.ts';
 export {
   expand,

@@ -3,17 +3,8 @@
 
 import { grad } from '../../runtime/autograd/grad.ts';
 import { ShapeError, UsageError } from '../../runtime/errors.ts';
-import {
-  full,
-  globalAvgPool,
-  matmul,
-  mul,
-  normaliseMaps,
-  oneHot,
-  pseudoLabel,
-  relu,
-  resizeBilinear,
-} from '../../runtime/ops/index.ts';
+import { full, globalAvgPool, matmul, mul, oneHot, relu, resizeBilinear } from '../../runtime/ops/index.ts';
+import { normaliseMaps, pseudoLabel } from '../ops/index.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
 import { EVAL, type Network } from '../nn/module.ts';
 

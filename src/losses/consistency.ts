@@ -1,6 +1,7 @@
 // Consistency between two predictions: Mean Teacher, the Pi-model, CutMix-Seg, temporal ensembling.
 
-import { acceptedShare, gate, pseudoLabel, softmaxMse, weightedSum } from '../../runtime/ops/index.ts';
+import { weightedSum } from '../../runtime/ops/index.ts';
+import { acceptedShare, gate, pseudoLabel, softmaxMse } from '../ops/index.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
 
 /**

@@ -1,6 +1,7 @@
 // Cross-entropy as the published methods use it. They differ in what they divide by; each form has its own name here.
 
-import { crossEntropy, crossEntropyMap, gate, kthLargest, softCrossEntropy, sub } from '../../runtime/ops/index.ts';
+import { crossEntropy, crossEntropyMap, softCrossEntropy, sub } from '../../runtime/ops/index.ts';
+import { gate, kthLargest } from '../ops/index.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
 
 /**

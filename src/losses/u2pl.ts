@@ -1,7 +1,8 @@
 // U2PL's unsupervised term: cross-entropy on the pixels where the teacher is confident: its entropy is below a
 // percentile.
 
-import { acceptedShare, crossEntropy, gate, percentile, weightedSum } from '../../runtime/ops/index.ts';
+import { crossEntropy, weightedSum } from '../../runtime/ops/index.ts';
+import { acceptedShare, gate, percentile } from '../ops/index.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
 
 /**

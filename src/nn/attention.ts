@@ -4,19 +4,18 @@
 import {
   add,
   batchNorm,
-  channelMax,
   concat,
   detach,
   dropout,
   full,
   globalAvgPool,
-  maskPairs,
   matmul,
   mul,
   reshape,
   softmax,
   weightedSum,
 } from '../../runtime/ops/index.ts';
+import { channelMax, maskPairs } from '../ops/index.ts';
 import { ShapeError } from '../../runtime/errors.ts';
 import type { Parameter } from '../../runtime/modules/module.ts';
 import { single } from '../../runtime/modules/precision.ts';

@@ -2,19 +2,8 @@
 // labelled image before they are mixed with each other.
 
 import { noGrad } from '../../runtime/autograd/tape.ts';
-import {
-  cast,
-  div,
-  full,
-  gt,
-  indexSelect,
-  mul,
-  predictionEntropy,
-  pseudoLabel,
-  sub,
-  sum,
-  weightedSum,
-} from '../../runtime/ops/index.ts';
+import { cast, div, full, gt, indexSelect, mul, sub, sum, weightedSum } from '../../runtime/ops/index.ts';
+import { predictionEntropy, pseudoLabel } from '../ops/index.ts';
 import type { Rng } from '../../runtime/random.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
 import { boxMask, mixBy } from '../augment/gpu/mix.ts';

@@ -2,7 +2,7 @@
 
 import type { Device } from '../../runtime/device/device.ts';
 import type { Parameter } from '../../runtime/modules/module.ts';
-import { classGate, gate, updateClassConfidence } from '../../runtime/ops/index.ts';
+import { classGate, gate, updateClassConfidence } from '../ops/index.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
 import { ParameterSet } from '../nn/module.ts';
 import { nullable, number, option } from '../options.ts';

@@ -2,7 +2,8 @@
 // without a threshold.
 
 import { noGrad } from '../../runtime/autograd/tape.ts';
-import { add, concat, full, pseudoLabel, weightedSum } from '../../runtime/ops/index.ts';
+import { add, concat, full, weightedSum } from '../../runtime/ops/index.ts';
+import { pseudoLabel } from '../ops/index.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
 import { BOX_MASK_FIELDS, CPS_BOXES } from '../augment/cutmix.ts';
 import { mixBy } from '../augment/gpu/mix.ts';

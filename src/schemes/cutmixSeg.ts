@@ -1,7 +1,8 @@
 // CutMix-Seg (French et al. 2020): the network should predict for a mixed image what its moving average predicts for
 // the two images, mixed in the same way.
 
-import { gate, weightedSum } from '../../runtime/ops/index.ts';
+import { weightedSum } from '../../runtime/ops/index.ts';
+import { gate } from '../ops/index.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
 import { BOX_MASK_FIELDS, FRENCH_BOXES } from '../augment/cutmix.ts';
 import { mixBy } from '../augment/gpu/mix.ts';

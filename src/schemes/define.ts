@@ -2,7 +2,7 @@
 // and the interface to the trainer.
 
 import { UsageError } from '../../runtime/errors.ts';
-import { countPseudoLabels, pseudoLabelCounts } from '../../runtime/ops/index.ts';
+import { countPseudoLabels, pseudoLabelCounts } from '../ops/index.ts';
 import { Ema, type EmaOptions } from '../../runtime/optim/ema.ts';
 import type { Optimizer } from '../../runtime/optim/optimizer.ts';
 import { sigmoidRamp } from '../../runtime/optim/schedules.ts';

@@ -2,7 +2,8 @@
 // view of the same image.
 
 import { noGrad } from '../../runtime/autograd/tape.ts';
-import { pseudoLabel, weightedSum } from '../../runtime/ops/index.ts';
+import { weightedSum } from '../../runtime/ops/index.ts';
+import { pseudoLabel } from '../ops/index.ts';
 import { SINGLE_BOX_FIELDS, UNIMATCH_BOX } from '../augment/cutmix.ts';
 import { standardize } from '../augment/gpu/standardize.ts';
 import { ceAccepted, ceValid } from '../losses/index.ts';

@@ -5,21 +5,16 @@ import { noGrad } from '../../runtime/autograd/tape.ts';
 import { UsageError } from '../../runtime/errors.ts';
 import { single } from '../../runtime/modules/precision.ts';
 import {
-  acceptedShare,
   bceWithLogits,
   concat,
   detach,
   full,
-  fuse,
-  gate,
-  normaliseMaps,
   presentClasses,
-  pseudoLabel,
-  sharpen,
   slice,
   softmax,
   weightedSum,
 } from '../../runtime/ops/index.ts';
+import { acceptedShare, fuse, gate, normaliseMaps, pseudoLabel, sharpen } from '../ops/index.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
 import { COLOUR_FIELDS, PSEUDOSEG_COLOUR } from '../augment/colour.ts';
 import { standardize } from '../augment/gpu/standardize.ts';

@@ -1,7 +1,8 @@
 // Temporal Ensembling (Laine & Aila 2017): the network should agree with the average of its own earlier predictions of
 // each image, which are kept on the host and moved into the crop.
 
-import { concat, gate, pseudoLabel, weightedSum } from '../../runtime/ops/index.ts';
+import { concat, weightedSum } from '../../runtime/ops/index.ts';
+import { gate, pseudoLabel } from '../ops/index.ts';
 import type { FileTensor } from '../../runtime/io/safetensors.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
 import { sigmoidRamp } from '../../runtime/optim/schedules.ts';

@@ -1,7 +1,8 @@
 // U2PL (Wang et al. 2022) without its memory bank: pseudo-labels of an averaged teacher count where its entropy is low;
 // how low, follows the training.
 
-import { gate, percentile, predictionEntropy, pseudoLabel, weightedSum } from '../../runtime/ops/index.ts';
+import { weightedSum } from '../../runtime/ops/index.ts';
+import { gate, percentile, predictionEntropy, pseudoLabel } from '../ops/index.ts';
 import { drawBoxes, FRENCH_BOXES } from '../augment/cutmix.ts';
 import { boxMask } from '../augment/gpu/mix.ts';
 import { standardize } from '../augment/gpu/standardize.ts';

@@ -2,7 +2,8 @@
 // whole channels of the encoder's activations are dropped.
 
 import { noGrad } from '../../runtime/autograd/tape.ts';
-import { concat, dropout2d, pseudoLabel, weightedSum } from '../../runtime/ops/index.ts';
+import { concat, dropout2d, weightedSum } from '../../runtime/ops/index.ts';
+import { pseudoLabel } from '../ops/index.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
 import { SINGLE_BOX_FIELDS, UNIMATCH_BOX } from '../augment/cutmix.ts';
 import { standardize } from '../augment/gpu/standardize.ts';

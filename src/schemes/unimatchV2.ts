@@ -1,18 +1,8 @@
 // UniMatch V2 (Yang et al. 2025): a moving average of the network labels a weak view, from which two strong views
 // learn; of each channel of the encoder's activations, one of the two may keep twice as much and the other nothing.
 
-import {
-  add,
-  bernoulli,
-  cast,
-  concat,
-  flip,
-  full,
-  mul,
-  pseudoLabel,
-  sub,
-  weightedSum,
-} from '../../runtime/ops/index.ts';
+import { add, bernoulli, cast, concat, flip, full, mul, sub, weightedSum } from '../../runtime/ops/index.ts';
+import { pseudoLabel } from '../ops/index.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
 import { SINGLE_BOX_FIELDS, UNIMATCH_BOX } from '../augment/cutmix.ts';
 import { standardize } from '../augment/gpu/standardize.ts';

@@ -2,7 +2,8 @@
 // and with them all that belongs to their pixels, so that one call moves or mixes labels, confidences, validity, and
 // the truth that judges them.
 
-import { gate, pseudoLabel, slice } from '../../runtime/ops/index.ts';
+import { slice } from '../../runtime/ops/index.ts';
+import { gate, pseudoLabel } from '../ops/index.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
 import { drawBoxes, drawSingleBoxes, type BoxMaskOptions, type SingleBoxOptions } from '../augment/cutmix.ts';
 import { boxMask, mixBy } from '../augment/gpu/mix.ts';

@@ -2,7 +2,7 @@
 
 import { Plan } from '../../runtime/autograd/plan.ts';
 import type { Device } from '../../runtime/device/device.ts';
-import { addConfusion, confusionCounts, pseudoLabel } from '../../runtime/ops/index.ts';
+import { addConfusion, confusionCounts, pseudoLabel } from '../ops/index.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
 import { standardize } from '../augment/gpu/standardize.ts';
 import { view } from '../augment/gpu/view.ts';

@@ -1,6 +1,6 @@
 // The quality of pseudo-labels that a scheme keeps on the host.
 
-import type { PseudoLabelStats } from '../../runtime/ops/index.ts';
+import type { PseudoLabelStats } from '../ops/index.ts';
 import type { LabelMap } from '../schemes/scheme.ts';
 
 /**

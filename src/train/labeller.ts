@@ -3,7 +3,8 @@
 import { Plan } from '../../runtime/autograd/plan.ts';
 import type { Device } from '../../runtime/device/device.ts';
 import { UsageError } from '../../runtime/errors.ts';
-import { pseudoLabel, softmax, zeros } from '../../runtime/ops/index.ts';
+import { softmax, zeros } from '../../runtime/ops/index.ts';
+import { pseudoLabel } from '../ops/index.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
 import { standardize } from '../augment/gpu/standardize.ts';
 import { addResized } from '../augment/gpu/tta.ts';

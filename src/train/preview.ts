@@ -2,7 +2,7 @@
 
 import { noGrad } from '../../runtime/autograd/tape.ts';
 import type { Device } from '../../runtime/device/device.ts';
-import { pseudoLabel } from '../../runtime/ops/index.ts';
+import { pseudoLabel } from '../ops/index.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
 import { standardize } from '../augment/gpu/standardize.ts';
 import { view } from '../augment/gpu/view.ts';

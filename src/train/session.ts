@@ -2,7 +2,7 @@
 
 import type { Device } from '../../runtime/device/device.ts';
 import { DeviceError, UsageError } from '../../runtime/errors.ts';
-import type { PseudoLabelStats } from '../../runtime/ops/index.ts';
+import type { PseudoLabelStats } from '../ops/index.ts';
 import { LossScaler } from '../../runtime/optim/lossScaler.ts';
 import { SampleCache } from '../data/batch.ts';
 import type { Dataset } from '../data/types.ts';

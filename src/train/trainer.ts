@@ -4,7 +4,7 @@
 import type { Plan } from '../../runtime/autograd/plan.ts';
 import type { Device } from '../../runtime/device/device.ts';
 import { DataError, type NonFiniteError } from '../../runtime/errors.ts';
-import { pseudoLabelStats } from '../../runtime/ops/index.ts';
+import { pseudoLabelStats } from '../ops/index.ts';
 import type { LossScaler } from '../../runtime/optim/lossScaler.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
 import type { SourceBatch } from '../data/types.ts';

@@ -8,7 +8,7 @@ import * as assert from 'uvu/assert';
 import { checkedOptions } from '../../runtime/args.ts';
 import { errorText, FewmaskError, ShapeError } from '../../runtime/errors.ts';
 import * as engine from '../../runtime/index.ts';
-import * as ops from '../../runtime/ops/index.ts';
+import * as ops from '../support/ops.ts';
 import { testDevice } from '../support/device.ts';
 import { projectProgram } from '../support/publicApi.ts';
 

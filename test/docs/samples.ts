@@ -1,7 +1,7 @@
 // A small call of every operation, for the table of operations: what can be differentiated, how often, in which dtypes,
 // is found out by asking.
 
-import * as all from '../../runtime/ops/index.ts';
+import * as all from '../support/ops.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
 
 /**

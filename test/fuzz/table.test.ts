@@ -3,7 +3,7 @@
 
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import * as ops from '../../runtime/ops/index.ts';
+import * as ops from '../support/ops.ts';
 import { gpuVariants, softwareVariants, testDevice } from '../support/device.ts';
 import { fuzzGradients, fuzzSpecials } from './fuzz.ts';
 import { EXCEPTIONS, FAMILIES, OPERATIONS } from './ops/index.ts';

@@ -6,7 +6,8 @@ import * as assert from 'uvu/assert';
 import { grad } from '../../runtime/autograd/grad.ts';
 import { plan } from '../../runtime/autograd/plan.ts';
 import type { Device } from '../../runtime/device/device.ts';
-import { fuse, gate, sharpen, softCrossEntropyMap, softmaxMse, weightedSum } from '../../runtime/ops/index.ts';
+import { softCrossEntropyMap, weightedSum } from '../../runtime/ops/index.ts';
+import { fuse, gate, sharpen, softmaxMse } from '../../src/ops/index.ts';
 import { Rng } from '../../runtime/random.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
 import {

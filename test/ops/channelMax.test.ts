@@ -3,7 +3,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { grad } from '../../runtime/autograd/grad.ts';
-import { channelMax } from '../../runtime/ops/index.ts';
+import { channelMax } from '../../src/ops/index.ts';
 import { testDevice } from '../support/device.ts';
 import { checkCase, type OpCase } from '../support/op.ts';
 

@@ -3,7 +3,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { plan } from '../../runtime/autograd/plan.ts';
-import { classGate, updateClassConfidence } from '../../runtime/ops/index.ts';
+import { classGate, updateClassConfidence } from '../../src/ops/index.ts';
 import { Rng } from '../../runtime/random.ts';
 import { testDevice } from '../support/device.ts';
 import { close } from '../support/op.ts';

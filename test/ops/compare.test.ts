@@ -2,7 +2,7 @@
 
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import * as ops from '../../runtime/ops/index.ts';
+import * as ops from '../support/ops.ts';
 import type { Operand } from '../../runtime/ops/index.ts';
 import type { DType, Tensor } from '../../runtime/tensor.ts';
 import { repeated } from '../support/broadcast.ts';

@@ -3,7 +3,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { says } from '../support/errors.ts';
-import { addConfusion, confusionCounts } from '../../runtime/ops/index.ts';
+import { addConfusion, confusionCounts } from '../../src/ops/index.ts';
 import { Rng } from '../../runtime/random.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
 import { testDevice } from '../support/device.ts';

@@ -3,7 +3,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { says } from '../support/errors.ts';
-import { fuse, sharpen, type FuseOptions } from '../../runtime/ops/index.ts';
+import { fuse, sharpen, type FuseOptions } from '../../src/ops/index.ts';
 import type { Shape } from '../../runtime/tensor.ts';
 import { testDevice } from '../support/device.ts';
 import { checkCase, type OpCase } from '../support/op.ts';

@@ -9,7 +9,7 @@ import { errorText, ShapeError } from '../../runtime/errors.ts';
 import { floatToHalf, halfToFloat } from '../../runtime/half.ts';
 import { SHADERS } from '../../runtime/kernel/generated.ts';
 import { specialise, type Constants } from '../../runtime/kernel/kernel.ts';
-import * as ops from '../../runtime/ops/index.ts';
+import * as ops from '../support/ops.ts';
 import { Rng } from '../../runtime/random.ts';
 import { sizeOf, type DType, type Shape, type Tensor } from '../../runtime/tensor.ts';
 import { gpuVariants, softwareVariants, testDevice } from '../support/device.ts';

@@ -2,7 +2,8 @@
 
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { maskPairs, softmax } from '../../runtime/ops/index.ts';
+import { softmax } from '../../runtime/ops/index.ts';
+import { maskPairs } from '../../src/ops/index.ts';
 import { testDevice } from '../support/device.ts';
 import { checkCase, close, type OpCase } from '../support/op.ts';
 

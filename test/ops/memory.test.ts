@@ -6,19 +6,8 @@ import { grad } from '../../runtime/autograd/grad.ts';
 import type { Device } from '../../runtime/device/device.ts';
 import { clipCoefficient } from '../../runtime/optim/clip.ts';
 import { hyperTensor } from '../../runtime/optim/hyper.ts';
-import {
-  acceptedShare,
-  batchNorm,
-  crossEntropy,
-  dice,
-  dropout,
-  fuse,
-  kthLargest,
-  mse,
-  percentile,
-  softCrossEntropy,
-  softmaxMse,
-} from '../../runtime/ops/index.ts';
+import { batchNorm, crossEntropy, dice, dropout, mse, softCrossEntropy } from '../../runtime/ops/index.ts';
+import { acceptedShare, fuse, kthLargest, percentile, softmaxMse } from '../../src/ops/index.ts';
 import { sizeOf, type Tensor } from '../../runtime/tensor.ts';
 import { testDevice } from '../support/device.ts';
 

@@ -2,7 +2,7 @@
 
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { normaliseMaps, type NormaliseMapsOptions } from '../../runtime/ops/index.ts';
+import { normaliseMaps, type NormaliseMapsOptions } from '../../src/ops/index.ts';
 import type { Shape } from '../../runtime/tensor.ts';
 import { testDevice } from '../support/device.ts';
 import { checkCase, close, type OpCase } from '../support/op.ts';

@@ -4,7 +4,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { plan } from '../../runtime/autograd/plan.ts';
 import { SEGMENTATION } from '../../runtime/kernel/generated.ts';
-import { kthLargest, percentile } from '../../runtime/ops/index.ts';
+import { kthLargest, percentile } from '../../src/ops/index.ts';
 import { Rng } from '../../runtime/random.ts';
 import { testDevice } from '../support/device.ts';
 import { says } from '../support/errors.ts';

@@ -11,7 +11,7 @@ import {
   pseudoLabel,
   pseudoLabelCounts,
   pseudoLabelStats,
-} from '../../runtime/ops/index.ts';
+} from '../../src/ops/index.ts';
 import { Rng } from '../../runtime/random.ts';
 import { gpuVariants, softwareVariants, testDevice } from '../support/device.ts';
 import { close } from '../support/op.ts';

@@ -4,7 +4,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { says } from '../support/errors.ts';
 import { grad } from '../../runtime/autograd/grad.ts';
-import { softmaxMse, type SoftmaxMseOptions } from '../../runtime/ops/index.ts';
+import { softmaxMse, type SoftmaxMseOptions } from '../../src/ops/index.ts';
 import type { Shape } from '../../runtime/tensor.ts';
 import { testDevice } from '../support/device.ts';
 import { checkCase, close, f64, type CaseInput, type OpCase } from '../support/op.ts';

@@ -3,7 +3,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { grad } from '../../runtime/autograd/grad.ts';
-import * as ops from '../../runtime/ops/index.ts';
+import * as ops from '../support/ops.ts';
 import { clamp, maskedFill, where } from '../../runtime/ops/index.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
 import { repeated } from '../support/broadcast.ts';

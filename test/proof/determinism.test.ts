@@ -8,7 +8,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Device } from '../../runtime/device/device.ts';
 import { openNode } from '../../runtime/node.ts';
-import * as ops from '../../runtime/ops/index.ts';
+import * as ops from '../support/ops.ts';
 import { Rng } from '../../runtime/random.ts';
 import { FAMILIES, OTHERS } from './families.ts';
 import { mixed, trained } from './program.ts';

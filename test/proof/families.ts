@@ -2,7 +2,7 @@
 // this list.
 
 import type { Device } from '../../runtime/device/device.ts';
-import * as ops from '../../runtime/ops/index.ts';
+import * as ops from '../support/ops.ts';
 import { Rng } from '../../runtime/random.ts';
 import { sizeOf, type Shape, type Tensor } from '../../runtime/tensor.ts';
 

@@ -14,7 +14,7 @@ import { plan } from '../../runtime/autograd/plan.ts';
 import { grad } from '../../runtime/autograd/grad.ts';
 import type { Device } from '../../runtime/device/device.ts';
 import { OutOfMemoryError, ShapeError } from '../../runtime/errors.ts';
-import * as ops from '../../runtime/ops/index.ts';
+import * as ops from '../support/ops.ts';
 import type { Shape, Tensor } from '../../runtime/tensor.ts';
 import { testDevice } from '../support/device.ts';
 import { smallDevice } from './smallDevice.ts';

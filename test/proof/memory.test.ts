@@ -6,7 +6,7 @@ import { plan } from '../../runtime/autograd/plan.ts';
 import { grad } from '../../runtime/autograd/grad.ts';
 import type { Device } from '../../runtime/device/device.ts';
 import { DisposedError, errorText, FewmaskError, ShapeError } from '../../runtime/errors.ts';
-import * as ops from '../../runtime/ops/index.ts';
+import * as ops from '../support/ops.ts';
 import { clipCoefficient } from '../../runtime/optim/clip.ts';
 import { HYPER_SIZE, hyperTensor, hyperValues } from '../../runtime/optim/hyper.ts';
 import { LossScaler } from '../../runtime/optim/lossScaler.ts';

@@ -3,7 +3,7 @@
 
 import { test } from 'uvu';
 import { grad } from '../../runtime/autograd/grad.ts';
-import * as ops from '../../runtime/ops/index.ts';
+import * as ops from '../support/ops.ts';
 import { Rng } from '../../runtime/random.ts';
 import { sizeOf, type Shape, type Tensor } from '../../runtime/tensor.ts';
 import { testDevice } from '../support/device.ts';

@@ -3,7 +3,7 @@
 
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { pseudoLabelStats } from '../../runtime/ops/index.ts';
+import { pseudoLabelStats } from '../../src/ops/index.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
 import { createScheme } from '../../src/schemes/index.ts';
 import { testDevice } from '../support/device.ts';

@@ -5,7 +5,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { grad } from '../../runtime/autograd/grad.ts';
 import { errorText, GradientError } from '../../runtime/errors.ts';
-import { pseudoLabelStats } from '../../runtime/ops/index.ts';
+import { pseudoLabelStats } from '../../src/ops/index.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
 import { AttentionBranch } from '../../src/nn/attention.ts';
 import { DeepLabV3Plus } from '../../src/nn/deeplab.ts';

@@ -1,6 +1,6 @@
 // Whole methods from logits to their loss, composed as the schemes compose them.
 
-import { fuse, gate, pseudoLabel, type FuseOptions } from '../../runtime/ops/index.ts';
+import { fuse, gate, pseudoLabel, type FuseOptions } from '../../src/ops/index.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
 import { ceAccepted, cps, softCeValid } from '../../src/losses/index.ts';
 

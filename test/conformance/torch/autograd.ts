@@ -1,6 +1,6 @@
 // Small graphs whose gradients meet, broadcast or stop: conformance set torch-ops, each named by its formula.
 
-import * as ops from '../../../runtime/ops/index.ts';
+import * as ops from '../../support/ops.ts';
 import type { Tensor } from '../../../runtime/tensor.ts';
 import { oneOf } from '../../support/reading.ts';
 import type { Family, Tensors } from '../../support/torchCases.ts';

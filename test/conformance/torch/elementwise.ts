@@ -1,6 +1,6 @@
 // Elementwise operations against PyTorch in float64 (conformance set torch-ops).
 
-import * as ops from '../../../runtime/ops/index.ts';
+import * as ops from '../../support/ops.ts';
 import type { Operand } from '../../../runtime/ops/index.ts';
 import type { Tensor } from '../../../runtime/tensor.ts';
 import { oneOf } from '../../support/reading.ts';

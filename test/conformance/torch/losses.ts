@@ -1,7 +1,7 @@
 // Losses, optimisers and metrics against PyTorch in float64 (conformance set torch-ops, NCHW: pictures are brought to
 // NHWC and back).
 
-import * as ops from '../../../runtime/ops/index.ts';
+import * as ops from '../../support/ops.ts';
 import { accumulate } from '../../../runtime/optim/accumulate.ts';
 import { AdamW } from '../../../runtime/optim/adamw.ts';
 import { clipCoefficient } from '../../../runtime/optim/clip.ts';

@@ -1,7 +1,7 @@
 // Operations of networks against PyTorch in float64 (conformance set torch-ops). Layouts are changed by einsum:
 // pictures to NHWC, weights to HWIO.
 
-import * as ops from '../../../runtime/ops/index.ts';
+import * as ops from '../../support/ops.ts';
 import type { DType, Tensor } from '../../../runtime/tensor.ts';
 import { oneOf } from '../../support/reading.ts';
 import { type Family, type Run } from '../../support/torchCases.ts';

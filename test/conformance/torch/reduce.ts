@@ -1,6 +1,6 @@
 // Reductions, softmax, losses and their kin against PyTorch in float64 (conformance set torch-ops, in its own layout).
 
-import * as ops from '../../../runtime/ops/index.ts';
+import * as ops from '../../support/ops.ts';
 import { type Family, type Run } from '../../support/torchCases.ts';
 
 const keep = (p: { keepdim?: boolean }): { keepdim: boolean } => ({ keepdim: p.keepdim ?? false });

@@ -1,6 +1,6 @@
 // Shapes and indices against PyTorch (conformance set torch-ops, tensors as stored).
 
-import * as ops from '../../../runtime/ops/index.ts';
+import * as ops from '../../support/ops.ts';
 import type { Tensor } from '../../../runtime/tensor.ts';
 import { oneOf } from '../../support/reading.ts';
 import { type Family, type Run, type Tensors } from '../../support/torchCases.ts';

@@ -1,6 +1,6 @@
 // WebNN's elementwise operations, by the engine's.
 
-import * as ops from '../../../runtime/ops/index.ts';
+import * as ops from '../../support/ops.ts';
 import type { Tensor } from '../../../runtime/tensor.ts';
 import type { Run } from '../../support/webnnCases.ts';
 import { Unsupported } from '../../support/unsupported.ts';

@@ -1,7 +1,7 @@
 // WebNN's convolutions, pooling, norms and products, by the engine's. Layouts are changed by permuting: pictures to
 // NHWC, weights to HWIO or HWOI.
 
-import * as ops from '../../../runtime/ops/index.ts';
+import * as ops from '../../support/ops.ts';
 import type { Tensor } from '../../../runtime/tensor.ts';
 import type { Run } from '../../support/webnnCases.ts';
 

@@ -1,6 +1,6 @@
 // WebNN's reductions, by the engine's. No axes at all are all of them; an empty list reduces each element by itself.
 
-import * as ops from '../../../runtime/ops/index.ts';
+import * as ops from '../../support/ops.ts';
 import type { Tensor } from '../../../runtime/tensor.ts';
 import type { Run } from '../../support/webnnCases.ts';
 

@@ -1,7 +1,7 @@
 // WebNN's operations on shapes and indices, by the engine's.
 
 import { broadcastShape } from '../../../runtime/kernel/broadcast.ts';
-import * as ops from '../../../runtime/ops/index.ts';
+import * as ops from '../../support/ops.ts';
 import { sizeOf, type Shape, type Tensor } from '../../../runtime/tensor.ts';
 import type { Run } from '../../support/webnnCases.ts';
 

@@ -1,6 +1,6 @@
 // Functions of one tensor element by element.
 
-import * as e from '../../../runtime/ops/index.ts';
+import * as e from '../../support/ops.ts';
 import type { DType, Tensor } from '../../../runtime/tensor.ts';
 import { erf, round, sigmoid, softplus } from '../../support/special.ts';
 import { entry, rounded, type Call, type Entry, type Source, type Want } from '../call.ts';

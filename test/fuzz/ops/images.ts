@@ -1,6 +1,6 @@
 // Operations on images: pooling, resizing, sampling, dropout, normalised maps.
 
-import * as e from '../../../runtime/ops/index.ts';
+import * as e from '../../support/ops.ts';
 import { Rng } from '../../../runtime/random.ts';
 import type { Shape, Tensor } from '../../../runtime/tensor.ts';
 import { made, of } from '../../support/nd.ts';

@@ -1,6 +1,6 @@
 // Reading and writing at indices, and what finds them: order, extremes, counts.
 
-import * as e from '../../../runtime/ops/index.ts';
+import * as e from '../../support/ops.ts';
 import { sizeOf, type DType, type Shape } from '../../../runtime/tensor.ts';
 import { repeated } from '../../support/broadcast.ts';
 import { each, made, of, place } from '../../support/nd.ts';

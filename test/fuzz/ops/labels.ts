@@ -1,6 +1,6 @@
 // Pseudo-labels, gates, fused targets, and tensors that are made from nothing. None has a gradient.
 
-import * as e from '../../../runtime/ops/index.ts';
+import * as e from '../../support/ops.ts';
 import { Rng } from '../../../runtime/random.ts';
 import { sizeOf, type DType } from '../../../runtime/tensor.ts';
 import { made } from '../../support/nd.ts';

@@ -1,6 +1,6 @@
 // Losses.
 
-import * as e from '../../../runtime/ops/index.ts';
+import * as e from '../../support/ops.ts';
 import { sizeOf, type Shape, type Tensor } from '../../../runtime/tensor.ts';
 import { made } from '../../support/nd.ts';
 import { f64, type F64 } from '../../support/op.ts';

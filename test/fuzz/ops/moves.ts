@@ -1,6 +1,6 @@
 // Operations that move elements: shapes, strides, boxes, indices, order.
 
-import * as e from '../../../runtime/ops/index.ts';
+import * as e from '../../support/ops.ts';
 import { sizeOf, type DType, type Shape } from '../../../runtime/tensor.ts';
 import { each, made, of } from '../../support/nd.ts';
 import type { F64 } from '../../support/op.ts';

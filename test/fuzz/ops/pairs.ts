@@ -1,6 +1,6 @@
 // Functions of two and three tensors by broadcasting: arithmetic, comparisons, choices, weighted sums.
 
-import * as e from '../../../runtime/ops/index.ts';
+import * as e from '../../support/ops.ts';
 import type { DType, Shape, Tensor } from '../../../runtime/tensor.ts';
 import { repeated } from '../../support/broadcast.ts';
 import { entry, Reject, type Call, type Entry, type Source, type Value, type Want } from '../call.ts';

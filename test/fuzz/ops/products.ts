@@ -1,6 +1,6 @@
 // Products: matrices, Einstein sums, attention, convolutions.
 
-import * as e from '../../../runtime/ops/index.ts';
+import * as e from '../../support/ops.ts';
 import { sizeOf, type Shape, type Tensor } from '../../../runtime/tensor.ts';
 import { repeated } from '../../support/broadcast.ts';
 import { each, made, of, place } from '../../support/nd.ts';

@@ -1,6 +1,6 @@
 // Reductions over axes, what runs along an axis, and normalising functions.
 
-import * as e from '../../../runtime/ops/index.ts';
+import * as e from '../../support/ops.ts';
 import { sizeOf, type DType } from '../../../runtime/tensor.ts';
 import { each, made, of } from '../../support/nd.ts';
 import type { F64 } from '../../support/op.ts';

@@ -1,9 +1,9 @@
 // Activation maps to [0, 1].
 
-import { args } from '../args.ts';
-import { ShapeError } from '../errors.ts';
-import { SEGMENTATION } from '../kernel/generated.ts';
-import type { Tensor } from '../tensor.ts';
+import { args } from '../../runtime/args.ts';
+import { ShapeError } from '../../runtime/errors.ts';
+import { SEGMENTATION } from '../../runtime/kernel/generated.ts';
+import type { Tensor } from '../../runtime/tensor.ts';
 
 export interface NormaliseMapsOptions {
   /** `max` (default): x / max. `min-max`: (x - min) / (max - min). After max(x, 0), for each channel of each image. */

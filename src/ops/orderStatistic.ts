@@ -1,10 +1,10 @@
 // Order statistics over all elements: the k-th largest, percentiles. Without gradient.
 
-import { args } from '../args.ts';
-import { ShapeError } from '../errors.ts';
-import { SEGMENTATION } from '../kernel/generated.ts';
-import type { Tensor } from '../tensor.ts';
-import { chunks } from './lossReduce.ts';
+import { args } from '../../runtime/args.ts';
+import { ShapeError } from '../../runtime/errors.ts';
+import { SEGMENTATION } from '../../runtime/kernel/generated.ts';
+import type { Tensor } from '../../runtime/tensor.ts';
+import { chunks } from '../../runtime/ops/lossReduce.ts';
 
 /** The element of a rank from 0, or of a share (0 to 1) of the way from the first rank to the last. */
 function select(

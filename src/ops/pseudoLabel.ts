@@ -1,13 +1,13 @@
 // Pseudo-labels: hard labels with their confidence, the confidence gate, and counts of what passed it. Nothing here has
 // a gradient.
 
-import { args } from '../args.ts';
-import { ShapeError } from '../errors.ts';
-import type { Device } from '../device/device.ts';
-import { SEGMENTATION } from '../kernel/generated.ts';
-import { checkWhole } from '../kernel/geometry.ts';
-import { sizeOf, type Shape, type Tensor } from '../tensor.ts';
-import { chunks, lossReduce } from './lossReduce.ts';
+import { args } from '../../runtime/args.ts';
+import { ShapeError } from '../../runtime/errors.ts';
+import type { Device } from '../../runtime/device/device.ts';
+import { SEGMENTATION } from '../../runtime/kernel/generated.ts';
+import { checkWhole } from '../../runtime/kernel/geometry.ts';
+import { sizeOf, type Shape, type Tensor } from '../../runtime/tensor.ts';
+import { chunks, lossReduce } from '../../runtime/ops/lossReduce.ts';
 
 export interface PseudoLabelOptions {
   /** f32, one element a pixel: where it is 0 the label is 255 and the confidence 0. */

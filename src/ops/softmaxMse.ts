@@ -1,13 +1,13 @@
 // Squared error of softmax probabilities: the consistency loss of Mean Teacher, the Pi-model and CutMix-Seg.
 
-import { args } from '../args.ts';
-import type { BackwardContext, OpRecord } from '../autograd/tape.ts';
-import { ShapeError } from '../errors.ts';
-import { SEGMENTATION } from '../kernel/generated.ts';
-import { isReal, sizeOf, type Tensor } from '../tensor.ts';
-import { defineReal } from './cast.ts';
-import { chunks, lossReduce } from './lossReduce.ts';
-import type { PairLossOptions } from './pairLoss.ts';
+import { args } from '../../runtime/args.ts';
+import type { BackwardContext, OpRecord } from '../../runtime/autograd/tape.ts';
+import { ShapeError } from '../../runtime/errors.ts';
+import { SEGMENTATION } from '../../runtime/kernel/generated.ts';
+import { isReal, sizeOf, type Tensor } from '../../runtime/tensor.ts';
+import { defineReal } from '../../runtime/ops/cast.ts';
+import { chunks, lossReduce } from '../../runtime/ops/lossReduce.ts';
+import type { PairLossOptions } from '../../runtime/ops/pairLoss.ts';
 
 export interface SoftmaxMseOptions extends Omit<PairLossOptions, 'reduction'> {
   /**

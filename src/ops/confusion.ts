@@ -1,12 +1,12 @@
 // Confusion counts.
 
-import { args } from '../args.ts';
-import { ShapeError } from '../errors.ts';
-import type { Device } from '../device/device.ts';
-import { SEGMENTATION } from '../kernel/generated.ts';
-import { checkWhole } from '../kernel/geometry.ts';
-import type { Tensor } from '../tensor.ts';
-import { chunks } from './lossReduce.ts';
+import { args } from '../../runtime/args.ts';
+import { ShapeError } from '../../runtime/errors.ts';
+import type { Device } from '../../runtime/device/device.ts';
+import { SEGMENTATION } from '../../runtime/kernel/generated.ts';
+import { checkWhole } from '../../runtime/kernel/geometry.ts';
+import type { Tensor } from '../../runtime/tensor.ts';
+import { chunks } from '../../runtime/ops/lossReduce.ts';
 
 /** More would be counts of over 256 MiB. */
 const MOST_CLASSES = 2 ** 13;

@@ -1,10 +1,10 @@
 // Attention scores between valid positions only.
 
-import { args } from '../args.ts';
-import { defineOp, type Op } from '../autograd/tape.ts';
-import { ShapeError } from '../errors.ts';
-import { SEGMENTATION } from '../kernel/generated.ts';
-import { checkF32, type Tensor } from '../tensor.ts';
+import { args } from '../../runtime/args.ts';
+import { defineOp, type Op } from '../../runtime/autograd/tape.ts';
+import { ShapeError } from '../../runtime/errors.ts';
+import { SEGMENTATION } from '../../runtime/kernel/generated.ts';
+import { checkF32, type Tensor } from '../../runtime/tensor.ts';
 
 /** PseudoSeg's score of a pair that does not count: its weight after a softmax is 0, without an infinity. */
 const NONE = -1e9;

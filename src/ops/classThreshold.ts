@@ -1,11 +1,11 @@
 // A confidence threshold for each class, from how confident the predictions of the class are. Nothing here has a
 // gradient.
 
-import { args } from '../args.ts';
-import { ShapeError } from '../errors.ts';
-import { SEGMENTATION } from '../kernel/generated.ts';
-import type { Tensor } from '../tensor.ts';
-import { chunks } from './lossReduce.ts';
+import { args } from '../../runtime/args.ts';
+import { ShapeError } from '../../runtime/errors.ts';
+import { SEGMENTATION } from '../../runtime/kernel/generated.ts';
+import type { Tensor } from '../../runtime/tensor.ts';
+import { chunks } from '../../runtime/ops/lossReduce.ts';
 
 function check(op: string, label: Tensor, confidence: Tensor, means: Tensor): void {
   if (label.dtype !== 'i32' || confidence.dtype !== 'f32' || label.size !== confidence.size)

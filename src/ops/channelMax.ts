@@ -1,10 +1,10 @@
 // Maximum over the last axis.
 
-import { args } from '../args.ts';
-import { defineOp, type Op } from '../autograd/tape.ts';
-import { ShapeError } from '../errors.ts';
-import { SEGMENTATION } from '../kernel/generated.ts';
-import type { Tensor } from '../tensor.ts';
+import { args } from '../../runtime/args.ts';
+import { defineOp, type Op } from '../../runtime/autograd/tape.ts';
+import { ShapeError } from '../../runtime/errors.ts';
+import { SEGMENTATION } from '../../runtime/kernel/generated.ts';
+import type { Tensor } from '../../runtime/tensor.ts';
 
 const params = (x: Tensor) => ({ rows: x.size / x.shape.at(-1)!, c: x.shape.at(-1)! });
 

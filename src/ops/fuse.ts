@@ -1,11 +1,11 @@
 // Fusion of two predictions into one sharpened distribution, and sharpening by itself. The results are targets: no
 // gradient flows through them.
 
-import { args } from '../args.ts';
-import { ShapeError } from '../errors.ts';
-import { SEGMENTATION } from '../kernel/generated.ts';
-import type { Shape, Tensor } from '../tensor.ts';
-import { chunks } from './lossReduce.ts';
+import { args } from '../../runtime/args.ts';
+import { ShapeError } from '../../runtime/errors.ts';
+import { SEGMENTATION } from '../../runtime/kernel/generated.ts';
+import type { Shape, Tensor } from '../../runtime/tensor.ts';
+import { chunks } from '../../runtime/ops/lossReduce.ts';
 
 export interface FuseOptions {
   /**
