@@ -1,7 +1,7 @@
 // Wrong usage and bad input: one clear line, the right exit code, nothing lost.
 
 import { mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
+import { basename, join } from 'node:path';
 import sharp from 'sharp';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -369,41 +369,6 @@ test('results do not overwrite photographs, masks, or each other', async () => {
     join(root, 'SegmentationClass/a.png'),
   ]);
   assert.equal(readFileSync(join(photos, 'p.png')), png);
-});
-
-test('doctor', async () => {
-  const text = await fewmask(['doctor']);
-  assert.is(text.code, 0, text.stderr);
-  for (const word of ['adapter', 'GFLOPS', 'f16', 'subgroups', 'timestamps', 'maxBufferSize', 'cache'])
-    assert.match(text.stdout, new RegExp(word));
-  const none = await fewmask(['doctor', '--adapter', 'voodoo']);
-  assert.is(none.code, 1);
-  assert.match(none.stdout, /no adapter matches/);
-});
-
-test('tune keeps what won where later runs look for it', async () => {
-  const cache = tempFolder();
-  const small = ['tune', '--width', '4', '--depth', '2', '--crop', '16x24', '--batch', '2'];
-  const first = await fewmask([...small, '--json'], { env: { FEWMASK_CACHE: cache } });
-  assert.is(first.code, 0, first.stderr);
-  const { adapter, before, after, choices, file } = JSON.parse(first.stdout) as {
-    adapter: string;
-    before: number;
-    after: number;
-    choices: Record<string, string>;
-    file: string;
-  };
-  assert.ok(before > 0 && after > 0 && Object.keys(choices).length > 0, first.stdout);
-  assert.equal(JSON.parse(readFileSync(file, 'utf8')), { [adapter]: choices });
-  assert.is(dirname(file), cache);
-  const again = await fewmask([...small, '--width', '8'], { env: { FEWMASK_CACHE: cache } });
-  assert.match(again.stdout, /^step .* ms → .* ms; \d+ tuned kernels saved to /);
-  assert.ok(
-    Object.keys((JSON.parse(readFileSync(file, 'utf8')) as Record<string, object>)[adapter]).length >
-      Object.keys(choices).length,
-    'what was known stays',
-  );
-  await refused(2, /depth is 9/, ['tune', '--crop', '16x24', '--depth', '9']);
 });
 
 test.run();
