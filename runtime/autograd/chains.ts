@@ -2,19 +2,17 @@
 // neither a launch nor memory goes to what lies between.
 
 import type { ChainStep, Device, Launch } from '../device/device.ts';
+import { CHAIN_OPERAND, CHAIN_STEP } from '../kernel/generated.ts';
 import type { Storage, Tensor } from '../tensor.ts';
 import type { Command } from './recorder.ts';
 
 /** Fewer launches in a row stay as they are: the kernel for chains would have to be compiled for them. */
 const LEAST = 4;
 
-/** The functions of chain.wgsl: those of the chain's value and another operand, and with the two exchanged. */
-const CODES = { add: 0, mul: 1, sub: 2, div: 3 } as const;
-const EXCHANGED = { add: 0, mul: 1, sub: 4, div: 5 } as const;
-/** Where an operand comes from: one of three bindings, or these. */
-const MOST_OPERANDS = 3;
-const NUMBER = 3;
-const ITSELF = 4;
+/** The functions of the chain's value and another operand with the two exchanged. */
+const EXCHANGED = { ...CHAIN_STEP, sub: CHAIN_STEP.subFrom, div: CHAIN_STEP.divide };
+/** An operand comes from one of three bindings, is a number or the chain's value itself. */
+const MOST_OPERANDS = CHAIN_OPERAND.third + 1;
 
 /** A launch that a chain may hold. */
 type Step = Launch & { chain: ChainStep };
@@ -46,9 +44,9 @@ export function chained(
       const exchanged = chain.number ? chain.number === 'a' : a !== y;
       const other = exchanged ? a : b;
       if (j > i && ((a !== y && b !== y) || lastUse(y) !== j || params.n !== first!.params.n)) break;
-      let from = chain.number ? NUMBER : other === y ? ITSELF : operands.indexOf(other);
+      let from = chain.number ? CHAIN_OPERAND.number : other === y ? CHAIN_OPERAND.itself : operands.indexOf(other);
       if (from < 0 && (from = operands.push(other) - 1) >= MOST_OPERANDS) break;
-      words.push((exchanged ? EXCHANGED : CODES)[chain.op], from, params.number as number, 0);
+      words.push((exchanged ? EXCHANGED : CHAIN_STEP)[chain.op], from, params.number as number, 0);
       y = bindings[2];
       j++;
     }

@@ -3,7 +3,7 @@
 /** A line that asks for a snippet. */
 const IMPORT = /^\/\/ #import (\w+)$/gm;
 /** What a paragraph of a snippet declares. */
-const DECLARED = /^(?:fn|const|struct|alias) (\w+)/m;
+const DECLARED = /^(?:fn|const|struct|alias) (\w+)/gm;
 
 /**
  * The shader with its imports in place: the paragraphs (separated by blank lines) whose function, constant, struct or
@@ -18,20 +18,24 @@ export function link(file: string, code: string, snippets: Readonly<Record<strin
   return code.replace(IMPORT, (_, name: string) => {
     const snippet = snippets[name];
     if (snippet === undefined) throw new Error(`${file}: there is no shaders/shared/${name}.wgsl to import`);
-    const left = snippet.split(/\n{2,}/).filter((p) => DECLARED.test(p));
-    const taken = new Set<string>();
+    const left = snippet
+      .split(/\n{2,}/)
+      .map((text) => ({ text, names: [...text.matchAll(DECLARED)].map(([, declared]) => declared) }))
+      .filter(({ names }) => names.length > 0);
+    const taken = new Set<(typeof left)[number]>();
     let seen = code;
     for (let before = -1; before < taken.size;) {
       before = taken.size;
       for (const paragraph of left) {
-        if (taken.has(paragraph) || !new RegExp(`\\b${DECLARED.exec(paragraph)![1]}\\b`).test(seen)) continue;
+        if (taken.has(paragraph) || !new RegExp(`\\b(?:${paragraph.names.join('|')})\\b`).test(seen)) continue;
         taken.add(paragraph);
-        seen += paragraph;
+        seen += paragraph.text;
       }
     }
     if (taken.size === 0) throw new Error(`${file}: imports ${name}, but uses nothing of it`);
     return left
       .filter((p) => taken.has(p))
+      .map(({ text }) => text)
       .join('\n\n')
       .trim();
   });

@@ -6,7 +6,7 @@ import { checkNumber } from '../device/elements.ts';
 import { ShapeError } from '../errors.ts';
 import { isReal, sizeOf, type Tensor } from '../tensor.ts';
 import { defineReal } from './cast.ts';
-import { chunks, counting, DENOMINATOR, lossReduce, type Denominator } from './lossReduce.ts';
+import { chunks, counting, DENOMINATOR, lossReduce, UNCOUNTED, type Denominator } from './lossReduce.ts';
 
 /** Settings of {@link crossEntropyMap}. */
 export interface CrossEntropyMapOptions {
@@ -199,7 +199,7 @@ export function crossEntropy(logits: Tensor, labels: Tensor, options: CrossEntro
  */
 export function crossEntropyMap(logits: Tensor, labels: Tensor, options: CrossEntropyMapOptions = {}): Tensor {
   args(`crossEntropyMap logits labels {${MAP}}`, arguments);
-  return apply('crossEntropyMap', logits, labels, options, { count: 0, fixed: 1 }, true);
+  return apply('crossEntropyMap', logits, labels, options, UNCOUNTED, true);
 }
 
 /** Options of the negative log-likelihood: those of the cross-entropy that are about classes and pixels. */
@@ -231,5 +231,5 @@ export function nll(
  */
 export function nllMap(logP: Tensor, labels: Tensor, options: NllMapOptions = {}): Tensor {
   args(`nllMap logP labels {${NLL}}`, arguments);
-  return apply('nllMap', logP, labels, options, { count: 0, fixed: 1 }, true, true);
+  return apply('nllMap', logP, labels, options, UNCOUNTED, true, true);
 }

@@ -1,6 +1,7 @@
 // What the losses share: their denominators, the grid of the first pass, and the last pass.
 
 import { ShapeError } from '../errors.ts';
+import { CROSS_ENTROPY_COUNT as COUNT } from '../kernel/generated.ts';
 import type { Tensor } from '../tensor.ts';
 
 /**
@@ -19,16 +20,21 @@ export type Denominator = 'valid' | 'all' | 'weight' | 'kept' | 'none-sum' | num
 /** The option, for the check of arguments. */
 export const DENOMINATOR = 'denominator:valid|all|weight|kept|none-sum|#';
 
-/** How a first pass counts, in the numbering of the kernels, and the denominator that is known beforehand (0: none). */
+const NONE = COUNT.none;
+
+/** What {@link counting} says of a map: each loss is divided by 1. */
+export const UNCOUNTED = { count: NONE, fixed: 1 };
+
+/** How a first pass counts, by the codes of the kernels, and the denominator that is known beforehand (0: none). */
 export function counting(op: string, denominator: Denominator, pixels: number): { count: number; fixed: number } {
   if (typeof denominator === 'number') {
     if (!(denominator > 0 && Number.isFinite(denominator)))
       throw new ShapeError(op, `the denominator is ${denominator}`, 'give a positive number');
-    return { count: 0, fixed: denominator };
+    return { count: NONE, fixed: denominator };
   }
-  if (denominator === 'all') return { count: 0, fixed: Math.max(1, pixels) };
-  if (denominator === 'none-sum') return { count: 0, fixed: 1 };
-  const count = { valid: 1, weight: 2, kept: 3 }[denominator];
+  if (denominator === 'all') return { count: NONE, fixed: Math.max(1, pixels) };
+  if (denominator === 'none-sum') return { count: NONE, fixed: 1 };
+  const count = { valid: COUNT.valid, weight: COUNT.classWeight, kept: COUNT.pixelWeight }[denominator];
   if (!count) throw new ShapeError(op, `there is no denominator ${String(denominator)}`, 'see Denominator');
   return { count, fixed: 0 };
 }

@@ -5,7 +5,7 @@ import type { BackwardContext, OpRecord } from '../autograd/tape.ts';
 import { ShapeError } from '../errors.ts';
 import { isReal, sizeOf, type Tensor } from '../tensor.ts';
 import { defineReal } from './cast.ts';
-import { chunks, counting, DENOMINATOR, lossReduce, type Denominator } from './lossReduce.ts';
+import { chunks, counting, DENOMINATOR, lossReduce, UNCOUNTED, type Denominator } from './lossReduce.ts';
 
 /** Settings of {@link softCrossEntropyMap}. */
 export interface SoftCrossEntropyMapOptions {
@@ -171,5 +171,5 @@ export function softCrossEntropy(logits: Tensor, targets: Tensor, options: SoftC
  */
 export function softCrossEntropyMap(logits: Tensor, targets: Tensor, options: SoftCrossEntropyMapOptions = {}): Tensor {
   args(`softCrossEntropyMap logits targets {${MAP}}`, arguments);
-  return apply(logits, targets, options, { count: 0, fixed: 1 }, true);
+  return apply(logits, targets, options, UNCOUNTED, true);
 }

@@ -38,7 +38,7 @@ const op: Op<Attrs, 'cond' | 'a' | 'b'> = defineReal({
     cond.device.run({
       shader: 'where',
       entry: 'forward',
-      constants: { ...(a && b ? {} : { NUMBER: (a ? 0 : 1) + (b ? 0 : 2) }), ...constants },
+      constants: { ...(a ? {} : { A_NUMBER: true }), ...(b ? {} : { B_NUMBER: true }), ...constants },
       bindings: { cond, a: a ?? cond, b: b ?? cond, y },
       params: {
         n: sizeOf(shape),

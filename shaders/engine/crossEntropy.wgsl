@@ -9,6 +9,7 @@
 // neighbouring pixels.
 // The forward pass leaves a pair (sum of losses, share of the denominator) for each workgroup; lossReduce adds them up.
 
+// #import count
 // #import grid
 // #import logSum
 // #import tree
@@ -32,7 +33,6 @@ struct Params {
   focal: f32,
   /// Pixels for each thread of the forward pass.
   items: u32,
-  /// What a pixel adds to the denominator: 0 nothing, 1 one if valid, 2 its class weight, 3 its pixel weight.
   count: u32,
 }
 
@@ -118,9 +118,9 @@ fn forward(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) gr
       sum.x += w * lossOf(p, u32(label));
     }
     switch params.count {
-      case 1u: { sum.y += 1.0; }
-      case 2u: { sum.y += classWeight(u32(label)); }
-      case 3u: { sum.y += w; }
+      case COUNT_VALID: { sum.y += 1.0; }
+      case COUNT_CLASS_WEIGHT: { sum.y += classWeight(u32(label)); }
+      case COUNT_PIXEL_WEIGHT: { sum.y += w; }
       default: {}
     }
   }

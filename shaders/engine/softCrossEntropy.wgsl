@@ -5,6 +5,7 @@
 // One thread per pixel, neighbouring threads on neighbouring pixels. The forward pass leaves one pair (sum of losses,
 // share of the denominator) for each workgroup; lossReduce adds them up.
 
+// #import count
 // #import grid
 // #import logSum
 // #import tree
@@ -23,7 +24,7 @@ struct Params {
   smoothing: f32,
   /// Pixels for each thread of the forward pass.
   items: u32,
-  /// What a pixel adds to the denominator: 0 nothing, 1 one if its weight is not 0, 3 its weight.
+  /// `COUNT_VALID` or `COUNT_PIXEL_WEIGHT`: valid is a pixel whose weight is not 0.
   count: u32,
 }
 
@@ -90,7 +91,7 @@ fn forward(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) gr
     if (is_zero(w)) {
       continue;
     }
-    sum += vec2f(w * lossOf(p), select(w, 1.0, params.count == 1u));
+    sum += vec2f(w * lossOf(p), select(w, 1.0, params.count == COUNT_VALID));
   }
   let all = tree_sum(lane, sum);
   if (lane == 0u) {

@@ -4,7 +4,8 @@
 
 const WG: u32 = 64u;
 /// Which of a and b is the number in params: 0 none, 1 a, 2 b, 3 both. Other memory is bound in its place.
-const NUMBER: u32 = 0u;
+const A_NUMBER: bool = false;
+const B_NUMBER: bool = false;
 /// Operands have steps of their own along each axis, and there are more than four axes.
 const BROADCAST: bool = false;
 const DEEP: bool = false;
@@ -58,13 +59,13 @@ fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups
     }
   }
   if (cond[ic] != 0u) {
-    if ((NUMBER & 1u) == 1u) {
+    if (A_NUMBER) {
       y[i] = params.a_number;
     } else {
       y[i] = a[ia];
     }
   } else {
-    if ((NUMBER & 2u) == 2u) {
+    if (B_NUMBER) {
       y[i] = params.b_number;
     } else {
       y[i] = b[ib];

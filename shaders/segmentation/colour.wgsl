@@ -94,6 +94,13 @@ fn clipped(v: vec3<f32>) -> vec3<f32> {
   return clamp(v, vec3<f32>(0.0), vec3<f32>(1.0));
 }
 
+/// The four operations, in the order that the table gives.
+alias JITTER = u32;
+const JITTER_BRIGHTNESS: JITTER = 0u;
+const JITTER_CONTRAST: JITTER = 1u;
+const JITTER_SATURATION: JITTER = 2u;
+const JITTER_HUE: JITTER = 3u;
+
 @compute @workgroup_size(WG)
 fn jitter(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
   let p = linear_index(id, grid);
@@ -108,12 +115,12 @@ fn jitter(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups)
   let op = u32(select(select(select(order.w, order.z, params.round == 2u), order.y, params.round == 1u), order.x, params.round == 0u));
   var out = v;
   if (table[3u * k + 2u].x != 0.0) {
-    if (op == 0u) {
+    if (op == JITTER_BRIGHTNESS) {
       out = clipped(select(v * value.x, v + value.x, TENSORFLOW));
-    } else if (op == 1u) {
+    } else if (op == JITTER_CONTRAST) {
       let m = select(vec3<f32>(means_in[k].w), means_in[k].xyz, TENSORFLOW);
       out = clipped(m + (v - m) * value.y);
-    } else if (op == 2u) {
+    } else if (op == JITTER_SATURATION) {
       if (TENSORFLOW) {
         let hsv = toHsv(v);
         out = clipped(toRgb(vec3<f32>(hsv.x, clamp(hsv.y * value.z, 0.0, 1.0), hsv.z)));

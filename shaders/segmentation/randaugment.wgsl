@@ -5,10 +5,9 @@
 // x1, 0, 0. Factors are in 1/4096.
 
 // #import grid
+// #import operation
 
 const WG: u32 = 64u;
-const ROW: u32 = 16u;
-const BINS: u32 = 1024u;
 
 struct Params {
   n: u32,
@@ -26,22 +25,9 @@ struct Params {
 @group(0) @binding(3) var<storage, read_write> y: array<u32>;
 @group(0) @binding(4) var<uniform> params: Params;
 
-fn channels(t: u32) -> vec3<i32> {
-  return vec3<i32>(vec3<u32>(t & 255u, (t >> 8u) & 255u, (t >> 16u) & 255u));
-}
-
 fn texel(v: vec3<i32>) -> u32 {
   let c = vec3<u32>(clamp(v, vec3<i32>(0), vec3<i32>(255)));
   return c.x | (c.y << 8u) | (c.z << 16u);
-}
-
-/// Pillow's conversion to grey.
-fn grey(v: vec3<i32>) -> i32 {
-  return (v.x * 19595 + v.y * 38470 + v.z * 7471 + 32768) >> 16u;
-}
-
-fn rowOf(k: u32) -> u32 {
-  return ROW * (k * params.slots + params.slot);
 }
 
 /// Hue moved by `shift` of 256, through Pillow's 8-bit HSV.
@@ -111,21 +97,35 @@ fn sinc(t: f32) -> f32 {
   return select(sin(a) / a, 1.0, abs(t) < 1e-6);
 }
 
+/// Pillow's resampling filters.
+alias METHOD = i32;
+const METHOD_LANCZOS: METHOD = 0;
+const METHOD_BICUBIC: METHOD = 1;
+const METHOD_BILINEAR: METHOD = 2;
+const METHOD_BOX: METHOD = 3;
+const METHOD_HAMMING: METHOD = 4;
+const METHOD_NEAREST: METHOD = 5;
+
 fn reach(method: i32) -> f32 {
-  return select(select(select(1.0, 0.5, method == 3), 2.0, method == 1), 3.0, method == 0);
+  switch (method) {
+    case METHOD_LANCZOS: { return 3.0; }
+    case METHOD_BICUBIC: { return 2.0; }
+    case METHOD_BOX: { return 0.5; }
+    default: { return 1.0; }
+  }
 }
 
-/// Pillow's resampling filters: 0 Lanczos, 1 bicubic, 2 bilinear, 3 box, 4 Hamming.
+/// The filter's weight at a distance.
 fn weigh(method: i32, signed_t: f32) -> f32 {
   let t = abs(signed_t);
-  if (t >= reach(method) && method != 3) {
+  if (t >= reach(method) && method != METHOD_BOX) {
     return 0.0;
   }
   switch (method) {
-    case 0: { return sinc(t) * sinc(t / 3.0); }
-    case 1: { return select(((2.5 - 0.5 * t) * t - 4.0) * t + 2.0, (1.5 * t - 2.5) * t * t + 1.0, t < 1.0); }
-    case 2: { return 1.0 - t; }
-    case 3: { return 1.0; }
+    case METHOD_LANCZOS: { return sinc(t) * sinc(t / 3.0); }
+    case METHOD_BICUBIC: { return select(((2.5 - 0.5 * t) * t - 4.0) * t + 2.0, (1.5 * t - 2.5) * t * t + 1.0, t < 1.0); }
+    case METHOD_BILINEAR: { return 1.0 - t; }
+    case METHOD_BOX: { return 1.0; }
     default: { return sinc(t) * (0.54 + 0.46 * cos(3.14159265 * t)); }
   }
 }
@@ -176,7 +176,7 @@ fn apply(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) 
   }
   let k = p / pixels;
   let first = k * pixels;
-  let row = rowOf(k);
+  let row = row_of(k);
   let i = i32((p - first) / params.width);
   let j = i32((p - first) % params.width);
   let value = table[row + 1u];
@@ -185,37 +185,37 @@ fn apply(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) 
   var a = v;
   var b = v;
   switch (table[row]) {
-    case 1, 2: {
+    case OPERATION_AUTOCONTRAST, OPERATION_EQUALIZE: {
       let at = k * BINS;
       b = vec3<i32>(i32(lut[at + u32(v.x)]), i32(lut[at + 256u + u32(v.y)]), i32(lut[at + 512u + u32(v.z)]));
     }
-    case 3: { b = 255 - v; }
-    case 4: { b = select(255 - v, v, v < vec3<i32>(value)); }
-    case 5: { b = select(v, min(v + value, vec3<i32>(255)), v < vec3<i32>(128)); }
-    case 6: { b = v & vec3<i32>(-(1 << u32(8 - value))); }
-    case 7: { a = vec3<i32>(grey(v)); }
-    case 8: { a = vec3<i32>(i32(lut[k * BINS + 768u])); }
-    case 9: { a = vec3<i32>(0); }
-    case 10: { a = filtered(first, i, j, 1); }
-    case 11: { b = filtered(first, i, j, 1); }
-    case 12: { b = filtered(first, i, j, 2); }
-    case 13: { b = gaussian(first, i, j, row); }
-    case 14: { b = hue(v, value); }
-    case 15: {
+    case OPERATION_INVERT: { b = 255 - v; }
+    case OPERATION_SOLARIZE: { b = select(255 - v, v, v < vec3<i32>(value)); }
+    case OPERATION_SOLARIZE_ADD: { b = select(v, min(v + value, vec3<i32>(255)), v < vec3<i32>(128)); }
+    case OPERATION_POSTERIZE: { b = v & vec3<i32>(-(1 << u32(8 - value))); }
+    case OPERATION_COLOR: { a = vec3<i32>(grey(v)); }
+    case OPERATION_CONTRAST: { a = vec3<i32>(i32(lut[k * BINS + 768u])); }
+    case OPERATION_BRIGHTNESS: { a = vec3<i32>(0); }
+    case OPERATION_SHARPNESS: { a = filtered(first, i, j, 1); }
+    case OPERATION_SMOOTH: { b = filtered(first, i, j, 1); }
+    case OPERATION_BLUR: { b = filtered(first, i, j, 2); }
+    case OPERATION_GAUSSIAN: { b = gaussian(first, i, j, row); }
+    case OPERATION_HUE: { b = hue(v, value); }
+    case OPERATION_AFFINE: {
       let from_pixel = source(i, j, row);
       b = channels(params.fill);
       if (from_pixel >= 0) {
         b = channels(x[first + u32(from_pixel)]);
       }
     }
-    case 16: {
-      if (table[row + 3u] == 5) {
+    case OPERATION_RESCALE: {
+      if (table[row + 3u] == METHOD_NEAREST) {
         b = channels(x[first + u32(source(i, j, row))]);
       } else {
         b = enlarged(first, i, j, row);
       }
     }
-    case 17: { b = select(v, channels(params.fill), inBox(i, j, row)); }
+    case OPERATION_CUTOUT: { b = select(v, channels(params.fill), inBox(i, j, row)); }
     default: {}
   }
   let blend = table[row + 2u];
@@ -231,14 +231,14 @@ fn warp(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
     return;
   }
   let first = p / pixels * pixels;
-  let row = rowOf(p / pixels);
+  let row = row_of(p / pixels);
   let i = i32((p - first) / params.width);
   let j = i32((p - first) % params.width);
   let op = table[row];
   var from_pixel = i32(p - first);
-  if (op == 15 || op == 16) {
+  if (op == OPERATION_AFFINE || op == OPERATION_RESCALE) {
     from_pixel = source(i, j, row);
-  } else if (op == 17 && inBox(i, j, row)) {
+  } else if (op == OPERATION_CUTOUT && inBox(i, j, row)) {
     from_pixel = -1;
   }
   if (from_pixel >= 0) {

@@ -1,9 +1,10 @@
 // What autocontrast, equalize and contrast need to know of a whole image: histograms (integer atomics: exact in any
-// order) and tables from them. Rows of draws are those of randaugment.wgsl.
+// order) and tables from them. The rows are those that
+// randaugment.wgsl carries out.
+
+// #import operation
 
 const WG: u32 = 64u;
-const ROW: u32 = 16u;
-const BINS: u32 = 1024u;
 
 struct Params {
   n: u32,
@@ -24,27 +25,14 @@ struct Params {
 
 var<workgroup> bins: array<atomic<u32>, BINS>;
 
-fn channels(t: u32) -> vec3<i32> {
-  return vec3<i32>(vec3<u32>(t & 255u, (t >> 8u) & 255u, (t >> 16u) & 255u));
-}
-
-/// Pillow's conversion to grey.
-fn grey(v: vec3<i32>) -> i32 {
-  return (v.x * 19595 + v.y * 38470 + v.z * 7471 + 32768) >> 16u;
-}
-
-fn rowOf(k: u32) -> u32 {
-  return ROW * (k * params.slots + params.slot);
-}
-
 /// Counts of the three channels and of grey, for the images whose operation looks at them: autocontrast, equalize,
 /// contrast.
 @compute @workgroup_size(WG)
 fn histogram(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group: vec3<u32>) {
   let k = group.x / params.groups;
-  let op = table[rowOf(k)];
+  let op = table[row_of(k)];
   let pixels = params.pixels;
-  let needed = op == 1 || op == 2 || op == 8;
+  let needed = op == OPERATION_AUTOCONTRAST || op == OPERATION_EQUALIZE || op == OPERATION_CONTRAST;
   if (needed) {
     for (var i = 0u; i < params.items; i++) {
       let p = (group.x % params.groups * params.items + i) * WG + lane;
@@ -77,9 +65,9 @@ fn tables(@builtin(global_invocation_id) id: vec3<u32>) {
   if (k >= params.n) {
     return;
   }
-  let op = table[rowOf(k)];
+  let op = table[row_of(k)];
   let at = k * BINS + id.x % 4u * 256u;
-  if (op == 8) {
+  if (op == OPERATION_CONTRAST) {
     var sum = 0u;
     for (var v = 0u; v < 256u; v++) {
       sum += v * histograms[at + v];
@@ -88,7 +76,7 @@ fn tables(@builtin(global_invocation_id) id: vec3<u32>) {
     luts[at] = sum / params.pixels + select(0u, 1u, 2u * rest >= params.pixels);
     return;
   }
-  if (op != 1 && op != 2) {
+  if (op != OPERATION_AUTOCONTRAST && op != OPERATION_EQUALIZE) {
     return;
   }
   var low = 255u;
@@ -103,9 +91,9 @@ fn tables(@builtin(global_invocation_id) id: vec3<u32>) {
   var sum = step / 2u;
   for (var v = 0u; v < 256u; v++) {
     var to = v;
-    if (op == 1 && high > low) {
+    if (op == OPERATION_AUTOCONTRAST && high > low) {
       to = 255u * (clamp(v, low, high) - low) / (high - low);
-    } else if (op == 2 && step > 0u && high > low) {
+    } else if (op == OPERATION_EQUALIZE && step > 0u && high > low) {
       to = min(255u, sum / step);
     }
     luts[at + v] = to;

@@ -1,12 +1,13 @@
 // Draws of strong colour changes: jitter, greyscale, blur. The table goes to the GPU, where shaders/segmentation/colour.wgsl applies
 // it.
 
+import { COLOUR_JITTER } from '../../runtime/kernel/generated.ts';
 import type { Rng } from '../../runtime/random.ts';
 import { choice, given, number, pair, type Kind } from '../options.ts';
 
 /**
- * Numbers in a row of the table: order of the four operations (0 brightness, 1 contrast, 2 saturation, 3 hue), their
- * values, jitter on, grey on, sigma.
+ * Numbers in a row of the table: order of the four operations, their values (brightness, contrast, saturation, hue),
+ * jitter on, grey on, sigma.
  */
 export const COLOUR_ROW = 12;
 
@@ -81,7 +82,7 @@ export function drawColour(rng: Rng, n: number, options: ColourOptions = {}): Fl
   const factor = (v: number): number => rng.uniform(Math.max(0, 1 - v), 1 + v);
   for (let k = 0; k < n; k++) {
     const on = rng.bernoulli(o.probability);
-    const order = rng.shuffle([0, 1, 2, 3]);
+    const order = rng.shuffle(Object.values(COLOUR_JITTER));
     const brightness = o.semantics === 'tensorflow' ? rng.uniform(-o.brightness, o.brightness) : factor(o.brightness);
     const values = [brightness, factor(o.contrast), factor(o.saturation), rng.uniform(-o.hue, o.hue)];
     const grey = rng.bernoulli(o.grey);

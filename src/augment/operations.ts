@@ -2,6 +2,7 @@
 // does is Pillow's definition of it.
 
 import { ShapeError } from '../../runtime/errors.ts';
+import { RANDAUGMENT_METHOD, RANDAUGMENT_OPERATION } from '../../runtime/kernel/generated.ts';
 
 /**
  * Numbers in a row: operation, value, blend, method, six of an affine map (or from there on ten weights of a blur), box
@@ -31,29 +32,8 @@ export type Enhancement = 'color' | 'contrast' | 'brightness' | 'sharpness';
 /** Pillow's filters, in the order of CTAugment's parameter. */
 export const RESAMPLING = ['lanczos', 'bicubic', 'bilinear', 'box', 'hamming', 'nearest'] as const;
 
-const CODES = {
-  identity: 0,
-  autocontrast: 1,
-  equalize: 2,
-  invert: 3,
-  solarize: 4,
-  solarizeAdd: 5,
-  posterize: 6,
-  color: 7,
-  contrast: 8,
-  brightness: 9,
-  sharpness: 10,
-  smooth: 11,
-  blur: 12,
-  gaussian: 13,
-  hue: 14,
-  affine: 15,
-  rescale: 16,
-  cutout: 17,
-} as const;
-
-const row = (op: keyof typeof CODES, value = 0, blend = 1, method = 0, tail: readonly number[] = []): Row => {
-  const out = [CODES[op], value, Math.round(blend * OP_ONE), method, ...tail];
+const row = (op: keyof typeof RANDAUGMENT_OPERATION, value = 0, blend = 1, method = 0, tail: readonly number[] = []): Row => {
+  const out = [RANDAUGMENT_OPERATION[op], value, Math.round(blend * OP_ONE), method, ...tail];
   return [...out, ...Array<number>(OP_ROW - out.length).fill(0)];
 };
 
@@ -130,7 +110,7 @@ export function rescale(share: number, method: (typeof RESAMPLING)[number], [hei
   const x0 = roundEven(share * width);
   const x1 = roundEven(width * (1 - share));
   const map = fixedAffine([(x1 - x0) / width, 0, x0, 0, (y1 - y0) / height, y0]);
-  return row('rescale', 0, 1, RESAMPLING.indexOf(method), [...map, y0, x0, y1, x1]);
+  return row('rescale', 0, 1, RANDAUGMENT_METHOD[method], [...map, y0, x0, y1, x1]);
 }
 
 /** Fills a box (end exclusive). Labels in it are ignored. */

@@ -17,6 +17,16 @@ test('codes come by name, and their numbers stand in the shader', () => {
   assert.is(code, shader('').replace('OP_EXP', '0u').replace('OP_LOG_2', '1u'));
 });
 
+test('codes that a buffer holds have the name of their type', () => {
+  const { codes, code } = splitCodes(
+    'a.wgsl',
+    'alias FILTER = i32;\n/// Flat.\nconst FILTER_BOX: FILTER = 0;\nconst FILTER_BI_LINEAR: FILTER = 1;\n\n' +
+      'fn f(v: i32) -> bool { return v == FILTER_BI_LINEAR; }\n',
+  );
+  assert.equal(codes, { FILTER: { box: 0, biLinear: 1 } });
+  assert.is(code, '\nfn f(v: i32) -> bool { return v == 1; }\n');
+});
+
 test('a shader without codes stays as it is', () => {
   const plain = 'const OP: u32 = 0u;\nconst ROWS: u32 = 4u;\nconst ROW: u32 = ROWS;\n';
   assert.equal(splitCodes('a.wgsl', plain), { codes: {}, code: plain });

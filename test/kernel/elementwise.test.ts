@@ -19,6 +19,7 @@ const elements = (op: number): Constants[] => {
   ];
 };
 
+const BOOLS = [false, true];
 const CASES: Record<string, Constants[]> = {
   unary: upTo(22).flatMap((OP): Constants[] => [{ OP }, { OP, Element: 'f16' }]),
   activation: upTo(21).flatMap((OP): Constants[] => [{ OP }, { OP, Element: 'f16' }]),
@@ -30,7 +31,9 @@ const CASES: Record<string, Constants[]> = {
       { OP, ...e, NUMBER: 2 },
     ]),
   ),
-  where: WALKS.flatMap((w) => upTo(4).map((NUMBER) => ({ NUMBER, ...w }))),
+  where: WALKS.flatMap((w) =>
+    BOOLS.flatMap((A_NUMBER) => BOOLS.map((B_NUMBER): Constants => ({ A_NUMBER, B_NUMBER, ...w }))),
+  ),
   cast: upTo(4).flatMap((FROM) => upTo(4).map((TO) => ({ FROM, TO }))),
   sumTo: WALKS,
 };

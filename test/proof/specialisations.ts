@@ -165,7 +165,7 @@ const CHOICES: Record<string, readonly Choice[]> = {
   sumTo: [[{}, { BROADCAST: true }, { BROADCAST: true, DEEP: true }]],
   unary: [upTo('OP', 21), types('Element', 'f32', 'f16')],
   unfold: [vectors({ Element: 'vec4<u32>' }), vectors({ Number: 'vec4<f32>' })],
-  where: [upTo('NUMBER', 3), [{}, { BROADCAST: true }, { BROADCAST: true, DEEP: true }]],
+  where: [[{}, { BROADCAST: true }, { BROADCAST: true, DEEP: true }]],
 };
 
 /** Every specialisation of a shader that there may be. */
