@@ -32,7 +32,13 @@ export type Enhancement = 'color' | 'contrast' | 'brightness' | 'sharpness';
 /** Pillow's filters, in the order of CTAugment's parameter. */
 export const RESAMPLING = ['lanczos', 'bicubic', 'bilinear', 'box', 'hamming', 'nearest'] as const;
 
-const row = (op: keyof typeof RANDAUGMENT_OPERATION, value = 0, blend = 1, method = 0, tail: readonly number[] = []): Row => {
+const row = (
+  op: keyof typeof RANDAUGMENT_OPERATION,
+  value = 0,
+  blend = 1,
+  method = 0,
+  tail: readonly number[] = [],
+): Row => {
   const out = [RANDAUGMENT_OPERATION[op], value, Math.round(blend * OP_ONE), method, ...tail];
   return [...out, ...Array<number>(OP_ROW - out.length).fill(0)];
 };
