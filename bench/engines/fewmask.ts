@@ -35,6 +35,7 @@ import { openStreams } from '../../src/train/streams.ts';
 import type { Case, Work } from '../cases.ts';
 import { fromHwio, fromNhwc, hwioPlace, nhwcPlace, padOf, toHwio, toNhwc, type Data, type Inputs } from '../data.ts';
 import type { Engine, Job } from '../engine.ts';
+import { weightsOf } from './weights.ts';
 import { epochFolder } from '../epoch.ts';
 import { hostTimes } from '../host.ts';
 import { LOSS_SCALE, LR, MOMENTUM, STEPS_COMPARED } from '../training.ts';
@@ -48,22 +49,6 @@ interface Layout {
 type Out = [Tensor, Layout?];
 const NHWC: Layout = { turn: fromNhwc, place: nhwcPlace };
 const HWIO: Layout = { turn: fromHwio, place: hwioPlace };
-
-/** The weights that the engine's DeepLabV3+ starts from, for all engines. */
-export async function deeplabWeights(device: Device, { classes, depth }: Of<'deeplab'>): Promise<Inputs> {
-  const net = new DeepLabV3Plus(device, { numClasses: classes, depth });
-  const state = [...(await net.stateDict())].filter(([name]) => net.params.has(name));
-  net.dispose();
-  return Object.fromEntries(state.map(([name, { shape, data }]) => [name, { shape, data: data }]));
-}
-
-/** The weights among the inputs of a training case. */
-const weightsOf = (inputs: Inputs): Map<string, { shape: readonly number[]; data: Float32Array }> =>
-  new Map(
-    Object.entries(inputs)
-      .filter(([k]) => k !== 'x' && k !== 'y')
-      .map(([k, t]) => [k, { shape: t.shape, data: t.data as Float32Array }]),
-  );
 
 /**
  * @param tuning time the kernels' variants of a product, a convolution or a U-Net before its plan is recorded; other
