@@ -1,6 +1,7 @@
-// `npm run setup`: packages, generated code, and an adapter where the machine has none. Plain JavaScript: it runs before node_modules exists.
-// Flags: --with-browser also installs Chromium for the browser tests (as root on Debian; so does the environment variable CI); --with-nodes puts the other
-// Nodes in which the package is tested into the cache folder; --verbose shows all output.
+// `npm run setup`: packages, generated code, and an adapter where the machine has none. Plain JavaScript: it runs before
+// node_modules exists. Flags: --with-browser also installs Chromium for the browser tests (as root on Debian; so does
+// the environment variable CI); --with-nodes puts the other Nodes in which the package is tested into the cache folder;
+// --verbose shows all output.
 
 import { spawnSync } from 'node:child_process';
 import {
@@ -50,7 +51,8 @@ function npm(args) {
 // --- packages -------------------------------------------------------------------------------------------------------
 
 /**
- * Does node_modules hold what package-lock.json asks for? Both are lock files, as parsed JSON: the project's, and the one that npm leaves in node_modules.
+ * Does node_modules hold what package-lock.json asks for? Both are lock files, as parsed JSON: the project's, and the
+ * one that npm leaves in node_modules.
  * Optional packages may be missing (they are for other platforms), others may not, and none may differ.
  */
 export function sameLock(wanted, installed) {
@@ -97,8 +99,9 @@ function packages() {
 // --- apt ------------------------------------------------------------------------------------------------------------
 
 /**
- * The apt sources in a text, of the one-line style (`.list`) or the stanza style (`.sources`): fields by name in lower case, lists as arrays.
- * Entries that are switched off, and those for source packages only, are left out. In the one-line style `options` is the text in brackets.
+ * The apt sources in a text, of the one-line style (`.list`) or the stanza style (`.sources`): fields by name in lower
+ * case, lists as arrays. Entries that are switched off, and those for source packages only, are left out. In the
+ * one-line style `options` is the text in brackets.
  */
 export function parseAptSources(text, style) {
   if (style === 'list') {
@@ -206,7 +209,8 @@ function installLavapipe(release) {
   );
   if (!source)
     throw new Failure(
-      `Mesa ${version || '?'} of this release is too old, and the apt sources name no mirror of "${codename}" from which to take its backports`,
+      `Mesa ${version || '?'} of this release is too old, and the apt sources name no mirror of "${codename}" ` +
+        'from which to take its backports',
     );
   const target = ['-t', `${codename}-backports`];
   if (source === 'there') return install(target, names);
@@ -280,9 +284,8 @@ async function adapter() {
   } catch (error) {
     reasons.push(error.message);
   }
-  throw new Failure(
-    `no usable adapter.\n${reasons.map((r) => `  - ${r}`).join('\n')}\n${gpuHint() || `install a Vulkan driver (Mesa ${MESA} or later; Debian or Ubuntu: run this as root)`}`,
-  );
+  const hint = gpuHint() || `install a Vulkan driver (Mesa ${MESA} or later; Debian or Ubuntu: run this as root)`;
+  throw new Failure(`no usable adapter.\n${reasons.map((r) => `  - ${r}`).join('\n')}\n${hint}`);
 }
 
 function finish(found) {
