@@ -47,8 +47,12 @@ export function interruptible(out: Output): { signal: AbortSignal; release(): vo
   };
 }
 
+/** The weights that a run leaves. */
+export const WEIGHTS = ['best', 'last', 'ema'] as const;
+type Weights = (typeof WEIGHTS)[number];
+
 /** A file of weights: the path itself, or, in the folder of a run, its best weights, else its last. */
-function modelFile(path: string, weights: 'best' | 'last'): string {
+function modelFile(path: string, weights: Weights): string {
   const stat = statSync(path, { throwIfNoEntry: false });
   if (!stat)
     throw new CheckpointError(
@@ -56,10 +60,15 @@ function modelFile(path: string, weights: 'best' | 'last'): string {
       'give the folder of a run, or a .safetensors file that "fewmask train" has written',
     );
   if (!stat.isDirectory()) return path;
-  for (const name of weights === 'best' ? ['best', 'last'] : ['last']) {
+  for (const name of weights === 'best' ? ['best', 'last'] : [weights]) {
     const file = join(path, `${name}.safetensors`);
     if (statSync(file, { throwIfNoEntry: false })) return file;
   }
+  if (weights === 'ema' && statSync(join(path, 'last.safetensors'), { throwIfNoEntry: false }))
+    throw new CheckpointError(
+      `${path} has no moving average of its weights`,
+      'train with --ema 0.99, or use --weights last',
+    );
   throw new CheckpointError(
     `${path} contains no trained network`,
     'the run has not finished, or this is not the folder of a run; "fewmask train --resume" finishes it',
@@ -84,15 +93,15 @@ export function addModelOptions(command: Command): Command {
   return command
     .requiredOption('--model <path>', 'folder of a run, or a .safetensors file of it')
     .addOption(
-      new Option('--weights <which>', 'weights of the run: best (on val) or last')
-        .choices(['best', 'last'])
+      new Option('--weights <which>', 'weights of the run: best (on val), last, or ema (their moving average)')
+        .choices(WEIGHTS)
         .default('best'),
     );
 }
 
 export interface ModelFlags {
   model: string;
-  weights: 'best' | 'last';
+  weights: Weights;
 }
 
 /** The option of the commands that take images of any size. */

@@ -147,7 +147,10 @@ export async function runInFolder(o: RunnerOptions): Promise<{ record: RunRecord
       onEval(e, progress) {
         const at = `${o.title ? `${o.title} ` : ''}step ${progress.done}/${progress.total}`;
         const worthless = oneClassLine(e.confusion, dataset.classNames) ? '  (not two classes in the masks)' : '';
-        out.say(`${at}  ${e.split} mIoU ${percent(e.miou)}  pixel accuracy ${percent(e.pixelAccuracy)}${worthless}`);
+        const average = e.ema ? ` (moving average ${percent(e.ema.miou)})` : '';
+        out.say(
+          `${at}  ${e.split} mIoU ${percent(e.miou)}${average}  pixel accuracy ${percent(e.pixelAccuracy)}${worthless}`,
+        );
       },
       onWarning: (message) => out.warn(message),
       async save(checkpoint) {
@@ -165,7 +168,7 @@ export async function runInFolder(o: RunnerOptions): Promise<{ record: RunRecord
           saved = false;
         }
       },
-      async onTrained({ last, best }, step) {
+      async onTrained({ last, best, ema }, step) {
         await saveModel(join(folder, 'last.safetensors'), { ...model, origin: { ...origin, step }, state: last });
         if (best)
           await saveModel(join(folder, 'best.safetensors'), {
@@ -174,6 +177,9 @@ export async function runInFolder(o: RunnerOptions): Promise<{ record: RunRecord
             state: best.state,
           });
         else await rm(join(folder, 'best.safetensors'), { force: true });
+        if (ema)
+          await saveModel(join(folder, 'ema.safetensors'), { ...model, origin: { ...origin, step }, state: ema });
+        else await rm(join(folder, 'ema.safetensors'), { force: true });
       },
     },
   }).catch(async (error: unknown) => {

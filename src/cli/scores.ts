@@ -23,6 +23,7 @@ export function scoreLines(r: RunRecord): string[] {
   for (const e of r.best) {
     if (e.step !== final?.step) lines.push(`best on val (step ${e.step}): ${evalLines(e, r.classNames)[0]}`);
   }
+  for (const e of r.last) if (e.ema) lines.push(`moving average: ${evalLines(e.ema, r.classNames)[0]}`);
   lines.push(
     `${r.steps.length} steps, ${r.secondsPerStep.toFixed(3)} s a step, ${r.imagesPerSecond.toFixed(1)} ` +
       `images/s, peak GPU memory ${Math.round(r.peakGpuBytes / 2 ** 20)} MiB`,

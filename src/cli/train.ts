@@ -100,7 +100,7 @@ async function runTrain(f: Flags, out: Output, path: string | undefined): Promis
       out.result(
         [
           ...scoreLines(record),
-          `weights: ${['last', 'best']
+          `weights: ${['last', 'best', 'ema']
             .map((name) => join(folder, `${name}.safetensors`))
             .filter((w) => existsSync(w))
             .join(', ')}`,

@@ -34,6 +34,8 @@ export interface SchemeSummary {
   last: ScoreSummary;
   /** At the step that was best on val; empty without a val split, where nothing chooses a step. */
   best: ScoreSummary;
+  /** mIoU of the moving average of the weights at the end; null where no run has one. */
+  ema: Stat | null;
   /**
    * Difference to the supervised runs in points (100 x mIoU, nan-mean), by seed where the seeds agree; null for
    * supervised itself and without it.
@@ -149,6 +151,7 @@ export function summarise(comparison: Comparison): Summary {
       seeds: own.map((run) => run.seed),
       last: scoreSummary(own.map(at('last')), classes),
       best: scoreSummary(own.map(at('best')), classes),
+      ema: stat(own.map((run) => at('last')(run)?.ema?.miou)),
       gain: scheme === BASELINE || !base.length ? null : { last: gain('last'), best: gain('best') },
       secondsPerStep: stat(own.map((run) => run.secondsPerStep)),
       imagesPerSecond: stat(own.map((run) => run.imagesPerSecond)),
@@ -176,7 +179,7 @@ export function footnotes(summary: Summary): string[] {
   return [
     `Scores are of the ${split} split, in percent; ` +
       `${chosen ? `best is the step that was best on val${reported}` : 'there are no val images to choose a best step by'}; ` +
-      'last is the end of training.',
+      `last is the end of training${schemes.some((s) => s.ema) ? ', EMA the moving average of the weights there' : ''}.`,
     'mIoU is the nan-mean: over the classes that occur in truth or prediction. absent=0 averages over ' +
       'all classes, an absent class counting as zero.',
     `${several ? 'Mean ± sample standard deviation over seeds. ' : ''}The gain is in points of mIoU over ` +

@@ -114,10 +114,12 @@ export function resultsTable(summary: Summary): string {
   const { schemes, headline, split } = summary;
   const names = schemes.map((s) => s.scheme);
   const pseudo = schemes.some((s) => s.accepted);
+  const averaged = schemes.some((s) => s.ema);
   const head = [
     { label: 'Scheme' },
     { label: 'mIoU last', hint: `nan-mean, ${split}, end of training` },
     { label: 'mIoU best', hint: `nan-mean, ${split}, at the step that was best on val` },
+    ...(averaged ? [{ label: 'mIoU EMA', hint: `nan-mean, ${split}, moving average of the weights at the end` }] : []),
     { label: 'Gain', hint: `points of mIoU (${headline}) over supervised` },
     { label: 'absent = 0', hint: `mIoU (${headline}) over all classes, an absent one counting as zero` },
     { label: 'Pixel acc.', hint: `share of pixels that are right (${headline})` },
@@ -141,6 +143,7 @@ export function resultsTable(summary: Summary): string {
     cells: [
       cell(s.last.miou, percent(s.last.miou)),
       cell(s.best.miou, percent(s.best.miou)),
+      ...(averaged ? [cell(s.ema, percent(s.ema))] : []),
       cell(s.gain?.[headline] ?? null, s.gain ? points(s.gain[headline]) : ''),
       cell(s[headline].miouAbsentZero, percent(s[headline].miouAbsentZero)),
       cell(s[headline].pixelAccuracy, percent(s[headline].pixelAccuracy, 1)),
@@ -153,7 +156,7 @@ export function resultsTable(summary: Summary): string {
       cell(s.seconds, duration(s.seconds?.mean ?? NaN)),
     ],
   }));
-  for (const column of [0, 1, 3, 4]) markBest(rows.map((r) => r.cells[column]));
+  for (const column of averaged ? [0, 1, 2, 4, 5] : [0, 1, 3, 4]) markBest(rows.map((r) => r.cells[column]));
   return sortable('Results by scheme', head, rows);
 }
 

@@ -20,16 +20,26 @@ function shorten(text: string, width: number): string {
 }
 
 function scoreTable({ schemes, headline }: Summary): Table {
+  const averaged = schemes.some((s) => s.ema);
   const row = (s: SchemeSummary): Row => [
     schemeName(s.scheme),
     percent(s.last.miou),
     percent(s.best.miou),
+    ...(averaged ? [percent(s.ema)] : []),
     s.gain ? points(s.gain[headline]) : '',
     percent(s[headline].miouAbsentZero),
     percent(s[headline].pixelAccuracy, 1),
   ];
   return {
-    head: ['scheme', 'mIoU last', 'mIoU best', `gain (${headline})`, `absent=0 (${headline})`, 'pixel acc'],
+    head: [
+      'scheme',
+      'mIoU last',
+      'mIoU best',
+      ...(averaged ? ['mIoU EMA'] : []),
+      `gain (${headline})`,
+      `absent=0 (${headline})`,
+      'pixel acc',
+    ],
     rows: schemes.map(row),
   };
 }

@@ -15,6 +15,8 @@ export interface EvalPoint {
   confusion: number[];
   /** Share of pixels that are right, 0..1. */
   pixelAccuracy: number;
+  /** The scores of the moving average of the weights at this step, where there is one. */
+  ema?: Omit<EvalPoint, 'ema'>;
 }
 
 /** What is logged of one step. */

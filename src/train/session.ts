@@ -8,8 +8,10 @@ import { SampleCache } from '../data/batch.ts';
 import type { Dataset } from '../data/types.ts';
 import { scores } from '../metrics/miou.ts';
 import type { Network } from '../nn/module.ts';
+import { createNetwork } from '../nn/networks.ts';
 import type { Scheme, StageServices } from '../schemes/scheme.ts';
 import { Alarms } from './alarms.ts';
+import { withAverages, type Averaged } from './average.ts';
 import { advised, buildScheme, checkFits, schemeContext } from './buildScheme.ts';
 import { captureTensors, restore, type Best, type Checkpoint } from './checkpoint.ts';
 import { changedSettings, learningRate, type RunConfig } from './config.ts';
@@ -36,6 +38,7 @@ class Session {
   private readonly dataset: Dataset;
   private readonly config: RunConfig;
   private readonly scheme: Scheme;
+  private readonly averages: Averaged['averages'];
   private readonly scaler: LossScaler | undefined;
   private readonly cache: SampleCache;
   private readonly alarms: Alarms;
@@ -48,7 +51,8 @@ class Session {
   private readonly bests: Map<number, Best>;
   /** The counts of pseudo-labels that stay as they are for a stage; those that a step makes are counted by the step. */
   private kept: PseudoLabelStats | null = null;
-  private evaluator: { network: Network; evaluator: Evaluator } | null = null;
+  /** Those of a stage's network, and of its average. */
+  private readonly evaluators = new Map<Network, Evaluator>();
   /** The largest batch of validation images; null without any. */
   private val: Awaited<ReturnType<typeof largestBatch>> = null;
   /** The next step of the state that a checkpoint would hold. */
@@ -74,7 +78,15 @@ class Session {
     }
     this.cache = new SampleCache(dataset, options.cacheBytes);
     const context = schemeContext(device, dataset, config, options.pretrained, (r) => hooks.onPretrained?.(r));
-    this.scheme = buildScheme(options.makeScheme, context, config);
+    const scheme = buildScheme(options.makeScheme, context, config);
+    const averaged =
+      config.ema === null
+        ? { scheme, averages: new Map<Network, Network>() }
+        : withAverages(scheme, config.ema, () =>
+            createNetwork(device, config.network, dataset.numClasses, config.seed * 1000),
+          );
+    this.scheme = averaged.scheme;
+    this.averages = averaged.averages;
     this.scaler = config.precision === 'mixed' ? new LossScaler(device) : undefined;
     this.alarms = new Alarms(dataset.classNames, (message) => hooks.onWarning?.(message), resume?.soFar?.alarms);
     this.timing = { ...(resume?.soFar?.timing ?? { steps: 0, seconds: 0, images: 0 }) };
@@ -94,7 +106,7 @@ class Session {
       scheme.dispose();
       throw advised(error);
     } finally {
-      this.closeEvaluator();
+      this.closeEvaluators();
       this.scaler?.dispose();
     }
   }
@@ -170,7 +182,7 @@ class Session {
       budget: this.budget,
       signal: o.signal,
       onMemory: (stage, bytes) => hooks.onMemory?.(stage, bytes),
-      onRecorded: (network) => void (this.val && this.evaluatorOf(network).reserve(this.val)),
+      onRecorded: (network) => this.reserve(network),
       gate: hooks.gate && ((at, done) => hooks.gate!(scheme, at, done)),
       onSteps: (points, progress) => this.onSteps(points, progress),
       evaluate: (step, network, stage) => this.evaluateStage(step, network, stage),
@@ -183,7 +195,7 @@ class Session {
     const { device, dataset, cache, budget } = this;
     return {
       predictUnlabelled: async (network, options, visit) => {
-        this.closeEvaluator();
+        this.closeEvaluators();
         const labeller = new Labeller(device, network, { budget });
         try {
           const ids = [...(options.labelled ? dataset.ids('labelled') : []), ...withoutLabels(dataset)];
@@ -219,25 +231,39 @@ class Session {
     }
   }
 
-  /** The evaluator of a network; one is held at a time. */
+  /** The evaluator of a network; those of one stage are held at a time. */
   private evaluatorOf(network: Network): Evaluator {
-    if (this.evaluator?.network === network) return this.evaluator.evaluator;
-    this.closeEvaluator();
+    const known = this.evaluators.get(network);
+    if (known) return known;
     const evaluator = new Evaluator(this.device, network, this.config.evalBatch, { budget: this.budget });
-    this.evaluator = { network, evaluator };
+    this.evaluators.set(network, evaluator);
     return evaluator;
   }
 
-  private closeEvaluator(): void {
-    this.evaluator?.evaluator.dispose();
-    this.evaluator = null;
+  private closeEvaluators(): void {
+    for (const evaluator of this.evaluators.values()) evaluator.dispose();
+    this.evaluators.clear();
+  }
+
+  /** Makes room for evaluating a stage's network and its average, whose evaluators replace those of other stages. */
+  private reserve(network: Network): void {
+    if (!this.val) return;
+    if (!this.evaluators.has(network)) this.closeEvaluators();
+    this.evaluatorOf(network).reserve(this.val);
+    const average = this.averages.get(network);
+    if (average) this.evaluatorOf(average).reserve(this.val);
   }
 
   private async evaluate(split: 'val' | 'test', network: Network, step: number): Promise<EvalPoint> {
     const { dataset } = this;
     const load = (id: string): ReturnType<SampleCache['get']> => this.cache.get(id, true);
-    const confusion = await this.evaluatorOf(network).confusion(dataset.ids(split), load);
-    return { step, split, ...scores(confusion, dataset.numClasses) };
+    const measure = async (of: Network): Promise<EvalPoint> => {
+      const confusion = await this.evaluatorOf(of).confusion(dataset.ids(split), load);
+      return { step, split, ...scores(confusion, dataset.numClasses) };
+    };
+    const point = await measure(network);
+    const average = this.averages.get(network);
+    return average ? { ...point, ema: await measure(average) } : point;
   }
 
   /** Evaluates the network of a stage on the validation images, and keeps its best weights. */
@@ -294,10 +320,11 @@ class Session {
     const { scheme, evals } = this;
     const last = await scheme.evaluated.stateDict();
     const best = this.bests.get(scheme.stages.length - 1) ?? null;
+    const ema = (await this.averages.get(scheme.evaluated)?.stateDict()) ?? null;
     const record = this.record();
     if (finished) {
       const total = this.steps.at(-1)?.step ?? 0;
-      await this.hooks.onTrained?.({ last, best }, total);
+      await this.hooks.onTrained?.({ last, best, ema }, total);
       const splits = (['val', 'test'] as const).filter((s) => this.dataset.ids(s).length > 0);
       const measure = async (step: number): Promise<EvalPoint[]> => {
         const points: EvalPoint[] = [];
@@ -308,14 +335,14 @@ class Session {
         return points;
       };
       record.last = await measure(total);
-      record.best = record.last;
+      record.best = record.last.map(withoutAverage);
       if (best && best.step !== total) {
         scheme.evaluated.loadStateDict(best.state);
-        record.best = await measure(best.step);
+        record.best = (await measure(best.step)).map(withoutAverage);
         scheme.evaluated.loadStateDict(last);
       }
     }
-    return { record, scheme, last, best, interrupted: !finished, dispose: () => scheme.dispose() };
+    return { record, scheme, last, best, ema, interrupted: !finished, dispose: () => scheme.dispose() };
   }
 
   /** The record so far, without final scores. */
@@ -341,6 +368,9 @@ class Session {
     };
   }
 }
+
+/** The average is that of the end, also where the weights are those of an earlier step. */
+const withoutAverage = ({ ema: _, ...point }: EvalPoint): EvalPoint => point;
 
 /** Colours of the classes, [r, g, b] each. */
 export function paletteRows(dataset: Dataset): number[][] {

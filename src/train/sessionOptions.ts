@@ -31,7 +31,7 @@ export interface SessionHooks {
    * Called after the last step, before the final scores: to keep the weights whatever happens to those.
    * @param step the last one
    */
-  onTrained?(weights: Pick<SessionResult, 'last' | 'best'>, step: number): Promise<void>;
+  onTrained?(weights: Pick<SessionResult, 'last' | 'best' | 'ema'>, step: number): Promise<void>;
 }
 
 export interface SessionOptions {
@@ -65,6 +65,8 @@ export interface SessionResult {
   /** The evaluated network's weights at the end, and at their best on the validation images. */
   last: Map<string, TorchTensor>;
   best: Best | null;
+  /** The moving average of the evaluated network's weights at the end; null without one. */
+  ema: Map<string, TorchTensor> | null;
   interrupted: boolean;
   dispose(): void;
 }

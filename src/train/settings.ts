@@ -129,6 +129,13 @@ export const SETTINGS = {
     { name: 'scale', value: 'lo,hi', reads: 'range', field: 'range', about: 'range of the random scale of weak views' },
   ),
   optimizer: group(OPTIMIZER, 'the optimiser'),
+  /** A moving average of the weights is evaluated beside them; null: none. */
+  ema: setting(
+    nullable(number({ from: 0, below: 1 })),
+    null,
+    'decay of a moving average of the weights, evaluated beside them (0.99)',
+    { value: 'x' },
+  ),
   /** Of the learning rate: poly, cosine, cosine-fixmatch, constant. */
   schedule: setting(choice(...Object.keys(SCHEDULES)), 'poly', 'schedule of the learning rate', { value: 'name' }),
   /** Steps over which the learning rate rises from 0. */

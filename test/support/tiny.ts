@@ -7,7 +7,7 @@ import { createScheme } from '../../src/schemes/index.ts';
 import { decodeCheckpoint, encodeCheckpoint, type Checkpoint } from '../../src/train/checkpoint.ts';
 import { resolveConfig, type PartialConfig } from '../../src/train/config.ts';
 import { runSession } from '../../src/train/session.ts';
-import type { SessionResult } from '../../src/train/sessionOptions.ts';
+import type { SessionHooks, SessionResult } from '../../src/train/sessionOptions.ts';
 import { testDevice } from './device.ts';
 
 export const TINY: PartialConfig = {
@@ -39,6 +39,7 @@ export async function runTiny(
     resume?: Checkpoint;
     judge?: boolean;
     saved?(checkpoint: Checkpoint): void;
+    gate?: SessionHooks['gate'];
   } = {},
 ): Promise<SessionResult & { checkpoint: Checkpoint | null; points: StepPoint[] }> {
   const stop = new AbortController();
@@ -54,6 +55,7 @@ export async function runTiny(
     signal: stop.signal,
     makeScheme: (c, given) => createScheme(config.scheme ?? 'fixmatch', c, given),
     hooks: {
+      gate: options.gate,
       onSteps(read, { done }) {
         points.push(...read);
         if (options.stopAfter !== undefined && done >= options.stopAfter - 1) stop.abort();
