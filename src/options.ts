@@ -197,6 +197,10 @@ export function nullable<T, G>(of: Kind<T, G>): Kind<T | null, G | null> {
   };
 }
 
+/** One of two kinds. */
+export const either = <A, B>(a: Kind<A>, b: Kind<B>): Kind<A | B> =>
+  kind(`${a.fits}, or ${b.fits}`, (v) => passes(a, v) || passes(b, v));
+
 function passes(of: Kind<any, any>, value: unknown): boolean {
   try {
     of.check(value, '');

@@ -63,6 +63,15 @@ function range(text: string): [number, number] {
   return [parts[0], parts[1]];
 }
 
+/** "median", or a number for each class. */
+function weights(text: string): 'median' | number[] {
+  if (text === 'median') return text;
+  const list = text.split(',').map(Number);
+  if (list.some((v) => !(v > 0 && Number.isFinite(v))))
+    throw new InvalidArgumentError('give "median", or a positive number for each class, as in 0.5,1,4');
+  return list;
+}
+
 const MASK_VALUES_HELP =
   'what the values of masks mean (default: detected, and printed): the value of each class in ' +
   'order, as in 0,255; a map, as in 0:0,128:ignore,255:1 or 0-127:0,128-255:1; or "ids": class ids, 255 ignored';
@@ -175,6 +184,7 @@ const READERS: Readonly<Record<NonNullable<FlagOf['reads']>, (text: string) => u
   bytes: parseBytes,
   batch,
   range,
+  weights,
 };
 
 /** "outputStride" -> "output-stride". */

@@ -57,8 +57,13 @@ export function softCeValid(logits: Tensor, q: Tensor, valid?: Tensor): Tensor {
  * as hard, so that the mean shows it.
  * @param options.threshold probability (published: 0.7)
  * @param options.minKept pixels in the batch (published: 50000 for each image, 100000, 200000)
+ * @param options.classWeights f32 [C], factors of the losses that are averaged; they do not change which are hard
  */
-export function ohem(logits: Tensor, labels: Tensor, options: { threshold: number; minKept: number }): Tensor {
+export function ohem(
+  logits: Tensor,
+  labels: Tensor,
+  options: { threshold: number; minKept: number; classWeights?: Tensor },
+): Tensor {
   // In terms of the losses l = -log p_y, which are 0 at ignored pixels: l >= min(-log threshold, the minKept-th largest
   // l).
   const losses = crossEntropyMap(logits, labels);
@@ -66,5 +71,9 @@ export function ohem(logits: Tensor, labels: Tensor, options: { threshold: numbe
   const hard = kthLargest(losses, Math.max(1, Math.min(options.minKept, losses.size)));
   // All but the easy ones: a NaN is not below any limit, and no gate opens for it.
   const kept = sub(1, gate(losses, hard, undefined, { atMost: most, below: true }));
-  return crossEntropy(logits, labels, { pixelWeight: kept, denominator: 'kept' });
+  return crossEntropy(logits, labels, {
+    pixelWeight: kept,
+    classWeights: options.classWeights,
+    denominator: 'kept',
+  });
 }

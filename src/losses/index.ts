@@ -4,4 +4,5 @@ export * from './consistency.ts';
 export * from './cps.ts';
 export * from './crossEntropy.ts';
 export * from './infoNce.ts';
+export * from './labelled.ts';
 export * from './u2pl.ts';

@@ -6,7 +6,8 @@ import { single } from '../../runtime/modules/precision.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
 import { choice, fields, fill, flag, nullable, number, numbers, option, type Given } from '../options.ts';
 import { defineNetwork, type NetworkBasics } from './define.ts';
-import { Conv, ConvBn, type NormOptions } from './layers.ts';
+import type { Dropout } from '../../runtime/modules/layers.ts';
+import { Conv, ConvBn, dropoutLayer, type NormOptions } from './layers.ts';
 import { Network, networkArguments, type Features, type ForwardMode, type NetworkArguments } from './module.ts';
 import { resizeTo } from './resize.ts';
 import { DEPTHS, ResNet, WIDTHS, type Depth } from './resnet.ts';
@@ -50,6 +51,10 @@ const options = {
     {},
     'momentum and eps of batch normalisation',
   ),
+  /** Of whole channels, in training (ST++, torchvision: 0.5; there of elements). */
+  pyramidDropout: option(number({ from: 0, below: 1 }), 0, 'dropout of channels behind the pyramid (ST++: 0.5)'),
+  /** Of elements, in training. */
+  decoderDropout: option(number({ from: 0, below: 1 }), 0, 'dropout in front of the scores (ST++: 0.1)'),
 };
 
 export type DeepLabOptions = Given<typeof options> & NetworkBasics & { depth: Depth };
@@ -71,6 +76,7 @@ export class DeepLabV3Plus extends Network {
   private readonly project: ConvBn;
   private readonly low: ConvBn;
   private readonly decoder: [ConvBn, ConvBn];
+  private readonly drops: { pyramid: Dropout | null; decoder: Dropout | null };
   private readonly head: Conv;
   private readonly alignCorners: boolean;
 
@@ -107,6 +113,10 @@ export class DeepLabV3Plus extends Network {
       new ConvBn(this, 'decoder.conv0', aspp + lowChannels, decoderChannels, 3, { ...common, padding: 1 }),
       new ConvBn(this, 'decoder.conv1', decoderChannels, decoderChannels, 3, { ...common, padding: 1 }),
     ];
+    this.drops = {
+      pyramid: dropoutLayer(this, 'classifier.0.dropout', o.pyramidDropout, true),
+      decoder: dropoutLayer(this, 'decoder.dropout', o.decoderDropout),
+    };
     this.head = new Conv(this, 'head', decoderChannels, basics.numClasses, 1, { bias: true });
     for (const prefix of ['classifier.', 'decoder.', 'head.']) this.markHead(prefix);
   }
@@ -127,9 +137,13 @@ export class DeepLabV3Plus extends Network {
     parts.push(this.resize(this.pooled.forward(globalAvgPool(deep), mode), deep.shape[1], deep.shape[2]));
     let h = concat(parts, 3);
     mode.tap?.set('aspp.cat', h);
+    const dropping = this.drops.pyramid || this.drops.decoder ? this.seeded(mode) : mode;
     h = this.project.forward(h, mode);
+    h = this.drops.pyramid?.forward(h, dropping) ?? h;
     const finer = [this.resize(h, shallow.shape[1], shallow.shape[2]), this.low.forward(shallow, mode)];
-    const logits = single(this.head.forward(this.decoder[1].forward(this.decoder[0].forward(finer, mode), mode)));
+    h = this.decoder[1].forward(this.decoder[0].forward(finer, mode), mode);
+    h = this.drops.decoder?.forward(h, dropping) ?? h;
+    const logits = single(this.head.forward(h));
     mode.tap?.set('head', logits);
     return logits;
   }

@@ -124,6 +124,15 @@ export abstract class Network extends ParameterSet {
     this.numClasses = numClasses;
   }
 
+  /** Makes the seeds of training passes that are given none; set while a step is recorded. */
+  seeds: (() => Tensor) | null = null;
+
+  /** The mode of a pass, in training with a seed for dropout. */
+  protected seeded(mode: ForwardMode): ForwardMode {
+    const draws = mode.bn === 'train' && mode.dropout === undefined && this.seeds;
+    return draws ? { ...mode, dropout: draws() } : mode;
+  }
+
   /**
    * Class scores.
    * @param x [n, h, w, 3], standardized; any h and w

@@ -1,4 +1,4 @@
-// U-Net (Ronneberger et al. 2015): two 3x3 conv + BN + ReLU a level, 2x2 max-pool, enlargement, concatenation with the
+// U-Net (Ronneberger et al. 2015): two 3x3 conv + norm + ReLU a level, 2x2 max-pool, enlargement, concatenation with the
 // skip, 1x1 head.
 
 import { maxPool2d, pad2d, resizeBilinear, slice } from '../../runtime/ops/index.ts';
@@ -7,7 +7,8 @@ import type { Tensor } from '../../runtime/tensor.ts';
 import { choice, fill, nullable, number, numbers, option, type Given } from '../options.ts';
 import { UsageError } from '../../runtime/errors.ts';
 import { defineNetwork, type NetworkBasics } from './define.ts';
-import { Conv, ConvBn, ConvTranspose } from './layers.ts';
+import type { Dropout } from '../../runtime/modules/layers.ts';
+import { Conv, ConvBn, ConvTranspose, dropoutLayer } from './layers.ts';
 import { Network, networkArguments, type Features, type ForwardMode, type NetworkArguments } from './module.ts';
 
 const options = {
@@ -26,6 +27,15 @@ const options = {
    * to a multiple of 2^(depth-1), for 'bilinear' where they are shorter than that.
    */
   up: option(choice('bilinear', 'transpose'), 'bilinear', 'enlargement in the decoder'),
+  /** Batch normalisation, or one that looks at a single image: no statistics that views could share or spoil. */
+  norm: option(choice('batch', 'group', 'instance'), 'batch', 'normalisation'),
+  act: option(choice('relu', 'leaky'), 'relu', 'activation'),
+  /** As UniMatch and SSL4MIS have it for ACDC: 0.05, 0.1, 0.2, 0.3, 0.5. */
+  dropout: option(
+    nullable(numbers({ from: 0, below: 1 })),
+    null,
+    "dropout between the two convolutions of the encoder's levels, the first level first",
+  ),
 };
 
 export type UNetOptions = Given<typeof options> & NetworkBasics;
@@ -41,6 +51,7 @@ export class UNet extends Network {
   readonly encoderChannels: readonly number[];
   override readonly encoderPrefix = 'enc';
   private readonly encoders: [ConvBn, ConvBn][];
+  private readonly drops: (Dropout | null)[];
   private readonly decoders: [ConvBn, ConvBn][];
   private readonly ups: (ConvTranspose | null)[];
   private readonly head: Conv;
@@ -57,10 +68,12 @@ export class UNet extends Network {
     this.encoderChannels = widths;
     this.least = 2 ** (widths.length - 1);
     this.multiple = transpose ? this.least : 1;
+    const layer = { padding: 1, act: o.act, norm: { kind: o.norm } };
     this.encoders = widths.map((c, i) => [
-      new ConvBn(this, `enc${i}.0`, i ? widths[i - 1] : (basics.channels ?? 3), c, 3, { padding: 1 }),
-      new ConvBn(this, `enc${i}.1`, c, c, 3, { padding: 1 }),
+      new ConvBn(this, `enc${i}.0`, i ? widths[i - 1] : (basics.channels ?? 3), c, 3, layer),
+      new ConvBn(this, `enc${i}.1`, c, c, 3, layer),
     ]);
+    this.drops = widths.map((_, i) => dropoutLayer(this, `enc${i}.dropout`, o.dropout?.[i] ?? 0));
     this.ups = [];
     this.decoders = [];
     for (let i = widths.length - 2; i >= 0; i--) {
@@ -68,8 +81,8 @@ export class UNet extends Network {
       const deeper = widths[i + 1];
       this.ups.push(transpose ? new ConvTranspose(this, `up${i}`, deeper, c, 2, 2) : null);
       this.decoders.push([
-        new ConvBn(this, `dec${i}.0`, c + (transpose ? c : deeper), c, 3, { padding: 1 }),
-        new ConvBn(this, `dec${i}.1`, c, c, 3, { padding: 1 }),
+        new ConvBn(this, `dec${i}.0`, c + (transpose ? c : deeper), c, 3, layer),
+        new ConvBn(this, `dec${i}.1`, c, c, 3, layer),
       ]);
     }
     this.head = new Conv(this, 'head', widths[0], basics.numClasses, 1, { bias: true });
@@ -87,9 +100,11 @@ export class UNet extends Network {
           ])
         : x;
     const stages: Tensor[] = [];
+    const dropping = this.drops.some((d) => d) ? this.seeded(mode) : mode;
     this.encoders.forEach(([a, b], i) => {
       if (i) h = maxPool2d(h, { kernel: 2, stride: 2 });
-      h = b.forward(a.forward(h, mode), mode);
+      h = a.forward(h, mode);
+      h = b.forward(this.drops[i]?.forward(h, dropping) ?? h, mode);
       stages.push(h);
     });
     return { stages, height, width };

@@ -8,11 +8,11 @@ import type { Rng } from '../../runtime/random.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
 import { boxMask, mixBy } from '../augment/gpu/mix.ts';
 import { standardize } from '../augment/gpu/standardize.ts';
-import { ceAccepted, ceValid } from '../losses/index.ts';
+import { acceptedLoss } from '../losses/index.ts';
 import { EVAL } from '../nn/module.ts';
 import { choice, nullable, number, option } from '../options.ts';
 import { accepts, ClassThresholds, CLASSWISE } from './classThresholds.ts';
-import { defineScheme, RAMP, WEIGHT, type Step } from './define.ts';
+import { ACCEPTED_LOSS, defineScheme, RAMP, WEIGHT, type Step } from './define.ts';
 import { groupsOption, passGroups } from './groups.ts';
 import { strongOption } from './strong.ts';
 import { taught, teacherOf, teacherOptions } from './teacher.ts';
@@ -29,6 +29,7 @@ export const augseg = defineScheme({
   about: 'an averaged teacher labels strong views; unsure images get a piece of a labelled one',
   options: {
     tau: option(number({ from: 0 }), 0.95, 'confidence threshold (>=); above 1 nothing is accepted'),
+    loss: ACCEPTED_LOSS,
     classwise: CLASSWISE,
     weight: WEIGHT,
     ramp: RAMP,
@@ -72,8 +73,8 @@ export const augseg = defineScheme({
         ]);
         const accepted = accepts(q, o.tau, classes);
         parts.count(q, accepted);
-        const labelled = ceValid(z.l, l.label);
-        const unlabelled = ceAccepted(z.s, q.label, accepted, o.denominator);
+        const labelled = s.supervised(z.l, l.label);
+        const unlabelled = acceptedLoss(o.loss, z.s, q.label, accepted, o.denominator);
         return {
           loss: weightedSum([[labelled], [unlabelled, s.ramped(o.weight, o.ramp)]]),
           terms: { labelled, unlabelled },

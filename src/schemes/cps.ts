@@ -8,7 +8,7 @@ import type { Tensor } from '../../runtime/tensor.ts';
 import { BOX_MASK_FIELDS, CPS_BOXES } from '../augment/cutmix.ts';
 import { mixBy } from '../augment/gpu/mix.ts';
 import { standardize } from '../augment/gpu/standardize.ts';
-import { ceValid, cps as crossLoss } from '../losses/index.ts';
+import { cps as crossLoss } from '../losses/index.ts';
 import { EVAL, type ForwardMode, type Network } from '../nn/module.ts';
 import { flag, nullable, number, option, over } from '../options.ts';
 import { defineScheme, RAMP } from './define.ts';
@@ -97,13 +97,13 @@ export const cps = defineScheme({
           const m = mixed(xu, xv);
           const z = nets.map((net) => passGroups(pass(net), { l: xl, m }, learning, ['l', 'm']));
           counted(y[1]);
-          labelled = add(ceValid(z[0].l, l.label), ceValid(z[1].l, l.label));
+          labelled = add(s.supervised(z[0].l, l.label), s.supervised(z[1].l, l.label));
           cross = crossLoss([z[0].m, z[1].m], [y[0], y[1]], { denominator });
         } else {
           const z = nets.map((net) => passGroups(pass(net), { l: xl, u: xu }, groups, ['l', 'u']));
           const both = z.map((p) => concat([p.l, p.u], 0));
           counted(pseudoLabel(z[1].u, known).label);
-          labelled = add(ceValid(z[0].l, l.label), ceValid(z[1].l, l.label));
+          labelled = add(s.supervised(z[0].l, l.label), s.supervised(z[1].l, l.label));
           const among = ignorePadding ? { valid: concat([l.valid, valid], 0) } : {};
           const y = both.map((p) => pseudoLabel(p, among).label);
           cross = crossLoss([both[0], both[1]], [y[0], y[1]], { denominator });

@@ -7,7 +7,7 @@ import type { Tensor } from '../../runtime/tensor.ts';
 import { BOX_MASK_FIELDS, FRENCH_BOXES } from '../augment/cutmix.ts';
 import { mixBy } from '../augment/gpu/mix.ts';
 import { standardize } from '../augment/gpu/standardize.ts';
-import { ceValid, mseSumC } from '../losses/index.ts';
+import { mseSumC } from '../losses/index.ts';
 import { number, option, over } from '../options.ts';
 import { defineScheme, RAMP, WEIGHT } from './define.ts';
 import { groupsOption, passGroups } from './groups.ts';
@@ -59,7 +59,7 @@ export const cutmixSeg = defineScheme({
           o.groups,
           ['l', 'm'],
         );
-        const labelled = ceValid(z.l, l.label);
+        const labelled = s.supervised(z.l, l.label);
         const valid = mixed(u.valid, v.valid);
         const q = mixed(t.u, t.v);
         const labels = labelsOf(q, { valid, truth: mixed(u.truth, v.truth) });

@@ -8,9 +8,11 @@ import type { Optimizer } from '../../runtime/optim/optimizer.ts';
 import { sigmoidRamp } from '../../runtime/optim/schedules.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
 import type { BoxMaskOptions, SingleBoxOptions } from '../augment/cutmix.ts';
+import { ceValid } from '../losses/index.ts';
 import type { Network, ParameterSet } from '../nn/module.ts';
 import {
   checkFields,
+  choice,
   fill,
   helpOf,
   kindsOf,
@@ -33,6 +35,8 @@ export const RAMP = option(
   0,
   'share of the steps over which the weight rises as exp(-5 (1 - t)^2)',
 );
+
+export const ACCEPTED_LOSS = option(choice('ce', 'dice'), 'ce', 'loss of accepted pixels: cross-entropy, or Dice loss');
 
 /** Share of the images that have labels; that of the batch where the images are not known. */
 export function labelledShare({ labelled, unlabelled, batch }: SchemeContext): number {
@@ -106,6 +110,15 @@ export class Step {
   /** Masks of CutMix [n, h, w]. @param name of the draws */
   mask(n: number, options: BoxMaskOptions | SingleBoxOptions, name = 'cutmix'): Tensor {
     return cutMixMask(this.ctx, this.c, name, n, options);
+  }
+
+  /**
+   * The loss of labelled pixels, as the run chooses it (usually the cross-entropy over the valid ones).
+   * @param logits [..., C]
+   * @param labels [...] i32
+   */
+  supervised(logits: Tensor, labels: Tensor): Tensor {
+    return (this.c.labelledLoss ?? ceValid)(logits, labels);
   }
 
   /** A weight that rises over a share of the steps (0: at once). */

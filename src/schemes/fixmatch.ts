@@ -6,17 +6,18 @@ import { weightedSum } from '../../runtime/ops/index.ts';
 import { pseudoLabel } from '../ops/index.ts';
 import { SINGLE_BOX_FIELDS, UNIMATCH_BOX } from '../augment/cutmix.ts';
 import { standardize } from '../augment/gpu/standardize.ts';
-import { ceAccepted, ceValid } from '../losses/index.ts';
+import { acceptedLoss } from '../losses/index.ts';
 import { EVAL, type Network } from '../nn/module.ts';
 import { choice, flag, nullable, number, option, over, type Values } from '../options.ts';
 import { accepts, ClassThresholds, CLASSWISE } from './classThresholds.ts';
-import { defineScheme, RAMP, WEIGHT, type Step } from './define.ts';
+import { ACCEPTED_LOSS, defineScheme, RAMP, WEIGHT, type Step } from './define.ts';
 import { groupsOption, passGroups } from './groups.ts';
 import { ctAugmentOf, probe, strongOption } from './strong.ts';
 import { labelsOf, type Partner } from './views.ts';
 
 const options = {
   tau: option(number({ from: 0 }), 0.95, 'confidence threshold (>=); above 1 nothing is accepted'),
+  loss: ACCEPTED_LOSS,
   classwise: CLASSWISE,
   labelledWeight: option(number({ from: 0 }), 1, "weight of the labelled loss (UniMatch's baseline: both weights 0.5)"),
   weight: WEIGHT,
@@ -98,8 +99,8 @@ export const fixmatch = defineScheme({
         const q = mixed.carry(seen);
         const accepted = accepts(q, o.tau, classes);
         parts.count(q, accepted);
-        const labelled = ceValid(z.l, l.label);
-        const unlabelled = ceAccepted(z.s, q.label, accepted, o.denominator);
+        const labelled = s.supervised(z.l, l.label);
+        const unlabelled = acceptedLoss(o.loss, z.s, q.label, accepted, o.denominator);
         const loss = weightedSum([
           [labelled, o.labelledWeight],
           [unlabelled, s.ramped(o.weight, o.ramp)],

@@ -3,7 +3,7 @@
 
 import { concat, weightedSum } from '../../runtime/ops/index.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
-import { ceValid, mseMeanC } from '../losses/index.ts';
+import { mseMeanC } from '../losses/index.ts';
 import { number, option } from '../options.ts';
 import { defineScheme, RAMP } from './define.ts';
 import { groupsOption, passGroups } from './groups.ts';
@@ -38,7 +38,7 @@ export const meanTeacher = defineScheme({
         const z = passGroups((x, mode) => net.forward(x, mode), seen, o.groups, ['l', 'u']);
         const t = taught(teacher, shown, o.teacher === 'train' ? o.groups : null);
         parts.count(labelsOf(t.u, u), u.valid);
-        const labelled = ceValid(z.l, l.label);
+        const labelled = s.supervised(z.l, l.label);
         const unlabelled = mseMeanC(concat([z.l, z.u], 0), concat([t.l, t.u], 0), {
           valid: concat([l.valid, u.valid], 0),
         });

@@ -2,7 +2,7 @@
 
 import { concat, weightedSum } from '../../runtime/ops/index.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
-import { ceValid, piModel as consistency } from '../losses/index.ts';
+import { piModel as consistency } from '../losses/index.ts';
 import { number, option } from '../options.ts';
 import { defineScheme, labelledShare, RAMP } from './define.ts';
 import { groupsOption, passGroups } from './groups.ts';
@@ -55,7 +55,7 @@ export const piModel = defineScheme({
           ['l', 'u', 'k', 'v'],
         );
         parts.count(labelsOf(z.v, u), u.valid);
-        const labelled = ceValid(z.l, l.label);
+        const labelled = s.supervised(z.l, l.label);
         const unlabelled = consistency(concat([z.l, z.u], 0), concat([z.k, z.v], 0), concat([l.valid, u.valid], 0));
         const weight = s.ramped(o.weight * labelledShare(s.c), o.ramp);
         return { loss: weightedSum([[labelled], [unlabelled, weight]]), terms: { labelled, unlabelled } };

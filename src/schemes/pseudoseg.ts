@@ -19,7 +19,7 @@ import type { Tensor } from '../../runtime/tensor.ts';
 import { COLOUR_FIELDS, PSEUDOSEG_COLOUR } from '../augment/colour.ts';
 import { standardize } from '../augment/gpu/standardize.ts';
 import { classActivationMaps } from '../cam/index.ts';
-import { ceAccepted, ceValid, softCeValid } from '../losses/index.ts';
+import { ceAccepted, softCeValid } from '../losses/index.ts';
 import { AttentionBranch } from '../nn/attention.ts';
 import { EVAL, TRAIN, type ForwardMode, type Network } from '../nn/module.ts';
 import { resizeLike } from '../nn/resize.ts';
@@ -175,9 +175,9 @@ export function pseudosegStep(
   parts.count({ label: shown.label, truth: u.truth }, gate(shown.confidence, o.tau, view.valid));
 
   // Labelled images: decoder, attention branch and classifier.
-  const labelled = ceValid(net.enlarge(z.l, { height: c.crop[0], width: c.crop[1] }), l.label);
+  const labelled = s.supervised(net.enlarge(z.l, { height: c.crop[0], width: c.crop[1] }), l.label);
   const present = withoutBackground(presentClasses(l.label, c.numClasses), o);
-  const attention = ceValid(resizeLike(attend(branch, stages.l, present, l.valid, TRAIN), l.image.shape), l.label);
+  const attention = s.supervised(resizeLike(attend(branch, stages.l, present, l.valid, TRAIN), l.image.shape), l.label);
   const classified = o.detachClassifier ? stages[source].map((t) => detach(t)) : stages[source];
   const classifier = bceWithLogits(branch.classify(classified, { dropout: seed }), known ?? present);
 

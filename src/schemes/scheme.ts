@@ -137,6 +137,8 @@ export interface SchemeContext {
   /** Ids of the labelled and of the unlabelled images, where they are known. */
   readonly labelled?: readonly string[];
   readonly unlabelled?: readonly string[];
+  /** The loss of labelled pixels (default: cross-entropy over the valid ones): logits [..., C], labels [...] i32. */
+  labelledLoss?(logits: Tensor, labels: Tensor): Tensor;
   /** A new network; the same `draw` gives the same initial weights in every scheme of a comparison. */
   network(draw: number): Network;
   /** @param isHead says which parameters take the learning rate of heads */

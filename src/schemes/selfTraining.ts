@@ -8,7 +8,6 @@ import { drawSingleBoxes, SINGLE_BOX_FIELDS, UNIMATCH_BOX } from '../augment/cut
 import { cutout } from '../augment/gpu/cutout.ts';
 import { standardize } from '../augment/gpu/standardize.ts';
 import type { SourceBatch } from '../data/types.ts';
-import { ceValid } from '../losses/index.ts';
 import { TRAIN, type Network } from '../nn/module.ts';
 import { choice, flag, nullable, number, numbers, option, over, type Values } from '../options.ts';
 import { defineScheme, Step, type Learner } from './define.ts';
@@ -177,5 +176,5 @@ function studentStep(s: Step, net: Network, pseudoLabels: ReadonlyMap<string, La
     });
     ({ image, labels } = cutout(image, boxes, { noise: ctx.randomSeed('noise'), labels }));
   }
-  return { loss: ceValid(net.forward(standardize(image), TRAIN), labels) };
+  return { loss: s.supervised(net.forward(standardize(image), TRAIN), labels) };
 }

@@ -1,7 +1,6 @@
 // Supervised training on the labelled images alone: the baseline of every comparison.
 
 import { standardize } from '../augment/gpu/standardize.ts';
-import { ceValid } from '../losses/index.ts';
 import { TRAIN, type Network } from '../nn/module.ts';
 import { defineScheme, type Step } from './define.ts';
 import type { StepOutputs } from './scheme.ts';
@@ -9,7 +8,7 @@ import type { StepOutputs } from './scheme.ts';
 /** L = CE-valid of the labelled batch. Batch norm: train, statistics move. Also what a teacher learns by. */
 export function supervisedStep(s: Step, net: Network): StepOutputs {
   const l = s.labelled();
-  return { loss: ceValid(net.forward(standardize(l.image), TRAIN), l.label) };
+  return { loss: s.supervised(net.forward(standardize(l.image), TRAIN), l.label) };
 }
 
 export const supervised = defineScheme({

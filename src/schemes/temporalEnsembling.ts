@@ -6,7 +6,7 @@ import { gate, pseudoLabel } from '../ops/index.ts';
 import type { FileTensor } from '../../runtime/io/safetensors.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
 import { sigmoidRamp } from '../../runtime/optim/schedules.ts';
-import { ceValid, mseMeanC } from '../losses/index.ts';
+import { mseMeanC } from '../losses/index.ts';
 import { nullable, number, option } from '../options.ts';
 import { defineScheme, labelledShare, RAMP, type Step } from './define.ts';
 import { groupsOption, passGroups } from './groups.ts';
@@ -80,7 +80,7 @@ export const temporalEnsembling = defineScheme({
         };
         const q = { l: known(targets.l, l), u: known(targets.u, u) };
         parts.count({ label: q.u.label, truth: u.truth }, q.u.accepted);
-        const labelled = ceValid(z.l, l.label);
+        const labelled = s.supervised(z.l, l.label);
         const unlabelled = mseMeanC(concat([z.l, z.u], 0), concat([targets.l, targets.u], 0), {
           valid: concat([q.l.accepted, q.u.accepted], 0),
           probabilities: true,

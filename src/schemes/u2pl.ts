@@ -6,7 +6,7 @@ import { gate, percentile, predictionEntropy, pseudoLabel } from '../ops/index.t
 import { drawBoxes, FRENCH_BOXES } from '../augment/cutmix.ts';
 import { boxMask } from '../augment/gpu/mix.ts';
 import { standardize } from '../augment/gpu/standardize.ts';
-import { ceValid, u2pl as reliable, u2plPercent } from '../losses/index.ts';
+import { u2pl as reliable, u2plPercent } from '../losses/index.ts';
 import { EVAL } from '../nn/module.ts';
 import { nullable, number, option } from '../options.ts';
 import { defineScheme, WEIGHT, type Step } from './define.ts';
@@ -64,7 +64,7 @@ export const u2pl = defineScheme({
         const entropy = predictionEntropy(t.m);
         const percent = s.ctx.scalar('percent', ({ progress }) => u2plPercent(progress, 100 - o.drop));
         parts.count(q, gate(entropy, percentile(entropy, percent, q.valid), q.valid, { below: true }));
-        const labelled = ceValid(z.l, l.label);
+        const labelled = s.supervised(z.l, l.label);
         const unlabelled = reliable(z.m, q.label, entropy, percent, q.valid);
         const weight = s.ctx.scalar('weight', ({ step }) => (step < warm ? 0 : o.weight));
         return { loss: weightedSum([[labelled], [unlabelled, weight]]), terms: { labelled, unlabelled } };

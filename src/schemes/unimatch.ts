@@ -7,11 +7,11 @@ import { pseudoLabel } from '../ops/index.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
 import { SINGLE_BOX_FIELDS, UNIMATCH_BOX } from '../augment/cutmix.ts';
 import { standardize } from '../augment/gpu/standardize.ts';
-import { ceAccepted, ceValid } from '../losses/index.ts';
+import { acceptedLoss } from '../losses/index.ts';
 import { EVAL, type ForwardMode } from '../nn/module.ts';
 import { nullable, number, option, over } from '../options.ts';
 import { accepts, ClassThresholds, CLASSWISE } from './classThresholds.ts';
-import { defineScheme, RAMP, type Step } from './define.ts';
+import { ACCEPTED_LOSS, defineScheme, RAMP, type Step } from './define.ts';
 import { groupsOption, passGroups } from './groups.ts';
 import { strongOption } from './strong.ts';
 import { labelsOf, take, type TargetView } from './views.ts';
@@ -29,6 +29,7 @@ export const unimatch = defineScheme({
   about: 'a weak view labels two strong ones and one with dropped features',
   options: {
     tau: option(number({ from: 0 }), 0.95, 'confidence threshold (>=); above 1 nothing is accepted'),
+    loss: ACCEPTED_LOSS,
     classwise: CLASSWISE,
     labelledWeight: weight(0.5, 'the labelled loss'),
     weight: weight(0.5, 'the unlabelled loss'),
@@ -114,13 +115,13 @@ export const unimatch = defineScheme({
         parts.count(q, accepted);
         const strong = (view: TargetView, scores: Tensor): Tensor => {
           const moved = view.carry(q);
-          return ceAccepted(scores, moved.label, accepts(moved, o.tau, classes));
+          return acceptedLoss(o.loss, scores, moved.label, accepts(moved, o.tau, classes));
         };
-        const labelled = ceValid(z.l, l.label);
+        const labelled = s.supervised(z.l, l.label);
         const unlabelled = weightedSum([
           [strong(first, z.s), o.strongWeight],
           [strong(second, z.t), o.strongWeight],
-          ...perturbed.map((scores) => [ceAccepted(scores, q.label, accepted), o.featureWeight] as const),
+          ...perturbed.map((scores) => [acceptedLoss(o.loss, scores, q.label, accepted), o.featureWeight] as const),
         ]);
         const loss = weightedSum([
           [labelled, o.labelledWeight],

@@ -6,11 +6,11 @@ import { pseudoLabel } from '../ops/index.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
 import { SINGLE_BOX_FIELDS, UNIMATCH_BOX } from '../augment/cutmix.ts';
 import { standardize } from '../augment/gpu/standardize.ts';
-import { ceAccepted, ceValid } from '../losses/index.ts';
+import { acceptedLoss } from '../losses/index.ts';
 import { EVAL, type ForwardMode, type Network } from '../nn/module.ts';
 import { flag, nullable, number, option, over } from '../options.ts';
 import { accepts, ClassThresholds, CLASSWISE } from './classThresholds.ts';
-import { defineScheme, RAMP, type Step } from './define.ts';
+import { ACCEPTED_LOSS, defineScheme, RAMP, type Step } from './define.ts';
 import { groupsOption, passGroups } from './groups.ts';
 import { strongOption } from './strong.ts';
 import { taught, teacherOf, teacherOptions } from './teacher.ts';
@@ -27,6 +27,7 @@ export const unimatchV2 = defineScheme({
   about: 'an averaged teacher labels two strong views that see complementary channels',
   options: {
     tau: option(number({ from: 0 }), 0.95, 'confidence threshold (>=); above 1 nothing is accepted'),
+    loss: ACCEPTED_LOSS,
     classwise: CLASSWISE,
     labelledWeight: option(number({ from: 0 }), 0.5, 'weight of the labelled loss'),
     weight: option(number({ from: 0 }), 0.5, 'weight of the mean loss of the strong views'),
@@ -93,9 +94,9 @@ export const unimatchV2 = defineScheme({
         );
         const strong = (view: TargetView, scores: Tensor): Tensor => {
           const moved = view.carry(q);
-          return ceAccepted(scores, moved.label, accepts(moved, o.tau, classes));
+          return acceptedLoss(o.loss, scores, moved.label, accepts(moved, o.tau, classes));
         };
-        const labelled = ceValid(z.l, l.label);
+        const labelled = s.supervised(z.l, l.label);
         const unlabelled = weightedSum([
           [strong(first, z.s), 0.5],
           [strong(second, z.t), 0.5],

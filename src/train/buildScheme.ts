@@ -7,6 +7,7 @@ import { noDecayForVectors, type Optimizer, type ParamGroup } from '../../runtim
 import { Sgd } from '../../runtime/optim/sgd.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
 import type { Dataset } from '../data/types.ts';
+import { labelledLoss } from '../losses/index.ts';
 import { createNetwork } from '../nn/networks.ts';
 import type { TorchTensor } from '../nn/module.ts';
 import type { Scheme, SchemeContext } from '../schemes/scheme.ts';
@@ -20,15 +21,23 @@ import { withoutLabels } from './streams.ts';
 /** Builds a scheme in a context from its options. */
 export type SchemeFactory = (c: SchemeContext, options: Record<string, unknown>) => Scheme;
 
+export interface ContextOptions {
+  /** Weights to begin with. */
+  pretrained?: ReadonlyMap<string, TorchTensor>;
+  onPretrained?(report: PretrainedReport): void;
+  /** f32 [classes], read by every step. */
+  classWeights?: Tensor;
+}
+
 /** What a scheme is built from, for these settings. */
 export function schemeContext(
   device: Device,
   dataset: Dataset,
   config: RunConfig,
-  pretrained?: ReadonlyMap<string, TorchTensor>,
-  onPretrained?: (report: PretrainedReport) => void,
+  { pretrained, onPretrained, classWeights }: ContextOptions = {},
 ): SchemeContext {
   const { numClasses } = dataset;
+  const { labelledLoss: kind } = config;
   return {
     device,
     numClasses,
@@ -38,6 +47,9 @@ export function schemeContext(
     seed: config.seed,
     labelled: dataset.ids('labelled'),
     unlabelled: dataset.ids('unlabelled'),
+    ...((kind !== 'ce' || classWeights) && {
+      labelledLoss: (logits: Tensor, labels: Tensor) => labelledLoss(logits, labels, kind, classWeights),
+    }),
     // Seeds and draws meet in one number: seed s and draw d must differ from every other pair.
     network(draw) {
       const net = createNetwork(device, config.network, numClasses, config.seed * 1000 + draw);

@@ -7,6 +7,7 @@ import { mixedPrecision } from '../../runtime/modules/precision.ts';
 import { concat } from '../../runtime/ops/index.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
 import type { Scheme, StepOutputs } from '../schemes/scheme.ts';
+import { Network } from '../nn/module.ts';
 import { StepContext, type GradientWatch } from '../schemes/step.ts';
 import type { TrainerOptions } from './trainer.ts';
 import { Watch, type Named } from './watch.ts';
@@ -47,6 +48,7 @@ export function record(device: Device, scheme: Scheme, stage: number, options: R
   let feedback: StepOutputs['feedback'];
   const watch = new Watch(device);
   const tensors = namedTensors(scheme);
+  const networks = [...scheme.networks.values()].filter((net) => net instanceof Network);
   const nameOf = new Map(tensors.map(([name, t]) => [t, name]));
   const watchGradients: GradientWatch = (params, grads, hyper) =>
     watch.gradients(
@@ -62,6 +64,9 @@ export function record(device: Device, scheme: Scheme, stage: number, options: R
       scaler: options.scaler,
       watch: watchGradients,
     });
+    // Each pass that drops draws for itself.
+    let passes = 0;
+    for (const net of networks) net.seeds = () => context.randomSeed(`dropout ${passes++}`);
     const step = (): StepOutputs => scheme.stages[stage].record(context);
     const out = options.scaler ? mixedPrecision(device, step) : step();
     counts = out.counts;
@@ -84,5 +89,7 @@ export function record(device: Device, scheme: Scheme, stage: number, options: R
   } catch (error) {
     watch.dispose();
     throw error;
+  } finally {
+    for (const net of networks) net.seeds = null;
   }
 }

@@ -6,6 +6,8 @@ import type { PseudoLabelStats } from '../ops/index.ts';
 import { LossScaler } from '../../runtime/optim/lossScaler.ts';
 import { SampleCache } from '../data/batch.ts';
 import type { Dataset } from '../data/types.ts';
+import type { Tensor } from '../../runtime/tensor.ts';
+import { medianFrequencyWeights } from '../losses/index.ts';
 import { scores } from '../metrics/miou.ts';
 import type { Network } from '../nn/module.ts';
 import { createNetwork } from '../nn/networks.ts';
@@ -41,6 +43,8 @@ class Session {
   private readonly averages: Averaged['averages'];
   private readonly scaler: LossScaler | undefined;
   private readonly cache: SampleCache;
+  /** Factors of the classes in the labelled loss; null: none. */
+  private readonly classWeights: Tensor | null;
   private readonly alarms: Alarms;
   /** Bytes of GPU memory that may be in use at once. */
   private readonly budget: number;
@@ -77,7 +81,15 @@ class Session {
       );
     }
     this.cache = new SampleCache(dataset, options.cacheBytes);
-    const context = schemeContext(device, dataset, config, options.pretrained, (r) => hooks.onPretrained?.(r));
+    this.classWeights =
+      config.classWeights === null
+        ? null
+        : device.keep(device.tensor(new Float32Array(dataset.numClasses).fill(1), [dataset.numClasses]));
+    const context = schemeContext(device, dataset, config, {
+      pretrained: options.pretrained,
+      onPretrained: (report) => hooks.onPretrained?.(report),
+      classWeights: this.classWeights ?? undefined,
+    });
     const scheme = buildScheme(options.makeScheme, context, config);
     const averaged =
       config.ema === null
@@ -108,6 +120,7 @@ class Session {
     } finally {
       this.closeEvaluators();
       this.scaler?.dispose();
+      this.classWeights?.dispose();
     }
   }
 
@@ -119,6 +132,7 @@ class Session {
     const { device, dataset, config, scheme, budget } = this;
     this.checkImages();
     const sourceSize = await dataset.maxSize();
+    await this.weighClasses();
     this.restore();
     await this.judge();
     this.hooks.onStart?.({
@@ -145,6 +159,22 @@ class Session {
         'name some (`unlabelled`), label fewer (`labels`), or use the scheme supervised',
       );
     }
+  }
+
+  /** Fills in the weights of the classes. @throws UsageError for a list of another length */
+  private async weighClasses(): Promise<void> {
+    const { dataset, classWeights: tensor } = this;
+    const { classWeights: wanted } = this.config;
+    if (!tensor || wanted === null) return;
+    if (wanted !== 'median' && wanted.length !== dataset.numClasses)
+      throw new UsageError(
+        `there are ${wanted.length} class weights for ${dataset.numClasses} classes`,
+        `give one for each of ${dataset.classNames.join(', ')} (\`classWeights\`)`,
+      );
+    if (wanted !== 'median') return this.device.write(tensor, Float32Array.from(wanted));
+    const maps: Uint8Array[] = [];
+    for (const id of dataset.ids('labelled')) maps.push((await this.cache.get(id, true)).labels!);
+    this.device.write(tensor, medianFrequencyWeights(maps, dataset.numClasses));
   }
 
   private restore(): void {

@@ -7,6 +7,7 @@ import type { NetworkConfig } from '../nn/define.ts';
 import { networkOf, USUAL_NETWORK } from '../nn/networks.ts';
 import {
   choice,
+  either,
   fields,
   fill,
   flag,
@@ -34,7 +35,7 @@ export interface Flag {
   /** What stands for its value in the help. */
   value?: string;
   /** How its text is read (default: as the setting's kind says). */
-  reads?: 'size' | 'bytes' | 'batch' | 'range';
+  reads?: 'size' | 'bytes' | 'batch' | 'range' | 'weights';
   /** The field of the setting that it gives (default: the whole of it). */
   field?: string;
   /** The flag says no: `--no-NAME`. */
@@ -62,6 +63,11 @@ const group = <O extends Options>(of: O, about: string): Option<Values<O>, Given
 };
 
 const whole = number({ whole: true, from: 1 });
+
+const classWeights: Kind<'median' | readonly number[] | null> = inWords(
+  '"median", or a list of one positive number for each class',
+  nullable(either(choice('median'), numbers({ above: 0 }))),
+);
 
 const network: Kind<NetworkConfig> = {
   fits: 'an object of kind and the options of the architecture',
@@ -129,6 +135,19 @@ export const SETTINGS = {
     { name: 'scale', value: 'lo,hi', reads: 'range', field: 'range', about: 'range of the random scale of weak views' },
   ),
   optimizer: group(OPTIMIZER, 'the optimiser'),
+  labelledLoss: setting(
+    choice('ce', 'ohem', 'ce+dice'),
+    'ce',
+    'loss of labelled pixels: cross-entropy, of the hard pixels, or with Dice loss',
+    { name: 'labelled-loss', value: 'kind', recorded: true },
+  ),
+  /** Factors of the classes in the labelled cross-entropy; 'median': by their frequency in the labelled images. */
+  classWeights: setting(
+    classWeights,
+    null,
+    'of the labelled cross-entropy: "median" (by frequency), or a number for each class',
+    { name: 'class-weights', value: 'w', reads: 'weights' },
+  ),
   /** A moving average of the weights is evaluated beside them; null: none. */
   ema: setting(
     nullable(number({ from: 0, below: 1 })),

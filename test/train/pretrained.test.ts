@@ -42,18 +42,15 @@ test('a classifier fills the encoder and leaves the rest; what fits nowhere is r
   );
   state.set('fc.weight', { shape: [10, 8], data: new Float32Array(80) });
   const config = resolveConfig({ network, crop: [32, 32] });
-  const net = schemeContext(device, dataset, config, state).network(0);
+  const net = schemeContext(device, dataset, config, { pretrained: state }).network(0);
   const fresh = schemeContext(device, dataset, config).network(0);
   const [loaded, plain, given] = [await net.stateDict(), await fresh.stateDict(), await other.stateDict()];
   for (const [name, t] of loaded) assert.equal(t, (name.startsWith('backbone.') ? given : plain).get(name), name);
   assert.throws(
     () =>
-      schemeContext(
-        device,
-        dataset,
-        config,
-        new Map([['features.0.weight', { shape: [1], data: new Float32Array(1) }]]),
-      ).network(0),
+      schemeContext(device, dataset, config, {
+        pretrained: new Map([['features.0.weight', { shape: [1], data: new Float32Array(1) }]]),
+      }).network(0),
     (e: unknown) =>
       e instanceof CheckpointError && /no tensor of this network's encoder .*features\.0\.weight/.test(errorText(e)),
   );
@@ -67,7 +64,7 @@ test('a trained network fills all but the last layer, which differs from draw to
   // Of other classes: the last layer does not have to fit.
   const other = createNetwork(device, config.network, dataset.numClasses + 1, 99);
   const given = await other.stateDict();
-  const context = schemeContext(device, dataset, config, given);
+  const context = schemeContext(device, dataset, config, { pretrained: given });
   const nets = [context.network(0), context.network(1)];
   const [a, b] = await Promise.all(nets.map((net) => net.stateDict()));
   for (const [name, t] of a) {
@@ -164,11 +161,14 @@ test('an incomplete encoder is refused and named, or taken on purpose', async ()
   const { dataset } = tinyData();
   const settings = { network: deep, crop: [32, 32] as [number, number] };
   assert.throws(
-    () => schemeContext(device, dataset, resolveConfig(settings), other).network(0),
+    () => schemeContext(device, dataset, resolveConfig(settings), { pretrained: other }).network(0),
     (e: unknown) => e instanceof CheckpointError,
   );
   const reports: unknown[] = [];
-  schemeContext(device, dataset, resolveConfig(settings, { pretrainedPartial: true }), other, (r) => reports.push(r))
+  schemeContext(device, dataset, resolveConfig(settings, { pretrainedPartial: true }), {
+    pretrained: other,
+    onPretrained: (r) => reports.push(r),
+  })
     .network(0)
     .dispose();
   assert.is(reports.length, 1);
