@@ -24,6 +24,9 @@ export interface EmaOptions {
   decay?: number;
 }
 
+/** A decay that rises from 0, so that a short run does not keep the first weights. @param step from 0 */
+export const risingDecay = (step: number, decay: number): number => Math.min(1 - 1 / (step + 1), decay);
+
 /**
  * target <- a target + (1-a) source, with `a` from the option `decay` or the hyper-parameters (`emaDecay`). Buffers
  * that are not f32 are copied where others are averaged.

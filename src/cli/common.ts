@@ -8,6 +8,7 @@ import type { Device } from '../../runtime/device/device.ts';
 import { mib } from '../../runtime/device/pool.ts';
 import { CheckpointError, DataError, errorText } from '../../runtime/errors.ts';
 import { openDataset, type DatasetSpec, type OpenDataset } from '../data/open.node.ts';
+import { Ensemble } from '../nn/ensemble.ts';
 import { createNetwork } from '../nn/networks.ts';
 import type { Network } from '../nn/module.ts';
 import { parseSeenSize } from './options.ts';
@@ -83,7 +84,9 @@ export async function readModel({ model: path, weights }: ModelFlags): Promise<{
 
 /** A trained network on the GPU. */
 export function buildNetwork(device: Device, model: Model): Network {
-  const network = createNetwork(device, model.network, model.classNames.length, 0);
+  const make = (): Network => createNetwork(device, model.network, model.classNames.length, 0);
+  const { ensemble } = model;
+  const network = ensemble ? new Ensemble(Array.from({ length: ensemble.members }, make), ensemble.voting) : make();
   network.loadStateDict(model.state);
   return network;
 }

@@ -168,17 +168,18 @@ export async function runInFolder(o: RunnerOptions): Promise<{ record: RunRecord
           saved = false;
         }
       },
-      async onTrained({ last, best, ema }, step) {
-        await saveModel(join(folder, 'last.safetensors'), { ...model, origin: { ...origin, step }, state: last });
+      async onTrained({ last, best, ema, scheme }, step) {
+        const whole = { ...model, ...(scheme.ensemble && { ensemble: scheme.ensemble }) };
+        await saveModel(join(folder, 'last.safetensors'), { ...whole, origin: { ...origin, step }, state: last });
         if (best)
           await saveModel(join(folder, 'best.safetensors'), {
-            ...model,
+            ...whole,
             origin: { ...origin, step: best.step, valMiou: best.miou },
             state: best.state,
           });
         else await rm(join(folder, 'best.safetensors'), { force: true });
         if (ema)
-          await saveModel(join(folder, 'ema.safetensors'), { ...model, origin: { ...origin, step }, state: ema });
+          await saveModel(join(folder, 'ema.safetensors'), { ...whole, origin: { ...origin, step }, state: ema });
         else await rm(join(folder, 'ema.safetensors'), { force: true });
       },
     },

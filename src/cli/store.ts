@@ -8,6 +8,7 @@ import { refuseNonFinite } from '../../runtime/io/finite.ts';
 import { decodeSafetensors, encodeSafetensors } from '../../runtime/io/safetensors.ts';
 import type { PictureRule } from '../data/pictureRule.ts';
 import type { NetworkConfig } from '../nn/define.ts';
+import type { EnsembleConfig } from '../nn/ensemble.ts';
 import type { TorchTensor } from '../nn/module.ts';
 import { decodeCheckpoint, encodeCheckpoint, type Checkpoint } from '../train/checkpoint.ts';
 
@@ -132,6 +133,8 @@ export async function loadCheckpoint(folder: string): Promise<Checkpoint | null>
 /** A trained network as it is kept for predictions. */
 export interface Model {
   network: NetworkConfig;
+  /** Where it is several of these networks. */
+  ensemble?: EnsembleConfig;
   classNames: string[];
   palette: number[][];
   /** Height and width to which images were resized for training; absent where they were taken at their own size. */

@@ -191,7 +191,9 @@ export class Parts {
 }
 
 /** What a scheme makes of its parts. */
-export interface Built extends Partial<Pick<Scheme, 'label' | 'pseudoLabels' | 'hostTensors' | 'hostState'>> {
+export interface Built extends Partial<
+  Pick<Scheme, 'label' | 'ensemble' | 'pseudoLabels' | 'hostTensors' | 'hostState'>
+> {
   /** The network whose predictions count. */
   evaluated: Network;
   /** The one step of the scheme: its loss, whose gradient moves all learners … */

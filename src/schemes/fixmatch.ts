@@ -1,6 +1,7 @@
 // FixMatch (Sohn et al. 2020) for segmentation: the confident predictions on a weak view are the labels of a strong
 // view of the same image.
 
+import { risingDecay } from '../../runtime/optim/ema.ts';
 import { noGrad } from '../../runtime/autograd/tape.ts';
 import { weightedSum } from '../../runtime/ops/index.ts';
 import { pseudoLabel } from '../ops/index.ts';
@@ -69,7 +70,7 @@ export const fixmatch = defineScheme({
     const cta = ctAugmentOf(o.strong);
     const { net } = parts.learner();
     const decay = o.ema ?? (cta ? PROBE_DECAY : null);
-    const rising = (step: number): number => (o.emaWarmup ? Math.min(1 - 1 / (step + 1), decay!) : decay!);
+    const rising = (step: number): number => (o.emaWarmup ? risingDecay(step, decay!) : decay!);
     const average = decay === null ? null : parts.average('ema', net, ({ step }) => rising(step));
     const { device, numClasses } = parts.c;
     const classes =

@@ -7,6 +7,7 @@ import { cutmixSeg } from './cutmixSeg.ts';
 import type { SchemeRecord } from './define.ts';
 import { fixmatch } from './fixmatch.ts';
 import { meanTeacher } from './meanTeacher.ts';
+import { nCps } from './nCps.ts';
 import { piModel } from './piModel.ts';
 import { pseudoseg } from './pseudoseg.ts';
 import type { Scheme, SchemeContext } from './scheme.ts';
@@ -24,6 +25,7 @@ const records = new Map<string, SchemeRecord>(
     fixmatch,
     pseudoseg,
     cps,
+    nCps,
     piModel,
     temporalEnsembling,
     meanTeacher,

@@ -5,6 +5,7 @@ import type { Device } from '../../runtime/device/device.ts';
 import type { FileTensor } from '../../runtime/io/safetensors.ts';
 import type { Optimizer } from '../../runtime/optim/optimizer.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
+import type { EnsembleConfig } from '../nn/ensemble.ts';
 import type { Network, ParameterSet } from '../nn/module.ts';
 import type { Moment, StepContext } from './step.ts';
 
@@ -105,6 +106,8 @@ export interface Scheme {
   readonly stages: readonly Stage[];
   /** The network whose predictions count. */
   readonly evaluated: Network;
+  /** Where several networks are evaluated as one: how many, and how they vote. */
+  readonly ensemble?: EnsembleConfig;
   /**
    * The pseudo-labels that the scheme would give images, and where it would accept them (default: everywhere), in
    * evaluation mode: for looking at. Where this is absent they are the predictions of the evaluated network.

@@ -1,6 +1,7 @@
 // A teacher whose weights are a moving average of the student's, and the small changes of an image against which
 // consistency methods want a prediction to hold.
 
+import { risingDecay } from '../../runtime/optim/ema.ts';
 import { noGrad } from '../../runtime/autograd/tape.ts';
 import { add, clamp, concat, normal } from '../../runtime/ops/index.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
@@ -25,9 +26,6 @@ export const teacherOptions = (decay: number) => ({
   evaluate: option(choice('teacher', 'student'), 'teacher', 'which of the two is evaluated'),
 });
 type TeacherOptions = Values<ReturnType<typeof teacherOptions>>;
-
-/** A decay that rises from 0, so that a short run does not keep the first weights. @param step from 0 */
-export const risingDecay = (step: number, decay: number): number => Math.min(1 - 1 / (step + 1), decay);
 
 /** The teacher of a network: its moving average, saved as `teacher`. */
 export function teacherOf(parts: Parts, net: Network, o: Omit<TeacherOptions, 'evaluate'>): Network {

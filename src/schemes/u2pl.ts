@@ -1,6 +1,7 @@
 // U2PL (Wang et al. 2022) without its memory bank: pseudo-labels of an averaged teacher count where its entropy is low;
 // how low, follows the training.
 
+import { risingDecay } from '../../runtime/optim/ema.ts';
 import { weightedSum } from '../../runtime/ops/index.ts';
 import { gate, percentile, predictionEntropy, pseudoLabel } from '../ops/index.ts';
 import { drawBoxes, FRENCH_BOXES } from '../augment/cutmix.ts';
@@ -12,7 +13,7 @@ import { nullable, number, option } from '../options.ts';
 import { defineScheme, WEIGHT, type Step } from './define.ts';
 import { groupsOption, passGroups } from './groups.ts';
 import type { Moment } from './step.ts';
-import { perturbationOptions, perturbed, risingDecay, taught, teacherOptions } from './teacher.ts';
+import { perturbationOptions, perturbed, taught, teacherOptions } from './teacher.ts';
 import { labelsOf, mixedView, type TargetView } from './views.ts';
 
 const { ema, evaluate } = teacherOptions(0.99);

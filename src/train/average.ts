@@ -1,9 +1,9 @@
 // A moving average of what a run trains, evaluated beside it: any scheme, whatever it does itself.
 
-import { Ema } from '../../runtime/optim/ema.ts';
+import { Ema, risingDecay } from '../../runtime/optim/ema.ts';
+import { Ensemble } from '../nn/ensemble.ts';
 import type { Network } from '../nn/module.ts';
 import type { Scheme, Stage } from '../schemes/scheme.ts';
-import { risingDecay } from '../schemes/teacher.ts';
 
 /** A scheme with moving averages of its networks. */
 export interface Averaged {
@@ -20,17 +20,24 @@ export interface Averaged {
  * @param network makes a network like those of the scheme
  */
 export function withAverages(scheme: Scheme, decay: number, network: () => Network): Averaged {
-  const averages = new Map<Network, Network>();
-  const updates = new Map<Network, Ema>();
   const networks = new Map(scheme.networks);
-  const evaluated = new Set([...scheme.stages.map((s) => s.evaluated ?? scheme.evaluated), scheme.evaluated]);
-  for (const [name, net] of scheme.networks) {
-    const own = net as Network;
-    if (!evaluated.has(own) || !scheme.optimizers.has(name)) continue;
+  const averages = new Map<Network, Network>();
+  const updates = new Map<Network, Ema[]>();
+  const nameOf = new Map([...scheme.networks].map(([name, net]) => [net, name]));
+  const averageOf = (net: Network): Network => {
     const average = network();
-    averages.set(own, average);
-    updates.set(own, new Ema(average, own, { buffers: 'ema' }));
-    networks.set(`average of ${name}`, average);
+    networks.set(`average of ${nameOf.get(net)}`, average);
+    return average;
+  };
+  for (const net of new Set([...scheme.stages.map((s) => s.evaluated ?? scheme.evaluated), scheme.evaluated])) {
+    const members = net instanceof Ensemble ? net.members : [net];
+    if (!members.every((m) => scheme.optimizers.has(nameOf.get(m) ?? ''))) continue;
+    const own = members.map(averageOf);
+    averages.set(net, net instanceof Ensemble ? new Ensemble(own, net.voting) : own[0]);
+    updates.set(
+      net,
+      members.map((m, i) => new Ema(own[i], m, { buffers: 'ema' })),
+    );
   }
   const stages = scheme.stages.map((stage): Stage => {
     const update = updates.get(stage.evaluated ?? scheme.evaluated);
@@ -39,11 +46,12 @@ export function withAverages(scheme: Scheme, decay: number, network: () => Netwo
       ...stage,
       async prepare(services) {
         await stage.prepare?.(services);
-        update.copy();
+        for (const ema of update) ema.copy();
       },
       record(ctx) {
         const out = stage.record(ctx);
-        update.update(ctx.hyper({ name: 'average', emaDecay: ({ step }) => risingDecay(step, decay) }));
+        const hyper = ctx.hyper({ name: 'average', emaDecay: ({ step }) => risingDecay(step, decay) });
+        for (const ema of update) ema.update(hyper);
         return out;
       },
     };
@@ -57,6 +65,7 @@ export function withAverages(scheme: Scheme, decay: number, network: () => Netwo
       optimizers,
       stages,
       evaluated: scheme.evaluated,
+      ensemble: scheme.ensemble,
       ...(label && { label: (x) => label.call(scheme, x) }),
       pseudoLabels,
       hostTensors,

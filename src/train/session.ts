@@ -7,8 +7,6 @@ import { LossScaler } from '../../runtime/optim/lossScaler.ts';
 import { SampleCache } from '../data/batch.ts';
 import type { Dataset } from '../data/types.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
-import { medianFrequencyWeights } from '../losses/index.ts';
-import { scores } from '../metrics/miou.ts';
 import type { Network } from '../nn/module.ts';
 import { createNetwork } from '../nn/networks.ts';
 import type { Scheme, StageServices } from '../schemes/scheme.ts';
@@ -16,8 +14,9 @@ import { Alarms } from './alarms.ts';
 import { withAverages, type Averaged } from './average.ts';
 import { advised, buildScheme, checkFits, schemeContext } from './buildScheme.ts';
 import { captureTensors, restore, type Best, type Checkpoint } from './checkpoint.ts';
+import { weighClasses } from './classWeights.ts';
 import { changedSettings, learningRate, type RunConfig } from './config.ts';
-import { Evaluator } from './evaluate.ts';
+import { Evaluators } from './evaluators.ts';
 import { judgeLabelMaps } from './judge.ts';
 import { Labeller } from './labeller.ts';
 import type { EvalPoint, RunRecord, StepPoint } from './records.ts';
@@ -55,8 +54,7 @@ class Session {
   private readonly bests: Map<number, Best>;
   /** The counts of pseudo-labels that stay as they are for a stage; those that a step makes are counted by the step. */
   private kept: PseudoLabelStats | null = null;
-  /** Those of a stage's network, and of its average. */
-  private readonly evaluators = new Map<Network, Evaluator>();
+  private readonly evaluators: Evaluators;
   /** The largest batch of validation images; null without any. */
   private val: Awaited<ReturnType<typeof largestBatch>> = null;
   /** The next step of the state that a checkpoint would hold. */
@@ -99,6 +97,10 @@ class Session {
           );
     this.scheme = averaged.scheme;
     this.averages = averaged.averages;
+    this.evaluators = new Evaluators(device, dataset, this.cache, this.averages, {
+      batch: config.evalBatch,
+      budget: this.budget,
+    });
     this.scaler = config.precision === 'mixed' ? new LossScaler(device) : undefined;
     this.alarms = new Alarms(dataset.classNames, (message) => hooks.onWarning?.(message), resume?.soFar?.alarms);
     this.timing = { ...(resume?.soFar?.timing ?? { steps: 0, seconds: 0, images: 0 }) };
@@ -118,7 +120,7 @@ class Session {
       scheme.dispose();
       throw advised(error);
     } finally {
-      this.closeEvaluators();
+      this.evaluators.close();
       this.scaler?.dispose();
       this.classWeights?.dispose();
     }
@@ -132,7 +134,8 @@ class Session {
     const { device, dataset, config, scheme, budget } = this;
     this.checkImages();
     const sourceSize = await dataset.maxSize();
-    await this.weighClasses();
+    if (this.classWeights && config.classWeights)
+      await weighClasses(this.classWeights, config.classWeights, dataset, (id) => this.cache.get(id, true));
     this.restore();
     await this.judge();
     this.hooks.onStart?.({
@@ -159,22 +162,6 @@ class Session {
         'name some (`unlabelled`), label fewer (`labels`), or use the scheme supervised',
       );
     }
-  }
-
-  /** Fills in the weights of the classes. @throws UsageError for a list of another length */
-  private async weighClasses(): Promise<void> {
-    const { dataset, classWeights: tensor } = this;
-    const { classWeights: wanted } = this.config;
-    if (!tensor || wanted === null) return;
-    if (wanted !== 'median' && wanted.length !== dataset.numClasses)
-      throw new UsageError(
-        `there are ${wanted.length} class weights for ${dataset.numClasses} classes`,
-        `give one for each of ${dataset.classNames.join(', ')} (\`classWeights\`)`,
-      );
-    if (wanted !== 'median') return this.device.write(tensor, Float32Array.from(wanted));
-    const maps: Uint8Array[] = [];
-    for (const id of dataset.ids('labelled')) maps.push((await this.cache.get(id, true)).labels!);
-    this.device.write(tensor, medianFrequencyWeights(maps, dataset.numClasses));
   }
 
   private restore(): void {
@@ -212,7 +199,7 @@ class Session {
       budget: this.budget,
       signal: o.signal,
       onMemory: (stage, bytes) => hooks.onMemory?.(stage, bytes),
-      onRecorded: (network) => this.reserve(network),
+      onRecorded: (network) => this.val && this.evaluators.reserve(network, this.val),
       gate: hooks.gate && ((at, done) => hooks.gate!(scheme, at, done)),
       onSteps: (points, progress) => this.onSteps(points, progress),
       evaluate: (step, network, stage) => this.evaluateStage(step, network, stage),
@@ -225,7 +212,7 @@ class Session {
     const { device, dataset, cache, budget } = this;
     return {
       predictUnlabelled: async (network, options, visit) => {
-        this.closeEvaluators();
+        this.evaluators.close();
         const labeller = new Labeller(device, network, { budget });
         try {
           const ids = [...(options.labelled ? dataset.ids('labelled') : []), ...withoutLabels(dataset)];
@@ -261,47 +248,12 @@ class Session {
     }
   }
 
-  /** The evaluator of a network; those of one stage are held at a time. */
-  private evaluatorOf(network: Network): Evaluator {
-    const known = this.evaluators.get(network);
-    if (known) return known;
-    const evaluator = new Evaluator(this.device, network, this.config.evalBatch, { budget: this.budget });
-    this.evaluators.set(network, evaluator);
-    return evaluator;
-  }
-
-  private closeEvaluators(): void {
-    for (const evaluator of this.evaluators.values()) evaluator.dispose();
-    this.evaluators.clear();
-  }
-
-  /** Makes room for evaluating a stage's network and its average, whose evaluators replace those of other stages. */
-  private reserve(network: Network): void {
-    if (!this.val) return;
-    if (!this.evaluators.has(network)) this.closeEvaluators();
-    this.evaluatorOf(network).reserve(this.val);
-    const average = this.averages.get(network);
-    if (average) this.evaluatorOf(average).reserve(this.val);
-  }
-
-  private async evaluate(split: 'val' | 'test', network: Network, step: number): Promise<EvalPoint> {
-    const { dataset } = this;
-    const load = (id: string): ReturnType<SampleCache['get']> => this.cache.get(id, true);
-    const measure = async (of: Network): Promise<EvalPoint> => {
-      const confusion = await this.evaluatorOf(of).confusion(dataset.ids(split), load);
-      return { step, split, ...scores(confusion, dataset.numClasses) };
-    };
-    const point = await measure(network);
-    const average = this.averages.get(network);
-    return average ? { ...point, ema: await measure(average) } : point;
-  }
-
   /** Evaluates the network of a stage on the validation images, and keeps its best weights. */
   private async evaluateStage(step: number, network: Network, stage: number): Promise<EvalPoint[]> {
     const { bests, scheme } = this;
     if (this.dataset.ids('val').length === 0) return [];
     for (const known of bests.keys()) if (known !== stage && !scheme.stages[known].keepBest) bests.delete(known);
-    const point = await this.evaluate('val', network, step);
+    const point = await this.evaluators.evaluate('val', network, step);
     if (point.miou > (bests.get(stage)?.miou ?? -1)) {
       bests.set(stage, { step, miou: point.miou, state: await network.stateDict() });
     }
@@ -354,13 +306,13 @@ class Session {
     const record = this.record();
     if (finished) {
       const total = this.steps.at(-1)?.step ?? 0;
-      await this.hooks.onTrained?.({ last, best, ema }, total);
+      await this.hooks.onTrained?.({ last, best, ema, scheme }, total);
       const splits = (['val', 'test'] as const).filter((s) => this.dataset.ids(s).length > 0);
       const measure = async (step: number): Promise<EvalPoint[]> => {
         const points: EvalPoint[] = [];
         for (const split of splits) {
           const known = evals.findLast((e) => e.split === split && e.step === step);
-          points.push(known ?? (await this.evaluate(split, scheme.evaluated, step)));
+          points.push(known ?? (await this.evaluators.evaluate(split, scheme.evaluated, step)));
         }
         return points;
       };

@@ -31,7 +31,7 @@ export interface SessionHooks {
    * Called after the last step, before the final scores: to keep the weights whatever happens to those.
    * @param step the last one
    */
-  onTrained?(weights: Pick<SessionResult, 'last' | 'best' | 'ema'>, step: number): Promise<void>;
+  onTrained?(weights: Pick<SessionResult, 'last' | 'best' | 'ema' | 'scheme'>, step: number): Promise<void>;
 }
 
 export interface SessionOptions {

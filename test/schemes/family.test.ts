@@ -10,7 +10,7 @@ import { cutmixSeg } from '../../src/schemes/cutmixSeg.ts';
 import { createScheme, schemeOf, schemes } from '../../src/schemes/index.ts';
 import { meanTeacher } from '../../src/schemes/meanTeacher.ts';
 import { piModel } from '../../src/schemes/piModel.ts';
-import { risingDecay } from '../../src/schemes/teacher.ts';
+import { risingDecay } from '../../runtime/optim/ema.ts';
 import { u2pl } from '../../src/schemes/u2pl.ts';
 import { unimatch } from '../../src/schemes/unimatch.ts';
 import { unimatchV2 } from '../../src/schemes/unimatchV2.ts';
