@@ -2,7 +2,8 @@
 
 import type { Command } from 'commander';
 import { DataError, UsageError } from '../../runtime/errors.ts';
-import { oneClassLine, scores } from '../metrics/miou.ts';
+import { countConfusion, oneClassLine, scores } from '../metrics/miou.ts';
+import type { Sample } from '../data/types.ts';
 import type { EvalPoint } from '../train/records.ts';
 import { Evaluator } from '../train/evaluate.ts';
 import { action } from './action.ts';
@@ -15,28 +16,31 @@ import {
   type GlobalFlags,
   type ModelFlags,
 } from './common.ts';
+import { addInferenceOptions, Inference, type InferenceFlags } from './inference.ts';
 import { addDataOptions, dataSpec, numbers, parseBytes, parseSeenSize, type DataFlags } from './options.ts';
 import type { Output } from './output.ts';
 import { evalLines } from './scores.ts';
 import { scoredOn } from './started.ts';
 
-type Flags = GlobalFlags & DataFlags & ModelFlags & { split: string; batch: number; memory?: number };
+type Flags = GlobalFlags & DataFlags & ModelFlags & InferenceFlags & { split: string; batch: number; memory?: number };
 const SPLITS = ['val', 'test', 'labelled', 'train'] as const;
 
 export function evalCommand(program: Command): void {
-  addModelOptions(
+  const data = addModelOptions(
     addDataOptions(
       program
         .command('eval')
         .summary('score a trained network')
         .description(
           'Scores a trained network on the masks of a split: mIoU (both treatments of absent classes), each ' +
-            'class, pixel accuracy. Every image is seen whole, at the size of the training (or --size). Without ' +
+            'class, pixel accuracy. Every image is seen at the size of the training (or --size), whole or as ' +
+            '--window, --scales and --flip say. Without ' +
             'DATA it is the data set of the run.',
         ),
       parseSeenSize,
     ),
-  )
+  );
+  addInferenceOptions(data, 'none, every image is seen whole')
     .option(
       '--split <name>',
       `one of ${SPLITS.join(', ')} (train: the labelled images, and the unlabelled ones that have a mask)`,
@@ -77,13 +81,17 @@ async function runEval(f: Flags, out: Output, path: string | undefined): Promise
           `--${split === 'train' || split === 'labelled' ? 'labels' : split} 100%`,
       );
     out.say(`${ids.length} ${split} images, ${file}`);
-    const evaluator = new Evaluator(device, network, f.batch);
     let scored = 0;
-    const confusion = await evaluator.confusion(ids, async (id) => {
+    const load = async (id: string): Promise<Sample> => {
       const sample = await dataset.load(id, { labels: true });
       if (sample.labels) scored++;
       return sample;
-    });
+    };
+    const inference = new Inference(device, network, f, Infinity);
+    const confusion =
+      inference.augmented || f.window
+        ? await looked(inference, ids, load, network.numClasses, out)
+        : await new Evaluator(device, network, f.batch).confusion(ids, load);
     if (scored < ids.length) out.say(`${ids.length - scored} of them have no mask and do not count`);
     const point: EvalPoint = {
       step: Number(model.origin.step ?? 0),
@@ -109,4 +117,23 @@ async function runEval(f: Flags, out: Output, path: string | undefined): Promise
     await dataset.close();
     device.close();
   }
+}
+
+/** The confusion matrix of images that are predicted one by one. */
+async function looked(
+  inference: Inference,
+  ids: readonly string[],
+  load: (id: string) => Promise<Sample>,
+  classes: number,
+  out: Output,
+): Promise<number[]> {
+  const confusion = Array<number>(classes * classes).fill(0);
+  for (const [i, id] of ids.entries()) {
+    const sample = await load(id);
+    if (!sample.labels) continue;
+    const { labels } = await inference.predict(sample);
+    countConfusion(sample.labels, labels, classes).forEach((n, at) => (confusion[at] += n));
+    out.progress(`${i + 1}/${ids.length}  ${id}`, { last: i === ids.length - 1 });
+  }
+  return confusion;
 }

@@ -3,15 +3,13 @@
 import { statSync } from 'node:fs';
 import { basename, dirname, extname, join } from 'node:path';
 import type { Command } from 'commander';
-import { DataError, UsageError } from '../../runtime/errors.ts';
+import { DataError } from '../../runtime/errors.ts';
 import { resizeProbabilities } from '../data/enlarge.ts';
 import { decodeImage, readBytes } from '../data/image.node.ts';
 import { folder, IMAGE, passedOver } from '../data/layout.node.ts';
 import { composed, findPath } from '../data/names.node.ts';
 import { refuseOverwriting } from '../data/overwrite.node.ts';
 import type { Sample } from '../data/types.ts';
-import { Labeller } from '../train/labeller.ts';
-import { SlidingWindow } from '../train/slide.ts';
 import { confidenceColours, maskPng, overlayLabels, rgbPng } from '../report/pictures.ts';
 import { action } from './action.ts';
 import {
@@ -26,28 +24,25 @@ import {
   type ModelFlags,
   type SizeFlags,
 } from './common.ts';
-import { numbers, parseBytes, type PictureFlags } from './options.ts';
+import { parseBytes, type PictureFlags } from './options.ts';
 import { eachFile, written } from './eachFile.ts';
+import { addInferenceOptions, Inference, scalesOf, WINDOW, type InferenceFlags } from './inference.ts';
 import type { Output } from './output.ts';
 import { addReadingOptions, newImages } from './pictures.ts';
 import { makeFolder, writeWhole } from './store.ts';
 
-interface Flags extends GlobalFlags, ModelFlags, SizeFlags, PictureFlags {
+interface Flags extends GlobalFlags, ModelFlags, SizeFlags, PictureFlags, InferenceFlags {
   out: string;
   overlay?: boolean;
   confidence?: boolean;
-  window?: number;
-  scales?: string;
-  flip?: boolean;
   memory?: number;
 }
 
-/** Images of more pixels go through a sliding window of this side, unless --window says otherwise. */
+/** Images of more pixels go through a sliding window, unless --window says otherwise. */
 const MOST_PIXELS = 512 * 512;
-const WINDOW = 384;
 
 export function predictCommand(program: Command): void {
-  addReadingOptions(
+  const reading = addReadingOptions(
     addSizeOption(
       addModelOptions(
         program
@@ -61,17 +56,12 @@ export function predictCommand(program: Command): void {
           .argument('<images...>', 'images, or folders of images'),
       ),
     ),
-  )
+  );
+  reading
     .option('--out <dir>', 'folder for the results', 'predictions')
     .option('--overlay', 'also write NAME-overlay.png: the image with the colours of the classes on top')
-    .option('--confidence', 'also write NAME-confidence.png: the probability of the predicted class, dark to light')
-    .option(
-      '--window <pixels>',
-      `side of the sliding window (default: ${WINDOW} for images of more than 512x512 pixels); 0 predicts every image whole`,
-      numbers.whole,
-    )
-    .option('--scales <list>', 'test-time augmentation: factors for the size, as in 0.75,1,1.25 (whole images only)')
-    .option('--flip', 'test-time augmentation: also the mirrored image (whole images only)')
+    .option('--confidence', 'also write NAME-confidence.png: the probability of the predicted class, dark to light');
+  addInferenceOptions(reading, `${WINDOW} for images of more than 512x512 pixels`)
     .option('--memory <size>', 'limit of GPU memory (4G)', parseBytes)
     .addHelpText(
       'after',
@@ -124,9 +114,7 @@ export function namesOf(files: readonly string[]): string[] {
 }
 
 async function runPredict(f: Flags, out: Output, paths: string[]): Promise<number> {
-  const scales = (f.scales ?? '1').split(',').map(Number);
-  if (scales.some((s) => !(s > 0)))
-    throw new UsageError(`--scales ${f.scales}`, 'give positive factors, as in 0.75,1,1.25');
+  scalesOf(f);
   const files = filesOf(paths, (text) => out.say(text));
   const names = namesOf(files);
   const suffixes = ['', ...(f.overlay ? ['-overlay'] : []), ...(f.confidence ? ['-confidence'] : [])];
@@ -146,10 +134,9 @@ async function runPredict(f: Flags, out: Output, paths: string[]): Promise<numbe
     );
     const images = await newImages(files, f, model, out);
     await makeFolder(f.out);
-    const labeller = new Labeller(device, network);
-    let sliding: SlidingWindow | null = null;
+    const inference = new Inference(device, network, f, MOST_PIXELS);
     const shares: { file: string; mask: string; classes: Record<string, number> }[] = [];
-    let unmentioned = scales.length > 1 || scales[0] !== 1 || f.flip === true;
+    let unmentioned = inference.augmented;
     const failures = await eachFile(
       files,
       out,
@@ -162,27 +149,14 @@ async function runPredict(f: Flags, out: Output, paths: string[]): Promise<numbe
         images.clipped(path, seen.clipped);
         const sample: Sample = { id: names[i], ...seen, labels: null };
         const probabilities = seen.height !== height || seen.width !== width;
-        const whole =
-          f.window === 0 ||
-          (f.window ? Math.max(seen.width, seen.height) <= f.window : seen.width * seen.height <= MOST_PIXELS);
-        let made!: { labels: Uint8Array; confidence: Float32Array; p?: Float32Array };
-        if (whole) {
-          await labeller.run(
-            [sample.id],
-            async () => sample,
-            { scales, flip: f.flip ?? false, probabilities },
-            (_, { labels }, confidence, p) => (made = { labels, confidence, p }),
+        if (unmentioned && !inference.whole(sample)) {
+          out.warn(
+            `${path} is larger than the window and is predicted in tiles; --scales and --flip are ignored for ` +
+              'all images of such a size (--window 0 predicts them whole, --size makes them smaller)',
           );
-        } else {
-          if (unmentioned)
-            out.warn(
-              `${path} is larger than the window and is predicted in tiles; --scales and --flip are ignored for ` +
-                'all images of such a size (--window 0 predicts them whole, --size makes them smaller)',
-            );
           unmentioned = false;
-          sliding ??= new SlidingWindow(device, network, f.window ?? WINDOW);
-          made = await sliding.predict(sample, { probabilities });
         }
+        const made = await inference.predict(sample, { probabilities });
         const { labels, confidence } = made.p
           ? resizeProbabilities(made.p, [seen.height, seen.width], [height, width])
           : made;

@@ -139,14 +139,14 @@ export const SETTINGS = {
     choice('ce', 'ohem', 'ce+dice'),
     'ce',
     'loss of labelled pixels: cross-entropy, of the hard pixels, or with Dice loss',
-    { name: 'labelled-loss', value: 'kind', recorded: true },
+    { value: 'kind', recorded: true },
   ),
   /** Factors of the classes in the labelled cross-entropy; 'median': by their frequency in the labelled images. */
   classWeights: setting(
     classWeights,
     null,
     'of the labelled cross-entropy: "median" (by frequency), or a number for each class',
-    { name: 'class-weights', value: 'w', reads: 'weights' },
+    { value: 'w', reads: 'weights' },
   ),
   /** A moving average of the weights is evaluated beside them; null: none. */
   ema: setting(

@@ -104,6 +104,10 @@ const NETWORKS: Record<string, [network: string, before: number][]> = {
     ['net1', 3],
     ['net2', 2],
   ],
+  'n-cps': [
+    ['net1', 3],
+    ['net3', 2],
+  ],
   fixmatch: [
     ['net', 3],
     ['ema', 3],
