@@ -23,6 +23,7 @@ import {
   trainConfig,
   type DataFlags,
   type TrainFlags,
+  presetLine,
 } from './options.ts';
 import type { Output } from './output.ts';
 import { runInFolder } from './runner.ts';
@@ -83,6 +84,7 @@ async function runCompare(f: Flags, out: Output, path: string | undefined): Prom
   for (const scheme of schemes) schemeOf(scheme);
   const file = fileConfig(f);
   const configs = schemes.map((scheme) => trainConfig(f, scheme, file));
+  for (const line of configs.map((config) => presetLine(f, config))) if (line) out.say(line);
   const asked = dataSpec(path, f);
   const dataset = await openData(asked, out, { strict: true });
   const spec = settledSpec(asked, dataset);

@@ -7,7 +7,7 @@ import { MOST_SIDE, type DatasetSpec } from '../data/open.node.ts';
 import { LEAST_BITS, MOST_BITS } from '../data/pictureRule.ts';
 import { decodeText } from '../data/text.ts';
 import { networkNames, networkOf, networks, USUAL_NETWORK } from '../nn/networks.ts';
-import { checkOptions, schemeNames, schemes } from '../schemes/index.ts';
+import { checkOptions, schemeNames, schemeOf, schemes } from '../schemes/index.ts';
 import { DEFAULTS, resolveConfig, type PartialConfig, type RunConfig } from '../train/config.ts';
 import { flagsOf, type FlagOf } from '../train/settings.ts';
 
@@ -240,6 +240,12 @@ export function addTrainOptions(command: Command): Command {
   addNetworkOptions(command);
   for (const flag of flagsOf().filter((f) => !f.recorded)) command.addOption(flagOption(flag));
   return command
+    .addOption(
+      new Option(
+        '--preset <name>',
+        "options of the schemes: small (measured from scratch on few images; default without --pretrained), or the papers'",
+      ).choices(['small', 'paper']),
+    )
     .option('--cache <size>', 'limit of memory for decoded images (512M)', parseBytes)
     .option(
       '--set <key=value>',
@@ -262,7 +268,12 @@ export interface TrainFlags {
   seed?: number;
   set?: string[];
   saveEvery: number;
+  preset?: Preset;
 }
+
+/** Options that a scheme begins with: what was measured to work from scratch on few images, or the published ones. */
+export type Preset = 'small' | 'paper';
+
 /** The options of the schemes, for the help text. */
 export function schemeHelp(): string {
   const lines = schemes().flatMap(({ name, help }) =>
@@ -318,7 +329,7 @@ export function fileConfig({ config: file }: TrainFlags): PartialConfig {
 
 /**
  * The settings of a run of `scheme`: defaults (crops no larger than images that are resized), then the parts, then the
- * flags.
+ * flags. Options of the scheme that neither names are those of the preset.
  */
 export function trainConfig(
   f: TrainFlags & Pick<DataFlags, 'size'>,
@@ -347,6 +358,22 @@ export function trainConfig(
   networkOf(kind).checkCrop(options, config.crop);
   if (config.pretrained && !existsSync(config.pretrained))
     throw new UsageError(`there is no ${config.pretrained}`, 'give a safetensors file of weights (--pretrained)');
-  checkOptions(scheme, config.options);
-  return config;
+  const preset = f.preset ?? usualPreset(config, parts);
+  const withPreset =
+    preset === 'small' ? { ...config, options: { ...schemeOf(scheme).small, ...config.options } } : config;
+  checkOptions(scheme, withPreset.options);
+  return withPreset;
+}
+
+/** The preset where none is named: that of the papers with pretrained weights, and where settings come from a run. */
+const usualPreset = ({ pretrained }: RunConfig, parts: readonly PartialConfig[]): Preset =>
+  pretrained || parts.some((part) => part.options) ? 'paper' : 'small';
+
+/** Says what the preset does to a scheme's options; null where it does nothing, or was asked for. */
+export function presetLine(f: TrainFlags, { scheme, options }: RunConfig): string | null {
+  const { small } = schemeOf(scheme);
+  const taken = Object.keys(small).filter((key) => options[key] === small[key]);
+  if (f.preset || taken.length === 0) return null;
+  const list = taken.map((key) => `${key}=${JSON.stringify(small[key])}`).join(', ');
+  return `${scheme}: from scratch, so with ${list}; --preset paper takes the published options`;
 }

@@ -20,6 +20,7 @@ import {
   trainConfig,
   type DataFlags,
   type TrainFlags,
+  presetLine,
 } from './options.ts';
 import type { Output } from './output.ts';
 import { runInFolder } from './runner.ts';
@@ -65,6 +66,8 @@ async function runTrain(f: Flags, out: Output, path: string | undefined): Promis
   if (f.resume && !known)
     throw new UsageError(`${folder} contains no run to resume`, 'pass its folder with --out, or omit --resume');
   const config = trainConfig(f, scheme ?? known?.config.scheme ?? DEFAULTS.scheme, known?.config ?? {}, file);
+  const preset = known ? null : presetLine(f, config);
+  if (preset) out.say(preset);
   const asked = onTop(known?.data, dataSpec(path, f));
   if (known) sameData(known.data, asked, folder);
   // Images are read as they were before.

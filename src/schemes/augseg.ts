@@ -43,7 +43,7 @@ export const augseg = defineScheme({
       'mix unsure images with labelled ones first, or only with each other; null: not at all',
     ),
   },
-  small: { tau: 0.8, ema: 0.99 },
+  small: { tau: 0.9, ramp: 0.5, ema: 0.99 },
   build(parts, o) {
     const { net } = parts.learner();
     const teacher = teacherOf(parts, net, o);

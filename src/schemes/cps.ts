@@ -47,6 +47,9 @@ export const cpsOptions = {
   ignorePadding: option(flag, true, 'padding does not count in the cross terms (the published code counts it)'),
 };
 
+/** What keeps two networks from sharing their mistakes at first. */
+export const cpsSmall = { weight: 0.3, ramp: 0.5 };
+
 /**
  * L = CE(P1, y) + CE(P2, y) + lambda [CE(P1, Y2) + CE(P2, Y1)], Y = argmax of the other network: on labelled and
  * unlabelled images, or with CutMix on mixed pairs of unlabelled ones. Every pass is in training mode and moves the
@@ -59,6 +62,7 @@ export const cps = defineScheme({
   about: 'two networks label mixed images for each other',
   options: cpsOptions,
   renamed: { joint: 'groups=joint', boxes: 'cutmix={"range":[0.25,0.5],"boxes":3}' },
+  small: cpsSmall,
   build(parts, o) {
     const { nets: _, ...built } = buildCps(parts, o, 2);
     return built;

@@ -32,6 +32,7 @@ export const cutmixSeg = defineScheme({
     ...perturbationOptions(0, { brightness: 0.4, contrast: 0.4, saturation: 0.4, hue: 0.1, blur: 0 }),
     groups: groupsOption({ l: 'labelled', m: 'mixed' }, { apart: [['l'], ['m']], joint: [['l', 'm']] }, 'apart'),
   },
+  small: { ramp: 0.5 },
   build(parts, o) {
     const { net } = parts.learner();
     const teacher = teacherOf(parts, net, o);

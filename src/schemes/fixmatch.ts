@@ -65,7 +65,7 @@ export const fixmatch = defineScheme({
   about: 'confident predictions on a weak view label a strong view',
   options,
   renamed: { pseudo: 'groups', updateOnWeak: 'groups=still', scale: 'labelledWeight=0.5 and weight=0.5' },
-  small: { tau: 0.8 },
+  small: { tau: 0.9, ramp: 0.5, strong: { hue: 0.05 } },
   build(parts, o) {
     const cta = ctAugmentOf(o.strong);
     const { net } = parts.learner();

@@ -2,7 +2,7 @@
 
 import { Ensemble, VOTINGS } from '../nn/ensemble.ts';
 import { choice, number, option } from '../options.ts';
-import { buildCps, cpsOptions } from './cps.ts';
+import { buildCps, cpsOptions, cpsSmall } from './cps.ts';
 import { defineScheme } from './define.ts';
 
 /** L = sum_i CE(P_i, y) + lambda / (n - 1) sum_(i != j) CE(P_i, Y_j), Y = argmax; views as in CPS. */
@@ -20,6 +20,7 @@ export const nCps = defineScheme({
     ),
     ...cpsOptions,
   },
+  small: cpsSmall,
   build(parts, o) {
     const { nets, ...built } = buildCps(parts, o, o.networks);
     const { voting } = o;

@@ -52,7 +52,7 @@ export const unimatch = defineScheme({
     strong: strongOption({ learned: false }),
     cutmix: option(nullable(over(UNIMATCH_BOX, SINGLE_BOX_FIELDS)), {}, 'boxes of CutMix in strong views; null: none'),
   },
-  small: { tau: 0.8 },
+  small: { tau: 0.9, ramp: 0.5, strong: { hue: 0.05 } },
   build(parts, o) {
     const { net } = parts.learner();
     const { device, numClasses } = parts.c;

@@ -48,7 +48,7 @@ export const unimatchV2 = defineScheme({
     strong: strongOption({ learned: false }),
     cutmix: option(nullable(over(UNIMATCH_BOX, SINGLE_BOX_FIELDS)), {}, 'boxes of CutMix in strong views; null: none'),
   },
-  small: { tau: 0.8, ema: 0.99 },
+  small: { tau: 0.9, ramp: 0.5, ema: 0.99, strong: { hue: 0.05 } },
   build(parts, o) {
     const { net } = parts.learner();
     const teacher = teacherOf(parts, net, o);

@@ -132,9 +132,9 @@ export function useSmallSettings(form: HTMLFormElement): boolean {
     'network.width': '8',
     'network.depth': '3',
     size: '48x64',
-    steps: '200',
+    steps: '600',
     batch: '4',
-    unlabelled: '60',
+    unlabelled: '156',
   };
   const fields = [...form.elements].filter(
     (e): e is HTMLInputElement | HTMLSelectElement => e instanceof HTMLInputElement || e instanceof HTMLSelectElement,

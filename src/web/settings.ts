@@ -69,13 +69,13 @@ export function configOf(s: RunSettings): RunConfig {
   networkOf(kind).checkCrop(ofNetwork, s.size);
   return resolveConfig({
     scheme: s.scheme,
-    options: { ...options, ...s.options },
+    options: { ...schemeOf(s.scheme).small, ...options, ...s.options },
     steps,
     seed: s.seed,
     crop: s.size,
     batch: { labelled: s.batch, unlabelled: s.batch },
     network: s.network,
-    optimizer: { lr: s.lr },
+    optimizer: { kind: 'adamw', lr: s.lr },
     evalEvery: Math.max(LEAST_BETWEEN, Math.round(s.steps / EVALUATIONS)),
   });
 }

@@ -45,7 +45,7 @@ test('the labelled images show every class where so many can, and are nested', a
   }
 });
 
-test('no class is known by its colour: a nearest-mean classifier of colours does badly', async () => {
+test('colour says something of a class, and not enough: a nearest-mean classifier of colours does badly', async () => {
   const data = createSynthetic({ width: 96, height: 72 });
   const k = SYNTHETIC_CLASSES.length;
   const sums = Array.from({ length: k }, () => [0, 0, 0, 0]);
@@ -69,7 +69,7 @@ test('no class is known by its colour: a nearest-mean classifier of colours does
     if (d.indexOf(Math.min(...d)) === l) right[l]++;
   });
   const recall = Array.from(right, (v, i) => v / total[i]).reduce((a, b) => a + b) / k;
-  assert.ok(recall < 0.35, `mean recall ${recall}`);
+  assert.ok(recall > 0.4 && recall < 0.65, `mean recall ${recall}`);
 });
 
 test.run();
