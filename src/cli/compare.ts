@@ -13,18 +13,8 @@ import type { Comparison, RunRecord } from '../train/records.ts';
 import { schemeNames, schemeOf } from '../schemes/index.ts';
 import { action } from './action.ts';
 import { interruptible, openData, openDevice, shellWords, type GlobalFlags } from './common.ts';
-import {
-  addDataOptions,
-  addTrainOptions,
-  dataSpec,
-  fileConfig,
-  numbers,
-  schemeHelp,
-  trainConfig,
-  type DataFlags,
-  type TrainFlags,
-  presetLine,
-} from './options.ts';
+import { addDataOptions, dataSpec, numbers, type DataFlags } from './options.ts';
+import { addTrainOptions, fileConfig, schemeHelp, trainConfig, type TrainFlags, presetLine } from './trainOptions.ts';
 import type { Output } from './output.ts';
 import { runInFolder } from './runner.ts';
 import { sameRun, type Started } from './started.ts';

@@ -10,18 +10,8 @@ import { UNRECORDED } from '../data/pictureRule.ts';
 import { action } from './action.ts';
 import { interruptible, openData, openDevice, shellWords, type GlobalFlags } from './common.ts';
 import { DEFAULTS } from '../train/config.ts';
-import {
-  addDataOptions,
-  addTrainOptions,
-  dataSpec,
-  fileConfig,
-  numbers,
-  schemeHelp,
-  trainConfig,
-  type DataFlags,
-  type TrainFlags,
-  presetLine,
-} from './options.ts';
+import { addDataOptions, dataSpec, numbers, type DataFlags } from './options.ts';
+import { addTrainOptions, fileConfig, schemeHelp, trainConfig, type TrainFlags, presetLine } from './trainOptions.ts';
 import type { Output } from './output.ts';
 import { runInFolder } from './runner.ts';
 import { scoreLines } from './scores.ts';

@@ -15,7 +15,8 @@ import type { RunConfig } from '../train/config.ts';
 import { action } from './action.ts';
 import { BASELINE } from '../schemes/index.ts';
 import { openDevice, type GlobalFlags } from './common.ts';
-import { addNetworkOptions, fileConfig, numbers, trainConfig, type TrainFlags } from './options.ts';
+import { numbers } from './options.ts';
+import { addNetworkOptions, fileConfig, trainConfig, type TrainFlags } from './trainOptions.ts';
 import type { Output } from './output.ts';
 
 type Flags = GlobalFlags & TrainFlags & { classes: number };

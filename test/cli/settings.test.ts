@@ -6,7 +6,8 @@ import { Command } from 'commander';
 import ts from 'typescript';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { addDataOptions, addTrainOptions } from '../../src/cli/options.ts';
+import { addDataOptions } from '../../src/cli/options.ts';
+import { addTrainOptions } from '../../src/cli/trainOptions.ts';
 import { withSettings } from '../../src/settingNames.ts';
 
 test('a mark is replaced, its value stays; what nobody knows stays as it is', () => {

@@ -6,7 +6,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { tinyFcn } from '../../docs/examples/network.ts';
 import { errorText } from '../../runtime/errors.ts';
-import { addTrainOptions, trainConfig } from '../../src/cli/options.ts';
+import { addTrainOptions, trainConfig } from '../../src/cli/trainOptions.ts';
 import { createNetwork, networkNames, registerNetwork } from '../../src/nn/networks.ts';
 import { defineNetwork } from '../../src/nn/define.ts';
 import { resolveConfig } from '../../src/train/config.ts';
@@ -76,7 +76,7 @@ test('it trains with a scheme, and a stopped run continues with the same losses'
   );
   const mean = (v: readonly number[]): number => v.reduce((a, b) => a + b, 0) / v.length;
   assert.ok(mean(losses.slice(-6)) < 0.9 * mean(losses.slice(0, 6)), `${losses}`);
-  const again = createNetwork(await testDevice(), whole.record.config.network as typeof config.network, 6, 0);
+  const again = createNetwork(await testDevice(), whole.record.config.network as typeof config.network, 5, 0);
   again.loadStateDict(whole.last);
   again.dispose();
   for (const run of [whole, part, rest]) run.dispose();
