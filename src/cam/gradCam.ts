@@ -3,7 +3,7 @@
 
 import { grad } from '../../runtime/autograd/grad.ts';
 import { ShapeError, UsageError } from '../../runtime/errors.ts';
-import { full, globalAvgPool, matmul, mul, oneHot, relu, resizeBilinear } from '../../runtime/ops/index.ts';
+import { add, div, full, globalAvgPool, matmul, mul, oneHot, relu, resizeBilinear } from '../../runtime/ops/index.ts';
 import { normaliseMaps, pseudoLabel } from '../ops/index.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
 import { EVAL, type Network } from '../nn/module.ts';
@@ -11,6 +11,11 @@ import { EVAL, type Network } from '../nn/module.ts';
 export type CamMethod =
   /** ReLU(sum_k mean(dz/dA_k) A_k). */
   | 'gradcam'
+  /**
+   * ReLU(sum_k w_k A_k), w_k = sum of ReLU(dz/dA_k) a_k, a = g^2 / (2 g^2 + g^3 sum A_k) with g = dz/dA_k: several
+   * things of a class count alike (Chattopadhay et al. 2018).
+   */
+  | 'gradcam++'
   /** ReLU(sum_k dz/dA_k A_k): true to the place where the gradient acts (Draelos and Carin 2020). */
   | 'hirescam'
   /** sum_k ReLU(dz/dA_k) A_k, rectified: finer maps of shallow layers (Jiang et al. 2021). */
@@ -109,8 +114,25 @@ export function activationMap(a: Tensor, g: Tensor, method: CamMethod = 'gradcam
   const rows = [n, h * w, k];
   let sum: Tensor;
   if (method === 'gradcam') sum = matmul(a.view(rows), globalAvgPool(g).view([n, k, 1]));
+  else if (method === 'gradcam++') sum = matmul(a.view(rows), plusPlusWeights(a, g).view([n, k, 1]));
   else if (method === 'hirescam' || method === 'layercam')
     sum = matmul(mul(a, method === 'layercam' ? relu(g) : g).view(rows), full(a.device, [k, 1], 1));
-  else throw new UsageError(`there is no method "${String(method)}"`, "use 'gradcam', 'hirescam' or 'layercam'");
+  else
+    throw new UsageError(
+      `there is no method "${String(method)}"`,
+      "use 'gradcam', 'gradcam++', 'hirescam' or 'layercam'",
+    );
   return relu(sum).view([n, h, w, 1]);
+}
+
+/** Keeps the quotient of Grad-CAM++ finite; as in pytorch-grad-cam. */
+const EPSILON = 1e-6;
+
+/** The weights of Grad-CAM++. @returns f32 [n, 1, 1, k] */
+function plusPlusWeights(a: Tensor, g: Tensor): Tensor {
+  const pixels = a.shape[1] * a.shape[2];
+  const squared = mul(g, g);
+  const below = add(add(mul(squared, 2), mul(mul(squared, g), mul(globalAvgPool(a), pixels))), EPSILON);
+  // Where the gradient is 0 the quotient is, too.
+  return mul(globalAvgPool(mul(relu(g), div(squared, below))), pixels);
 }

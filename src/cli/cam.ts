@@ -63,7 +63,11 @@ export function camCommand(program: Command): void {
     )
     .option('--layer <name>', "a layer (default: the encoder's deepest stage); --layers lists them")
     .option('--layers', 'list the layers and stop')
-    .addOption(new Option('--method <name>', 'method').choices(['gradcam', 'hirescam', 'layercam']).default('gradcam'))
+    .addOption(
+      new Option('--method <name>', 'method')
+        .choices(['gradcam', 'gradcam++', 'hirescam', 'layercam'])
+        .default('gradcam'),
+    )
     .addOption(
       new Option('--pixels <which>', 'whose scores are summed: the pixels predicted as the class, or all')
         .choices(['predicted', 'all'])

@@ -49,6 +49,40 @@ const deeplab = (device: Device): Network =>
     seed: 3,
   });
 
+test('Grad-CAM++ by its definition', async () => {
+  const device = await testDevice();
+  // Channel 0: a = 0.01 / (0.02 + 10 · 0.001); the positive gradients of channel 1 are none.
+  const w = (4 * 0.1 * 0.01) / (0.02 + 0.01 + 1e-6);
+  const map = activationMap(device.tensor(A, [1, 2, 2, 2]), device.tensor(G, [1, 2, 2, 2]), 'gradcam++');
+  close(await map.read(), [w, 2 * w, 3 * w, 4 * w], 1e-6, 'worked example');
+  const [n, h, k] = [2, 3, 4];
+  const rng = new Rng(6, 2);
+  const draw = (): Float32Array => Float32Array.from({ length: n * h * h * k }, () => rng.normal());
+  const [a, g] = [draw().map(Math.abs), draw()];
+  const at = (image: number, pixel: number, c: number): number => (image * h * h + pixel) * k + c;
+  const pixels = [...Array(h * h).keys()];
+  const want: number[] = [];
+  for (let image = 0; image < n; image++) {
+    const weights = Array.from({ length: k }, (_, c) => {
+      const sum = pixels.reduce((s, p) => s + a[at(image, p, c)], 0);
+      return pixels.reduce((s, p) => {
+        const v = g[at(image, p, c)];
+        return s + (Math.max(0, v) * v * v) / (2 * v * v + sum * v ** 3 + 1e-6);
+      }, 0);
+    });
+    for (const p of pixels)
+      want.push(
+        Math.max(
+          0,
+          weights.reduce((s, v, c) => s + v * a[at(image, p, c)], 0),
+        ),
+      );
+  }
+  const shape = [n, h, h, k];
+  const got = activationMap(device.tensor(a, shape), device.tensor(g, shape), 'gradcam++');
+  close(await got.read(), want, 1e-5, 'random');
+});
+
 test('worked example', async () => {
   const device = await testDevice();
   const a = device.tensor(A, [1, 2, 2, 2]);
@@ -106,7 +140,7 @@ for (const [name, make] of [
     disturb(device, net);
     const before = await net.stateDict();
     const x = device.tensor(pictures(2, 40, 52), [2, 40, 52, 3]);
-    const methods: CamMethod[] = ['gradcam', 'hirescam', 'layercam'];
+    const methods: CamMethod[] = ['gradcam', 'gradcam++', 'hirescam', 'layercam'];
     const maps: Tensor[] = [];
     listLayers(net).forEach((l, i) =>
       maps.push(
