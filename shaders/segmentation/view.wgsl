@@ -1,7 +1,7 @@
-// A view of decoded images: scale, crop and flip in one sampling, with labels and validity moved alike.
+// A view of decoded images: scale, crop, rotation and flip in one sampling, with labels and validity moved alike.
 // Each source texel holds r | g << 8 | b << 16 | label << 24. Output pixel (i, j) of image k, with j mirrored when
-// flipped, lies at y = y0 + (i + 0.5) sy - 0.5 in the source (x alike); the image is bilinear, the label that of the
-// nearest texel; outside is padding.
+// flipped, is turned about the middle of the view and then lies at y = y0 + (i + 0.5) sy - 0.5 in the source (x alike);
+// the image is bilinear, the label that of the nearest texel; outside is padding.
 
 // #import grid
 
@@ -16,7 +16,7 @@ struct Params {
 
 @group(0) @binding(0) var<storage, read> texels: array<u32>;
 @group(0) @binding(1) var<storage, read> sizes: array<vec2<i32>>;
-/// Rows of [y0, x0, sy, sx, flip, valid height, valid width, 0].
+/// Rows of [y0, x0, sy, sx, flip, valid height, valid width, angle].
 @group(0) @binding(2) var<storage, read> table: array<vec4<f32>>;
 @group(0) @binding(3) var<storage, read_write> image: array<f32>;
 @group(0) @binding(4) var<storage, read_write> labels: array<i32>;
@@ -40,10 +40,18 @@ fn forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups
   let affine = table[2u * k];
   let rest = table[2u * k + 1u];
   let j = select(column, size.z - 1u - column, rest.x != 0.0);
-  let at = affine.xy + (vec2<f32>(f32(i), f32(j)) + 0.5) * affine.zw - 0.5;
+  var place = vec2<f32>(f32(i), f32(j));
+  if (rest.w != 0.0) {
+    let middle = 0.5 * (vec2<f32>(f32(size.y), f32(size.z)) - 1.0);
+    let from_middle = place - middle;
+    let c = cos(rest.w);
+    let s = sin(rest.w);
+    place = middle + vec2<f32>(c * from_middle.x + s * from_middle.y, c * from_middle.y - s * from_middle.x);
+  }
+  let at = affine.xy + (place + 0.5) * affine.zw - 0.5;
   let extent = sizes[k];
   let limit = vec2<f32>(extent);
-  let inside = all(at >= vec2<f32>(-0.5)) && all(at < limit - 0.5) && f32(i) < rest.y && f32(j) < rest.z;
+  let inside = all(at >= vec2<f32>(-0.5)) && all(at < limit - 0.5) && all(place < rest.yz);
   if (!inside) {
     image[3u * p] = params.padding.x;
     image[3u * p + 1u] = params.padding.y;

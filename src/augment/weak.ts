@@ -1,4 +1,4 @@
-// Draws of weak views: scale, crop, flip. The table goes to the GPU, where shaders/segmentation/view.wgsl samples by it.
+// Draws of weak views: scale, crop, rotation, flip. The table goes to the GPU, where shaders/segmentation/view.wgsl samples by it.
 
 import type { Rng } from '../../runtime/random.ts';
 import { choice, fields, flag, number, numbers, pair, type Kind } from '../options.ts';
@@ -14,6 +14,8 @@ export interface WeakOptions {
   longSide?: { base: number; range: readonly [number, number] };
   /** Probability of a mirrored view (default 0.5). */
   flip?: number;
+  /** The view is turned about its middle by up to so many degrees either way (default 0); corners are then padding. */
+  rotate?: number;
   /** Where an image lies in a crop that is larger than it (default 'right-bottom': the padding is right and below). */
   pad?: 'centre' | 'right-bottom';
   /**
@@ -29,6 +31,7 @@ export const WEAK_FIELDS: Readonly<Record<Exclude<keyof WeakOptions, 'crop'>, Ki
   choice: numbers({ above: 0 }),
   longSide: fields({ base: number({ above: 0 }), range: pair({ above: 0 }) }, { all: true }),
   flip: number({ from: 0, to: 1 }),
+  rotate: number({ from: 0, to: 180 }),
   pad: choice('centre', 'right-bottom'),
   cover: flag,
 };
@@ -37,8 +40,9 @@ export const WEAK_FIELDS: Readonly<Record<Exclude<keyof WeakOptions, 'crop'>, Ki
 export const VIEW_ROW = 8;
 
 /**
- * Draws a row [y0, x0, sy, sx, flip, validHeight, validWidth, 0] for each image: output pixel (i, j), mirrored to j = w
- * - 1 - j when flip is 1, samples the source at y = y0 + (i + 0.5) sy - 0.5 and x = x0 + (j + 0.5) sx - 0.5.
+ * Draws a row [y0, x0, sy, sx, flip, validHeight, validWidth, angle] for each image: output pixel (i, j), mirrored to j =
+ * w - 1 - j when flip is 1 and turned by {@link turned}, samples the source at y = y0 + (i + 0.5) sy - 0.5 and x = x0 +
+ * (j + 0.5) sx - 0.5.
  * @param sizes height, width of each image
  */
 export function drawWeak(rng: Rng, sizes: Int32Array, options: WeakOptions): Float32Array {
@@ -69,9 +73,22 @@ export function drawWeak(rng: Rng, sizes: Int32Array, options: WeakOptions): Flo
     const sy = height / sh;
     const sx = width / sw;
     const flip = rng.bernoulli(options.flip ?? 0.5) ? 1 : 0;
-    table.set([top * sy, left * sx, sy, sx, flip, sh - top, sw - left, 0], k * VIEW_ROW);
+    const angle = options.rotate ? (rng.uniform(-options.rotate, options.rotate) * Math.PI) / 180 : 0;
+    table.set([top * sy, left * sx, sy, sx, flip, sh - top, sw - left, angle], k * VIEW_ROW);
   }
   return table;
+}
+
+/** Where pixel (i, j) of a view lies before the view is turned by an angle (radians) about its middle. */
+export function turned(
+  i: number,
+  j: number,
+  angle: number,
+  [h, w]: readonly [height: number, width: number],
+): [i: number, j: number] {
+  const [y, x] = [i - (h - 1) / 2, j - (w - 1) / 2];
+  const [c, s] = [Math.cos(angle), Math.sin(angle)];
+  return [(h - 1) / 2 + c * y + s * x, (w - 1) / 2 + c * x - s * y];
 }
 
 /** The table that shows each image whole, unscaled, from its top left corner. */

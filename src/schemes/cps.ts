@@ -48,7 +48,7 @@ export const cpsOptions = {
 };
 
 /** What keeps two networks from sharing their mistakes at first. */
-export const cpsSmall = { weight: 0.3, ramp: 0.5 };
+export const cpsSmall = { weight: 0.1, ramp: 0.5 };
 
 /**
  * L = CE(P1, y) + CE(P2, y) + lambda [CE(P1, Y2) + CE(P2, Y1)], Y = argmax of the other network: on labelled and

@@ -8,6 +8,7 @@ import type { Tensor } from '../../runtime/tensor.ts';
 import { sigmoidRamp } from '../../runtime/optim/schedules.ts';
 import { mseMeanC } from '../losses/index.ts';
 import { nullable, number, option } from '../options.ts';
+import { turned } from '../augment/weak.ts';
 import { defineScheme, labelledShare, RAMP, type Step } from './define.ts';
 import { groupsOption, passGroups } from './groups.ts';
 import type { PredictOptions } from './scheme.ts';
@@ -144,16 +145,18 @@ class Ensemble {
 function warp(target: FileTensor, row: Float32Array, [h, w]: readonly [number, number], out: Float32Array): void {
   const [height, width, classes] = target.shape;
   const data = target.data as Uint8Array;
-  const [y0, x0, sy, sx, flip] = row;
+  const [y0, x0, sy, sx, flip, , , angle] = row;
   const between = (v: number, side: number): [low: number, high: number, share: number] => {
     const at = Math.min(Math.max(v, 0), side - 1);
     const low = Math.floor(at);
     return [low, Math.min(low + 1, side - 1), at - low];
   };
   for (let i = 0; i < h; i++) {
-    const [top, bottom, fy] = between(y0 + (i + 0.5) * sy - 0.5, height);
     for (let j = 0; j < w; j++) {
-      const [left, right, fx] = between(x0 + ((flip ? w - 1 - j : j) + 0.5) * sx - 0.5, width);
+      const column = flip ? w - 1 - j : j;
+      const [y, x] = angle ? turned(i, column, angle, [h, w]) : [i, column];
+      const [top, bottom, fy] = between(y0 + (y + 0.5) * sy - 0.5, height);
+      const [left, right, fx] = between(x0 + (x + 0.5) * sx - 0.5, width);
       const a = (top * width + left) * classes;
       const b = (top * width + right) * classes;
       const d = (bottom * width + left) * classes;

@@ -4,7 +4,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { Rng } from '../../runtime/random.ts';
 import { view } from '../../src/augment/gpu/view.ts';
-import { drawWeak, identityViews, type WeakOptions } from '../../src/augment/weak.ts';
+import { drawWeak, identityViews, turned, type WeakOptions } from '../../src/augment/weak.ts';
 import { testDevice } from '../support/device.ts';
 
 const H = 20;
@@ -30,6 +30,8 @@ const OPTIONS: [string, WeakOptions][] = [
   ['scale range', { crop: [12, 16], range: [0.5, 1.5] }],
   ['centred padding', { crop: [40, 50], choice: [0.5, 0.75, 1], pad: 'centre', flip: 1 }],
   ['long side', { crop: [24, 24], longSide: { base: 20, range: [0.5, 2] } }],
+  ['rotation', { crop: [18, 22], range: [0.5, 1.5], rotate: 30 }],
+  ['rotation with padding', { crop: [40, 50], range: [0.5, 1.5], rotate: 180, pad: 'centre' }],
   ['cover', { crop: [24, 36], range: [0.75, 1.5], cover: true }],
 ];
 
@@ -41,18 +43,20 @@ for (const [name, options] of OPTIONS) {
       const [h, w] = options.crop;
       const got = await sample(table, [h, w]);
       for (let k = 0; k < 3; k++) {
-        const [y0, x0, sy, sx, flip, vh, vw] = table.subarray(8 * k, 8 * k + 8);
+        const [y0, x0, sy, sx, flip, vh, vw, angle] = table.subarray(8 * k, 8 * k + 8);
         const height = sizes[2 * k];
         const width = sizes[2 * k + 1];
         for (let i = 0; i < h; i++)
           for (let column = 0; column < w; column++) {
-            const j = flip ? w - 1 - column : column;
-            const y = y0 + (i + 0.5) * sy - 0.5;
+            const [row, j] = turned(i, flip ? w - 1 - column : column, angle, [h, w]);
+            const y = y0 + (row + 0.5) * sy - 0.5;
             const x = x0 + (j + 0.5) * sx - 0.5;
             // Rounding decides at exact borders; the sampler may go either way there.
-            const border = [y + 0.5, x + 0.5, height - 0.5 - y, width - 0.5 - x].some((d) => Math.abs(d) < 1e-3);
+            const border =
+              [y + 0.5, x + 0.5, height - 0.5 - y, width - 0.5 - x].some((d) => Math.abs(d) < 1e-3) ||
+              (angle !== 0 && [vh - row, vw - j].some((d) => Math.abs(d) < 1e-3));
             if (border) continue;
-            const inside = y >= -0.5 && x >= -0.5 && y < height - 0.5 && x < width - 0.5 && i < vh && j < vw;
+            const inside = y >= -0.5 && x >= -0.5 && y < height - 0.5 && x < width - 0.5 && row < vh && j < vw;
             const p = (k * h + i) * w + column;
             assert.is(got.valid[p], inside ? 1 : 0, `${name}: validity at ${k} ${i} ${column}`);
             if (!inside) {
@@ -86,6 +90,19 @@ for (const [name, options] of OPTIONS) {
     }
   });
 }
+
+test('a turn by a quarter: what lay right lies above; without one no draw is taken', () => {
+  assert.equal(
+    turned(0, 0, Math.PI / 2, [5, 5]).map((v) => Math.round(v)),
+    [0, 4],
+  );
+  const plain = drawWeak(new Rng(1, 2), sizes, { crop: [12, 16] });
+  assert.equal(drawWeak(new Rng(1, 2), sizes, { crop: [12, 16], rotate: 0 }), plain);
+  const angles = Array.from({ length: 50 }, (_, i) => drawWeak(new Rng(i, 2), sizes, { crop: [8, 8], rotate: 10 })[7]);
+  assert.ok(
+    angles.every((a) => Math.abs(a) <= (10 * Math.PI) / 180) && Math.min(...angles) < 0 && Math.max(...angles) > 0,
+  );
+});
 
 test('a long side goes before a choice of scales, and that before a range', () => {
   const draw = (options: Partial<WeakOptions>): Float32Array =>

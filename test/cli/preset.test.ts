@@ -20,8 +20,8 @@ async function trained(args: string[]): Promise<{ folder: string; options: Recor
 
 test('from scratch it is small, and a line says so; options that are asked for go first', async () => {
   const usual = await trained(['--scheme', 'cps']);
-  assert.equal(usual.options, { weight: 0.3, ramp: 0.5 });
-  assert.match(usual.said, /cps: from scratch, so with weight=0\.3, ramp=0\.5; --preset paper takes the published/);
+  assert.equal(usual.options, { weight: 0.1, ramp: 0.5 });
+  assert.match(usual.said, /cps: from scratch, so with weight=0\.1, ramp=0\.5; --preset paper takes the published/);
   const own = await trained(['--scheme', 'cps', '--set', 'weight=2']);
   assert.equal(own.options, { weight: 2, ramp: 0.5 });
   assert.match(own.said, /so with ramp=0\.5;/);
@@ -44,7 +44,7 @@ test('settings of a run stay as they were: resumed, and given as a file', async 
   assert.equal(copied.options, {});
   const file = join(tempFolder(), 'steps.json');
   writeFileSync(file, JSON.stringify({ scheme: 'cps', evalEvery: 2 }));
-  assert.equal((await trained(['--config', file])).options, { weight: 0.3, ramp: 0.5 });
+  assert.equal((await trained(['--config', file])).options, { weight: 0.1, ramp: 0.5 });
 });
 
 test('every preset fits its scheme', () => {
