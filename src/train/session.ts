@@ -8,7 +8,6 @@ import { SampleCache } from '../data/batch.ts';
 import type { Dataset } from '../data/types.ts';
 import type { Tensor } from '../../runtime/tensor.ts';
 import type { Network } from '../nn/module.ts';
-import { createNetwork } from '../nn/networks.ts';
 import type { Scheme, StageServices } from '../schemes/scheme.ts';
 import { Alarms } from './alarms.ts';
 import { withAverages, type Averaged } from './average.ts';
@@ -88,15 +87,21 @@ class Session {
       onPretrained: (report) => hooks.onPretrained?.(report),
       classWeights: this.classWeights ?? undefined,
     });
-    const scheme = buildScheme(options.makeScheme, context, config);
-    const averaged =
-      config.ema === null
-        ? { scheme, averages: new Map<Network, Network>() }
-        : withAverages(scheme, config.ema, () =>
-            createNetwork(device, config.network, dataset.numClasses, config.seed * 1000),
-          );
-    this.scheme = averaged.scheme;
-    this.averages = averaged.averages;
+    let averages: Averaged['averages'] = new Map();
+    const makeScheme: SessionOptions['makeScheme'] = (c, o) => {
+      const scheme = options.makeScheme(c, o);
+      if (config.ema === null) return scheme;
+      const averaged = withAverages(scheme, config.ema, () => c.network(0));
+      averages = averaged.averages;
+      return averaged.scheme;
+    };
+    try {
+      this.scheme = buildScheme(makeScheme, context, config);
+    } catch (error) {
+      this.classWeights?.dispose();
+      throw error;
+    }
+    this.averages = averages;
     this.evaluators = new Evaluators(device, dataset, this.cache, this.averages, {
       batch: config.evalBatch,
       budget: this.budget,
