@@ -1,9 +1,8 @@
 // `fewmask compare`: several schemes and seeds on the same data, steps and initial weights; a table and a report.
 
-import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Command } from 'commander';
-import { CheckpointError, UsageError } from '../../runtime/errors.ts';
+import { UsageError } from '../../runtime/errors.ts';
 import { isBuiltin, settledSpec } from '../data/open.node.ts';
 import type { Dataset } from '../data/types.ts';
 import { makePictures } from '../report/previews.ts';
@@ -16,8 +15,7 @@ import { interruptible, openData, openDevice, shellWords, type GlobalFlags } fro
 import { addDataOptions, dataSpec, numbers, type DataFlags } from './options.ts';
 import { addTrainOptions, fileConfig, schemeHelp, trainConfig, type TrainFlags, presetLine } from './trainOptions.ts';
 import type { Output } from './output.ts';
-import { runInFolder } from './runner.ts';
-import { sameRun, type Started } from './started.ts';
+import { finished, runInFolder } from './runner.ts';
 import { makeFolder, writeWhole } from './store.ts';
 
 type Flags = GlobalFlags &
@@ -150,23 +148,6 @@ async function runCompare(f: Flags, out: Output, path: string | undefined): Prom
     await dataset.close();
     device.close();
   }
-}
-
-/**
- * The record of a run that has ended; null where there is none.
- * @throws UsageError when it had other settings or other data
- */
-function finished(folder: string, now: Started): RunRecord | null {
-  const file = join(folder, 'record.json');
-  if (!existsSync(file)) return null;
-  let record: RunRecord;
-  try {
-    record = JSON.parse(readFileSync(file, 'utf8'));
-  } catch (error) {
-    throw new CheckpointError(`${file} cannot be read: ${(error as Error).message}`, 'delete it to repeat the run');
-  }
-  sameRun(folder, record.config, now);
-  return record;
 }
 
 /**

@@ -7,6 +7,7 @@ import { doctorCommand } from './doctor.ts';
 import { evalCommand } from './eval.ts';
 import { inspectCommand } from './inspect.ts';
 import { predictCommand } from './predict.ts';
+import { sweepCommand } from './sweep.ts';
 import { trainCommand } from './train.ts';
 import { tuneCommand } from './tune.ts';
 import pkg from '../../package.json' with { type: 'json' };
@@ -25,6 +26,7 @@ for (const add of [
   predictCommand,
   camCommand,
   compareCommand,
+  sweepCommand,
   inspectCommand,
   doctorCommand,
   tuneCommand,

@@ -1,6 +1,6 @@
 // Runs a session with a folder: settings and checkpoints beside it, progress on stderr, weights and record at the end.
 
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { appendFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { mib } from '../../runtime/device/pool.ts';
@@ -211,4 +211,21 @@ export async function runInFolder(o: RunnerOptions): Promise<{ record: RunRecord
   } finally {
     result.dispose();
   }
+}
+
+/**
+ * The record of a run that has ended; null where there is none.
+ * @throws UsageError when it had other settings or other data
+ */
+export function finished(folder: string, now: Started): RunRecord | null {
+  const file = join(folder, 'record.json');
+  if (!existsSync(file)) return null;
+  let record: RunRecord;
+  try {
+    record = JSON.parse(readFileSync(file, 'utf8'));
+  } catch (error) {
+    throw new CheckpointError(`${file} cannot be read: ${(error as Error).message}`, 'delete it to repeat the run');
+  }
+  sameRun(folder, record.config, now);
+  return record;
 }
