@@ -11,7 +11,7 @@ import { standardize } from '../augment/gpu/standardize.ts';
 import { acceptedLoss } from '../losses/index.ts';
 import { EVAL } from '../nn/module.ts';
 import { choice, nullable, number, option } from '../options.ts';
-import { accepts, ClassThresholds, CLASSWISE } from './classThresholds.ts';
+import { accepts, CLASSWISE, thresholdsOf } from './classThresholds.ts';
 import { ACCEPTED_LOSS, defineScheme, RAMP, WEIGHT, type Step } from './define.ts';
 import { groupsOption, passGroups } from './groups.ts';
 import { strongOption } from './strong.ts';
@@ -47,9 +47,7 @@ export const augseg = defineScheme({
   build(parts, o) {
     const { net } = parts.learner();
     const teacher = teacherOf(parts, net, o);
-    const { device, numClasses } = parts.c;
-    const classes =
-      o.classwise === null ? null : parts.saved('classes', new ClassThresholds(device, numClasses, o.classwise));
+    const classes = thresholdsOf(parts, o.classwise);
     return {
       evaluated: o.evaluate === 'teacher' ? teacher : net,
       label(x) {
@@ -62,7 +60,7 @@ export const augseg = defineScheme({
         const groups = o.teacher === 'train' ? [{ views: ['w'], update: true }] : null;
         const { w } = taught(teacher, { w: standardize(u.image) }, groups);
         const seen = labelsOf(w, u);
-        classes?.update(seen);
+        classes?.update(seen, w);
         const strong = s.strong(u, o.strong);
         const own = { image: strong.image, labels: strong.carry(seen) };
         const { image, labels: q } =

@@ -10,7 +10,7 @@ import { standardize } from '../augment/gpu/standardize.ts';
 import { acceptedLoss } from '../losses/index.ts';
 import { EVAL, type Network } from '../nn/module.ts';
 import { choice, flag, nullable, number, option, over, type Values } from '../options.ts';
-import { accepts, ClassThresholds, CLASSWISE } from './classThresholds.ts';
+import { accepts, CLASSWISE, thresholdsOf } from './classThresholds.ts';
 import { ACCEPTED_LOSS, defineScheme, RAMP, WEIGHT, type Step } from './define.ts';
 import { groupsOption, passGroups } from './groups.ts';
 import { ctAugmentOf, probe, strongOption } from './strong.ts';
@@ -72,9 +72,7 @@ export const fixmatch = defineScheme({
     const decay = o.ema ?? (cta ? PROBE_DECAY : null);
     const rising = (step: number): number => (o.emaWarmup ? risingDecay(step, decay!) : decay!);
     const average = decay === null ? null : parts.average('ema', net, ({ step }) => rising(step));
-    const { device, numClasses } = parts.c;
-    const classes =
-      o.classwise === null ? null : parts.saved('classes', new ClassThresholds(device, numClasses, o.classwise));
+    const classes = thresholdsOf(parts, o.classwise);
     return {
       evaluated: o.ema !== null && average ? average : net,
       label(x) {
@@ -96,7 +94,7 @@ export const fixmatch = defineScheme({
         );
 
         const seen = labelsOf(z.w, u);
-        classes?.update(seen);
+        classes?.update(seen, z.w);
         const q = mixed.carry(seen);
         const accepted = accepts(q, o.tau, classes);
         parts.count(q, accepted);

@@ -10,7 +10,7 @@ import { standardize } from '../augment/gpu/standardize.ts';
 import { acceptedLoss } from '../losses/index.ts';
 import { EVAL, type ForwardMode } from '../nn/module.ts';
 import { nullable, number, option, over } from '../options.ts';
-import { accepts, ClassThresholds, CLASSWISE } from './classThresholds.ts';
+import { accepts, CLASSWISE, thresholdsOf } from './classThresholds.ts';
 import { ACCEPTED_LOSS, defineScheme, RAMP, type Step } from './define.ts';
 import { groupsOption, passGroups } from './groups.ts';
 import { strongOption } from './strong.ts';
@@ -55,9 +55,7 @@ export const unimatch = defineScheme({
   small: { tau: 0.9, ramp: 0.5, strong: { hue: 0.05 } },
   build(parts, o) {
     const { net } = parts.learner();
-    const { device, numClasses } = parts.c;
-    const classes =
-      o.classwise === null ? null : parts.saved('classes', new ClassThresholds(device, numClasses, o.classwise));
+    const classes = thresholdsOf(parts, o.classwise);
 
     /** Scores of a group, and those of its weak views with dropped features. */
     function dropped(s: Step, count: number, keep: (z: Tensor) => void) {
@@ -110,7 +108,7 @@ export const unimatch = defineScheme({
         );
 
         const q = labelsOf(z.w, u);
-        classes?.update(q);
+        classes?.update(q, z.w);
         const accepted = accepts(q, o.tau, classes);
         parts.count(q, accepted);
         const strong = (view: TargetView, scores: Tensor): Tensor => {

@@ -9,7 +9,7 @@ import { standardize } from '../augment/gpu/standardize.ts';
 import { acceptedLoss } from '../losses/index.ts';
 import { EVAL, type ForwardMode, type Network } from '../nn/module.ts';
 import { flag, nullable, number, option, over } from '../options.ts';
-import { accepts, ClassThresholds, CLASSWISE } from './classThresholds.ts';
+import { accepts, CLASSWISE, thresholdsOf } from './classThresholds.ts';
 import { ACCEPTED_LOSS, defineScheme, RAMP, type Step } from './define.ts';
 import { groupsOption, passGroups } from './groups.ts';
 import { strongOption } from './strong.ts';
@@ -52,9 +52,7 @@ export const unimatchV2 = defineScheme({
   build(parts, o) {
     const { net } = parts.learner();
     const teacher = teacherOf(parts, net, o);
-    const { device, numClasses } = parts.c;
-    const classes =
-      o.classwise === null ? null : parts.saved('classes', new ClassThresholds(device, numClasses, o.classwise));
+    const classes = thresholdsOf(parts, o.classwise);
     return {
       evaluated: o.evaluate === 'teacher' ? teacher : net,
       label(x) {
@@ -70,7 +68,7 @@ export const unimatchV2 = defineScheme({
           o.teacher === 'train' ? [{ views: ['w'], update: true }] : null,
         );
         const q = labelsOf(t.w, u);
-        classes?.update(q);
+        classes?.update(q, t.w);
         parts.count(q, accepts(q, o.tau, classes));
         const [first, second] = ['strong 1', 'strong 2'].map((name) => {
           const strong = s.strong(u, o.strong, name);
