@@ -117,6 +117,7 @@ export function readSettings(form: HTMLFormElement): RunSettings {
     unlabelled: value('unlabelled'),
     size: [height, width],
     batch: value('batch'),
+    optimizer: values.get('optimizer') as RunSettings['optimizer'],
     lr: value('lr'),
     seed: value('seed'),
     options: given('option', chosen(form)?.options),

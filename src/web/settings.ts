@@ -22,6 +22,7 @@ export interface RunSettings {
   size: readonly [height: number, width: number];
   /** Images of a labelled and of an unlabelled batch, each. */
   batch: number;
+  optimizer: RunConfig['optimizer']['kind'];
   lr: number;
   seed: number;
   /** Options of the scheme. */
@@ -75,7 +76,7 @@ export function configOf(s: RunSettings): RunConfig {
     crop: s.size,
     batch: { labelled: s.batch, unlabelled: s.batch },
     network: s.network,
-    optimizer: { kind: 'adamw', lr: s.lr },
+    optimizer: { kind: s.optimizer, lr: s.lr },
     evalEvery: Math.max(LEAST_BETWEEN, Math.round(s.steps / EVALUATIONS)),
   });
 }

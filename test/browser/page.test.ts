@@ -29,9 +29,11 @@ const settingsOf = (scheme: string): RunSettings => ({
   unlabelled: 6,
   size: [48, 64],
   batch: 2,
+  optimizer: 'sgd',
   lr: 0.03,
   seed: 2,
-  options: { ...schemeOf(scheme).small, ...(scheme === 'fixmatch' && { tau: 0.5 }) },
+  // Beside those that suit a small run.
+  options: scheme === 'fixmatch' ? { tau: 0.5 } : {},
 });
 /**
  * Relative difference of two adapters in the loss of a step. They differ in the fusing of multiply and add and in exp
@@ -80,6 +82,7 @@ async function fill(page: Page, s: RunSettings): Promise<void> {
     await page.fill(`[name=${name}]`, String(s[name]));
   for (const [name, value] of Object.entries(s.options)) await page.fill(`[name="option.${name}"]`, String(value));
   const { kind, ...ofNetwork } = s.network;
+  await page.selectOption('[name=optimizer]', s.optimizer);
   await page.selectOption('[name=network]', kind);
   for (const [name, value] of Object.entries(ofNetwork)) await page.fill(`[name="network.${name}"]`, String(value));
   await page.selectOption('[name=size]', s.size.join('x'));

@@ -15,6 +15,7 @@ const SETTINGS: RunSettings = {
   unlabelled: 4,
   size: [32, 48],
   batch: 2,
+  optimizer: 'sgd',
   lr: 0.03,
   seed: 1,
   options: {},

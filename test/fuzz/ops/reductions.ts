@@ -168,7 +168,7 @@ const REDUCE: Entry[] = [
       s,
       {
         away: [0],
-        distinct: !Number.isFinite(p) && p < 0 && s.smooth,
+        distinct: !Number.isFinite(p) && s.smooth,
         within: Number.isFinite(p) ? undefined : s.smooth ? [0.1, 3] : undefined,
       },
       (x, { axes, list, keepdim, n }) => {
