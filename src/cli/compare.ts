@@ -15,7 +15,7 @@ import { interruptible, openData, openDevice, shellWords, type GlobalFlags } fro
 import { addDataOptions, dataSpec, numbers, type DataFlags } from './options.ts';
 import { addTrainOptions, fileConfig, schemeHelp, trainConfig, type TrainFlags, presetLine } from './trainOptions.ts';
 import type { Output } from './output.ts';
-import { finished, runInFolder } from './runner.ts';
+import { runOrKeep } from './runner.ts';
 import { makeFolder, writeWhole } from './store.ts';
 
 type Flags = GlobalFlags &
@@ -87,15 +87,7 @@ async function runCompare(f: Flags, out: Output, path: string | undefined): Prom
         const config = { ...base, seed };
         const folder = join(f.out, `${config.scheme}-${seed}`);
         const title = `[${records.length + 1}/${total}] ${config.scheme} seed ${seed}`;
-        const done = f.resume ? finished(folder, { config, data: spec, pictures: dataset.pictures }) : null;
-        if (done) {
-          out.say(`${title}: done before`);
-          records.push(done);
-          continue;
-        }
-        // Each run is measured from an empty pool.
-        device.pool.trim();
-        const { record, interrupted } = await runInFolder({
+        const { record, interrupted } = await runOrKeep({
           device,
           dataset,
           spec,
@@ -116,10 +108,7 @@ async function runCompare(f: Flags, out: Output, path: string | undefined): Prom
               pictureIds(dataset, f.pictures),
             )),
         });
-        if (interrupted) {
-          out.say('stopped; to continue, repeat the command with --resume');
-          return 130;
-        }
+        if (interrupted) return 130;
         records.push(record);
       }
     }

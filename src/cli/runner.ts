@@ -217,7 +217,7 @@ export async function runInFolder(o: RunnerOptions): Promise<{ record: RunRecord
  * The record of a run that has ended; null where there is none.
  * @throws UsageError when it had other settings or other data
  */
-export function finished(folder: string, now: Started): RunRecord | null {
+function finished(folder: string, now: Started): RunRecord | null {
   const file = join(folder, 'record.json');
   if (!existsSync(file)) return null;
   let record: RunRecord;
@@ -228,4 +228,19 @@ export function finished(folder: string, now: Started): RunRecord | null {
   }
   sameRun(folder, record.config, now);
   return record;
+}
+
+/** One of several runs in a row: the record of one that has ended is kept where they are resumed. */
+export async function runOrKeep(o: RunnerOptions): Promise<{ record: RunRecord; interrupted: boolean }> {
+  const { config, spec, dataset, folder, out } = o;
+  const done = o.resume ? finished(folder, { config, data: spec, pictures: dataset.pictures }) : null;
+  if (done) {
+    out.say(`${o.title}: done before`);
+    return { record: done, interrupted: false };
+  }
+  // Each run is measured from an empty pool.
+  o.device.pool.trim();
+  const ended = await runInFolder(o);
+  if (ended.interrupted) out.say('stopped; to continue, repeat the command with --resume');
+  return ended;
 }

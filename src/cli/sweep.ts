@@ -13,7 +13,7 @@ import { action } from './action.ts';
 import { interruptible, openData, openDevice, type GlobalFlags } from './common.ts';
 import { addDataOptions, dataSpec, numbers, type DataFlags } from './options.ts';
 import type { Output } from './output.ts';
-import { finished, runInFolder } from './runner.ts';
+import { runOrKeep } from './runner.ts';
 import { makeFolder, writeWhole } from './store.ts';
 import { addTrainOptions, fileConfig, presetLine, schemeHelp, trainConfig, type TrainFlags } from './trainOptions.ts';
 import { gridPoints, parseVaried, pointText, randomPoints, type Point } from './varied.ts';
@@ -104,29 +104,21 @@ async function runSweep(f: Flags, out: Output, path: string | undefined): Promis
       for (const [i, config] of configs.entries()) {
         const folder = join(f.out, String(i));
         const title = `[${i + 1}/${configs.length}] ${pointText(points[i])}`;
-        const done = f.resume ? finished(folder, { config, data: spec, pictures: dataset.pictures }) : null;
-        if (done) out.say(`${title}: done before`);
-        device.pool.trim();
-        const { record, interrupted } = done
-          ? { record: done, interrupted: false }
-          : await runInFolder({
-              device,
-              dataset,
-              spec,
-              config,
-              folder,
-              out,
-              title,
-              resume: f.resume ?? false,
-              signal: interrupt.signal,
-              saveEveryMinutes: f.saveEvery,
-              cacheBytes: f.cache,
-              judge: spec.judge ?? isBuiltin(spec),
-            });
-        if (interrupted) {
-          out.say('stopped; to continue, repeat the command with --resume');
-          return 130;
-        }
+        const { record, interrupted } = await runOrKeep({
+          device,
+          dataset,
+          spec,
+          config,
+          folder,
+          out,
+          title,
+          resume: f.resume ?? false,
+          signal: interrupt.signal,
+          saveEveryMinutes: f.saveEvery,
+          cacheBytes: f.cache,
+          judge: spec.judge ?? isBuiltin(spec),
+        });
+        if (interrupted) return 130;
         rows.push({
           point: points[i],
           best: valOf(record.best).miou,
